@@ -1,0 +1,25 @@
+"""Snakepit: ASGI and WSGI apps served in parallel by subinterpreters, each with its own GIL, in one process.
+
+This module is imported in every worker, so it stays near-empty: the names below are loaded when they are first used.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from snakepit.config import Config
+    from snakepit.server.server import Server, run
+
+__all__ = ["Config", "Server", "__version__", "run"]
+
+__version__ = "0.1.0"
+
+_HOMES = {"Config": "snakepit.config", "Server": "snakepit.server.server", "run": "snakepit.server.server"}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(home), name)

@@ -1,0 +1,19 @@
+"""The `snakepit` command, and `python -m snakepit`."""
+
+import signal
+
+
+def main() -> None:
+    """Run the command line.
+
+    Ctrl+C during the imports below must not print a traceback, so the default action stands in until the server
+    installs its own handlers.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from snakepit.cli import cli
+
+    cli(prog_name="snakepit")
+
+
+if __name__ == "__main__":
+    main()

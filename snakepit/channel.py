@@ -1,0 +1,223 @@
+"""The channel between the main interpreter and a worker: the one module that touches queues and doorbells.
+
+A channel is a queue each way and a socketpair, the doorbell, whose bytes say "look into your queue". Each end has
+exactly one reader and one writer: the thread that owns it. The rules, each with its reason:
+
+- Nobody ever blocks in `Queue.get()`: it polls with a 10 ms sleep. The doorbell wakes.
+- What one loop iteration has to say crosses as one item, with one doorbell byte. The byte is left out where the queue
+  held something already: its reader has not looked yet, and reads until the queue is empty when it does.
+- At most LIMIT items wait in a queue; what comes later stays in the outbox and crosses together. CPython frees an
+  item by a pending call in the sender's interpreter, keeps 300 of those, and leaks the rest for good.
+- Whoever takes LIMIT items or more in one go rings back, since the other end may be holding an outbox. So a doorbell
+  means both: look into your queue, and try your outbox again.
+
+Every loop on every platform can read the doorbell as a transport; `add_reader` does not exist on Windows.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from snakepit.envelopes import Envelope, decode, encode
+from snakepit.interpreters import Queue, QueueEmpty, create_queue, queue_by_id
+
+LIMIT = 32
+"""Items that may wait in one queue: far from 300, and each holds a whole loop iteration's envelopes."""
+
+_RING = b"\0"
+_RINGS_READ = 512  # bytes; one read takes every ring that piled up
+
+type ChannelAddress = tuple[int, int, int]
+"""What a worker needs to attach to its end: queue to it, queue from it, and its doorbell's file descriptor."""
+
+
+class ChannelEnd:
+    """One end of a channel. Sends and takes without ever waiting; the subclasses know how to wait."""
+
+    def __init__(self, incoming: Queue, outgoing: Queue, doorbell: socket.socket) -> None:
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._doorbell = doorbell
+        self._outbox: list[Envelope] = []
+
+    @property
+    def backlog(self) -> int:
+        """Items that the other end has not taken yet."""
+        return self._outgoing.qsize()
+
+    def flush(self) -> None:
+        """Send what the outbox holds, unless the other end has LIMIT items to take first."""
+        if self._outbox and self._outgoing.qsize() < LIMIT:
+            self.flush_all()
+
+    def flush_all(self) -> None:
+        """Send what the outbox holds, however much waits already: for an end's last words."""
+        if self._outbox:
+            item = encode(self._outbox)
+            self._outbox.clear()
+            self._outgoing.put_nowait(item)
+            if self._outgoing.qsize() == 1:
+                self._ring()
+
+    def take(self) -> list[Envelope]:
+        """Everything that has come."""
+        envelopes: list[Envelope] = []
+        items = 0
+        try:
+            while True:
+                item = self._incoming.get_nowait()
+                items += 1
+                if isinstance(item, bytes):  # None: its sender's interpreter was closed meanwhile
+                    envelopes += decode(item)
+        except QueueEmpty:
+            pass
+        if items >= LIMIT:
+            self._ring()
+        return envelopes
+
+    def take_back(self) -> list[Envelope]:
+        """Everything that was sent and that the other end never took; only once that end is known to be dead."""
+        envelopes: list[Envelope] = []
+        try:
+            while True:
+                item = self._outgoing.get_nowait()
+                if isinstance(item, bytes):
+                    envelopes += decode(item)
+        except QueueEmpty:
+            pass
+        envelopes += self._outbox
+        self._outbox.clear()
+        return envelopes
+
+    def close(self) -> None:
+        """Let go of the doorbell."""
+        self._doorbell.close()
+
+    def _ring(self) -> None:
+        try:
+            self._doorbell.send(_RING)
+        except BlockingIOError:
+            pass  # full of rings that nobody has heard yet
+        except OSError:
+            pass  # the other end is gone; its owner will say so
+
+
+class AsyncEnd(ChannelEnd):
+    """An end owned by an event loop; `on_envelopes` is called with whatever comes, never with nothing."""
+
+    def __init__(
+        self,
+        incoming: Queue,
+        outgoing: Queue,
+        doorbell: socket.socket,
+        loop: asyncio.AbstractEventLoop,
+        on_envelopes: Callable[[list[Envelope]], None],
+    ) -> None:
+        super().__init__(incoming, outgoing, doorbell)
+        doorbell.setblocking(False)
+        self._loop = loop
+        self._on_envelopes = on_envelopes
+        self._transport: asyncio.BaseTransport | None = None
+
+    async def open(self) -> None:
+        """Begin to listen to the doorbell."""
+        self._transport, _ = await self._loop.create_connection(lambda: _DoorbellReader(self), sock=self._doorbell)
+        self.woken()  # what was sent before anyone listened
+
+    def post(self, envelope: Envelope) -> None:
+        """Send at the end of this loop iteration, together with everything else that it has to say."""
+        if not self._outbox:
+            self._loop.call_soon(self.flush)
+        self._outbox.append(envelope)
+
+    def woken(self) -> None:
+        """The doorbell rang."""
+        if envelopes := self.take():
+            self._on_envelopes(envelopes)
+        if self._outbox:
+            self.flush()
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._transport is not None:
+            self._transport.close()
+        else:
+            super().close()
+
+
+class _DoorbellReader(asyncio.BufferedProtocol):
+    """Reads rings into one small buffer that is never looked at."""
+
+    def __init__(self, end: AsyncEnd) -> None:
+        self._end = end
+        self._buffer = bytearray(_RINGS_READ)
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._end.woken()
+
+
+class BlockingEnd(ChannelEnd):
+    """An end owned by a thread that may wait, and so has nothing to gather: what it posts crosses at once."""
+
+    def __init__(self, incoming: Queue, outgoing: Queue, doorbell: socket.socket) -> None:
+        super().__init__(incoming, outgoing, doorbell)
+        doorbell.setblocking(True)
+
+    def post(self, *envelopes: Envelope) -> None:
+        """Send as one item, at once or, where the other end has too much to take first, with the next `wait`."""
+        self._outbox += envelopes
+        self.flush()
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether something posted has not been sent: `wait` before posting more."""
+        return bool(self._outbox)
+
+    def wait(self) -> list[Envelope]:
+        """Wait for the doorbell, then take what has come (nothing, if the bell was a late one)."""
+        if not self._doorbell.recv(_RINGS_READ):
+            raise ConnectionResetError("the main interpreter closed the channel")
+        self.flush()
+        return self.take()
+
+
+class Channel:
+    """The main interpreter's view of a channel to be: makes both queues and the doorbell.
+
+    The worker's end of the doorbell belongs to the worker once it attached, and is closed there.
+    """
+
+    def __init__(self) -> None:
+        self.to_worker = create_queue()
+        self.from_worker = create_queue()
+        self.doorbell, theirs = socket.socketpair()
+        self.address: ChannelAddress = (self.to_worker.id, self.from_worker.id, theirs.detach())
+
+    def main_end(self, loop: asyncio.AbstractEventLoop, on_envelopes: Callable[[list[Envelope]], None]) -> AsyncEnd:
+        """The main interpreter's end."""
+        return AsyncEnd(self.from_worker, self.to_worker, self.doorbell, loop, on_envelopes)
+
+
+def _attach(address: ChannelAddress) -> tuple[Queue, Queue, socket.socket]:
+    incoming, outgoing, descriptor = address
+    return queue_by_id(incoming), queue_by_id(outgoing), socket.socket(fileno=descriptor)
+
+
+def attach_async(
+    address: ChannelAddress, loop: asyncio.AbstractEventLoop, on_envelopes: Callable[[list[Envelope]], None]
+) -> AsyncEnd:
+    """A worker's end, for an event loop."""
+    return AsyncEnd(*_attach(address), loop, on_envelopes)
+
+
+def leave_word(address: ChannelAddress, envelope: Envelope) -> None:
+    """Send without attaching and without a ring: for a worker whose end is gone, to be found when it has ended."""
+    queue_by_id(address[1]).put_nowait(encode([envelope]))
+
+
+def attach_blocking(address: ChannelAddress) -> BlockingEnd:
+    """A worker's end, for a thread."""
+    return BlockingEnd(*_attach(address))

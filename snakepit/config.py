@@ -1,0 +1,266 @@
+"""Every option, declared once.
+
+The command line, the environment variables, `snakepit.run(**options)` and the table in docs/reference/options.md are
+all derived from the fields of `Config`. Names and meanings are uvicorn's where the behaviour is the same.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Self, TypeAliasType, Union, get_args, get_origin, get_type_hints
+
+from snakepit.errors import ConfigError
+
+ENV_PREFIX = "SNAKEPIT_"
+
+TRACE = 5
+"""The number of the log level "trace": below DEBUG, as uvicorn has it."""
+
+LOG_LEVELS = {
+    "critical": logging.CRITICAL,
+    "error": logging.ERROR,
+    "warning": logging.WARNING,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+    "trace": TRACE,
+}
+
+type LogLevel = Literal["critical", "error", "warning", "info", "debug", "trace"]
+type InterfaceOption = Literal["auto", "asgi", "wsgi"]
+type LifespanOption = Literal["auto", "on", "off"]
+
+
+def usable_cpus() -> int:
+    """The CPUs that this process may use (its affinity mask, `-X cpu_count`, `PYTHON_CPU_COUNT`)."""
+    return os.process_cpu_count() or 1
+
+
+def _option[T](
+    default: T,
+    help: str,
+    *,
+    short: str | None = None,
+    metavar: str | None = None,
+    least: float | None = None,
+    most: float | None = None,
+    shown: str | None = None,
+) -> T:
+    metadata = {"help": help, "short": short, "metavar": metavar, "least": least, "most": most, "shown": shown}
+    made: T = field(default=default, metadata=metadata)
+    return made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What a server is to do. Raises ConfigError for a value that can't be.
+
+    `app` is "module:attribute", or the app itself where workers can import it: defined at the top level of an
+    importable module or of the script being run.
+    """
+
+    app: Any = field(kw_only=False)
+
+    interpreters: int = _option(
+        0, "Workers, each an interpreter with a GIL of its own. 0: as many as there are usable CPUs.",
+        short="-n", least=0, most=1024, shown="usable CPUs",
+    )  # fmt: skip
+    threads: int = _option(
+        4, "WSGI only: threads in each worker, so requests that one worker serves at once.", least=1, most=1024
+    )
+    host: str = _option("127.0.0.1", "Address or host name to listen on.", metavar="HOST")
+    port: int = _option(8000, "Port to listen on. 0 picks a free one and prints it.", least=0, most=65535)
+    uds: str | None = _option(None, "Listen on this Unix socket instead.", metavar="PATH")
+    fd: int | None = _option(None, "Listen on the socket with this file descriptor instead.", least=0)
+    backlog: int = _option(2048, "Connections that the kernel holds until they are accepted.", least=1)
+    interface: InterfaceOption = _option("auto", "What the app speaks. auto: found by looking at it.")
+    factory: bool = _option(False, "The attribute is a function that makes the app: call it.")
+    app_dir: str = _option("", "Look for the app in this folder first.", metavar="DIR", shown="working directory")
+    lifespan: LifespanOption = _option("auto", "Run the app's lifespan. auto: if it has one.")
+    root_path: str = _option("", "Path under which a proxy publishes the app.", metavar="PATH")
+    log_level: LogLevel = _option("info", "The least severe messages to log.")
+    log_config: str | None = _option(
+        None, "Logging configuration: a JSON file in logging.config's dictConfig format.", metavar="FILE"
+    )
+    access_log: bool = _option(True, "Log a line for each request.")
+    date_header: bool = _option(True, "Send the Date header.")
+    server_header: bool = _option(True, "Send the Server header.")
+    timeout_keep_alive: float = _option(
+        5.0, "Seconds to keep an idle connection open for its next request.", least=0, metavar="SECONDS"
+    )
+    timeout_request_head: float = _option(
+        20.0, "Seconds that a client may take to send a request's head.", least=0.1, metavar="SECONDS"
+    )
+    timeout_waiting: float = _option(
+        60.0, "Seconds that a request may wait for a free worker before it gets 503.", least=0, metavar="SECONDS"
+    )
+    timeout_graceful_shutdown: float = _option(
+        30.0, "Seconds that requests in flight, and then lifespan shut-down, may take at the end.",
+        least=0, metavar="SECONDS",
+    )  # fmt: skip
+    limit_concurrency: int | None = _option(
+        None, "Requests in flight or waiting; one more gets 503.", least=1, shown="no limit"
+    )
+    limit_worker_concurrency: int = _option(10_000, "ASGI only: requests that one worker serves at once.", least=1)
+    limit_waiting: int = _option(2048, "Requests that may wait for a free worker; one more gets 503.", least=0)
+    limit_request_head: int = _option(
+        65_536, "Bytes of request line and header fields; more gets 431.", least=1024, metavar="BYTES"
+    )
+    limit_request_fields: int = _option(100, "Header fields of a request; more get 431.", least=1)
+    limit_request_body: int | None = _option(
+        None, "Bytes of a request's body; more get 413.", least=0, metavar="BYTES", shown="no limit"
+    )
+    env_file: str | None = _option(
+        None, "Set environment variables from this file (KEY=value lines) first.", metavar="FILE"
+    )
+
+    def __post_init__(self) -> None:
+        for option in OPTIONS:
+            option.check(getattr(self, option.name))
+        if self.uds is not None and self.fd is not None:
+            raise ConfigError("uds and fd can't be used together")
+        if self.root_path and not self.root_path.startswith("/"):
+            raise ConfigError(f"root_path must start with a slash, not be {self.root_path!r}")
+        object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
+        if self.interpreters == 0:
+            object.__setattr__(self, "interpreters", usable_cpus())
+
+    @classmethod
+    def resolve(cls, app: Any, given: Mapping[str, Any]) -> Self:
+        """Make a Config of what was `given`, then of the environment (and `env_file`), then of the defaults.
+
+        Variables of the env file are set in this process before workers exist, and so are theirs too; those that
+        are set already keep their value. Raises ConfigError.
+        """
+        known = {option.name: option for option in OPTIONS}
+        for name in given:
+            if name not in known:
+                raise ConfigError(f"there is no option {name!r}")
+        env_file = given.get("env_file", os.environ.get(known["env_file"].env))
+        if env_file is not None:
+            load_env_file(env_file)
+        values = dict(given)
+        for name, option in known.items():
+            text = os.environ.get(option.env)
+            if name not in values and text is not None:
+                values[name] = option.parse(text)
+        return cls(app, **values)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option, as everything derived from `Config` sees it."""
+
+    name: str
+    kind: type
+    optional: bool
+    choices: tuple[str, ...]
+    default: Any
+    help: str
+    short: str | None
+    metavar: str | None
+    least: float | None
+    most: float | None
+    shown: str | None
+
+    @property
+    def flag(self) -> str:
+        """Its name on the command line."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def env(self) -> str:
+        """The environment variable that sets it."""
+        return ENV_PREFIX + self.name.upper()
+
+    @property
+    def default_text(self) -> str | None:
+        """Its default, for people; None if there is nothing to say."""
+        if self.shown is not None:
+            return self.shown
+        if self.kind is bool:
+            return "on" if self.default else "off"
+        return None if self.default in (None, "") else f"{self.default:g}" if self.kind is float else str(self.default)
+
+    def parse(self, text: str) -> Any:
+        """Read a value from an environment variable. Raises ConfigError."""
+        try:
+            return _PARSERS[self.kind](text)
+        except ValueError:
+            raise ConfigError(f"{self.env} must be {_KIND_NAMES[self.kind]}, not {text!r}") from None
+
+    def check(self, value: Any) -> None:
+        """Raise ConfigError unless the value can be."""
+        if value is None and self.optional:
+            return
+        right = isinstance(value, self.kind) or (self.kind is float and isinstance(value, int))
+        if not right or (self.kind is not bool and isinstance(value, bool)):
+            raise ConfigError(f"{self.name} must be {_KIND_NAMES[self.kind]}, not {value!r}")
+        if self.choices and value not in self.choices:
+            raise ConfigError(f"{self.name} must be one of {', '.join(self.choices)}, not {value!r}")
+        if self.least is not None and not value >= self.least:
+            raise ConfigError(f"{self.name} must be at least {self.least:g}, not {value!r}")
+        if self.most is not None and not value <= self.most:
+            raise ConfigError(f"{self.name} must be at most {self.most:g}, not {value!r}")
+
+
+def load_env_file(path: str) -> None:
+    """Set what a file of KEY=value lines says, but for what is set already. Raises ConfigError."""
+    from dotenv import dotenv_values
+
+    try:
+        with Path(path).open(encoding="utf-8") as lines:
+            values = dotenv_values(stream=lines)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"env file {path!r} can't be read: {_reason(error)}") from None
+    for key, value in values.items():
+        if value is None:
+            raise ConfigError(f"env file {path!r}: {key!r} has no value; write {key}=...")
+        os.environ.setdefault(key, value)
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
+def _parse_bool(text: str) -> bool:
+    known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    try:
+        return known[text.strip().lower()]
+    except KeyError:
+        raise ValueError(text) from None
+
+
+_PARSERS: dict[type, Callable[[str], Any]] = {int: int, float: float, bool: _parse_bool, str: str}
+_KIND_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+
+
+def _describe() -> tuple[Option, ...]:
+    hints = get_type_hints(Config)
+    described = []
+    for item in fields(Config):
+        if item.default is MISSING:
+            continue  # the app
+        hint = hints[item.name]
+        if isinstance(hint, TypeAliasType):
+            hint = hint.__value__
+        members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+        kind = next(member for member in members if member is not NoneType)
+        choices = get_args(kind) if get_origin(kind) is Literal else ()
+        described.append(
+            Option(
+                name=item.name,
+                kind=str if choices else kind,
+                optional=NoneType in members,
+                choices=choices,
+                default=item.default,
+                **item.metadata,
+            )
+        )
+    return tuple(described)
+
+
+OPTIONS = _describe()
+"""Every option, in the order of `Config`'s fields."""

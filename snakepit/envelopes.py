@@ -1,0 +1,151 @@
+"""Envelopes: every record that may cross between the main interpreter and a worker, and how it is encoded.
+
+An envelope is a plain tuple: its kind, the number of the exchange it belongs to (0: the worker itself), and its
+fields. Plain tuples, because `marshal` takes nothing but exact builtin types, and `marshal` is what makes a crossing
+cheap: it halves the cost of a request against sending nested tuples over the queue.
+The functions below make envelopes; the one who takes them unpacks the same fields in the same order.
+
+Bodies travel in chunks of at most CHUNK bytes, and only against credit: whoever sends a body may have WINDOW bytes
+on their way that the other side has not yet given back. Each chunk costs at least CHUNK_COST, so that a million tiny
+chunks are bounded just as well as a few large ones.
+"""
+
+from marshal import dumps, loads
+from typing import Any, cast
+
+type Envelope = tuple[Any, ...]
+type Headers = list[tuple[bytes, bytes]]
+type Address = tuple[str, int] | None
+
+CHUNK = 64 * 1024
+"""Bytes; the largest body chunk in one envelope. Socket reads and pipe buffers come in this size."""
+
+WINDOW = 256 * 1024
+"""Bytes of one body that may be on their way in one direction: enough to keep both sides busy, small enough that
+a thousand slow clients cost 256 MB at the very worst."""
+
+CHUNK_COST = 1024
+"""Bytes; the least that a chunk costs in credit. What an envelope itself takes in memory is a few hundred."""
+
+# main interpreter -> worker
+REQUEST, BODY, CREDIT, DISCONNECT, RETIRE, STOP = range(6)
+# worker -> main interpreter; BODY and CREDIT go both ways
+RESPONSE, CONTINUE, DONE, LOADED, READY, FAILED, GOODBYE = range(6, 13)
+
+
+def cost(data: bytes) -> int:
+    """How much credit a body chunk takes."""
+    size = len(data)
+    return size if size > CHUNK_COST else CHUNK_COST
+
+
+def split(data: bytes) -> list[bytes]:
+    """A body, cut into chunks that may cross; at least one, if an empty one."""
+    if len(data) <= CHUNK:
+        return [data]
+    return [data[start : start + CHUNK] for start in range(0, len(data), CHUNK)]
+
+
+def request(
+    exchange: int,
+    method: str,
+    target: bytes,
+    http_version: str,
+    headers: Headers,
+    client: Address,
+    server: Address,
+    scheme: str,
+    body: bytes,
+    more: bool,
+    expects_continue: bool,
+) -> Envelope:
+    """A request, with as much of its body as is there; `more` says whether BODY envelopes follow."""
+    return (
+        REQUEST,
+        exchange,
+        method,
+        target,
+        http_version,
+        headers,
+        client,
+        server,
+        scheme,
+        body,
+        more,
+        expects_continue,
+    )
+
+
+def body(exchange: int, data: bytes, more: bool) -> Envelope:
+    """A chunk of the request's or the response's body."""
+    return (BODY, exchange, data, more)
+
+
+def credit(exchange: int, amount: int) -> Envelope:
+    """Permission to send `amount` more bytes of a body."""
+    return (CREDIT, exchange, amount)
+
+
+def disconnect(exchange: int) -> Envelope:
+    """The client has gone."""
+    return (DISCONNECT, exchange)
+
+
+def retire() -> Envelope:
+    """Finish what has begun, shut down, say goodbye."""
+    return (RETIRE, 0)
+
+
+def stop() -> Envelope:
+    """Cut what has begun, shut down, say goodbye."""
+    return (STOP, 0)
+
+
+def response(
+    exchange: int, status: int, headers: Headers, body: bytes, more: bool, length: int | None = None
+) -> Envelope:
+    """The response's head with the first of its body.
+
+    `length` is the length of the whole body in bytes, where the worker knows it without being told by a header.
+    """
+    return (RESPONSE, exchange, status, headers, body, more, length)
+
+
+def go_on(exchange: int) -> Envelope:
+    """The app has begun to read a body that the client holds back (Expect: 100-continue, RFC 9110 section 10.1.1)."""
+    return (CONTINUE, exchange)
+
+
+def done(exchange: int, fault: str | None) -> Envelope:
+    """The app is through with an exchange, response or not; the last envelope of each."""
+    return (DONE, exchange, fault)
+
+
+def loaded(interface: str, seconds: float) -> Envelope:
+    """The app was imported within `seconds`, and speaks `interface` ("asgi" or "wsgi")."""
+    return (LOADED, 0, interface, seconds)
+
+
+def ready(seconds: float) -> Envelope:
+    """Lifespan start-up was completed within `seconds`: exchanges may come."""
+    return (READY, 0, seconds)
+
+
+def failed(kind: str, fault: str) -> Envelope:
+    """The worker can't serve: `kind` is "import", "lifespan" or "lost"."""
+    return (FAILED, 0, kind, fault)
+
+
+def goodbye() -> Envelope:
+    """The worker has shut down; nothing follows."""
+    return (GOODBYE, 0)
+
+
+def encode(envelopes: list[Envelope]) -> bytes:
+    """Turn what one loop iteration has to say into the one item that crosses."""
+    return dumps(envelopes)
+
+
+def decode(batch: bytes) -> list[Envelope]:
+    """The inverse of `encode`."""
+    return cast("list[Envelope]", loads(batch))

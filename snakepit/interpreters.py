@@ -1,0 +1,78 @@
+"""The one module that knows where this Python keeps its interpreters.
+
+Python 3.14 has `concurrent.interpreters` (PEP 734). Python 3.13 has the machinery but not the module; there the
+package `interpreters-pep-734`, by the PEP's author, supplies it, and a queue must be told that it need not pickle.
+"""
+
+import sys
+from typing import Protocol
+
+if sys.version_info >= (3, 14):
+    from concurrent import interpreters as _api
+
+    def create_queue() -> "Queue":
+        """Make a queue that bytes can cross from one interpreter to another."""
+        return _api.create_queue()
+else:
+    from interpreters_backport import interpreters as _api
+
+    def create_queue() -> "Queue":
+        """Make a queue that bytes can cross from one interpreter to another."""
+        return _api.create_queue(syncobj=True)
+
+
+QueueEmpty: type[Exception] = _api.QueueEmpty
+
+
+class Queue(Protocol):
+    """What Snakepit uses of a cross-interpreter queue.
+
+    `get()` and `put()` are left out on purpose: whenever they find nothing they sleep for 10 ms.
+    """
+
+    @property
+    def id(self) -> int:
+        """The number by which other interpreters find this queue."""
+
+    def put_nowait(self, item: bytes, /) -> None:
+        """Add an item."""
+
+    def get_nowait(self) -> object:
+        """Take the oldest item, or raise QueueEmpty. None stands for an item whose interpreter was closed."""
+
+    def qsize(self) -> int:
+        """How many items wait."""
+
+
+class Interpreter(Protocol):
+    """What Snakepit uses of an interpreter."""
+
+    @property
+    def id(self) -> int:
+        """The interpreter's number in this process."""
+
+    def prepare_main(self, namespace: dict[str, object], /) -> None:
+        """Bind shareable values in the interpreter's `__main__`."""
+
+    def exec(self, code: str, /) -> None:
+        """Run code in the interpreter, in the calling thread."""
+
+    def close(self) -> None:
+        """End the interpreter; waits for its threads for as long as they live."""
+
+
+def create_interpreter() -> Interpreter:
+    """Make an idle interpreter with a GIL of its own (PEP 684)."""
+    interpreter: Interpreter = _api.create()
+    return interpreter
+
+
+def queue_by_id(number: int) -> Queue:
+    """Attach to a queue that another interpreter made."""
+    queue: Queue = _api.Queue(number)
+    return queue
+
+
+def is_main() -> bool:
+    """Whether this code runs in the main interpreter."""
+    return bool(_api.get_current().id == _api.get_main().id)

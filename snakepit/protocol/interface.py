@@ -1,0 +1,95 @@
+"""What a connection needs of an HTTP/1 protocol, whichever library is behind it.
+
+The contract has four verbs: feed what came with `receive_data` (or `receive_eof`), ask `events_received` what it
+meant, answer with the `send_*` methods, and write what `data_to_send` returns.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from snakepit.envelopes import Headers
+
+
+@dataclass(slots=True)
+class RequestHead:
+    """A request's head (RFC 9112 section 3). Header names are in lower case, in the order they came."""
+
+    method: str
+    target: bytes
+    http_version: str
+    headers: Headers
+    expects_continue: bool
+
+
+@dataclass(slots=True)
+class BodyData:
+    """Some bytes of the request's body, free of any transfer coding."""
+
+    data: bytes
+
+
+@dataclass(slots=True)
+class RequestEnd:
+    """The request is complete."""
+
+
+type Event = RequestHead | BodyData | RequestEnd
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a request may be: bytes of head, number of header fields, bytes of body (None: no limit)."""
+
+    head: int = 64 * 1024
+    fields: int = 100
+    body: int | None = None
+
+
+class ServerProtocol(Protocol):
+    """One connection's HTTP/1, seen from the server."""
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes that came from the client."""
+
+    def receive_eof(self) -> None:
+        """The client will send nothing more."""
+
+    def events_received(self) -> list[Event]:
+        """What came since the last call. After a RequestEnd nothing more until `next_cycle`.
+
+        Raises RemoteProtocolError, which carries the status to answer with; nothing can be read after that.
+        """
+
+    def send_informational(self, status: int) -> None:
+        """Send an interim response (RFC 9110 section 15.2) without header fields."""
+
+    def send_response(self, status: int, headers: Headers, length: int | None, close: bool) -> None:
+        """Send a response's head.
+
+        `length` is the body's length in bytes where the caller knows it; it is announced unless the headers do so
+        already. `close` says that the connection ends with this response. Raises LocalProtocolError.
+        """
+
+    def send_body(self, data: bytes) -> None:
+        """Send some of the body; left out where the response can have none. Raises LocalProtocolError."""
+
+    def send_end(self) -> None:
+        """End the response. Raises LocalProtocolError where the body is shorter than announced."""
+
+    def data_to_send(self) -> bytes:
+        """What the client must get, since the last call."""
+
+    def next_cycle(self) -> bool:
+        """Make ready for the next request; False where the connection can't carry one."""
+
+    @property
+    def can_answer(self) -> bool:
+        """Whether a response may still be sent: none was begun for the current request."""
+
+    @property
+    def in_head(self) -> bool:
+        """Whether some of a request's head has come, but not all of it."""
+
+    @property
+    def holds_next(self) -> bool:
+        """Whether bytes that belong to a later request have come already."""

@@ -1,0 +1,1 @@
+"""What runs in the main interpreter: sockets, connections, dispatch, workers' lives."""

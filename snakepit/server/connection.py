@@ -1,0 +1,344 @@
+"""One accepted socket: it feeds the protocol, makes exchanges of what comes, and writes what they answer.
+
+Exchanges follow each other on a connection: the next request is read only once the one before is answered, so
+pipelined answers leave in order. While one is open, the socket is still read, to see the client go; reading stops
+only when the request's body has used up its credit, or when a later request has come in already.
+
+A connection that is closed before the whole request was read is closed in two steps: our side first, then, when the
+client has closed too or LINGER is over, the socket. Closing at once would reset it, and a reset can destroy the
+answer before the client has read it.
+"""
+
+import asyncio
+import logging
+import socket
+from typing import TYPE_CHECKING, cast
+
+from snakepit.envelopes import Address, Headers
+from snakepit.errors import LocalProtocolError, RemoteProtocolError
+from snakepit.protocol.h11_protocol import H11Protocol
+from snakepit.protocol.interface import BodyData, Event, RequestEnd, RequestHead, ServerProtocol
+from snakepit.server.exchange import Exchange
+from snakepit.server.site import Site
+
+if TYPE_CHECKING:
+    from snakepit.server.deadlines import Deadlines
+
+DISCARD = 1024 * 1024
+"""Bytes of a request's body that are read and thrown away after the app answered without reading it, so that the
+connection can be used again. Past that a new connection is cheaper for both sides."""
+
+
+class Connection(asyncio.Protocol):
+    """See the module."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._protocol: ServerProtocol = H11Protocol(site.limits)
+        self._exchange: Exchange | None = None
+        self._deadline: Deadlines[Connection] | None = None
+        self._transport: asyncio.Transport
+        self._client: Address = None
+        self._server: Address = None
+        self._reading = True
+        self._writable = True
+        self._discarding = False  # answered, and what is left of the request's body is thrown away
+        self._discarded = 0
+        self._closing = False
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.peer} {self._exchange}>"
+
+    # -- asyncio.Protocol ----------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        sock = transport.get_extra_info("socket")
+        if sock is not None and sock.family != getattr(socket, "AF_UNIX", None):
+            # asyncio does this only for sockets made with an explicit IPPROTO_TCP, which accepted ones are not
+            # where their listening socket was not. Without it a keep-alive client waits 40 ms for each answer.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._client = _address(transport.get_extra_info("peername"))
+        self._server = _address(transport.get_extra_info("sockname"))
+        self._site.connections.add(self)
+        self._site.counters.connections += 1
+        self._expect(self._site.heads)
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            return
+        try:
+            self._protocol.receive_data(data)
+        except RemoteProtocolError as error:
+            self._refuse(error)
+        else:
+            self._advance()
+
+    def eof_received(self) -> bool:
+        # A client that has shut down its side is taken to have gone, as everywhere: it can't be told from one that
+        # closed, and an app that streams to nobody should hear of it.
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closing = True
+        self._site.connections.discard(self)
+        self._expect(None)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.client_gone()
+
+    def pause_writing(self) -> None:
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        if self._exchange is not None:
+            self._exchange.pay()
+
+    # -- what an exchange needs of it (snakepit.server.exchange.Client) ------------------------------------------
+
+    @property
+    def writable(self) -> bool:
+        return self._writable
+
+    @property
+    def peer(self) -> str:
+        """The client's address, for the log."""
+        return f"{self._client[0]}:{self._client[1]}" if self._client else "local"
+
+    @property
+    def endpoints(self) -> tuple[Address, Address, str]:
+        return self._client, self._server, "http"
+
+    def send_continue(self) -> None:
+        self._protocol.send_informational(100)
+        self._flush()
+
+    def send_response(self, status: int, headers: Headers, body: bytes, more: bool, length: int | None) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            return
+        self._protocol.send_response(
+            status,
+            [*self._site.common_headers(headers), *headers],
+            length if more else len(body),
+            # a client that was never told to go on may send its body or not: nobody can say what comes next
+            self._site.draining or exchange.waits_for_continue,
+        )
+        self._log_access(exchange, status)
+        self.send_body(body, more)
+
+    def send_body(self, data: bytes, more: bool) -> None:
+        self._protocol.send_body(data)
+        if not more:
+            self._protocol.send_end()
+        self._flush()
+        if not more:
+            self._answered()
+
+    def send_error(self, status: int, reason: str, headers: Headers) -> None:
+        exchange = self._exchange
+        if exchange is None or self._closing:
+            return
+        if not self._protocol.can_answer:
+            self._exchange = None
+            self.abort()
+            return
+        body = f"{reason}\n".encode()
+        self.send_response(status, [(b"content-type", b"text/plain; charset=utf-8"), *headers], body, False, None)
+
+    def body_wanted(self) -> None:
+        self._read()
+
+    def report_fault(self, exchange: Exchange, fault: str) -> None:
+        head = exchange.head
+        self._site.log.error(
+            "Error in the app, %s %s for %s\n%s", head.method, head.target.decode("latin-1"), self.peer, fault
+        )
+
+    # -- from the site -------------------------------------------------------------------------------------------
+
+    def idle_too_long(self) -> None:
+        """The keep-alive time is over."""
+        self._close()
+
+    def head_too_slow(self) -> None:
+        """The time for a request's head is over."""
+        if self._protocol.in_head:
+            self._refuse(RemoteProtocolError("the request's head took too long", 408))
+        else:
+            self._close()
+
+    def drain(self) -> None:
+        """Close now if no exchange is open; otherwise the response says that it is the last."""
+        if self._exchange is None and not self._discarding:
+            self._close()
+
+    def linger_over(self) -> None:
+        """The client has had its time to read the answer, counted from when it was wholly written."""
+        if self._transport.get_write_buffer_size():
+            self._expect(self._site.lingering)
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        """Close the socket without waiting for what is still to be written."""
+        self._transport.abort()
+
+    # -- its own -------------------------------------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        if self._closing:
+            return
+        try:
+            events = self._protocol.events_received()
+        except RemoteProtocolError as error:
+            self._refuse(error)
+            return
+        if events:
+            self._handle(events)
+        if self._exchange is None and not self._discarding:
+            if self._protocol.in_head:
+                self._expect(self._site.heads, keep=True)
+        elif (self._exchange is not None and not self._exchange.receives_body) or self._protocol.holds_next:
+            self._reading_off()
+
+    def _handle(self, events: list[Event]) -> None:
+        new: Exchange | None = None
+        pieces: list[bytes] = []
+        more = True
+        for event in events:
+            if isinstance(event, BodyData):
+                pieces.append(event.data)
+            elif isinstance(event, RequestHead):
+                new = self._exchange = self._site.new_exchange(self, event)
+            elif isinstance(event, RequestEnd):
+                more = False
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if new is not None:
+            self._submit(new, body, more)
+        elif self._discarding:
+            self._discard(len(body), more)
+        elif self._exchange is not None:
+            self._exchange.add_body(body, more)
+
+    def _submit(self, exchange: Exchange, body: bytes, more: bool) -> None:
+        self._expect(None)
+        exchange.begin(body, more)
+        self._site.pool.submit(exchange)
+
+    def _discard(self, size: int, more: bool) -> None:
+        self._discarded += size
+        if not more:
+            self._next()
+        elif self._discarded > DISCARD:
+            self._linger()
+
+    def _answered(self) -> None:
+        exchange, self._exchange = self._exchange, None
+        if self._closing:
+            return
+        if exchange is None or exchange.request_complete:
+            self._next()
+        elif exchange.waits_for_continue or self._site.draining:
+            self._linger()
+        else:
+            self._discarding = True
+            self._discarded = 0
+            self._expect(self._site.heads)
+            self._read()
+
+    def _next(self) -> None:
+        self._discarding = False
+        if self._site.draining or not self._protocol.next_cycle():
+            self._close()
+            return
+        self._expect(self._site.keep_alive)
+        self._read()
+        if self._protocol.in_head:
+            # a pipelined request: not from within the answer to the one before, or a long row of refused ones
+            # would end in a RecursionError
+            self._site.loop.call_soon(self._advance)
+
+    def _refuse(self, error: RemoteProtocolError) -> None:
+        """Answer a request that can't be served, and close."""
+        log = self._site.log
+        if log.isEnabledFor(logging.INFO):
+            log.info("Bad request from %s: %s (%d)", self.peer, error.reason, error.status)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.client_gone()
+        if not self._protocol.can_answer:
+            self.abort()
+            return
+        body = f"{error.reason}\n".encode()
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), *error.headers]
+        try:
+            self._protocol.send_response(error.status, [*self._site.common_headers(headers), *headers], len(body), True)
+            self._protocol.send_body(body)
+            self._protocol.send_end()
+        except LocalProtocolError:
+            self.abort()
+            return
+        self._flush()
+        self._linger()
+
+    def _linger(self) -> None:
+        """Close our side; the socket follows when the client has closed too, or after LINGER."""
+        self._closing = True
+        if self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()
+            self._expect(self._site.lingering)
+            self._read()
+        else:
+            self._transport.close()
+
+    def _close(self) -> None:
+        self._closing = True
+        self._transport.close()
+
+    def _flush(self) -> None:
+        data = self._protocol.data_to_send()
+        if data:
+            self._transport.write(data)
+
+    def _expect(self, deadline: "Deadlines[Connection] | None", keep: bool = False) -> None:
+        """Be subject to another deadline; `keep` leaves the time running if it is that one already."""
+        if self._deadline is not deadline:
+            if self._deadline is not None:
+                self._deadline.discard(self)
+        elif keep:
+            return
+        self._deadline = deadline
+        if deadline is not None:
+            deadline.add(self)
+
+    def _read(self) -> None:
+        if not self._reading and not self._transport.is_closing():
+            self._reading = True
+            self._transport.resume_reading()
+
+    def _reading_off(self) -> None:
+        if self._reading and not self._transport.is_closing():
+            self._reading = False
+            self._transport.pause_reading()
+
+    def _log_access(self, exchange: Exchange, status: int) -> None:
+        access = self._site.access_log
+        if access is not None:
+            head = exchange.head
+            access.info(
+                '%s - "%s %s HTTP/%s" %d',
+                self.peer,
+                head.method,
+                head.target.decode("latin-1"),
+                head.http_version,
+                status,
+            )
+
+
+def _address(name: object) -> Address:
+    """A socket's name as ASGI wants it: (host, port), or None for a Unix socket or one that is gone."""
+    if isinstance(name, tuple) and len(name) >= 2:
+        return str(name[0]), int(name[1])
+    return None

@@ -1,0 +1,274 @@
+"""One request and its response, from the main interpreter's side.
+
+An exchange stands between a connection, which speaks HTTP, and a worker's channel, which speaks envelopes. It knows
+neither's insides: it keeps the state (see `snakepit.lifecycle`) and the credit of both bodies.
+
+Upstream, `receives_body` turns false when the window is used up, and the connection stops reading until the app has
+read. Downstream, credit goes back for what the transport took; while the client is slow nothing goes back, and the
+app's send waits.
+
+As long as no worker has it, the exchange holds the envelopes that the worker is to get. When a worker dies before it
+began them, they come back and are held again.
+"""
+
+from typing import Protocol
+
+from snakepit import envelopes
+from snakepit.envelopes import CHUNK, WINDOW, Address, Envelope, Headers, cost, split
+from snakepit.errors import LocalProtocolError
+from snakepit.lifecycle import EXCHANGE, ExchangeState, advance
+from snakepit.protocol.interface import RequestHead
+
+
+class WorkerEnd(Protocol):
+    """Where envelopes for a worker go."""
+
+    def post(self, envelope: Envelope, /) -> None:
+        """Send."""
+
+
+class Client(Protocol):
+    """What an exchange needs of the connection it belongs to."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether the transport takes more without piling it up."""
+
+    @property
+    def endpoints(self) -> tuple[Address, Address, str]:
+        """The client's address, the server's, and the scheme."""
+
+    def send_continue(self) -> None:
+        """Write 100 (Continue)."""
+
+    def send_response(self, status: int, headers: Headers, body: bytes, more: bool, length: int | None) -> None:
+        """Write the response's head and the first of its body. Raises LocalProtocolError."""
+
+    def send_body(self, data: bytes, more: bool) -> None:
+        """Write some of the response's body. Raises LocalProtocolError."""
+
+    def send_error(self, status: int, reason: str, headers: Headers) -> None:
+        """Answer in the app's stead; where the response has begun, break the connection off."""
+
+    def body_wanted(self) -> None:
+        """The request's body may flow again."""
+
+    def report_fault(self, exchange: "Exchange", fault: str) -> None:
+        """Log what went wrong in the app."""
+
+
+class Line(Protocol):
+    """What an exchange needs of the pool."""
+
+    def withdraw(self, exchange: "Exchange") -> None:
+        """Forget an exchange that waits in the line."""
+
+
+class Exchange:
+    """See the module. `number` is unique in the process."""
+
+    __slots__ = (
+        "_client",
+        "_continue_pending",
+        "_held",
+        "_owed",
+        "_upstream",
+        "_worker",
+        "head",
+        "line",
+        "number",
+        "request_complete",
+        "state",
+        "status",
+    )
+
+    def __init__(self, number: int, client: Client, line: Line, head: RequestHead) -> None:
+        self.number = number
+        self.head = head
+        self.line = line
+        self.state = ExchangeState.NEW
+        self.request_complete = False
+        self.status = 0  # of the response, once it has begun
+        self._client = client
+        self._continue_pending = head.expects_continue
+        self._held: list[Envelope] = []
+        self._owed = 0  # response bytes that the transport took and the worker has not got credit for
+        self._upstream = WINDOW
+        self._worker: WorkerEnd | None = None
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self.number} {self.head.method} {self.head.target!r} {self.state.name}>"
+
+    @property
+    def answered(self) -> bool:
+        """Whether the response is complete, or never will be."""
+        return self.state in (ExchangeState.ANSWERED, ExchangeState.ABANDONED, ExchangeState.CLOSED)
+
+    @property
+    def receives_body(self) -> bool:
+        """Whether there is credit for more of the request's body."""
+        return self._upstream > 0
+
+    @property
+    def waits_for_continue(self) -> bool:
+        """Whether the client holds its body back until it reads 100 (Continue)."""
+        return self._continue_pending
+
+    # -- from the connection -------------------------------------------------------------------------------------
+
+    def add_body(self, data: bytes, more: bool) -> None:
+        """Some of the request's body came; not `more`: it is complete."""
+        self.request_complete = not more
+        if data:
+            self._continue_pending = False  # the client did not wait
+        if self.answered:
+            return
+        *chunks, last = split(data)
+        for chunk in chunks:
+            self._forward(envelopes.body(self.number, chunk, True))
+        self._forward(envelopes.body(self.number, last, more))
+        self._upstream -= sum(map(cost, chunks)) + cost(last)
+
+    def begin(self, body: bytes, more: bool) -> None:
+        """The head and as much of the body as came with it are there: make the request that the worker will get."""
+        head = self.head
+        client, server, scheme = self._client.endpoints
+        if body or not more:
+            self._continue_pending = False
+        first, rest = body[:CHUNK], body[CHUNK:]
+        self._upstream -= cost(first)
+        self._held.append(
+            envelopes.request(
+                self.number,
+                head.method,
+                head.target,
+                head.http_version,
+                head.headers,
+                client,
+                server,
+                scheme,
+                first,
+                more or bool(rest),
+                self._continue_pending,
+            )
+        )
+        if rest:
+            self.add_body(rest, more)
+        self.request_complete = not more
+
+    def client_gone(self) -> None:
+        """The client has closed the connection, or was cut off."""
+        if self.state is ExchangeState.WAITING:
+            self.line.withdraw(self)
+        if self._worker is not None and not self.answered:
+            self._worker.post(envelopes.disconnect(self.number))
+            self._to(ExchangeState.ABANDONED)
+        elif not self.answered:
+            self._to(ExchangeState.CLOSED)
+
+    def pay(self) -> None:
+        """The transport takes data again: give the credit back that was kept."""
+        if self._owed and self._worker is not None and self.state is ExchangeState.RESPONDING:
+            self._worker.post(envelopes.credit(self.number, self._owed))
+            self._owed = 0
+
+    # -- from the pool -------------------------------------------------------------------------------------------
+
+    def wait(self) -> None:
+        """Every worker is full; the exchange stands in the line now."""
+        self._to(ExchangeState.WAITING)
+
+    def assign(self, worker: WorkerEnd) -> None:
+        """A worker gets the exchange."""
+        self._to(ExchangeState.ASSIGNED)
+        self._worker = worker
+        for envelope in self._held:
+            worker.post(envelope)
+        self._held.clear()
+
+    def come_back(self, held: list[Envelope]) -> None:
+        """The worker died before it began: be as if it had never been assigned."""
+        if self.state is ExchangeState.ABANDONED:
+            self._to(ExchangeState.CLOSED)
+            return
+        self._to(ExchangeState.NEW)
+        self._worker = None
+        self._held = held
+
+    def refuse(self, status: int, reason: str, headers: Headers) -> None:
+        """No worker will ever get the exchange."""
+        self._to(ExchangeState.CLOSED)
+        self._client.send_error(status, reason, headers)
+
+    def respond(self, status: int, headers: Headers, body: bytes, more: bool, length: int | None) -> None:
+        """The response's head and the first of its body."""
+        if self.state is ExchangeState.ASSIGNED:
+            self._to(ExchangeState.RESPONDING)
+            self.status = status
+            try:
+                self._client.send_response(status, headers, body, more, length)
+            except LocalProtocolError as error:
+                self._break_off(error)
+            else:
+                self._sent(body, more)
+
+    def respond_body(self, data: bytes, more: bool) -> None:
+        """Some more of the response's body."""
+        if self.state is ExchangeState.RESPONDING:
+            try:
+                self._client.send_body(data, more)
+            except LocalProtocolError as error:
+                self._break_off(error)
+            else:
+                self._sent(data, more)
+
+    def add_credit(self, amount: int) -> None:
+        """The app has read so many bytes of the request's body."""
+        was_open = self.receives_body
+        self._upstream += amount
+        if not was_open and self.receives_body and not self.answered:
+            self._client.body_wanted()
+
+    def go_on(self) -> None:
+        """The app reads: tell the client to send its body."""
+        if self._continue_pending and not self.answered:
+            self._continue_pending = False
+            self._client.send_continue()
+
+    def done(self, fault: str | None) -> None:
+        """The app is through. Without a complete response the client gets 500, or a broken connection."""
+        state, self._worker = self.state, None
+        self._to(ExchangeState.CLOSED)
+        if fault is not None:
+            self._client.report_fault(self, fault)
+        if state in (ExchangeState.ASSIGNED, ExchangeState.RESPONDING):
+            self._client.send_error(500, "Internal Server Error", [])
+
+    def lost(self) -> None:
+        """The worker died over it."""
+        self.done(None)
+
+    def _forward(self, envelope: Envelope) -> None:
+        if self._worker is None:
+            self._held.append(envelope)
+        else:
+            self._worker.post(envelope)
+
+    def _sent(self, data: bytes, more: bool) -> None:
+        if self.state is not ExchangeState.RESPONDING:
+            return  # the transport found out while writing that the client has gone
+        if not more:
+            self._to(ExchangeState.ANSWERED)
+            return
+        self._owed += cost(data)
+        if self._owed >= WINDOW // 2 and self._client.writable:
+            self.pay()
+
+    def _break_off(self, error: LocalProtocolError) -> None:
+        # To the app it looks as if the client had gone: nothing that it could send now would make sense.
+        self._client.report_fault(self, str(error))
+        self.client_gone()
+        self._client.send_error(500, "Internal Server Error", [])
+
+    def _to(self, state: ExchangeState) -> None:
+        self.state = advance(EXCHANGE, self.state, state)

@@ -1,0 +1,131 @@
+"""The listening sockets: made before anything else, so that a port in use is known before the app is imported."""
+
+import asyncio
+import errno
+import os
+import socket
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from snakepit.config import Config
+from snakepit.errors import ConfigError
+
+SOCKET_MODE = 0o666  # of a Unix socket: a proxy under another user must reach it; the folder guards it
+
+
+class Listener:
+    """Sockets that are bound, and after `serve` accept connections."""
+
+    def __init__(self, config: Config) -> None:
+        self._backlog = config.backlog
+        self._servers: list[asyncio.Server] = []
+        self._path: Path | None = None
+        if config.fd is not None:
+            self.socket = _inherited(config.fd)
+        elif config.uds is not None:
+            self.socket = _unix_socket(config.uds)
+            self._path = Path(config.uds)
+        else:
+            self.socket = _tcp_socket(config.host, config.port)
+
+    @property
+    def address(self) -> str:
+        """Where clients reach it, as a URL or as the path of a Unix socket."""
+        name = self.socket.getsockname()
+        if isinstance(name, tuple):
+            host, port = name[:2]
+            return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return f"unix:{name}"
+
+    async def serve(self, loop: asyncio.AbstractEventLoop, connection: Callable[[], asyncio.Protocol]) -> None:
+        """Accept connections from now on."""
+        is_unix = self.socket.family == getattr(socket, "AF_UNIX", None)
+        create = loop.create_unix_server if is_unix else loop.create_server
+        self._servers.append(await create(connection, sock=self.socket, backlog=self._backlog))
+
+    def close(self) -> None:
+        """Accept nothing more, and remove the Unix socket's file."""
+        for server in self._servers:
+            server.close()
+        self.socket.close()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+            self._path = None
+
+
+def _tcp_socket(host: str, port: int) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+        )
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"host {host!r} can't be resolved: {getattr(error, 'strerror', None) or error}") from None
+    # of a name with several addresses, IPv4: what a client tries first or falls back to
+    family, kind, proto, _, address = min(found, key=lambda info: info[0] != socket.AF_INET)
+    sock = socket.socket(family, kind, proto)
+    try:
+        if sys.platform == "win32":
+            # there SO_REUSEADDR would let two servers have one port
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+    except OSError as error:
+        sock.close()
+        raise ConfigError(f"can't listen on {host}:{port}: {_bind_trouble(error)}") from None
+    sock.setblocking(False)
+    return sock
+
+
+def _bind_trouble(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "another process uses this port; stop it, or choose another with --port"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "this machine does not have that address"
+    if error.errno == errno.EACCES:
+        return "this user may not use that port"
+    return error.strerror or str(error)
+
+
+def _unix_socket(path: str) -> socket.socket:
+    if not hasattr(socket, "AF_UNIX"):
+        raise ConfigError("this platform has no Unix sockets; use --host and --port")
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_stale(path)
+        sock.bind(path)
+        os.chmod(path, SOCKET_MODE)
+    except OSError as error:
+        sock.close()
+        reason = "another process uses it" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+        raise ConfigError(f"can't listen on the Unix socket {path!r}: {reason}") from None
+    sock.setblocking(False)
+    return sock
+
+
+def _remove_stale(path: str) -> None:
+    """Remove the socket file of a server that is gone; one that somebody listens on stays, and bind() will say so."""
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            return
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+        except OSError:
+            pass
+
+
+def _inherited(descriptor: int) -> socket.socket:
+    try:
+        sock = socket.socket(fileno=descriptor)
+        sock.getsockname()
+    except OSError as error:
+        raise ConfigError(f"file descriptor {descriptor} is not a socket: {error.strerror or error}") from None
+    sock.setblocking(False)
+    return sock

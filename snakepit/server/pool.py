@@ -1,0 +1,291 @@
+"""All workers of one app, and the policy that keeps them alive.
+
+The pool starts the workers, gives exchanges to them as the dispatcher says, replaces a worker that ended by itself,
+and retires all of them at the end. It knows nothing of sockets and HTTP.
+
+A worker that dies takes with it the exchanges that it had begun: each gets 500, or a broken connection where its
+response had begun. Those that it had not taken from its channel go to others.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from snakepit.errors import AppError, AppImportError, LifespanError, SnakepitError, WorkerLost
+from snakepit.lifecycle import ExchangeState, WorkerState
+from snakepit.server.deadlines import Deadlines
+from snakepit.server.dispatcher import Dispatcher
+from snakepit.server.exchange import Exchange
+from snakepit.server.worker import Worker
+
+RETRY_AFTER = 1
+"""Seconds that a refused client is asked to wait (RFC 9110 section 10.2.3): a full line moves on in less."""
+
+QUICK_DEATH = 10.0
+"""Seconds; a worker that dies sooner after it became ready may do so for ever, so the next one waits."""
+
+BACKOFF = 0.2, 30.0
+"""Seconds before the first and before the latest replacement of workers that die quickly; doubled each time."""
+
+LAST_CALL = 3.0
+"""Seconds that workers get to shut down once what they were doing has been cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOptions:
+    """What the pool must know.
+
+    Args:
+        workers: how many.
+        threads: WSGI: exchanges at once in one worker.
+        worker_concurrency: ASGI: exchanges at once in one worker.
+        concurrency: exchanges in all, in workers and waiting; None: as many as workers and line take.
+        waiting: how many exchanges may wait in the line.
+        waiting_seconds: how long one may wait there.
+        settings: what each worker is told; see snakepit.worker.bootstrap.
+    """
+
+    workers: int
+    threads: int
+    worker_concurrency: int
+    concurrency: int | None
+    waiting: int
+    waiting_seconds: float
+    interface: str
+    settings: dict[str, object]
+
+
+class Observer:
+    """Whoever wants to follow the workers' lives; does nothing by itself."""
+
+    def worker_ready(self, worker: Worker) -> None:
+        """A worker takes exchanges now."""
+
+    def worker_replaced(self, worker: Worker, delay: float) -> None:
+        """A worker ended by itself; another is started after `delay` seconds."""
+
+
+class Pool:
+    """See the module. `first_ready` is set when exchanges can be served; `failure` when they never will be."""
+
+    def __init__(self, options: PoolOptions, observer: Observer, loop: asyncio.AbstractEventLoop) -> None:
+        self._options = options
+        self._observer = observer
+        self._loop = loop
+        self._log = logging.getLogger("snakepit.server")
+        self._dispatcher: Dispatcher[Worker, Exchange] = Dispatcher(options.waiting)
+        self._patience: Deadlines[Exchange] = Deadlines(loop, options.waiting_seconds, self._waited_too_long)
+        self._workers: dict[int, Worker] = {}
+        self._in_progress = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closing = False
+        self._quick_deaths = 0
+        self._ready_at: dict[Worker, float] = {}
+        self._restarts: set[asyncio.TimerHandle] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.first_ready = asyncio.Event()
+        self.all_ready = asyncio.Event()
+        self.failure: asyncio.Future[SnakepitError] = loop.create_future()
+
+    def __repr__(self) -> str:
+        states = ", ".join(f"{worker.number} {worker.state.name}" for worker in self._workers.values())
+        return f"<Pool [{states}] {self._dispatcher}>"
+
+    @property
+    def workers(self) -> list[Worker]:
+        """The workers, by number."""
+        return [self._workers[number] for number in sorted(self._workers)]
+
+    @property
+    def in_progress(self) -> int:
+        """Exchanges in workers and in the line."""
+        return self._in_progress
+
+    @property
+    def waiting(self) -> int:
+        """Exchanges in the line."""
+        return self._dispatcher.waiting
+
+    def load(self, worker: Worker) -> int:
+        """Exchanges that a worker has."""
+        return len(worker.exchanges)
+
+    # -- exchanges -------------------------------------------------------------------------------------------------
+
+    def submit(self, exchange: Exchange) -> None:
+        """Give an exchange to a worker, or let it wait, or refuse it with 503."""
+        limit = self._options.concurrency
+        if limit is not None and self._in_progress >= limit:
+            self._refuse(exchange, "Too many requests at once")
+            return
+        self._in_progress += 1
+        self._idle.clear()
+        self._place(exchange)
+
+    def withdraw(self, exchange: Exchange) -> None:
+        """Forget an exchange that waits in the line."""
+        self._dispatcher.withdraw(exchange)
+        self._patience.discard(exchange)
+        self._one_less()
+
+    async def wait_idle(self) -> None:
+        """Return when no exchange is in progress."""
+        await self._idle.wait()
+
+    def _place(self, exchange: Exchange) -> None:
+        worker = self._dispatcher.submit(exchange)
+        if worker is not None:
+            worker.assign(exchange)
+        elif self._dispatcher.in_line(exchange):
+            exchange.wait()
+            self._patience.add(exchange)
+        else:
+            self._one_less()
+            self._refuse(exchange, "Too many requests are waiting")
+
+    def _assign(self, assignments: list[tuple[Worker, Exchange]]) -> None:
+        for worker, exchange in assignments:
+            self._patience.discard(exchange)
+            worker.assign(exchange)
+
+    def _waited_too_long(self, exchange: Exchange) -> None:
+        self._dispatcher.withdraw(exchange)
+        self._one_less()
+        self._refuse(exchange, "No worker became free in time")
+
+    def _refuse(self, exchange: Exchange, reason: str) -> None:
+        exchange.refuse(503, reason, [(b"retry-after", b"%d" % RETRY_AFTER)])
+
+    def _one_less(self) -> None:
+        self._in_progress -= 1
+        if not self._in_progress:
+            self._idle.set()
+
+    # -- workers -----------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start all workers; they become ready in their own time."""
+        for number in range(1, self._options.workers + 1):
+            await self._start_worker(number)
+
+    async def _start_worker(self, number: int) -> None:
+        seats = 1 if self._options.interface == "asgi" else self._options.threads
+        worker = Worker(number, self._options.settings, seats, self, self._loop)
+        self._workers[number] = worker
+        await worker.start()
+
+    def worker_loaded(self, worker: Worker) -> None:
+        """A worker imported the app."""
+
+    def worker_ready(self, worker: Worker) -> None:
+        """A worker completed its start-up: exchanges may go to it."""
+        self._ready_at[worker] = self._loop.time()
+        self._observer.worker_ready(worker)
+        self.first_ready.set()
+        if len(self._ready_at) == self._options.workers:
+            self.all_ready.set()
+        capacity = worker.capacity if worker.interface == "wsgi" else self._options.worker_concurrency
+        self._assign(self._dispatcher.add(worker, capacity))
+
+    def worker_free(self, worker: Worker) -> None:
+        """A worker is through with an exchange."""
+        self._one_less()
+        self._assign(self._dispatcher.finished(worker))
+
+    def worker_failed(self, worker: Worker) -> None:
+        """A worker can't start: no server without it at the start, another attempt later on."""
+        if not self.all_ready.is_set():
+            self._fail(_as_error(worker))
+
+    def worker_ended(self, worker: Worker) -> None:
+        """A worker's thread has ended; unless that was asked for, replace it."""
+        if worker.state in (WorkerState.CLOSED, WorkerState.ABANDONED):
+            return
+        if worker.state is not WorkerState.FAILED:
+            worker.to(WorkerState.LOST)
+        self._dispatcher.remove(worker)
+        kind, fault = worker.failure
+        lived = self._loop.time() - self._ready_at.pop(worker, self._loop.time())
+        self._salvage(worker)
+        worker.to(WorkerState.CLOSED)
+        if self._closing:
+            return
+        if not self.all_ready.is_set():
+            self._fail(_as_error(worker))
+            return
+        self._replace(worker, lived, f"{kind}\n{fault}" if fault else "without a word")
+
+    def _salvage(self, worker: Worker) -> None:
+        never_begun = worker.never_begun()
+        for number, exchange in list(worker.exchanges.items()):
+            envelopes = never_begun.get(number)
+            if envelopes is None:
+                self._one_less()
+                exchange.lost()
+            else:
+                exchange.come_back(envelopes)
+                if exchange.state is ExchangeState.NEW:
+                    self._place(exchange)
+                else:
+                    self._one_less()
+        worker.exchanges.clear()
+
+    def _replace(self, worker: Worker, lived: float, why: str) -> None:
+        first, most = BACKOFF
+        self._quick_deaths = self._quick_deaths + 1 if lived < QUICK_DEATH else 0
+        delay = 0.0 if self._quick_deaths < 2 else min(first * 2.0 ** (self._quick_deaths - 2), most)
+        self._log.error("%s ended unexpectedly: %s", str(worker).capitalize(), why)
+        self._observer.worker_replaced(worker, delay)
+        handle = self._loop.call_later(delay, self._restart, worker.number)
+        self._restarts.add(handle)
+
+    def _restart(self, number: int) -> None:
+        if not self._closing:
+            task = self._loop.create_task(self._start_worker(number))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _fail(self, error: SnakepitError) -> None:
+        if not self.failure.done():
+            self.failure.set_result(error)
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    async def close(self, deadline: float) -> int:
+        """Retire every worker; past `deadline` (loop time) cut and, if need be, abandon. Returns how many were."""
+        self._closing = True
+        for handle in self._restarts:
+            handle.cancel()
+        for worker in self.workers:
+            self._dispatcher.remove(worker)
+            worker.retire()
+        living = await self._wait_ended(self.workers, deadline)
+        if living:
+            for worker in living:
+                worker.stop()
+            living = await self._wait_ended(living, self._loop.time() + LAST_CALL)
+        for worker in living:
+            worker.abandon()
+            self._log.warning("%s does not end; its thread is left to itself", str(worker).capitalize())
+        self._patience.close()
+        return len(living)
+
+    async def _wait_ended(self, workers: list[Worker], deadline: float) -> list[Worker]:
+        """Wait for workers to end until `deadline`; returns those that have not."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                for worker in workers:
+                    await worker.ended.wait()
+        except TimeoutError:
+            pass
+        return [worker for worker in workers if not worker.ended.is_set()]
+
+
+def _as_error(worker: Worker) -> AppError | WorkerLost:
+    kind, fault = worker.failure
+    if kind == "import":
+        return AppImportError(fault)
+    if kind == "lifespan":
+        return LifespanError(fault)
+    return WorkerLost(f"{worker} ended before it was ready\n{fault}".rstrip())

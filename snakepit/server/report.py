@@ -1,0 +1,60 @@
+"""What an operator sees while the server starts: a line for each worker, and a bar at the foot of a terminal."""
+
+import logging
+import sys
+from typing import TextIO
+
+from snakepit.server.pool import Observer
+from snakepit.server.worker import Worker
+
+_WIDTH = 30  # characters of the bar
+_CLEAR = "\r\x1b[K"
+
+
+class StartupReport(Observer):
+    """Logs each worker as it comes up; on a terminal, draws how many there are."""
+
+    def __init__(self, total: int, log: logging.Logger, stream: TextIO | None = None) -> None:
+        self._total = total
+        self._ready = 0
+        self._log = log
+        self._stream = stream or sys.stderr
+        self._bar = total > 1 and self._stream.isatty() and log.isEnabledFor(logging.INFO)
+
+    def started(self) -> None:
+        """Workers are on their way."""
+        self._draw()
+
+    def worker_ready(self, worker: Worker) -> None:
+        self._ready += 1
+        self._erase()
+        startup = f", start-up {worker.startup_seconds:.2f} s" if worker.startup_seconds >= 0.005 else ""
+        self._log.info(
+            "Worker %d ready: %s, import %.2f s%s",
+            worker.number,
+            worker.interface.upper(),
+            worker.import_seconds,
+            startup,
+        )
+        self._draw()
+
+    def worker_replaced(self, worker: Worker, delay: float) -> None:
+        when = f"in {delay:.1f} s" if delay else "now"
+        self._log.info("A replacement for worker %d starts %s", worker.number, when)
+
+    def close(self) -> None:
+        """Leave the terminal clean."""
+        self._erase()
+        self._bar = False
+
+    def _draw(self) -> None:
+        if self._bar and self._ready < self._total:
+            filled = _WIDTH * self._ready // self._total
+            bar = "#" * filled + "-" * (_WIDTH - filled)
+            self._stream.write(f"\r[{bar}] {self._ready} of {self._total} workers ready")
+            self._stream.flush()
+
+    def _erase(self) -> None:
+        if self._bar:
+            self._stream.write(_CLEAR)
+            self._stream.flush()

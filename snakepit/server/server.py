@@ -1,0 +1,228 @@
+"""The server: binds, starts the workers, serves, and takes everything down again."""
+
+import asyncio
+import logging
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from snakepit import __version__, app_reference, logs
+from snakepit.config import Config
+from snakepit.errors import ConfigError, SnakepitError
+from snakepit.server.connection import Connection
+from snakepit.server.listener import Listener
+from snakepit.server.pool import Pool, PoolOptions
+from snakepit.server.report import StartupReport
+from snakepit.server.signals import handle_signals, leave
+from snakepit.server.site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatistics:
+    """One worker, as `Server.statistics` sees it."""
+
+    number: int
+    state: str
+    exchanges: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What the main interpreter knows. Counters run from the start of the server."""
+
+    connections: int
+    open_connections: int
+    requests: int
+    in_progress: int
+    waiting: int
+    workers: tuple[WorkerStatistics, ...]
+
+
+class Server:
+    """Serves one app. Use `snakepit.run`, or `await Server(config).serve()` inside an asyncio loop of your own."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._reference = app_reference.find(config.app)
+        self._log = logging.getLogger("snakepit.server")
+        self._loop: asyncio.AbstractEventLoop
+        self._stop_requested = asyncio.Event()
+        self._listener: Listener | None = None
+        self._site: Site | None = None
+        self._pool: Pool | None = None
+        self._abandoned = 0
+
+    @property
+    def address(self) -> str | None:
+        """Where clients reach the server (a URL, or "unix:" and a path); None before it is bound."""
+        return self._listener.address if self._listener is not None else None
+
+    @property
+    def abandoned(self) -> int:
+        """Workers that did not end; the process can only be left with `os._exit`."""
+        return self._abandoned
+
+    def statistics(self) -> Statistics:
+        """What is going on."""
+        site, pool = self._site, self._pool
+        if site is None or pool is None:
+            return Statistics(0, 0, 0, 0, 0, ())
+        return Statistics(
+            connections=site.counters.connections,
+            open_connections=len(site.connections),
+            requests=site.counters.requests,
+            in_progress=pool.in_progress,
+            waiting=pool.waiting,
+            workers=tuple(
+                WorkerStatistics(worker.number, worker.state.name.lower(), pool.load(worker)) for worker in pool.workers
+            ),
+        )
+
+    def stop(self) -> None:
+        """Ask the server to stop gracefully; `serve` returns when it has. May be called from any thread."""
+        self._loop.call_soon_threadsafe(self._stop_requested.set)
+
+    async def serve(self) -> None:
+        """Serve until `stop` is called, or SIGINT or SIGTERM comes (in the main thread). Raises SnakepitError."""
+        self._loop = asyncio.get_running_loop()
+        listener = self._listener = Listener(self.config)
+        report = StartupReport(self.config.interpreters, self._log)
+        pool = self._pool = Pool(self._pool_options(), report, self._loop)
+        site = self._site = Site(self.config, pool, self._loop)
+        self._log.info(
+            "Snakepit %s on Python %s: %d interpreter%s, app %s",
+            __version__,
+            platform.python_version(),
+            self.config.interpreters,
+            "" if self.config.interpreters == 1 else "s",
+            self._reference,
+        )
+        try:
+            with handle_signals(self.stop, self._exit_now):
+                try:
+                    await pool.start()
+                    report.started()
+                    await self._serve(listener, pool, site)
+                finally:
+                    report.close()
+                    await self._shut_down(listener, pool, site)
+        finally:
+            listener.close()
+
+    async def _serve(self, listener: Listener, pool: Pool, site: Site) -> None:
+        if not await self._until_first_ready(pool):
+            return
+        await listener.serve(self._loop, lambda: Connection(site))
+        self._log.info("Listening on %s (Ctrl+C to stop)", listener.address)
+        await self._first_of(self._stop_requested.wait(), _outcome(pool))
+        _raise_failure(pool)
+
+    async def _until_first_ready(self, pool: Pool) -> bool:
+        await self._first_of(pool.first_ready.wait(), self._stop_requested.wait(), _outcome(pool))
+        _raise_failure(pool)
+        return not self._stop_requested.is_set()
+
+    async def _first_of(self, *conditions: Any) -> None:
+        tasks = [self._loop.create_task(condition) for condition in conditions]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _shut_down(self, listener: Listener, pool: Pool, site: Site) -> None:
+        deadline = self._loop.time() + self.config.timeout_graceful_shutdown
+        listener.close()
+        if pool.in_progress:
+            self._log.info("Stopping: waiting for %s in flight", _requests(pool.in_progress))
+        else:
+            self._log.info("Stopping")
+        site.drain()
+        try:
+            async with asyncio.timeout_at(deadline):
+                await pool.wait_idle()
+        except TimeoutError:
+            self._log.warning(
+                "Cut %s still in flight after %g s (timeout_graceful_shutdown)",
+                _requests(pool.in_progress),
+                self.config.timeout_graceful_shutdown,
+            )
+        site.close()
+        self._abandoned = await pool.close(deadline)
+        self._log.info("Stopped")
+
+    def _exit_now(self, signal_number: int) -> None:
+        if self._listener is not None:
+            self._listener.close()
+        self._log.warning("Stopped at once by a second signal")
+        leave(128 + signal_number)
+
+    def _pool_options(self) -> PoolOptions:
+        config, reference = self.config, self._reference
+        return PoolOptions(
+            workers=config.interpreters,
+            threads=config.threads,
+            worker_concurrency=config.limit_worker_concurrency,
+            concurrency=config.limit_concurrency,
+            waiting=config.limit_waiting,
+            waiting_seconds=config.timeout_waiting,
+            interface=config.interface,
+            settings={
+                "sys_path": sys.path,
+                "argv": sys.argv,
+                "module": reference.module,
+                "attribute": reference.attribute,
+                "script": reference.script,
+                "factory": config.factory,
+                "interface": config.interface,
+                "lifespan": config.lifespan,
+                "root_path": config.root_path,
+                "interpreters": config.interpreters,
+                "log_config": config.log_config,
+            },
+        )
+
+
+def run(app: Any, **options: Any) -> None:
+    """Serve an app until Ctrl+C or SIGTERM. Options are the command line's, with underscores.
+
+    `app` is "module:attribute", or an app that is defined at the top level of a module or of the script being run.
+    Ends the process with status 2 (a wrong option, a port in use) or 3 (the app can't be imported or started).
+    """
+    if "snakepit.worker.bootstrap" in sys.modules:
+        _exit_with(
+            ConfigError(
+                "snakepit.run() was called while a worker imported the app; put the call under "
+                "if __name__ == '__main__':"
+            )
+        )
+    try:
+        config = Config.resolve(app, options)
+        logs.configure(config)
+        sys.path.insert(0, os.path.abspath(config.app_dir))
+        server = Server(config)
+        asyncio.run(server.serve())
+    except SnakepitError as error:
+        _exit_with(error)
+    if server.abandoned:
+        leave(0)  # waiting for the threads of abandoned workers would take for ever
+
+
+def _exit_with(error: SnakepitError) -> None:
+    print(f"Error: {error}", file=sys.stderr)
+    raise SystemExit(error.exit_status)
+
+
+async def _outcome(pool: Pool) -> None:
+    await asyncio.wait([pool.failure])
+
+
+def _raise_failure(pool: Pool) -> None:
+    if pool.failure.done():
+        raise pool.failure.result()
+
+
+def _requests(count: int) -> str:
+    return f"{count} request{'' if count == 1 else 's'}"

@@ -1,0 +1,53 @@
+"""SIGINT, SIGTERM and, on Windows, SIGBREAK: the first asks the server to stop, the second ends the process.
+
+`signal.signal` works on every platform and loop; asyncio's own handlers don't exist on Windows.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+STOP_SIGNALS = [signal.SIGINT, signal.SIGTERM]
+if sys.platform == "win32":
+    STOP_SIGNALS.append(signal.SIGBREAK)
+
+
+@contextmanager
+def handle_signals(stop: Callable[[], None], exit_now: Callable[[int], None]) -> Iterator[None]:
+    """Within this block, the first signal calls `stop` and any further one `exit_now`, with the signal's number.
+
+    Both are called in the main thread, between any two bytecodes. In another thread nothing is installed: Python
+    allows it in the main thread only.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    seen = False
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        nonlocal seen
+        if seen:
+            exit_now(number)
+        seen = True
+        stop()
+
+    before = {number: signal.signal(number, handler) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def leave(status: int) -> None:
+    """End the process without waiting for anything: threads, interpreters, exit handlers."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            pass
+    os._exit(status)

@@ -1,0 +1,91 @@
+"""What every connection of one server shares: its options, its deadlines, its books, and the way to the workers."""
+
+import asyncio
+import itertools
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from snakepit.protocol.interface import Limits, RequestHead
+from snakepit.server.clock import HttpDate
+from snakepit.server.deadlines import Deadlines
+from snakepit.server.exchange import Exchange, Line
+
+if TYPE_CHECKING:
+    from snakepit.config import Config
+    from snakepit.envelopes import Headers
+    from snakepit.server.connection import Connection
+
+LINGER = 2.0
+"""Seconds that a client gets to read an answer to a request it has not finished sending, before the socket closes
+under it (RFC 9112 section 9.6)."""
+
+
+class Submit(Line, Protocol):
+    """What a site needs of the pool."""
+
+    def submit(self, exchange: Exchange) -> None:
+        """Give an exchange to a worker, or let it wait, or refuse it."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened since the start."""
+
+    connections: int = 0
+    requests: int = 0
+
+
+class Site:
+    """One server's connections and what they have in common."""
+
+    def __init__(self, config: "Config", pool: Submit, loop: asyncio.AbstractEventLoop) -> None:
+        self.pool = pool
+        self.loop = loop
+        self.limits = Limits(
+            head=config.limit_request_head, fields=config.limit_request_fields, body=config.limit_request_body
+        )
+        self.log = logging.getLogger("snakepit.server")
+        access = logging.getLogger("snakepit.access")
+        self.access_log = access if config.access_log and access.isEnabledFor(logging.INFO) else None
+        self.counters = Counters()
+        self.connections: set[Connection] = set()
+        self.draining = False
+        self._numbers = itertools.count(1)
+        self._date = HttpDate() if config.date_header else None
+        self._server_header = [(b"server", b"snakepit")] if config.server_header else []
+        self.keep_alive: Deadlines[Connection] = Deadlines(
+            loop, config.timeout_keep_alive, lambda connection: connection.idle_too_long()
+        )
+        self.heads: Deadlines[Connection] = Deadlines(
+            loop, config.timeout_request_head, lambda connection: connection.head_too_slow()
+        )
+        self.lingering: Deadlines[Connection] = Deadlines(loop, LINGER, lambda connection: connection.linger_over())
+
+    def new_exchange(self, connection: "Connection", head: RequestHead) -> Exchange:
+        """Make an exchange with a number of its own."""
+        self.counters.requests += 1
+        return Exchange(next(self._numbers), connection, self.pool, head)
+
+    def common_headers(self, headers: "Headers") -> "Headers":
+        """The Date and Server fields that a response lacks (RFC 9110 sections 6.6.1 and 10.2.4)."""
+        names = {name.lower() for name, _ in headers}
+        common: Headers = []
+        if self._date is not None and b"date" not in names:
+            common.append((b"date", self._date.now()))
+        if b"server" not in names:
+            common += self._server_header
+        return common
+
+    def drain(self) -> None:
+        """Close connections that carry no exchange, and the others as soon as they have answered."""
+        self.draining = True
+        for connection in list(self.connections):
+            connection.drain()
+
+    def close(self) -> None:
+        """Cut every connection that is left."""
+        for deadlines in (self.keep_alive, self.heads, self.lingering):
+            deadlines.close()
+        for connection in list(self.connections):
+            connection.abort()

@@ -1,0 +1,262 @@
+"""One worker, from the main interpreter's side: its interpreter, its thread, its channels.
+
+One thread owns the interpreter: it makes it, runs the worker in it, and closes it. Nothing else ever enters it, since
+closing an interpreter that another thread is entering crashes the process (CPython issue 127041).
+Interpreters are made one after another; many at once have hung and crashed on 3.13. Importing the app, which takes
+the time, goes on in parallel.
+
+A subinterpreter can't be killed. A worker that does not end when it is told to is abandoned: its thread is left to
+itself, and the process has to end without waiting for it.
+"""
+
+import asyncio
+import datetime  # noqa: F401  # before the first worker: on 3.13 two interpreters that import it corrupt the heap
+import logging
+import marshal
+import threading
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from snakepit import envelopes
+from snakepit.channel import AsyncEnd, Channel
+from snakepit.envelopes import Envelope
+from snakepit.errors import InternalError, fault
+from snakepit.interpreters import create_interpreter
+from snakepit.lifecycle import WORKER, WorkerState, advance
+from snakepit.server.exchange import Exchange
+
+_BOOTSTRAP = """
+import marshal, sys
+settings = marshal.loads(settings)
+sys.path[:] = settings["sys_path"]
+sys.argv[:] = settings["argv"]
+from snakepit.worker.bootstrap import run
+run(settings)
+"""
+
+_creating = threading.Lock()
+_log = logging.getLogger("snakepit.server")
+
+
+class Owner(Protocol):
+    """What a worker tells its pool."""
+
+    def worker_loaded(self, worker: "Worker") -> None:
+        """The app was imported."""
+
+    def worker_ready(self, worker: "Worker") -> None:
+        """Exchanges may come."""
+
+    def worker_failed(self, worker: "Worker") -> None:
+        """It could not start; `failure` says why."""
+
+    def worker_free(self, worker: "Worker") -> None:
+        """It is through with an exchange."""
+
+    def worker_ended(self, worker: "Worker") -> None:
+        """Its thread has ended."""
+
+
+class Worker:
+    """See the module.
+
+    Args:
+        number: its name in the log, from 1.
+        settings: what `snakepit.worker.bootstrap.run` needs, but for the channels; builtin types only.
+        seats: how many exchanges a WSGI app gets at once, each on a channel of its own.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        settings: Mapping[str, object],
+        seats: int,
+        owner: Owner,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.number = number
+        self.state = WorkerState.STARTING
+        self.interface = ""  # "asgi" or "wsgi", once it is loaded
+        self.import_seconds = 0.0
+        self.startup_seconds = 0.0
+        self.failure = ("", "")  # kind and fault, as in envelopes.failed
+        self.exchanges: dict[int, Exchange] = {}
+        self.ended = asyncio.Event()
+        self._owner = owner
+        self._loop = loop
+        self._channels = [Channel() for _ in range(seats)]
+        self._settings = {**settings, "number": number, "channels": [channel.address for channel in self._channels]}
+        self._ends = [channel.main_end(loop, self._take) for channel in self._channels]
+        self._seats: list[AsyncEnd] = []  # WSGI: the ends whose thread is free; the one used last comes first
+        self._seat_of: dict[int, AsyncEnd] = {}
+
+    def __repr__(self) -> str:
+        return f"worker {self.number}"
+
+    @property
+    def capacity(self) -> int:
+        """Exchanges at once, where each takes a thread."""
+        return len(self._ends)
+
+    async def start(self) -> None:
+        """Start the thread that owns the interpreter."""
+        for end in self._ends:
+            await end.open()
+        threading.Thread(target=self._own, name=f"snakepit-worker-{self.number}", daemon=True).start()
+
+    def assign(self, exchange: Exchange) -> None:
+        """Give it an exchange."""
+        end = self._ends[0]
+        if self.interface == "wsgi":
+            end = self._seats.pop()
+            self._seat_of[exchange.number] = end
+        self.exchanges[exchange.number] = exchange
+        exchange.assign(end)
+
+    def retire(self) -> None:
+        """Have it finish what it has begun, shut down and end."""
+        if self.state in (WorkerState.STARTING, WorkerState.READY):
+            self.to(WorkerState.RETIRING)
+            for end in self._ends:
+                end.post(envelopes.retire())
+
+    def stop(self) -> None:
+        """Have it cut what it has begun, shut down and end."""
+        for end in self._ends:
+            end.post(envelopes.stop())
+
+    def abandon(self) -> None:
+        """Leave its thread to itself."""
+        self.to(WorkerState.ABANDONED)
+        for end in self._ends:
+            end.close()
+
+    def never_begun(self) -> dict[int, list[Envelope]]:
+        """What a dead worker never took from its channels, by exchange; only exchanges whose head is among it."""
+        lost: dict[int, list[Envelope]] = {}
+        for end in self._ends:
+            for envelope in end.take_back():
+                kind, number = envelope[0], envelope[1]
+                if kind == envelopes.REQUEST:
+                    lost[number] = [envelope]
+                elif kind == envelopes.BODY and number in lost:
+                    lost[number].append(envelope)
+        return lost
+
+    def to(self, state: WorkerState) -> None:
+        """Move on to another state."""
+        self.state = advance(WORKER, self.state, state)
+
+    # -- the thread that owns the interpreter ----------------------------------------------------------------------
+
+    def _own(self) -> None:
+        trouble = ""
+        try:
+            with _creating:
+                interpreter = create_interpreter()
+            try:
+                interpreter.prepare_main({"settings": marshal.dumps(self._settings)})
+                interpreter.exec(_BOOTSTRAP)
+            finally:
+                self._hear_last_words()
+                interpreter.close()
+        except Exception as error:  # whatever ends a worker must be told, or its exchanges wait for ever
+            trouble = fault(error)
+        self._call_in_loop(self._thread_ended, trouble)
+
+    def _hear_last_words(self) -> None:
+        # Items in a queue do not outlive the interpreter that put them there.
+        heard = threading.Event()
+
+        def hear() -> None:
+            for end in self._ends:
+                end.woken()
+            heard.set()
+
+        if self._call_in_loop(hear):
+            heard.wait()
+
+    def _call_in_loop[*Ts](self, call: Callable[[*Ts], None], *args: *Ts) -> bool:
+        try:
+            self._loop.call_soon_threadsafe(call, *args)
+        except RuntimeError:
+            return False  # the loop is closed: the server has ended without this worker
+        return True
+
+    def _thread_ended(self, trouble: str) -> None:
+        if trouble and not self.failure[0]:
+            self.failure = ("lost", trouble)
+        self.ended.set()
+        self._owner.worker_ended(self)
+        for end in self._ends:
+            end.close()
+
+    # -- envelopes from the worker ---------------------------------------------------------------------------------
+
+    def _take(self, came: list[Envelope]) -> None:
+        for envelope in came:
+            try:
+                self._handle(envelope)
+            except Exception:  # one exchange's trouble must not take the rest of the batch with it
+                _log.exception("Error while handling what %s sent", self)
+
+    def _handle(self, envelope: Envelope) -> None:
+        kind, number = envelope[0], envelope[1]
+        if kind == envelopes.DONE:
+            self._done(number, envelope[2])
+            return
+        exchange = self.exchanges.get(number)
+        if exchange is None:
+            self._about_itself(envelope)
+        elif kind == envelopes.RESPONSE:
+            _, _, status, headers, body, more, length = envelope
+            exchange.respond(status, headers, body, more, length)
+        elif kind == envelopes.BODY:
+            _, _, body, more = envelope
+            exchange.respond_body(body, more)
+        elif kind == envelopes.CREDIT:
+            exchange.add_credit(envelope[2])
+        elif kind == envelopes.CONTINUE:
+            exchange.go_on()
+
+    def _done(self, number: int, trouble: str | None) -> None:
+        exchange = self.exchanges.pop(number, None)
+        if exchange is None:
+            raise InternalError(f"{self} ended exchange {number} twice")
+        seat = self._seat_of.pop(number, None)
+        if seat is not None:
+            self._seats.append(seat)
+        if trouble is not None:
+            trouble = f"in {self}:\n{trouble}"
+        exchange.done(trouble)
+        self._owner.worker_free(self)
+
+    def _about_itself(self, envelope: Envelope) -> None:
+        match envelope:
+            case (envelopes.LOADED, _, str(interface), float(seconds)):
+                self.interface, self.import_seconds = interface, seconds
+                self._keep_seats(interface)
+                self._owner.worker_loaded(self)
+            case (envelopes.READY, _, float(seconds)):
+                self.startup_seconds = seconds
+                if self.state is WorkerState.STARTING:
+                    self.to(WorkerState.READY)
+                    self._owner.worker_ready(self)
+            case (envelopes.FAILED, _, str(kind), str(trouble)):
+                self.failure = (kind, trouble)
+                if self.state is WorkerState.STARTING and kind != "lost":
+                    self.to(WorkerState.FAILED)
+                    self._owner.worker_failed(self)
+            case (envelopes.GOODBYE, _):
+                if self.state is WorkerState.RETIRING:
+                    self.to(WorkerState.CLOSED)
+            case _:
+                raise InternalError(f"{self} sent an unknown envelope {envelope!r}")
+
+    def _keep_seats(self, interface: str) -> None:
+        if interface == "wsgi":
+            self._seats = list(reversed(self._ends))
+        else:
+            for end in self._ends[1:]:
+                end.close()
+            del self._ends[1:]

@@ -1,0 +1,1 @@
+"""What runs inside a worker: the app, and what calls it."""

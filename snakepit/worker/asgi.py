@@ -1,0 +1,327 @@
+"""The worker of an ASGI app: one event loop, one task per exchange (ASGI specification 3.0, HTTP 2.5).
+
+Envelopes come off the channel in the loop; each request starts its task at once, in the same turn (an eager task), so
+a handler that never waits costs no further turn and its response leaves with whatever else this turn has to say.
+"""
+
+import asyncio
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote
+
+from snakepit import envelopes
+from snakepit.channel import AsyncEnd, attach_async
+from snakepit.envelopes import WINDOW, Envelope, cost, split
+from snakepit.errors import ClientDisconnected, LifespanError, LocalProtocolError, fault
+from snakepit.worker.lifespan import AsgiApp, Lifespan, Message
+from snakepit.worker.target import split_target
+
+if TYPE_CHECKING:
+    from snakepit.worker.bootstrap import Settings
+
+_ASGI = {"version": "3.0", "spec_version": "2.5"}
+_DISCONNECT = "http.disconnect"
+
+
+def serve(app: object, settings: "Settings", loaded: Envelope) -> tuple[str, str] | None:
+    """Run the app until this worker is retired; returns why not (the kind and fault of a FAILED envelope)."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        return loop.run_until_complete(AsgiWorker(cast("AsgiApp", app), settings, loop).serve(loaded))
+    finally:
+        try:
+            _cancel_all(loop)
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(loop.shutdown_default_executor())
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+
+
+class AsgiWorker:
+    """Takes envelopes, runs the app, and knows what it runs."""
+
+    def __init__(self, app: AsgiApp, settings: "Settings", loop: asyncio.AbstractEventLoop) -> None:
+        self.app = app
+        self.loop = loop
+        self.lifespan = Lifespan(app, settings["lifespan"])
+        self.root_path = settings["root_path"]
+        self._exchanges: dict[int, Exchange] = {}
+        self.stopping = False  # told to cut what has begun
+        self._retired = asyncio.Event()
+        self._idle = asyncio.Event()
+        self.end: AsyncEnd = attach_async(settings["channels"][0], loop, self._take)
+        for address in settings["channels"][1:]:
+            attach_async(address, loop, self._take).close()  # seats of a WSGI app, which this is not
+
+    async def serve(self, loaded: Envelope) -> tuple[str, str] | None:
+        """Start up, serve until retired, shut down."""
+        await self.end.open()
+        self.end.post(loaded)
+        try:
+            before = time.perf_counter()
+            await self.lifespan.start()
+            self.end.post(envelopes.ready(time.perf_counter() - before))
+            await self._retired.wait()
+            self._set_idle()
+            await self._idle.wait()
+            trouble = await self.lifespan.shut_down()
+            if trouble is not None:
+                self.end.post(envelopes.failed("lifespan", trouble))
+            self.end.post(envelopes.goodbye())
+        except LifespanError as error:
+            return "lifespan", str(error)
+        finally:
+            self.end.flush_all()
+            self.end.close()
+        return None
+
+    def finished(self, exchange: "Exchange") -> None:
+        """An exchange's task is over."""
+        self._exchanges.pop(exchange.number, None)
+        if self._retired.is_set():
+            self._set_idle()
+
+    def _set_idle(self) -> None:
+        if not self._exchanges:
+            self._idle.set()
+
+    def _take(self, came: list[Envelope]) -> None:
+        for envelope in came:
+            kind = envelope[0]
+            if kind == envelopes.REQUEST:
+                self._begin(envelope)
+            elif kind == envelopes.RETIRE:
+                self._retired.set()
+            elif kind == envelopes.STOP:
+                self.stopping = True
+                self._retired.set()
+                for begun in list(self._exchanges.values()):
+                    begun.task.cancel()
+            elif exchange := self._exchanges.get(envelope[1]):
+                if kind == envelopes.BODY:
+                    _, _, data, more = envelope
+                    exchange.add_body(data, more)
+                elif kind == envelopes.CREDIT:
+                    exchange.add_credit(envelope[2])
+                elif kind == envelopes.DISCONNECT:
+                    exchange.disconnect()
+
+    def _begin(self, envelope: Envelope) -> None:
+        exchange = Exchange(self, envelope)
+        self._exchanges[exchange.number] = exchange
+        exchange.task = asyncio.Task(exchange.run(), loop=self.loop, eager_start=True)
+
+
+class Exchange:
+    """One request, its response, and the app's `receive` and `send` for both."""
+
+    __slots__ = (
+        "_chunks",
+        "_complete",
+        "_credit",
+        "_disconnected",
+        "_expects_continue",
+        "_more",
+        "_owed",
+        "_receivers",
+        "_senders",
+        "_start",
+        "_started",
+        "_worker",
+        "number",
+        "scope",
+        "task",
+    )
+
+    def __init__(self, worker: AsgiWorker, envelope: Envelope) -> None:
+        (
+            _,
+            self.number,
+            method,
+            target,
+            http_version,
+            headers,
+            client,
+            server,
+            scheme,
+            body,
+            self._more,  # of the request's body is to come
+            self._expects_continue,
+        ) = envelope
+        self.task: asyncio.Task[None]
+        self._worker = worker
+        self._chunks: deque[bytes] = deque((body,)) if body or not self._more else deque()
+        self._owed = 0  # request bytes that the app has read and the main interpreter got no credit for
+        self._credit = WINDOW
+        self._start: Message | None = None  # held until the first of the body, to leave together with it
+        self._started = self._complete = self._disconnected = False
+        self._receivers: list[asyncio.Future[None]] = []
+        self._senders: list[asyncio.Future[None]] = []
+        raw_path, query_string = split_target(target)
+        path = raw_path.decode("ascii", "replace")
+        if "%" in path:
+            path = unquote(path)
+        if worker.root_path:
+            path, raw_path = worker.root_path + path, worker.root_path.encode() + raw_path
+        self.scope: Message = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": http_version,
+            "method": method,
+            "scheme": scheme,
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query_string,
+            "root_path": worker.root_path,
+            "headers": headers,
+            "client": client,
+            "server": server,
+            "state": worker.lifespan.state.copy(),
+        }
+
+    async def run(self) -> None:
+        """Call the app and say how it ended."""
+        trouble = None
+        try:
+            await self._worker.app(self.scope, self.receive, self.send)
+            if not self._complete and not self._disconnected:
+                trouble = f"the app returned without {'completing its' if self._started else 'starting a'} response"
+        except asyncio.CancelledError:
+            if not self._worker.stopping:
+                trouble = "the request's task was cancelled"
+        except ClientDisconnected as error:
+            # the app let the news that the client has gone pass through; that is how it stops, not a fault
+            if not self._disconnected:
+                trouble = fault(error)
+        except BaseException as error:
+            trouble = fault(error)
+        finally:
+            self._worker.end.post(envelopes.done(self.number, trouble))
+            self._worker.finished(self)
+
+    async def receive(self) -> Message:
+        """ASGI's `receive`: the body's next chunk, then `http.disconnect` when the client or the response is done."""
+        if self._expects_continue:
+            self._expects_continue = False
+            if not self._chunks and self._more:
+                self._worker.end.post(envelopes.go_on(self.number))
+        while not self._chunks:
+            if self._disconnected or self._complete:
+                return {"type": _DISCONNECT}
+            await self._wait(self._receivers)
+        data = self._chunks.popleft()
+        more = self._more or bool(self._chunks)
+        if more:
+            self._owed += cost(data)
+            if self._owed >= WINDOW // 2:
+                self._worker.end.post(envelopes.credit(self.number, self._owed))
+                self._owed = 0
+        return {"type": "http.request", "body": data, "more_body": more}
+
+    async def send(self, message: Message) -> None:
+        """ASGI's `send`. Raises LocalProtocolError for what makes no sense, ClientDisconnected if nobody listens."""
+        kind = message["type"]
+        if kind == "http.response.body" and (self._start is not None or self._started) and not self._complete:
+            if self._disconnected:
+                raise ClientDisconnected("the client has closed the connection")
+            body = _as_bytes(message.get("body", b""))
+            await self._send_body(body, bool(message.get("more_body", False)))
+        elif kind == "http.response.start" and self._start is None and not self._started:
+            if self._disconnected:
+                raise ClientDisconnected("the client has closed the connection")
+            _check_start(message)
+            self._start = message
+        else:
+            raise LocalProtocolError(f"{kind!r} is not a message that can be sent {self._phase()}")
+
+    def add_body(self, data: bytes, more: bool) -> None:
+        """A chunk of the request's body came."""
+        self._more = more
+        self._chunks.append(data)
+        _wake(self._receivers)
+
+    def add_credit(self, amount: int) -> None:
+        """The client took so many bytes."""
+        self._credit += amount
+        if self._credit > 0:
+            _wake(self._senders)
+
+    def disconnect(self) -> None:
+        """The client has gone."""
+        self._disconnected = True
+        _wake(self._receivers)
+        _wake(self._senders)
+
+    def _phase(self) -> str:
+        if self._complete:
+            return "after the response was completed"
+        return "within a response" if self._started or self._start is not None else "before 'http.response.start'"
+
+    async def _send_body(self, body: bytes, more: bool) -> None:
+        chunks = split(body)
+        last = len(chunks) - 1
+        for index, chunk in enumerate(chunks):
+            if self._credit <= 0:
+                await self._wait_for_credit()
+            self._credit -= cost(chunk)
+            self._put(chunk, more or index < last, None if more else len(body))
+        if not more:
+            self._complete = True
+            _wake(self._receivers)
+
+    def _put(self, chunk: bytes, more: bool, length: int | None) -> None:
+        start, self._start = self._start, None
+        end = self._worker.end
+        if start is None:
+            end.post(envelopes.body(self.number, chunk, more))
+            return
+        self._started = True
+        headers = [(bytes(name), bytes(value)) for name, value in start.get("headers", ())]
+        end.post(envelopes.response(self.number, int(start["status"]), headers, chunk, more, length))
+
+    async def _wait_for_credit(self) -> None:
+        while self._credit <= 0:
+            if self._disconnected:
+                raise ClientDisconnected("the client has closed the connection")
+            await self._wait(self._senders)
+
+    async def _wait(self, waiters: "list[asyncio.Future[None]]") -> None:
+        # a list, because an app may wait in several tasks at once: one streams, one listens for the disconnect
+        waiter: asyncio.Future[None] = self._worker.loop.create_future()
+        waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            waiters.remove(waiter)
+
+
+def _check_start(message: Message) -> None:
+    status = message.get("status")
+    if not isinstance(status, int) or not 200 <= status <= 999:
+        raise LocalProtocolError(f"a response's status must be a number from 200 to 999, not {status!r}")
+
+
+def _as_bytes(body: Any) -> bytes:
+    if type(body) is bytes:
+        return body
+    if isinstance(body, bytes | bytearray | memoryview):
+        return bytes(body)
+    raise LocalProtocolError(f"a body must be bytes, not {type(body).__name__}")
+
+
+def _wake(waiters: "list[asyncio.Future[None]]") -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)
+
+
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what the app left running, as asyncio.run does."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))

@@ -1,0 +1,67 @@
+"""The first code of Snakepit's that runs in a worker, and the last.
+
+`run` is called once, with the settings that the main interpreter made (see `Settings`), and returns when the worker
+is through. It does its work in a second thread of the interpreter: an event loop made in the first one wants to set a
+signal wake-up on Windows, which only the main interpreter may do.
+"""
+
+import sys
+import threading
+import time
+from typing import Literal, TypedDict
+
+from snakepit import envelopes
+from snakepit.channel import ChannelAddress, leave_word
+from snakepit.errors import AppError, fault
+from snakepit.worker import asgi, loader, wsgi
+from snakepit.worker.interface import detect
+
+
+class Settings(TypedDict):
+    """What the main interpreter tells a worker. Builtin types only, since it crosses by `marshal`."""
+
+    number: int
+    channels: list[ChannelAddress]
+    sys_path: list[str]
+    argv: list[str]
+    module: str
+    attribute: str
+    script: str | None
+    factory: bool
+    interface: Literal["auto", "asgi", "wsgi"]
+    lifespan: Literal["auto", "on", "off"]
+    root_path: str
+    interpreters: int
+    log_config: str | None
+
+
+def run(settings: Settings) -> None:
+    """Serve exchanges until the main interpreter retires this worker."""
+    thread = threading.Thread(target=_serve, args=(settings,), name=f"snakepit-worker-{settings['number']}")
+    thread.start()
+    thread.join()
+
+
+def _serve(settings: Settings) -> None:
+    kind, trouble = "lost", ""
+    try:
+        before = time.perf_counter()
+        try:
+            loader.configure_logging(settings["log_config"])
+            app = loader.load(settings["module"], settings["attribute"], settings["script"], settings["factory"])
+            interface = detect(app, settings["interface"])
+        except AppError as error:
+            kind, trouble = "import", str(error)
+            return
+        loaded = envelopes.loaded(interface, time.perf_counter() - before)
+        serve = asgi.serve if interface == "asgi" else wsgi.serve
+        failed = serve(app, settings, loaded)
+        if failed is not None:
+            kind, trouble = failed
+    except BaseException as error:  # an app can end its own loop with anything, SystemExit included
+        trouble = fault(error)
+    finally:
+        if trouble:
+            leave_word(settings["channels"][0], envelopes.failed(kind, trouble))
+        sys.stdout.flush()
+        sys.stderr.flush()

@@ -1,0 +1,98 @@
+"""Tells ASGI from WSGI by looking at the app.
+
+An ASGI 3 app is called with (scope, receive, send) and gives a coroutine; a WSGI app is called with
+(environ, start_response); an ASGI 2 app is called with (scope) and gives a callable.
+"""
+
+import functools
+import inspect
+from typing import Literal
+
+from snakepit.errors import AppImportError
+
+type Interface = Literal["asgi", "wsgi"]
+
+_ASGI2 = (
+    "this is an ASGI 2 app (called with a scope, and then with receive and send), which is not supported; make it "
+    "ASGI 3, for instance with asgiref.compatibility.guarantee_single_callable"
+)
+
+
+def detect(app: object, wanted: Literal["auto", "asgi", "wsgi"]) -> Interface:
+    """Which interface an app speaks; `wanted` other than "auto" overrides what it looks like.
+
+    Raises AppImportError where the object is no app, an ASGI 2 app, or could be either.
+    """
+    if not callable(app):
+        raise AppImportError(f"the app is a {type(app).__name__}, which can't be called; is it the right attribute?")
+    if inspect.isclass(app):
+        asgi2 = _ASGI2 + "; or " if "scope" in _parameters(app) else ""
+        raise AppImportError(f"{asgi2}the app is a class: if calling {app.__name__}() makes the app, add --factory")
+    accepts = _accepts(app)
+    if _gives_coroutine(app):
+        if 3 not in accepts and accepts:
+            raise AppImportError("the app is a coroutine function that does not take (scope, receive, send)")
+        return "asgi"
+    if wanted != "auto":
+        if wanted == "asgi" and accepts == {1}:
+            raise AppImportError(_ASGI2)
+        return wanted
+    by_names = _by_names(app)
+    if by_names is not None:
+        return by_names
+    if 3 in accepts and 2 not in accepts:
+        return "asgi"
+    if 2 in accepts and 3 not in accepts:
+        return "wsgi"
+    if accepts == {1}:
+        raise AppImportError(_ASGI2)
+    if accepts == {0} or (0 in accepts and not accepts & {2, 3}):
+        raise AppImportError("the app takes no arguments; if it makes the app, add --factory")
+    raise AppImportError("it can't be told whether the app is ASGI or WSGI; say so with --interface asgi or wsgi")
+
+
+def _call(app: object) -> object:
+    """What really runs when the app is called, as far as it can be seen."""
+    while isinstance(app, functools.partial):
+        app = app.func
+    if inspect.isfunction(app) or inspect.ismethod(app):
+        return app
+    return type(app).__call__ if callable(app) else app
+
+
+def _gives_coroutine(app: object) -> bool:
+    return inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(_call(app))
+
+
+def _accepts(app: object) -> set[int]:
+    """With how many positional arguments the app can be called, of 0 to 3; empty if that can't be seen."""
+    if not callable(app):
+        return set()
+    try:
+        signature = inspect.signature(app)
+    except (TypeError, ValueError):
+        return set()
+    counts = set()
+    for count in range(4):
+        try:
+            signature.bind(*[None] * count)
+        except TypeError:
+            continue
+        counts.add(count)
+    return counts
+
+
+def _by_names(app: object) -> Interface | None:
+    names = _parameters(app)
+    if {"scope", "receive", "send"} <= names:
+        return "asgi"
+    if "start_response" in names:
+        return "wsgi"
+    return None
+
+
+def _parameters(app: object) -> set[str]:
+    try:
+        return set(inspect.signature(app).parameters) if callable(app) else set()
+    except (TypeError, ValueError):
+        return set()

@@ -1,0 +1,92 @@
+"""The lifespan protocol (ASGI specification, "Lifespan Protocol" 2.0): once per worker.
+
+`auto` means: an app that raises before it has received anything, or during start-up without saying
+`lifespan.startup.failed`, has no lifespan, and is served without.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Literal
+
+from snakepit.errors import LifespanError, LocalProtocolError, fault
+
+type Message = MutableMapping[str, Any]
+type Receive = Callable[[], Awaitable[Message]]
+type Send = Callable[[Message], Awaitable[None]]
+type AsgiApp = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+class Lifespan:
+    """Runs one app's lifespan. `state` is what the app left for its requests."""
+
+    def __init__(self, app: AsgiApp, mode: Literal["auto", "on", "off"]) -> None:
+        self.state: dict[str, Any] = {}
+        self._app = app
+        self._mode = mode
+        self._incoming: asyncio.Queue[Message] = asyncio.Queue()
+        self._started = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._failure: str | None = None
+        self._supported = mode != "off"
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Run the app's start-up. Raises LifespanError."""
+        if not self._supported:
+            return
+        self._task = asyncio.get_running_loop().create_task(self._run())
+        await self._incoming.put({"type": "lifespan.startup"})
+        await self._started.wait()
+        if self._failure is not None:
+            raise LifespanError(self._failure)
+
+    async def shut_down(self) -> str | None:
+        """Run the app's shut-down; returns what went wrong with it, if anything."""
+        if not self._supported or self._task is None:
+            return None
+        await self._incoming.put({"type": "lifespan.shutdown"})
+        await self._stopped.wait()
+        return self._failure
+
+    async def _run(self) -> None:
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
+        try:
+            await self._app(scope, self._incoming.get, self._send)
+            if not self._started.is_set() and self._failure is None:
+                self._without("the app returned from its lifespan without completing its start-up")
+        except BaseException as error:  # an app may raise anything here; in "auto" it means "I have no lifespan"
+            if self._started.is_set():
+                self._failure = self._failure or f"the app's lifespan failed\n{fault(error)}"
+            else:
+                self._without(f"the app's lifespan start-up failed\n{fault(error)}")
+        finally:
+            self._started.set()
+            self._stopped.set()
+
+    def _without(self, trouble: str) -> None:
+        if self._mode == "on":
+            self._failure = self._failure or trouble
+        elif self._failure is None:
+            self._supported = False
+
+    async def _send(self, message: Message) -> None:
+        kind = message["type"]
+        text = str(message.get("message", ""))
+        if kind == "lifespan.startup.complete" and not self._started.is_set():
+            self._started.set()
+        elif kind == "lifespan.startup.failed" and not self._started.is_set():
+            self._failure = _with_text("start-up", text)
+            self._started.set()
+        elif kind == "lifespan.shutdown.complete" and self._started.is_set() and not self._stopped.is_set():
+            self._stopped.set()
+        elif kind == "lifespan.shutdown.failed" and self._started.is_set() and not self._stopped.is_set():
+            self._failure = _with_text("shut-down", text)
+            self._stopped.set()
+        else:
+            raise LocalProtocolError(f"the lifespan message {kind!r} makes no sense here")
+
+
+def _with_text(phase: str, text: str) -> str:
+    """Starlette sends a whole traceback as the message; it reads better from a line of its own."""
+    separator = "\n" if "\n" in text else ": "
+    return f"the app's lifespan {phase} failed{separator if text else ''}{text.rstrip()}"

@@ -1,0 +1,19 @@
+"""A request's target (RFC 9112 section 3.2), which a proxy may send in absolute form."""
+
+
+def split_target(target: bytes) -> tuple[bytes, bytes]:
+    """The path and the query string, as they came."""
+    if not target.startswith(b"/"):
+        target = _origin_form(target)
+    raw_path, _, query = target.partition(b"?")
+    return raw_path, query
+
+
+def _origin_form(target: bytes) -> bytes:
+    """The path and query of an absolute target ("http://host/path"), as proxies send it; "*" stays what it is."""
+    _, separator, rest = target.partition(b"://")
+    if not separator:
+        return target
+    cut = min((at for at in (rest.find(b"/"), rest.find(b"?")) if at >= 0), default=len(rest))
+    origin = rest[cut:]
+    return origin if origin.startswith(b"/") else b"/" + origin

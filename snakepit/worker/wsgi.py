@@ -1,0 +1,250 @@
+"""The worker of a WSGI app (PEP 3333): threads, and no event loop.
+
+Each thread is a seat with a channel of its own, and the main interpreter gives an exchange to a free seat: the thread
+that the doorbell wakes is the one that runs the app, and nothing is handed over between threads, which costs dearly
+under one GIL. While the app runs, its thread reads the channel only when it has to wait: for more of the request's
+body, or for credit to send more of the response.
+"""
+
+import io
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, MutableSequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, cast
+from wsgiref.util import FileWrapper, is_hop_by_hop
+
+from snakepit import envelopes
+from snakepit.channel import BlockingEnd, attach_blocking
+from snakepit.envelopes import WINDOW, Envelope, Headers, cost, split
+from snakepit.errors import ClientDisconnected, LocalProtocolError, fault
+from snakepit.worker.environ import EnvironFactory
+
+if TYPE_CHECKING:
+    from snakepit.worker.bootstrap import Settings
+
+type Environ = dict[str, Any]
+type ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+type WsgiApp = Callable[[Environ, Callable[..., Callable[[bytes], None]]], Iterable[bytes]]
+
+
+def serve(app: object, settings: "Settings", loaded: Envelope) -> tuple[str, str] | None:
+    """Run the app until this worker is retired; returns why not (never: a WSGI app has no start-up)."""
+    environs = EnvironFactory(
+        root_path=settings["root_path"],
+        multithread=len(settings["channels"]) > 1,
+        multiprocess=settings["interpreters"] > 1,
+        file_wrapper=FileWrapper,
+        errors=sys.stderr,
+    )
+    ends = [attach_blocking(address) for address in settings["channels"]]
+    first, *others = [Seat(end, cast("WsgiApp", app), environs) for end in ends]
+    threads = [threading.Thread(target=seat.run, name=f"snakepit-seat-{n}") for n, seat in enumerate(others, start=2)]
+    for thread in threads:
+        thread.start()
+    first.end.post(loaded, envelopes.ready(0.0))
+    first.run()
+    for thread in threads:
+        thread.join()
+    first.end.post(envelopes.goodbye())
+    for seat in (first, *others):
+        seat.end.close()
+    return None
+
+
+class Seat:
+    """One thread's place: takes one exchange after the other off its channel, and runs the app."""
+
+    def __init__(self, end: BlockingEnd, app: WsgiApp, environs: EnvironFactory) -> None:
+        self.end = end
+        self.app = app
+        self.environs = environs
+        self._came: deque[Envelope] = deque()
+
+    def run(self) -> None:
+        """Serve until the worker is retired."""
+        while True:
+            while self._came:
+                envelope = self._came.popleft()
+                if envelope[0] == envelopes.REQUEST:
+                    Exchange(self, envelope).run()
+                elif envelope[0] in (envelopes.RETIRE, envelopes.STOP):
+                    return
+                # anything else belongs to an exchange that is over
+            self._came += self.end.wait()
+
+    def next_of(self, number: int) -> Envelope:
+        """Wait for the next envelope of the exchange that is being served."""
+        while True:
+            for index, envelope in enumerate(self._came):
+                if envelope[1] == number:
+                    del self._came[index]
+                    return envelope
+            self._came += self.end.wait()
+
+    def post(self, *sent: Envelope) -> None:
+        """Send, and wait for room in the channel if the main interpreter is far behind."""
+        self.end.post(*sent)
+        while self.end.holds_back:
+            self._came += self.end.wait()
+
+
+class Exchange:
+    """One request, its response, and what PEP 3333 gives the app for both."""
+
+    def __init__(self, seat: Seat, envelope: Envelope) -> None:
+        (_, self.number, *_, body, more, expects_continue) = envelope
+        self._seat = seat
+        self._credit = WINDOW
+        self._status = 0  # as given to start_response
+        self._headers: Headers = []
+        self._begun = False  # the response's head has been sent
+        self._complete = False
+        self._left: int | None = None  # body bytes that Content-Length still allows for
+        self._disconnected = False
+        stream = io.BufferedReader(Input(self, body, expects_continue), WINDOW) if more else io.BytesIO(body)
+        self._environ = seat.environs.make(envelope, stream)
+
+    def run(self) -> None:
+        """Call the app and send what it answers."""
+        trouble = None
+        try:
+            self._run()
+        except ClientDisconnected as error:
+            if not self._disconnected:
+                trouble = fault(error)
+        except BaseException as error:
+            trouble = fault(error)
+        self._seat.post(envelopes.done(self.number, trouble))
+
+    def _run(self) -> None:
+        result = self._seat.app(self._environ, self._start_response)
+        try:
+            if isinstance(result, list | tuple):
+                body = b"".join(result)
+                self._send(body, False, len(body))
+            else:
+                for data in result:
+                    if data:
+                        self._send(data, True)
+                if not self._complete:
+                    self._send(b"", False)
+        finally:
+            close = getattr(result, "close", None)
+            if close is not None:
+                close()
+
+    def _start_response(
+        self, status: str, headers: MutableSequence[tuple[str, str]], exc_info: ExcInfo | None = None
+    ) -> Callable[[bytes], None]:
+        if exc_info is not None:
+            try:
+                if self._begun and exc_info[1] is not None:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None  # breaks the reference cycle through the traceback's frames
+        elif self._status:
+            raise LocalProtocolError("start_response was called twice without exc_info")
+        code = status[:3]
+        if not code.isdecimal() or not 200 <= int(code) <= 999 or status[3:4] not in ("", " "):
+            raise LocalProtocolError(f"the status must look like '200 OK', not {status!r}")
+        self._headers = [
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in headers if not is_hop_by_hop(name)
+        ]
+        self._left = _content_length(self._headers)
+        self._status = int(code)
+        return self._write
+
+    def _write(self, data: bytes) -> None:
+        self._send(data, True)
+
+    def _send(self, data: bytes, more: bool, length: int | None = None) -> None:
+        if not self._status:
+            raise LocalProtocolError("the app sent a body before it called start_response")
+        if self._complete:
+            if not data:
+                return
+            raise LocalProtocolError("the app sent more than its Content-Length announces")
+        if self._left is not None:
+            self._left -= len(data)
+            more = more and self._left > 0  # with the last byte announced, the response is complete
+        chunks = split(data)
+        last = len(chunks) - 1
+        for index, chunk in enumerate(chunks):
+            while self._credit <= 0:
+                self._wait()
+            self._credit -= cost(chunk)
+            self._put(chunk, more or index < last, length)
+        self._complete = not more
+
+    def _put(self, chunk: bytes, more: bool, length: int | None) -> None:
+        if self._begun:
+            self._seat.post(envelopes.body(self.number, chunk, more))
+        else:
+            self._begun = True
+            self._seat.post(envelopes.response(self.number, self._status, self._headers, chunk, more, length))
+
+    def wait_for_body(self) -> tuple[bytes, bool]:
+        """The next chunk of the request's body, and whether more follows. Raises ClientDisconnected."""
+        while True:
+            envelope = self._wait()
+            if envelope[0] == envelopes.BODY:
+                return envelope[2], envelope[3]
+
+    def give_credit(self, amount: int) -> None:
+        """Let the main interpreter send so many more bytes of the request's body."""
+        self._seat.post(envelopes.credit(self.number, amount))
+
+    def go_on(self) -> None:
+        """Let the client send its body."""
+        self._seat.post(envelopes.go_on(self.number))
+
+    def _wait(self) -> Envelope:
+        envelope = self._seat.next_of(self.number)
+        if envelope[0] == envelopes.CREDIT:
+            self._credit += envelope[2]
+        elif envelope[0] == envelopes.DISCONNECT:
+            self._disconnected = True
+            raise ClientDisconnected("the client has closed the connection")
+        return envelope
+
+
+class Input(io.RawIOBase):
+    """The request's body as it comes: what stands behind `wsgi.input` when not all of it came with the head."""
+
+    def __init__(self, exchange: Exchange, first: bytes, expects_continue: bool) -> None:
+        self._exchange = exchange
+        self._rest = memoryview(first)
+        self._more = True
+        self._owed = 0
+        self._expects_continue = expects_continue
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer with what is there; waits only if there is nothing. 0: the body is complete."""
+        if not self._rest and self._expects_continue:
+            self._exchange.go_on()
+        self._expects_continue = False
+        while not self._rest and self._more:
+            data, self._more = self._exchange.wait_for_body()
+            self._rest = memoryview(data)
+            self._owed += cost(data)
+        if self._owed >= WINDOW // 2 and self._more:
+            self._exchange.give_credit(self._owed)
+            self._owed = 0
+        size = min(len(buffer), len(self._rest))
+        buffer[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
+
+
+def _content_length(headers: Headers) -> int | None:
+    for name, value in headers:
+        if name.lower() == b"content-length":
+            if not value.isdigit():
+                raise LocalProtocolError(f"Content-Length must be a number, not {value!r}")
+            return int(value)
+    return None
