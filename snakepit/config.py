@@ -68,7 +68,7 @@ class Config:
         short="-n", least=0, most=1024, shown="usable CPUs",
     )  # fmt: skip
     threads: int = _option(
-        4, "WSGI only: threads in each worker, so requests that one worker serves at once.", least=1, most=1024
+        8, "WSGI only: threads in each worker, so requests that one worker serves at once.", least=1, most=1024
     )
     host: str = _option("127.0.0.1", "Address or host name to listen on.", metavar="HOST")
     port: int = _option(8000, "Port to listen on. 0 picks a free one and prints it.", least=0, most=65535)

@@ -68,6 +68,8 @@ class WorkerError(SnakepitError):
 class WorkerLost(WorkerError):
     """A worker ended though nobody had asked it to."""
 
+    exit_status = 3
+
 
 class InternalError(SnakepitError):
     """A bug in Snakepit."""

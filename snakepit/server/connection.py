@@ -153,7 +153,12 @@ class Connection(asyncio.Protocol):
     def report_fault(self, exchange: Exchange, fault: str) -> None:
         head = exchange.head
         self._site.log.error(
-            "Error in the app, %s %s for %s\n%s", head.method, head.target.decode("latin-1"), self.peer, fault
+            "%s %s from %s failed in %s\n%s",
+            head.method,
+            head.target.decode("latin-1"),
+            self.peer,
+            exchange.served_by,
+            fault,
         )
 
     # -- from the site -------------------------------------------------------------------------------------------

@@ -78,6 +78,7 @@ class Exchange:
         "line",
         "number",
         "request_complete",
+        "served_by",
         "state",
         "status",
     )
@@ -88,6 +89,7 @@ class Exchange:
         self.line = line
         self.state = ExchangeState.NEW
         self.request_complete = False
+        self.served_by = "no worker"  # for the log
         self.status = 0  # of the response, once it has begun
         self._client = client
         self._continue_pending = head.expects_continue
@@ -178,9 +180,10 @@ class Exchange:
         """Every worker is full; the exchange stands in the line now."""
         self._to(ExchangeState.WAITING)
 
-    def assign(self, worker: WorkerEnd) -> None:
+    def assign(self, worker: WorkerEnd, name: str) -> None:
         """A worker gets the exchange."""
         self._to(ExchangeState.ASSIGNED)
+        self.served_by = name
         self._worker = worker
         for envelope in self._held:
             worker.post(envelope)

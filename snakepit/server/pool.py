@@ -11,7 +11,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from snakepit.errors import AppError, AppImportError, LifespanError, SnakepitError, WorkerLost
+from snakepit.errors import AppError, AppImportError, ConfigError, LifespanError, SnakepitError, WorkerLost
 from snakepit.lifecycle import ExchangeState, WorkerState
 from snakepit.server.deadlines import Deadlines
 from snakepit.server.dispatcher import Dispatcher
@@ -171,7 +171,13 @@ class Pool:
 
     async def _start_worker(self, number: int) -> None:
         seats = 1 if self._options.interface == "asgi" else self._options.threads
-        worker = Worker(number, self._options.settings, seats, self, self._loop)
+        try:
+            worker = Worker(number, self._options.settings, seats, self, self._loop)
+        except OSError as error:
+            raise ConfigError(
+                f"no channel for worker {number}: {error.strerror}; use fewer interpreters or threads, or raise the "
+                "limit on open files (ulimit -n)"
+            ) from None
         self._workers[number] = worker
         await worker.start()
 
@@ -201,6 +207,8 @@ class Pool:
     def worker_ended(self, worker: Worker) -> None:
         """A worker's thread has ended; unless that was asked for, replace it."""
         if worker.state in (WorkerState.CLOSED, WorkerState.ABANDONED):
+            if worker.failure[0]:
+                self._log.error("%s: %s", str(worker).capitalize(), worker.failure[1])
             return
         if worker.state is not WorkerState.FAILED:
             worker.to(WorkerState.LOST)

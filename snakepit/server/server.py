@@ -5,14 +5,16 @@ import logging
 import os
 import platform
 import sys
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from snakepit import __version__, app_reference, logs
 from snakepit.config import Config
 from snakepit.errors import ConfigError, SnakepitError
 from snakepit.server.connection import Connection
 from snakepit.server.listener import Listener
+from snakepit.server.open_files import raise_open_files_limit
 from snakepit.server.pool import Pool, PoolOptions
 from snakepit.server.report import StartupReport
 from snakepit.server.signals import handle_signals, leave
@@ -40,6 +42,10 @@ class Statistics:
     workers: tuple[WorkerStatistics, ...]
 
 
+STARTUP_PATIENCE = 3.0
+"""Seconds that the other workers get to end when one could not start: its message should not wait for them."""
+
+
 class Server:
     """Serves one app. Use `snakepit.run`, or `await Server(config).serve()` inside an asyncio loop of your own."""
 
@@ -47,7 +53,7 @@ class Server:
         self.config = config
         self._reference = app_reference.find(config.app)
         self._log = logging.getLogger("snakepit.server")
-        self._loop: asyncio.AbstractEventLoop
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._stop_requested = asyncio.Event()
         self._listener: Listener | None = None
         self._site: Site | None = None
@@ -82,15 +88,18 @@ class Server:
 
     def stop(self) -> None:
         """Ask the server to stop gracefully; `serve` returns when it has. May be called from any thread."""
-        self._loop.call_soon_threadsafe(self._stop_requested.set)
+        if self._loop is None:
+            self._stop_requested.set()
+        else:
+            self._loop.call_soon_threadsafe(self._stop_requested.set)
 
     async def serve(self) -> None:
         """Serve until `stop` is called, or SIGINT or SIGTERM comes (in the main thread). Raises SnakepitError."""
-        self._loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         listener = self._listener = Listener(self.config)
         report = StartupReport(self.config.interpreters, self._log)
-        pool = self._pool = Pool(self._pool_options(), report, self._loop)
-        site = self._site = Site(self.config, pool, self._loop)
+        pool = self._pool = Pool(self._pool_options(), report, loop)
+        site = self._site = Site(self.config, pool, loop)
         self._log.info(
             "Snakepit %s on Python %s: %d interpreter%s, app %s",
             __version__,
@@ -107,33 +116,26 @@ class Server:
                     await self._serve(listener, pool, site)
                 finally:
                     report.close()
-                    await self._shut_down(listener, pool, site)
+                    patience = STARTUP_PATIENCE if pool.failure.done() else self.config.timeout_graceful_shutdown
+                    await self._shut_down(listener, pool, site, patience)
         finally:
             listener.close()
 
     async def _serve(self, listener: Listener, pool: Pool, site: Site) -> None:
         if not await self._until_first_ready(pool):
             return
-        await listener.serve(self._loop, lambda: Connection(site))
+        await listener.serve(asyncio.get_running_loop(), lambda: Connection(site))
         self._log.info("Listening on %s (Ctrl+C to stop)", listener.address)
-        await self._first_of(self._stop_requested.wait(), _outcome(pool))
+        await _first_of(self._stop_requested.wait(), _outcome(pool))
         _raise_failure(pool)
 
     async def _until_first_ready(self, pool: Pool) -> bool:
-        await self._first_of(pool.first_ready.wait(), self._stop_requested.wait(), _outcome(pool))
+        await _first_of(pool.first_ready.wait(), self._stop_requested.wait(), _outcome(pool))
         _raise_failure(pool)
         return not self._stop_requested.is_set()
 
-    async def _first_of(self, *conditions: Any) -> None:
-        tasks = [self._loop.create_task(condition) for condition in conditions]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-
-    async def _shut_down(self, listener: Listener, pool: Pool, site: Site) -> None:
-        deadline = self._loop.time() + self.config.timeout_graceful_shutdown
+    async def _shut_down(self, listener: Listener, pool: Pool, site: Site, patience: float) -> None:
+        deadline = asyncio.get_running_loop().time() + patience
         listener.close()
         if pool.in_progress:
             self._log.info("Stopping: waiting for %s in flight", _requests(pool.in_progress))
@@ -144,11 +146,7 @@ class Server:
             async with asyncio.timeout_at(deadline):
                 await pool.wait_idle()
         except TimeoutError:
-            self._log.warning(
-                "Cut %s still in flight after %g s (timeout_graceful_shutdown)",
-                _requests(pool.in_progress),
-                self.config.timeout_graceful_shutdown,
-            )
+            self._log.warning("Cut %s still in flight after %g s", _requests(pool.in_progress), patience)
         site.close()
         self._abandoned = await pool.close(deadline)
         self._log.info("Stopped")
@@ -170,8 +168,8 @@ class Server:
             waiting_seconds=config.timeout_waiting,
             interface=config.interface,
             settings={
-                "sys_path": sys.path,
-                "argv": sys.argv,
+                "sys_path": [str(folder) for folder in sys.path],
+                "argv": list(sys.argv),
                 "module": reference.module,
                 "attribute": reference.attribute,
                 "script": reference.script,
@@ -203,16 +201,34 @@ def run(app: Any, **options: Any) -> None:
         logs.configure(config)
         sys.path.insert(0, os.path.abspath(config.app_dir))
         server = Server(config)
-        asyncio.run(server.serve())
     except SnakepitError as error:
         _exit_with(error)
+    raise_open_files_limit()
+    status = 0
+    try:
+        asyncio.run(server.serve())
+    except SnakepitError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        status = error.exit_status
     if server.abandoned:
-        leave(0)  # waiting for the threads of abandoned workers would take for ever
+        leave(status)  # waiting for the threads of abandoned workers would take for ever
+    if status:
+        raise SystemExit(status)
 
 
-def _exit_with(error: SnakepitError) -> None:
+def _exit_with(error: SnakepitError) -> NoReturn:
     print(f"Error: {error}", file=sys.stderr)
     raise SystemExit(error.exit_status)
+
+
+async def _first_of(*conditions: Coroutine[Any, Any, object]) -> None:
+    """Wait for any of the conditions."""
+    tasks = [asyncio.ensure_future(condition) for condition in conditions]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def _outcome(pool: Pool) -> None:

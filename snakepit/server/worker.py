@@ -111,7 +111,7 @@ class Worker:
             end = self._seats.pop()
             self._seat_of[exchange.number] = end
         self.exchanges[exchange.number] = exchange
-        exchange.assign(end)
+        exchange.assign(end, str(self))
 
     def retire(self) -> None:
         """Have it finish what it has begun, shut down and end."""
@@ -226,8 +226,6 @@ class Worker:
         seat = self._seat_of.pop(number, None)
         if seat is not None:
             self._seats.append(seat)
-        if trouble is not None:
-            trouble = f"in {self}:\n{trouble}"
         exchange.done(trouble)
         self._owner.worker_free(self)
 

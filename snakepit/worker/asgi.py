@@ -110,7 +110,11 @@ class AsgiWorker:
                     exchange.disconnect()
 
     def _begin(self, envelope: Envelope) -> None:
-        exchange = Exchange(self, envelope)
+        try:
+            exchange = Exchange(self, envelope)
+        except Exception as error:  # a bug of ours must end this exchange, not the reading of the channel
+            self.end.post(envelopes.done(envelope[1], fault(error)))
+            return
         self._exchanges[exchange.number] = exchange
         exchange.task = asyncio.Task(exchange.run(), loop=self.loop, eager_start=True)
 

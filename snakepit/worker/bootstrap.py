@@ -5,6 +5,7 @@ is through. It does its work in a second thread of the interpreter: an event loo
 signal wake-up on Windows, which only the main interpreter may do.
 """
 
+import io
 import sys
 import threading
 import time
@@ -44,6 +45,9 @@ def run(settings: Settings) -> None:
 
 def _serve(settings: Settings) -> None:
     kind, trouble = "lost", ""
+    for stream in (sys.stdout, sys.stderr):  # several workers write to one pipe or file: whole lines, and at once
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
     try:
         before = time.perf_counter()
         try:
