@@ -121,7 +121,7 @@ class H11Protocol:
         end = seen.find(_HEAD_END)
         head = seen if end < 0 else seen[: end + len(_HEAD_END)]
         self._last = seen[-3:]
-        check_line_ends(head[max(len(before) - 1, 0) :] if before else head)
+        check_line_ends(before[-1:], head[len(before) :])
 
     def _head(self, event: h11.Request) -> RequestHead:
         version = http_version(event.http_version)

@@ -19,9 +19,12 @@ def http_version(version: bytes) -> str:
     return known
 
 
-def check_line_ends(head: bytes) -> None:
-    """Refuse a line feed without a carriage return before it (RFC 9112 section 2.2 only allows to accept it)."""
-    if head.count(b"\n") != head.count(b"\r\n"):
+def check_line_ends(before: bytes, head: bytes) -> None:
+    """Refuse a line feed without a carriage return before it (RFC 9112 section 2.2 only allows to accept it).
+
+    `head` is some of a request's head, and `before` the byte that came before it, if any did.
+    """
+    if head.count(b"\n") != (before + head).count(b"\r\n"):
         raise RemoteProtocolError("a line of the request's head ends with a bare line feed")
 
 

@@ -66,6 +66,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
+            self._linger_on(len(data))
             return
         try:
             self._protocol.receive_data(data)
@@ -291,12 +292,18 @@ class Connection(asyncio.Protocol):
     def _linger(self) -> None:
         """Close our side; the socket follows when the client has closed too, or after LINGER."""
         self._closing = True
+        self._discarded = 0
         if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
             self._expect(self._site.lingering)
             self._read()
         else:
             self._transport.close()
+
+    def _linger_on(self, size: int) -> None:
+        self._discarded += size
+        if self._discarded > DISCARD:
+            self.abort()  # a client that goes on sending like this does not read
 
     def _close(self) -> None:
         self._closing = True

@@ -1,0 +1,100 @@
+# Every target sets up what it needs, in a virtual environment .venv-X.Y named after the Python that tools/find-python
+# takes. The environment is made again when pyproject.toml or that Python changes. `make help` lists the targets.
+
+ifeq ($(wildcard tools/find-python),)
+$(error run make in the folder of this Makefile, as with make -C FOLDER)
+endif
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help run test check lint format docs bench stress clean
+
+EXAMPLE ?= asgi
+APP_asgi := asgi:app
+APP_wsgi := wsgi:app
+APP_flask := flask_app:app
+APP_django := django_app:application
+APP_starlette := starlette_app:app
+FRAMEWORK := $(filter flask django starlette,$(EXAMPLE))
+
+# `make help` and `make clean` work where there is no Python
+ifneq ($(filter-out help clean,$(MAKECMDGOALS)),)
+PYTHON_TAKEN := $(shell PYTHON='$(PYTHON)' tools/find-python)
+ifeq ($(PYTHON_TAKEN),)
+$(error no Python to work with, see above)
+endif
+VENV := .venv-$(shell '$(PYTHON_TAKEN)' -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+PYTHON_IN_VENV := $(VENV)/bin/python
+PIP := $(PYTHON_IN_VENV) -m pip --disable-pip-version-check
+MADE := $(VENV)/made-with
+DEV := $(VENV)/has-dev
+RUN := $(VENV)/has-run-$(or $(FRAMEWORK),package)
+export PIP_ROOT_USER_ACTION := ignore
+
+# -qq leaves nothing but errors
+$(MADE): pyproject.toml
+	@echo "Setting up $(VENV)" >&2
+	@rm -rf $(VENV)
+	@'$(PYTHON_TAKEN)' -m venv $(VENV)
+	@$(PIP) install -qq -U pip
+	@echo '$(PYTHON_TAKEN)' >$@
+
+ifneq ($(shell cat $(MADE) 2>/dev/null),$(PYTHON_TAKEN))
+.PHONY: $(MADE)
+endif
+
+$(DEV): $(MADE)
+	@echo "Installing the package and the tools that develop it into $(VENV)" >&2
+	@$(PIP) install -qq --group dev -e .
+	@touch $@
+
+$(RUN): $(MADE)
+	@echo "Installing the package$(if $(FRAMEWORK), and $(FRAMEWORK)) into $(VENV)" >&2
+	@$(PIP) install -qq $(if $(FRAMEWORK),--group $(FRAMEWORK)) -e .
+	@touch $@
+endif
+
+help: ## explain the targets
+	@echo "Targets:"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s  %s\n", $$1, $$2 }' Makefile
+	@echo "Variables:"
+	@echo "  EXAMPLE=asgi|wsgi|flask|django|starlette  what make run serves (default: asgi)"
+	@echo "  SNAKEPIT_PORT=8001 and the like           the server's options, for make run"
+	@echo "  PYTHON=/path/to/python                    use this one (default: the best that tools/find-python finds)"
+	@echo "  ARGS='-k name'                            more arguments for test, stress and bench"
+
+run: $(if $(APP_$(EXAMPLE)),$(RUN),unknown-example) ## serve an example on 127.0.0.1:8000
+	@exec $(PYTHON_IN_VENV) -m snakepit run --app-dir examples $(APP_$(EXAMPLE))
+
+.PHONY: unknown-example
+unknown-example:
+	@echo "EXAMPLE must be asgi, wsgi, flask, django or starlette, not '$(EXAMPLE)'" >&2
+	@exit 1
+
+test: $(DEV) ## run all tests, but for the stress tests
+	@$(PYTHON_IN_VENV) -m pytest $(ARGS)
+
+check: lint docs test ## what CI runs (.ci/run, on Python 3.14 and 3.13): lint, docs, test
+
+lint: $(DEV) ## check style and types: ruff, mypy
+	@$(PYTHON_IN_VENV) -m ruff check .
+	@$(PYTHON_IN_VENV) -m ruff format --check .
+	@$(PYTHON_IN_VENV) -m mypy --strict
+
+format: $(DEV) ## rewrite the code in the project's style
+	@$(PYTHON_IN_VENV) -m ruff check --fix .
+	@$(PYTHON_IN_VENV) -m ruff format .
+
+docs: $(DEV) ## build the documentation into docs/_build; warnings are errors
+	@$(PYTHON_IN_VENV) -m sphinx -q -E -W --keep-going -b html docs docs/_build
+
+bench: $(DEV) ## measure: run benchmarks/
+	@$(PYTHON_IN_VENV) -m benchmarks $(ARGS)
+
+stress: $(DEV) ## run the stress tests, which take minutes
+	@$(PYTHON_IN_VENV) -m pytest tests/stress -m stress $(ARGS)
+
+clean: ## remove the virtual environments and all that was made
+	@rm -rf .venv-* build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,19 @@
+from flask import Flask, Response, jsonify, request
+
+app = Flask(__name__)
+
+
+@app.get("/hello/<name>")
+def hello(name):
+    return f"{request.args['greeting']} {name}"
+
+
+@app.post("/form")
+def form():
+    request.max_form_memory_size = None
+    return jsonify(length=len(request.form["text"]))
+
+
+@app.get("/stream")
+def stream():
+    return Response(f"line {number}\n" for number in range(100))

@@ -1,0 +1,234 @@
+"""Runs the real server as its users do, in a process of its own, and talks to it over real sockets."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+APPS = Path(__file__).parent.parent / "apps"
+PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
+"""Seconds until a test gives a condition up; a factor stretches it on slow machines."""
+
+
+def wait_until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
+    """Wait for a condition to hold; looks often, since most conditions here come from another process."""
+    end = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"gave up waiting until {what}")
+        time.sleep(0.005)
+
+
+class Server:
+    """A running `snakepit run`, and what it printed."""
+
+    def __init__(self, *arguments: str, cwd: Path = APPS, env: dict[str, str] | None = None, script: bool = False):
+        command = [sys.executable, *(() if script else ("-m", "snakepit", "run")), *arguments]
+        self.process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+        self._out: list[str] = []
+        self._err: list[str] = []
+        self._threads = [
+            threading.Thread(target=self._collect, args=pair, daemon=True)
+            for pair in ((self.process.stdout, self._out), (self.process.stderr, self._err))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @staticmethod
+    def _collect(stream, lines: list[str]) -> None:
+        for line in stream:
+            lines.append(line)
+        stream.close()
+
+    @property
+    def out(self) -> str:
+        return "".join(self._out)
+
+    @property
+    def err(self) -> str:
+        return "".join(self._err)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def address(self) -> str:
+        match = re.search(r"Listening on (\S+)", self.err)
+        assert match is not None, f"not listening:\n{self.err}"
+        return match[1]
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rsplit(":", 1)[1])
+
+    def wait_listening(self, workers: int = 1) -> "Server":
+        def listening() -> bool:
+            assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.err}"
+            return "Listening on" in self.err and self.err.count(" ready:") >= workers
+
+        wait_until(listening, "the server listens")
+        return self
+
+    def wait_logged(self, text: str, times: int = 1) -> None:
+        try:
+            wait_until(lambda: self.err.count(text) + self.out.count(text) >= times, f"{text!r} is logged")
+        except AssertionError:
+            raise AssertionError(f"{text!r} not logged {times} times:\n{self.err}\n{self.out}") from None
+
+    def wait_ended(self, patience: float = PATIENCE) -> int:
+        status = self.process.wait(patience)
+        for thread in self._threads:
+            thread.join(PATIENCE)
+        return status
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.wait_ended()
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.wait_ended()
+
+    def rss(self) -> int:
+        """Resident bytes, on Linux."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def connect(self) -> socket.socket:
+        sock = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+
+    def exchange(self, request: bytes) -> bytes:
+        """Send bytes and read until the server closes."""
+        with self.connect() as sock:
+            sock.sendall(request)
+            return read_all(sock)
+
+    def get(self, path: str, *headers: str, method: str = "GET", body: bytes = b"") -> "Answer":
+        """One request on a connection of its own."""
+        lines = [f"{method} {path} HTTP/1.1", "Host: test", "Connection: close", *headers]
+        if body or method == "POST":
+            lines.append(f"Content-Length: {len(body)}")
+        return Answer(self.exchange("\r\n".join([*lines, "", ""]).encode("latin-1") + body), method == "HEAD")
+
+
+def read_all(sock: socket.socket) -> bytes:
+    received = []
+    while piece := sock.recv(65536):
+        received.append(piece)
+    return b"".join(received)
+
+
+class Client:
+    """A keep-alive connection that reads one response at a time."""
+
+    def __init__(self, server: Server) -> None:
+        self.sock = server.connect()
+        self.file = self.sock.makefile("rb")
+
+    def send(self, request: bytes) -> None:
+        self.sock.sendall(request)
+
+    def request(self, path: str, method: str = "GET", body: bytes = b"") -> "Answer":
+        self.send(f"{method} {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        return self.read(method == "HEAD")
+
+    def read(self, is_head: bool = False) -> "Answer":
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            line = self.file.readline()
+            if not line:
+                raise ConnectionResetError(f"closed after {head!r}")
+            head += line
+        answer = Answer(head, True)
+        if is_head or answer.status in (204, 304) or answer.status < 200:
+            return answer
+        if "content-length" in answer.headers:
+            answer.body = self.file.read(int(answer.headers["content-length"]))
+        elif answer.headers.get("transfer-encoding") == "chunked":
+            answer.body = self._chunked()
+        else:
+            answer.body = self.file.read()
+        return answer
+
+    def _chunked(self) -> bytes:
+        body = b""
+        while True:
+            size = int(self.file.readline(), 16)
+            body += self.file.read(size)
+            assert self.file.readline() == b"\r\n"
+            if not size:
+                return body
+
+    def close(self) -> None:
+        self.file.close()
+        self.sock.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Answer:
+    """A response as it came over the wire."""
+
+    def __init__(self, raw: bytes, bodyless: bool = False) -> None:
+        self.raw = raw
+        head, _, rest = raw.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        assert first.startswith("HTTP/1.1 "), f"no response: {raw[:200]!r}"
+        self.status = int(first.split(" ")[1])
+        self.fields = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+        self.headers = dict(self.fields)
+        self.body = rest
+        if not bodyless and self.headers.get("transfer-encoding") == "chunked":
+            self.body = dechunk(rest)
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+def dechunk(data: bytes) -> bytes:
+    body = b""
+    while True:
+        size, _, data = data.partition(b"\r\n")
+        if not size:
+            raise ValueError("the chunked body is incomplete")
+        count = int(size, 16)
+        if count == 0:
+            return body
+        body += data[:count]
+        data = data[count + 2 :]
+
+
+@contextmanager
+def running(*arguments: str, workers: int = 2, **options) -> Iterator[Server]:
+    """A server on a free port, ended at the end whatever happens."""
+    server = Server(*arguments, "--port", "0", "--interpreters", str(workers), **options)
+    try:
+        yield server.wait_listening(workers)
+    finally:
+        server.kill()

@@ -1,0 +1,67 @@
+"""Real apps of real frameworks, each with what it usually does: routes, forms, templates, streaming, state."""
+
+import http.client
+import json
+from urllib.parse import urlencode
+
+import pytest
+from support import running
+
+FRAMEWORKS = {
+    "flask": ("frameworks.flask_app:app", "WSGI"),
+    "django-wsgi": ("frameworks.django_app:application", "WSGI"),
+    "django-asgi": ("frameworks.django_app:asgi", "ASGI"),
+    "starlette": ("frameworks.starlette_app:app", "ASGI"),
+    "quart": ("frameworks.quart_app:app", "ASGI"),
+    "bottle": ("frameworks.bottle_app:app", "WSGI"),
+    "falcon-wsgi": ("frameworks.falcon_app:app", "WSGI"),
+    "falcon-asgi": ("frameworks.falcon_app:asgi", "ASGI"),
+}
+
+
+@pytest.fixture(scope="module", params=FRAMEWORKS)
+def site(request):
+    app, interface = FRAMEWORKS[request.param]
+    with running(app) as server:
+        assert f"ready: {interface}" in server.err
+        yield server
+        assert server.stop() == 0
+        assert "Traceback" not in server.err
+
+
+@pytest.fixture
+def connection(site):
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=20)
+    yield connection
+    connection.close()
+
+
+def call(connection, method, path, body=None, headers=None):
+    connection.request(method, path, body, headers or {})
+    response = connection.getresponse()
+    return response.status, response.read()
+
+
+def test_get(connection):
+    for _ in range(5):
+        assert call(connection, "GET", "/hello/w%C3%B6rld?greeting=hi") == (200, "hi wörld".encode())
+
+
+def test_form(connection):
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for size in (1, 100_000):
+        text = "ü" * size
+        status, body = call(connection, "POST", "/form", urlencode({"text": text}), form)
+        assert (status, json.loads(body)) == (200, {"length": size})
+
+
+def test_stream(connection):
+    assert call(connection, "GET", "/stream") == (200, b"".join(b"line %d\n" % n for n in range(100)))
+
+
+def test_unknown_path(connection):
+    assert call(connection, "GET", "/nowhere")[0] == 404
+
+
+def test_head(connection):
+    assert call(connection, "HEAD", "/hello/x?greeting=hi") == (200, b"")

@@ -1,0 +1,245 @@
+"""What a WSGI app can rely on (PEP 3333), over the real server."""
+
+import json
+import threading
+
+import pytest
+from support import Answer, Client, running, wait_until
+
+
+def test_validated_by_wsgiref(wsgi):
+    assert wsgi.get("/validated").body == b"valid:"
+    assert wsgi.get("/validated", method="POST", body=b"abc").body == b"valid:abc"
+    large = b"x" * 300_000
+    assert wsgi.get("/validated", method="POST", body=large).body == b"valid:" + large
+
+
+def test_environ(wsgi):
+    raw = wsgi.exchange(
+        b"GET /environ/a%20b/%C3%A9?x=%20y HTTP/1.1\r\nHost: test:1\r\nX-One: 1\r\nX-Two: a\r\nX-Two: b\r\n"
+        b"Cookie: a=1\r\nCookie: b=2\r\nX_One: spoofed\r\nProxy: evil\r\nContent-Type: text/x\r\nConnection: close\r\n\r\n"
+    )
+    environ = json.loads(Answer(raw).body)
+    assert environ["REQUEST_METHOD"] == "GET"
+    assert environ["SCRIPT_NAME"] == ""
+    assert environ["PATH_INFO"] == "/environ/a b/é".encode().decode("latin-1")
+    assert environ["QUERY_STRING"] == "x=%20y"
+    assert environ["RAW_URI"] == environ["REQUEST_URI"] == "/environ/a%20b/%C3%A9?x=%20y"
+    assert environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+    assert environ["SERVER_NAME"] == "127.0.0.1"
+    assert environ["SERVER_PORT"] == str(wsgi.port)
+    assert environ["REMOTE_ADDR"] == "127.0.0.1"
+    assert environ["HTTP_HOST"] == "test:1"
+    assert environ["HTTP_X_ONE"] == "1"
+    assert environ["HTTP_X_TWO"] == "a,b"
+    assert environ["HTTP_COOKIE"] == "a=1; b=2"
+    assert environ["CONTENT_TYPE"] == "text/x"
+    assert "HTTP_PROXY" not in environ
+    assert "CONTENT_LENGTH" not in environ
+    assert environ["wsgi.version"] == [1, 0]
+    assert environ["wsgi.url_scheme"] == "http"
+    assert environ["wsgi.multithread"] is True
+    assert environ["wsgi.multiprocess"] is True
+    assert environ["wsgi.run_once"] is False
+
+
+def test_multithread_and_multiprocess_say_what_is():
+    with running("wsgi_behaviors:app", "--threads", "1", "--root-path", "/api", workers=1) as server:
+        environ = json.loads(server.get("/environ").body)
+        assert environ["wsgi.multithread"] is False
+        assert environ["wsgi.multiprocess"] is False
+        assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("/api", "/environ")
+
+
+@pytest.mark.parametrize("size", [0, 1, 65536, 1_000_000])
+def test_read_to_the_end(wsgi, size):
+    body = b"ab" * (size // 2) + b"c" * (size % 2)
+    assert wsgi.get("/read", method="POST", body=body).body == body
+
+
+def test_read_in_pieces(wsgi):
+    assert wsgi.get("/read-some", method="POST", body=b"x" * 150_500).text == "151 150500"
+
+
+def test_chunked_request(wsgi):
+    raw = wsgi.exchange(
+        b"POST /read HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    )
+    assert Answer(raw).body == b"abcde"
+
+
+@pytest.mark.parametrize("piecewise", [False, True])
+def test_lines(wsgi, piecewise):
+    body = b"one\ntwo\nthree"
+    with Client(wsgi) as client:
+        client.send(b"POST /lines HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n" % len(body))
+        if piecewise:
+            for byte in body:
+                client.send(bytes([byte]))
+        else:
+            client.send(body)
+        assert json.loads(client.read().body) == ["one\n", ["two\n", "three"]]
+        assert json.loads(client.request("/readlines", "POST", body).body) == ["one\n", "two\n", "three"]
+
+
+def test_write_callable(wsgi):
+    assert wsgi.get("/write").body == b"first second third"
+
+
+def test_close_is_called(wsgi):
+    before = wsgi.err.count("close() called")
+    assert wsgi.get("/closing").body == b"ab"
+    wsgi.wait_logged("close() called", times=before + 1)
+
+
+def test_close_is_called_after_an_error(wsgi):
+    before = wsgi.err.count("close() called")
+    raw = wsgi.exchange(b"GET /raise-within HTTP/1.1\r\nHost: t\r\n\r\n")
+    assert not raw.endswith(b"0\r\n\r\n")
+    wsgi.wait_logged("ValueError: raised while iterating")
+    wsgi.wait_logged("close() called", times=before + 1)
+
+
+def test_close_is_called_when_the_client_goes(wsgi):
+    before = wsgi.err.count("close() called")
+    with Client(wsgi) as client:
+        client.send(b"GET /stream-closing HTTP/1.1\r\nHost: t\r\n\r\n")
+        client.sock.recv(10)
+    wsgi.wait_logged("close() called", times=before + 1)
+
+
+def test_generator_and_late_start(wsgi):
+    assert wsgi.get("/generator").text == "piece 0\npiece 1\npiece 2\n"
+    answer = wsgi.get("/late-start")
+    assert (answer.status, answer.body) == (201, b"late")
+
+
+def test_exc_info(wsgi):
+    answer = wsgi.get("/exc-info")
+    assert (answer.status, answer.body) == (500, b"replaced")
+    assert "x-second" in answer.headers
+    assert "x-first" not in answer.headers
+
+
+def test_exc_info_after_the_head_was_sent_raises(wsgi):
+    raw = wsgi.exchange(b"GET /exc-info-late HTTP/1.1\r\nHost: t\r\n\r\n")
+    assert b"never" not in raw
+    wsgi.wait_logged("ValueError: too late to change my mind")
+
+
+@pytest.mark.parametrize(
+    ("path", "logged"),
+    [
+        ("/raise-before", "ValueError: raised before the response"),
+        ("/raise-exit", "SystemExit: 5"),
+        ("/twice", "start_response was called twice without exc_info"),
+        ("/no-start", "the app sent a body before it called start_response"),
+    ],
+)
+def test_a_failing_app_gets_500_and_lives_on(wsgi, path, logged):
+    assert wsgi.get(path).status == 500
+    wsgi.wait_logged(logged)
+    assert wsgi.get("/").body == b"hello"
+
+
+def test_file_wrapper(wsgi):
+    assert wsgi.get("/file-wrapper").body == b"0123456789" * 20000
+
+
+def test_head(wsgi):
+    with Client(wsgi) as client:
+        answer = client.request("/", "HEAD")
+        assert (answer.status, answer.headers["content-length"]) == (200, "5")
+        assert client.request("/").body == b"hello"
+
+
+@pytest.mark.parametrize("status", [200, 204, 304, 404, 599])
+def test_statuses(wsgi, status):
+    with Client(wsgi) as client:
+        assert client.request(f"/status?{status}").status == status
+        assert client.request("/").body == b"hello"
+
+
+def test_errors_stream(wsgi):
+    wsgi.get("/errors")
+    wsgi.wait_logged("written to wsgi.errors")
+
+
+def test_hop_by_hop_fields_are_dropped(wsgi):
+    with Client(wsgi) as client:
+        answer = client.request("/hop-by-hop")
+        assert answer.body == b"x"
+        assert client.request("/").body == b"hello"
+
+
+def test_ignored_body(wsgi):
+    with Client(wsgi) as client:
+        assert client.request("/ignore-body", "POST", b"x" * 200_000).body == b"ignored"
+        assert client.request("/").body == b"hello"
+
+
+def test_threads_serve_at_once():
+    with running("wsgi_behaviors:app", "--threads", "4", workers=1) as server:
+        answers = []
+        clients = [threading.Thread(target=lambda: answers.append(server.get("/sleep?0.3").text)) for _ in range(4)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        assert len({answer.split()[1] for answer in answers}) == 4
+
+
+def test_more_requests_than_threads_wait_in_line():
+    with running("wsgi_behaviors:app", "--threads", "2", workers=2) as server:
+        answers = []
+        clients = [threading.Thread(target=lambda: answers.append(server.get("/sleep?0.05").status)) for _ in range(20)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        assert answers == [200] * 20
+
+
+def test_a_full_line_gets_503_with_retry_after():
+    with running("wsgi_behaviors:app", "--threads", "1", "--limit-waiting", "1", workers=1) as server:
+        with Client(server) as first, Client(server) as second, Client(server) as third, Client(server) as fourth:
+            busy, *others = clients = [first, second, third, fourth]
+            busy.send(b"GET /sleep?1 HTTP/1.1\r\nHost: t\r\n\r\n")
+            server.wait_logged("sleeping")
+            for client in others:
+                client.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+            answers = [client.read() for client in clients]
+            assert sorted(answer.status for answer in answers) == [200, 200, 503, 503]
+            refused = next(answer for answer in answers if answer.status == 503)
+            assert refused.headers["retry-after"] == "1"
+            assert third.request("/").status == 200
+
+
+def test_waiting_too_long_gets_503():
+    options = ("--threads", "1", "--timeout-waiting", "0.2")
+    with running("wsgi_behaviors:app", *options, workers=1) as server, Client(server) as first:
+        first.send(b"GET /sleep?1 HTTP/1.1\r\nHost: t\r\n\r\n")
+        server.wait_logged("sleeping")
+        assert server.get("/").status == 503
+        assert first.read().status == 200
+
+
+def test_a_waiting_client_that_goes_leaves_the_line():
+    with running("wsgi_behaviors:app", "--threads", "1", "--limit-waiting", "1", workers=1) as server:
+        with Client(server) as first:
+            first.send(b"GET /sleep?0.6 HTTP/1.1\r\nHost: t\r\n\r\n")
+            for _ in range(5):
+                gone = Client(server)
+                gone.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+                gone.close()
+            assert first.read().status == 200
+        assert server.get("/").body == b"hello"
+
+
+def test_limit_concurrency():
+    with running("wsgi_behaviors:app", "--limit-concurrency", "1", workers=2) as server, Client(server) as first:
+        first.send(b"GET /sleep?1 HTTP/1.1\r\nHost: t\r\n\r\n")
+        wait_until(lambda: server.get("/").status == 503, "the limit is reached")
+        assert first.read().status == 200
+        wait_until(lambda: server.get("/").status == 200, "there is room again")

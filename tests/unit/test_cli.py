@@ -1,0 +1,149 @@
+"""snakepit.cli: every option is there, what is given is handed on, and what can't be ends with status 2."""
+
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from snakepit import __version__
+from snakepit.cli import cli
+from snakepit.config import OPTIONS
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """What the command line would have run."""
+    calls = []
+    monkeypatch.setattr("snakepit.server.server.run", lambda app, **given: calls.append((app, given)))
+    for option in OPTIONS:
+        monkeypatch.delenv(option.env, raising=False)
+    return calls
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(cli, arguments, prog_name="snakepit")
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_lists_every_option_with_its_variable(flag):
+    result = invoke("run", flag)
+    assert result.exit_code == 0
+    words = result.output.split()
+    flags = {part for word in words for part in word.strip(",").split("/")}
+    for option in OPTIONS:
+        assert option.flag in flags
+        assert f"[{option.env};" in words or f"[{option.env}]" in words
+        if option.short is not None:
+            assert option.short in flags
+
+
+def test_help_shows_defaults():
+    text = " ".join(invoke("run", "--help").output.split())
+    assert "[SNAKEPIT_PORT; default: 8000]" in text
+    assert "[SNAKEPIT_INTERPRETERS; default: usable CPUs]" in text
+    assert "[SNAKEPIT_UDS]" in text
+
+
+def test_help_without_a_command():
+    result = invoke("--help")
+    assert result.exit_code == 0
+    assert "run" in result.output.split()
+
+
+@pytest.mark.parametrize("flag", ["--version", "-V"])
+def test_version(flag):
+    result = invoke(flag)
+    assert result.output == f"snakepit {__version__}\n"
+
+
+def test_only_what_is_given_is_handed_on(runs):
+    assert invoke("run", "main:app").exit_code == 0
+    assert runs == [("main:app", {})]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given"),
+    [
+        (["-n", "4"], {"interpreters": 4}),
+        (["--interpreters", "4"], {"interpreters": 4}),
+        (["--port", "0"], {"port": 0}),
+        (["--timeout-keep-alive", "2.5"], {"timeout_keep_alive": 2.5}),
+        (["--log-level", "debug"], {"log_level": "debug"}),
+        (["--factory"], {"factory": True}),
+        (["--access-log"], {"access_log": True}),
+        (["--no-access-log"], {"access_log": False}),
+        (["--no-date-header", "--no-server-header"], {"date_header": False, "server_header": False}),
+        (["--root-path", ""], {"root_path": ""}),
+        (["--env-file", "x.env", "--app-dir", "src"], {"env_file": "x.env", "app_dir": "src"}),
+    ],
+)
+def test_given(runs, arguments, given):
+    result = invoke("run", *arguments, "main:app")
+    assert result.exit_code == 0, result.output
+    assert runs == [("main:app", given)]
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option.kind is not bool], ids=lambda o: o.name)
+def test_every_option_takes_a_value(runs, option):
+    value = option.choices[-1] if option.choices else option.kind(option.least or 1)
+    result = invoke("run", "main:app", option.flag, str(value))
+    assert result.exit_code == 0, result.output
+    assert runs == [("main:app", {option.name: value})]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ([], "APP"),
+        (["main:app", "--port", "http"], "--port"),
+        (["main:app", "--port", "65536"], "--port"),
+        (["main:app", "-n", "-1"], "--interpreters"),
+        (["main:app", "--interpreters", "1.5"], "--interpreters"),
+        (["main:app", "--lifespan", "maybe"], "--lifespan"),
+        (["main:app", "--timeout-request-head", "0"], "--timeout-request-head"),
+        (["main:app", "--no-factory"], "--no-factory"),
+        (["main:app", "--prot", "1"], "--port"),
+        (["main:app", "second:app"], "second:app"),
+    ],
+)
+def test_what_click_refuses(runs, arguments, named):
+    result = invoke("run", *arguments)
+    assert result.exit_code == 2
+    assert named in result.output
+    assert "Traceback" not in result.output
+    assert runs == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["main:app", "--uds", "x", "--fd", "3"], "Error: uds and fd can't be used together\n"),
+        (["main:app", "--root-path", "api"], "Error: root_path must start with a slash, not be 'api'\n"),
+        (["main:app", "--timeout-keep-alive", "nan"], "Error: timeout_keep_alive must be at least 0, not nan\n"),
+        (["main:app", "--env-file", "/does/not/exist"], "Error: env file '/does/not/exist' can't be read:"),
+    ],
+)
+def test_what_the_config_refuses(arguments, message):
+    result = invoke("run", *arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(message)
+    assert result.stdout == ""
+
+
+def test_bad_variable(monkeypatch):
+    monkeypatch.setenv("SNAKEPIT_PORT", "http")
+    result = invoke("run", "main:app")
+    assert result.exit_code == 2
+    assert result.stderr == "Error: SNAKEPIT_PORT must be a whole number, not 'http'\n"
+
+
+def test_bad_app_in_a_real_process():
+    # not in this process, whose logging and sys.path would not be the same afterwards
+    done = subprocess.run(
+        [sys.executable, "-m", "snakepit", "run", "main.py:app"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("Error: 'main.py:app' is a file; name the module, as in main:app")

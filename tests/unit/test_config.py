@@ -1,0 +1,346 @@
+"""snakepit.config: every value is checked, every source is read, and messages name the option and the remedy."""
+
+import os
+from dataclasses import FrozenInstanceError, fields
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snakepit.config import ENV_PREFIX, LOG_LEVELS, OPTIONS, Config, load_env_file, usable_cpus
+from snakepit.errors import ConfigError
+
+APP = "main:app"
+BY_NAME = {option.name: option for option in OPTIONS}
+each_option = pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+
+
+@pytest.fixture(autouse=True)
+def environment():
+    """The environment without Snakepit's variables, and as it was afterwards."""
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith(ENV_PREFIX):
+            del os.environ[name]
+    yield os.environ
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture
+def env_file(tmp_path):
+    def write(text, encoding="utf-8"):
+        path = tmp_path / "settings.env"
+        path.write_bytes(text.encode(encoding))
+        return str(path)
+
+    return write
+
+
+# -- the declaration -------------------------------------------------------------------------------------------------
+
+
+def test_options_are_the_fields_but_the_app():
+    assert [option.name for option in OPTIONS] == [item.name for item in fields(Config)][1:]
+    assert fields(Config)[0].name == "app"
+
+
+@each_option
+def test_option_describes_itself(option):
+    assert option.help.endswith(".")
+    assert option.flag == "--" + option.name.replace("_", "-")
+    assert option.env == "SNAKEPIT_" + option.name.upper()
+    assert option.kind in (int, float, bool, str)
+    option.check(option.default)
+
+
+def test_flags_and_short_flags_are_unique():
+    shorts = [option.short for option in OPTIONS if option.short]
+    assert len(set(shorts)) == len(shorts)
+    assert len({option.flag for option in OPTIONS}) == len(OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("port", "8000"),
+        ("timeout_keep_alive", "5"),
+        ("access_log", "on"),
+        ("factory", "off"),
+        ("uds", None),
+        ("root_path", None),
+        ("interpreters", "usable CPUs"),
+        ("limit_concurrency", "no limit"),
+        ("log_level", "info"),
+    ],
+)
+def test_default_text(name, text):
+    assert BY_NAME[name].default_text == text
+
+
+def test_log_levels_are_those_of_the_option():
+    assert tuple(LOG_LEVELS) == BY_NAME["log_level"].choices
+
+
+# -- values ----------------------------------------------------------------------------------------------------------
+
+
+def test_defaults():
+    config = Config(APP)
+    assert config.app == APP
+    assert (config.host, config.port) == ("127.0.0.1", 8000)
+    for option in OPTIONS:
+        if option.name != "interpreters":
+            assert getattr(config, option.name) == option.default
+
+
+def test_0_interpreters_are_as_many_as_there_are_cpus():
+    assert Config(APP).interpreters == Config(APP, interpreters=0).interpreters == usable_cpus() >= 1
+    assert Config(APP, interpreters=3).interpreters == 3
+
+
+def test_config_is_frozen():
+    with pytest.raises(FrozenInstanceError):
+        Config(APP).port = 1
+
+
+def test_options_are_given_by_name_only():
+    with pytest.raises(TypeError):
+        Config(APP, 4)
+
+
+WRONG = {int: ["1", 1.5, True, b"1", [1]], float: ["1", True, b"1"], bool: [0, 1, "on"], str: [1, b"x", True]}
+MEANT = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        pytest.param(option, value, id=f"{option.name}={value!r}")
+        for option in OPTIONS
+        for value in [*WRONG[option.kind], *([] if option.optional else [None])]
+    ],
+)
+def test_wrong_type(option, value):
+    with pytest.raises(ConfigError) as caught:
+        Config(APP, **{option.name: value})
+    assert str(caught.value) == f"{option.name} must be {MEANT[option.kind]}, not {value!r}"
+
+
+@each_option
+def test_none_where_the_option_may_be_left_out(option):
+    if option.optional:
+        assert getattr(Config(APP, **{option.name: None}), option.name) is None
+    else:
+        with pytest.raises(ConfigError, match=option.name):
+            Config(APP, **{option.name: None})
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option.least is not None], ids=lambda o: o.name)
+def test_least(option):
+    Config(APP, **{option.name: option.kind(option.least)})
+    too_small = option.kind(option.least) - 1
+    with pytest.raises(ConfigError) as caught:
+        Config(APP, **{option.name: too_small})
+    assert str(caught.value) == f"{option.name} must be at least {option.least:g}, not {too_small!r}"
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option.most is not None], ids=lambda o: o.name)
+def test_most(option):
+    Config(APP, **{option.name: option.kind(option.most)})
+    too_big = option.kind(option.most) + 1
+    with pytest.raises(ConfigError) as caught:
+        Config(APP, **{option.name: too_big})
+    assert str(caught.value) == f"{option.name} must be at most {option.most:g}, not {too_big!r}"
+
+
+def test_every_number_has_a_lower_bound():
+    assert [option.name for option in OPTIONS if option.kind in (int, float) and option.least is None] == []
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option.kind is float], ids=lambda o: o.name)
+def test_not_a_number_is_no_number_of_seconds(option):
+    with pytest.raises(ConfigError, match=option.name):
+        Config(APP, **{option.name: float("nan")})
+
+
+def test_seconds_may_be_whole():
+    assert Config(APP, timeout_keep_alive=3).timeout_keep_alive == 3
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option.choices], ids=lambda option: option.name)
+def test_choices(option):
+    for choice in option.choices:
+        assert getattr(Config(APP, **{option.name: choice}), option.name) == choice
+    with pytest.raises(ConfigError) as caught:
+        Config(APP, **{option.name: "sometimes"})
+    assert str(caught.value) == f"{option.name} must be one of {', '.join(option.choices)}, not 'sometimes'"
+
+
+def test_uds_and_fd_exclude_each_other():
+    with pytest.raises(ConfigError, match="uds and fd"):
+        Config(APP, uds="/tmp/x", fd=3)
+
+
+@pytest.mark.parametrize(("given_path", "kept"), [("", ""), ("/", ""), ("/api", "/api"), ("/api/", "/api")])
+def test_root_path(given_path, kept):
+    assert Config(APP, root_path=given_path).root_path == kept
+
+
+def test_root_path_must_start_with_a_slash():
+    with pytest.raises(ConfigError, match="root_path must start with a slash, not be 'api'"):
+        Config(APP, root_path="api")
+
+
+# -- sources ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("port", "0", 0),
+        ("port", "9000", 9000),
+        ("timeout_keep_alive", "2.5", 2.5),
+        ("timeout_keep_alive", "3", 3.0),
+        ("host", "::1", "::1"),
+        ("uds", "/run/app.sock", "/run/app.sock"),
+        ("fd", "3", 3),
+        ("limit_request_body", "10", 10),
+        ("log_level", "debug", "debug"),
+    ],
+)
+def test_environment_variable(environment, name, text, value):
+    environment[BY_NAME[name].env] = text
+    got = getattr(Config.resolve(APP, {}), name)
+    assert (got, type(got)) == (value, type(value))
+
+
+@pytest.mark.parametrize("text", ["1", "true", "True", "YES", "on", " on "])
+def test_true_in_an_environment_variable(environment, text):
+    environment["SNAKEPIT_FACTORY"] = text
+    assert Config.resolve(APP, {}).factory is True
+
+
+@pytest.mark.parametrize("text", ["0", "false", "False", "NO", "off", " off "])
+def test_false_in_an_environment_variable(environment, text):
+    environment["SNAKEPIT_ACCESS_LOG"] = text
+    assert Config.resolve(APP, {}).access_log is False
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "meant"),
+    [
+        ("SNAKEPIT_PORT", "http", "a whole number"),
+        ("SNAKEPIT_PORT", "1.5", "a whole number"),
+        ("SNAKEPIT_PORT", "", "a whole number"),
+        ("SNAKEPIT_TIMEOUT_KEEP_ALIVE", "long", "a number"),
+        ("SNAKEPIT_ACCESS_LOG", "maybe", "true or false"),
+    ],
+)
+def test_bad_environment_variable(environment, variable, text, meant):
+    environment[variable] = text
+    with pytest.raises(ConfigError) as caught:
+        Config.resolve(APP, {})
+    assert str(caught.value) == f"{variable} must be {meant}, not {text!r}"
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "match"),
+    [
+        ("SNAKEPIT_PORT", "70000", "port must be at most 65535, not 70000"),
+        ("SNAKEPIT_THREADS", "0", "threads must be at least 1, not 0"),
+        ("SNAKEPIT_LIFESPAN", "maybe", "lifespan must be one of auto, on, off, not 'maybe'"),
+    ],
+)
+def test_environment_variables_are_checked_too(environment, variable, text, match):
+    environment[variable] = text
+    with pytest.raises(ConfigError, match=match):
+        Config.resolve(APP, {})
+
+
+def test_precedence(environment, env_file):
+    path = env_file("SNAKEPIT_PORT=1\nSNAKEPIT_HOST=file\nSNAKEPIT_THREADS=7\n")
+    environment["SNAKEPIT_PORT"] = "2"
+    environment["SNAKEPIT_HOST"] = "environment"
+    config = Config.resolve(APP, {"port": 3, "env_file": path})
+    assert config.port == 3, "what is given comes before the environment"
+    assert config.host == "environment", "the environment comes before the env file"
+    assert config.threads == 7, "the env file comes before the defaults"
+    assert config.backlog == BY_NAME["backlog"].default
+
+
+def test_given_none_comes_before_the_environment(environment):
+    environment["SNAKEPIT_UDS"] = "/run/app.sock"
+    assert Config.resolve(APP, {"uds": None}).uds is None
+
+
+def test_a_bad_variable_does_not_matter_where_the_option_is_given(environment):
+    environment["SNAKEPIT_PORT"] = "nonsense"
+    assert Config.resolve(APP, {"port": 1}).port == 1
+
+
+def test_env_file_by_environment_variable(environment, env_file):
+    environment["SNAKEPIT_ENV_FILE"] = env_file("SNAKEPIT_PORT=1234\n")
+    config = Config.resolve(APP, {})
+    assert config.port == 1234
+    assert config.env_file == environment["SNAKEPIT_ENV_FILE"]
+
+
+def test_given_env_file_comes_before_the_environments(environment, env_file):
+    environment["SNAKEPIT_ENV_FILE"] = "/does/not/exist"
+    assert Config.resolve(APP, {"env_file": env_file("SNAKEPIT_PORT=12\n")}).port == 12
+
+
+def test_env_file_sets_the_apps_variables_too(environment, env_file):
+    path = env_file("# a comment\nDATABASE='sqlite:///x y'\nexport NAME=Ünïcode\n\n")
+    Config.resolve(APP, {"env_file": path})
+    assert environment["DATABASE"] == "sqlite:///x y"
+    assert environment["NAME"] == "Ünïcode"
+
+
+def test_env_file_leaves_what_is_set_alone(environment, env_file):
+    environment["DATABASE"] = "mine"
+    load_env_file(env_file("DATABASE=theirs\n"))
+    assert environment["DATABASE"] == "mine"
+
+
+def test_env_file_that_is_not_there():
+    with pytest.raises(ConfigError, match=r"env file '/does/not/exist' can't be read: No such file"):
+        Config.resolve(APP, {"env_file": "/does/not/exist"})
+
+
+def test_env_file_that_is_a_folder(tmp_path):
+    with pytest.raises(ConfigError, match="can't be read"):
+        Config.resolve(APP, {"env_file": str(tmp_path)})
+
+
+def test_env_file_that_is_not_utf8(env_file):
+    with pytest.raises(ConfigError, match=r"settings\.env' can't be read.*utf-8"):
+        Config.resolve(APP, {"env_file": env_file("NAME=ü\n", "latin-1")})
+
+
+def test_env_file_with_a_key_without_a_value(env_file):
+    with pytest.raises(ConfigError, match=r"'NAME' has no value; write NAME=\.\.\."):
+        Config.resolve(APP, {"env_file": env_file("NAME\n")})
+
+
+def test_env_file_of_a_wrong_type():
+    with pytest.raises(ConfigError, match="env_file must be text, not 5"):
+        Config.resolve(APP, {"env_file": 5})
+
+
+@pytest.mark.parametrize("name", ["prot", "app_directory", ""])
+def test_unknown_option(name):
+    with pytest.raises(ConfigError, match=f"there is no option {name!r}"):
+        Config.resolve(APP, {name: 1})
+
+
+@given(st.sampled_from(OPTIONS), st.text(max_size=20) | st.integers().map(str) | st.floats().map(str))
+def test_any_text_in_the_environment_is_a_value_or_a_config_error(option, text):
+    try:
+        value = option.parse(text)
+        option.check(value)
+    except ConfigError as error:
+        assert option.name in str(error) or option.env in str(error)
+    else:
+        assert isinstance(value, option.kind)

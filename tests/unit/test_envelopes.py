@@ -1,0 +1,127 @@
+"""snakepit.envelopes: what crosses comes out as it went in, and bodies are cut and charged as promised."""
+
+import inspect
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snakepit import envelopes
+from snakepit.envelopes import CHUNK, CHUNK_COST, WINDOW, cost, decode, encode, split
+
+numbers = st.integers(min_value=0, max_value=2**63)
+chunks = st.binary(max_size=200)
+headers = st.lists(st.tuples(st.binary(max_size=20), st.binary(max_size=50)), max_size=6)
+addresses = st.none() | st.tuples(st.text(max_size=40), st.integers(0, 65535))
+faults = st.none() | st.text(max_size=200)
+seconds = st.floats(min_value=0, allow_nan=False)
+
+MAKERS = {
+    envelopes.REQUEST: st.builds(
+        envelopes.request,
+        numbers,
+        st.text(max_size=10),
+        st.binary(max_size=50),
+        st.sampled_from(["1.0", "1.1"]),
+        headers,
+        addresses,
+        addresses,
+        st.sampled_from(["http", "https"]),
+        chunks,
+        st.booleans(),
+        st.booleans(),
+    ),
+    envelopes.BODY: st.builds(envelopes.body, numbers, chunks, st.booleans()),
+    envelopes.CREDIT: st.builds(envelopes.credit, numbers, numbers),
+    envelopes.DISCONNECT: st.builds(envelopes.disconnect, numbers),
+    envelopes.RETIRE: st.builds(envelopes.retire),
+    envelopes.STOP: st.builds(envelopes.stop),
+    envelopes.RESPONSE: st.builds(
+        envelopes.response, numbers, st.integers(200, 999), headers, chunks, st.booleans(), st.none() | numbers
+    ),
+    envelopes.CONTINUE: st.builds(envelopes.go_on, numbers),
+    envelopes.DONE: st.builds(envelopes.done, numbers, faults),
+    envelopes.LOADED: st.builds(envelopes.loaded, st.sampled_from(["asgi", "wsgi"]), seconds),
+    envelopes.READY: st.builds(envelopes.ready, seconds),
+    envelopes.FAILED: st.builds(
+        envelopes.failed, st.sampled_from(["import", "lifespan", "lost"]), st.text(max_size=100)
+    ),
+    envelopes.GOODBYE: st.builds(envelopes.goodbye),
+}
+
+any_envelope = st.one_of(*MAKERS.values())
+
+
+@given(st.lists(any_envelope, max_size=20))
+def test_decode_is_the_inverse_of_encode(batch):
+    item = encode(batch)
+    assert type(item) is bytes
+    assert decode(item) == batch
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_each_kind_says_what_it_is_and_whose_it_is(kind):
+    @given(MAKERS[kind])
+    def check(envelope):
+        assert envelope[0] == kind
+        assert isinstance(envelope[1], int)
+
+    check()
+
+
+def test_kinds_are_all_different_and_all_tested():
+    names = "REQUEST BODY CREDIT DISCONNECT RETIRE STOP RESPONSE CONTINUE DONE LOADED READY FAILED GOODBYE".split()
+    kinds = [getattr(envelopes, name) for name in names]
+    assert len(set(kinds)) == len(kinds)
+    constants = {
+        name for name, value in vars(envelopes).items() if name.isupper() and isinstance(value, int) and name in names
+    }
+    assert {getattr(envelopes, name) for name in constants} == set(MAKERS)
+
+
+def test_every_maker_is_documented():
+    makers = [value for value in vars(envelopes).values() if inspect.isfunction(value)]
+    makers = [maker for maker in makers if maker.__module__ == envelopes.__name__]
+    assert makers
+    assert [maker.__name__ for maker in makers if not maker.__doc__] == []
+
+
+@pytest.mark.parametrize("make", [envelopes.retire, envelopes.stop, envelopes.goodbye])
+def test_what_concerns_the_worker_itself_has_number_0(make):
+    assert make()[1] == 0
+
+
+def test_an_app_error_cannot_cross_as_an_object():
+    with pytest.raises(ValueError, match="unmarshallable"):
+        encode([envelopes.done(1, ValueError("x"))])
+
+
+@given(st.integers(0, 4 * CHUNK))
+def test_split_loses_nothing_and_cuts_small_enough(size):
+    data = bytes(size)
+    pieces = split(data)
+    assert b"".join(pieces) == data
+    assert all(len(piece) <= CHUNK for piece in pieces)
+    assert len(pieces) == max(1, -(-size // CHUNK))
+
+
+@given(st.binary(max_size=1000))
+def test_split_leaves_a_small_body_alone(data):
+    assert split(data) == [data]
+
+
+@pytest.mark.parametrize("size", [CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 1])
+def test_split_keeps_the_order(size):
+    data = bytes(index % 251 for index in range(size))
+    assert b"".join(split(data)) == data
+    assert all(split(data))
+
+
+@given(st.integers(0, 3 * CHUNK))
+def test_cost_is_the_size_but_never_less_than_an_envelope_takes(size):
+    assert cost(bytes(size)) == max(size, CHUNK_COST)
+
+
+def test_a_window_holds_several_chunks():
+    # otherwise one chunk would have to be given back before the next could leave, and neither side were ever busy
+    assert WINDOW >= 2 * CHUNK

@@ -1,0 +1,90 @@
+"""snakepit.lifecycle: the tables are closed, nothing is stuck, and no arrow is invented."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snakepit.errors import InternalError
+from snakepit.lifecycle import EXCHANGE, WORKER, ExchangeState, WorkerState, advance
+
+TABLES = [
+    pytest.param(EXCHANGE, ExchangeState, ExchangeState.NEW, id="exchange"),
+    pytest.param(WORKER, WorkerState, WorkerState.STARTING, id="worker"),
+]
+tables = pytest.mark.parametrize(("table", "states", "first"), TABLES)
+
+
+def reachable(table, start):
+    found, todo = {start}, [start]
+    while todo:
+        new = table[todo.pop()] - found
+        found |= new
+        todo += new
+    return found
+
+
+@tables
+def test_table_is_closed_over_its_states(table, states, first):
+    assert set(table) == set(states)
+    assert set().union(*table.values()) <= set(states)
+
+
+@tables
+def test_every_state_can_be_reached(table, states, first):
+    assert reachable(table, first) == set(states)
+
+
+@tables
+def test_closed_is_the_only_end_and_can_always_be_reached(table, states, first):
+    assert [state for state in states if not table[state]] == [states.CLOSED]
+    for state in states:
+        assert states.CLOSED in reachable(table, state)
+
+
+@tables
+def test_no_state_follows_itself(table, states, first):
+    assert [state for state in states if state in table[state]] == []
+
+
+@tables
+def test_advance_goes_along_every_arrow_and_no_other_way(table, states, first):
+    for state in states:
+        for to in states:
+            if to in table[state]:
+                assert advance(table, state, to) is to
+            else:
+                with pytest.raises(InternalError, match=f"no way from {state.name} to {to.name}.*please report"):
+                    advance(table, state, to)
+
+
+@tables
+def test_random_walks(table, states, first):
+    @given(st.data())
+    def walk(data):
+        state = first
+        for _ in range(50):
+            to = data.draw(st.sampled_from(list(states)))
+            if to in table[state]:
+                state = advance(table, state, to)
+            else:
+                with pytest.raises(InternalError):
+                    advance(table, state, to)
+            if state is states.CLOSED:
+                break
+        assert state in states
+
+    walk()
+
+
+def test_an_answered_exchange_never_responds_again():
+    assert not {ExchangeState.RESPONDING, ExchangeState.NEW} & reachable(EXCHANGE, ExchangeState.ANSWERED)
+
+
+def test_an_exchange_that_responds_is_never_dispatched_again():
+    assert not {ExchangeState.NEW, ExchangeState.WAITING, ExchangeState.ASSIGNED} & reachable(
+        EXCHANGE, ExchangeState.RESPONDING
+    )
+
+
+def test_a_worker_that_retires_never_gets_ready_again():
+    assert WorkerState.READY not in reachable(WORKER, WorkerState.RETIRING)

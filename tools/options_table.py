@@ -1,0 +1,69 @@
+"""Print the table of options, in Markdown, or put it into the documentation.
+
+python tools/options_table.py            print it
+python tools/options_table.py --write    replace what stands between the two markers in docs/reference/options.md
+"""
+
+import argparse
+import re
+from pathlib import Path
+
+from snakepit.cli import cli
+from snakepit.config import OPTIONS, Option
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "options.md"
+_BETWEEN_MARKERS = re.compile(
+    r"(?<=<!-- options: start)([^\n]*\n).*?(?=^<!-- options: end -->$)", re.DOTALL | re.MULTILINE
+)
+_HEADINGS = ("Flag", "Environment variable", "Default", "Values", "Meaning")
+
+
+def table() -> str:
+    """One line for each option, in the order of their declaration."""
+    flags = {param.name: [*param.opts, *param.secondary_opts] for param in cli.commands["run"].params}
+    rows = [
+        (
+            ", ".join(f"`{flag}`" for flag in flags[option.name]),
+            f"`{option.env}`",
+            option.default_text or "",
+            _values(option),
+            option.help,
+        )
+        for option in OPTIONS
+    ]
+    lines = [_HEADINGS, ("---",) * len(_HEADINGS), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', r'\|') for cell in line)} |\n" for line in lines)
+
+
+def page_with(rows: str, page: str) -> str:
+    """The page with this table between its markers. Raises SystemExit where they are not there, once."""
+    replaced, count = _BETWEEN_MARKERS.subn(lambda found: f"{found[1]}\n{rows}\n", page)
+    if count != 1:
+        raise SystemExit(f"{PAGE} must have its two markers, <!-- options: start --> and <!-- options: end -->, once")
+    return replaced
+
+
+def _values(option: Option) -> str:
+    if option.choices:
+        return ", ".join(f"`{choice}`" for choice in option.choices)
+    if option.kind is bool:
+        return "on, off"
+    if option.kind is str:
+        return "text"
+    kind = "whole number" if option.kind is int else "number"
+    if option.least is not None and option.most is not None:
+        return f"{kind}, {option.least:g} to {option.most:g}"
+    return kind if option.least is None else f"{kind}, at least {option.least:g}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Print the table of options, in Markdown.")
+    parser.add_argument("--write", action="store_true", help=f"put it into {PAGE.relative_to(PAGE.parents[2])}")
+    if parser.parse_args().write:
+        PAGE.write_text(page_with(table(), PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    else:
+        print(table(), end="")
+
+
+if __name__ == "__main__":
+    main()
