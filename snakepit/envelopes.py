@@ -136,9 +136,9 @@ def failed(kind: str, fault: str) -> Envelope:
     return (FAILED, 0, kind, fault)
 
 
-def goodbye() -> Envelope:
-    """The worker has shut down; nothing follows."""
-    return (GOODBYE, 0)
+def goodbye(threads: list[str]) -> Envelope:
+    """The worker has shut down; nothing follows. `threads`: daemon threads of the app that still run."""
+    return (GOODBYE, 0, threads)
 
 
 def encode(envelopes: list[Envelope]) -> bytes:

@@ -4,6 +4,7 @@ Python 3.14 has `concurrent.interpreters` (PEP 734). Python 3.13 has the machine
 package `interpreters-pep-734`, by the PEP's author, supplies it, and a queue must be told that it need not pickle.
 """
 
+import _interpreters
 import sys
 from typing import Protocol
 
@@ -62,8 +63,14 @@ class Interpreter(Protocol):
 
 
 def create_interpreter() -> Interpreter:
-    """Make an idle interpreter with a GIL of its own (PEP 684)."""
-    interpreter: Interpreter = _api.create()
+    """Make an idle interpreter with a GIL of its own (PEP 684), in which daemon threads may be started.
+
+    The public `create()` forbids those, and too many libraries start some: Django's ASGI handler does for requests.
+    The price is ours to pay: an interpreter must not be closed while one of them runs (see `snakepit.worker.ending`).
+    """
+    config = _interpreters.new_config("isolated", allow_daemon_threads=True)
+    # the new interpreter is born with one reference, which the object takes over (as in the public create())
+    interpreter: Interpreter = _api.Interpreter(_interpreters.create(config, reqrefs=True), _ownsref=True)
     return interpreter
 
 

@@ -81,6 +81,7 @@ class Pool:
         self._idle.set()
         self._closing = False
         self._quick_deaths = 0
+        self._left_open = 0  # interpreters that daemon threads keep from being closed
         self._ready_at: dict[Worker, float] = {}
         self._restarts: set[asyncio.TimerHandle] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -206,6 +207,14 @@ class Pool:
 
     def worker_ended(self, worker: Worker) -> None:
         """A worker's thread has ended; unless that was asked for, replace it."""
+        if worker.daemon_threads:
+            self._left_open += 1
+            self._log.info(
+                "%s leaves %s running (%s), so its interpreter stays open until the process ends",
+                str(worker).capitalize(),
+                "a daemon thread" if len(worker.daemon_threads) == 1 else "daemon threads",
+                ", ".join(worker.daemon_threads),
+            )
         if worker.state in (WorkerState.CLOSED, WorkerState.ABANDONED):
             if worker.failure[0]:
                 self._log.error("%s: %s", str(worker).capitalize(), worker.failure[1])
@@ -218,6 +227,7 @@ class Pool:
         self._salvage(worker)
         worker.to(WorkerState.CLOSED)
         if self._closing:
+            self._log.error("%s did not end as it should: %s", str(worker).capitalize(), fault or "no word of it")
             return
         if not self.all_ready.is_set():
             self._fail(_as_error(worker))
@@ -261,7 +271,10 @@ class Pool:
     # -- the end -----------------------------------------------------------------------------------------------------
 
     async def close(self, deadline: float) -> int:
-        """Retire every worker; past `deadline` (loop time) cut and, if need be, abandon. Returns how many were."""
+        """Retire every worker; past `deadline` (loop time) cut and, if need be, abandon.
+
+        Returns how many interpreters stay open: of abandoned workers, and of those with daemon threads.
+        """
         self._closing = True
         for handle in self._restarts:
             handle.cancel()
@@ -277,7 +290,7 @@ class Pool:
             worker.abandon()
             self._log.warning("%s does not end; its thread is left to itself", str(worker).capitalize())
         self._patience.close()
-        return len(living)
+        return len(living) + self._left_open
 
     async def _wait_ended(self, workers: list[Worker], deadline: float) -> list[Worker]:
         """Wait for workers to end until `deadline`; returns those that have not."""

@@ -58,7 +58,7 @@ class Server:
         self._listener: Listener | None = None
         self._site: Site | None = None
         self._pool: Pool | None = None
-        self._abandoned = 0
+        self._left_open = 0
 
     @property
     def address(self) -> str | None:
@@ -66,9 +66,9 @@ class Server:
         return self._listener.address if self._listener is not None else None
 
     @property
-    def abandoned(self) -> int:
-        """Workers that did not end; the process can only be left with `os._exit`."""
-        return self._abandoned
+    def left_open(self) -> int:
+        """Interpreters that could not be closed; if there are any, the process can only be left with `os._exit`."""
+        return self._left_open
 
     def statistics(self) -> Statistics:
         """What is going on."""
@@ -148,7 +148,7 @@ class Server:
         except TimeoutError:
             self._log.warning("Cut %s still in flight after %g s", _requests(pool.in_progress), patience)
         site.close()
-        self._abandoned = await pool.close(deadline)
+        self._left_open = await pool.close(deadline)
         self._log.info("Stopped")
 
     def _exit_now(self, signal_number: int) -> None:
@@ -210,8 +210,8 @@ def run(app: Any, **options: Any) -> None:
     except SnakepitError as error:
         print(f"Error: {error}", file=sys.stderr)
         status = error.exit_status
-    if server.abandoned:
-        leave(status)  # waiting for the threads of abandoned workers would take for ever
+    if server.left_open:
+        leave(status)  # ending the main interpreter would wait for their threads, or crash over them
     if status:
         raise SystemExit(status)
 

@@ -21,7 +21,7 @@ from snakepit import envelopes
 from snakepit.channel import AsyncEnd, Channel
 from snakepit.envelopes import Envelope
 from snakepit.errors import InternalError, fault
-from snakepit.interpreters import create_interpreter
+from snakepit.interpreters import Interpreter, create_interpreter
 from snakepit.lifecycle import WORKER, WorkerState, advance
 from snakepit.server.exchange import Exchange
 
@@ -35,6 +35,7 @@ run(settings)
 """
 
 _creating = threading.Lock()
+_never_closed: list[Interpreter] = []  # whose daemon threads still run: dropping the last reference closes, too
 _log = logging.getLogger("snakepit.server")
 
 
@@ -80,6 +81,7 @@ class Worker:
         self.import_seconds = 0.0
         self.startup_seconds = 0.0
         self.failure = ("", "")  # kind and fault, as in envelopes.failed
+        self.daemon_threads: list[str] = []  # of the app, that outlive the worker
         self.exchanges: dict[int, Exchange] = {}
         self.ended = asyncio.Event()
         self._owner = owner
@@ -159,7 +161,10 @@ class Worker:
                 interpreter.exec(_BOOTSTRAP)
             finally:
                 self._hear_last_words()
-                interpreter.close()
+                if not self.daemon_threads:
+                    interpreter.close()
+                else:
+                    _never_closed.append(interpreter)
         except Exception as error:  # whatever ends a worker must be told, or its exchanges wait for ever
             trouble = fault(error)
         self._call_in_loop(self._thread_ended, trouble)
@@ -245,7 +250,8 @@ class Worker:
                 if self.state is WorkerState.STARTING and kind != "lost":
                     self.to(WorkerState.FAILED)
                     self._owner.worker_failed(self)
-            case (envelopes.GOODBYE, _):
+            case (envelopes.GOODBYE, _, list(threads)):
+                self.daemon_threads = threads
                 if self.state is WorkerState.RETIRING:
                     self.to(WorkerState.CLOSED)
             case _:

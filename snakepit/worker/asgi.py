@@ -70,7 +70,6 @@ class AsgiWorker:
             trouble = await self.lifespan.shut_down()
             if trouble is not None:
                 self.end.post(envelopes.failed("lifespan", trouble))
-            self.end.post(envelopes.goodbye())
         except LifespanError as error:
             return "lifespan", str(error)
         finally:

@@ -15,6 +15,7 @@ from snakepit import envelopes
 from snakepit.channel import ChannelAddress, leave_word
 from snakepit.errors import AppError, fault
 from snakepit.worker import asgi, loader, wsgi
+from snakepit.worker.ending import end_interpreter
 from snakepit.worker.interface import detect
 
 
@@ -41,6 +42,7 @@ def run(settings: Settings) -> None:
     thread = threading.Thread(target=_serve, args=(settings,), name=f"snakepit-worker-{settings['number']}")
     thread.start()
     thread.join()
+    leave_word(settings["channels"][0], envelopes.goodbye(end_interpreter()))
 
 
 def _serve(settings: Settings) -> None:

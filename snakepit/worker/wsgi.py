@@ -47,7 +47,6 @@ def serve(app: object, settings: "Settings", loaded: Envelope) -> tuple[str, str
     first.run()
     for thread in threads:
         thread.join()
-    first.end.post(envelopes.goodbye())
     for seat in (first, *others):
         seat.end.close()
     return None

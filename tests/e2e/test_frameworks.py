@@ -26,7 +26,7 @@ def site(request):
         assert f"ready: {interface}" in server.err
         yield server
         assert server.stop() == 0
-        assert "Traceback" not in server.err
+        assert "Traceback" not in server.err, server.err
 
 
 @pytest.fixture

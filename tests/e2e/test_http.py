@@ -26,9 +26,7 @@ def test_pipelined_requests_are_answered_in_order(asgi):
 
 def test_a_slow_pipelined_request_holds_back_the_fast_one_behind_it(asgi):
     with Client(asgi) as client:
-        client.send(
-            b"GET /sleep?0.2 HTTP/1.1\r\nHost: test\r\n\r\nGET / HTTP/1.1\r\nHost: test\r\n\r\n"
-        )
+        client.send(b"GET /sleep?0.2 HTTP/1.1\r\nHost: test\r\n\r\nGET / HTTP/1.1\r\nHost: test\r\n\r\n")
         assert [client.read().body, client.read().body] == [b"slept", b"hello"]
 
 
@@ -123,9 +121,7 @@ def test_expect_continue_is_answered_when_the_app_reads(asgi):
 
 
 def test_expect_continue_is_not_answered_when_the_app_does_not_read(asgi):
-    raw = asgi.exchange(
-        b"POST /ignore-body HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"
-    )
+    raw = asgi.exchange(b"POST /ignore-body HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
     assert Answer(raw).status == 200
     assert Answer(raw).headers["connection"] == "close"
 

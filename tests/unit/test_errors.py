@@ -15,7 +15,7 @@ from snakepit.errors import fault
         (errors.AppError, 3),
         (errors.AppImportError, 3),
         (errors.LifespanError, 3),
-        (errors.WorkerLost, 1),
+        (errors.WorkerLost, 3),
         (errors.InternalError, 1),
         (errors.LocalProtocolError, 1),
     ],

@@ -142,7 +142,9 @@ def queue_uses(name):
     return used & QUEUE_METHODS
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if name not in ("snakepit.channel", "snakepit.interpreters")])
+@pytest.mark.parametrize(
+    "name", [name for name in SOURCES if name not in ("snakepit.channel", "snakepit.interpreters")]
+)
 def test_only_the_channel_touches_queues(name):
     assert queue_uses(name) == set()
 

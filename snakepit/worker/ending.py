@@ -1,0 +1,25 @@
+"""The end of a worker, short of closing its interpreter.
+
+Closing an interpreter in which a daemon thread still runs aborts the whole process on 3.13, and later Pythons promise
+nothing either. So what the app registered for its exit runs first, which is what usually ends such threads; then they
+get a moment; and those that are left are reported, so that the interpreter stays open.
+"""
+
+import atexit
+import threading
+import time
+
+PATIENCE = 1.0
+"""Seconds that daemon threads get to end by themselves. Those that Django starts live for milliseconds."""
+
+
+def end_interpreter() -> list[str]:
+    """Run exit handlers, then wait for daemon threads; returns the names of those that still run."""
+    atexit._run_exitfuncs()  # as multiprocessing does at the end of a child; closing would do so too late
+    end = time.monotonic() + PATIENCE
+    here = threading.current_thread()
+    daemons = [thread for thread in threading.enumerate() if thread.daemon and thread is not here]
+    for thread in daemons:
+        if not isinstance(thread, threading._DummyThread):  # those that C code made can't be waited for
+            thread.join(max(0.0, end - time.monotonic()))
+    return [thread.name for thread in daemons if thread.is_alive()]

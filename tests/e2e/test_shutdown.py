@@ -1,0 +1,125 @@
+"""The end: signals, deadlines, and what must not be left behind."""
+
+import signal
+import sys
+import time
+
+import pytest
+from support import Client, Server, running, wait_until
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("app", ["behaviors:app", "wsgi_behaviors:app"])
+@POSIX
+def test_in_flight_requests_are_finished(app, number):
+    with running(app) as server, Client(server) as busy, Client(server) as idle:
+        assert idle.request("/").status == 200
+        busy.send(b"GET /sleep?0.6 HTTP/1.1\r\nHost: t\r\n\r\n")
+        wait_until(lambda: server.get("/").status == 200, "the server serves")
+        server.process.send_signal(number)
+        assert idle.sock.recv(1) == b""  # an idle connection is closed at once
+        server.wait_logged("waiting for 1 request in flight")
+        answer = busy.read()
+        assert answer.status == 200
+        assert answer.headers["connection"] == "close"
+        assert server.wait_ended() == 0
+        assert "Traceback" not in server.err
+
+
+@POSIX
+def test_nothing_is_accepted_while_stopping():
+    with running("behaviors:app") as server, Client(server) as busy:
+        busy.send(b"GET /sleep?0.5 HTTP/1.1\r\nHost: t\r\n\r\n")
+        wait_until(lambda: server.get("/").status == 200, "the server serves")
+        server.process.send_signal(signal.SIGTERM)
+        server.wait_logged("waiting for")
+        with pytest.raises(ConnectionError):
+            server.connect()
+        assert busy.read().status == 200
+        assert server.wait_ended() == 0
+
+
+@pytest.mark.parametrize("path", ["/sleep?30", "/until-disconnect", "/slow-reader?10"])
+@POSIX
+def test_at_the_limit_what_is_left_is_cut(path):
+    with running("behaviors:app", "--timeout-graceful-shutdown", "0.5") as server, Client(server) as busy:
+        busy.send(f"POST {path} HTTP/1.1\r\nHost: t\r\nContent-Length: 1000000\r\n\r\n".encode() + b"x" * 100_000)
+        wait_until(lambda: server.get("/").status == 200, "the server serves")
+        began = time.monotonic()
+        assert server.stop(signal.SIGTERM) == 0
+        assert time.monotonic() - began < 15
+        assert "Cut 1 request still in flight after 0.5 s" in server.err
+        assert server.err.count("lifespan shutdown") == 2
+
+
+@POSIX
+def test_a_thread_that_never_ends_is_left_to_itself():
+    with running("wsgi_behaviors:app", "--timeout-graceful-shutdown", "0.3") as server, Client(server) as busy:
+        busy.send(b"GET /sleep?60 HTTP/1.1\r\nHost: t\r\n\r\n")
+        server.wait_logged("sleeping")
+        assert server.stop(signal.SIGTERM) == 0
+        assert "does not end; its thread is left to itself" in server.err
+
+
+@POSIX
+def test_a_second_signal_ends_at_once():
+    with running("behaviors:app") as server, Client(server) as busy:
+        busy.send(b"GET /block?60 HTTP/1.1\r\nHost: t\r\n\r\n")
+        wait_until(lambda: server.get("/").status == 200, "the server serves")
+        server.process.send_signal(signal.SIGINT)
+        server.wait_logged("waiting for")
+        server.process.send_signal(signal.SIGINT)
+        assert server.wait_ended() == 128 + signal.SIGINT
+        assert "Traceback" not in server.err
+
+
+@POSIX
+def test_ctrl_c_while_workers_import(tmp_path):
+    (tmp_path / "slow_import.py").write_text(
+        "import sys, time\nprint('importing', file=sys.stderr, flush=True)\ntime.sleep(1)\ndef app(environ, start_response): ..."
+    )
+    server = Server("slow_import:app", "--port", "0", "-n", "2", cwd=tmp_path)
+    try:
+        server.wait_logged("importing", times=2)
+        server.process.send_signal(signal.SIGINT)
+        assert server.wait_ended() == 0
+        assert "Traceback" not in server.err
+        assert "Listening" not in server.err
+    finally:
+        server.kill()
+
+
+@POSIX
+def test_ctrl_c_at_any_moment_prints_no_traceback():
+    for delay in (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4):
+        server = Server("behaviors:app", "--port", "0", "-n", "2")
+        try:
+            time.sleep(delay)  # the moment itself is what varies; nothing is waited for
+            server.process.send_signal(signal.SIGINT)
+            server.wait_ended()
+            early = "site.py" in server.err or "<frozen" in server.err  # the interpreter itself had not started yet
+            assert early or "Traceback" not in server.err, server.err
+        finally:
+            server.kill()
+
+
+def test_daemon_threads_do_not_hold_the_end_up():
+    with running("daemon:app") as server:
+        assert server.get("/").body == b"hello"
+        assert server.stop(signal.SIGTERM) == 0
+        assert "leaves a daemon thread running (endless)" in server.err
+
+
+def test_keep_alive_clients_are_told_when_the_server_stops():
+    with running("behaviors:app") as server:
+        clients = [Client(server) for _ in range(50)]
+        for client in clients:
+            client.send(b"GET /sleep?0.4 HTTP/1.1\r\nHost: t\r\n\r\n")
+        wait_until(lambda: server.get("/").status == 200, "the server serves")
+        assert server.stop(signal.SIGTERM) == 0
+        answers = [client.read() for client in clients]
+        assert {answer.status for answer in answers} == {200}
+        for client in clients:
+            client.close()

@@ -1,0 +1,68 @@
+"""snakepit.protocol.strict: what no protocol library may let through."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snakepit.errors import RemoteProtocolError
+from snakepit.protocol.interface import Limits
+from snakepit.protocol.strict import check_head, http_version, too_long
+
+
+@pytest.mark.parametrize(("version", "text"), [(b"1.0", "1.0"), (b"1.1", "1.1")])
+def test_known_version(version, text):
+    assert http_version(version) == text
+
+
+@given(st.binary(max_size=5).filter(lambda version: version not in (b"1.0", b"1.1")))
+def test_any_other_version(version):
+    with pytest.raises(RemoteProtocolError) as caught:
+        http_version(version)
+    assert caught.value.status == 505
+
+
+def refusal(headers, method="GET", **limits):
+    with pytest.raises(RemoteProtocolError) as caught:
+        check_head(method, headers, Limits(**limits))
+    return caught.value.status
+
+
+def test_nothing_to_refuse():
+    assert check_head("GET", [(b"host", b"a")], Limits()) is False
+
+
+@pytest.mark.parametrize("value", [b"100-continue", b"100-Continue", b"100-CONTINUE"])
+def test_expects_continue(value):
+    assert check_head("PUT", [(b"expect", value)], Limits()) is True
+
+
+@pytest.mark.parametrize("value", [b"", b"tea", b"100-continue, tea", b"100"])
+def test_other_expectations(value):
+    assert refusal([(b"expect", value)]) == 417
+
+
+def test_connect():
+    assert refusal([], method="CONNECT") == 405
+
+
+def test_fields():
+    fields = [(b"x", b"y")] * 10
+    check_head("GET", fields, Limits(fields=10))
+    assert refusal(fields, fields=9) == 431
+
+
+def test_announced_body():
+    check_head("PUT", [(b"content-length", b"10")], Limits(body=10))
+    check_head("PUT", [(b"content-length", b"10")], Limits())
+    assert refusal([(b"content-length", b"11")], body=10) == 413
+
+
+def test_both_lengths_in_either_order():
+    fields = [(b"content-length", b"0"), (b"transfer-encoding", b"chunked")]
+    assert refusal(fields) == refusal(fields[::-1]) == 400
+
+
+def test_too_long_names_the_limit():
+    error = too_long(17)
+    assert error.status == 413
+    assert "17 bytes" in error.reason
