@@ -8,8 +8,9 @@ exactly one reader and one writer: the thread that owns it. The rules, each with
   held something already: its reader has not looked yet, and reads until the queue is empty when it does.
 - At most LIMIT items wait in a queue; what comes later stays in the outbox and crosses together. CPython frees an
   item by a pending call in the sender's interpreter, keeps 300 of those, and leaks the rest for good.
-- Whoever takes LIMIT items or more in one go rings back, since the other end may be holding an outbox. So a doorbell
-  means both: look into your queue, and try your outbox again.
+- Nobody takes more than LIMIT items in one go, or a fast sender could keep its reader reading for ever. Whoever has
+  taken that many looks again later without a ring, and rings back, since the other end may be holding an outbox. So a
+  doorbell means both: look into your queue, and try your outbox again.
 
 Every loop on every platform can read the doorbell as a transport; `add_reader` does not exist on Windows.
 """
@@ -39,6 +40,7 @@ class ChannelEnd:
         self._outgoing = outgoing
         self._doorbell = doorbell
         self._outbox: list[Envelope] = []
+        self.has_more = False  # the last take stopped at LIMIT: take again, no ring may come
 
     @property
     def backlog(self) -> int:
@@ -60,19 +62,18 @@ class ChannelEnd:
                 self._ring()
 
     def take(self) -> list[Envelope]:
-        """Everything that has come."""
+        """What has come: everything, or the first LIMIT items of it; then `has_more`."""
         envelopes: list[Envelope] = []
-        items = 0
+        self.has_more = False
         try:
-            while True:
+            for _ in range(LIMIT):
                 item = self._incoming.get_nowait()
-                items += 1
                 if isinstance(item, bytes):  # None: its sender's interpreter was closed meanwhile
                     envelopes += decode(item)
         except QueueEmpty:
-            pass
-        if items >= LIMIT:
-            self._ring()
+            return envelopes
+        self.has_more = True
+        self._ring()
         return envelopes
 
     def take_back(self) -> list[Envelope]:
@@ -134,6 +135,8 @@ class AsyncEnd(ChannelEnd):
         """The doorbell rang."""
         if envelopes := self.take():
             self._on_envelopes(envelopes)
+        if self.has_more:
+            self._loop.call_soon(self.woken)
         if self._outbox:
             self.flush()
 
@@ -178,7 +181,7 @@ class BlockingEnd(ChannelEnd):
 
     def wait(self) -> list[Envelope]:
         """Wait for the doorbell, then take what has come (nothing, if the bell was a late one)."""
-        if not self._doorbell.recv(_RINGS_READ):
+        if not self.has_more and not self._doorbell.recv(_RINGS_READ):
             raise ConnectionResetError("the main interpreter closed the channel")
         self.flush()
         return self.take()

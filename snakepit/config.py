@@ -74,7 +74,7 @@ class Config:
     port: int = _option(8000, "Port to listen on. 0 picks a free one and prints it.", least=0, most=65535)
     uds: str | None = _option(None, "Listen on this Unix socket instead.", metavar="PATH")
     fd: int | None = _option(None, "Listen on the socket with this file descriptor instead.", least=0)
-    backlog: int = _option(2048, "Connections that the kernel holds until they are accepted.", least=1)
+    backlog: int = _option(2048, "Connections that the kernel holds until they are accepted.", least=1, most=65_535)
     interface: InterfaceOption = _option("auto", "What the app speaks. auto: found by looking at it.")
     factory: bool = _option(False, "The attribute is a function that makes the app: call it.")
     app_dir: str = _option("", "Look for the app in this folder first.", metavar="DIR", shown="working directory")
@@ -140,6 +140,7 @@ class Config:
                 raise ConfigError(f"there is no option {name!r}")
         env_file = given.get("env_file", os.environ.get(known["env_file"].env))
         if env_file is not None:
+            known["env_file"].check(env_file)
             load_env_file(env_file)
         values = dict(given)
         for name, option in known.items():

@@ -4,6 +4,7 @@ h11 keeps both sides' state machines and all of the framing. This module adds wh
 limits, the strictness of `snakepit.protocol.strict`, and bodies that must not be sent (HEAD, 204, 304).
 """
 
+from collections import deque
 from http import HTTPStatus
 
 import h11
@@ -11,12 +12,11 @@ import h11
 from snakepit.envelopes import Headers
 from snakepit.errors import LocalProtocolError, RemoteProtocolError
 from snakepit.protocol.interface import BodyData, Event, Limits, RequestEnd, RequestHead
-from snakepit.protocol.strict import check_head, check_line_ends, http_version, too_long
+from snakepit.protocol.strict import HeadCheck, bare_line_feed, check_head, http_version, too_long
 
 _REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 _METHODS = {name.encode("ascii"): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
 _END = h11.EndOfMessage()
-_HEAD_END = b"\r\n\r\n"
 
 
 class H11Protocol:
@@ -30,21 +30,38 @@ class H11Protocol:
         self._is_head = False  # the request in hand has the method HEAD
         self._bodyless = False  # the response in hand has no body on the wire, whatever the app sends
         self._fed = False  # bytes of the current request have come
-        self._last = b""  # up to three bytes before what comes next, while a head is being read
+        self._ended = False  # the current request is complete
+        self._check = HeadCheck(limits.head)
+        self._refusal: RemoteProtocolError | None = None  # found while feeding, to be raised when events are asked for
+        self._chunked = False
+        self._tail: deque[bytes] = deque()  # what came last of a chunked body, to look at its trailers
+        self._tail_size = 0
 
     def receive_data(self, data: bytes) -> None:
-        if self._connection.their_state is h11.IDLE:
-            self._check_line_ends(data)
-        self._fed = True
+        if not self._ended:
+            self._feed(data)
         self._connection.receive_data(data)
+
+    def _feed(self, data: bytes) -> None:
+        self._fed = True
+        try:
+            self._check.feed(data)
+        except RemoteProtocolError as error:
+            self._refusal = error
+        self._tail.append(data)
+        self._tail_size += len(data)
+        while self._tail_size - len(self._tail[0]) > self._limits.head:
+            self._tail_size -= len(self._tail.popleft())
 
     def receive_eof(self) -> None:
         self._connection.receive_data(b"")
 
     def events_received(self) -> list[Event]:
+        if self._refusal is not None:
+            raise self._refusal
         events: list[Event] = []
         try:
-            while True:
+            while not self._ended:
                 event = self._connection.next_event()
                 if event is h11.NEED_DATA or event is h11.PAUSED:
                     return events
@@ -53,11 +70,15 @@ class H11Protocol:
                 elif isinstance(event, h11.Request):
                     events.append(self._head(event))
                 elif isinstance(event, h11.EndOfMessage):
+                    # What follows is a later request, or nothing to care for where the connection closes.
+                    self._ended = True
+                    self._check_trailers(event)
                     events.append(RequestEnd())
                 elif isinstance(event, h11.ConnectionClosed):
-                    return events
+                    break
         except h11.RemoteProtocolError as error:
             raise RemoteProtocolError(str(error), error.error_status_hint) from error
+        return events
 
     def send_informational(self, status: int) -> None:
         self._send(h11.InformationalResponse(status_code=status, headers=[], reason=_REASONS[status]))
@@ -93,12 +114,13 @@ class H11Protocol:
             return False
         connection.start_next_cycle()
         self._body_received = 0
-        self._last = b""
-        self._is_head = False
+        self._is_head = self._fed = self._ended = False
+        self._check.restart()
+        self._tail.clear()
+        self._tail_size = 0
         waiting, _ = connection.trailing_data
-        self._fed = bool(waiting)
         if waiting:
-            self._check_line_ends(waiting)
+            self._feed(waiting)
         return True
 
     @property
@@ -111,24 +133,27 @@ class H11Protocol:
 
     @property
     def holds_next(self) -> bool:
-        return self._connection.their_state is h11.DONE and bool(self._connection.trailing_data[0])
+        return self._ended and bool(self._connection.trailing_data[0])
 
-    def _check_line_ends(self, data: bytes) -> None:
-        # The head may end within `data`, behind which a body may hold any bytes at all; and a line end may be
-        # split between two calls.
-        before = self._last
-        seen = before + data
-        end = seen.find(_HEAD_END)
-        head = seen if end < 0 else seen[: end + len(_HEAD_END)]
-        self._last = seen[-3:]
-        check_line_ends(before[-1:], head[len(before) :])
+    def _check_trailers(self, event: h11.EndOfMessage) -> None:
+        """Refuse bare line feeds around a chunked body's trailers: h11 takes them for line ends there, too."""
+        if not self._chunked:
+            return
+        seen = b"".join(self._tail)
+        end = len(seen) - len(self._connection.trailing_data[0])
+        for _ in range(len(list(event.headers)) + 2):  # the last chunk's line, the trailers, the empty line
+            line_feed = seen.rfind(b"\n", 0, end)
+            if line_feed >= 0 and seen[line_feed - 1 : line_feed] != b"\r":
+                raise bare_line_feed()
+            end = max(line_feed, 0)
 
     def _head(self, event: h11.Request) -> RequestHead:
         version = http_version(event.http_version)
         headers = list(event.headers)
         method = _METHODS.get(event.method) or event.method.decode("ascii")
         self._is_head = method == "HEAD"
-        expects_continue = check_head(method, headers, self._limits)
+        self._chunked = any(name == b"transfer-encoding" for name, _ in headers)
+        expects_continue = check_head(method, event.target, headers, self._limits)
         return RequestHead(method, event.target, version, headers, expects_continue and version == "1.1")
 
     def _body(self, event: h11.Data) -> BodyData:

@@ -8,6 +8,7 @@ from snakepit.envelopes import Headers
 from snakepit.errors import RemoteProtocolError
 from snakepit.protocol.interface import Limits
 
+_HEAD_END = b"\r\n\r\n"
 _HTTP_VERSIONS = {b"1.0": "1.0", b"1.1": "1.1"}
 
 
@@ -19,24 +20,56 @@ def http_version(version: bytes) -> str:
     return known
 
 
-def check_line_ends(before: bytes, head: bytes) -> None:
-    """Refuse a line feed without a carriage return before it (RFC 9112 section 2.2 only allows to accept it).
+class HeadCheck:
+    """Looks at a request's head as it comes, in pieces of any size, before a library makes sense of it.
 
-    `head` is some of a request's head, and `before` the byte that came before it, if any did.
+    Refuses a head over the limit, and a line feed without a carriage return before it (RFC 9112 section 2.2 allows to
+    accept one; it does not demand it).
     """
-    if head.count(b"\n") != (before + head).count(b"\r\n"):
-        raise RemoteProtocolError("a line of the request's head ends with a bare line feed")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.restart()
+
+    def restart(self) -> None:
+        """A new head begins."""
+        self._size = 0
+        self._last = b""  # up to three bytes that came before: the head's end may be split
+        self._ended = False
+
+    def feed(self, data: bytes) -> None:
+        """Take what came; what follows the head's end is not looked at. Raises RemoteProtocolError."""
+        if self._ended:
+            return
+        before = self._last
+        seen = before + data
+        end = seen.find(_HEAD_END)
+        self._ended = end >= 0
+        head = seen[len(before) : end + len(_HEAD_END)] if self._ended else data
+        self._last = seen[-3:]
+        self._size += len(head)
+        if self._size > self._limit:
+            raise RemoteProtocolError(f"the request's head is longer than {self._limit} bytes", 431)
+        if head.count(b"\n") != (before[-1:] + head).count(b"\r\n"):
+            raise bare_line_feed()
 
 
-def check_head(method: str, headers: Headers, limits: Limits) -> bool:
+def bare_line_feed() -> RemoteProtocolError:
+    """The error for a line that ends with a line feed only."""
+    return RemoteProtocolError("a line ends with a bare line feed")
+
+
+def check_head(method: str, target: bytes, headers: Headers, limits: Limits) -> bool:
     """Refuse what must not reach an app; returns whether the client waits for 100 (Continue).
 
     Raises RemoteProtocolError: 405 for CONNECT, 431 for too many fields, 413 for a body that is announced as too
     long, 417 for an expectation that is not 100-continue, 400 for both Content-Length and Transfer-Encoding
-    (RFC 9112 section 6.1).
+    (RFC 9112 section 6.1), and for a target that has none of the forms of RFC 9112 section 3.2.
     """
     if method == "CONNECT":
         raise RemoteProtocolError("CONNECT is for proxies", 405, ((b"allow", b"GET, HEAD, POST, PUT, DELETE"),))
+    if not target.startswith((b"/", b"http://", b"https://")) and (target != b"*" or method != "OPTIONS"):
+        raise RemoteProtocolError("the request's target must be a path or a URL")
     if len(headers) > limits.fields:
         raise RemoteProtocolError(f"more than {limits.fields} header fields", 431)
     length = None

@@ -41,7 +41,6 @@ class Deadlines[K: Hashable]:
             self._timer = None
 
     def _fire(self) -> None:
-        self._timer = None
         now = self._loop.time()
         while self._due:
             key, due = next(iter(self._due.items()))
@@ -49,4 +48,5 @@ class Deadlines[K: Hashable]:
                 self._timer = self._loop.call_at(due, self._fire)
                 return
             del self._due[key]
-            self._expired(key)
+            self._expired(key)  # which may add or discard
+        self._timer = None

@@ -219,7 +219,8 @@ class Pool:
             if worker.failure[0]:
                 self._log.error("%s: %s", str(worker).capitalize(), worker.failure[1])
             return
-        if worker.state is not WorkerState.FAILED:
+        could_not_start = worker.state is WorkerState.FAILED
+        if not could_not_start:
             worker.to(WorkerState.LOST)
         self._dispatcher.remove(worker)
         kind, fault = worker.failure
@@ -227,7 +228,8 @@ class Pool:
         self._salvage(worker)
         worker.to(WorkerState.CLOSED)
         if self._closing:
-            self._log.error("%s did not end as it should: %s", str(worker).capitalize(), fault or "no word of it")
+            if not could_not_start:  # which has been reported, or is the same trouble as that of another worker
+                self._log.error("%s did not end as it should: %s", str(worker).capitalize(), fault or "no word of it")
             return
         if not self.all_ready.is_set():
             self._fail(_as_error(worker))

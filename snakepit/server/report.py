@@ -20,9 +20,16 @@ class StartupReport(Observer):
         self._log = log
         self._stream = stream or sys.stderr
         self._bar = total > 1 and self._stream.isatty() and log.isEnabledFor(logging.INFO)
+        self._handlers: list[logging.Handler] = []
 
     def started(self) -> None:
         """Workers are on their way."""
+        if self._bar:
+            # whatever else is logged must not be written behind the bar
+            for name in ("snakepit", "snakepit.access"):
+                self._handlers += logging.getLogger(name).handlers
+            for handler in self._handlers:
+                handler.addFilter(self._make_room)
         self._draw()
 
     def worker_ready(self, worker: Worker) -> None:
@@ -36,7 +43,10 @@ class StartupReport(Observer):
             worker.import_seconds,
             startup,
         )
-        self._draw()
+        if self._ready < self._total:
+            self._draw()
+        else:
+            self.close()
 
     def worker_replaced(self, worker: Worker, delay: float) -> None:
         when = f"in {delay:.1f} s" if delay else "now"
@@ -46,9 +56,16 @@ class StartupReport(Observer):
         """Leave the terminal clean."""
         self._erase()
         self._bar = False
+        for handler in self._handlers:
+            handler.removeFilter(self._make_room)
+        self._handlers.clear()
+
+    def _make_room(self, record: logging.LogRecord) -> bool:
+        self._erase()
+        return True
 
     def _draw(self) -> None:
-        if self._bar and self._ready < self._total:
+        if self._bar:
             filled = _WIDTH * self._ready // self._total
             bar = "#" * filled + "-" * (_WIDTH - filled)
             self._stream.write(f"\r[{bar}] {self._ready} of {self._total} workers ready")

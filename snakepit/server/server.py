@@ -139,7 +139,7 @@ class Server:
         listener.close()
         if pool.in_progress:
             self._log.info("Stopping: waiting for %s in flight", _requests(pool.in_progress))
-        else:
+        elif not pool.failure.done():
             self._log.info("Stopping")
         site.drain()
         try:
@@ -149,7 +149,8 @@ class Server:
             self._log.warning("Cut %s still in flight after %g s", _requests(pool.in_progress), patience)
         site.close()
         self._left_open = await pool.close(deadline)
-        self._log.info("Stopped")
+        if not pool.failure.done():
+            self._log.info("Stopped")
 
     def _exit_now(self, signal_number: int) -> None:
         if self._listener is not None:

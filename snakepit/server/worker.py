@@ -176,6 +176,8 @@ class Worker:
         def hear() -> None:
             for end in self._ends:
                 end.woken()
+                while end.has_more:
+                    end.woken()
             heard.set()
 
         if self._call_in_loop(hear):

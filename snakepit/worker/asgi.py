@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from snakepit import envelopes
 from snakepit.channel import AsyncEnd, attach_async
-from snakepit.envelopes import WINDOW, Envelope, cost, split
+from snakepit.envelopes import WINDOW, Envelope, Headers, cost, split
 from snakepit.errors import ClientDisconnected, LifespanError, LocalProtocolError, fault
 from snakepit.worker.lifespan import AsgiApp, Lifespan, Message
 from snakepit.worker.target import split_target
@@ -159,7 +159,7 @@ class Exchange:
         self._chunks: deque[bytes] = deque((body,)) if body or not self._more else deque()
         self._owed = 0  # request bytes that the app has read and the main interpreter got no credit for
         self._credit = WINDOW
-        self._start: Message | None = None  # held until the first of the body, to leave together with it
+        self._start: tuple[int, Headers] | None = None  # held until the first of the body, to leave together with it
         self._started = self._complete = self._disconnected = False
         self._receivers: list[asyncio.Future[None]] = []
         self._senders: list[asyncio.Future[None]] = []
@@ -230,13 +230,12 @@ class Exchange:
         if kind == "http.response.body" and (self._start is not None or self._started) and not self._complete:
             if self._disconnected:
                 raise ClientDisconnected("the client has closed the connection")
-            body = _as_bytes(message.get("body", b""))
+            body = _as_bytes(message.get("body", b""), "a body")
             await self._send_body(body, bool(message.get("more_body", False)))
         elif kind == "http.response.start" and self._start is None and not self._started:
             if self._disconnected:
                 raise ClientDisconnected("the client has closed the connection")
-            _check_start(message)
-            self._start = message
+            self._start = _checked_start(message)
         else:
             raise LocalProtocolError(f"{kind!r} is not a message that can be sent {self._phase()}")
 
@@ -282,8 +281,8 @@ class Exchange:
             end.post(envelopes.body(self.number, chunk, more))
             return
         self._started = True
-        headers = [(bytes(name), bytes(value)) for name, value in start.get("headers", ())]
-        end.post(envelopes.response(self.number, int(start["status"]), headers, chunk, more, length))
+        status, headers = start
+        end.post(envelopes.response(self.number, status, headers, chunk, more, length))
 
     async def _wait_for_credit(self) -> None:
         while self._credit <= 0:
@@ -301,18 +300,26 @@ class Exchange:
             waiters.remove(waiter)
 
 
-def _check_start(message: Message) -> None:
+def _checked_start(message: Message) -> tuple[int, Headers]:
+    """Status and headers as builtin types: anything else could not cross, and must fail where the app can see it."""
     status = message.get("status")
     if not isinstance(status, int) or not 200 <= status <= 999:
         raise LocalProtocolError(f"a response's status must be a number from 200 to 999, not {status!r}")
+    headers: Headers = []
+    try:
+        for name, value in message.get("headers") or ():
+            headers.append((_as_bytes(name, "a header's name"), _as_bytes(value, "a header's value")))
+    except (TypeError, ValueError):
+        raise LocalProtocolError("a response's headers must be pairs of bytes") from None
+    return int(status), headers
 
 
-def _as_bytes(body: Any) -> bytes:
-    if type(body) is bytes:
-        return body
-    if isinstance(body, bytes | bytearray | memoryview):
-        return bytes(body)
-    raise LocalProtocolError(f"a body must be bytes, not {type(body).__name__}")
+def _as_bytes(value: Any, what: str) -> bytes:
+    if type(value) is bytes:
+        return value
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value)
+    raise LocalProtocolError(f"{what} must be bytes, not {type(value).__name__}")
 
 
 def _wake(waiters: "list[asyncio.Future[None]]") -> None:

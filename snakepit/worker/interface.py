@@ -25,13 +25,15 @@ def detect(app: object, wanted: Literal["auto", "asgi", "wsgi"]) -> Interface:
     """
     if not callable(app):
         raise AppImportError(f"the app is a {type(app).__name__}, which can't be called; is it the right attribute?")
-    if inspect.isclass(app):
+    if inspect.isclass(app) and _by_names(app) != "wsgi":  # PEP 3333 has an example whose class is the app itself
         asgi2 = _ASGI2 + "; or " if "scope" in _parameters(app) else ""
         raise AppImportError(f"{asgi2}the app is a class: if calling {app.__name__}() makes the app, add --factory")
     accepts = _accepts(app)
     if _gives_coroutine(app):
         if 3 not in accepts and accepts:
             raise AppImportError("the app is a coroutine function that does not take (scope, receive, send)")
+        if wanted == "wsgi":
+            raise AppImportError("the app is a coroutine function, so ASGI; it can't be served as WSGI")
         return "asgi"
     if wanted != "auto":
         if wanted == "asgi" and accepts == {1}:

@@ -11,8 +11,8 @@ def split_target(target: bytes) -> tuple[bytes, bytes]:
 
 def _origin_form(target: bytes) -> bytes:
     """The path and query of an absolute target ("http://host/path"), as proxies send it; "*" stays what it is."""
-    _, separator, rest = target.partition(b"://")
-    if not separator:
+    scheme, separator, rest = target.partition(b"://")
+    if not separator or not scheme.isalpha():
         return target
     cut = min((at for at in (rest.find(b"/"), rest.find(b"?")) if at >= 0), default=len(rest))
     origin = rest[cut:]

@@ -102,6 +102,7 @@ class Exchange:
         self._complete = False
         self._left: int | None = None  # body bytes that Content-Length still allows for
         self._disconnected = False
+        self._body: deque[tuple[bytes, bool]] = deque()  # chunks of the request that came while a send had to wait
         stream = io.BufferedReader(Input(self, body, expects_continue), WINDOW) if more else io.BytesIO(body)
         self._environ = seat.environs.make(envelope, stream)
 
@@ -159,6 +160,9 @@ class Exchange:
         self._send(data, True)
 
     def _send(self, data: bytes, more: bool, length: int | None = None) -> None:
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise LocalProtocolError(f"a body must be bytes, not {type(data).__name__}")
+        data = bytes(data)
         if not self._status:
             raise LocalProtocolError("the app sent a body before it called start_response")
         if self._complete:
@@ -186,10 +190,9 @@ class Exchange:
 
     def wait_for_body(self) -> tuple[bytes, bool]:
         """The next chunk of the request's body, and whether more follows. Raises ClientDisconnected."""
-        while True:
-            envelope = self._wait()
-            if envelope[0] == envelopes.BODY:
-                return envelope[2], envelope[3]
+        while not self._body:
+            self._wait()
+        return self._body.popleft()
 
     def give_credit(self, amount: int) -> None:
         """Let the main interpreter send so many more bytes of the request's body."""
@@ -199,14 +202,15 @@ class Exchange:
         """Let the client send its body."""
         self._seat.post(envelopes.go_on(self.number))
 
-    def _wait(self) -> Envelope:
+    def _wait(self) -> None:
         envelope = self._seat.next_of(self.number)
-        if envelope[0] == envelopes.CREDIT:
+        if envelope[0] == envelopes.BODY:
+            self._body.append((envelope[2], envelope[3]))
+        elif envelope[0] == envelopes.CREDIT:
             self._credit += envelope[2]
         elif envelope[0] == envelopes.DISCONNECT:
             self._disconnected = True
             raise ClientDisconnected("the client has closed the connection")
-        return envelope
 
 
 class Input(io.RawIOBase):
@@ -216,7 +220,7 @@ class Input(io.RawIOBase):
         self._exchange = exchange
         self._rest = memoryview(first)
         self._more = True
-        self._owed = 0
+        self._owed = cost(first)
         self._expects_continue = expects_continue
 
     def readable(self) -> bool:

@@ -212,16 +212,17 @@ class Answer:
 
 
 def dechunk(data: bytes) -> bytes:
-    body = b""
+    pieces: list[bytes] = []
+    at = 0
     while True:
-        size, _, data = data.partition(b"\r\n")
-        if not size:
+        end = data.find(b"\r\n", at)
+        if end < 0:
             raise ValueError("the chunked body is incomplete")
-        count = int(size, 16)
+        count = int(data[at:end], 16)
         if count == 0:
-            return body
-        body += data[:count]
-        data = data[count + 2 :]
+            return b"".join(pieces)
+        pieces.append(data[end + 2 : end + 2 + count])
+        at = end + 2 + count + 2
 
 
 @contextmanager

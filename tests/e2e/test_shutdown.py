@@ -78,7 +78,8 @@ def test_a_second_signal_ends_at_once():
 @POSIX
 def test_ctrl_c_while_workers_import(tmp_path):
     (tmp_path / "slow_import.py").write_text(
-        "import sys, time\nprint('importing', file=sys.stderr, flush=True)\ntime.sleep(1)\ndef app(environ, start_response): ..."
+        "import sys, time\nprint('importing', file=sys.stderr, flush=True)\ntime.sleep(1)\n"
+        "def app(environ, start_response): ...\n"
     )
     server = Server("slow_import:app", "--port", "0", "-n", "2", cwd=tmp_path)
     try:

@@ -333,7 +333,11 @@ def test_run_as_a_module(tmp_path):
 
 def test_run_an_imported_object(tmp_path):
     (tmp_path / "elsewhere.py").write_text(SCRIPT)
-    text = "import snakepit, elsewhere\nif __name__ == '__main__':\n    snakepit.run(elsewhere.app, port=0, interpreters=1)\n"
+    text = (
+        "import snakepit, elsewhere\n"
+        "if __name__ == '__main__':\n"
+        "    snakepit.run(elsewhere.app, port=0, interpreters=1)\n"
+    )
     server = script(tmp_path, text)
     try:
         server.wait_listening(1)

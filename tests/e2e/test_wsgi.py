@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import ExitStack
 
 import pytest
 from support import Answer, Client, running, wait_until
@@ -17,7 +18,8 @@ def test_validated_by_wsgiref(wsgi):
 def test_environ(wsgi):
     raw = wsgi.exchange(
         b"GET /environ/a%20b/%C3%A9?x=%20y HTTP/1.1\r\nHost: test:1\r\nX-One: 1\r\nX-Two: a\r\nX-Two: b\r\n"
-        b"Cookie: a=1\r\nCookie: b=2\r\nX_One: spoofed\r\nProxy: evil\r\nContent-Type: text/x\r\nConnection: close\r\n\r\n"
+        b"Cookie: a=1\r\nCookie: b=2\r\nX_One: spoofed\r\nProxy: evil\r\nContent-Type: text/x\r\n"
+        b"Connection: close\r\n\r\n"
     )
     environ = json.loads(Answer(raw).body)
     assert environ["REQUEST_METHOD"] == "GET"
@@ -202,18 +204,20 @@ def test_more_requests_than_threads_wait_in_line():
 
 
 def test_a_full_line_gets_503_with_retry_after():
-    with running("wsgi_behaviors:app", "--threads", "1", "--limit-waiting", "1", workers=1) as server:
-        with Client(server) as first, Client(server) as second, Client(server) as third, Client(server) as fourth:
-            busy, *others = clients = [first, second, third, fourth]
-            busy.send(b"GET /sleep?1 HTTP/1.1\r\nHost: t\r\n\r\n")
-            server.wait_logged("sleeping")
-            for client in others:
-                client.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
-            answers = [client.read() for client in clients]
-            assert sorted(answer.status for answer in answers) == [200, 200, 503, 503]
-            refused = next(answer for answer in answers if answer.status == 503)
-            assert refused.headers["retry-after"] == "1"
-            assert third.request("/").status == 200
+    with (
+        running("wsgi_behaviors:app", "--threads", "1", "--limit-waiting", "1", workers=1) as server,
+        ExitStack() as open_,
+    ):
+        busy, *others = clients = [open_.enter_context(Client(server)) for _ in range(4)]
+        busy.send(b"GET /sleep?1 HTTP/1.1\r\nHost: t\r\n\r\n")
+        server.wait_logged("sleeping")
+        for client in others:
+            client.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+        answers = [client.read() for client in clients]
+        assert sorted(answer.status for answer in answers) == [200, 200, 503, 503]
+        refused = next(answer for answer in answers if answer.status == 503)
+        assert refused.headers["retry-after"] == "1"
+        assert busy.request("/").status == 200
 
 
 def test_waiting_too_long_gets_503():

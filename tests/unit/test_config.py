@@ -337,10 +337,13 @@ def test_unknown_option(name):
 
 @given(st.sampled_from(OPTIONS), st.text(max_size=20) | st.integers().map(str) | st.floats().map(str))
 def test_any_text_in_the_environment_is_a_value_or_a_config_error(option, text):
+    message = None
     try:
         value = option.parse(text)
         option.check(value)
     except ConfigError as error:
-        assert option.name in str(error) or option.env in str(error)
-    else:
+        message = str(error)
+    if message is None:
         assert isinstance(value, option.kind)
+    else:
+        assert option.name in message or option.env in message

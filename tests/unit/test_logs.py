@@ -100,5 +100,5 @@ def test_file_that_cannot_be_used(log_config, text):
 
 
 def test_file_that_is_not_there():
-    with pytest.raises(ConfigError, match="log config '/does/not/exist' can't be used: .*No such file"):
+    with pytest.raises(ConfigError, match=r"log config '/does/not/exist' can't be used: .*No such file"):
         logs.configure(Config("main:app", log_config="/does/not/exist"))

@@ -23,17 +23,17 @@ def test_any_other_version(version):
 
 def refusal(headers, method="GET", **limits):
     with pytest.raises(RemoteProtocolError) as caught:
-        check_head(method, headers, Limits(**limits))
+        check_head(method, b"/", headers, Limits(**limits))
     return caught.value.status
 
 
 def test_nothing_to_refuse():
-    assert check_head("GET", [(b"host", b"a")], Limits()) is False
+    assert check_head("GET", b"/", [(b"host", b"a")], Limits()) is False
 
 
 @pytest.mark.parametrize("value", [b"100-continue", b"100-Continue", b"100-CONTINUE"])
 def test_expects_continue(value):
-    assert check_head("PUT", [(b"expect", value)], Limits()) is True
+    assert check_head("PUT", b"/", [(b"expect", value)], Limits()) is True
 
 
 @pytest.mark.parametrize("value", [b"", b"tea", b"100-continue, tea", b"100"])
@@ -47,13 +47,13 @@ def test_connect():
 
 def test_fields():
     fields = [(b"x", b"y")] * 10
-    check_head("GET", fields, Limits(fields=10))
+    check_head("GET", b"/", fields, Limits(fields=10))
     assert refusal(fields, fields=9) == 431
 
 
 def test_announced_body():
-    check_head("PUT", [(b"content-length", b"10")], Limits(body=10))
-    check_head("PUT", [(b"content-length", b"10")], Limits())
+    check_head("PUT", b"/", [(b"content-length", b"10")], Limits(body=10))
+    check_head("PUT", b"/", [(b"content-length", b"10")], Limits())
     assert refusal([(b"content-length", b"11")], body=10) == 413
 
 
@@ -66,3 +66,15 @@ def test_too_long_names_the_limit():
     error = too_long(17)
     assert error.status == 413
     assert "17 bytes" in error.reason
+
+
+@pytest.mark.parametrize(("method", "target"), [("GET", b"/"), ("GET", b"http://a/b"), ("OPTIONS", b"*")])
+def test_targets(method, target):
+    check_head(method, target, [], Limits())
+
+
+@pytest.mark.parametrize(("method", "target"), [("GET", b"a"), ("GET", b"*"), ("GET", b"a:80"), ("GET", b"ftp://a/")])
+def test_targets_without_a_known_form(method, target):
+    with pytest.raises(RemoteProtocolError) as raised:
+        check_head(method, target, [], Limits())
+    assert raised.value.status == 400

@@ -1,0 +1,90 @@
+"""Backpressure: whoever is slow slows the other side down, and nothing piles up in between."""
+
+import sys
+import threading
+import time
+
+import pytest
+from support import PATIENCE, Client, running
+
+MIB = 2**20
+SLOWLY = MIB  # bytes a second
+LOOK = 4.0  # seconds of a transfer that are watched; what piles up would do so within the first
+
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+
+@pytest.mark.parametrize("app", ["behaviors:app", "wsgi_behaviors:app"])
+@LINUX
+def test_a_slow_client_does_not_fill_memory(app):
+    with running(app, workers=1) as server, server.connect() as sock:
+        server.get("/stream?1000,65536")  # warm
+        before = server.rss()
+        sock.sendall(b"GET /stream?16384,65536 HTTP/1.1\r\nHost: t\r\n\r\n")  # 1 GiB
+        began, received = time.monotonic(), 0
+        while time.monotonic() - began < LOOK:
+            received += len(sock.recv(65536))
+            time.sleep(max(0.0, received / SLOWLY - (time.monotonic() - began)))
+            assert server.rss() - before < 32 * MIB
+        assert received > MIB
+
+
+@pytest.mark.parametrize("app", ["behaviors:app", "wsgi_behaviors:app"])
+@LINUX
+def test_a_slow_app_does_not_fill_memory(app):
+    with running(app, workers=1) as server, server.connect() as sock:
+        assert server.get("/length", method="POST", body=b"x" * 10 * MIB).text == str(10 * MIB)  # warm
+        before = server.rss()
+        sock.sendall(b"POST /slow-reader?%d HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n" % (SLOWLY, 1024 * MIB))
+        sock.settimeout(0.1)
+        began, sent, chunk = time.monotonic(), 0, b"x" * 65536
+        while time.monotonic() - began < LOOK:
+            try:
+                sent += sock.send(chunk)
+            except TimeoutError:
+                pass
+            assert server.rss() - before < 32 * MIB
+        assert MIB < sent < 32 * MIB  # the kernel's buffers and the window, beside what the app has read
+
+
+@pytest.mark.parametrize("app", ["behaviors:app", "wsgi_behaviors:app"])
+def test_large_bodies_come_through_whole(app):
+    with running(app, workers=2) as server:
+        assert server.get("/length", method="POST", body=b"x" * 100 * MIB).text == str(100 * MIB)
+        assert len(server.get("/stream?1600,65536").body) == 100 * MIB
+        assert len(server.get("/one-body?50000000").body) == 50_000_000
+
+
+def test_an_app_that_never_reads_stops_the_client(asgi):
+    with asgi.connect() as sock:
+        sock.sendall(b"POST /sleep?1 HTTP/1.1\r\nHost: t\r\nContent-Length: 100000000\r\n\r\n")
+        sock.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            sock.sendall(b"x" * 100_000_000)
+
+
+@pytest.mark.parametrize("app", ["behaviors:app", "wsgi_behaviors:app"])
+def test_a_fast_request_never_waits_behind_a_slow_one_while_another_worker_is_idle(app):
+    """Two workers, one of them blocked: 40 requests must all be answered before the slow one is."""
+    slow_path = "/block?2" if app == "behaviors:app" else "/sleep?2"
+    with running(app, "--threads", "1", workers=2) as server, Client(server) as slow, Client(server) as fast:
+        slow.send(f"GET {slow_path} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
+        answered = threading.Event()
+        watch = threading.Thread(target=lambda: (slow.read(), answered.set()))
+        watch.start()
+        for _ in range(40):
+            assert fast.request("/").status == 200
+        assert not answered.is_set()
+        watch.join(PATIENCE)
+        assert answered.is_set()
+
+
+def test_load_is_spread_evenly():
+    with running("behaviors:app", workers=2) as server:
+        clients = [Client(server) for _ in range(10)]
+        for client in clients:
+            client.send(b"GET /sleep?0.3 HTTP/1.1\r\nHost: t\r\n\r\n")
+        workers = [client.read().headers["x-worker"] for client in clients]
+        assert sorted(workers.count(worker) for worker in set(workers)) == [5, 5]
+        for client in clients:
+            client.close()

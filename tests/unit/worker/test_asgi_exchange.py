@@ -1,0 +1,723 @@
+"""snakepit.worker.asgi.Exchange: ASGI's `receive` and `send`, with a worker that only keeps what is posted."""
+
+import asyncio
+import http
+
+import pytest
+
+from snakepit import envelopes
+from snakepit.envelopes import BODY, CHUNK, CONTINUE, CREDIT, DONE, RESPONSE, WINDOW, cost
+from snakepit.errors import ClientDisconnected, LocalProtocolError
+from snakepit.worker.asgi import Exchange
+from snakepit.worker.lifespan import Lifespan
+
+PATIENCE = 20  # seconds until a test that hangs is a failed one
+NUMBER = 7
+
+
+class FakeEnd:
+    """Keeps what is posted."""
+
+    def __init__(self):
+        self.posted = []
+
+    def post(self, envelope):
+        envelopes.encode([envelope])  # raises for what could not cross
+        self.posted.append(envelope)
+
+
+class FakeWorker:
+    """What an exchange uses of its worker."""
+
+    def __init__(self, app, root_path=""):
+        self.app = app
+        self.loop = asyncio.get_running_loop()
+        self.lifespan = Lifespan(app, "off")
+        self.root_path = root_path
+        self.stopping = False
+        self.end = FakeEnd()
+        self.over = []
+
+    def finished(self, exchange):
+        self.over.append(exchange)
+
+    def posted(self, *kinds):
+        return [envelope for envelope in self.end.posted if envelope[0] in kinds]
+
+
+def request(target=b"/", headers=((b"host", b"a"),), body=b"", more=False, expects_continue=False, **other):
+    fields = {"client": ("10.0.0.1", 5000), "server": ("127.0.0.1", 8000), "version": "1.1", "scheme": "http"} | other
+    return envelopes.request(
+        NUMBER,
+        "POST",
+        target,
+        fields["version"],
+        list(headers),
+        fields["client"],
+        fields["server"],
+        fields["scheme"],
+        body,
+        more,
+        expects_continue,
+    )
+
+
+async def turn():
+    """Let everything run that can; nothing here waits for time to pass."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def serve(app, scenario=None, root_path="", **fields):
+    """Run an app over one exchange, beside a scenario that plays the main interpreter; returns the worker."""
+
+    async def main():
+        worker = FakeWorker(app, root_path)
+        worker.lifespan.state["from"] = "lifespan"
+        exchange = Exchange(worker, request(**fields))
+        async with asyncio.timeout(PATIENCE):
+            exchange.task = asyncio.Task(exchange.run(), loop=worker.loop, eager_start=True)
+            if scenario is not None:
+                await scenario(exchange, worker)
+            await exchange.task
+        assert worker.over == [exchange]
+        last = worker.end.posted[-1]
+        assert last[:2] == (DONE, NUMBER), "DONE is the last envelope of each exchange"
+        assert len(worker.posted(DONE)) == 1
+        assert all(envelope[1] == NUMBER for envelope in worker.end.posted)
+        return worker
+
+    return asyncio.run(main())
+
+
+def trouble(worker):
+    return worker.end.posted[-1][2]
+
+
+def start(status=200, headers=()):
+    return {"type": "http.response.start", "status": status, "headers": list(headers)}
+
+
+def body(data=b"", more=False):
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+async def answer(send, data=b"ok"):
+    await send(start())
+    await send(body(data))
+
+
+# -- scope -----------------------------------------------------------------------------------------------------------
+
+
+def scope_of(root_path="", **fields):
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(scope)
+        await answer(send)
+
+    assert trouble(serve(app, root_path=root_path, **fields)) is None
+    return seen[0]
+
+
+def test_scope():
+    assert scope_of(target=b"/a%20b/c%2Fd?e=%20", headers=[(b"host", b"a"), (b"x", b"y")]) == {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.5"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/a b/c/d",
+        "raw_path": b"/a%20b/c%2Fd",
+        "query_string": b"e=%20",
+        "root_path": "",
+        "headers": [(b"host", b"a"), (b"x", b"y")],
+        "client": ("10.0.0.1", 5000),
+        "server": ("127.0.0.1", 8000),
+        "state": {"from": "lifespan"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [(b"/", "/"), (b"/%C3%BC", "/ü"), (b"/%FF", "/\ufffd"), (b"*", "*"), (b"http://b/c", "/c"), (b"/100%", "/100%")],
+)
+def test_path(target, path):
+    assert scope_of(target=target)["path"] == path
+
+
+def test_root_path_is_part_of_the_path():
+    scope = scope_of(root_path="/api", target=b"/a%20b")
+    assert (scope["root_path"], scope["path"], scope["raw_path"]) == ("/api", "/api/a b", b"/api/a%20b")
+
+
+def test_unix_socket_has_no_addresses():
+    scope = scope_of(client=None, server=None)
+    assert (scope["client"], scope["server"]) == (None, None)
+
+
+def test_state_is_a_copy_for_each_request():
+    async def app(scope, receive, send):
+        scope["state"]["from"] = "request"
+        await answer(send)
+
+    assert serve(app).lifespan.state == {"from": "lifespan"}
+
+
+# -- responses -------------------------------------------------------------------------------------------------------
+
+
+def test_small_response_is_one_envelope():
+    async def app(scope, receive, send):
+        await send(start(201, [(b"x", b"y")]))
+        await send(body(b"hello"))
+
+    worker = serve(app)
+    assert worker.end.posted == [
+        envelopes.response(NUMBER, 201, [(b"x", b"y")], b"hello", False, 5),
+        envelopes.done(NUMBER, None),
+    ]
+
+
+def test_start_is_held_until_the_body():
+    async def app(scope, receive, send):
+        await send(start())
+        await receive()
+        await receive()
+
+    async def scenario(exchange, worker):
+        await turn()
+        assert worker.end.posted == []
+        exchange.disconnect()
+
+    serve(app, scenario)
+
+
+def test_streamed_response():
+    async def app(scope, receive, send):
+        await send(start())
+        await send(body(b"a", True))
+        await send(body(b"b", True))
+        await send(body())
+
+    assert serve(app).end.posted == [
+        envelopes.response(NUMBER, 200, [], b"a", True, None),
+        envelopes.body(NUMBER, b"b", True),
+        envelopes.body(NUMBER, b"", False),
+        envelopes.done(NUMBER, None),
+    ]
+
+
+def test_defaults_of_the_messages():
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    assert serve(app).end.posted[0] == envelopes.response(NUMBER, 204, [], b"", False, 0)
+
+
+def test_forms_that_headers_and_bodies_may_have():
+    async def app(scope, receive, send):
+        headers = ([bytearray(name), memoryview(value)] for name, value in [(b"x", b"y")])
+        await send({"type": "http.response.start", "status": http.HTTPStatus.OK, "headers": headers})
+        await send(body(bytearray(b"a"), True))
+        await send(body(memoryview(b"b")))
+
+    posted = serve(app).end.posted
+    assert posted[0] == envelopes.response(NUMBER, 200, [(b"x", b"y")], b"a", True)
+    assert posted[1] == envelopes.body(NUMBER, b"b", False)
+    assert type(posted[0][2]) is int
+    assert [type(part) for part in posted[0][3][0]] == [bytes, bytes]
+
+
+def test_large_body_is_cut():
+    data = bytes(2 * CHUNK + 5)
+
+    async def app(scope, receive, send):
+        await answer(send, data)
+
+    worker = serve(app)
+    sent = worker.posted(RESPONSE, BODY)
+    assert [envelope[0] for envelope in sent] == [RESPONSE, BODY, BODY]
+    assert sent[0][4:] == (bytes(CHUNK), True, 2 * CHUNK + 5)
+    assert sent[1][2:] == (bytes(CHUNK), True)
+    assert sent[2][2:] == (bytes(5), False)
+
+
+# -- credit for the response -----------------------------------------------------------------------------------------
+
+
+def test_send_waits_when_the_window_is_used_up():
+    total = 3 * WINDOW
+    progress = []
+
+    async def app(scope, receive, send):
+        await send(start())
+        for _ in range(total // CHUNK):
+            await send(body(bytes(CHUNK), True))
+            progress.append(CHUNK)
+        await send(body())
+
+    async def scenario(exchange, worker):
+        await turn()
+        assert sum(progress) == WINDOW
+        assert len(worker.end.posted) == WINDOW // CHUNK
+        exchange.add_credit(CHUNK)
+        await turn()
+        assert sum(progress) == WINDOW + CHUNK
+        exchange.add_credit(total)
+
+    worker = serve(app, scenario)
+    assert trouble(worker) is None
+    assert sum(progress) == total
+
+
+def test_one_large_send_waits_too():
+    async def app(scope, receive, send):
+        await answer(send, bytes(2 * WINDOW))
+
+    async def scenario(exchange, worker):
+        await turn()
+        assert sum(len(envelope[4] if envelope[0] == RESPONSE else envelope[2]) for envelope in worker.end.posted) == (
+            WINDOW
+        )
+        exchange.add_credit(WINDOW)
+
+    assert trouble(serve(app, scenario)) is None
+
+
+def test_tiny_chunks_are_bounded_as_well():
+    async def app(scope, receive, send):
+        await send(start())
+        for _ in range(10_000):
+            await send(body(b"x", True))
+        await send(body())
+
+    async def scenario(exchange, worker):
+        await turn()
+        assert len(worker.end.posted) == WINDOW // cost(b"x")
+        exchange.add_credit(10_001 * cost(b"x"))
+
+    worker = serve(app, scenario)
+    assert trouble(worker) is None
+    assert len(worker.posted(RESPONSE, BODY)) == 10_001
+
+
+def test_too_little_credit_is_none():
+    async def app(scope, receive, send):
+        await answer(send, bytes(WINDOW + 1))
+
+    async def scenario(exchange, worker):
+        # the chunk before the last one overdraws nothing: exactly the window is used up
+        await turn()
+        before = len(worker.end.posted)
+        exchange.add_credit(0)
+        await turn()
+        assert len(worker.end.posted) == before
+        exchange.add_credit(1)
+
+    assert trouble(serve(app, scenario)) is None
+
+
+# -- order of messages -----------------------------------------------------------------------------------------------
+
+
+def refused(messages, match):
+    """The last of the messages raises, in the app; what it does not catch becomes the exchange's fault."""
+    seen = []
+
+    async def app(scope, receive, send):
+        for message in messages[:-1]:
+            await send(message)
+        with pytest.raises(LocalProtocolError, match=match) as caught:
+            await send(messages[-1])
+        seen.append(caught.value)
+        raise caught.value
+
+    worker = serve(app)
+    assert len(seen) == 1
+    assert trouble(worker).startswith("Traceback")
+    assert str(seen[0]) in trouble(worker)
+    return worker
+
+
+def test_body_before_start():
+    worker = refused([body(b"x")], "'http.response.body' is not a message that can be sent before 'http.response.start")
+    assert worker.posted(RESPONSE, BODY) == []
+
+
+def test_start_twice():
+    refused([start(), start()], "within a response")
+
+
+def test_start_within_the_body():
+    refused([start(), body(b"x", True), start()], "within a response")
+
+
+@pytest.mark.parametrize("message", [start(), body(b"x"), body()])
+def test_anything_after_the_end(message):
+    worker = refused([start(), body(b"x"), message], "after the response was completed")
+    assert len(worker.posted(RESPONSE, BODY)) == 1
+
+
+@pytest.mark.parametrize("kind", ["http.response.begin", "websocket.accept", "lifespan.startup.complete", ""])
+def test_unknown_message(kind):
+    refused([{"type": kind}], f"'{kind}' is not a message that can be sent")
+
+
+@pytest.mark.parametrize("status", [None, "200", 199, 100, 1000, 0, -1, 200.0, True])
+def test_bad_status(status):
+    refused([start(status)], f"a response's status must be a number from 200 to 999, not {status!r}")
+
+
+def test_no_status():
+    refused([{"type": "http.response.start"}], "not None")
+
+
+@pytest.mark.parametrize("data", ["text", None, 5, [b"x"]])
+def test_bad_body(data):
+    worker = refused([start(), body(data)], f"a body must be bytes, not {type(data).__name__}")
+    assert worker.posted(RESPONSE, BODY) == []
+
+
+@pytest.mark.parametrize("headers", [[("x", b"y")], [(b"x", "y")], [(b"x", 5)], [(b"x",)], 5])
+def test_bad_headers(headers):
+    async def app(scope, receive, send):
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send(body(b"x"))
+        except Exception as error:
+            seen.append(type(error))
+
+    seen = []
+    worker = serve(app)
+    assert seen == [LocalProtocolError]
+    assert worker.posted(RESPONSE, BODY) == []
+
+
+def test_app_can_still_answer_after_a_refused_start():
+    async def app(scope, receive, send):
+        with pytest.raises(LocalProtocolError):
+            await send(start(None))
+        await answer(send)
+
+    worker = serve(app)
+    assert trouble(worker) is None
+    assert worker.end.posted[0][:3] == (RESPONSE, NUMBER, 200)
+
+
+# -- how an app ends -------------------------------------------------------------------------------------------------
+
+
+def test_without_a_response():
+    async def app(scope, receive, send):
+        pass
+
+    assert trouble(serve(app)) == "the app returned without starting a response"
+
+
+def test_with_a_start_only():
+    async def app(scope, receive, send):
+        await send(start())
+
+    worker = serve(app)
+    assert trouble(worker) == "the app returned without starting a response"
+    assert len(worker.end.posted) == 1
+
+
+def test_without_the_end_of_its_body():
+    async def app(scope, receive, send):
+        await send(start())
+        await send(body(b"x", True))
+
+    assert trouble(serve(app)) == "the app returned without completing its response"
+
+
+@pytest.mark.parametrize("error", [RuntimeError("broken"), SystemExit(3), KeyboardInterrupt()])
+def test_raises(error):
+    async def app(scope, receive, send):
+        raise error
+
+    text = trouble(serve(app))
+    assert text.startswith("Traceback")
+    assert "in app" in text
+    assert type(error).__name__ in text.splitlines()[-1]
+
+
+def test_goes_on_after_its_response():
+    async def app(scope, receive, send):
+        await answer(send)
+        assert await receive() == {"type": "http.request", "body": b"", "more_body": False}
+        assert await receive() == {"type": "http.disconnect"}
+
+    assert trouble(serve(app)) is None
+
+
+def test_raises_after_its_response():
+    async def app(scope, receive, send):
+        await answer(send)
+        raise RuntimeError("too late")
+
+    worker = serve(app)
+    assert len(worker.posted(RESPONSE)) == 1
+    assert trouble(worker).endswith("RuntimeError: too late")
+
+
+@pytest.mark.parametrize(("stopping", "text"), [(True, None), (False, "the request's task was cancelled")])
+def test_cancelled(stopping, text):
+    async def app(scope, receive, send):
+        await receive()
+        await receive()
+
+    async def scenario(exchange, worker):
+        await turn()
+        worker.stopping = stopping
+        exchange.task.cancel()
+
+    assert trouble(serve(app, scenario)) == text
+
+
+# -- the request's body ----------------------------------------------------------------------------------------------
+
+
+async def read(receive):
+    messages = []
+    while True:
+        message = await receive()
+        messages.append((message["body"], message["more_body"]))
+        if not message["more_body"]:
+            return messages
+
+
+def received(scenario=None, **fields):
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.extend(await read(receive))
+        await answer(send)
+
+    worker = serve(app, scenario, **fields)
+    assert trouble(worker) is None
+    return seen, worker
+
+
+def test_no_body():
+    assert received()[0] == [(b"", False)]
+
+
+def test_body_that_came_with_the_head():
+    assert received(body=b"hello")[0] == [(b"hello", False)]
+
+
+def test_body_that_comes_later():
+    async def scenario(exchange, worker):
+        await turn()
+        exchange.add_body(b"b", True)
+        await turn()
+        exchange.add_body(b"c", False)
+
+    assert received(scenario, body=b"a", more=True)[0] == [(b"a", True), (b"b", True), (b"c", False)]
+
+
+def test_body_that_comes_later_all_at_once():
+    async def scenario(exchange, worker):
+        await turn()
+        exchange.add_body(b"a", True)
+        exchange.add_body(b"b", True)
+        exchange.add_body(b"", False)
+
+    assert received(scenario, more=True)[0] == [(b"a", True), (b"b", True), (b"", False)]
+
+
+def test_credit_goes_back_for_what_was_read():
+    chunks = 20
+
+    async def scenario(exchange, worker):
+        for _ in range(chunks - 1):
+            exchange.add_body(bytes(CHUNK), True)
+            await turn()
+        exchange.add_body(b"", False)
+
+    _, worker = received(scenario, body=bytes(CHUNK), more=True)
+    given_back = [envelope[2] for envelope in worker.posted(CREDIT)]
+    assert sum(given_back) > chunks * CHUNK - WINDOW, "or the sender would be stuck"
+    assert sum(given_back) <= chunks * CHUNK
+    assert len(given_back) <= chunks / 2, "not for every single chunk"
+
+
+def test_no_credit_for_what_was_not_read():
+    async def app(scope, receive, send):
+        await answer(send)
+
+    async def scenario(exchange, worker):
+        for _ in range(10):
+            exchange.add_body(bytes(CHUNK), True)
+
+    assert serve(app, scenario, more=True).posted(CREDIT) == []
+
+
+def test_two_tasks_may_receive():
+    async def app(scope, receive, send):
+        got = await asyncio.gather(receive(), receive())
+        seen.extend(sorted(message["body"] for message in got))
+        await answer(send)
+
+    async def scenario(exchange, worker):
+        await turn()
+        exchange.add_body(b"a", True)
+        await turn()
+        assert not exchange.task.done()
+        exchange.add_body(b"b", False)
+
+    seen = []
+    assert trouble(serve(app, scenario, more=True)) is None
+    assert seen == [b"a", b"b"]
+
+
+# -- Expect: 100-continue --------------------------------------------------------------------------------------------
+
+
+def test_continue_is_sent_when_the_app_reads():
+    async def scenario(exchange, worker):
+        await turn()
+        assert worker.end.posted == [envelopes.go_on(NUMBER)]
+        exchange.add_body(b"a", True)
+        await turn()
+        exchange.add_body(b"", False)
+
+    seen, worker = received(scenario, more=True, expects_continue=True)
+    assert seen == [(b"a", True), (b"", False)]
+    assert len(worker.posted(CONTINUE)) == 1
+
+
+def test_continue_is_not_sent_when_the_app_does_not_read():
+    async def app(scope, receive, send):
+        await answer(send)
+
+    assert serve(app, more=True, expects_continue=True).posted(CONTINUE) == []
+
+
+def test_continue_is_not_sent_when_the_body_came_all_the_same():
+    async def app(scope, receive, send):
+        await gate.wait()
+        await read(receive)
+        await answer(send)
+
+    async def scenario(exchange, worker):
+        exchange.add_body(b"a", False)
+        gate.set()
+
+    gate = asyncio.Event()
+    assert serve(app, scenario, more=True, expects_continue=True).posted(CONTINUE) == []
+
+
+def test_continue_is_not_sent_unless_the_client_waits_for_it():
+    async def scenario(exchange, worker):
+        await turn()
+        exchange.add_body(b"a", False)
+
+    assert received(scenario, more=True)[1].posted(CONTINUE) == []
+
+
+# -- the client goes -------------------------------------------------------------------------------------------------
+
+
+def test_receive_tells_that_the_client_has_gone():
+    async def app(scope, receive, send):
+        assert (await receive())["type"] == "http.request"
+        seen.append(await receive())
+        seen.append(await receive())
+
+    async def scenario(exchange, worker):
+        await turn()
+        assert seen == []
+        exchange.disconnect()
+
+    seen = []
+    assert trouble(serve(app, scenario)) is None, "an app that stops because the client has gone is not at fault"
+    assert seen == [{"type": "http.disconnect"}] * 2
+
+
+def test_receive_within_a_body_tells_that_the_client_has_gone():
+    async def app(scope, receive, send):
+        seen.append((await receive())["type"])
+        seen.append((await receive())["type"])
+
+    async def scenario(exchange, worker):
+        await turn()
+        exchange.disconnect()
+
+    seen = []
+    assert trouble(serve(app, scenario, body=b"a", more=True)) is None
+    assert seen == ["http.request", "http.disconnect"]
+
+
+@pytest.mark.parametrize("sent", [[], [start()], [start(), body(b"x", True)]], ids=["nothing", "start", "some body"])
+@pytest.mark.parametrize("catches", [True, False])
+def test_send_raises_when_the_client_has_gone(sent, catches):
+    async def app(scope, receive, send):
+        for message in sent:
+            await send(message)
+        await receive()
+        await receive()
+        try:
+            await send(body(b"y", True) if sent else start())
+        except OSError as error:
+            seen.append(error)
+            if not catches:
+                raise
+
+    async def scenario(exchange, worker):
+        await turn()
+        exchange.disconnect()
+
+    seen = []
+    worker = serve(app, scenario)
+    assert [type(error) for error in seen] == [ClientDisconnected]
+    assert trouble(worker) is None, "the app let the news pass through; that is no fault"
+    assert len(worker.posted(RESPONSE, BODY)) == max(0, len(sent) - 1)
+
+
+def test_send_that_waits_raises_when_the_client_has_gone():
+    async def app(scope, receive, send):
+        await send(start())
+        try:
+            while True:
+                await send(body(bytes(CHUNK), True))
+        except ClientDisconnected as error:
+            seen.append(error)
+            raise
+
+    async def scenario(exchange, worker):
+        await turn()
+        assert seen == []
+        exchange.disconnect()
+
+    seen = []
+    assert trouble(serve(app, scenario)) is None
+    assert len(seen) == 1
+
+
+def test_own_client_disconnected_is_a_fault():
+    async def app(scope, receive, send):
+        raise ClientDisconnected("some other client")
+
+    assert trouble(serve(app)).endswith("ClientDisconnected: some other client")
+
+
+def test_listener_beside_the_answer_ends_with_it():
+    async def app(scope, receive, send):
+        async def listen():
+            await receive()
+            return await receive()
+
+        listener = asyncio.ensure_future(listen())
+        await turn()
+        assert not listener.done()
+        await answer(send)
+        seen.append(await listener)
+
+    seen = []
+    assert trouble(serve(app)) is None
+    assert seen == [{"type": "http.disconnect"}]

@@ -1,0 +1,680 @@
+"""snakepit.worker.wsgi: a seat serves exchanges off a channel whose other end is a script of what comes."""
+
+import io
+from collections import deque
+from wsgiref.util import FileWrapper
+
+import pytest
+
+from snakepit import envelopes
+from snakepit.envelopes import BODY, CHUNK, CHUNK_COST, CONTINUE, CREDIT, DONE, RESPONSE, WINDOW
+from snakepit.errors import ClientDisconnected, LocalProtocolError
+from snakepit.worker.environ import EnvironFactory
+from snakepit.worker.wsgi import Seat
+
+NUMBER = 7
+
+
+class ScriptedEnd:
+    """The worker's end of a channel: keeps what is posted, and hands out the script, one step for each wait."""
+
+    def __init__(self, script):
+        self.script = deque(script)
+        self.posted = []
+        self.held_back = 0
+
+    def post(self, *sent):
+        envelopes.encode(list(sent))  # raises for what could not cross
+        self.posted += sent
+
+    @property
+    def holds_back(self):
+        return self.held_back > 0
+
+    def wait(self):
+        assert self.script, f"would wait for ever, after {self.posted}"
+        self.held_back -= 1
+        return self.script.popleft()
+
+
+def request(body=b"", more=False, expects_continue=False, number=NUMBER):
+    headers = [(b"host", b"a")]
+    return envelopes.request(number, "POST", b"/", "1.1", headers, None, None, "http", body, more, expects_continue)
+
+
+def serve(app, *later, script=None, **fields):
+    """Run an app over one exchange, then retire; `later` comes while it runs, an envelope for each wait."""
+    script = script or [[request(**fields)], *([envelope] for envelope in later), [envelopes.retire()]]
+    end = ScriptedEnd(script)
+    environs = EnvironFactory(
+        root_path="", multithread=False, multiprocess=False, file_wrapper=FileWrapper, errors=io.StringIO()
+    )
+    Seat(end, app, environs).run()
+    return end.posted
+
+
+def kinds(posted):
+    return [envelope[0] for envelope in posted]
+
+
+def trouble(posted):
+    last = posted[-1]
+    assert last[:2] == (DONE, NUMBER)
+    assert kinds(posted).count(DONE) == 1
+    return last[2]
+
+
+def body_of(posted):
+    return b"".join(
+        envelope[4] if envelope[0] == RESPONSE else envelope[2]
+        for envelope in posted
+        if envelope[0] in (RESPONSE, BODY)
+    )
+
+
+# -- responses -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [list, tuple])
+def test_list_is_one_envelope_with_its_length(make):
+    def app(environ, start_response):
+        start_response("201 Created", [("X-A", "b")])
+        return make([b"he", b"llo"])
+
+    assert serve(app) == [
+        envelopes.response(NUMBER, 201, [(b"X-A", b"b")], b"hello", False, 5),
+        envelopes.done(NUMBER, None),
+    ]
+
+
+def test_empty_list():
+    def app(environ, start_response):
+        start_response("204 No Content", [])
+        return []
+
+    assert serve(app)[0] == envelopes.response(NUMBER, 204, [], b"", False, 0)
+
+
+def test_generator_is_sent_as_it_comes():
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        yield b"a"
+        yield b""
+        yield b"b"
+
+    assert serve(app) == [
+        envelopes.response(NUMBER, 200, [], b"a", True),
+        envelopes.body(NUMBER, b"b", True),
+        envelopes.body(NUMBER, b"", False),
+        envelopes.done(NUMBER, None),
+    ]
+
+
+def test_generator_that_starts_late():
+    def app(environ, start_response):
+        yield b""
+        start_response("200 OK", [])
+        yield b"a"
+
+    posted = serve(app)
+    assert trouble(posted) is None
+    assert body_of(posted) == b"a"
+
+
+def test_generator_of_nothing():
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return iter(())
+
+    assert serve(app)[0] == envelopes.response(NUMBER, 200, [], b"", False)
+
+
+def test_write():
+    def app(environ, start_response):
+        write = start_response("200 OK", [])
+        write(b"a")
+        write(b"b")
+        return [b"c"]
+
+    posted = serve(app)
+    assert trouble(posted) is None
+    assert body_of(posted) == b"abc"
+    assert posted[0][5] is True
+
+
+def test_content_length_ends_the_response_with_its_last_byte():
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", "4")])
+        yield b"ab"
+        yield b"cd"
+
+    posted = serve(app)
+    assert kinds(posted) == [RESPONSE, BODY, DONE]
+    assert posted[1] == envelopes.body(NUMBER, b"cd", False)
+    assert trouble(posted) is None
+
+
+def test_more_than_content_length():
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", "2")])
+        yield b"ab"
+        yield b"cd"
+
+    posted = serve(app)
+    assert body_of(posted) == b"ab"
+    assert "more than its Content-Length" in trouble(posted)
+
+
+def test_large_body_is_cut():
+    data = bytes(range(256)) * (CHUNK // 128)
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [data]
+
+    posted = serve(app)
+    assert kinds(posted) == [RESPONSE, BODY, DONE]
+    assert body_of(posted) == data
+    assert [envelope[5] if envelope[0] == RESPONSE else envelope[3] for envelope in posted[:-1]] == [True, False]
+
+
+def test_hop_by_hop_headers_are_left_out():
+    def app(environ, start_response):
+        start_response("200 OK", [("Connection", "close"), ("Transfer-Encoding", "chunked"), ("X", "y")])
+        return []
+
+    assert serve(app)[0][3] == [(b"X", b"y")]
+
+
+def test_headers_are_latin_1():
+    def app(environ, start_response):
+        start_response("200 OK", [("X", "\xfc")])
+        return []
+
+    assert serve(app)[0][3] == [(b"X", b"\xfc")]
+
+
+@pytest.mark.parametrize("data", [bytearray(b"ab"), memoryview(b"ab")], ids=["bytearray", "memoryview"])
+def test_other_forms_of_bytes(data):
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        yield data
+
+    posted = serve(app)
+    decoded = envelopes.decode(envelopes.encode(posted))
+    assert body_of(decoded) == b"ab"
+    assert trouble(posted) is None
+
+
+def test_result_is_closed():
+    class Result:
+        closed = 0
+
+        def __iter__(self):
+            return iter([b"a"])
+
+        def close(self):
+            self.closed += 1
+
+    result = Result()
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return result
+
+    assert trouble(serve(app)) is None
+    assert result.closed == 1
+
+
+def test_result_is_closed_when_it_fails():
+    class Result:
+        closed = 0
+
+        def __iter__(self):
+            raise RuntimeError("broken")
+
+        def close(self):
+            self.closed += 1
+
+    result = Result()
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return result
+
+    assert trouble(serve(app)).endswith("RuntimeError: broken")
+    assert result.closed == 1
+
+
+def test_file_wrapper():
+    file = io.BytesIO(bytes(3 * 8192))
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return environ["wsgi.file_wrapper"](file)
+
+    posted = serve(app)
+    assert body_of(posted) == bytes(3 * 8192)
+    assert file.closed
+
+
+# -- start_response --------------------------------------------------------------------------------------------------
+
+
+def failing(error=LocalProtocolError, **fields):
+    """Decorates an app that must fail; returns the fault, of which nothing was answered."""
+
+    def run(app):
+        posted = serve(app, **fields)
+        assert kinds(posted) == [DONE]
+        assert error.__name__ in trouble(posted).splitlines()[-1]
+        return trouble(posted)
+
+    return run
+
+
+@pytest.mark.parametrize("status", ["", "OK", "20", "2000 OK", "200OK", "100 Continue", "099 No", "abc OK", "-20 OK"])
+def test_bad_status(status):
+    def app(environ, start_response):
+        start_response(status, [])
+        return []
+
+    assert f"the status must look like '200 OK', not {status!r}" in failing()(app)
+
+
+@pytest.mark.parametrize("status", ["200 OK", "200", "200 ", "599 Odd", "404 Not Found"])
+def test_good_status(status):
+    def app(environ, start_response):
+        start_response(status, [])
+        return []
+
+    assert serve(app)[0][2] == int(status[:3])
+
+
+def test_body_before_start_response():
+    def app(environ, start_response):
+        return [b"x"]
+
+    assert "before it called start_response" in failing()(app)
+
+
+def test_generator_without_start_response():
+    def app(environ, start_response):
+        yield b"x"
+
+    assert "before it called start_response" in failing()(app)
+
+
+def test_start_response_twice():
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        start_response("200 OK", [])
+        return []
+
+    assert "start_response was called twice without exc_info" in failing()(app)
+
+
+def test_bad_content_length():
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", "five")])
+        return []
+
+    assert "Content-Length must be a number, not b'five'" in failing()(app)
+
+
+def test_headers_beyond_latin_1():
+    def app(environ, start_response):
+        start_response("200 OK", [("X", "\u20ac")])
+        return []
+
+    failing(UnicodeEncodeError)(app)
+
+
+def exc_info(error):
+    return (type(error), error, None)
+
+
+def test_exc_info_replaces_a_response_that_was_not_sent():
+    def app(environ, start_response):
+        start_response("200 OK", [("X", "y"), ("Content-Length", "100")])
+        start_response("500 Oops", [("X", "z")], exc_info(ValueError("late")))
+        return [b"oops"]
+
+    assert serve(app)[0] == envelopes.response(NUMBER, 500, [(b"X", b"z")], b"oops", False, 4)
+
+
+def test_exc_info_is_raised_when_the_response_has_begun():
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        yield b"a"
+        start_response("500 Oops", [], exc_info(ValueError("too late")))
+        yield b"never sent"
+
+    posted = serve(app)
+    assert body_of(posted) == b"a"
+    assert trouble(posted).endswith("ValueError: too late")
+
+
+# -- faults ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [RuntimeError("broken"), SystemExit(3), KeyboardInterrupt()])
+def test_app_raises(error):
+    def app(environ, start_response):
+        raise error
+
+    text = failing(type(error))(app)
+    assert text.startswith("Traceback")
+    assert "in app" in text
+
+
+@pytest.mark.parametrize("result", [["text"], [b"x", "text"], [5], [None], None, 5])
+def test_result_that_is_no_body(result):
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return result
+
+    posted = serve(app)
+    assert kinds(posted) == [DONE]
+    assert trouble(posted)
+
+
+@pytest.mark.parametrize("data", ["text", 5, [b"x"]])
+def test_generator_of_no_bytes(data):
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        yield data
+
+    posted = serve(app)
+    assert kinds(posted) == [DONE], "nothing that is no bytes may cross"
+    assert trouble(posted)
+
+
+def test_write_of_no_bytes():
+    def app(environ, start_response):
+        start_response("200 OK", [])("text")
+        return []
+
+    posted = serve(app)
+    assert kinds(posted) == [DONE]
+    assert trouble(posted)
+
+
+def test_the_seat_goes_on_after_a_fault():
+    def app(environ, start_response):
+        if environ["wsgi.input"].read() == b"bad":
+            raise RuntimeError("broken")
+        start_response("200 OK", [])
+        return [b"ok"]
+
+    posted = serve(app, script=[[request(b"bad", number=1), request(b"good", number=2)], [envelopes.stop()]])
+    assert [envelope[:2] for envelope in posted] == [(DONE, 1), (RESPONSE, 2), (DONE, 2)]
+    assert posted[0][2].endswith("RuntimeError: broken")
+    assert posted[2][2] is None
+
+
+def test_what_comes_late_is_dropped():
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [b"ok"]
+
+    late = [envelopes.credit(1, 5), envelopes.disconnect(1), envelopes.body(1, b"x", False)]
+    posted = serve(app, script=[[request(number=1)], late, [request(number=2), envelopes.retire()]])
+    assert [envelope[:2] for envelope in posted] == [(RESPONSE, 1), (DONE, 1), (RESPONSE, 2), (DONE, 2)]
+
+
+# -- credit for the response -----------------------------------------------------------------------------------------
+
+
+def endless(environ, start_response):
+    start_response("200 OK", [])
+    while True:
+        yield bytes(CHUNK)
+
+
+def test_send_waits_for_credit():
+    chunks = 2 * WINDOW // CHUNK
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        for _ in range(chunks):
+            yield bytes(CHUNK)
+
+    script = [[request()], *([envelopes.credit(NUMBER, CHUNK)] for _ in range(chunks)), [envelopes.retire()]]
+    end = ScriptedEnd(script)
+    waits = []
+    wait = end.wait
+
+    def counted():
+        waits.append(len(end.posted))
+        return wait()
+
+    end.wait = counted
+    environs = EnvironFactory(
+        root_path="", multithread=False, multiprocess=False, file_wrapper=FileWrapper, errors=io.StringIO()
+    )
+    Seat(end, app, environs).run()
+    assert trouble(end.posted) is None
+    assert len(body_of(end.posted)) == 2 * WINDOW
+    assert waits[:3] == [0, WINDOW // CHUNK, WINDOW // CHUNK + 1], "the window first, then a chunk for each credit"
+
+
+def test_disconnect_ends_a_send_that_waits():
+    seen = []
+
+    def app(environ, start_response):
+        try:
+            yield from endless(environ, start_response)
+        finally:
+            seen.append("closed")
+
+    posted = serve(app, envelopes.disconnect(NUMBER))
+    assert trouble(posted) is None, "the client's going is not the app's fault"
+    assert len(body_of(posted)) == WINDOW
+    assert seen == ["closed"]
+
+
+def test_own_client_disconnected_is_a_fault():
+    def app(environ, start_response):
+        raise ClientDisconnected("some other client")
+
+    assert trouble(serve(app)).endswith("ClientDisconnected: some other client")
+
+
+def test_body_that_comes_while_a_send_waits_is_not_lost():
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        stream = environ["wsgi.input"]
+        yield stream.read(1)
+        yield bytes(WINDOW + CHUNK)
+        yield stream.read()
+
+    posted = serve(
+        app,
+        envelopes.body(NUMBER, b"b", True),  # while the send waits for credit
+        envelopes.credit(NUMBER, WINDOW),
+        envelopes.body(NUMBER, b"c", False),
+        body=b"a",
+        more=True,
+    )
+    assert trouble(posted) is None
+    body = body_of(posted)
+    assert body[:1] + body[1 + WINDOW + CHUNK :] == b"abc"
+
+
+def test_credit_that_comes_while_a_read_waits_is_not_lost():
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        yield bytes(WINDOW)
+        yield environ["wsgi.input"].read()
+
+    posted = serve(app, envelopes.credit(NUMBER, WINDOW), envelopes.body(NUMBER, b"a", False), body=b"", more=True)
+    assert trouble(posted) is None
+    assert body_of(posted)[WINDOW:] == b"a"
+
+
+def test_post_waits_for_room_in_the_channel():
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [environ["wsgi.input"].read()]
+
+    end = ScriptedEnd([[request(b"a", True)], [envelopes.body(NUMBER, b"b", False)], [], [], [envelopes.retire()]])
+    environs = EnvironFactory(
+        root_path="", multithread=False, multiprocess=False, file_wrapper=FileWrapper, errors=io.StringIO()
+    )
+    post = end.post
+
+    def full(*sent):
+        post(*sent)
+        end.held_back = 2 if sent[0][0] == RESPONSE else 0
+
+    end.post = full
+    Seat(end, app, environs).run()
+    assert body_of(end.posted) == b"ab"
+    assert not end.script
+
+
+# -- the request's body ----------------------------------------------------------------------------------------------
+
+
+def echo(environ, start_response):
+    start_response("200 OK", [])
+    return [environ["wsgi.input"].read()]
+
+
+def test_no_body():
+    assert body_of(serve(echo)) == b""
+
+
+def test_body_that_came_with_the_head():
+    assert body_of(serve(echo, body=b"hello")) == b"hello"
+
+
+def test_body_that_comes_later():
+    later = [envelopes.body(NUMBER, b"b", True), envelopes.body(NUMBER, b"", True), envelopes.body(NUMBER, b"c", False)]
+    assert body_of(serve(echo, *later, body=b"a", more=True)) == b"abc"
+
+
+def test_body_that_ends_without_more_data():
+    assert body_of(serve(echo, envelopes.body(NUMBER, b"", False), body=b"a", more=True)) == b"a"
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_ways_to_read(more):
+    def app(environ, start_response):
+        stream = environ["wsgi.input"]
+        seen.append(stream.read(0))
+        seen.append(stream.read(2))
+        seen.append(stream.readline())
+        seen.append(stream.readline(3))
+        seen.append(stream.readlines())
+        seen.append(stream.read())
+        seen.append(stream.readline())
+        start_response("200 OK", [])
+        return []
+
+    seen = []
+    data = b"abcd\nefghi\njk\nl"
+    if more:
+        serve(
+            app, envelopes.body(NUMBER, data[5:8], True), envelopes.body(NUMBER, data[8:], False), body=data[:5], more=1
+        )
+    else:
+        serve(app, body=data)
+    assert seen == [b"", b"ab", b"cd\n", b"efg", [b"hi\n", b"jk\n", b"l"], b"", b""]
+
+
+def test_iteration_over_lines():
+    def app(environ, start_response):
+        seen.extend(environ["wsgi.input"])
+        start_response("200 OK", [])
+        return []
+
+    seen = []
+    serve(app, envelopes.body(NUMBER, b"\nb", False), body=b"a", more=True)
+    assert seen == [b"a\n", b"b"]
+
+
+def test_small_read_does_not_wait_for_more():
+    def app(environ, start_response):
+        assert environ["wsgi.input"].read(1) == b"a"
+        start_response("200 OK", [])
+        return [b"ok"]
+
+    assert trouble(serve(app, body=b"ab", more=True)) is None
+
+
+def test_credit_goes_back_for_what_was_read():
+    chunks = 20
+    later = [envelopes.body(NUMBER, bytes(CHUNK), True) for _ in range(chunks)]
+
+    def app(environ, start_response):
+        size = 0
+        while data := environ["wsgi.input"].read(CHUNK):
+            size += len(data)
+        start_response("200 OK", [])
+        return [str(size).encode()]
+
+    posted = serve(app, *later, envelopes.body(NUMBER, b"", False), body=b"", more=True)
+    assert body_of(posted) == str(chunks * CHUNK).encode()
+    given_back = [envelope[2] for envelope in posted if envelope[0] == CREDIT]
+    assert chunks * CHUNK - WINDOW < sum(given_back) <= chunks * CHUNK + CHUNK_COST
+    assert len(given_back) <= chunks / 2, "not for every single chunk"
+
+
+def test_what_came_with_the_head_is_given_back_too():
+    # the main interpreter charges the first chunk like any other
+    later = [envelopes.body(NUMBER, bytes(CHUNK), True), envelopes.body(NUMBER, b"x", False)]
+    posted = serve(echo, *later, body=bytes(CHUNK), more=True)
+    assert sum(envelope[2] for envelope in posted if envelope[0] == CREDIT) == 2 * CHUNK
+
+
+def test_disconnect_ends_a_read_that_waits():
+    def app(environ, start_response):
+        try:
+            environ["wsgi.input"].read()
+        except OSError as error:
+            seen.append(error)
+            raise
+
+    seen = []
+    posted = serve(app, envelopes.disconnect(NUMBER), body=b"a", more=True)
+    assert kinds(posted) == [DONE]
+    assert trouble(posted) is None
+    assert [type(error) for error in seen] == [ClientDisconnected]
+
+
+def test_retiring_waits_for_the_exchange():
+    posted = serve(
+        echo,
+        script=[
+            [request(b"a", True)],
+            [envelopes.retire()],
+            [envelopes.body(NUMBER, b"b", False)],
+        ],
+    )
+    assert body_of(posted) == b"ab"
+
+
+# -- Expect: 100-continue --------------------------------------------------------------------------------------------
+
+
+def test_continue_is_sent_when_the_app_reads():
+    posted = serve(
+        echo, envelopes.body(NUMBER, b"a", True), envelopes.body(NUMBER, b"b", False), more=True, expects_continue=True
+    )
+    assert kinds(posted) == [CONTINUE, RESPONSE, DONE]
+    assert body_of(posted) == b"ab"
+
+
+def test_continue_is_not_sent_when_the_app_does_not_read():
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return []
+
+    assert kinds(serve(app, more=True, expects_continue=True)) == [RESPONSE, DONE]
+
+
+def test_continue_is_not_sent_when_some_of_the_body_is_there():
+    posted = serve(echo, envelopes.body(NUMBER, b"b", False), body=b"a", more=True, expects_continue=True)
+    assert kinds(posted) == [RESPONSE, DONE]
