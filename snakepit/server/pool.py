@@ -219,8 +219,7 @@ class Pool:
             if worker.failure[0]:
                 self._log.error("%s: %s", str(worker).capitalize(), worker.failure[1])
             return
-        could_not_start = worker.state is WorkerState.FAILED
-        if not could_not_start:
+        if worker.state is not WorkerState.FAILED:
             worker.to(WorkerState.LOST)
         self._dispatcher.remove(worker)
         kind, fault = worker.failure
@@ -228,7 +227,7 @@ class Pool:
         self._salvage(worker)
         worker.to(WorkerState.CLOSED)
         if self._closing:
-            if not could_not_start:  # which has been reported, or is the same trouble as that of another worker
+            if not self.failure.done():  # or it is most likely the same trouble, and that is being reported
                 self._log.error("%s did not end as it should: %s", str(worker).capitalize(), fault or "no word of it")
             return
         if not self.all_ready.is_set():

@@ -254,7 +254,7 @@ class Worker:
                     self._owner.worker_failed(self)
             case (envelopes.GOODBYE, _, list(threads)):
                 self.daemon_threads = threads
-                if self.state is WorkerState.RETIRING:
+                if self.state is WorkerState.RETIRING and not self.failure[0]:
                     self.to(WorkerState.CLOSED)
             case _:
                 raise InternalError(f"{self} sent an unknown envelope {envelope!r}")

@@ -39,13 +39,24 @@ class Settings(TypedDict):
 
 def run(settings: Settings) -> None:
     """Serve exchanges until the main interpreter retires this worker."""
-    thread = threading.Thread(target=_serve, args=(settings,), name=f"snakepit-worker-{settings['number']}")
-    thread.start()
-    thread.join()
-    leave_word(settings["channels"][0], envelopes.goodbye(end_interpreter()))
+    # Not a daemon, in so many words: threads inherit that, and Python takes the thread we are in, which it did not
+    # make, for one. For the same reason a lock, and no join(): asking for the current thread here makes a stand-in
+    # for it, which 3.13 trips over when the interpreter is closed.
+    ended = threading.Lock()
+    ended.acquire()
+    name = f"snakepit-worker-{settings['number']}"
+    threading.Thread(target=_serve, args=(settings, ended), name=name, daemon=False).start()
+    ended.acquire()
 
 
-def _serve(settings: Settings) -> None:
+def _serve(settings: Settings, ended: threading.Lock) -> None:
+    try:
+        _serve_until_retired(settings)
+    finally:
+        ended.release()
+
+
+def _serve_until_retired(settings: Settings) -> None:
     kind, trouble = "lost", ""
     for stream in (sys.stdout, sys.stderr):  # several workers write to one pipe or file: whole lines, and at once
         if isinstance(stream, io.TextIOWrapper):
@@ -69,5 +80,6 @@ def _serve(settings: Settings) -> None:
     finally:
         if trouble:
             leave_word(settings["channels"][0], envelopes.failed(kind, trouble))
+        leave_word(settings["channels"][0], envelopes.goodbye(end_interpreter()))
         sys.stdout.flush()
         sys.stderr.flush()

@@ -16,10 +16,21 @@ PATIENCE = 1.0
 def end_interpreter() -> list[str]:
     """Run exit handlers, then wait for daemon threads; returns the names of those that still run."""
     atexit._run_exitfuncs()  # as multiprocessing does at the end of a child; closing would do so too late
+    atexit.register(_forget_stand_in)
     end = time.monotonic() + PATIENCE
-    here = threading.current_thread()
-    daemons = [thread for thread in threading.enumerate() if thread.daemon and thread is not here]
+    daemons = [thread for thread in threading.enumerate() if thread.daemon]
     for thread in daemons:
         if not isinstance(thread, threading._DummyThread):  # those that C code made can't be waited for
             thread.join(max(0.0, end - time.monotonic()))
     return [thread.name for thread in daemons if thread.is_alive()]
+
+
+def _forget_stand_in() -> None:
+    """Forget the stand-in that `threading` made for the thread that closes the interpreter, if it did.
+
+    It does when that thread joins another, as executors do at exit, and 3.13 removes it too late: when the lock
+    it needs for that is gone ("Exception ignored in _DeleteDummyThreadOnDel").
+    """
+    known = getattr(threading, "_thread_local_info", None)
+    if known is not None:
+        vars(known).pop("_track_dummy_thread_ref", None)
