@@ -1,0 +1,1 @@
+"""Measurements of Snakepit. `make bench` runs them; see docs/benchmarks.md."""
