@@ -15,7 +15,7 @@ import socket
 from typing import TYPE_CHECKING, cast
 
 from snakepit.envelopes import Address, Headers
-from snakepit.errors import LocalProtocolError, RemoteProtocolError
+from snakepit.errors import RemoteProtocolError
 from snakepit.protocol.h11_protocol import H11Protocol
 from snakepit.protocol.interface import BodyData, Event, RequestEnd, RequestHead, ServerProtocol
 from snakepit.server.exchange import Exchange
@@ -23,6 +23,8 @@ from snakepit.server.site import Site
 
 if TYPE_CHECKING:
     from snakepit.server.deadlines import Deadlines
+
+_PLAIN_TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
 DISCARD = 1024 * 1024
 """Bytes of a request's body that are read and thrown away after the app answered without reading it, so that the
@@ -58,10 +60,11 @@ class Connection(asyncio.Protocol):
             # asyncio does this only for sockets made with an explicit IPPROTO_TCP, which accepted ones are not
             # where their listening socket was not. Without it a keep-alive client waits 40 ms for each answer.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._site.draining:  # accepted in the moment of stopping
+            self._close()
         self._client = _address(transport.get_extra_info("peername"))
         self._server = _address(transport.get_extra_info("sockname"))
-        self._site.connections.add(self)
-        self._site.counters.connections += 1
+        self._site.remember(self)
         self._expect(self._site.heads)
 
     def data_received(self, data: bytes) -> None:
@@ -82,8 +85,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
-        self._site.connections.discard(self)
         self._expect(None)
+        self._site.forget(self)
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.client_gone()
@@ -141,12 +144,11 @@ class Connection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None or self._closing:
             return
-        if not self._protocol.can_answer:
+        if self._protocol.can_answer:
+            self.send_response(status, [_PLAIN_TEXT, *headers], f"{reason}\n".encode(), False, None)
+        else:
             self._exchange = None
             self.abort()
-            return
-        body = f"{reason}\n".encode()
-        self.send_response(status, [(b"content-type", b"text/plain; charset=utf-8"), *headers], body, False, None)
 
     def body_wanted(self) -> None:
         self._read()
@@ -176,8 +178,8 @@ class Connection(asyncio.Protocol):
             self._close()
 
     def drain(self) -> None:
-        """Close now if no exchange is open; otherwise the response says that it is the last."""
-        if self._exchange is None and not self._discarding:
+        """Close now if nothing is going on; otherwise the next response says that it is the last."""
+        if self._exchange is None and not self._discarding and not self._protocol.in_head:
             self._close()
 
     def linger_over(self) -> None:
@@ -278,14 +280,10 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         body = f"{error.reason}\n".encode()
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), *error.headers]
-        try:
-            self._protocol.send_response(error.status, [*self._site.common_headers(headers), *headers], len(body), True)
-            self._protocol.send_body(body)
-            self._protocol.send_end()
-        except LocalProtocolError:
-            self.abort()
-            return
+        headers = [_PLAIN_TEXT, *error.headers]
+        self._protocol.send_response(error.status, [*self._site.common_headers(headers), *headers], len(body), True)
+        self._protocol.send_body(body)
+        self._protocol.send_end()
         self._flush()
         self._linger()
 

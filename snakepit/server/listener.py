@@ -127,5 +127,8 @@ def _inherited(descriptor: int) -> socket.socket:
         sock.getsockname()
     except OSError as error:
         raise ConfigError(f"file descriptor {descriptor} is not a socket: {error.strerror or error}") from None
+    if sock.type != socket.SOCK_STREAM:
+        sock.detach()
+        raise ConfigError(f"file descriptor {descriptor} is not a stream socket")
     sock.setblocking(False)
     return sock

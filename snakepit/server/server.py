@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import platform
+import signal
 import sys
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -145,8 +146,10 @@ class Server:
         try:
             async with asyncio.timeout_at(deadline):
                 await pool.wait_idle()
+                await site.wait_closed()
         except TimeoutError:
-            self._log.warning("Cut %s still in flight after %g s", _requests(pool.in_progress), patience)
+            cut = max(pool.in_progress, len(site.connections))
+            self._log.warning("Cut %s still in flight after %g s", _requests(cut), patience)
         site.close()
         self._left_open = await pool.close(deadline)
         if not pool.failure.done():
@@ -211,6 +214,8 @@ def run(app: Any, **options: Any) -> None:
     except SnakepitError as error:
         print(f"Error: {error}", file=sys.stderr)
         status = error.exit_status
+    except KeyboardInterrupt:  # before the server's own handlers were there, or after
+        status = 128 + signal.SIGINT
     if server.left_open:
         leave(status)  # ending the main interpreter would wait for their threads, or crash over them
     if status:

@@ -51,6 +51,8 @@ class Site:
         self.counters = Counters()
         self.connections: set[Connection] = set()
         self.draining = False
+        self._all_closed = asyncio.Event()
+        self._all_closed.set()
         self._numbers = itertools.count(1)
         self._date = HttpDate() if config.date_header else None
         self._server_header = [(b"server", b"snakepit")] if config.server_header else []
@@ -66,6 +68,22 @@ class Site:
         """Make an exchange with a number of its own."""
         self.counters.requests += 1
         return Exchange(next(self._numbers), connection, self.pool, head)
+
+    def remember(self, connection: "Connection") -> None:
+        """A connection was made."""
+        self.connections.add(connection)
+        self.counters.connections += 1
+        self._all_closed.clear()
+
+    def forget(self, connection: "Connection") -> None:
+        """A connection has been closed, and all that was written to it is out."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self._all_closed.set()
+
+    async def wait_closed(self) -> None:
+        """Return when no connection is open: the last bytes of a response outlive its exchange."""
+        await self._all_closed.wait()
 
     def common_headers(self, headers: "Headers") -> "Headers":
         """The Date and Server fields that a response lacks (RFC 9110 sections 6.6.1 and 10.2.4)."""

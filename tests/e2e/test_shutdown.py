@@ -5,7 +5,7 @@ import sys
 import time
 
 import pytest
-from support import Client, Server, running, wait_until
+from support import Client, Server, read_all, running, wait_until
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
@@ -104,6 +104,32 @@ def test_ctrl_c_at_any_moment_prints_no_traceback():
             assert early or "Traceback" not in server.err, server.err
         finally:
             server.kill()
+
+
+@POSIX
+def test_a_response_that_a_slow_client_still_reads_is_not_cut():
+    size = 3_000_000
+    with running("behaviors:app") as server, server.connect() as sock:
+        sock.sendall(f"GET /one-body?{size} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
+        received = sock.recv(1000)
+        server.process.send_signal(signal.SIGTERM)
+        server.wait_logged("Stopping")
+        while piece := sock.recv(65536):
+            received += piece
+        assert len(received.partition(b"\r\n\r\n")[2]) == size
+        assert server.wait_ended() == 0
+
+
+@POSIX
+def test_a_request_of_which_some_has_come_is_answered():
+    with running("behaviors:app") as server, server.connect() as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHo")
+        assert server.get("/").status == 200  # what came later was read, so that was, too
+        server.process.send_signal(signal.SIGTERM)
+        server.wait_logged("Stopping")
+        sock.sendall(b"st: t\r\n\r\n")
+        assert read_all(sock).endswith(b"hello")
+        assert server.wait_ended() == 0
 
 
 def test_daemon_threads_do_not_hold_the_end_up():
