@@ -30,6 +30,8 @@ LOG_LEVELS = {
 
 type LogLevel = Literal["critical", "error", "warning", "info", "debug", "trace"]
 type InterfaceOption = Literal["auto", "asgi", "wsgi"]
+type LoopOption = Literal["auto", "asyncio", "uvloop"]
+type HttpOption = Literal["auto", "h11", "httptools"]
 type LifespanOption = Literal["auto", "on", "off"]
 
 
@@ -75,6 +77,10 @@ class Config:
     uds: str | None = _option(None, "Listen on this Unix socket instead.", metavar="PATH")
     fd: int | None = _option(None, "Listen on the socket with this file descriptor instead.", least=0)
     backlog: int = _option(2048, "Connections that the kernel holds until they are accepted.", least=1, most=65_535)
+    loop: LoopOption = _option(
+        "auto", "Event loop of the main interpreter. auto: uvloop (on Windows winloop) where it is installed."
+    )
+    http: HttpOption = _option("auto", "What parses requests. auto: httptools where it is installed.")
     interface: InterfaceOption = _option("auto", "What the app speaks. auto: found by looking at it.")
     factory: bool = _option(False, "The attribute is a function that makes the app: call it.")
     app_dir: str = _option("", "Look for the app in this folder first.", metavar="DIR", shown="working directory")

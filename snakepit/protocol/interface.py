@@ -1,10 +1,10 @@
 """What a connection needs of an HTTP/1 protocol, whichever library is behind it.
 
-The contract has four verbs: feed what came with `receive_data` (or `receive_eof`), ask `events_received` what it
-meant, answer with the `send_*` methods, and write what `data_to_send` returns.
+The contract has four verbs: feed what came with `receive_data`, ask `events_received` what it meant, answer with the
+`send_*` methods, and write what `data_to_send` returns.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from snakepit.envelopes import Headers
@@ -19,6 +19,8 @@ class RequestHead:
     http_version: str
     headers: Headers
     expects_continue: bool
+    keep_alive: bool = field(default=True, compare=False)
+    """Whether the client wants the connection to stay (RFC 9112 section 9.3)."""
 
 
 @dataclass(slots=True)
@@ -50,9 +52,6 @@ class ServerProtocol(Protocol):
 
     def receive_data(self, data: bytes) -> None:
         """Take bytes that came from the client."""
-
-    def receive_eof(self) -> None:
-        """The client will send nothing more."""
 
     def events_received(self) -> list[Event]:
         """What came since the last call. After a RequestEnd nothing more until `next_cycle`.

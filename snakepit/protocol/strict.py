@@ -91,6 +91,14 @@ def check_head(method: str, target: bytes, headers: Headers, limits: Limits) -> 
     return expects_continue
 
 
+def keeps_alive(version: str, headers: Headers) -> bool:
+    """Whether a request leaves the connection open (RFC 9112 section 9.3): 1.1 unless it says close, 1.0 if it asks."""
+    options = {
+        option.strip().lower() for name, value in headers if name == b"connection" for option in value.split(b",")
+    }
+    return b"close" not in options if version == "1.1" else b"keep-alive" in options and b"close" not in options
+
+
 def too_long(limit: int) -> RemoteProtocolError:
     """The error for a body over the limit."""
     return RemoteProtocolError(f"the request's body is longer than {limit} bytes", 413)

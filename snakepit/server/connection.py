@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 from snakepit.envelopes import Address, Headers
 from snakepit.errors import RemoteProtocolError
-from snakepit.protocol.h11_protocol import H11Protocol
-from snakepit.protocol.interface import BodyData, Event, RequestEnd, RequestHead, ServerProtocol
+from snakepit.protocol.interface import BodyData, Event, RequestEnd, RequestHead
 from snakepit.server.exchange import Exchange
 from snakepit.server.site import Site
 
@@ -36,7 +35,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._protocol: ServerProtocol = H11Protocol(site.limits)
+        self._protocol = site.new_protocol()
         self._exchange: Exchange | None = None
         self._deadline: Deadlines[Connection] | None = None
         self._transport: asyncio.Transport
@@ -124,7 +123,7 @@ class Connection(asyncio.Protocol):
             return
         self._protocol.send_response(
             status,
-            [*self._site.common_headers(headers), *headers],
+            headers,
             length if more else len(body),
             # a client that was never told to go on may send its body or not: nobody can say what comes next
             self._site.draining or exchange.waits_for_continue,
@@ -281,7 +280,7 @@ class Connection(asyncio.Protocol):
             return
         body = f"{error.reason}\n".encode()
         headers = [_PLAIN_TEXT, *error.headers]
-        self._protocol.send_response(error.status, [*self._site.common_headers(headers), *headers], len(body), True)
+        self._protocol.send_response(error.status, headers, len(body), True)
         self._protocol.send_body(body)
         self._protocol.send_end()
         self._flush()

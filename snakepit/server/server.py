@@ -13,8 +13,10 @@ from typing import Any, NoReturn
 from snakepit import __version__, app_reference, logs
 from snakepit.config import Config
 from snakepit.errors import ConfigError, SnakepitError
+from snakepit.protocol.choice import parser_factory
 from snakepit.server.connection import Connection
 from snakepit.server.listener import Listener
+from snakepit.server.loops import loop_factory
 from snakepit.server.open_files import raise_open_files_limit
 from snakepit.server.pool import Pool, PoolOptions
 from snakepit.server.report import StartupReport
@@ -205,12 +207,14 @@ def run(app: Any, **options: Any) -> None:
         logs.configure(config)
         sys.path.insert(0, os.path.abspath(config.app_dir))
         server = Server(config)
+        make_loop = loop_factory(config.loop)
+        parser_factory(config.http)
     except SnakepitError as error:
         _exit_with(error)
     raise_open_files_limit()
     status = 0
     try:
-        asyncio.run(server.serve())
+        asyncio.run(server.serve(), loop_factory=make_loop)
     except SnakepitError as error:
         print(f"Error: {error}", file=sys.stderr)
         status = error.exit_status

@@ -6,14 +6,15 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from snakepit.protocol.interface import Limits, RequestHead
-from snakepit.server.clock import HttpDate
+from snakepit.protocol.choice import parser_factory
+from snakepit.protocol.http1 import Http1Protocol
+from snakepit.protocol.interface import Limits, RequestHead, ServerProtocol
+from snakepit.server.clock import CommonFields
 from snakepit.server.deadlines import Deadlines
 from snakepit.server.exchange import Exchange, Line
 
 if TYPE_CHECKING:
     from snakepit.config import Config
-    from snakepit.envelopes import Headers
     from snakepit.server.connection import Connection
 
 LINGER = 2.0
@@ -42,7 +43,7 @@ class Site:
     def __init__(self, config: "Config", pool: Submit, loop: asyncio.AbstractEventLoop) -> None:
         self.pool = pool
         self.loop = loop
-        self.limits = Limits(
+        self._limits = Limits(
             head=config.limit_request_head, fields=config.limit_request_fields, body=config.limit_request_body
         )
         self.log = logging.getLogger("snakepit.server")
@@ -54,8 +55,8 @@ class Site:
         self._all_closed = asyncio.Event()
         self._all_closed.set()
         self._numbers = itertools.count(1)
-        self._date = HttpDate() if config.date_header else None
-        self._server_header = [(b"server", b"snakepit")] if config.server_header else []
+        self._parser = parser_factory(config.http)
+        self._common = CommonFields(date=config.date_header, server=config.server_header)
         self.keep_alive: Deadlines[Connection] = Deadlines(
             loop, config.timeout_keep_alive, lambda connection: connection.idle_too_long()
         )
@@ -85,15 +86,9 @@ class Site:
         """Return when no connection is open: the last bytes of a response outlive its exchange."""
         await self._all_closed.wait()
 
-    def common_headers(self, headers: "Headers") -> "Headers":
-        """The Date and Server fields that a response lacks (RFC 9110 sections 6.6.1 and 10.2.4)."""
-        names = {name.lower() for name, _ in headers}
-        common: Headers = []
-        if self._date is not None and b"date" not in names:
-            common.append((b"date", self._date.now()))
-        if b"server" not in names:
-            common += self._server_header
-        return common
+    def new_protocol(self) -> ServerProtocol:
+        """The HTTP/1 of one connection."""
+        return Http1Protocol(self._parser(self._limits), self._common)
 
     def drain(self) -> None:
         """Close connections that carry no exchange, and the others as soon as they have answered."""

@@ -8,18 +8,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snakepit.errors import LocalProtocolError, RemoteProtocolError
-from snakepit.protocol.h11_protocol import H11Protocol
+from snakepit.protocol.h11_parser import H11Parser
+from snakepit.protocol.http1 import Http1Protocol
+from snakepit.protocol.httptools_parser import HttptoolsParser
 from snakepit.protocol.interface import BodyData, Limits, RequestEnd, RequestHead
 
-IMPLEMENTATIONS = [H11Protocol]
+PARSERS = [H11Parser, HttptoolsParser]
 
 
-@pytest.fixture(params=IMPLEMENTATIONS, ids=lambda implementation: implementation.__name__)
+class NoCommonFields:
+    """Adds nothing."""
+
+    def lines(self, *, has_date, has_server):
+        return b""
+
+
+@pytest.fixture(params=PARSERS, ids=lambda parser: parser.__name__)
 def make(request):
     """Makes a protocol with given limits."""
 
     def protocol(**limits):
-        return request.param(Limits(**limits))
+        return Http1Protocol(request.param(Limits(**limits)), NoCommonFields())
 
     return protocol
 
@@ -261,12 +270,12 @@ def test_later_request_is_held_until_the_next_cycle(make, cut, data, events):
 
 
 @given(data=st.data())
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_pipelined_requests_cut_anywhere(implementation, data):
+@pytest.mark.parametrize("parser", PARSERS)
+def test_pipelined_requests_cut_anywhere(parser, data):
     chosen = data.draw(st.lists(st.sampled_from([*KEPT_OPEN.values()]), min_size=1, max_size=4))
     stream = b"".join(request for request, _ in chosen)
     cuts = sorted(data.draw(st.sets(st.integers(1, len(stream) - 1), max_size=12)))
-    protocol = implementation(Limits())
+    protocol = Http1Protocol(parser(Limits()), NoCommonFields())
     seen = []
     for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
         protocol.receive_data(stream[start:end])
@@ -595,45 +604,6 @@ def test_body_limit_of_0(make):
         feed(make(body=0), POST + b"Content-Length: 1\r\n\r\n")
 
 
-# -- the client's end ------------------------------------------------------------------------------------------------
-
-
-def test_end_before_anything_came(make):
-    protocol = make()
-    protocol.receive_eof()
-    assert protocol.events_received() == []
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"G",
-        b"GET / HTTP/1.1\r\nHost: a\r\n",
-        POST + b"Content-Length: 5\r\n\r\n",
-        POST + b"Content-Length: 5\r\n\r\nhell",
-        POST + b"Transfer-Encoding: chunked\r\n\r\n",
-        POST + b"Transfer-Encoding: chunked\r\n\r\n5",
-        POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
-        POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
-    ],
-)
-def test_end_within_a_request(make, data):
-    protocol = make()
-    feed(protocol, data)
-    protocol.receive_eof()
-    with pytest.raises(RemoteProtocolError):
-        protocol.events_received()
-
-
-@each_request
-def test_end_behind_a_request(make, data, events):
-    protocol = make()
-    assert same(feed(protocol, data), events)
-    protocol.receive_eof()
-    assert protocol.events_received() == []
-    assert parse(answer(protocol), is_head=events[0].method == "HEAD")[0] == 200
-
-
 # -- answering -------------------------------------------------------------------------------------------------------
 
 
@@ -932,9 +902,9 @@ def test_body_behind_the_end(asked):
     name=st.binary(max_size=8),
     value=st.binary(max_size=8),
 )
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_no_header_can_split_a_response(implementation, name, value):
-    protocol = implementation(Limits())
+@pytest.mark.parametrize("parser", PARSERS)
+def test_no_header_can_split_a_response(parser, name, value):
+    protocol = Http1Protocol(parser(Limits()), NoCommonFields())
     feed(protocol, REQUESTS["get"][0])
     try:
         sent = respond(protocol, headers=[(name, value)], body=[b"ok"], length=2)

@@ -1,0 +1,123 @@
+"""Requests through h11: the reference, and what runs when nothing faster is installed.
+
+h11 keeps the client's state machine and the body's framing. This module adds what h11 leaves to its caller: the
+limits, and the strictness of `snakepit.protocol.strict`. A new h11 connection reads each request (making one takes a
+microsecond), since h11's own cycle needs the responses to go through it, too, and they don't: writing them with h11
+took as long as parsing.
+"""
+
+from collections import deque
+
+import h11
+
+from snakepit.errors import RemoteProtocolError
+from snakepit.protocol.interface import BodyData, Event, Limits, RequestEnd, RequestHead
+from snakepit.protocol.strict import HeadCheck, bare_line_feed, check_head, http_version, keeps_alive, too_long
+
+_METHODS = {name.encode("ascii"): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
+
+
+class H11Parser:
+    """See `snakepit.protocol.http1.RequestParser`."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._begin()
+
+    def _begin(self) -> None:
+        self._connection = h11.Connection(h11.SERVER, max_incomplete_event_size=self._limits.head)
+        self._check = HeadCheck(self._limits.head)
+        self._refusal: RemoteProtocolError | None = None  # found while feeding, to be raised when events are asked for
+        self._body_received = 0
+        self._fed = False  # bytes of the current request have come
+        self.ended = False
+        self._chunked = False
+        self._tail: deque[bytes] = deque()  # what came last of a chunked body, to look at its trailers
+        self._tail_size = 0
+
+    def feed(self, data: bytes) -> None:
+        if not self.ended:
+            self._look_at(data)
+        self._connection.receive_data(data)
+
+    def _look_at(self, data: bytes) -> None:
+        self._fed = True
+        try:
+            self._check.feed(data)
+        except RemoteProtocolError as error:
+            self._refusal = error
+        self._tail.append(data)
+        self._tail_size += len(data)
+        while self._tail_size - len(self._tail[0]) > self._limits.head:
+            self._tail_size -= len(self._tail.popleft())
+
+    def events(self) -> list[Event]:
+        if self._refusal is not None:
+            raise self._refusal
+        events: list[Event] = []
+        try:
+            while not self.ended:
+                event = self._connection.next_event()
+                if event is h11.NEED_DATA or event is h11.PAUSED:
+                    break
+                if isinstance(event, h11.Data):
+                    events.append(self._body(event))
+                elif isinstance(event, h11.Request):
+                    events.append(self._head(event))
+                elif isinstance(event, h11.EndOfMessage):
+                    # What follows is a later request, or nothing to care for where the connection closes.
+                    self.ended = True
+                    self._check_trailers(event)
+                    events.append(RequestEnd())
+                elif isinstance(event, h11.ConnectionClosed):
+                    break
+        except h11.RemoteProtocolError as error:
+            raise RemoteProtocolError(str(error), error.error_status_hint) from error
+        return events
+
+    def restart(self) -> None:
+        waiting = self.rest()
+        self._begin()
+        if waiting:
+            self.feed(waiting)
+
+    def rest(self) -> bytes:
+        """What came after the request's end."""
+        return self._connection.trailing_data[0]
+
+    @property
+    def in_head(self) -> bool:
+        return self._fed and self._connection.their_state is h11.IDLE
+
+    @property
+    def holds_next(self) -> bool:
+        return self.ended and bool(self.rest())
+
+    def _head(self, event: h11.Request) -> RequestHead:
+        version = http_version(event.http_version)
+        headers = list(event.headers)
+        method = _METHODS.get(event.method) or event.method.decode("ascii")
+        self._chunked = any(name == b"transfer-encoding" for name, _ in headers)
+        expects_continue = check_head(method, event.target, headers, self._limits) and version == "1.1"
+        return RequestHead(
+            method, event.target, version, headers, expects_continue, keep_alive=keeps_alive(version, headers)
+        )
+
+    def _body(self, event: h11.Data) -> BodyData:
+        self._body_received += len(event.data)
+        limit = self._limits.body
+        if limit is not None and self._body_received > limit:
+            raise too_long(limit)
+        return BodyData(bytes(event.data))
+
+    def _check_trailers(self, event: h11.EndOfMessage) -> None:
+        """Refuse bare line feeds around a chunked body's trailers: h11 takes them for line ends there, too."""
+        if not self._chunked:
+            return
+        seen = b"".join(self._tail)
+        end = len(seen) - len(self.rest())
+        for _ in range(len(list(event.headers)) + 2):  # the last chunk's line, the trailers, the empty line
+            line_feed = seen.rfind(b"\n", 0, end)
+            if line_feed >= 0 and seen[line_feed - 1 : line_feed] != b"\r":
+                raise bare_line_feed()
+            end = max(line_feed, 0)

@@ -1,0 +1,101 @@
+"""HTTP/1.1 and 1.0 on one connection: a parser for what comes, a writer for what goes, and the turn between them."""
+
+from typing import Protocol
+
+from snakepit.envelopes import Headers
+from snakepit.errors import LocalProtocolError
+from snakepit.protocol.interface import Event, RequestHead
+from snakepit.protocol.response import CommonFields, ResponseWriter, informational
+
+
+class RequestParser(Protocol):
+    """Makes events of one request after the other, whichever library does the work."""
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes; never raises."""
+
+    def events(self) -> list[Event]:
+        """What has come of the current request. Raises RemoteProtocolError."""
+
+    def restart(self) -> None:
+        """Go on to the next request; the current one has ended."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the current request is complete."""
+
+    @property
+    def in_head(self) -> bool:
+        """Whether some of the current request's head has come, but not all of it."""
+
+    @property
+    def holds_next(self) -> bool:
+        """Whether bytes that belong to a later request have come already."""
+
+
+class Http1Protocol:
+    """See `snakepit.protocol.interface.ServerProtocol`."""
+
+    def __init__(self, parser: RequestParser, common: CommonFields) -> None:
+        self._parser = parser
+        self._writer = ResponseWriter(common)
+        self._output: list[bytes] = []
+        self._head: RequestHead | None = None  # of the request in hand, once it is there
+
+    def receive_data(self, data: bytes) -> None:
+        self._parser.feed(data)
+
+    def events_received(self) -> list[Event]:
+        events = self._parser.events()
+        if events and isinstance(events[0], RequestHead):
+            self._head = events[0]
+        return events
+
+    def send_informational(self, status: int) -> None:
+        self._output.append(informational(status))
+
+    def send_response(self, status: int, headers: Headers, length: int | None, close: bool) -> None:
+        if self._writer.begun:
+            raise LocalProtocolError("a response has begun already")
+        head = self._head
+        self._output.append(
+            self._writer.begin(
+                status,
+                headers,
+                length,
+                is_head=head is not None and head.method == "HEAD",
+                http_version=head.http_version if head is not None else "1.1",
+                keep_alive=not close and head is not None and head.keep_alive,
+            )
+        )
+
+    def send_body(self, data: bytes) -> None:
+        self._output.append(self._writer.body(data))
+
+    def send_end(self) -> None:
+        self._output.append(self._writer.end())
+
+    def data_to_send(self) -> bytes:
+        data = b"".join(self._output)
+        self._output.clear()
+        return data
+
+    def next_cycle(self) -> bool:
+        if not (self._writer.ended and self._parser.ended and self._writer.keep_alive):
+            return False
+        self._head = None
+        self._writer.restart()
+        self._parser.restart()
+        return True
+
+    @property
+    def can_answer(self) -> bool:
+        return not self._writer.begun
+
+    @property
+    def in_head(self) -> bool:
+        return self._parser.in_head
+
+    @property
+    def holds_next(self) -> bool:
+        return self._parser.holds_next

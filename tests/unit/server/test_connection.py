@@ -1,0 +1,1608 @@
+"""snakepit.server.connection and .site, between a transport and a pool that behave like real ones, on a loop whose
+clock is advanced by hand."""
+
+import asyncio
+import logging
+import socket
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snakepit.config import Config
+from snakepit.envelopes import BODY, CHUNK, CREDIT, DISCONNECT, REQUEST, WINDOW, cost
+from snakepit.lifecycle import ExchangeState
+from snakepit.server.connection import DISCARD, Connection
+from snakepit.server.site import LINGER, Site
+
+HEAD_TIME = 20.0
+KEEP_ALIVE = 5.0
+
+
+class HandLoop(asyncio.SelectorEventLoop):
+    """A real loop whose clock stands still until somebody advances it."""
+
+    now = 1000.0
+
+    def time(self):
+        return self.now
+
+
+async def turn():
+    """Let everything run that can."""
+    for _ in range(8):
+        await asyncio.sleep(0)
+
+
+async def advance(seconds):
+    """Let time pass; what falls due on the way happens at its time."""
+    loop = asyncio.get_running_loop()
+    for _ in range(round(seconds * 4)):
+        loop.now += 0.25
+        await turn()
+
+
+class FakeSocket:
+    """Keeps its options."""
+
+    def __init__(self, family):
+        self.family = family
+        self.options = []
+
+    def setsockopt(self, *option):
+        self.options.append(option)
+
+
+class FakeTransport(asyncio.Transport):
+    """A selector transport and the client at the other end of it.
+
+    What the client sends waits in the kernel while reading is paused. What the server writes reaches the client at
+    once, unless the client `reads` nothing: then it piles up here, and the protocol is told to pause.
+    """
+
+    def __init__(self, loop, protocol, family=socket.AF_INET, has_eof=True, peername=("10.0.0.1", 5000)):
+        self.socket = FakeSocket(family)
+        super().__init__({"socket": self.socket, "peername": peername, "sockname": ("127.0.0.1", 8000)})
+        self.loop = loop
+        self.protocol = protocol
+        self.has_eof = has_eof
+        self.kernel = []  # sent by the client, not read; b"" stands for its end
+        self.received = b""  # by the client
+        self.buffer = b""  # written, and not taken by the client
+        self.client_reads = True
+        self.reading = True
+        self.closing = False
+        self.eof_written = False
+        self.aborted = False
+        self.lost = False
+        protocol.connection_made(self)
+
+    # -- the client
+
+    def send(self, data):
+        self.kernel.append(data)
+        self._deliver()
+
+    def client_closes(self):
+        self.send(b"")
+
+    def client_resets(self):
+        self._lose(ConnectionResetError())
+
+    def client_stops_reading(self):
+        self.client_reads = False
+
+    def client_reads_again(self):
+        self.client_reads = True
+        self.received += self.buffer
+        full, self.buffer = len(self.buffer) > CHUNK, b""
+        if self.lost:
+            return
+        if self.closing:
+            self._lose(None)
+        elif full:
+            self.protocol.resume_writing()
+
+    def _deliver(self):
+        while self.kernel and self.reading and not self.closing:
+            data = self.kernel.pop(0)
+            if data:
+                self.protocol.data_received(data)
+            elif not self.protocol.eof_received():
+                self.close()
+
+    def _lose(self, error):
+        self.closing = True
+        if not self.lost:
+            self.lost = True
+            self.loop.call_soon(self.protocol.connection_lost, error)
+
+    @property
+    def ended(self):
+        """Whether the client has read the end of the stream."""
+        return (self.eof_written or self.closing) and not self.buffer and not self.aborted
+
+    # -- asyncio.Transport
+
+    def is_closing(self):
+        return self.closing
+
+    def close(self):
+        self.closing = True
+        if not self.buffer:
+            self._lose(None)
+
+    def abort(self):
+        self.aborted = True
+        self.buffer = b""
+        self._lose(None)
+
+    def pause_reading(self):
+        self.reading = False
+
+    def resume_reading(self):
+        if not self.reading:
+            self.reading = True
+            self.loop.call_soon(self._deliver)
+
+    def is_reading(self):
+        return self.reading and not self.closing
+
+    def write(self, data):
+        assert type(data) is bytes
+        if self.eof_written:
+            raise RuntimeError("Cannot call write() after write_eof()")
+        if self.closing:
+            return
+        if self.client_reads:
+            self.received += data
+            return
+        was_full = len(self.buffer) > CHUNK
+        self.buffer += data
+        if not was_full and len(self.buffer) > CHUNK:
+            self.protocol.pause_writing()
+
+    def get_write_buffer_size(self):
+        return len(self.buffer)
+
+    def can_write_eof(self):
+        return self.has_eof
+
+    def write_eof(self):
+        self.eof_written = True
+
+
+class App:
+    """Plays a worker's end with an app that reads the whole body and answers with what it got."""
+
+    def __init__(self, pool, exchange):
+        self.pool = pool
+        self.exchange = exchange
+        self.posted = []
+        self.body = b""
+        self.gone = False
+
+    def post(self, envelope):
+        self.posted.append(envelope)
+        kind = envelope[0]
+        if kind == DISCONNECT:
+            self.gone = True
+            if self.pool.echoes:
+                self.pool.loop.call_soon(self.done)
+        elif kind in (REQUEST, BODY):
+            data, more = (envelope[9], envelope[10]) if kind == REQUEST else envelope[2:4]
+            self.body += data
+            if self.pool.echoes:
+                self.pool.loop.call_soon(self.read, data, more)
+
+    def read(self, data, more):
+        if self.gone:
+            return
+        if more:
+            self.exchange.go_on()
+            self.exchange.add_credit(cost(data))
+            return
+        head = self.exchange.head
+        answer = b"%s %s %s" % (head.method.encode(), head.target, self.body)
+        self.exchange.respond(200, [], answer, False, len(answer))
+        self.done()
+
+    def done(self):
+        if self.exchange.state is not ExchangeState.CLOSED:
+            self.exchange.done(None)
+
+    def respond(self, status=200, headers=(), body=b"ok", more=False):
+        self.exchange.respond(status, list(headers), body, more, None if more else len(body))
+
+    @property
+    def credit(self):
+        return sum(envelope[2] for envelope in self.posted if envelope[0] == CREDIT)
+
+
+class FakePool:
+    """Takes what comes: with `mode` "assign" into an app each, with "line" into the line, with "refuse" not at all."""
+
+    def __init__(self, loop, echoes):
+        self.loop = loop
+        self.echoes = echoes
+        self.mode = "assign"
+        self.apps = []
+        self.line = []
+        self.withdrawn = []
+
+    def submit(self, exchange):
+        if self.mode == "refuse":
+            exchange.refuse(503, "full", [(b"retry-after", b"1")])
+        elif self.mode == "line":
+            exchange.wait()
+            self.line.append(exchange)
+        else:
+            self.assign(exchange)
+
+    def assign(self, exchange):
+        app = App(self, exchange)
+        self.apps.append(app)
+        exchange.assign(app, "worker 1")
+        return app
+
+    def withdraw(self, exchange):
+        self.line.remove(exchange)
+        self.withdrawn.append(exchange)
+
+    @property
+    def open(self):
+        return self.line + [app.exchange for app in self.apps if not app.exchange.answered]
+
+
+class World:
+    """A site, its pool, and clients that connect to it."""
+
+    def __init__(self, echoes, options):
+        self.loop = asyncio.get_running_loop()
+        self.pool = FakePool(self.loop, echoes)
+        options = {"date_header": False, "server_header": False, "access_log": False} | options
+        self.site = Site(Config("app:app", **options), self.pool, self.loop)
+
+    def connect(self, **how):
+        return FakeTransport(self.loop, Connection(self.site), **how)
+
+    @property
+    def app(self):
+        """The one that the latest exchange went to."""
+        return self.pool.apps[-1]
+
+    @property
+    def deadlines(self):
+        site = self.site
+        return [len(deadlines) for deadlines in (site.keep_alive, site.heads, site.lingering)]
+
+
+def play(scenario, echoes=False, **options):
+    async def main():
+        loop = asyncio.get_running_loop()
+        errors = []
+        loop.set_exception_handler(lambda _, context: errors.append(context))
+        world = World(echoes, options)
+        await scenario(world)
+        world.site.close()
+        await turn()
+        assert world.site.connections == set()
+        assert world.deadlines == [0, 0, 0]
+        assert errors == []
+
+    asyncio.run(main(), loop_factory=HandLoop)
+
+
+def echoing(scenario, **options):
+    play(scenario, echoes=True, **options)
+
+
+def request(target="/", method="GET", body=None, headers=()):
+    lines = [f"{method} {target} HTTP/1.1", "Host: t", *headers]
+    if body is not None:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode() + (body or b"")
+
+
+def chunked(target, *pieces):
+    head = f"POST {target} HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    return head + b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+def answers(data, heads=()):
+    """Take a stream of responses apart: a list of (status, header fields, body). `heads`: which answer HEAD."""
+    found = []
+    while data:
+        head, separator, data = data.partition(b"\r\n\r\n")
+        assert separator, f"half a response: {head!r}"
+        first, *lines = head.split(b"\r\n")
+        version, status, *_ = first.split(b" ")
+        assert version == b"HTTP/1.1"
+        fields = {}
+        for line in lines:
+            name, _, value = line.partition(b": ")
+            assert name.lower() not in fields, "a field twice"
+            fields[name.lower().decode()] = value.decode()
+        body = b""
+        if len(found) in heads or status in (b"100", b"204", b"304"):
+            pass
+        elif fields.get("transfer-encoding") == "chunked":
+            while True:
+                size, _, data = data.partition(b"\r\n")
+                piece, data = data[: int(size, 16)], data[int(size, 16) + 2 :]
+                if not piece:
+                    break
+                body += piece
+        else:
+            size = int(fields["content-length"])
+            assert len(data) >= size, "half a body"
+            body, data = data[:size], data[size:]
+        found.append((int(status), fields, body))
+    return found
+
+
+def bodies(client):
+    return [body for _, _, body in answers(client.received)]
+
+
+def statuses(client):
+    return [status for status, _, _ in answers(client.received)]
+
+
+# -- one request after another ---------------------------------------------------------------------------------------
+
+
+def test_one_exchange():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request("/a?b", "PUT", b"c", ["X-Y: z"]))
+        exchange = world.app.exchange
+        head = exchange.head
+        assert (head.method, head.target, head.http_version) == ("PUT", b"/a?b", "1.1")
+        assert (b"x-y", b"z") in head.headers
+        assert (world.app.body, exchange.request_complete) == (b"c", True)
+        assert world.app.posted[0][6:9] == (("10.0.0.1", 5000), ("127.0.0.1", 8000), "http")
+        assert client.received == b""
+        world.app.respond(201, [(b"x-a", b"b")], b"hello")
+        assert answers(client.received) == [(201, {"x-a": "b", "content-length": "5"}, b"hello")]
+        assert not client.closing
+        assert "10.0.0.1:5000" in repr(client.protocol)
+
+    play(scenario)
+
+
+def test_keep_alive():
+    async def scenario(world):
+        client = world.connect()
+        for number in range(5):
+            client.send(request(f"/{number}", "POST", b"x" * number))
+            await turn()
+        assert bodies(client) == [b"POST /%d %s" % (number, b"x" * number) for number in range(5)]
+        assert (world.site.counters.connections, world.site.counters.requests) == (1, 5)
+        numbers = [app.exchange.number for app in world.pool.apps]
+        assert len(set(numbers)) == 5
+
+    echoing(scenario)
+
+
+def test_exchanges_of_all_connections_have_numbers_of_their_own():
+    async def scenario(world):
+        for _ in range(3):
+            world.connect().send(request())
+        assert len({app.exchange.number for app in world.pool.apps}) == 3
+        assert world.site.counters.connections == 3
+
+    play(scenario)
+
+
+def test_pipelined_answers_leave_in_order():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request("/1") + request("/2", "POST", b"two") + chunked("/3", b"th", b"ree") + request("/4"))
+        assert len(world.pool.apps) == 1, "the next is read only once the one before is answered"
+        for number in range(1, 5):
+            assert world.app.exchange.head.target == b"/%d" % number
+            world.app.respond(body=b"answer %d" % number)
+            await turn()
+        assert len(world.pool.apps) == 4
+        assert [app.body for app in world.pool.apps] == [b"", b"two", b"three", b""]
+        assert bodies(client) == [b"answer 1", b"answer 2", b"answer 3", b"answer 4"]
+
+    play(scenario)
+
+
+def test_a_long_row_of_pipelined_requests_that_are_refused():
+    async def scenario(world):
+        world.pool.mode = "refuse"
+        client = world.connect()
+        client.send(request() * 3000)
+        for _ in range(3000):
+            await asyncio.sleep(0)
+        await turn()
+        assert statuses(client) == [503] * 3000
+
+    play(scenario)
+
+
+def test_a_long_row_of_pipelined_requests_that_are_answered_at_once():
+    async def scenario(world):
+        def submit(exchange):
+            world.pool.assign(exchange).respond()
+
+        world.pool.submit = submit
+        client = world.connect()
+        client.send(request() * 2000)
+        for _ in range(2000):
+            await asyncio.sleep(0)
+        await turn()
+        assert statuses(client) == [200] * 2000
+
+    play(scenario)
+
+
+def test_reading_stops_while_a_later_request_waits():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request("/1"))
+        assert client.is_reading(), "to see the client go"
+        client.send(request("/2"))
+        assert not client.is_reading()
+        client.send(request("/3"))
+        assert client.kernel
+        world.app.respond()
+        await turn()
+        assert client.kernel == [] or not client.is_reading()
+        world.app.respond()
+        await turn()
+        world.app.respond()
+        await turn()
+        assert [app.exchange.head.target for app in world.pool.apps] == [b"/1", b"/2", b"/3"]
+        assert client.is_reading()
+
+    play(scenario)
+
+
+def test_a_later_request_that_cannot_be_served_is_refused_in_its_turn():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request("/1") + b"rubbish\r\n\r\n")
+        assert client.received == b""
+        world.app.respond()
+        await turn()
+        assert statuses(client) == [200, 400]
+        assert client.eof_written
+
+    play(scenario)
+
+
+def test_head_request():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request("/", "HEAD") + request("/2"))
+        world.app.respond(headers=[(b"content-length", b"5")], body=b"hello")
+        await turn()
+        world.app.respond(body=b"there")
+        (_, fields, _), (_, _, body) = answers(client.received, heads=[0])
+        assert fields["content-length"] == "5"
+        assert body == b"there"
+
+    play(scenario)
+
+
+def test_streamed_response():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request())
+        world.app.respond(body=b"a", more=True)
+        assert client.received.endswith(b"a\r\n"), "head and first chunk leave at once"
+        world.app.exchange.respond_body(b"b", True)
+        world.app.exchange.respond_body(b"", False)
+        assert answers(client.received) == [(200, {"transfer-encoding": "chunked"}, b"ab")]
+        client.send(request())
+        assert len(world.pool.apps) == 2
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [b"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"],
+)
+def test_connection_that_ends_with_its_answer(first):
+    async def scenario(world):
+        client = world.connect()
+        client.send(first)
+        world.app.respond()
+        await turn()
+        assert answers(client.received)[0][1]["connection"] == "close"
+        assert client.ended
+        assert client.lost
+
+    play(scenario)
+
+
+def test_common_headers():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request() + request())
+        world.app.respond()
+        await turn()
+        world.app.respond(headers=[(b"Date", b"never"), (b"SERVER", b"mine")])
+        first, second = (fields for _, fields, _ in answers(client.received))
+        assert first["server"] == "snakepit"
+        assert first["date"].endswith(" GMT")
+        assert (second["date"], second["server"]) == ("never", "mine")
+
+    play(scenario, date_header=True, server_header=True)
+
+
+def test_access_log(caplog):
+    async def scenario(world):
+        client = world.connect()
+        client.send(request("/a?b"))
+        world.app.respond(404)
+        await turn()
+
+    logger = logging.getLogger("snakepit.access")
+    caplog.set_level(logging.INFO, "snakepit.access")
+    caplog.handler.setLevel(logging.INFO)
+    logger.addHandler(caplog.handler)
+    try:
+        play(scenario, access_log=True)
+    finally:
+        logger.removeHandler(caplog.handler)
+    lines = {record.getMessage() for record in caplog.records if record.name == "snakepit.access"}
+    assert lines == {'10.0.0.1:5000 - "GET /a?b HTTP/1.1" 404'}
+
+
+# -- the socket ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_tcp_sends_at_once(family):
+    async def scenario(world):
+        client = world.connect(family=family)
+        assert client.socket.options == [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+
+    play(scenario)
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs Unix sockets")
+def test_unix_socket():
+    async def scenario(world):
+        client = world.connect(family=socket.AF_UNIX, peername="")
+        client.send(request())
+        assert client.socket.options == []
+        assert world.app.posted[0][6] is None
+        assert client.protocol.peer == "local"
+
+    play(scenario)
+
+
+# -- requests in pieces ----------------------------------------------------------------------------------------------
+
+STREAM = b"".join(
+    [
+        request("/1"),
+        request("/2", "POST", b"hello"),
+        chunked("/3", b"ab", b"c" * 300, b"d"),
+        request("/4", "PUT", b""),
+        request("/5", "POST", b"x" * 3000),
+        request("/6", headers=["Expect: 100-continue"]),
+        request("/7", headers=["Connection: close"]),
+    ]
+)
+EXPECTED = [
+    b"GET /1 ",
+    b"POST /2 hello",
+    b"POST /3 ab" + b"c" * 300 + b"d",
+    b"PUT /4 ",
+    b"POST /5 " + b"x" * 3000,
+    b"GET /6 ",
+    b"GET /7 ",
+]
+
+
+def served(pieces):
+    """Feed a stream in these pieces; returns the client, when everything has come to rest."""
+    clients = []
+
+    async def scenario(world):
+        client = world.connect()
+        clients.append(client)
+        for piece in pieces:
+            client.send(piece)
+            await turn()
+        for _ in range(20):
+            await turn()
+        assert client.kernel == []
+
+    echoing(scenario)
+    return clients[0]
+
+
+def cut(data, places):
+    places = sorted({place for place in places if 0 < place < len(data)})
+    return [data[start:end] for start, end in zip([0, *places], [*places, len(data)], strict=True)]
+
+
+def test_whole():
+    assert bodies(served([STREAM])) == EXPECTED
+
+
+def test_byte_by_byte():
+    client = served(cut(STREAM, range(len(STREAM))))
+    assert bodies(client) == EXPECTED
+    assert client.ended
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(0, len(STREAM)), max_size=30))
+def test_any_split_gives_the_same_answers(places):
+    assert bodies(served(cut(STREAM, places))) == EXPECTED
+
+
+@settings(max_examples=30)
+@given(st.integers(0, len(STREAM)), st.integers(0, len(STREAM)))
+def test_a_stream_that_stops_anywhere(first, second):
+    """The client closes after some byte: what was complete is answered, and nobody is left behind."""
+    start, end = sorted((first, second))
+
+    async def scenario(world):
+        client = world.connect()
+        for piece in (STREAM[:start], STREAM[start:end]):
+            if piece:
+                client.send(piece)
+                await turn()
+        client.client_closes()
+        for _ in range(20):
+            await turn()
+        got = bodies(client)
+        assert got == EXPECTED[: len(got)]
+        assert client.lost
+        assert world.pool.open == []
+
+    echoing(scenario)
+
+
+# -- refusals --------------------------------------------------------------------------------------------------------
+
+REFUSALS = {
+    "rubbish": (b"rubbish\r\n\r\n", 400),
+    "bare line feed": (b"GET / HTTP/1.1\nHost: t\n\n", 400),
+    "no host": (b"GET / HTTP/1.1\r\n\r\n", 400),
+    "target": (b"GET a HTTP/1.1\r\nHost: t\r\n\r\n", 400),
+    "two lengths": (request("/", "POST", b"abc", ["Transfer-Encoding: chunked"]), 400),
+    "connect": (b"CONNECT a:80 HTTP/1.1\r\nHost: t\r\n\r\n", 405),
+    "announced body": (request("/", "POST", b"x" * 5001), 413),
+    "chunked body": (chunked("/", b"x" * 3000, b"x" * 3000), 413),
+    "expectation": (request(headers=["Expect: tea"]), 417),
+    "head": (b"GET /" + b"a" * 3000 + b" HTTP/1.1\r\n", 431),
+    "fields": (request(headers=[f"X-{number}: a" for number in range(30)]), 431),
+    "version": (b"GET / HTTP/1.2\r\nHost: t\r\n\r\n", 505),
+}
+LIMITS = {"limit_request_head": 2048, "limit_request_fields": 20, "limit_request_body": 5000}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+@pytest.mark.parametrize("step", [1, 1_000_000])
+def test_refused(name, step, caplog):
+    data, status = REFUSALS[name]
+
+    async def scenario(world):
+        client = world.connect()
+        for start in range(0, len(data), step):
+            client.send(data[start : start + step])
+            await turn()
+        while client.kernel and not client.eof_written:
+            await turn()
+        (answer,) = answers(client.received)
+        assert answer[0] == status
+        assert answer[1]["connection"] == "close"
+        assert answer[1]["content-type"] == "text/plain; charset=utf-8"
+        assert answer[2].endswith(b"\n")
+        assert client.eof_written
+        assert not client.closing, "it may still be sending, and a reset would destroy the answer"
+        assert world.deadlines == [0, 0, 1]
+        assert world.pool.open == []
+        client.client_closes()
+        await turn()
+        assert client.lost
+        assert not client.aborted
+
+    caplog.set_level(logging.INFO, "snakepit.server")
+    echoing(scenario, **LIMITS)
+
+
+def test_405_names_the_methods():
+    async def scenario(world):
+        client = world.connect()
+        client.send(REFUSALS["connect"][0])
+        assert "GET" in answers(client.received)[0][1]["allow"]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("mode", ["assign", "line"])
+def test_body_that_turns_bad_takes_its_exchange_back(mode):
+    async def scenario(world):
+        world.pool.mode = mode
+        client = world.connect()
+        client.send(b"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+        assert len(world.pool.open) == 1
+        client.send(b"rubbish\r\n")
+        assert statuses(client) == [400]
+        assert world.pool.open == []
+        if mode == "assign":
+            assert world.app.gone
+            world.app.respond(body=b"too late")
+            world.app.exchange.done(None)
+            assert statuses(client) == [400]
+        else:
+            assert len(world.pool.withdrawn) == 1
+
+    play(scenario)
+
+
+def test_body_that_turns_bad_within_the_response():
+    async def scenario(world):
+        client = world.connect()
+        client.send(b"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+        world.app.respond(body=b"begun", more=True)
+        client.send(b"rubbish\r\n")
+        await turn()
+        assert client.aborted
+        assert world.app.gone
+        assert client.received.count(b"HTTP/1.1") == 1
+
+    play(scenario)
+
+
+def test_body_that_turns_bad_after_the_response_does_not_destroy_it():
+    """The app answered without reading; the rest of the body, which is thrown away, is malformed or too long."""
+
+    async def scenario(world):
+        client = world.connect()
+        client.send(b"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+        client.client_stops_reading()
+        world.app.respond(403, body=b"no")
+        client.send(b"rubbish\r\n")
+        await turn()
+        assert not client.aborted
+        client.client_reads_again()
+        assert statuses(client) == [403]
+        assert client.ended
+
+    play(scenario)
+
+
+# -- the app goes wrong ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["Traceback: oh", None])
+def test_no_response(fault, caplog):
+    async def scenario(world):
+        client = world.connect()
+        client.send(request("/a") + request("/b"))
+        world.app.exchange.done(fault)
+        assert statuses(client) == [500]
+        await turn()
+        world.app.respond()
+        assert statuses(client) == [500, 200], "the connection is as good as before"
+
+    play(scenario)
+    messages = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert messages == ([f"GET /a from 10.0.0.1:5000 failed in worker 1\n{fault}"] if fault else [])
+
+
+def test_broken_response(caplog):
+    async def scenario(world):
+        client = world.connect()
+        client.send(request())
+        world.app.respond(body=b"some", more=True)
+        world.app.exchange.done("Traceback: oh")
+        await turn()
+        assert client.aborted
+        assert client.lost
+        assert not client.received.endswith(b"0\r\n\r\n")
+
+    play(scenario)
+    assert "Traceback: oh" in caplog.text
+
+
+@pytest.mark.parametrize("headers", [[(b"bad name", b"a")], [(b"a", b"b\r\nc: d")], [(b"content-length", b"tea")]])
+def test_illegal_head_gets_500(headers, caplog):
+    async def scenario(world):
+        client = world.connect()
+        client.send(request())
+        world.app.respond(headers=headers)
+        assert statuses(client) == [500]
+        assert world.app.gone
+        world.app.exchange.done(None)
+        await turn()
+        client.send(request())
+        world.app.respond()
+        assert statuses(client) == [500, 200]
+
+    play(scenario)
+    assert "illegal response" in caplog.text
+
+
+@pytest.mark.parametrize(("length", "body", "more"), [(b"3", b"more", False), (b"3", b"a", False), (b"1", b"ab", True)])
+def test_body_that_is_not_as_announced_is_never_passed_off_as_whole(length, body, more, caplog):
+    async def scenario(world):
+        client = world.connect()
+        client.send(request())
+        world.app.respond(headers=[(b"content-length", length)], body=body, more=more)
+        await turn()
+        assert client.aborted or statuses(client) == [500]
+        assert world.app.gone
+        world.app.exchange.done(None)
+
+    play(scenario)
+    assert "illegal response" in caplog.text
+
+
+def test_error_of_a_connection_that_lingers():
+    """A second trouble after the connection was given up must find nothing to do."""
+
+    async def scenario(world):
+        client = world.connect()
+        client.send(b"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n")
+        exchange = world.app.exchange
+        client.send(b"rubbish\r\n")
+        client.protocol.send_error(500, "again", [])
+        exchange.done("Traceback")
+        assert statuses(client) == [400]
+
+    play(scenario)
+
+
+# -- Expect: 100-continue --------------------------------------------------------------------------------------------
+
+EXPECTING = b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+
+
+def test_told_to_go_on_when_the_app_reads():
+    async def scenario(world):
+        client = world.connect()
+        client.send(EXPECTING)
+        assert client.received == b""
+        world.app.exchange.go_on()
+        assert client.received == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.send(b"hello")
+        assert world.app.body == b"hello"
+        world.app.respond()
+        await turn()
+        assert statuses(client) == [100, 200]
+        assert not client.closing
+
+    play(scenario)
+
+
+def test_answer_to_a_client_that_waits_ends_the_connection():
+    async def scenario(world):
+        client = world.connect()
+        client.send(EXPECTING)
+        world.app.respond(401)
+        ((status, fields, _),) = answers(client.received)
+        assert (status, fields["connection"]) == (401, "close")
+        assert client.eof_written
+        assert not client.aborted
+
+    play(scenario)
+
+
+def test_app_that_reads_only_after_it_began_to_answer():
+    async def scenario(world):
+        client = world.connect()
+        client.send(EXPECTING)
+        exchange = world.app.exchange
+        world.app.respond(body=b"begun ", more=True)
+        exchange.go_on()
+        client.send(b"hello")
+        assert world.app.body == b"hello"
+        exchange.respond_body(b"done", False)
+        await turn()
+        assert not client.aborted
+        ((status, _, body),) = answers(client.received)
+        assert (status, body) == (200, b"begun done")
+
+    play(scenario)
+
+
+# -- bodies that the app leaves unread -------------------------------------------------------------------------------
+
+
+def test_unread_body_is_thrown_away():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request("/1", "POST", b"x" * 1000)[:-900])
+        world.app.respond()
+        await turn()
+        assert statuses(client) == [200]
+        assert not client.closing
+        assert world.deadlines == [0, 1, 0]
+        client.send(b"x" * 500)
+        client.send(b"x" * 400 + request("/2"))
+        await turn()
+        assert world.app.exchange.head.target == b"/2"
+        assert world.app.body == b""
+
+    play(scenario)
+
+
+def test_unread_body_that_reading_had_stopped_for():
+    async def scenario(world):
+        client = world.connect()
+        size = WINDOW + 1000
+        data = request("/1", "POST", b"x" * size)
+        client.send(data[:-1000])
+        assert not client.is_reading()
+        client.send(data[-1000:] + request("/2"))
+        world.app.respond()
+        await turn()
+        assert world.app.exchange.head.target == b"/2"
+        assert client.kernel == []
+
+    play(scenario)
+
+
+def test_too_much_unread_body_ends_the_connection():
+    async def scenario(world):
+        client = world.connect()
+        client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 100000000\r\n\r\n")
+        world.app.respond()
+        sent = 0
+        while not client.eof_written:
+            client.send(b"x" * CHUNK)
+            sent += CHUNK
+            assert sent <= DISCARD + CHUNK
+        assert not client.aborted
+        while not client.closing:
+            client.send(b"x" * CHUNK)
+            sent += CHUNK
+            assert sent <= 2 * (DISCARD + CHUNK)
+        assert client.aborted, "it does not read, and goes on"
+        assert statuses(client) == [200]
+
+    play(scenario)
+
+
+def test_unread_body_that_does_not_come():
+    async def scenario(world):
+        client = world.connect()
+        client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\n")
+        world.app.respond()
+        await advance(HEAD_TIME)
+        assert client.lost
+        assert statuses(client) == [200]
+
+    play(scenario)
+
+
+# -- closing in two steps --------------------------------------------------------------------------------------------
+
+
+def test_linger_is_over():
+    async def scenario(world):
+        client = world.connect()
+        client.send(b"rubbish\r\n\r\n")
+        assert client.is_reading()
+        await advance(LINGER - 0.25)
+        assert not client.closing
+        await advance(0.25)
+        assert client.aborted
+        assert statuses(client) == [400]
+
+    play(scenario)
+
+
+def test_linger_begins_when_the_answer_was_written():
+    async def scenario(world):
+        client = world.connect()
+        client.client_stops_reading()
+        client.send(b"rubbish\r\n\r\n")
+        await advance(3 * LINGER)
+        assert not client.closing
+        client.client_reads_again()
+        await advance(LINGER)
+        assert client.aborted
+        assert statuses(client) == [400]
+
+    play(scenario)
+
+
+def test_lingering_throws_away_so_much_and_no_more():
+    async def scenario(world):
+        client = world.connect()
+        client.send(b"rubbish\r\n\r\n")
+        for _ in range(DISCARD // CHUNK):
+            client.send(b"x" * CHUNK)
+        assert not client.closing
+        client.send(b"x")
+        assert client.aborted
+
+    play(scenario)
+
+
+def test_transport_that_can_not_close_one_side():
+    async def scenario(world):
+        client = world.connect(has_eof=False)
+        client.send(b"rubbish\r\n\r\n")
+        await turn()
+        assert statuses(client) == [400]
+        assert client.lost
+        assert not client.aborted
+
+    play(scenario)
+
+
+# -- deadlines -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data", [b"G", b"GET / HTTP/1.1\r\nHost: t\r\n"])
+def test_head_too_slow(data):
+    async def scenario(world):
+        client = world.connect()
+        client.send(data)
+        await advance(HEAD_TIME - 0.25)
+        assert not client.eof_written
+        await advance(0.25)
+        assert statuses(client) == [408]
+        assert client.eof_written
+
+    play(scenario)
+
+
+def test_head_that_comes_in_drops_has_no_more_time():
+    async def scenario(world):
+        client = world.connect()
+        for byte in b"GET / HTTP/1.1\r\nHost: t\r\n":
+            await advance(1)
+            client.send(bytes([byte]))
+            if client.eof_written:
+                break
+        assert statuses(client) == [408]
+        assert world.loop.now == 1000.0 + HEAD_TIME
+
+    play(scenario)
+
+
+def test_nothing_comes_at_all():
+    async def scenario(world):
+        client = world.connect()
+        await advance(HEAD_TIME - 0.25)
+        assert not client.closing
+        await advance(0.25)
+        assert client.lost
+        assert client.received == b""
+
+    play(scenario)
+
+
+def test_second_head_too_slow():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request())
+        world.app.respond()
+        await advance(KEEP_ALIVE - 1)
+        client.send(b"GET")
+        await advance(HEAD_TIME - 0.25)
+        assert statuses(client) == [200]
+        await advance(0.25)
+        assert statuses(client) == [200, 408]
+
+    play(scenario)
+
+
+def test_keep_alive_is_over():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request())
+        world.app.respond()
+        await advance(KEEP_ALIVE - 0.25)
+        assert not client.closing
+        await advance(0.25)
+        assert client.lost
+        assert client.ended
+
+    play(scenario)
+
+
+def test_no_time_runs_while_the_app_works():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request())
+        assert world.deadlines == [0, 0, 0]
+        await advance(HEAD_TIME * 2)
+        world.app.respond()
+        assert statuses(client) == [200]
+        assert world.deadlines == [1, 0, 0]
+
+    play(scenario)
+
+
+def test_no_time_runs_while_the_body_comes():
+    async def scenario(world):
+        client = world.connect()
+        client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 40\r\n\r\n")
+        for _ in range(40):
+            await advance(1)
+            client.send(b"x")
+        world.app.respond()
+        assert statuses(client) == [200]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("mode", ["assign", "line"])
+def test_pipelined_request_meets_no_deadline_of_the_one_before(mode):
+    async def scenario(world):
+        client = world.connect()
+        client.send(request("/1") + request("/2"))
+        world.app.respond()
+        world.pool.mode = mode
+        await turn()
+        assert len(world.pool.open) == 1
+        assert world.deadlines == [0, 0, 0]
+
+    play(scenario)
+
+
+def test_pipelined_requests_without_keep_alive_time_are_all_answered():
+    """They have come already: no connection is kept open for them."""
+
+    async def scenario(world):
+        first, second = world.connect(), world.connect()
+        first.send(request("/a"))
+        second.send(request("/1") + request("/2"))
+        apps = list(world.pool.apps)
+        apps[0].respond()
+        apps[1].respond()
+        await turn()
+        world.app.respond()
+        assert statuses(second) == [200, 200]
+
+    play(scenario, timeout_keep_alive=0)
+
+
+# -- flow control ----------------------------------------------------------------------------------------------------
+
+
+def test_reading_stops_when_the_window_is_used_up():
+    async def scenario(world):
+        client = world.connect()
+        client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 100000000\r\n\r\n")
+        sent = 0
+        while client.is_reading():
+            client.send(b"x" * CHUNK)
+            sent += CHUNK
+        assert sent == WINDOW
+        client.send(b"x" * CHUNK)
+        await turn()
+        assert len(client.kernel) == 1
+        world.app.exchange.add_credit(CHUNK + cost(b""))
+        await turn()
+        assert client.kernel == []
+        assert not client.is_reading()
+        assert len(world.app.body) == WINDOW + CHUNK
+
+    play(scenario)
+
+
+def test_reading_goes_on_for_an_exchange_that_is_answered():
+    async def scenario(world):
+        client = world.connect()
+        data = request("/", "POST", b"x" * 2 * WINDOW)
+        client.send(data[: WINDOW + 1000])
+        assert not client.is_reading()
+        world.app.respond()
+        assert client.is_reading()
+        client.send(data[WINDOW + 1000 :])
+        client.send(request("/2"))
+        await turn()
+        assert world.app.exchange.head.target == b"/2"
+
+    play(scenario)
+
+
+def test_a_slow_client_holds_the_app_back():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request())
+        client.client_stops_reading()
+        world.app.respond(body=b"x" * CHUNK, more=True)
+        for _ in range(3):
+            world.app.exchange.respond_body(b"x" * CHUNK, True)
+        assert world.app.credit == 0
+        client.client_reads_again()
+        assert world.app.credit == WINDOW
+        world.app.exchange.respond_body(b"x" * CHUNK, True)
+        world.app.exchange.respond_body(b"x" * CHUNK, True)
+        assert world.app.credit == WINDOW + 2 * CHUNK
+        world.app.exchange.respond_body(b"", False)
+        assert bodies(client) == [b"x" * 6 * CHUNK]
+
+    play(scenario)
+
+
+def test_writing_resumes_when_no_exchange_is_open():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request())
+        client.client_stops_reading()
+        world.app.respond(body=b"x" * 2 * CHUNK)
+        client.client_reads_again()
+        assert bodies(client) == [b"x" * 2 * CHUNK]
+        client.send(request())
+        world.app.respond()
+        assert statuses(client) == [200, 200]
+
+    play(scenario)
+
+
+def test_next_exchange_behind_a_slow_client():
+    """The transport is still full of the answer before when the next one streams."""
+
+    async def scenario(world):
+        client = world.connect()
+        client.send(request() + request())
+        client.client_stops_reading()
+        world.app.respond(body=b"x" * 2 * CHUNK)
+        await turn()
+        world.app.respond(body=b"y" * CHUNK, more=True)
+        world.app.exchange.respond_body(b"y" * CHUNK, True)
+        assert world.app.credit == 0
+        client.client_reads_again()
+        assert world.app.credit == 2 * CHUNK
+
+    play(scenario)
+
+
+# -- the client goes -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("leave", ["client_closes", "client_resets"])
+def test_client_goes_while_the_app_works(leave):
+    async def scenario(world):
+        client = world.connect()
+        client.send(request())
+        getattr(client, leave)()
+        await turn()
+        assert world.app.gone
+        assert client.lost
+        world.app.respond()
+        world.app.exchange.done(None)
+        assert client.received == b""
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("leave", ["client_closes", "client_resets"])
+def test_client_goes_within_the_response(leave):
+    async def scenario(world):
+        client = world.connect()
+        client.send(request())
+        world.app.respond(body=b"a", more=True)
+        getattr(client, leave)()
+        await turn()
+        assert world.app.gone
+        before = client.received
+        world.app.exchange.respond_body(b"b", False)
+        world.app.exchange.done(None)
+        assert client.received == before
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("leave", ["client_closes", "client_resets"])
+def test_client_goes_while_it_waits_in_the_line(leave):
+    async def scenario(world):
+        world.pool.mode = "line"
+        client = world.connect()
+        client.send(request())
+        getattr(client, leave)()
+        await turn()
+        assert len(world.pool.withdrawn) == 1
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("leave", ["client_closes", "client_resets"])
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"GET / HT", b"rubbish\r\n\r\n", request(), b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nx"],
+)
+def test_client_goes_when_nobody_works_for_it(leave, sent):
+    async def scenario(world):
+        client = world.connect()
+        if sent:
+            client.send(sent)
+        if world.pool.apps:
+            world.app.respond()
+            await turn()
+        getattr(client, leave)()
+        await turn()
+        assert client.lost
+        assert world.site.connections == set()
+        assert world.deadlines == [0, 0, 0]
+
+    play(scenario)
+
+
+def test_client_goes_with_a_pipelined_request_on_its_way():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request("/1") + request("/2"))
+        world.app.respond()
+        client.client_resets()
+        await turn()
+        assert world.pool.open == []
+
+    play(scenario)
+
+
+# -- the end of the server -------------------------------------------------------------------------------------------
+
+
+def test_drain_closes_who_is_idle():
+    async def scenario(world):
+        fresh, used = world.connect(), world.connect()
+        used.send(request())
+        world.app.respond()
+        world.site.drain()
+        await turn()
+        assert fresh.lost
+        assert used.lost
+        assert not used.aborted
+        assert world.site.connections == set()
+
+    play(scenario)
+
+
+def test_drain_lets_an_exchange_finish():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request())
+        world.site.drain()
+        await turn()
+        assert not client.closing
+        world.app.respond()
+        await turn()
+        ((status, fields, _),) = answers(client.received)
+        assert (status, fields["connection"]) == (200, "close")
+        assert client.lost
+        assert client.ended
+
+    play(scenario)
+
+
+def test_drain_lets_a_stream_finish():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request() + request())
+        world.app.respond(body=b"a", more=True)
+        world.site.drain()
+        world.app.exchange.respond_body(b"b", False)
+        await turn()
+        assert bodies(client) == [b"ab"]
+        assert client.lost
+        assert len(world.pool.apps) == 1
+
+    play(scenario)
+
+
+def test_drain_lets_an_exchange_in_the_line_finish():
+    async def scenario(world):
+        world.pool.mode = "line"
+        client = world.connect()
+        client.send(request())
+        world.site.drain()
+        await turn()
+        assert not client.closing
+        app = world.pool.assign(world.pool.line.pop())
+        app.respond()
+        await turn()
+        assert statuses(client) == [200]
+        assert client.lost
+
+    play(scenario)
+
+
+def test_drain_of_an_upload_that_is_answered_early():
+    async def scenario(world):
+        client = world.connect()
+        client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nx")
+        world.site.drain()
+        world.app.respond()
+        assert statuses(client) == [200]
+        assert client.eof_written
+        assert not client.closing
+
+    play(scenario)
+
+
+def test_drain_while_a_body_is_thrown_away():
+    async def scenario(world):
+        client = world.connect()
+        client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nx")
+        world.app.respond()
+        world.site.drain()
+        await turn()
+        assert not client.closing
+        client.send(b"x" * 8)
+        await turn()
+        assert client.lost
+        assert statuses(client) == [200]
+
+    play(scenario)
+
+
+def test_drain_lets_a_request_come_whose_head_has_begun():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request()[:10])
+        world.site.drain()
+        await turn()
+        assert not client.closing
+        client.send(request()[10:])
+        world.app.respond()
+        await turn()
+        ((status, fields, _),) = answers(client.received)
+        assert (status, fields["connection"]) == (200, "close")
+        assert client.lost
+
+    play(scenario)
+
+
+def test_drain_with_a_pipelined_request_on_its_way():
+    """Whether it is still served or not: what is served is answered whole, and the connection ends."""
+
+    async def scenario(world):
+        client = world.connect()
+        client.send(request() + request())
+        world.app.respond()
+        world.site.drain()
+        await turn()
+        if len(world.pool.apps) == 2:
+            world.app.respond()
+            await turn()
+        assert client.lost
+        assert statuses(client) == [200] * len(world.pool.apps)
+
+    play(scenario)
+
+
+def test_drain_does_not_cut_a_client_that_is_reading_its_refusal():
+    async def scenario(world):
+        client = world.connect()
+        client.send(b"rubbish\r\n\r\n")
+        world.site.drain()
+        await turn()
+        assert not client.closing, "its time to read the answer runs already"
+        await advance(LINGER)
+        assert client.aborted
+
+    play(scenario)
+
+
+def test_close_cuts_everybody():
+    async def scenario(world):
+        working, idle = world.connect(), world.connect()
+        working.send(request())
+        world.site.close()
+        await turn()
+        assert working.aborted
+        assert idle.aborted
+        assert world.app.gone
+
+    play(scenario)
+
+
+# -- anything may come -----------------------------------------------------------------------------------------------
+
+
+def settled(world, client):
+    """Whether nothing is forgotten: the connection is closed, or somebody works for it, or a time runs."""
+    return client.closing or world.pool.open or sum(world.deadlines) == 1
+
+
+def survive(pieces):
+    async def scenario(world):
+        client = world.connect()
+        for piece in pieces:
+            client.send(piece)
+            assert settled(world, client)
+            await turn()
+            assert settled(world, client)
+        for _ in range(len(client.kernel) + 20):
+            await turn()
+        assert settled(world, client)
+        rest = client.received
+        # what was written is a row of whole responses, unless the connection was broken off
+        if not client.aborted:
+            answers(rest)
+        client.client_closes()
+        await turn()
+        if not client.lost:
+            client.client_resets()
+            await turn()
+        assert world.pool.open == []
+        assert world.site.connections == set()
+
+    echoing(scenario, **LIMITS)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=80), max_size=6))
+def test_random_bytes(pieces):
+    survive(pieces)
+
+
+TOKENS = st.sampled_from(
+    [
+        b"GET / HTTP/1.1\r\n", b"POST /a HTTP/1.1\r\n", b"HEAD / HTTP/1.0\r\n", b"Host: t\r\n", b"\r\n", b"\n", b"\r",
+        b"Content-Length: 5\r\n", b"Content-Length: 0\r\n", b"Content-Length: -1\r\n", b"hello", b"0\r\n\r\n", b"5\r\n",
+        b"Transfer-Encoding: chunked\r\n", b"Expect: 100-continue\r\n", b"Connection: close\r\n", b"\0", b"\xff", b" ",
+        b"5;x=y\r\nhello\r\n", b"ffffffff\r\n", b"x" * 3000, b"Upgrade: websocket\r\nConnection: upgrade\r\n", b":",
+        b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\n", b"X: y\r\n z\r\n", b"Transfer-Encoding: tea\r\n",
+        b"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n", b"GET / HTTP/1.1\r\nHost: t\r\n\r\n",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=150)
+@given(st.lists(st.lists(TOKENS, min_size=1, max_size=12).map(b"".join), max_size=4))
+def test_random_requests(pieces):
+    survive(pieces)
+
+
+@st.composite
+def mutated(draw):
+    data = bytearray(draw(st.sampled_from([STREAM[:200], chunked("/3", b"ab", b"c" * 30), request("/2", "POST", b"hi")])))
+    for _ in range(draw(st.integers(1, 4))):
+        place = draw(st.integers(0, len(data)))
+        width = draw(st.integers(0, 8))
+        data[place : place + width] = draw(st.binary(max_size=8))
+    return cut(bytes(data), draw(st.lists(st.integers(0, 200), max_size=3)))
+
+
+@settings(max_examples=150)
+@given(mutated())
+def test_mutated_requests(pieces):
+    survive([piece for piece in pieces if piece])
+
+
+@settings(max_examples=40)
+@given(st.lists(TOKENS, max_size=10).map(b"".join), st.lists(st.sampled_from(["respond", "stream", "end", "done", "drain", "go", "fault"]), max_size=5))
+def test_random_requests_and_an_app_that_does_anything(data, doings):
+    async def scenario(world):
+        client = world.connect()
+        if data:
+            client.send(data)
+        for doing in doings:
+            exchange = world.app.exchange if world.pool.apps else None
+            if doing == "drain":
+                world.site.drain()
+            elif exchange is None or exchange.state is ExchangeState.CLOSED:
+                pass
+            elif doing == "respond":
+                world.app.respond()
+            elif doing == "stream":
+                world.app.respond(body=b"a", more=True)
+            elif doing == "end":
+                exchange.respond_body(b"b", False)
+            elif doing == "go":
+                exchange.go_on()
+            else:
+                exchange.done("Traceback" if doing == "fault" else None)
+            assert settled(world, client)
+            await turn()
+            assert settled(world, client)
+
+    play(scenario, **LIMITS)
+
+
+def test_deadlines_are_those_of_the_options():
+    config = Config("app:app")
+    assert (config.timeout_request_head, config.timeout_keep_alive) == (HEAD_TIME, KEEP_ALIVE)
