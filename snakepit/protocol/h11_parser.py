@@ -72,7 +72,7 @@ class H11Parser:
                 elif isinstance(event, h11.ConnectionClosed):
                     break
         except h11.RemoteProtocolError as error:
-            raise RemoteProtocolError(str(error), error.error_status_hint) from error
+            raise RemoteProtocolError(_readable(str(error)), error.error_status_hint) from error
         return events
 
     def restart(self) -> None:
@@ -121,3 +121,9 @@ class H11Parser:
             if line_feed >= 0 and seen[line_feed - 1 : line_feed] != b"\r":
                 raise bare_line_feed()
             end = max(line_feed, 0)
+
+
+def _readable(reason: str) -> str:
+    """h11 shows lines that it refuses as it holds them, as bytearray(b'...')."""
+    before, found, line = reason.partition("bytearray(b")
+    return before + line.removesuffix(")") if found else reason

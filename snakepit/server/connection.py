@@ -178,7 +178,7 @@ class Connection(asyncio.Protocol):
 
     def drain(self) -> None:
         """Close now if nothing is going on; otherwise the next response says that it is the last."""
-        if self._exchange is None and not self._discarding and not self._protocol.in_head:
+        if self._exchange is None and not self._discarding and not self._closing and not self._protocol.in_head:
             self._close()
 
     def linger_over(self) -> None:
@@ -275,6 +275,9 @@ class Connection(asyncio.Protocol):
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.client_gone()
+        if self._discarding:  # it was answered well; what came behind that is no reason to destroy the answer
+            self._linger()
+            return
         if not self._protocol.can_answer:
             self.abort()
             return

@@ -234,7 +234,7 @@ class Exchange:
 
     def go_on(self) -> None:
         """The app reads: tell the client to send its body."""
-        if self._continue_pending and not self.answered:
+        if self._continue_pending and self.state is ExchangeState.ASSIGNED:  # once it is answered, it is too late
             self._continue_pending = False
             self._client.send_continue()
 

@@ -16,7 +16,10 @@ SOCKET_MODE = 0o666  # of a Unix socket: a proxy under another user must reach i
 
 
 class Listener:
-    """Sockets that are bound, and after `serve` accept connections."""
+    """A socket that is bound, and after `serve` accepts connections.
+
+    `address` is where clients reach it, as a URL or as "unix:" and the path of a Unix socket.
+    """
 
     def __init__(self, config: Config) -> None:
         self._backlog = config.backlog
@@ -29,15 +32,7 @@ class Listener:
             self._path = Path(config.uds)
         else:
             self.socket = _tcp_socket(config.host, config.port)
-
-    @property
-    def address(self) -> str:
-        """Where clients reach it, as a URL or as the path of a Unix socket."""
-        name = self.socket.getsockname()
-        if isinstance(name, tuple):
-            host, port = name[:2]
-            return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        return f"unix:{name}"
+        self.address = _address(self.socket)
 
     async def serve(self, loop: asyncio.AbstractEventLoop, connection: Callable[[], asyncio.Protocol]) -> None:
         """Accept connections from now on."""
@@ -53,6 +48,14 @@ class Listener:
         if self._path is not None:
             self._path.unlink(missing_ok=True)
             self._path = None
+
+
+def _address(sock: socket.socket) -> str:
+    name = sock.getsockname()
+    if isinstance(name, tuple):
+        host, port = name[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"unix:{name}"
 
 
 def _tcp_socket(host: str, port: int) -> socket.socket:

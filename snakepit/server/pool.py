@@ -215,8 +215,11 @@ class Pool:
                 "a daemon thread" if len(worker.daemon_threads) == 1 else "daemon threads",
                 ", ".join(worker.daemon_threads),
             )
-        if worker.state in (WorkerState.CLOSED, WorkerState.ABANDONED):
-            if worker.failure[0]:
+        if worker.state is WorkerState.ABANDONED:
+            return
+        if worker.state is WorkerState.RETIRING and worker.said_goodbye and worker.failure[0] in ("", "lifespan"):
+            worker.to(WorkerState.CLOSED)
+            if worker.failure[0] and not self.failure.done():
                 self._log.error("%s: %s", str(worker).capitalize(), worker.failure[1])
             return
         if worker.state is not WorkerState.FAILED:

@@ -98,6 +98,8 @@ class Server:
 
     async def serve(self) -> None:
         """Serve until `stop` is called, or SIGINT or SIGTERM comes (in the main thread). Raises SnakepitError."""
+        if self._listener is not None:
+            raise SnakepitError("a Server serves once; make another one")
         loop = self._loop = asyncio.get_running_loop()
         listener = self._listener = Listener(self.config)
         report = StartupReport(self.config.interpreters, self._log)

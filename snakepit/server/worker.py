@@ -81,6 +81,7 @@ class Worker:
         self.import_seconds = 0.0
         self.startup_seconds = 0.0
         self.failure = ("", "")  # kind and fault, as in envelopes.failed
+        self.said_goodbye = False
         self.daemon_threads: list[str] = []  # of the app, that outlive the worker
         self.exchanges: dict[int, Exchange] = {}
         self.ended = asyncio.Event()
@@ -254,8 +255,7 @@ class Worker:
                     self._owner.worker_failed(self)
             case (envelopes.GOODBYE, _, list(threads)):
                 self.daemon_threads = threads
-                if self.state is WorkerState.RETIRING and not self.failure[0]:
-                    self.to(WorkerState.CLOSED)
+                self.said_goodbye = True
             case _:
                 raise InternalError(f"{self} sent an unknown envelope {envelope!r}")
 

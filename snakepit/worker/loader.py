@@ -87,7 +87,7 @@ def _import_trouble(module_name: str, error: BaseException) -> str:
 def _refusal(error: BaseException | None) -> str | None:
     while error is not None:
         if isinstance(error, ImportError) and _REFUSED in str(error):
-            return str(error)
+            return next(line.strip() for line in str(error).splitlines() if _REFUSED in line)
         error = error.__cause__ or error.__context__
     return None
 

@@ -147,8 +147,10 @@ class Exchange:
         elif self._status:
             raise LocalProtocolError("start_response was called twice without exc_info")
         code = status[:3]
-        if not code.isdecimal() or not 200 <= int(code) <= 999 or status[3:4] not in ("", " "):
+        if len(code) < 3 or not code.isdecimal() or status[3:4] not in ("", " "):
             raise LocalProtocolError(f"the status must look like '200 OK', not {status!r}")
+        if int(code) < 200:
+            raise LocalProtocolError(f"the status must be from 200 to 999, not {status!r}")
         self._headers = [
             (name.encode("latin-1"), value.encode("latin-1")) for name, value in headers if not is_hop_by_hop(name)
         ]

@@ -64,6 +64,14 @@ def test_a_thread_that_never_ends_is_left_to_itself():
 
 
 @POSIX
+def test_an_ordinary_thread_of_the_app_that_does_not_end_is_left_to_itself():
+    with running("lasting:app", "--timeout-graceful-shutdown", "0.3") as server:
+        assert server.get("/").body == b"hello"
+        assert server.stop(signal.SIGTERM) == 0
+        assert "does not end; its thread is left to itself" in server.err
+
+
+@POSIX
 def test_a_second_signal_ends_at_once():
     with running("behaviors:app") as server, Client(server) as busy:
         busy.send(b"GET /block?60 HTTP/1.1\r\nHost: t\r\n\r\n")

@@ -156,9 +156,7 @@ def make_pool(app="behaviors:app", workers=1, threads=2, folder=APPS, settings=(
     settings = settings_for(app, folder, **dict(settings))
     given = {"worker_concurrency": 100, "concurrency": None, "waiting": 100, "waiting_seconds": 60.0} | options
     watcher = Watcher()
-    made = PoolOptions(
-        workers=workers, threads=threads, interface=settings["interface"], settings=settings, **given
-    )
+    made = PoolOptions(workers=workers, threads=threads, interface=settings["interface"], settings=settings, **given)
     return Running(Pool(made, watcher, asyncio.get_running_loop()), watcher)
 
 
@@ -221,7 +219,7 @@ class Gate:
 
 @contextmanager
 def gate():
-    """Hold apps within this block; who enters it last must have let them go."""
+    """Hold apps within this block, at whose end all of them must have been released."""
     made = Gate()
     try:
         yield made
@@ -538,7 +536,7 @@ def test_what_comes_back_is_refused_when_the_line_is_full():
     async def scenario():
         with gate() as held:
             async with running("holding:app", waiting=1) as made:
-                dying = made.request(f"/stop-and-hold?{held.query}")
+                made.request(f"/stop-and-hold?{held.query}")
                 await held.begun()
                 first, second = made.request("/"), made.request("/")
                 held.release()
@@ -753,6 +751,7 @@ def test_close_cancels_a_replacement_that_is_not_due(monkeypatch):
     play(scenario)
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for the thread in /proc")
 def test_a_daemon_thread_keeps_its_interpreter_open(monkeypatch, caplog, app_in):
     source = """
 import os, threading
@@ -762,7 +761,7 @@ from behaviors import app
     caplog.set_level(logging.INFO, "snakepit.server")
 
     async def scenario():
-        before = living()
+        before, threads = living(), len(os.listdir("/proc/self/task"))
         with gate() as held:
             made = make_pool(**app_in(source % held.reader))
             await made.pool.start()
@@ -772,6 +771,7 @@ from behaviors import app
             assert "endless" in caplog.text
             assert len(living() - before) == 1
             held.release()
+            await until(lambda: len(os.listdir("/proc/self/task")) <= threads)
         worker_module._never_closed.pop().close()  # now that its thread has ended, so that later tests start clean
         assert living() == before
 

@@ -1559,7 +1559,9 @@ def test_random_requests(pieces):
 
 @st.composite
 def mutated(draw):
-    data = bytearray(draw(st.sampled_from([STREAM[:200], chunked("/3", b"ab", b"c" * 30), request("/2", "POST", b"hi")])))
+    data = bytearray(
+        draw(st.sampled_from([STREAM[:200], chunked("/3", b"ab", b"c" * 30), request("/2", "POST", b"hi")]))
+    )
     for _ in range(draw(st.integers(1, 4))):
         place = draw(st.integers(0, len(data)))
         width = draw(st.integers(0, 8))
@@ -1574,7 +1576,10 @@ def test_mutated_requests(pieces):
 
 
 @settings(max_examples=40)
-@given(st.lists(TOKENS, max_size=10).map(b"".join), st.lists(st.sampled_from(["respond", "stream", "end", "done", "drain", "go", "fault"]), max_size=5))
+@given(
+    st.lists(TOKENS, max_size=10).map(b"".join),
+    st.lists(st.sampled_from(["respond", "stream", "end", "done", "drain", "go", "fault"]), max_size=5),
+)
 def test_random_requests_and_an_app_that_does_anything(data, doings):
     async def scenario(world):
         client = world.connect()

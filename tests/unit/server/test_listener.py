@@ -1,0 +1,256 @@
+"""snakepit.server.listener: real sockets, on ports that the system picks."""
+
+import asyncio
+import os
+import socket
+import stat
+import sys
+
+import pytest
+
+from snakepit.config import Config
+from snakepit.errors import ConfigError
+from snakepit.server.listener import Listener
+
+PATIENCE = 20
+UNIX = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs Unix sockets")
+
+
+@pytest.fixture
+def listen():
+    """Make listeners that are closed at the end."""
+    made = []
+
+    def make(**options):
+        listener = Listener(Config("app:app", **({"port": 0} | options)))
+        made.append(listener)
+        return listener
+
+    yield make
+    for listener in made:
+        listener.close()
+
+
+@pytest.fixture
+def uds(tmp_path, monkeypatch):
+    """A path for a Unix socket: relative, since an absolute one may be longer than the 100 bytes there are for it."""
+    monkeypatch.chdir(tmp_path)
+    return "a.sock"
+
+
+def refusal(**options):
+    with pytest.raises(ConfigError) as caught:
+        Listener(Config("app:app", **({"port": 0} | options)))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+class Echo(asyncio.Protocol):
+    """Sends back what comes."""
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def data_received(self, data):
+        self.transport.write(data)
+
+
+def echoed(listener, family, address):
+    """Whether a client of a listener that serves is served."""
+
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(PATIENCE):
+            await listener.serve(loop, Echo)
+            with socket.socket(family, socket.SOCK_STREAM) as client:
+                client.setblocking(False)
+                await loop.sock_connect(client, address)
+                await loop.sock_sendall(client, b"hello")
+                came = await loop.sock_recv(client, 100)
+            listener.close()
+            with socket.socket(family, socket.SOCK_STREAM) as late, pytest.raises(OSError, match=r".+"):
+                late.connect(address)
+        return came == b"hello"
+
+    return asyncio.run(scenario())
+
+
+# -- TCP -------------------------------------------------------------------------------------------------------------
+
+
+def test_free_port(listen):
+    listener = listen()
+    host, port = listener.socket.getsockname()
+    assert (host, listener.address) == ("127.0.0.1", f"http://127.0.0.1:{port}")
+    assert port > 0
+    assert listener.socket.proto == socket.IPPROTO_TCP
+    assert not listener.socket.getblocking()
+
+
+def test_serve(listen):
+    listener = listen()
+    assert echoed(listener, socket.AF_INET, listener.socket.getsockname())
+
+
+def test_name_that_has_several_addresses(listen):
+    assert listen(host="localhost").socket.getsockname()[0] == "127.0.0.1"
+
+
+def test_every_address(listen):
+    assert listen(host="").address.startswith("http://0.0.0.0:")
+
+
+def test_ipv6(listen):
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    listener = listen(host="::1")
+    assert listener.address == f"http://[::1]:{listener.socket.getsockname()[1]}"
+
+
+def test_port_in_use(listen):
+    first = listen()
+    first.socket.listen()
+    port = first.socket.getsockname()[1]
+    text = refusal(port=port)
+    assert f"127.0.0.1:{port}" in text
+    assert "another process uses this port" in text
+
+
+def test_port_of_a_server_that_is_gone(listen):
+    """Its connections may be in TIME_WAIT still."""
+    first = listen()
+    first.socket.listen()
+    address = first.socket.getsockname()
+    with socket.create_connection(address) as client:
+        first.socket.setblocking(True)
+        accepted, _ = first.socket.accept()
+        accepted.close()
+        assert client.recv(1) == b""
+    first.close()
+    assert listen(port=address[1]).socket.getsockname() == address
+
+
+def test_host_that_can_not_be_resolved():
+    assert "can't be resolved" in refusal(host="no such host.invalid")
+    assert "can't be resolved" in refusal(host="a" * 70)
+
+
+def test_address_of_another_machine():
+    assert "does not have that address" in refusal(host="192.0.2.1")
+
+
+def test_close_twice(listen):
+    listener = listen()
+    listener.close()
+    listener.close()
+    assert listener.socket.fileno() == -1
+
+
+# -- Unix sockets ----------------------------------------------------------------------------------------------------
+
+
+@UNIX
+def test_unix_socket(listen, uds):
+    listener = listen(uds=uds)
+    assert listener.address == f"unix:{uds}"
+    assert stat.S_IMODE(os.stat(uds).st_mode) == 0o666
+    assert echoed(listener, socket.AF_UNIX, uds)
+    assert not os.path.exists(uds)
+
+
+@UNIX
+def test_unix_socket_of_a_server_that_is_gone(listen, uds):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as old:
+        old.bind(uds)
+    assert os.path.exists(uds)
+    listener = listen(uds=uds)
+    assert echoed(listener, socket.AF_UNIX, uds)
+
+
+@UNIX
+def test_unix_socket_of_a_server_that_runs(uds):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        other.bind(uds)
+        other.listen()
+        assert "another process uses it" in refusal(uds=uds)
+        assert os.path.exists(uds), "what is not ours stays"
+
+
+@UNIX
+def test_unix_socket_where_a_file_is(uds):
+    with open(uds, "w") as file:
+        file.write("precious")
+    assert "another process uses it" in refusal(uds=uds)
+    with open(uds) as file:
+        assert file.read() == "precious"
+
+
+@UNIX
+@pytest.mark.parametrize("path", ["missing/a.sock", "x" * 300])
+def test_unix_socket_where_none_can_be(uds, path):
+    assert repr(path) in refusal(uds=path)
+
+
+@UNIX
+def test_close_removes_the_file_once(listen, uds):
+    listener = listen(uds=uds)
+    listener.close()
+    assert not os.path.exists(uds)
+    with open(uds, "w"):
+        pass
+    listener.close()
+    assert os.path.exists(uds), "by now somebody else's"
+
+
+def test_platform_without_unix_sockets(monkeypatch):
+    monkeypatch.delattr(socket, "AF_UNIX", raising=False)
+    assert "no Unix sockets" in refusal(uds="a.sock")
+
+
+# -- inherited sockets -----------------------------------------------------------------------------------------------
+
+
+def test_inherited(listen):
+    with socket.socket() as parent:
+        parent.bind(("127.0.0.1", 0))
+        address = parent.getsockname()
+        listener = listen(fd=os.dup(parent.fileno()) if sys.platform != "win32" else parent.detach())
+    assert listener.address == f"http://127.0.0.1:{address[1]}"
+    assert echoed(listener, socket.AF_INET, address)
+
+
+@UNIX
+def test_inherited_unix_socket(listen, uds):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as parent:
+        parent.bind(uds)
+        listener = listen(fd=os.dup(parent.fileno()))
+    assert listener.address == f"unix:{uds}"
+    assert echoed(listener, socket.AF_UNIX, uds)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a file's descriptor is no handle at all")
+def test_inherited_file(tmp_path):
+    with open(tmp_path / "file", "w") as file:
+        assert "is not a socket" in refusal(fd=file.fileno())
+        file.write("still open")
+
+
+def test_inherited_descriptor_that_is_not_open():
+    assert "is not a socket" in refusal(fd=987_654)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs dup")
+def test_inherited_socket_of_the_wrong_kind():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", 0))
+        descriptor = os.dup(udp.fileno())
+        try:
+            refusal(fd=descriptor)
+        finally:
+            try:
+                os.close(descriptor)
+            except OSError:
+                pass  # whoever refused it has closed it

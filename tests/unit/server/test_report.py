@@ -1,0 +1,163 @@
+"""snakepit.server.report, on a terminal that shows what is written to it."""
+
+import io
+import logging
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from snakepit.server.report import StartupReport
+
+
+class Terminal(io.StringIO):
+    """Knows carriage return and "erase to the end of the line"; `screen` is what somebody in front of it sees."""
+
+    def __init__(self, is_terminal=True):
+        super().__init__()
+        self.is_terminal = is_terminal
+
+    def isatty(self):
+        return self.is_terminal
+
+    @property
+    def screen(self):
+        lines = []
+        for line in self.getvalue().split("\n"):
+            shown, column = "", 0
+            for piece in re.findall(r"\r|\x1b\[K|[^\r\x1b]+", line):
+                if piece == "\r":
+                    column = 0
+                elif piece == "\x1b[K":
+                    shown = shown[:column]
+                else:
+                    shown = shown[:column] + piece + shown[column + len(piece) :]
+                    column += len(piece)
+            lines.append(shown)
+        return lines
+
+
+@pytest.fixture
+def terminal():
+    return Terminal()
+
+
+@pytest.fixture
+def log(terminal):
+    """The server's logger, which writes to the terminal."""
+    top = logging.getLogger("snakepit")
+    handler = logging.StreamHandler(terminal)
+    before = (top.level, top.propagate)
+    top.addHandler(handler)
+    top.setLevel(logging.INFO)
+    top.propagate = False
+    yield logging.getLogger("snakepit.server")
+    top.removeHandler(handler)
+    top.setLevel(before[0])
+    top.propagate = before[1]
+    assert handler.filters == [], "the report left its filter behind"
+
+
+def worker(number=1, startup=0.0):
+    return SimpleNamespace(number=number, interface="asgi", import_seconds=0.25, startup_seconds=startup)
+
+
+def bar(ready, total, filled):
+    return f"[{'#' * filled}{'-' * (30 - filled)}] {ready} of {total} workers ready"
+
+
+def test_bar(terminal, log):
+    report = StartupReport(3, log, terminal)
+    report.started()
+    assert terminal.screen == [bar(0, 3, 0)]
+    report.worker_ready(worker(2))
+    assert terminal.screen == ["Worker 2 ready: ASGI, import 0.25 s", bar(1, 3, 10)]
+    report.worker_ready(worker(1, startup=1.5))
+    assert terminal.screen[1:] == ["Worker 1 ready: ASGI, import 0.25 s, start-up 1.50 s", bar(2, 3, 20)]
+    report.worker_ready(worker(3))
+    assert terminal.screen[2:] == ["Worker 3 ready: ASGI, import 0.25 s", ""]
+
+
+@pytest.mark.parametrize("name", ["snakepit.server", "snakepit.access", "snakepit"])
+def test_other_messages_are_not_written_behind_the_bar(terminal, log, name):
+    report = StartupReport(2, log, terminal)
+    report.started()
+    logging.getLogger(name).warning("something else")
+    assert terminal.screen == ["something else", ""]
+    report.worker_ready(worker())
+    assert terminal.screen[-1] == bar(1, 2, 15)
+    report.close()
+    assert terminal.screen[-1] == ""
+
+
+def test_close_leaves_the_terminal_clean(terminal, log):
+    report = StartupReport(2, log, terminal)
+    report.started()
+    report.close()
+    assert terminal.screen == [""]
+    report.close()
+    log.info("later")
+    assert terminal.screen == ["later", ""]
+    assert terminal.getvalue().endswith("later\n")
+
+
+def test_workers_that_are_ready_before_the_bar_is_drawn(terminal, log):
+    report = StartupReport(2, log, terminal)
+    report.worker_ready(worker(1))
+    report.worker_ready(worker(2))
+    report.started()
+    assert terminal.screen == [f"Worker {number} ready: ASGI, import 0.25 s" for number in (1, 2)] + [""]
+
+
+def no_bar(terminal):
+    return "\r" not in terminal.getvalue() and "#" not in terminal.getvalue()
+
+
+@pytest.mark.parametrize(("total", "is_terminal"), [(1, True), (2, False)])
+def test_where_there_is_no_bar(terminal, log, total, is_terminal):
+    terminal.is_terminal = is_terminal
+    report = StartupReport(total, log, terminal)
+    report.started()
+    for number in range(1, total + 1):
+        report.worker_ready(worker(number))
+    report.close()
+    assert no_bar(terminal)
+    assert len(terminal.screen) == total + 1
+
+
+def test_no_bar_where_nothing_is_logged(terminal, log):
+    logging.getLogger("snakepit").setLevel(logging.WARNING)
+    report = StartupReport(2, log, terminal)
+    report.started()
+    report.worker_ready(worker())
+    report.close()
+    assert terminal.getvalue() == ""
+
+
+@pytest.mark.parametrize(("delay", "when"), [(0.0, "now"), (0.2, "in 0.2 s"), (30.0, "in 30.0 s")])
+def test_replacement(terminal, log, delay, when):
+    report = StartupReport(2, log, terminal)
+    report.started()
+    report.worker_ready(worker(1))
+    report.worker_ready(worker(2))
+    report.worker_replaced(worker(2), delay)
+    report.worker_ready(worker(2))
+    assert terminal.screen[2:] == [
+        f"A replacement for worker 2 starts {when}",
+        "Worker 2 ready: ASGI, import 0.25 s",
+        "",
+    ]
+
+
+def test_start_up_that_takes_no_time_is_not_told(terminal, log):
+    report = StartupReport(1, log, terminal)
+    report.worker_ready(worker(startup=0.004))
+    assert "start-up" not in terminal.getvalue()
+
+
+def test_stream_is_stderr(log, monkeypatch, terminal):
+    monkeypatch.setattr("sys.stderr", terminal)
+    report = StartupReport(2, log)
+    report.started()
+    assert terminal.screen == [bar(0, 2, 0)]
+    report.close()
