@@ -221,6 +221,11 @@ def leave_word(address: ChannelAddress, envelope: Envelope) -> None:
     queue_by_id(address[1]).put_nowait(encode([envelope]))
 
 
+def discard(address: ChannelAddress) -> None:
+    """Close a worker's end that nobody will attach to."""
+    socket.socket(fileno=address[2]).close()
+
+
 def attach_blocking(address: ChannelAddress) -> BlockingEnd:
     """A worker's end, for a thread."""
     return BlockingEnd(*_attach(address))

@@ -83,7 +83,7 @@ class Pool:
         self._quick_deaths = 0
         self._left_open = 0  # interpreters that daemon threads keep from being closed
         self._ready_at: dict[Worker, float] = {}
-        self._restarts: set[asyncio.TimerHandle] = set()
+        self._restarts: dict[int, asyncio.TimerHandle] = {}  # by the number of the worker to be replaced
         self._tasks: set[asyncio.Task[None]] = set()
         self.first_ready = asyncio.Event()
         self.all_ready = asyncio.Event()
@@ -259,14 +259,24 @@ class Pool:
         delay = 0.0 if self._quick_deaths < 2 else min(first * 2.0 ** (self._quick_deaths - 2), most)
         self._log.error("%s ended unexpectedly: %s", str(worker).capitalize(), why)
         self._observer.worker_replaced(worker, delay)
-        handle = self._loop.call_later(delay, self._restart, worker.number)
-        self._restarts.add(handle)
+        self._restart_later(worker.number, delay)
+
+    def _restart_later(self, number: int, delay: float) -> None:
+        self._restarts[number] = self._loop.call_later(delay, self._restart, number)
 
     def _restart(self, number: int) -> None:
-        if not self._closing:
-            task = self._loop.create_task(self._start_worker(number))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        task = self._loop.create_task(self._start_replacement(number))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _start_replacement(self, number: int) -> None:
+        if self._closing:
+            return
+        try:
+            await self._start_worker(number)
+        except ConfigError as error:  # too many open files, and later there may be fewer
+            self._log.error("Worker %d can't be replaced yet: %s", number, error)
+            self._restart_later(number, BACKOFF[1])
 
     def _fail(self, error: SnakepitError) -> None:
         if not self.failure.done():
@@ -280,7 +290,7 @@ class Pool:
         Returns how many interpreters stay open: of abandoned workers, and of those with daemon threads.
         """
         self._closing = True
-        for handle in self._restarts:
+        for handle in self._restarts.values():
             handle.cancel()
         for worker in self.workers:
             self._dispatcher.remove(worker)

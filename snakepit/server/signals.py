@@ -46,6 +46,8 @@ def handle_signals(stop: Callable[[], None], exit_now: Callable[[int], None]) ->
 def leave(status: int) -> None:
     """End the process without waiting for anything: threads, interpreters, exit handlers."""
     for stream in (sys.stdout, sys.stderr):
+        if stream is None:  # pythonw
+            continue
         try:
             stream.flush()
         except (OSError, ValueError):

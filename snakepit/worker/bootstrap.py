@@ -12,7 +12,7 @@ import time
 from typing import Literal, TypedDict
 
 from snakepit import envelopes
-from snakepit.channel import ChannelAddress, leave_word
+from snakepit.channel import ChannelAddress, discard, leave_word
 from snakepit.errors import AppError, fault
 from snakepit.worker import asgi, loader, wsgi
 from snakepit.worker.ending import end_interpreter
@@ -58,6 +58,7 @@ def _serve(settings: Settings, ended: threading.Lock) -> None:
 
 def _serve_until_retired(settings: Settings) -> None:
     kind, trouble = "lost", ""
+    attached = False
     for stream in (sys.stdout, sys.stderr):  # several workers write to one pipe or file: whole lines, and at once
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)
@@ -72,14 +73,19 @@ def _serve_until_retired(settings: Settings) -> None:
             return
         loaded = envelopes.loaded(interface, time.perf_counter() - before)
         serve = asgi.serve if interface == "asgi" else wsgi.serve
+        attached = True
         failed = serve(app, settings, loaded)
         if failed is not None:
             kind, trouble = failed
     except BaseException as error:  # an app can end its own loop with anything, SystemExit included
         trouble = fault(error)
     finally:
+        if not attached:
+            for address in settings["channels"]:
+                discard(address)
         if trouble:
             leave_word(settings["channels"][0], envelopes.failed(kind, trouble))
         leave_word(settings["channels"][0], envelopes.goodbye(end_interpreter()))
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()

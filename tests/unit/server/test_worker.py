@@ -1,0 +1,624 @@
+"""snakepit.server.worker: real channels, and at their other end a test that plays the worker, instead of an
+interpreter. What an interpreter adds is in tests/interpreters/test_pool.py."""
+
+import asyncio
+import marshal
+import os
+import threading
+
+import pytest
+
+from snakepit import envelopes
+from snakepit.channel import attach_blocking, leave_word
+from snakepit.envelopes import BODY, REQUEST, RETIRE, STOP
+from snakepit.errors import InternalError
+from snakepit.lifecycle import ExchangeState, WorkerState
+from snakepit.protocol.interface import RequestHead
+from snakepit.server import worker as worker_module
+from snakepit.server.exchange import Exchange
+from snakepit.server.worker import Worker
+
+PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
+
+
+class FakeOwner:
+    """Keeps what a worker tells its pool."""
+
+    def __init__(self):
+        self.told = []
+
+    def __getattr__(self, name):
+        if not name.startswith("worker_"):
+            raise AttributeError(name)
+        return lambda worker: self.told.append((name.removeprefix("worker_"), worker.state))
+
+    @property
+    def words(self):
+        return [word for word, _ in self.told]
+
+
+class FakeInterpreter:
+    """Runs a function of the test where the real one runs a worker."""
+
+    def __init__(self, play):
+        self.play = play
+        self.settings = None
+        self.closed = False
+
+    def prepare_main(self, namespace):
+        self.settings = marshal.loads(namespace["settings"])
+
+    def exec(self, code):
+        assert not self.closed
+        self.play(self.settings)
+
+    def close(self):
+        assert not self.closed
+        self.closed = True
+
+
+class FakeClient:
+    """Keeps what an exchange sends."""
+
+    def __init__(self):
+        self.writable = True
+        self.endpoints = (None, None, "http")
+        self.sent = []
+        self.continues = self.wanted = 0
+
+    def send_response(self, status, headers, body, more, length):
+        self.sent.append((status, body, more))
+
+    def send_body(self, data, more):
+        self.sent.append((data, more))
+
+    def send_error(self, status, reason, headers):
+        self.sent.append(status)
+
+    def send_continue(self):
+        self.continues += 1
+
+    def body_wanted(self):
+        self.wanted += 1
+
+    def report_fault(self, exchange, fault):
+        self.sent.append(fault)
+
+
+def exchange_of(number, body=b"", more=False, expects_continue=False):
+    exchange = Exchange(number, FakeClient(), None, RequestHead("GET", b"/", "1.1", [], expects_continue))
+    exchange.begin(body, more)
+    return exchange
+
+
+def sent(exchange):
+    return exchange._client.sent
+
+
+async def until(condition):
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+class Played:
+    """A worker without a thread; the test plays its other side."""
+
+    def __init__(self, seats):
+        self.owner = FakeOwner()
+        self.worker = Worker(3, {"module": "m"}, seats, self.owner, asyncio.get_running_loop())
+        self.addresses = self.worker._settings["channels"]
+        self.theirs = [attach_blocking(address) for address in self.addresses]
+
+    async def open(self):
+        for end in self.worker._ends:
+            await end.open()
+
+    async def says(self, *said, seat=0):
+        """Have the worker's side send, and wait until it was heard."""
+        self.theirs[seat].post(*said)
+        await until(lambda: self.theirs[seat].backlog == 0)
+        await asyncio.sleep(0)
+
+    async def got(self, count, seat=0):
+        """What the worker's side gets, `count` envelopes of it."""
+        end = self.theirs[seat]
+        came = []
+        await asyncio.sleep(0)
+        while len(came) < count:
+            came += await asyncio.to_thread(end.wait)
+        return came
+
+    async def be_ready(self, interface="asgi"):
+        await self.says(envelopes.loaded(interface, 0.5), envelopes.ready(0.25))
+
+    async def close(self):
+        for end in self.worker._ends:
+            end.close()
+        for end in self.theirs:
+            end.close()
+        await asyncio.sleep(0)
+
+
+def play(scenario, seats=1):
+    async def main():
+        played = Played(seats)
+        await played.open()
+        try:
+            await scenario(played, played.worker)
+        finally:
+            await played.close()
+
+    asyncio.run(main())
+
+
+# -- its life --------------------------------------------------------------------------------------------------------
+
+
+def test_from_start_to_end():
+    async def scenario(played, worker):
+        assert (worker.state, str(worker), worker.interface) == (WorkerState.STARTING, "worker 3", "")
+        await played.says(envelopes.loaded("asgi", 0.5))
+        assert (worker.interface, worker.import_seconds) == ("asgi", 0.5)
+        await played.says(envelopes.ready(0.25))
+        assert (worker.state, worker.startup_seconds) == (WorkerState.READY, 0.25)
+        worker.retire()
+        assert worker.state is WorkerState.RETIRING
+        assert await played.got(1) == [envelopes.retire()]
+        assert not worker.said_goodbye
+        await played.says(envelopes.goodbye([]))
+        assert worker.said_goodbye
+        assert worker.state is WorkerState.RETIRING, "its interpreter is still to be closed"
+        assert played.owner.told == [("loaded", WorkerState.STARTING), ("ready", WorkerState.READY)]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("kind", ["import", "lifespan"])
+def test_can_not_start(kind):
+    async def scenario(played, worker):
+        await played.says(envelopes.failed(kind, "Traceback"))
+        assert (worker.state, worker.failure) == (WorkerState.FAILED, (kind, "Traceback"))
+        assert played.owner.words == ["failed"]
+        await played.says(envelopes.goodbye([]))
+        assert worker.state is WorkerState.FAILED
+
+    play(scenario)
+
+
+def test_lost_is_for_the_end_of_the_thread_to_tell():
+    async def scenario(played, worker):
+        await played.be_ready()
+        await played.says(envelopes.failed("lost", "Traceback"), envelopes.goodbye([]))
+        assert (worker.state, worker.failure) == (WorkerState.READY, ("lost", "Traceback"))
+        assert "failed" not in played.owner.words
+
+    play(scenario)
+
+
+def test_retired_before_it_was_ready():
+    async def scenario(played, worker):
+        worker.retire()
+        await played.be_ready()
+        assert worker.state is WorkerState.RETIRING
+        assert "ready" not in played.owner.words
+        await played.says(envelopes.goodbye([]))
+        assert worker.said_goodbye
+
+    play(scenario)
+
+
+def test_shut_down_that_failed_is_no_good_end():
+    async def scenario(played, worker):
+        await played.be_ready()
+        worker.retire()
+        await played.says(envelopes.failed("lifespan", "Traceback"), envelopes.goodbye([]))
+        assert worker.state is WorkerState.RETIRING
+        assert worker.failure == ("lifespan", "Traceback")
+
+    play(scenario)
+
+
+def test_retire_twice_is_told_once():
+    async def scenario(played, worker):
+        await played.be_ready()
+        worker.retire()
+        worker.retire()
+        worker.stop()
+        assert await played.got(2) == [envelopes.retire(), envelopes.stop()]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("state", [WorkerState.FAILED, WorkerState.CLOSED])
+def test_retire_of_one_that_ends_already(state):
+    async def scenario(played, worker):
+        if state is WorkerState.FAILED:
+            await played.says(envelopes.failed("import", "Traceback"))
+        else:
+            worker.retire()
+            assert await played.got(1) == [envelopes.retire()]
+            await played.says(envelopes.goodbye([]))
+            worker.to(WorkerState.CLOSED)  # as the pool does when the thread has ended
+        worker.retire()
+        assert worker.state is state
+        worker.stop()
+        assert await played.got(1) == [envelopes.stop()], "and nothing else"
+
+    play(scenario)
+
+
+def test_every_seat_is_told():
+    async def scenario(played, worker):
+        await played.be_ready("wsgi")
+        worker.retire()
+        worker.stop()
+        for seat in range(3):
+            assert [kind for kind, _ in await played.got(2, seat)] == [RETIRE, STOP]
+
+    play(scenario, seats=3)
+
+
+@pytest.mark.parametrize("before", ["starting", "retiring", "failed", "goodbye"])
+def test_abandon(before):
+    """Whatever it was doing when the last deadline was over."""
+
+    async def scenario(played, worker):
+        if before == "failed":
+            await played.says(envelopes.failed("import", "Traceback"))
+        elif before != "starting":
+            worker.retire()
+        if before == "goodbye":  # closing the interpreter waits for the app's threads
+            await played.says(envelopes.goodbye([]))
+        worker.abandon()
+        assert worker.state is WorkerState.ABANDONED
+
+    play(scenario)
+
+
+def test_daemon_threads():
+    async def scenario(played, worker):
+        await played.be_ready()
+        worker.retire()
+        await played.says(envelopes.goodbye(["endless"]))
+        assert worker.daemon_threads == ["endless"]
+        assert worker.said_goodbye
+
+    play(scenario)
+
+
+# -- exchanges -------------------------------------------------------------------------------------------------------
+
+
+def test_exchange():
+    async def scenario(played, worker):
+        await played.be_ready()
+        exchange = exchange_of(1, b"a", True)
+        worker.assign(exchange)
+        assert worker.exchanges == {1: exchange}
+        assert exchange.served_by == "worker 3"
+        exchange.add_body(b"b", False)
+        assert [envelope[0] for envelope in await played.got(2)] == [REQUEST, BODY]
+        await played.says(envelopes.response(1, 200, [], b"c", True), envelopes.body(1, b"d", False))
+        assert sent(exchange) == [(200, b"c", True), (b"d", False)]
+        assert "free" not in played.owner.words, "the app may still be at work"
+        await played.says(envelopes.done(1, None))
+        assert played.owner.words[-1] == "free"
+        assert worker.exchanges == {}
+        assert exchange.state is ExchangeState.CLOSED
+
+    play(scenario)
+
+
+def test_credit_and_continue_reach_their_exchange():
+    async def scenario(played, worker):
+        await played.be_ready()
+        waiting, full = exchange_of(1, b"", True, expects_continue=True), exchange_of(2, b"x" * 300_000, True)
+        worker.assign(waiting)
+        worker.assign(full)
+        await played.says(envelopes.go_on(1), envelopes.credit(2, 200_000))
+        assert waiting._client.continues == 1
+        assert full._client.wanted == 1
+
+    play(scenario)
+
+
+def test_fault():
+    async def scenario(played, worker):
+        await played.be_ready()
+        exchange = exchange_of(1)
+        worker.assign(exchange)
+        await played.says(envelopes.done(1, "Traceback"))
+        assert sent(exchange) == ["Traceback", 500]
+
+    play(scenario)
+
+
+def test_seats_of_an_asgi_app_are_given_up():
+    async def scenario(played, worker):
+        assert worker.capacity == 4
+        await played.be_ready("asgi")
+        assert worker.capacity == 1
+        for number in range(5):
+            worker.assign(exchange_of(number + 1))
+        assert len(await played.got(5)) == 5
+
+    play(scenario, seats=4)
+
+
+def test_each_exchange_of_a_wsgi_app_has_a_seat():
+    async def scenario(played, worker):
+        await played.be_ready("wsgi")
+        assert worker.capacity == 2
+        worker.assign(exchange_of(1))
+        worker.assign(exchange_of(2))
+        assert [envelope[1] for envelope in await played.got(1, 0)] == [1]
+        assert [envelope[1] for envelope in await played.got(1, 1)] == [2]
+        await played.says(envelopes.done(2, None), seat=1)
+        worker.assign(exchange_of(3))
+        assert [envelope[1] for envelope in await played.got(1, 1)] == [3], "the seat that is free"
+
+    play(scenario, seats=2)
+
+
+def test_the_seat_that_was_used_last_comes_first():
+    """Its thread's caches are warm, and the others are left asleep."""
+
+    async def scenario(played, worker):
+        await played.be_ready("wsgi")
+        for number in range(1, 4):
+            worker.assign(exchange_of(number))
+            assert [envelope[1] for envelope in await played.got(1, 0)] == [number]
+            await played.says(envelopes.done(number, None))
+
+    play(scenario, seats=3)
+
+
+# -- what makes no sense ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "nonsense", [envelopes.done(9, None), envelopes.body(9, b"", False), envelopes.credit(9, 1), (99, 0), (99, 9, "x")]
+)
+def test_one_envelope_that_makes_no_sense_does_not_take_the_others_with_it(nonsense, caplog):
+    async def scenario(played, worker):
+        await played.be_ready()
+        exchange = exchange_of(1)
+        worker.assign(exchange)
+        await played.says(nonsense, envelopes.response(1, 200, [], b"a", False), envelopes.done(1, None))
+        assert sent(exchange) == [(200, b"a", False)]
+        assert exchange.state is ExchangeState.CLOSED
+
+    play(scenario)
+    (record,) = caplog.records
+    assert record.exc_info[0] is InternalError
+    assert "please report" in str(record.exc_info[1])
+
+
+# -- what a dead worker leaves behind --------------------------------------------------------------------------------
+
+
+def test_what_it_never_took():
+    async def scenario(played, worker):
+        await played.be_ready()
+        taken = exchange_of(1, b"a", True)
+        worker.assign(taken)
+        await played.got(1)
+        untouched, gone = exchange_of(2, b"b", True), exchange_of(3)
+        worker.assign(untouched)
+        await asyncio.sleep(0)
+        worker.assign(gone)
+        taken.add_body(b"later", False)
+        untouched.add_body(b"later", False)
+        gone.client_gone()
+        expected = [*exchange_of(2, b"b", True)._held, envelopes.body(2, b"later", False)]
+        assert worker.never_begun() == {2: expected, 3: exchange_of(3)._held}
+        assert worker.never_begun() == {}
+
+    play(scenario)
+
+
+def test_what_it_never_took_from_any_seat():
+    async def scenario(played, worker):
+        await played.be_ready("wsgi")
+        for number in (1, 2, 3):
+            worker.assign(exchange_of(number))
+        await played.got(1, 1)
+        assert sorted(worker.never_begun()) == [1, 3]
+
+    play(scenario, seats=3)
+
+
+# -- the thread that owns the interpreter ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def owned(monkeypatch):
+    """Run a worker whose interpreter runs a function of the test; returns the worker, its owner, the interpreter."""
+
+    def run(interpreter, before_close=lambda worker: None):
+        monkeypatch.setattr(worker_module, "create_interpreter", lambda: interpreter)
+
+        async def main():
+            owner = FakeOwner()
+            worker = Worker(3, {"module": "m"}, 1, owner, asyncio.get_running_loop())
+            descriptor = worker._settings["channels"][0][2]
+            await worker.start()
+            async with asyncio.timeout(PATIENCE):
+                await worker.ended.wait()
+            before_close(worker)
+            os.close(descriptor) if os.name != "nt" else None
+            await asyncio.sleep(0)
+            return worker, owner
+
+        return asyncio.run(main())
+
+    return run
+
+
+def test_last_words_are_heard_before_the_interpreter_is_closed(owned):
+    """Items in a queue do not outlive the interpreter that put them there."""
+
+    def serve(settings):
+        assert settings["number"] == 3
+        assert settings["module"] == "m"
+        for number in range(100):  # more than one look into the queue
+            leave_word(settings["channels"][0], envelopes.failed("lost", f"word {number}"))
+        leave_word(settings["channels"][0], envelopes.goodbye([]))
+
+    interpreter = FakeInterpreter(serve)
+    close = interpreter.close
+
+    def heard_first():
+        assert heard == [("lost", "word 99")]
+        close()
+
+    heard = []
+    interpreter.close = heard_first
+    original = Worker._hear_last_words
+
+    def hear(self):
+        original(self)
+        heard.append(self.failure)
+
+    Worker._hear_last_words = hear
+    try:
+        worker, owner = owned(interpreter)
+    finally:
+        Worker._hear_last_words = original
+    assert worker.failure == ("lost", "word 99")
+    assert interpreter.closed
+    assert owner.words == ["ended"]
+
+
+def test_interpreter_in_which_daemon_threads_run_is_not_closed(owned):
+    def serve(settings):
+        leave_word(settings["channels"][0], envelopes.goodbye(["endless"]))
+
+    interpreter = FakeInterpreter(serve)
+    try:
+        worker, _ = owned(interpreter)
+        assert worker.daemon_threads == ["endless"]
+        assert not interpreter.closed
+        assert interpreter in worker_module._never_closed, "dropping the last reference would close it"
+    finally:
+        worker_module._never_closed.remove(interpreter)
+
+
+def test_trouble_in_the_interpreter(owned):
+    def serve(settings):
+        raise ValueError("broken bootstrap")
+
+    interpreter = FakeInterpreter(serve)
+    worker, owner = owned(interpreter)
+    kind, fault = worker.failure
+    assert kind == "lost"
+    assert "ValueError: broken bootstrap" in fault
+    assert interpreter.closed
+    assert owner.words == ["ended"]
+
+
+def test_trouble_does_not_hide_what_the_worker_said_itself(owned):
+    def serve(settings):
+        leave_word(settings["channels"][0], envelopes.failed("import", "the reason"))
+        raise ValueError("a consequence")
+
+    worker, owner = owned(FakeInterpreter(serve))
+    assert worker.failure == ("import", "the reason")
+    assert owner.told == [("failed", WorkerState.FAILED), ("ended", WorkerState.FAILED)]
+
+
+def test_interpreter_that_can_not_be_made(monkeypatch, owned):
+    def refuse():
+        raise RuntimeError("interpreter creation failed")
+
+    class NeverMade:
+        pass
+
+    def run():
+        monkeypatch.setattr(worker_module, "create_interpreter", refuse)
+
+    original = monkeypatch.setattr
+    original(worker_module, "_creating", _Before(run))
+    worker, owner = owned(NeverMade())
+    assert "interpreter creation failed" in worker.failure[1]
+    assert owner.words == ["ended"]
+
+
+class _Before:
+    """A lock that does something first."""
+
+    def __init__(self, do):
+        self._do = do
+        self._lock = threading.Lock()
+
+    def __enter__(self):
+        self._do()
+        self._lock.acquire()
+
+    def __exit__(self, *error):
+        self._lock.release()
+
+
+def test_one_interpreter_is_made_at_a_time(monkeypatch):
+    making, most, guard = [], [], threading.Lock()
+    turn = threading.Event()
+
+    def create():
+        with guard:
+            making.append(1)
+            most.append(len(making))
+        turn.wait(0.001)  # leaves the others the time to come in, if they could
+        with guard:
+            making.pop()
+        return FakeInterpreter(lambda settings: None)
+
+    monkeypatch.setattr(worker_module, "create_interpreter", create)
+
+    async def main():
+        workers = [Worker(n, {}, 1, FakeOwner(), asyncio.get_running_loop()) for n in range(8)]
+        for worker in workers:
+            await worker.start()
+        for worker in workers:
+            async with asyncio.timeout(PATIENCE):
+                await worker.ended.wait()
+            if os.name != "nt":
+                os.close(worker._settings["channels"][0][2])
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert most == [1] * 8
+
+
+def test_the_loop_is_closed_when_the_thread_ends(monkeypatch):
+    """An abandoned worker that ends after the server has: nobody is there to be told."""
+    go_on, closed = threading.Event(), threading.Event()
+    interpreter = FakeInterpreter(lambda settings: go_on.wait(PATIENCE))
+    close = interpreter.close
+
+    def close_and_tell():
+        close()
+        closed.set()
+
+    interpreter.close = close_and_tell
+    monkeypatch.setattr(worker_module, "create_interpreter", lambda: interpreter)
+    owner = FakeOwner()
+
+    async def main():
+        worker = Worker(3, {}, 1, owner, asyncio.get_running_loop())
+        await worker.start()
+        worker.retire()
+        worker.abandon()
+        await asyncio.sleep(0)
+        return worker
+
+    worker = asyncio.run(main())
+    go_on.set()
+    assert closed.wait(PATIENCE)
+    for thread in threading.enumerate():
+        if thread.name == "snakepit-worker-3":
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+    assert owner.words == []
+    if os.name != "nt":
+        os.close(worker._settings["channels"][0][2])
