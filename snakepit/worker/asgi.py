@@ -28,9 +28,11 @@ def serve(app: object, settings: "Settings", loaded: Envelope) -> tuple[str, str
     """Run the app until this worker is retired; returns why not (the kind and fault of a FAILED envelope)."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    worker = AsgiWorker(cast("AsgiApp", app), settings, loop)
     try:
-        return loop.run_until_complete(AsgiWorker(cast("AsgiApp", app), settings, loop).serve(loaded))
+        return loop.run_until_complete(worker.serve(loaded))
     finally:
+        worker.end.close()  # whatever ended the loop, nothing more may be begun while it is cleaned up
         try:
             _cancel_all(loop)
             loop.run_until_complete(loop.shutdown_asyncgens())
