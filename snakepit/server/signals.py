@@ -7,9 +7,14 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+ECHO = 0.2
+"""Seconds within which the same signal again is the same request: wrappers such as timeout(1) signal a process and its
+group, so it gets one twice. Nobody presses Ctrl+C twice as fast."""
 
 STOP_SIGNALS = [signal.SIGINT, signal.SIGTERM]
 if sys.platform == "win32":
@@ -26,14 +31,15 @@ def handle_signals(stop: Callable[[], None], exit_now: Callable[[int], None]) ->
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    seen = False
+    first: tuple[int, float] | None = None
 
     def handler(number: int, frame: FrameType | None) -> None:
-        nonlocal seen
-        if seen:
+        nonlocal first
+        if first is None:
+            first = number, time.monotonic()
+            stop()
+        elif number != first[0] or time.monotonic() - first[1] > ECHO:
             exit_now(number)
-        seen = True
-        stop()
 
     before = {number: signal.signal(number, handler) for number in STOP_SIGNALS}
     try:

@@ -34,13 +34,25 @@ def test_which():
 
 @pytest.mark.parametrize("first", STOP_SIGNALS)
 @pytest.mark.parametrize("second", STOP_SIGNALS)
-def test_first_stops_and_second_exits(first, second):
+def test_first_stops_and_second_exits(first, second, monkeypatch):
+    monkeypatch.setattr("snakepit.server.signals.ECHO", -1.0)
     calls = Calls()
     with handle_signals(calls.stop, calls.exits.append):
         signal.raise_signal(first)
         assert (calls.stops, calls.exits) == (1, [])
         signal.raise_signal(second)
         assert calls.exits == [second]
+
+
+def test_the_same_signal_twice_at_once_is_one(monkeypatch):
+    monkeypatch.setattr("snakepit.server.signals.ECHO", 3600.0)
+    calls = Calls()
+    with handle_signals(calls.stop, calls.exits.append):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        assert (calls.stops, calls.exits) == (1, [])
+        signal.raise_signal(signal.SIGTERM)
+        assert calls.exits == [signal.SIGTERM]
 
 
 def test_handlers_from_before_come_back():
