@@ -8,7 +8,7 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test check lint format docs bench stress clean
+.PHONY: help run test check lint format docs bench bench-own stress clean
 
 EXAMPLE ?= asgi
 APP_asgi := asgi:app
@@ -30,6 +30,8 @@ PIP := $(PYTHON_IN_VENV) -m pip --disable-pip-version-check
 MADE := $(VENV)/made-with
 DEV := $(VENV)/has-dev
 RUN := $(VENV)/has-run-$(or $(FRAMEWORK),package)
+BENCH_VENV := $(subst .venv-,.venv-bench-,$(VENV))
+BENCH := $(BENCH_VENV)/has-bench
 export PIP_ROOT_USER_ACTION := ignore
 
 # -qq leaves nothing but errors
@@ -49,6 +51,14 @@ $(DEV): $(MADE)
 	@$(PIP) install -qq --group dev -e .
 	@touch $@
 
+$(BENCH): pyproject.toml
+	@echo "Setting up $(BENCH_VENV) with Snakepit and its peers" >&2
+	@rm -rf $(BENCH_VENV)
+	@'$(PYTHON_TAKEN)' -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check install -qq -U pip
+	@$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check install -qq --group bench -e '.[fast]'
+	@touch $@
+
 $(RUN): $(MADE)
 	@echo "Installing the package$(if $(FRAMEWORK), and $(FRAMEWORK)) into $(VENV)" >&2
 	@$(PIP) install -qq $(if $(FRAMEWORK),--group $(FRAMEWORK)) -e .
@@ -57,7 +67,7 @@ endif
 
 help: ## explain the targets
 	@echo "Targets:"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s  %s\n", $$1, $$2 }' Makefile
 	@echo "Variables:"
 	@echo "  EXAMPLE=asgi|wsgi|flask|django|starlette  what make run serves (default: asgi)"
 	@echo "  SNAKEPIT_PORT=8001 and the like           the server's options, for make run"
@@ -89,7 +99,10 @@ format: $(DEV) ## rewrite the code in the project's style
 docs: $(DEV) ## build the documentation into docs/_build; warnings are errors
 	@$(PYTHON_IN_VENV) -m sphinx -q -E -W --keep-going -b html docs docs/_build
 
-bench: $(DEV) ## measure: run benchmarks/
+bench: $(BENCH) ## measure Snakepit beside its peers, in an environment of its own (needs wrk)
+	@$(BENCH_VENV)/bin/python -m benchmarks.peers $(ARGS)
+
+bench-own: $(DEV) ## measure Snakepit by itself: parallelism, memory, threads, backpressure
 	@$(PYTHON_IN_VENV) -m benchmarks $(ARGS)
 
 stress: $(DEV) ## run the stress tests, which take minutes

@@ -1,13 +1,20 @@
 """A plain ASGI app: what the server itself costs, and work for one core."""
 
+LARGE = b"x" * 65536
+PIECE = b"x" * 1024
+
 
 async def app(scope, receive, send):
     path = scope["path"]
-    if path == "/burn":
+    if path == "/":
+        body = b"Hello, world!"
+    elif path == "/burn":
         total = 0
         for number in range(400_000):
             total += number
         body = b"%d" % total
+    elif path == "/64k":
+        body = LARGE
     elif path == "/upload":
         size, more = 0, True
         while more:
@@ -16,6 +23,14 @@ async def app(scope, receive, send):
             more = message.get("more_body", False)
         body = b"%d" % size
     else:
-        body = b"Hello, world!"
+        await stream(send)
+        return
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     await send({"type": "http.response.body", "body": body})
+
+
+async def stream(send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    for _ in range(16):
+        await send({"type": "http.response.body", "body": PIECE, "more_body": True})
+    await send({"type": "http.response.body"})

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from benchmarks.server import serving
 
 ROOT = Path(__file__).parents[2]
