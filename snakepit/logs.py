@@ -3,22 +3,47 @@
 import json
 import logging.config
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from snakepit.config import LOG_LEVELS, TRACE, Config
 from snakepit.errors import ConfigError
 
+TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
+
+
+class AccessHandler(logging.StreamHandler[TextIO]):
+    """The default handler of the access log, which also takes ready lines; see `snakepit.server.access_log`."""
+
+    time_format = TIME_FORMAT
+
+    def write(self, text: str) -> None:
+        """Write text as it is. A stream that fails is reported as logging does it, and does no other harm."""
+        if not self.filter(_NO_RECORD):
+            return
+        try:
+            self.acquire()
+            try:
+                self.stream.write(text)
+                self.flush()
+            finally:
+                self.release()
+        except Exception:  # as logging itself does: whatever is wrong with the stream
+            self.handleError(_NO_RECORD)
+
+
+_NO_RECORD = logging.LogRecord("snakepit.access", logging.INFO, __file__, 0, "access log", None, None)
+
 
 def default_config(level: int) -> dict[str, Any]:
     """The configuration without `--log-config`, in logging.config's dictConfig format."""
-    line = {"format": "%(asctime)s %(levelname)-8s %(message)s", "datefmt": "%Y-%m-%d %H:%M:%S"}
+    line = {"format": "%(asctime)s %(levelname)-8s %(message)s", "datefmt": TIME_FORMAT}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": line},
         "handlers": {
             "server": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"},
-            "access": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stdout"},
+            "access": {"class": "snakepit.logs.AccessHandler", "formatter": "line", "stream": "ext://sys.stdout"},
         },
         "loggers": {
             "snakepit": {"handlers": ["server"], "level": level, "propagate": False},

@@ -128,7 +128,8 @@ class Connection(asyncio.Protocol):
             # a client that was never told to go on may send its body or not: nobody can say what comes next
             self._site.draining or exchange.waits_for_continue,
         )
-        self._log_access(exchange, status)
+        if self._site.access_log is not None:
+            self._site.access_log.add(self.peer, exchange.head, status)
         self.send_body(body, more)
 
     def send_body(self, data: bytes, more: bool) -> None:
@@ -334,19 +335,6 @@ class Connection(asyncio.Protocol):
         if self._reading and not self._transport.is_closing():
             self._reading = False
             self._transport.pause_reading()
-
-    def _log_access(self, exchange: Exchange, status: int) -> None:
-        access = self._site.access_log
-        if access is not None:
-            head = exchange.head
-            access.info(
-                '%s - "%s %s HTTP/%s" %d',
-                self.peer,
-                head.method,
-                head.target.decode("latin-1"),
-                head.http_version,
-                status,
-            )
 
 
 def _address(name: object) -> Address:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from snakepit.protocol.choice import parser_factory
 from snakepit.protocol.http1 import Http1Protocol
 from snakepit.protocol.interface import Limits, RequestHead, ServerProtocol
+from snakepit.server.access_log import access_log
 from snakepit.server.clock import CommonFields
 from snakepit.server.deadlines import Deadlines
 from snakepit.server.exchange import Exchange, Line
@@ -47,8 +48,7 @@ class Site:
             head=config.limit_request_head, fields=config.limit_request_fields, body=config.limit_request_body
         )
         self.log = logging.getLogger("snakepit.server")
-        access = logging.getLogger("snakepit.access")
-        self.access_log = access if config.access_log and access.isEnabledFor(logging.INFO) else None
+        self.access_log = access_log(config.access_log, loop)
         self.counters = Counters()
         self.connections: set[Connection] = set()
         self.draining = False
