@@ -61,7 +61,7 @@ def _serve_until_retired(settings: Settings) -> None:
     attached = False
     for stream in (sys.stdout, sys.stderr):  # several workers write to one pipe or file: whole lines, and at once
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(line_buffering=True)
+            stream.reconfigure(line_buffering=True, write_through=False)
     try:
         before = time.perf_counter()
         try:

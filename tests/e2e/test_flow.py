@@ -83,7 +83,7 @@ def test_load_is_spread_evenly():
     with running("behaviors:app", workers=2) as server:
         clients = [Client(server) for _ in range(10)]
         for client in clients:
-            client.send(b"GET /sleep?0.3 HTTP/1.1\r\nHost: t\r\n\r\n")
+            client.send(b"GET /sleep?1 HTTP/1.1\r\nHost: t\r\n\r\n")
         workers = [client.read().headers["x-worker"] for client in clients]
         assert sorted(workers.count(worker) for worker in set(workers)) == [5, 5]
         for client in clients:

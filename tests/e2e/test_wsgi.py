@@ -184,7 +184,7 @@ def test_ignored_body(wsgi):
 def test_threads_serve_at_once():
     with running("wsgi_behaviors:app", "--threads", "4", workers=1) as server:
         answers = []
-        clients = [threading.Thread(target=lambda: answers.append(server.get("/sleep?0.3").text)) for _ in range(4)]
+        clients = [threading.Thread(target=lambda: answers.append(server.get("/sleep?1").text)) for _ in range(4)]
         for client in clients:
             client.start()
         for client in clients:
@@ -209,7 +209,7 @@ def test_a_full_line_gets_503_with_retry_after():
         ExitStack() as open_,
     ):
         busy, *others = clients = [open_.enter_context(Client(server)) for _ in range(4)]
-        busy.send(b"GET /sleep?1 HTTP/1.1\r\nHost: t\r\n\r\n")
+        busy.send(b"GET /sleep?2 HTTP/1.1\r\nHost: t\r\n\r\n")
         server.wait_logged("sleeping")
         for client in others:
             client.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
@@ -223,7 +223,7 @@ def test_a_full_line_gets_503_with_retry_after():
 def test_waiting_too_long_gets_503():
     options = ("--threads", "1", "--timeout-waiting", "0.2")
     with running("wsgi_behaviors:app", *options, workers=1) as server, Client(server) as first:
-        first.send(b"GET /sleep?1 HTTP/1.1\r\nHost: t\r\n\r\n")
+        first.send(b"GET /sleep?2 HTTP/1.1\r\nHost: t\r\n\r\n")
         server.wait_logged("sleeping")
         assert server.get("/").status == 503
         assert first.read().status == 200
@@ -243,7 +243,7 @@ def test_a_waiting_client_that_goes_leaves_the_line():
 
 def test_limit_concurrency():
     with running("wsgi_behaviors:app", "--limit-concurrency", "1", workers=2) as server, Client(server) as first:
-        first.send(b"GET /sleep?1 HTTP/1.1\r\nHost: t\r\n\r\n")
+        first.send(b"GET /sleep?2 HTTP/1.1\r\nHost: t\r\n\r\n")
         wait_until(lambda: server.get("/").status == 503, "the limit is reached")
         assert first.read().status == 200
         wait_until(lambda: server.get("/").status == 200, "there is room again")
