@@ -163,11 +163,12 @@ def test_a_very_long_ignored_body_ends_the_connection_after_the_answer(asgi):
     ],
 )
 def test_bad_requests_get_their_status_and_a_close(asgi, request_, status):
-    raw = asgi.exchange(request_)
-    answer = Answer(raw)
+    logged = asgi.err.count("Bad request")
+    answer = Answer(asgi.exchange(request_))
     assert answer.status == status
     assert answer.headers["connection"] == "close"
     assert answer.body.endswith(b"\n")
+    asgi.wait_logged("Bad request", times=logged + 1)
     assert "Traceback" not in asgi.err.split("Bad request")[-1]
     asgi.wait_logged(f"({status})")
 
