@@ -51,8 +51,8 @@ class WorkerState(IntEnum):
 
 EXCHANGE: Mapping[ExchangeState, frozenset[ExchangeState]] = {
     ExchangeState.NEW: frozenset({ExchangeState.WAITING, ExchangeState.ASSIGNED, ExchangeState.CLOSED}),
-    # back to NEW: its worker died before it began the exchange, which is dispatched once more
     ExchangeState.WAITING: frozenset({ExchangeState.ASSIGNED, ExchangeState.CLOSED}),
+    # back to NEW: its worker died before it began the exchange, which is dispatched once more
     ExchangeState.ASSIGNED: frozenset(
         {ExchangeState.NEW, ExchangeState.RESPONDING, ExchangeState.ABANDONED, ExchangeState.CLOSED}
     ),

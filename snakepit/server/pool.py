@@ -265,6 +265,7 @@ class Pool:
         self._restarts[number] = self._loop.call_later(delay, self._restart, number)
 
     def _restart(self, number: int) -> None:
+        del self._restarts[number]
         task = self._loop.create_task(self._start_replacement(number))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
