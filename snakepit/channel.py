@@ -11,6 +11,10 @@ exactly one reader and one writer: the thread that owns it. The rules, each with
 - Nobody takes more than LIMIT items in one go, or a fast sender could keep its reader reading for ever. Whoever has
   taken that many looks again later without a ring, and rings back, since the other end may be holding an outbox. So a
   doorbell means both: look into your queue, and try your outbox again.
+- The main interpreter can take back what a worker has not taken yet, and give it to another. So an event loop's worker
+  gets one item, and the next when it has taken that one: either it has all of what waits, or nothing. A thread's gets
+  an item for each envelope and takes them one by one.
+- A worker's event loop rings in every turn in which it was rung, even if it has nothing to say: it is awake.
 
 Every loop on every platform can read the doorbell as a transport; `add_reader` does not exist on Windows.
 """
@@ -18,12 +22,13 @@ Every loop on every platform can read the doorbell as a transport; `add_reader` 
 import asyncio
 import socket
 from collections.abc import Callable
+from time import monotonic
 
 from snakepit.envelopes import Envelope, decode, encode
 from snakepit.interpreters import Queue, QueueEmpty, create_queue, queue_by_id
 
 LIMIT = 32
-"""Items that may wait in one queue: far from 300, and each holds a whole loop iteration's envelopes."""
+"""Items that may wait in one queue: far from 300, and each may hold a whole loop iteration's envelopes."""
 
 _RING = b"\0"
 _RINGS_READ = 512  # bytes; one read takes every ring that piled up
@@ -34,6 +39,8 @@ type ChannelAddress = tuple[int, int, int]
 
 class ChannelEnd:
     """One end of a channel. Sends and takes without ever waiting; the subclasses know how to wait."""
+
+    room = LIMIT  # items that may wait for the other end
 
     def __init__(self, incoming: Queue, outgoing: Queue, doorbell: socket.socket) -> None:
         self._incoming = incoming
@@ -47,9 +54,18 @@ class ChannelEnd:
         """Items that the other end has not taken yet."""
         return self._outgoing.qsize()
 
+    @property
+    def last(self) -> Envelope | None:
+        """What was posted last, if it has not been sent yet."""
+        return self._outbox[-1] if self._outbox else None
+
+    def replace_last(self, envelope: Envelope) -> None:
+        """Send something else in place of what was posted last."""
+        self._outbox[-1] = envelope
+
     def flush(self) -> None:
-        """Send what the outbox holds, unless the other end has LIMIT items to take first."""
-        if self._outbox and self._outgoing.qsize() < LIMIT:
+        """Send what the outbox holds, unless the other end has too many items to take first."""
+        if self._outbox and self._outgoing.qsize() < self.room:
             self.flush_all()
 
     def flush_all(self) -> None:
@@ -57,27 +73,30 @@ class ChannelEnd:
         if self._outbox:
             item = encode(self._outbox)
             self._outbox.clear()
-            self._outgoing.put_nowait(item)
-            if self._outgoing.qsize() == 1:
-                self._ring()
+            self._put(item)
 
     def take(self) -> list[Envelope]:
         """What has come: everything, or the first LIMIT items of it; then `has_more`."""
         envelopes: list[Envelope] = []
-        self.has_more = False
-        try:
-            for _ in range(LIMIT):
-                item = self._incoming.get_nowait()
-                if isinstance(item, bytes):  # None: its sender's interpreter was closed meanwhile
-                    envelopes += decode(item)
-        except QueueEmpty:
-            return envelopes
-        self.has_more = True
-        self._ring()
+        taken = 0
+        while taken < LIMIT and self._incoming.qsize():  # until it is seen to be empty: what comes later rings
+            envelopes += self.take_one()
+            taken += 1
+        self.has_more = taken == LIMIT
+        if self.has_more:
+            self._ring()
         return envelopes
 
+    def take_one(self) -> list[Envelope]:
+        """The next item; nothing if there is none, or if its sender's interpreter was closed meanwhile."""
+        try:
+            item = self._incoming.get_nowait()
+        except QueueEmpty:
+            return []
+        return decode(item) if isinstance(item, bytes) else []
+
     def take_back(self) -> list[Envelope]:
-        """Everything that was sent and that the other end never took; only once that end is known to be dead."""
+        """Everything that was posted and that the other end has not taken."""
         envelopes: list[Envelope] = []
         try:
             while True:
@@ -93,6 +112,11 @@ class ChannelEnd:
     def close(self) -> None:
         """Let go of the doorbell."""
         self._doorbell.close()
+
+    def _put(self, item: bytes) -> None:
+        self._outgoing.put_nowait(item)
+        if self._outgoing.qsize() == 1:
+            self._ring()
 
     def _ring(self) -> None:
         try:
@@ -148,6 +172,73 @@ class AsyncEnd(ChannelEnd):
             super().close()
 
 
+class WorkerEnd(AsyncEnd):
+    """The end of a worker's event loop."""
+
+    def woken(self) -> None:
+        super().woken()
+        if not self._outbox:  # what is in there rings when it is sent
+            self._ring()
+
+
+class MainEnd(AsyncEnd):
+    """The main interpreter's end, which takes note of when the worker was last heard of.
+
+    `on_rung` is called for each ring, after what came with it was handled.
+    """
+
+    room = 32
+
+    def __init__(
+        self,
+        incoming: Queue,
+        outgoing: Queue,
+        doorbell: socket.socket,
+        loop: asyncio.AbstractEventLoop,
+        on_envelopes: Callable[[list[Envelope]], None],
+        on_rung: Callable[[], None],
+    ) -> None:
+        super().__init__(incoming, outgoing, doorbell, loop, on_envelopes)
+        self._on_rung = on_rung
+        self._one_by_one = False
+        self._unheard_since: float | None = None
+
+    def one_by_one(self) -> None:
+        """From now on each envelope crosses as an item of its own: the other end is a thread's."""
+        self._one_by_one = True
+        self.room = LIMIT
+
+    def flush(self) -> None:
+        if self._one_by_one:
+            outbox = self._outbox
+            while outbox and self._outgoing.qsize() < LIMIT:
+                self._put(encode([outbox.pop(0)]))
+        else:
+            super().flush()
+
+    def silent(self, now: float) -> float:
+        """Seconds for which the worker has not rung though it was sent something; `now` as by `time.monotonic`."""
+        if self._unheard_since is None or self._incoming.qsize():  # what it said is not taken yet, but it said it
+            return 0.0
+        return now - self._unheard_since
+
+    def woken(self) -> None:
+        self._unheard_since = monotonic() if self.backlog else None
+        super().woken()
+        self._on_rung()
+
+    def put_back(self, envelopes: list[Envelope]) -> None:
+        """Post again what was taken back, ahead of anything else."""
+        if envelopes and not self._outbox:
+            self._loop.call_soon(self.flush)
+        self._outbox[:0] = envelopes
+
+    def _put(self, item: bytes) -> None:
+        if self._unheard_since is None:
+            self._unheard_since = monotonic()
+        super()._put(item)
+
+
 class _DoorbellReader(asyncio.BufferedProtocol):
     """Reads rings into one small buffer that is never looked at."""
 
@@ -168,6 +259,7 @@ class BlockingEnd(ChannelEnd):
     def __init__(self, incoming: Queue, outgoing: Queue, doorbell: socket.socket) -> None:
         super().__init__(incoming, outgoing, doorbell)
         doorbell.setblocking(True)
+        self._taken = 0
 
     def post(self, *envelopes: Envelope) -> None:
         """Send as one item, at once or, where the other end has too much to take first, with the next `wait`."""
@@ -180,11 +272,17 @@ class BlockingEnd(ChannelEnd):
         return bool(self._outbox)
 
     def wait(self) -> list[Envelope]:
-        """Wait for the doorbell, then take what has come (nothing, if the bell was a late one)."""
-        if not self.has_more and not self._doorbell.recv(_RINGS_READ):
-            raise ConnectionResetError("the main interpreter closed the channel")
+        """The next item; waits for the doorbell if there is none (and returns nothing, if the bell was a late one)."""
+        envelopes = self.take_one()
+        if not envelopes:
+            if not self._doorbell.recv(_RINGS_READ):
+                raise ConnectionResetError("the main interpreter closed the channel")
+            envelopes = self.take_one()
+        self._taken += 1
+        if self._taken % LIMIT == 0:  # the other end may be holding an outbox
+            self._ring()
         self.flush()
-        return self.take()
+        return envelopes
 
 
 class Channel:
@@ -199,9 +297,14 @@ class Channel:
         self.doorbell, theirs = socket.socketpair()
         self.address: ChannelAddress = (self.to_worker.id, self.from_worker.id, theirs.detach())
 
-    def main_end(self, loop: asyncio.AbstractEventLoop, on_envelopes: Callable[[list[Envelope]], None]) -> AsyncEnd:
+    def main_end(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_envelopes: Callable[[list[Envelope]], None],
+        on_rung: Callable[[], None] = lambda: None,
+    ) -> MainEnd:
         """The main interpreter's end."""
-        return AsyncEnd(self.from_worker, self.to_worker, self.doorbell, loop, on_envelopes)
+        return MainEnd(self.from_worker, self.to_worker, self.doorbell, loop, on_envelopes, on_rung)
 
 
 def _attach(address: ChannelAddress) -> tuple[Queue, Queue, socket.socket]:
@@ -211,9 +314,9 @@ def _attach(address: ChannelAddress) -> tuple[Queue, Queue, socket.socket]:
 
 def attach_async(
     address: ChannelAddress, loop: asyncio.AbstractEventLoop, on_envelopes: Callable[[list[Envelope]], None]
-) -> AsyncEnd:
+) -> WorkerEnd:
     """A worker's end, for an event loop."""
-    return AsyncEnd(*_attach(address), loop, on_envelopes)
+    return WorkerEnd(*_attach(address), loop, on_envelopes)
 
 
 def leave_word(address: ChannelAddress, envelope: Envelope) -> None:

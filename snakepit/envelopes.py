@@ -13,6 +13,8 @@ chunks are bounded just as well as a few large ones.
 from marshal import dumps, loads
 from typing import Any, cast
 
+from snakepit.fields import Fields
+
 type Envelope = tuple[Any, ...]
 type Headers = list[tuple[bytes, bytes]]
 type Address = tuple[str, int] | None
@@ -30,7 +32,7 @@ CHUNK_COST = 1024
 # main interpreter -> worker
 REQUEST, BODY, CREDIT, DISCONNECT, RETIRE, STOP = range(6)
 # worker -> main interpreter; BODY and CREDIT go both ways
-RESPONSE, CONTINUE, DONE, LOADED, READY, FAILED, GOODBYE = range(6, 13)
+RESPONSE, ANSWER, CONTINUE, DONE, DECLINED, LOADED, READY, FAILED, GOODBYE = range(6, 15)
 
 
 def cost(data: bytes) -> int:
@@ -101,14 +103,14 @@ def stop() -> Envelope:
     return (STOP, 0)
 
 
-def response(
-    exchange: int, status: int, headers: Headers, body: bytes, more: bool, length: int | None = None
-) -> Envelope:
-    """The response's head with the first of its body.
+def response(exchange: int, status: int, fields: Fields, body: bytes, more: bool) -> Envelope:
+    """The response's head with the first of its body."""
+    return (RESPONSE, exchange, status, fields, body, more)
 
-    `length` is the length of the whole body in bytes, where the worker knows it without being told by a header.
-    """
-    return (RESPONSE, exchange, status, headers, body, more, length)
+
+def answer(exchange: int, status: int, fields: Fields, body: bytes) -> Envelope:
+    """A whole response, and the app is through with the exchange: RESPONSE and DONE in one."""
+    return (ANSWER, exchange, status, fields, body)
 
 
 def go_on(exchange: int) -> Envelope:
@@ -117,8 +119,13 @@ def go_on(exchange: int) -> Envelope:
 
 
 def done(exchange: int, fault: str | None) -> Envelope:
-    """The app is through with an exchange, response or not; the last envelope of each."""
+    """The app is through with an exchange, response or not; the last envelope of each, unless that is an ANSWER."""
     return (DONE, exchange, fault)
+
+
+def declined(request: Envelope) -> Envelope:
+    """A request goes back, unbegun: the thread that it waits for has come to wait itself."""
+    return (DECLINED, request[1], request)
 
 
 def loaded(interface: str, seconds: float) -> Envelope:

@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from snakepit.envelopes import Headers
 from snakepit.errors import LocalProtocolError
+from snakepit.fields import Fields
 from snakepit.protocol.interface import Event, RequestHead
 from snakepit.protocol.response import CommonFields, ResponseWriter, informational
 
@@ -54,37 +54,39 @@ class Http1Protocol:
     def send_informational(self, status: int) -> None:
         self._output.append(informational(status))
 
-    def send_response(self, status: int, headers: Headers, length: int | None, close: bool) -> None:
+    def send_response(self, status: int, fields: Fields, body: bytes, more: bool, close: bool) -> None:
         if self._writer.begun:
             raise LocalProtocolError("a response has begun already")
         head = self._head
-        self._output.append(
-            self._writer.begin(
-                status,
-                headers,
-                length,
-                is_head=head is not None and head.method == "HEAD",
-                http_version=head.http_version if head is not None else "1.1",
-                keep_alive=not close and head is not None and head.keep_alive,
+        if head is None:
+            self._output += self._writer.begin(
+                status, fields, body, more, is_head=False, http_version="1.1", keep_alive=False
             )
-        )
+        else:
+            self._output += self._writer.begin(
+                status,
+                fields,
+                body,
+                more,
+                is_head=head.method == "HEAD",
+                http_version=head.http_version,
+                keep_alive=head.keep_alive and not close,
+            )
 
-    def send_body(self, data: bytes) -> None:
-        self._output.append(self._writer.body(data))
+    def send_body(self, data: bytes, more: bool) -> None:
+        if data := self._writer.body(data, more):
+            self._output.append(data)
 
-    def send_end(self) -> None:
-        self._output.append(self._writer.end())
-
-    def data_to_send(self) -> bytes:
-        data = b"".join(self._output)
-        self._output.clear()
+    def data_to_send(self) -> list[bytes]:
+        data, self._output = self._output, []
         return data
 
     def next_cycle(self) -> bool:
-        if not (self._writer.ended and self._parser.ended and self._writer.keep_alive):
+        writer = self._writer
+        if not (writer.ended and writer.keep_alive and self._parser.ended):
             return False
         self._head = None
-        self._writer.restart()
+        writer.restart()
         self._parser.restart()
         return True
 

@@ -5,6 +5,7 @@ h11 from its first byte: so a request is refused, and with which status, by the 
 and the two can't be played off against each other.
 """
 
+import re
 from typing import TYPE_CHECKING
 
 import httptools
@@ -20,6 +21,7 @@ _HEAD_END = b"\r\n\r\n"
 _ORDINARY = bytes([9, 10, 13, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _END = RequestEnd()
 _NOT_ORDINARY = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
+_REQUEST_LINE = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[!-~]*) HTTP/1\.1\r\n")
 _LENGTH_DIGITS = 18  # more than any body has, and surely no overflow anywhere
 
 
@@ -27,11 +29,34 @@ class _NotOrdinary(Exception):
     """This request is for h11."""
 
 
+class KnownFields:
+    """Header blocks that were parsed and found good, for the clients that send the same one with every request.
+
+    Shared by all connections. What follows from a block and a request line of HTTP/1.1 is kept: the header fields,
+    whether the connection stays, and the length of the body.
+    """
+
+    KEPT = 512
+    LARGEST = 4096  # bytes; a longer block is not kept, so that all of them take 2 MiB at the most
+
+    def __init__(self) -> None:
+        self._blocks: dict[bytes, tuple[Headers, bool, int]] = {}
+        self.get = self._blocks.get
+
+    def add(self, block: bytes, headers: "Headers", keep_alive: bool, length: int) -> None:
+        """Keep a block, in place of the one that was kept for longest if there are too many."""
+        if len(block) <= self.LARGEST:
+            if len(self._blocks) >= self.KEPT:
+                del self._blocks[next(iter(self._blocks))]
+            self._blocks[block] = headers, keep_alive, length
+
+
 class HttptoolsParser:
     """See `snakepit.protocol.http1.RequestParser`."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, known: KnownFields) -> None:
         self._limits = limits
+        self._known = known
         self._rest = b""  # came and not parsed: some of a head, or what follows the request's end
         self._begin()
 
@@ -86,7 +111,7 @@ class HttptoolsParser:
         if end >= len(_HEAD_END):
             head = data[:end] if end < len(data) else data
             try:
-                event, self._left = self._parse(head)
+                event, self._left = self._recognize(head) or self._parse(head)
             except (_NotOrdinary, httptools.HttpParserError, httptools.HttpParserUpgrade):
                 self._leave(data)
                 return
@@ -115,6 +140,18 @@ class HttptoolsParser:
         self._slow.feed(data)
         self._rest = b""
 
+    def _recognize(self, head: bytes) -> tuple[RequestHead, int] | None:
+        """A head's event, and its body's length, if its header block was seen before."""
+        line = _REQUEST_LINE.match(head)
+        if line is None or len(head) > self._limits.head:
+            return None
+        known = self._known.get(head[line.end() :])
+        if known is None:
+            return None
+        headers, keep_alive, length = known
+        method, target = line.groups()
+        return RequestHead(method.decode("ascii"), target, "1.1", headers, False, keep_alive), length
+
     def _parse(self, head: bytes) -> tuple[RequestHead, int]:
         """A head's event, and its body's length. Raises _NotOrdinary or HttpParserError."""
         limits = self._limits
@@ -136,6 +173,8 @@ class HttptoolsParser:
         ):
             raise _NotOrdinary
         keep_alive = version == "1.1" if not collected.connection else keeps_alive(version, headers)
+        if version == "1.1":
+            self._known.add(head[head.find(b"\n") + 1 :], headers, keep_alive, length)
         return RequestHead(parser.get_method().decode("ascii"), target, version, headers, False, keep_alive), length
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from snakepit.envelopes import Headers
+from snakepit.fields import Fields
 
 
 @dataclass(slots=True)
@@ -62,21 +63,18 @@ class ServerProtocol(Protocol):
     def send_informational(self, status: int) -> None:
         """Send an interim response (RFC 9110 section 15.2) without header fields."""
 
-    def send_response(self, status: int, headers: Headers, length: int | None, close: bool) -> None:
-        """Send a response's head.
+    def send_response(self, status: int, fields: Fields, body: bytes, more: bool, close: bool) -> None:
+        """Send a response's head and the first of its body, which is left out where the response can have none.
 
-        `length` is the body's length in bytes where the caller knows it; it is announced unless the headers do so
-        already. `close` says that the connection ends with this response. Raises LocalProtocolError.
+        `close` says that the connection ends with this response. Raises LocalProtocolError where the body is longer
+        than announced or, without `more`, shorter.
         """
 
-    def send_body(self, data: bytes) -> None:
-        """Send some of the body; left out where the response can have none. Raises LocalProtocolError."""
+    def send_body(self, data: bytes, more: bool) -> None:
+        """Send some of the body. Raises LocalProtocolError as `send_response` does."""
 
-    def send_end(self) -> None:
-        """End the response. Raises LocalProtocolError where the body is shorter than announced."""
-
-    def data_to_send(self) -> bytes:
-        """What the client must get, since the last call."""
+    def data_to_send(self) -> list[bytes]:
+        """What the client must get, since the last call, in pieces."""
 
     def next_cycle(self) -> bool:
         """Make ready for the next request; False where the connection can't carry one."""

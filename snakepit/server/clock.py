@@ -3,33 +3,31 @@
 import time
 from email.utils import formatdate
 
+from snakepit.fields import HAS_DATE, HAS_SERVER
 
-class HttpDate:
-    """The current time as an IMF-fixdate (RFC 9110 section 5.6.7)."""
-
-    def __init__(self) -> None:
-        self._second = 0
-        self._text = b""
-
-    def now(self) -> bytes:
-        """The value for a response that is sent now."""
-        second = int(time.time())
-        if second != self._second:
-            self._second = second
-            self._text = formatdate(second, usegmt=True).encode("ascii")
-        return self._text
+_BOTH = HAS_DATE | HAS_SERVER
 
 
 class CommonFields:
     """The Date and Server fields (RFC 9110 sections 6.6.1 and 10.2.4), as lines, for a response that lacks them."""
 
     def __init__(self, *, date: bool, server: bool) -> None:
-        self._date = HttpDate() if date else None
+        self._date = date
         self._server = b"server: snakepit\r\n" if server else b""
+        self._second = -1
+        self._lines: dict[int, bytes] = {}  # by the flags of a response's own fields
 
-    def lines(self, *, has_date: bool, has_server: bool) -> bytes:
-        """The lines to add, each with its line end."""
-        lines = b"" if has_server else self._server
-        if self._date is not None and not has_date:
-            lines = b"date: %b\r\n%b" % (self._date.now(), lines)
-        return lines
+    def lines(self, flags: int) -> bytes:
+        """The lines to add, each with its line end; `flags` are those of the response's own (`snakepit.fields`)."""
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            # an IMF-fixdate (RFC 9110 section 5.6.7)
+            date = b"date: %b\r\n" % formatdate(second, usegmt=True).encode("ascii") if self._date else b""
+            self._lines = {
+                0: date + self._server,
+                HAS_DATE: self._server,
+                HAS_SERVER: date,
+                _BOTH: b"",
+            }
+        return self._lines[flags & _BOTH]

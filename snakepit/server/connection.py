@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 from snakepit.envelopes import Address, Headers
 from snakepit.errors import RemoteProtocolError
+from snakepit.fields import Fields, render
 from snakepit.protocol.interface import BodyData, Event, RequestEnd, RequestHead
 from snakepit.server.exchange import Exchange
 from snakepit.server.site import Site
@@ -117,25 +118,21 @@ class Connection(asyncio.Protocol):
         self._protocol.send_informational(100)
         self._flush()
 
-    def send_response(self, status: int, headers: Headers, body: bytes, more: bool, length: int | None) -> None:
-        exchange = self._exchange
+    def send_response(self, status: int, fields: Fields, body: bytes, more: bool) -> None:
+        exchange, site = self._exchange, self._site
         if exchange is None:
             return
-        self._protocol.send_response(
-            status,
-            headers,
-            length if more else len(body),
-            # a client that was never told to go on may send its body or not: nobody can say what comes next
-            self._site.draining or exchange.waits_for_continue,
-        )
-        if self._site.access_log is not None:
-            self._site.access_log.add(self.peer, exchange.head, status)
-        self.send_body(body, more)
+        # a client that was never told to go on may send its body or not: nobody can say what comes next
+        close = site.draining or exchange.waits_for_continue
+        self._protocol.send_response(status, fields, body, more, close)
+        if site.access_log is not None:
+            site.access_log.add(self.peer, exchange.head, status)
+        self._flush()
+        if not more:
+            self._answered()
 
     def send_body(self, data: bytes, more: bool) -> None:
-        self._protocol.send_body(data)
-        if not more:
-            self._protocol.send_end()
+        self._protocol.send_body(data, more)
         self._flush()
         if not more:
             self._answered()
@@ -145,7 +142,7 @@ class Connection(asyncio.Protocol):
         if exchange is None or self._closing:
             return
         if self._protocol.can_answer:
-            self.send_response(status, [_PLAIN_TEXT, *headers], f"{reason}\n".encode(), False, None)
+            self.send_response(status, render([_PLAIN_TEXT, *headers]), f"{reason}\n".encode(), False)
         else:
             self._exchange = None
             self.abort()
@@ -282,11 +279,8 @@ class Connection(asyncio.Protocol):
         if not self._protocol.can_answer:
             self.abort()
             return
-        body = f"{error.reason}\n".encode()
-        headers = [_PLAIN_TEXT, *error.headers]
-        self._protocol.send_response(error.status, headers, len(body), True)
-        self._protocol.send_body(body)
-        self._protocol.send_end()
+        fields = render([_PLAIN_TEXT, *error.headers])
+        self._protocol.send_response(error.status, fields, f"{error.reason}\n".encode(), False, True)
         self._flush()
         self._linger()
 
@@ -312,8 +306,10 @@ class Connection(asyncio.Protocol):
 
     def _flush(self) -> None:
         data = self._protocol.data_to_send()
-        if data:
-            self._transport.write(data)
+        if len(data) == 1:
+            self._transport.write(data[0])
+        elif data:
+            self._transport.writelines(data)
 
     def _expect(self, deadline: "Deadlines[Connection] | None", keep: bool = False) -> None:
         """Be subject to another deadline; `keep` leaves the time running if it is that one already."""

@@ -2,11 +2,30 @@
 
 Least loaded first, in constant time: workers with room stand in buckets by the number of exchanges they have, and
 the lowest bucket that is not empty is remembered. Within a bucket the one that waited longest comes first.
-When every worker is full, exchanges wait in one line, oldest first, so that none waits behind a busy worker while
+When no worker has room, exchanges wait in one line, oldest first, so that none waits behind a busy worker while
 another has room. The line is bounded; who finds it full is refused.
+
+A worker that is stuck (its loop is in a long computation) has no room, however few exchanges it has. When it turns
+again, it gets one exchange from the line, then two when it has taken that one promptly, then four: the first may well
+be the next long computation, and what was given away behind it could not be given to another.
 """
 
 from collections.abc import Hashable
+
+_UNLIMITED = 1 << 10  # a worker that has taken so many at once and promptly may have what comes
+
+
+class _Slot:
+    """What is known of a worker."""
+
+    __slots__ = ("budget", "capacity", "load", "stuck", "window")
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.load = 0
+        self.stuck = False
+        self.window = 0  # how many it may get until it is heard of; 0: no such limit
+        self.budget = 0  # what is left of the window
 
 
 class Dispatcher[W: Hashable, X: Hashable]:
@@ -19,13 +38,12 @@ class Dispatcher[W: Hashable, X: Hashable]:
     def __init__(self, line_limit: int) -> None:
         self._line_limit = line_limit
         self._line: dict[X, None] = {}  # ordered, and an exchange whose client goes can leave from the middle
-        self._capacity: dict[W, int] = {}
-        self._load: dict[W, int] = {}
-        self._buckets: list[dict[W, None]] = [{}]
+        self._slots: dict[W, _Slot] = {}
+        self._buckets: list[dict[W, _Slot]] = [{}]
         self._lowest = 0  # no bucket below this one holds a worker
 
     def __repr__(self) -> str:
-        loads = ", ".join(f"{worker} {load}/{self._capacity[worker]}" for worker, load in self._load.items())
+        loads = ", ".join(f"{worker} {slot.load}/{slot.capacity}" for worker, slot in self._slots.items())
         return f"<Dispatcher [{loads}] waiting {len(self._line)}>"
 
     @property
@@ -35,31 +53,25 @@ class Dispatcher[W: Hashable, X: Hashable]:
 
     def load(self, worker: W) -> int:
         """Exchanges that a worker has."""
-        return self._load[worker]
+        return self._slots[worker].load
 
     def add(self, worker: W, capacity: int) -> list[tuple[W, X]]:
         """A worker became ready for `capacity` exchanges at once; returns what it gets from the line."""
-        self._capacity[worker] = capacity
-        self._load[worker] = 0
-        self._enter(worker, 0)
+        slot = self._slots[worker] = _Slot(capacity)
+        self._enter(worker, slot)
         return self._serve_line()
 
     def remove(self, worker: W) -> None:
         """A worker gets nothing more. What it has must be submitted again or given up by the caller."""
-        load = self._load.pop(worker, None)
-        if load is not None:
-            del self._capacity[worker]
-            if load < len(self._buckets):
-                self._buckets[load].pop(worker, None)
+        slot = self._slots.pop(worker, None)
+        if slot is not None:
+            self._leave(worker, slot)
 
     def submit(self, exchange: X) -> W | None:
         """Find a worker for an exchange. None: it waits in the line, or was refused if it is not `in_line`."""
-        worker = self._least_loaded()
-        if worker is None:
-            if len(self._line) < self._line_limit:
-                self._line[exchange] = None
-            return None
-        self._take(worker)
+        worker = None if self._line else self._take()
+        if worker is None and len(self._line) < self._line_limit:
+            self._line[exchange] = None
         return worker
 
     def in_line(self, exchange: X) -> bool:
@@ -72,45 +84,94 @@ class Dispatcher[W: Hashable, X: Hashable]:
 
     def finished(self, worker: W) -> list[tuple[W, X]]:
         """A worker is through with one exchange; returns who gets what from the line now."""
-        load = self._load.get(worker)
-        if load is None:
+        slot = self._slots.get(worker)
+        if slot is None:
             return []  # removed meanwhile
-        if load < len(self._buckets):  # a full worker stands in no bucket, and its load may have none
+        load = slot.load
+        if load < len(self._buckets):
             self._buckets[load].pop(worker, None)
-        self._load[worker] = load - 1
-        self._enter(worker, load - 1)
+        slot.load = load - 1
+        self._enter(worker, slot)
         return self._serve_line() if self._line else []
+
+    # -- who is awake ------------------------------------------------------------------------------------------------
+
+    def stuck(self, worker: W) -> None:
+        """A worker gets nothing until it is heard of."""
+        slot = self._slots.get(worker)
+        if slot is not None:
+            self._leave(worker, slot)
+            slot.stuck = True
+
+    def heard(self, worker: W) -> list[tuple[W, X]]:
+        """A worker that was stuck, or is limited since, has turned; returns who gets what from the line now."""
+        slot = self._slots.get(worker)
+        if slot is None or not (slot.stuck or slot.window):
+            return []
+        self._leave(worker, slot)
+        if slot.stuck:
+            slot.stuck, slot.window = False, 1
+        else:
+            slot.window *= 2
+            if slot.window >= _UNLIMITED:
+                slot.window = 0
+        slot.budget = slot.window
+        self._enter(worker, slot)
+        return self._serve_line()
+
+    def give_back(self, worker: W, exchanges: list[X], count: int) -> list[tuple[W, X]]:
+        """A worker has not begun these exchanges, and others may be sooner; returns who gets what now.
+
+        They go to the head of the line, whatever the line's limit: they have been accepted already. `count` is how
+        many the worker has less, with those that nobody waits for any more.
+        """
+        slot = self._slots.get(worker)
+        if slot is not None:
+            self._leave(worker, slot)
+            slot.load -= count
+            self._enter(worker, slot)
+        self._line = {**dict.fromkeys(exchanges), **self._line}
+        return self._serve_line()
+
+    # ----------------------------------------------------------------------------------------------------------------
 
     def _serve_line(self) -> list[tuple[W, X]]:
         assignments: list[tuple[W, X]] = []
         while self._line:
-            worker = self._least_loaded()
+            worker = self._take()
             if worker is None:
                 break
             exchange = next(iter(self._line))
             del self._line[exchange]
-            self._take(worker)
             assignments.append((worker, exchange))
         return assignments
 
-    def _least_loaded(self) -> W | None:
-        while self._lowest < len(self._buckets):
-            bucket = self._buckets[self._lowest]
+    def _take(self) -> W | None:
+        """The least loaded worker, with one exchange more."""
+        buckets = self._buckets
+        while self._lowest < len(buckets):
+            bucket = buckets[self._lowest]
             if bucket:
-                return next(iter(bucket))
+                worker, slot = next(iter(bucket.items()))
+                del bucket[worker]
+                slot.load += 1
+                if slot.window:
+                    slot.budget -= 1
+                self._enter(worker, slot)
+                return worker
             self._lowest += 1
         return None
 
-    def _take(self, worker: W) -> None:
-        load = self._load[worker]
-        del self._buckets[load][worker]
-        self._load[worker] = load + 1
-        if load + 1 < self._capacity[worker]:
-            self._enter(worker, load + 1)
+    def _enter(self, worker: W, slot: _Slot) -> None:
+        """Put a worker that has room into its bucket."""
+        load = slot.load
+        if load < slot.capacity and not slot.stuck and (not slot.window or slot.budget > 0):
+            if load >= len(self._buckets):
+                self._buckets += [{} for _ in range(load + 1 - len(self._buckets))]
+            self._buckets[load][worker] = slot
+            if load < self._lowest:
+                self._lowest = load
 
-    def _enter(self, worker: W, load: int) -> None:
-        while len(self._buckets) <= load:
-            self._buckets.append({})
-        self._buckets[load][worker] = None
-        if load < self._lowest:
-            self._lowest = load
+    def _leave(self, worker: W, slot: _Slot) -> None:
+        if slot.load < len(self._buckets):  # one without room stands in no bucket, and its load may have none
+            self._buckets[slot.load].pop(worker, None)

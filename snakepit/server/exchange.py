@@ -16,6 +16,7 @@ from typing import Protocol
 from snakepit import envelopes
 from snakepit.envelopes import CHUNK, WINDOW, Address, Envelope, Headers, cost, split
 from snakepit.errors import LocalProtocolError
+from snakepit.fields import Fields
 from snakepit.lifecycle import EXCHANGE, ExchangeState, advance
 from snakepit.protocol.interface import RequestHead
 
@@ -41,7 +42,7 @@ class Client(Protocol):
     def send_continue(self) -> None:
         """Write 100 (Continue)."""
 
-    def send_response(self, status: int, headers: Headers, body: bytes, more: bool, length: int | None) -> None:
+    def send_response(self, status: int, fields: Fields, body: bytes, more: bool) -> None:
         """Write the response's head and the first of its body. Raises LocalProtocolError."""
 
     def send_body(self, data: bytes, more: bool) -> None:
@@ -105,6 +106,11 @@ class Exchange:
     def answered(self) -> bool:
         """Whether the response is complete, or never will be."""
         return self.state in (ExchangeState.ANSWERED, ExchangeState.ABANDONED, ExchangeState.CLOSED)
+
+    @property
+    def whole(self) -> bool:
+        """Whether a worker gets all of the request as one envelope."""
+        return self.request_complete and len(self._held) == 1
 
     @property
     def receives_body(self) -> bool:
@@ -203,17 +209,31 @@ class Exchange:
         self._to(ExchangeState.CLOSED)
         self._client.send_error(status, reason, headers)
 
-    def respond(self, status: int, headers: Headers, body: bytes, more: bool, length: int | None) -> None:
+    def respond(self, status: int, fields: Fields, body: bytes, more: bool) -> None:
         """The response's head and the first of its body."""
         if self.state is ExchangeState.ASSIGNED:
             self._to(ExchangeState.RESPONDING)
             self.status = status
             try:
-                self._client.send_response(status, headers, body, more, length)
+                self._client.send_response(status, fields, body, more)
             except LocalProtocolError as error:
                 self._break_off(error)
             else:
                 self._sent(body, more)
+
+    def answer(self, status: int, fields: Fields, body: bytes) -> None:
+        """The whole response; and the app is through."""
+        if self.state is ExchangeState.ASSIGNED:
+            self.status = status
+            self._worker = None
+            self._to(ExchangeState.CLOSED)
+            try:
+                self._client.send_response(status, fields, body, False)
+            except LocalProtocolError as error:
+                self._client.report_fault(self, str(error))
+                self._client.send_error(500, "Internal Server Error", [])
+        else:
+            self.done(None)
 
     def respond_body(self, data: bytes, more: bool) -> None:
         """Some more of the response's body."""

@@ -16,7 +16,7 @@ from snakepit.lifecycle import ExchangeState, WorkerState
 from snakepit.server.deadlines import Deadlines
 from snakepit.server.dispatcher import Dispatcher
 from snakepit.server.exchange import Exchange
-from snakepit.server.worker import Worker
+from snakepit.server.worker import PATIENCE, Worker
 
 RETRY_AFTER = 1
 """Seconds that a refused client is asked to wait (RFC 9110 section 10.2.3): a full line moves on in less."""
@@ -76,6 +76,7 @@ class Pool:
         self._dispatcher: Dispatcher[Worker, Exchange] = Dispatcher(options.waiting)
         self._patience: Deadlines[Exchange] = Deadlines(loop, options.waiting_seconds, self._waited_too_long)
         self._workers: dict[int, Worker] = {}
+        self._watch: asyncio.TimerHandle | None = None  # set while something waits for a worker
         self._in_progress = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -138,6 +139,8 @@ class Pool:
         worker = self._dispatcher.submit(exchange)
         if worker is not None:
             worker.assign(exchange)
+            if self._watch is None:
+                self._watch = self._loop.call_later(PATIENCE, self._look_for_late)
         elif self._dispatcher.in_line(exchange):
             exchange.wait()
             self._patience.add(exchange)
@@ -149,6 +152,32 @@ class Pool:
         for worker, exchange in assignments:
             self._patience.discard(exchange)
             worker.assign(exchange)
+        if assignments and self._watch is None:
+            self._watch = self._loop.call_later(PATIENCE, self._look_for_late)
+
+    def _look_for_late(self) -> None:
+        """Give what waits for a busy loop or thread to another."""
+        self._watch = None
+        for worker in list(self._workers.values()):
+            if worker.state is WorkerState.READY and worker.watched:
+                late = worker.take_back_late()
+                if worker.stuck:
+                    self._dispatcher.stuck(worker)
+                if late:
+                    self._give_back(worker, late)
+                if self._watch is None and worker.watched:
+                    self._watch = self._loop.call_later(PATIENCE, self._look_for_late)
+
+    def _give_back(self, worker: Worker, exchanges: list[Exchange]) -> None:
+        fresh: list[Exchange] = []
+        for exchange in exchanges:
+            if exchange.state is ExchangeState.NEW:
+                exchange.wait()
+                self._patience.add(exchange)
+                fresh.append(exchange)
+            else:  # its client has gone
+                self._one_less()
+        self._assign(self._dispatcher.give_back(worker, fresh, len(exchanges)))
 
     def _waited_too_long(self, exchange: Exchange) -> None:
         self._dispatcher.withdraw(exchange)
@@ -199,6 +228,14 @@ class Pool:
         """A worker is through with an exchange."""
         self._one_less()
         self._assign(self._dispatcher.finished(worker))
+
+    def worker_declined(self, worker: Worker, exchange: Exchange) -> None:
+        """A worker gives an exchange back."""
+        self._give_back(worker, [exchange])
+
+    def worker_heard(self, worker: Worker) -> None:
+        """A worker's loop turns."""
+        self._assign(self._dispatcher.heard(worker))
 
     def worker_failed(self, worker: Worker) -> None:
         """A worker can't start: no server without it at the start, another attempt later on."""
@@ -305,6 +342,8 @@ class Pool:
             worker.abandon()
             self._log.warning("%s does not end; its thread is left to itself", str(worker).capitalize())
         self._patience.close()
+        if self._watch is not None:
+            self._watch.cancel()
         return len(living) + self._left_open
 
     async def _wait_ended(self, workers: list[Worker], deadline: float) -> list[Worker]:

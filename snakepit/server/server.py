@@ -14,6 +14,7 @@ from snakepit import __version__, app_reference, logs
 from snakepit.config import Config
 from snakepit.errors import ConfigError, SnakepitError
 from snakepit.protocol.choice import parser_factory
+from snakepit.protocol.interface import Limits
 from snakepit.server.connection import Connection
 from snakepit.server.listener import Listener
 from snakepit.server.loops import loop_factory
@@ -210,7 +211,7 @@ def run(app: Any, **options: Any) -> None:
         sys.path.insert(0, os.path.abspath(config.app_dir))
         server = Server(config)
         make_loop = loop_factory(config.loop)
-        parser_factory(config.http)
+        parser_factory(config.http, Limits())
     except SnakepitError as error:
         _exit_with(error)
     raise_open_files_limit()

@@ -44,9 +44,6 @@ class Site:
     def __init__(self, config: "Config", pool: Submit, loop: asyncio.AbstractEventLoop) -> None:
         self.pool = pool
         self.loop = loop
-        self._limits = Limits(
-            head=config.limit_request_head, fields=config.limit_request_fields, body=config.limit_request_body
-        )
         self.log = logging.getLogger("snakepit.server")
         self.access_log = access_log(config.access_log, loop)
         self.counters = Counters()
@@ -55,7 +52,10 @@ class Site:
         self._all_closed = asyncio.Event()
         self._all_closed.set()
         self._numbers = itertools.count(1)
-        self._parser = parser_factory(config.http)
+        limits = Limits(
+            head=config.limit_request_head, fields=config.limit_request_fields, body=config.limit_request_body
+        )
+        self._parser = parser_factory(config.http, limits)
         self._common = CommonFields(date=config.date_header, server=config.server_header)
         self.keep_alive: Deadlines[Connection] = Deadlines(
             loop, config.timeout_keep_alive, lambda connection: connection.idle_too_long()
@@ -88,7 +88,7 @@ class Site:
 
     def new_protocol(self) -> ServerProtocol:
         """The HTTP/1 of one connection."""
-        return Http1Protocol(self._parser(self._limits), self._common)
+        return Http1Protocol(self._parser(), self._common)
 
     def drain(self) -> None:
         """Close connections that carry no exchange, and the others as soon as they have answered."""

@@ -15,15 +15,20 @@ import logging
 import marshal
 import threading
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Protocol
 
 from snakepit import envelopes
-from snakepit.channel import AsyncEnd, Channel
+from snakepit.channel import Channel
 from snakepit.envelopes import Envelope
 from snakepit.errors import InternalError, fault
 from snakepit.interpreters import Interpreter, create_interpreter
 from snakepit.lifecycle import WORKER, WorkerState, advance
 from snakepit.server.exchange import Exchange
+from snakepit.server.seats import Seats
+
+PATIENCE = 0.005
+"""Seconds that a worker's loop may be silent until what waits for it is given to others."""
 
 _BOOTSTRAP = """
 import marshal, sys
@@ -53,6 +58,12 @@ class Owner(Protocol):
 
     def worker_free(self, worker: "Worker") -> None:
         """It is through with an exchange."""
+
+    def worker_declined(self, worker: "Worker", exchange: Exchange) -> None:
+        """It did not begin with an exchange and will not."""
+
+    def worker_heard(self, worker: "Worker") -> None:
+        """Its loop turns."""
 
     def worker_ended(self, worker: "Worker") -> None:
         """Its thread has ended."""
@@ -85,16 +96,17 @@ class Worker:
         self.daemon_threads: list[str] = []  # of the app, that outlive the worker
         self.exchanges: dict[int, Exchange] = {}
         self.ended = asyncio.Event()
+        self.stuck = False  # its loop was found in a long computation, and has not turned since
         self._owner = owner
         self._loop = loop
         self._channels = [Channel() for _ in range(seats)]
         self._settings = {**settings, "number": number, "channels": [channel.address for channel in self._channels]}
-        self._ends = [channel.main_end(loop, self._take) for channel in self._channels]
-        self._seats: list[AsyncEnd] = []  # WSGI: the ends whose thread is free; the one used last comes first
-        self._seat_of: dict[int, AsyncEnd] = {}
+        self._ends = [channel.main_end(loop, self._take, self._rung) for channel in self._channels]
+        self._seats: Seats | None = None  # of a WSGI app
+        self._name = f"worker {number}"
 
     def __repr__(self) -> str:
-        return f"worker {self.number}"
+        return self._name
 
     @property
     def capacity(self) -> int:
@@ -109,12 +121,31 @@ class Worker:
 
     def assign(self, exchange: Exchange) -> None:
         """Give it an exchange."""
-        end = self._ends[0]
-        if self.interface == "wsgi":
-            end = self._seats.pop()
-            self._seat_of[exchange.number] = end
-        self.exchanges[exchange.number] = exchange
-        exchange.assign(end, str(self))
+        number, seats = exchange.number, self._seats
+        self.exchanges[number] = exchange
+        exchange.assign(self._ends[0] if seats is None else seats.take(number, exchange.whole), self._name)
+
+    @property
+    def watched(self) -> bool:
+        """Whether something waits for it, so that `take_back_late` may find something."""
+        if self._seats is not None:
+            return self._seats.followed
+        return not self.stuck and self._ends[0].silent(monotonic()) > 0
+
+    def take_back_late(self) -> list[Exchange]:
+        """Take back what waits for a loop or a thread that has been in one computation for too long.
+
+        The exchanges are as if they had never been assigned, or closed if their client has gone. Sets `stuck`.
+        """
+        if self._seats is not None:
+            unbegun = self._seats.overdue()
+        elif not self.stuck and self._ends[0].silent(monotonic()) > PATIENCE:
+            self.stuck = True
+            unbegun, others = _unbegun(self._ends[0].take_back())
+            self._ends[0].put_back(others)
+        else:
+            return []
+        return [self._come_back(number, held) for number, held in unbegun.items()]
 
     def retire(self) -> None:
         """Have it finish what it has begun, shut down and end."""
@@ -138,12 +169,7 @@ class Worker:
         """What a dead worker never took from its channels, by exchange; only exchanges whose head is among it."""
         lost: dict[int, list[Envelope]] = {}
         for end in self._ends:
-            for envelope in end.take_back():
-                kind, number = envelope[0], envelope[1]
-                if kind == envelopes.REQUEST:
-                    lost[number] = [envelope]
-                elif kind == envelopes.BODY and number in lost:
-                    lost[number].append(envelope)
+            lost |= _unbegun(end.take_back())[0]
         return lost
 
     def to(self, state: WorkerState) -> None:
@@ -210,15 +236,26 @@ class Worker:
 
     def _handle(self, envelope: Envelope) -> None:
         kind, number = envelope[0], envelope[1]
+        if kind == envelopes.ANSWER:
+            _, _, status, fields, body = envelope
+            self._end(number).answer(status, fields, body)
+            self._owner.worker_free(self)
+            return
         if kind == envelopes.DONE:
-            self._done(number, envelope[2])
+            self._end(number).done(envelope[2])
+            self._owner.worker_free(self)
+            return
+        if kind == envelopes.DECLINED:
+            if self._seats is not None:
+                self._seats.give_up(number)
+            self._owner.worker_declined(self, self._come_back(number, [envelope[2]]))
             return
         exchange = self.exchanges.get(number)
         if exchange is None:
             self._about_itself(envelope)
         elif kind == envelopes.RESPONSE:
-            _, _, status, headers, body, more, length = envelope
-            exchange.respond(status, headers, body, more, length)
+            _, _, status, fields, body, more = envelope
+            exchange.respond(status, fields, body, more)
         elif kind == envelopes.BODY:
             _, _, body, more = envelope
             exchange.respond_body(body, more)
@@ -227,15 +264,23 @@ class Worker:
         elif kind == envelopes.CONTINUE:
             exchange.go_on()
 
-    def _done(self, number: int, trouble: str | None) -> None:
+    def _end(self, number: int) -> Exchange:
+        """The exchange that the worker is through with."""
         exchange = self.exchanges.pop(number, None)
         if exchange is None:
             raise InternalError(f"{self} ended exchange {number} twice")
-        seat = self._seat_of.pop(number, None)
-        if seat is not None:
-            self._seats.append(seat)
-        exchange.done(trouble)
-        self._owner.worker_free(self)
+        if self._seats is not None:
+            self._seats.leave(number)
+        return exchange
+
+    def _come_back(self, number: int, held: list[Envelope]) -> Exchange:
+        exchange = self.exchanges.pop(number)
+        exchange.come_back(held)
+        return exchange
+
+    def _rung(self) -> None:
+        self.stuck = False
+        self._owner.worker_heard(self)
 
     def _about_itself(self, envelope: Envelope) -> None:
         match envelope:
@@ -261,8 +306,23 @@ class Worker:
 
     def _keep_seats(self, interface: str) -> None:
         if interface == "wsgi":
-            self._seats = list(reversed(self._ends))
+            self._seats = Seats(self._ends)
         else:
             for end in self._ends[1:]:
                 end.close()
             del self._ends[1:]
+
+
+def _unbegun(posted: list[Envelope]) -> tuple[dict[int, list[Envelope]], list[Envelope]]:
+    """Of what a worker has not taken: the exchanges whose request is among it, and everything else."""
+    unbegun: dict[int, list[Envelope]] = {}
+    others: list[Envelope] = []
+    for envelope in posted:
+        kind, number = envelope[0], envelope[1]
+        if kind == envelopes.REQUEST:
+            unbegun[number] = [envelope]
+        elif kind == envelopes.BODY and number in unbegun:
+            unbegun[number].append(envelope)
+        else:
+            others.append(envelope)
+    return unbegun, others

@@ -14,6 +14,7 @@ from snakepit import envelopes
 from snakepit.channel import AsyncEnd, attach_async
 from snakepit.envelopes import WINDOW, Envelope, Headers, cost, split
 from snakepit.errors import ClientDisconnected, LifespanError, LocalProtocolError, fault
+from snakepit.fields import Fields, of_length, render
 from snakepit.worker.lifespan import AsgiApp, Lifespan, Message
 from snakepit.worker.target import split_target
 
@@ -161,7 +162,7 @@ class Exchange:
         self._chunks: deque[bytes] = deque((body,)) if body or not self._more else deque()
         self._owed = 0  # request bytes that the app has read and the main interpreter got no credit for
         self._credit = WINDOW
-        self._start: tuple[int, Headers] | None = None  # held until the first of the body, to leave together with it
+        self._start: tuple[int, Fields] | None = None  # held until the first of the body, to leave together with it
         self._started = self._complete = self._disconnected = False
         self._receivers: list[asyncio.Future[None]] = []
         self._senders: list[asyncio.Future[None]] = []
@@ -204,8 +205,16 @@ class Exchange:
         except BaseException as error:
             trouble = fault(error)
         finally:
-            self._worker.end.post(envelopes.done(self.number, trouble))
+            self._post_done(trouble)
             self._worker.finished(self)
+
+    def _post_done(self, trouble: str | None) -> None:
+        end, last = self._worker.end, self._worker.end.last
+        if trouble is None and last is not None and last[:2] == (envelopes.RESPONSE, self.number) and self._complete:
+            _, number, status, fields, body, _ = last  # the usual case: nothing came in between
+            end.replace_last(envelopes.answer(number, status, fields, body))
+        else:
+            end.post(envelopes.done(self.number, trouble))
 
     async def receive(self) -> Message:
         """ASGI's `receive`: the body's next chunk, then `http.disconnect` when the client or the response is done."""
@@ -271,7 +280,7 @@ class Exchange:
             if self._credit <= 0:
                 await self._wait_for_credit()
             self._credit -= cost(chunk)
-            self._put(chunk, more or index < last, None if more else len(body))
+            self._put(chunk, more or index < last, len(body) if index < last and not more else None)
         if not more:
             self._complete = True
             _wake(self._receivers)
@@ -283,8 +292,10 @@ class Exchange:
             end.post(envelopes.body(self.number, chunk, more))
             return
         self._started = True
-        status, headers = start
-        end.post(envelopes.response(self.number, status, headers, chunk, more, length))
+        status, fields = start
+        if length is not None:
+            fields = of_length(fields, length)
+        end.post(envelopes.response(self.number, status, fields, chunk, more))
 
     async def _wait_for_credit(self) -> None:
         while self._credit <= 0:
@@ -302,18 +313,23 @@ class Exchange:
             waiters.remove(waiter)
 
 
-def _checked_start(message: Message) -> tuple[int, Headers]:
-    """Status and headers as builtin types: anything else could not cross, and must fail where the app can see it."""
+def _checked_start(message: Message) -> tuple[int, Fields]:
+    """Status and fields as builtin types: anything else could not cross, and must fail where the app can see it."""
     status = message.get("status")
     if not isinstance(status, int) or not 200 <= status <= 999:
         raise LocalProtocolError(f"a response's status must be a number from 200 to 999, not {status!r}")
-    headers: Headers = []
+    headers = message.get("headers") or ()
     try:
-        for name, value in message.get("headers") or ():
-            headers.append((_as_bytes(name, "a header's name"), _as_bytes(value, "a header's value")))
+        return int(status), render(headers)
+    except (TypeError, ValueError, AttributeError):
+        return int(status), render(_as_pairs(headers))
+
+
+def _as_pairs(headers: Any) -> Headers:
+    try:
+        return [(_as_bytes(name, "a header's name"), _as_bytes(value, "a header's value")) for name, value in headers]
     except (TypeError, ValueError):
         raise LocalProtocolError("a response's headers must be pairs of bytes") from None
-    return int(status), headers
 
 
 def _as_bytes(value: Any, what: str) -> bytes:

@@ -17,8 +17,9 @@ from wsgiref.util import FileWrapper, is_hop_by_hop
 
 from snakepit import envelopes
 from snakepit.channel import BlockingEnd, attach_blocking
-from snakepit.envelopes import WINDOW, Envelope, Headers, cost, split
+from snakepit.envelopes import CHUNK, WINDOW, Envelope, cost, split
 from snakepit.errors import ClientDisconnected, LocalProtocolError, fault
+from snakepit.fields import NONE, of_length, render
 from snakepit.worker.environ import EnvironFactory
 
 if TYPE_CHECKING:
@@ -80,13 +81,20 @@ class Seat:
                 if envelope[1] == number:
                     del self._came[index]
                     return envelope
-            self._came += self.end.wait()
+            self._came += self._not_begun_here(self.end.wait())
 
     def post(self, *sent: Envelope) -> None:
         """Send, and wait for room in the channel if the main interpreter is far behind."""
         self.end.post(*sent)
         while self.end.holds_back:
-            self._came += self.end.wait()
+            self._came += self._not_begun_here(self.end.wait())
+
+    def _not_begun_here(self, came: list[Envelope]) -> list[Envelope]:
+        """Send requests back: this thread waits for its client, and they would wait with it."""
+        kept = [envelope for envelope in came if envelope[0] != envelopes.REQUEST]
+        if len(kept) < len(came):
+            self.end.post(*(envelopes.declined(envelope) for envelope in came if envelope[0] == envelopes.REQUEST))
+        return kept
 
 
 class Exchange:
@@ -97,9 +105,10 @@ class Exchange:
         self._seat = seat
         self._credit = WINDOW
         self._status = 0  # as given to start_response
-        self._headers: Headers = []
+        self._fields = NONE
         self._begun = False  # the response's head has been sent
         self._complete = False
+        self._answer: Envelope | None = None  # the whole response, if it leaves together with the news of the end
         self._left: int | None = None  # body bytes that Content-Length still allows for
         self._disconnected = False
         self._body: deque[tuple[bytes, bool]] = deque()  # chunks of the request that came while a send had to wait
@@ -116,10 +125,16 @@ class Exchange:
                 trouble = fault(error)
         except BaseException as error:
             trouble = fault(error)
-        self._seat.post(envelopes.done(self.number, trouble))
+        if trouble is None and self._answer is not None:
+            self._seat.post(self._answer)
+        else:
+            self._seat.post(envelopes.done(self.number, trouble))
 
     def _run(self) -> None:
         result = self._seat.app(self._environ, self._start_response)
+        if type(result) is list and len(result) == 1 and not self._begun and len(result[0]) <= CHUNK:
+            self._send(result[0], False, hold=True)  # nothing is left to do, not even a close(), so this is the end
+            return
         try:
             if isinstance(result, list | tuple):
                 body = b"".join(result)
@@ -151,17 +166,17 @@ class Exchange:
             raise LocalProtocolError(f"the status must look like '200 OK', not {status!r}")
         if int(code) < 200:
             raise LocalProtocolError(f"the status must be from 200 to 999, not {status!r}")
-        self._headers = [
+        self._fields = render(
             (name.encode("latin-1"), value.encode("latin-1")) for name, value in headers if not is_hop_by_hop(name)
-        ]
-        self._left = _content_length(self._headers)
+        )
+        self._left = self._fields[2]
         self._status = int(code)
         return self._write
 
     def _write(self, data: bytes) -> None:
         self._send(data, True)
 
-    def _send(self, data: bytes, more: bool, length: int | None = None) -> None:
+    def _send(self, data: bytes, more: bool, length: int | None = None, hold: bool = False) -> None:
         if not isinstance(data, bytes | bytearray | memoryview):
             raise LocalProtocolError(f"a body must be bytes, not {type(data).__name__}")
         data = bytes(data)
@@ -180,15 +195,19 @@ class Exchange:
             while self._credit <= 0:
                 self._wait()
             self._credit -= cost(chunk)
-            self._put(chunk, more or index < last, length)
+            self._put(chunk, more or index < last, length, hold)
         self._complete = not more
 
-    def _put(self, chunk: bytes, more: bool, length: int | None) -> None:
+    def _put(self, chunk: bytes, more: bool, length: int | None, hold: bool) -> None:
         if self._begun:
             self._seat.post(envelopes.body(self.number, chunk, more))
+        elif hold:
+            self._begun = True
+            self._answer = envelopes.answer(self.number, self._status, self._fields, chunk)
         else:
             self._begun = True
-            self._seat.post(envelopes.response(self.number, self._status, self._headers, chunk, more, length))
+            fields = self._fields if length is None else of_length(self._fields, length)
+            self._seat.post(envelopes.response(self.number, self._status, fields, chunk, more))
 
     def wait_for_body(self) -> tuple[bytes, bool]:
         """The next chunk of the request's body, and whether more follows. Raises ClientDisconnected."""
@@ -244,12 +263,3 @@ class Input(io.RawIOBase):
         buffer[:size] = self._rest[:size]
         self._rest = self._rest[size:]
         return size
-
-
-def _content_length(headers: Headers) -> int | None:
-    for name, value in headers:
-        if name.lower() == b"content-length":
-            if not value.isdigit():
-                raise LocalProtocolError(f"Content-Length must be a number, not {value!r}")
-            return int(value)
-    return None

@@ -13,6 +13,7 @@ import pytest
 
 from snakepit import interpreters
 from snakepit.errors import AppImportError, LifespanError, WorkerLost
+from snakepit.fields import render
 from snakepit.lifecycle import ExchangeState, WorkerState
 from snakepit.protocol.interface import RequestHead
 from snakepit.server import pool as pool_module
@@ -76,9 +77,9 @@ class FakeClient:
     def send_continue(self):
         raise AssertionError("no client here expects it")
 
-    def send_response(self, status, headers, body, more, length):
+    def send_response(self, status, fields, body, more):
         assert self.status is None, "two responses"
-        self.status, self.headers = status, headers
+        self.status, self.fields = status, fields
         self.send_body(body, more)
 
     def send_body(self, data, more):
@@ -90,7 +91,7 @@ class FakeClient:
         if self.status is not None:
             self.broken = True
         else:
-            self.send_response(status, headers, reason.encode(), False, None)
+            self.send_response(status, render(headers), reason.encode(), False)
 
     def body_wanted(self):
         pass

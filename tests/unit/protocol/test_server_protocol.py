@@ -8,18 +8,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snakepit.errors import LocalProtocolError, RemoteProtocolError
+from snakepit.fields import NONE, of_length, render
 from snakepit.protocol.h11_parser import H11Parser
 from snakepit.protocol.http1 import Http1Protocol
-from snakepit.protocol.httptools_parser import HttptoolsParser
+from snakepit.protocol.httptools_parser import HttptoolsParser, KnownFields
 from snakepit.protocol.interface import BodyData, Limits, RequestEnd, RequestHead
 
-PARSERS = [H11Parser, HttptoolsParser]
+_known: dict[Limits, KnownFields] = {}
+
+
+def fresh_httptools(limits):
+    """Has seen no request before."""
+    return HttptoolsParser(limits, KnownFields())
+
+
+def httptools(limits):
+    """Knows the fields of every good request that any of these tests sent."""
+    return HttptoolsParser(limits, _known.setdefault(limits, KnownFields()))
+
+
+PARSERS = [H11Parser, fresh_httptools, httptools]
 
 
 class NoCommonFields:
     """Adds nothing."""
 
-    def lines(self, *, has_date, has_server):
+    def lines(self, flags):
         return b""
 
 
@@ -237,11 +251,13 @@ def test_chunk_comes_before_it_is_complete(make):
 # -- several requests on one connection ------------------------------------------------------------------------------
 
 
+def sent(protocol):
+    return b"".join(protocol.data_to_send())
+
+
 def answer(protocol, body=b"ok"):
-    protocol.send_response(200, [(b"content-type", b"text/plain")], len(body), False)
-    protocol.send_body(body)
-    protocol.send_end()
-    return protocol.data_to_send()
+    protocol.send_response(200, render([(b"content-type", b"text/plain")]), body, False, False)
+    return sent(protocol)
 
 
 @ways
@@ -325,10 +341,9 @@ def test_no_next_cycle_before_the_answer(make):
     protocol = make()
     feed(protocol, REQUESTS["get"][0])
     assert not protocol.next_cycle()
-    protocol.send_response(200, [], 2, False)
-    protocol.send_body(b"ok")
+    protocol.send_response(200, of_length(NONE, 2), b"o", True, False)
     assert not protocol.next_cycle()
-    protocol.send_end()
+    protocol.send_body(b"k", False)
     assert protocol.next_cycle()
 
 
@@ -473,10 +488,8 @@ def test_refusal_can_be_answered(make, cut, data, status):
     with pytest.raises(RemoteProtocolError):
         feed(protocol, *cut(data))
     assert protocol.can_answer
-    protocol.send_response(status, [(b"content-type", b"text/plain")], 3, True)
-    protocol.send_body(b"no\n")
-    protocol.send_end()
-    got, headers, body = parse(protocol.data_to_send())
+    protocol.send_response(status, render([(b"content-type", b"text/plain")]), b"no\n", False, True)
+    got, headers, body = parse(sent(protocol))
     assert (got, body) == (status, b"no\n")
     assert (b"connection", b"close") in headers
     assert not protocol.next_cycle()
@@ -641,11 +654,12 @@ def lengths(headers):
 
 
 def respond(protocol, status=200, headers=(), body=(), length=None, close=False):
-    protocol.send_response(status, list(headers), length, close)
+    fields = render(headers)
+    protocol.send_response(status, fields if length is None else of_length(fields, length), b"", True, close)
     for data in body:
-        protocol.send_body(data)
-    protocol.send_end()
-    return protocol.data_to_send()
+        protocol.send_body(data, True)
+    protocol.send_body(b"", False)
+    return sent(protocol)
 
 
 @pytest.fixture
@@ -770,21 +784,21 @@ def test_repeated_headers_stay_apart_and_in_order(asked):
 
 def test_output_is_handed_out_once(asked):
     protocol = asked()
-    assert protocol.data_to_send() == b""
+    assert sent(protocol) == b""
     assert respond(protocol, length=0)
-    assert protocol.data_to_send() == b""
+    assert sent(protocol) == b""
 
 
 def test_output_comes_in_step(asked):
     protocol = asked()
-    protocol.send_response(200, [], 5, False)
-    assert protocol.data_to_send().endswith(b"\r\n\r\n")
-    protocol.send_body(b"hel")
-    assert protocol.data_to_send() == b"hel"
-    protocol.send_body(b"lo")
-    assert protocol.data_to_send() == b"lo"
-    protocol.send_end()
-    assert protocol.data_to_send() == b""
+    protocol.send_response(200, of_length(NONE, 5), b"", True, False)
+    assert sent(protocol).endswith(b"\r\n\r\n")
+    protocol.send_body(b"hel", True)
+    assert sent(protocol) == b"hel"
+    protocol.send_body(b"lo", True)
+    assert sent(protocol) == b"lo"
+    protocol.send_body(b"", False)
+    assert sent(protocol) == b""
 
 
 def test_can_answer_until_an_answer_has_begun(make):
@@ -792,10 +806,9 @@ def test_can_answer_until_an_answer_has_begun(make):
     assert protocol.can_answer
     feed(protocol, REQUESTS["get"][0])
     assert protocol.can_answer
-    protocol.send_response(200, [], 2, False)
+    protocol.send_response(200, of_length(NONE, 2), b"", True, False)
     assert not protocol.can_answer
-    protocol.send_body(b"ok")
-    protocol.send_end()
+    protocol.send_body(b"ok", False)
     assert not protocol.can_answer
     assert protocol.next_cycle()
     assert protocol.can_answer
@@ -806,7 +819,7 @@ def test_100_continue(make):
     data, events = REQUESTS["expects 100"]
     assert feed(protocol, data[:-1]) == events[:1]
     protocol.send_informational(100)
-    assert protocol.data_to_send() == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert sent(protocol) == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert protocol.can_answer
     assert feed(protocol, data[-1:]) == events[1:]
     assert parse(answer(protocol))[0] == 200
@@ -849,23 +862,18 @@ ILLEGAL = {
 
 
 @pytest.mark.parametrize("headers", ILLEGAL.values(), ids=list(ILLEGAL))
-def test_illegal_header(asked, headers):
-    protocol = asked()
+def test_illegal_header(headers):
     with pytest.raises(LocalProtocolError):
-        protocol.send_response(200, headers, None, False)
-    assert protocol.data_to_send() == b""
-    assert protocol.can_answer, "so the client can still be told that something went wrong"
-    assert parse(respond(protocol, 500, length=0))[0] == 500
+        render(headers)
 
 
 @pytest.mark.parametrize(("headers", "length"), [([], 4), ([(b"content-length", b"4")], None)])
 def test_body_longer_than_announced(asked, headers, length):
     protocol = asked()
-    protocol.send_response(200, headers, length, False)
-    protocol.send_body(b"abc")
+    protocol.send_response(200, render(headers) if length is None else of_length(NONE, length), b"abc", True, False)
     with pytest.raises(LocalProtocolError):
-        protocol.send_body(b"de")
-    assert protocol.data_to_send().endswith(b"\r\n\r\nabc")
+        protocol.send_body(b"de", True)
+    assert sent(protocol).endswith(b"\r\n\r\nabc")
     assert not protocol.can_answer
     assert not protocol.next_cycle()
 
@@ -873,29 +881,28 @@ def test_body_longer_than_announced(asked, headers, length):
 @pytest.mark.parametrize(("headers", "length"), [([], 4), ([(b"content-length", b"4")], None)])
 def test_body_shorter_than_announced(asked, headers, length):
     protocol = asked()
-    protocol.send_response(200, headers, length, False)
-    protocol.send_body(b"abc")
+    protocol.send_response(200, render(headers) if length is None else of_length(NONE, length), b"abc", True, False)
     with pytest.raises(LocalProtocolError):
-        protocol.send_end()
+        protocol.send_body(b"", False)
     assert not protocol.can_answer
     assert not protocol.next_cycle()
 
 
 def test_second_response(asked):
     protocol = asked()
-    protocol.send_response(200, [], 0, False)
-    protocol.data_to_send()
+    protocol.send_response(200, NONE, b"", False, False)
+    sent(protocol)
     with pytest.raises(LocalProtocolError):
-        protocol.send_response(200, [], 0, False)
-    assert protocol.data_to_send() == b""
+        protocol.send_response(200, NONE, b"", False, False)
+    assert sent(protocol) == b""
 
 
 def test_body_behind_the_end(asked):
     protocol = asked()
     respond(protocol, body=[b"ok"], length=2)
     with pytest.raises(LocalProtocolError):
-        protocol.send_body(b"more")
-    assert protocol.data_to_send() == b""
+        protocol.send_body(b"more", True)
+    assert sent(protocol) == b""
 
 
 @given(
@@ -907,11 +914,56 @@ def test_no_header_can_split_a_response(parser, name, value):
     protocol = Http1Protocol(parser(Limits()), NoCommonFields())
     feed(protocol, REQUESTS["get"][0])
     try:
-        sent = respond(protocol, headers=[(name, value)], body=[b"ok"], length=2)
+        output = respond(protocol, headers=[(name, value)], body=[b"ok"], length=2)
     except LocalProtocolError:
         return
-    start, _, body = sent.partition(b"\r\n\r\n")
+    start, _, body = output.partition(b"\r\n\r\n")
     assert body == b"ok"
     lines = start.split(b"\r\n")
     assert not any(b"\r" in line or b"\n" in line or b"\0" in line for line in lines)
     assert [line for line in lines if line.lower().startswith(name.lower() + b":")]
+
+
+# -- header blocks that were seen before -----------------------------------------------------------------------------
+
+
+@given(
+    method=st.sampled_from([b"GET", b"POST", b"CONNECT", b"TRACE", b"get", b"PRI", b"FOO", b"G\0T", b""]),
+    target=st.one_of(st.binary(max_size=6).map(lambda tail: b"/" + tail), st.sampled_from([b"*", b"", b"http://a/"])),
+    version=st.sampled_from([b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", b"http/1.1", b""]),
+    end=st.sampled_from([b"\r\n", b"\n", b" \r\n"]),
+    block=st.sampled_from([b"Host: a\r\n\r\n", b"Host: a\r\nContent-Length: 2\r\n\r\n"]),
+)
+def test_known_block_behind_any_line_is_read_as_h11_reads_it(method, target, version, end, block):
+    known = KnownFields()
+    feed(Http1Protocol(HttptoolsParser(Limits(), known), NoCommonFields()), b"POST / HTTP/1.1\r\n" + block)
+    assert known.get(block) is not None
+    meanings = []
+    for parser in (HttptoolsParser(Limits(), known), H11Parser(Limits())):
+        try:
+            meanings.append(
+                feed(
+                    Http1Protocol(parser, NoCommonFields()),
+                    method + b" " + target + b" " + version + end + block + b"ok",
+                )[:2]
+            )
+        except RemoteProtocolError as error:
+            meanings.append(error.status)
+    assert meanings[0] == meanings[1]
+
+
+def test_blocks_are_forgotten_when_there_are_many():
+    known = KnownFields()
+    for number in range(KnownFields.KEPT + 1):
+        known.add(b"%d" % number, [], True, 0)
+    assert known.get(b"0") is None
+    assert known.get(b"1") is not None
+    known.add(b"x" * (KnownFields.LARGEST + 1), [], True, 0)
+    assert known.get(b"x" * (KnownFields.LARGEST + 1)) is None
+
+
+def test_known_block_counts_for_the_limit_of_the_head(make):
+    assert len(feed(make(head=60), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")) == 2
+    with pytest.raises(RemoteProtocolError) as caught:
+        feed(make(head=60), b"GET /" + b"x" * 50 + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert caught.value.status == 431

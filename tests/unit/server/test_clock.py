@@ -1,12 +1,13 @@
-"""snakepit.server.clock: the Date header, made once a second."""
+"""snakepit.server.clock: the Date and Server fields, made once a second."""
 
 from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
 
 import pytest
 
+from snakepit.fields import HAS_DATE, HAS_SERVER
 from snakepit.server import clock
-from snakepit.server.clock import HttpDate
+from snakepit.server.clock import CommonFields
 
 
 @pytest.fixture
@@ -17,25 +18,45 @@ def time(monkeypatch):
     return now
 
 
+def date(common):
+    name, _, value = common.lines(HAS_SERVER).removesuffix(b"\r\n").partition(b": ")
+    assert name == b"date"
+    return value
+
+
 def test_format(time):
     time.seconds = 784111777.9  # the example of RFC 9110 section 5.6.7
-    assert HttpDate().now() == b"Sun, 06 Nov 1994 08:49:37 GMT"
+    assert date(CommonFields(date=True, server=True)) == b"Sun, 06 Nov 1994 08:49:37 GMT"
 
 
 def test_moves_on_with_the_second(time):
-    date = HttpDate()
+    common = CommonFields(date=True, server=True)
     time.seconds = 1000.0
-    first = date.now()
+    lines, first = common.lines(0), date(common)
     time.seconds = 1000.999
-    assert date.now() is first
+    assert common.lines(0) is lines
     time.seconds = 1001.0
-    later = date.now()
+    later = date(common)
     assert (parsedate_to_datetime(later.decode()) - parsedate_to_datetime(first.decode())).total_seconds() == 1
 
 
 def test_clock_that_is_set_back(time):
-    date = HttpDate()
+    common = CommonFields(date=True, server=True)
     time.seconds = 784111777
-    date.now()
+    common.lines(0)
     time.seconds = 784111776
-    assert date.now() == b"Sun, 06 Nov 1994 08:49:36 GMT"
+    assert date(common) == b"Sun, 06 Nov 1994 08:49:36 GMT"
+
+
+def test_at_the_epoch(time):
+    assert date(CommonFields(date=True, server=True)) == b"Thu, 01 Jan 1970 00:00:00 GMT"
+
+
+@pytest.mark.parametrize("date", [True, False])
+@pytest.mark.parametrize("server", [True, False])
+@pytest.mark.parametrize("has_date", [True, False])
+@pytest.mark.parametrize("has_server", [True, False])
+def test_only_what_is_wanted_and_lacking(time, date, server, has_date, has_server):
+    lines = CommonFields(date=date, server=server).lines(HAS_DATE * has_date | HAS_SERVER * has_server)
+    assert (b"date: " in lines) == (date and not has_date)
+    assert (b"server: " in lines) == (server and not has_server)

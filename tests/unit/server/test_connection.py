@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from snakepit.config import Config
 from snakepit.envelopes import BODY, CHUNK, CREDIT, DISCONNECT, REQUEST, WINDOW, cost
+from snakepit.fields import NONE, render
 from snakepit.lifecycle import ExchangeState
 from snakepit.server.connection import DISCARD, Connection
 from snakepit.server.site import LINGER, Site
@@ -204,7 +205,7 @@ class App:
             return
         head = self.exchange.head
         answer = b"%s %s %s" % (head.method.encode(), head.target, self.body)
-        self.exchange.respond(200, [], answer, False, len(answer))
+        self.exchange.respond(200, NONE, answer, False)
         self.done()
 
     def done(self):
@@ -212,7 +213,7 @@ class App:
             self.exchange.done(None)
 
     def respond(self, status=200, headers=(), body=b"ok", more=False):
-        self.exchange.respond(status, list(headers), body, more, None if more else len(body))
+        self.exchange.respond(status, render(headers), body, more)
 
     @property
     def credit(self):

@@ -8,12 +8,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from snakepit import envelopes
 from snakepit.envelopes import BODY, CHUNK, CHUNK_COST, CREDIT, DISCONNECT, REQUEST, WINDOW, cost
 from snakepit.errors import InternalError, LocalProtocolError
+from snakepit.fields import NONE, render
 from snakepit.lifecycle import ExchangeState
 from snakepit.protocol.interface import RequestHead
 from snakepit.server.exchange import Exchange
 
 NUMBER = 7
-ILLEGAL = [(b"x-illegal", b"yes")]
+ILLEGAL = (b"x-illegal: yes\r\n", 0, None)
 HALF = WINDOW // 2
 
 
@@ -57,10 +58,10 @@ class FakeClient:
         assert not self.begun, "100 (Continue) within a response"
         self.continues += 1
 
-    def send_response(self, status, headers, body, more, length):
+    def send_response(self, status, fields, body, more):
         assert not self.begun, "two responses"
         assert not self.broken
-        if headers == ILLEGAL:
+        if fields == ILLEGAL:
             raise LocalProtocolError("illegal header")
         self.status = status
         self.send_body(body, more)
@@ -79,7 +80,7 @@ class FakeClient:
         if self.begun:
             self.broken = True
         else:
-            self.send_response(status, headers, reason.encode(), False, None)
+            self.send_response(status, render(headers), reason.encode(), False)
 
     def body_wanted(self):
         self.wanted += 1
@@ -116,7 +117,7 @@ def assigned(*args, **kwargs):
 
 def responding(body=b"x", **kwargs):
     exchange, client, end = assigned(**kwargs)
-    exchange.respond(200, [], body, True, None)
+    exchange.respond(200, NONE, body, True)
     return exchange, client, end
 
 
@@ -135,9 +136,9 @@ def in_state(state):
         if state is ExchangeState.ABANDONED:
             exchange.client_gone()
         elif state is ExchangeState.RESPONDING:
-            exchange.respond(200, [], b"x", True, None)
+            exchange.respond(200, NONE, b"x", True)
         elif state is ExchangeState.ANSWERED:
-            exchange.respond(200, [], b"x", False, 1)
+            exchange.respond(200, NONE, b"x", False)
     assert exchange.state is state
     end.posted.clear()
     return exchange, client, end
@@ -266,7 +267,7 @@ def test_late_credit_wakes_nobody(state):
     exchange, client, _ = assigned(b"x" * 4 * CHUNK, True)
     assert not exchange.receives_body
     if state is S.ANSWERED:
-        exchange.respond(200, [], b"", False, 0)
+        exchange.respond(200, NONE, b"", False)
     else:
         exchange.client_gone()
     exchange.add_credit(WINDOW)
@@ -278,7 +279,7 @@ def test_late_credit_wakes_nobody(state):
 
 def test_response_in_one_piece():
     exchange, client, end = assigned()
-    exchange.respond(201, [], b"hello", False, 5)
+    exchange.respond(201, NONE, b"hello", False)
     assert (client.status, client.body, client.complete) == (201, b"hello", True)
     assert (exchange.state, exchange.status, exchange.answered) == (S.ANSWERED, 201, True)
     exchange.done(None)
@@ -350,7 +351,7 @@ def test_client_that_goes_within_a_write():
         exchange.client_gone()
 
     client.send_body = send_body
-    exchange.respond(200, [], b"x" * WINDOW, True, None)
+    exchange.respond(200, NONE, b"x" * WINDOW, True)
     assert exchange.state is S.ABANDONED
     assert [envelope[0] for envelope in end.posted] == [REQUEST, DISCONNECT]
 
@@ -359,7 +360,7 @@ def test_client_that_goes_within_a_write():
 def test_what_the_app_sends_too_late_goes_nowhere(state):
     exchange, client, end = in_state(state)
     before = (client.status, client.body)
-    exchange.respond(200, [], b"late", False, 4)
+    exchange.respond(200, NONE, b"late", False)
     exchange.respond_body(b"late", False)
     exchange.go_on()
     assert (client.status, client.body) == before
@@ -369,7 +370,7 @@ def test_what_the_app_sends_too_late_goes_nowhere(state):
 
 def test_second_response_head_is_ignored():
     exchange, client, _ = responding(b"a")
-    exchange.respond(500, [], b"b", False, 1)
+    exchange.respond(500, NONE, b"b", False)
     assert (exchange.status, client.body) == (200, b"a")
 
 
@@ -378,7 +379,7 @@ def test_second_response_head_is_ignored():
 
 def test_illegal_head_gets_500():
     exchange, client, end = assigned()
-    exchange.respond(200, ILLEGAL, b"", False, 0)
+    exchange.respond(200, ILLEGAL, b"", False)
     assert (client.status, client.complete, client.faults) == (500, True, ["illegal header"])
     assert exchange.state is S.ABANDONED
     assert end.of(DISCONNECT) == [envelopes.disconnect(NUMBER)]
@@ -512,7 +513,7 @@ def test_another_worker_gets_the_same_in_the_same_order():
     ]
     assert exchange.served_by == "worker 2"
     assert len(first.posted) == 3, "the dead worker got nothing more"
-    exchange.respond(200, [], b"", False, 0)
+    exchange.respond(200, NONE, b"", False)
     assert client.status == 200
 
 
@@ -599,7 +600,7 @@ def test_client_that_expects_nothing():
 
 def test_response_without_reading():
     exchange, client, _ = assigned(b"", True, expects_continue=True)
-    exchange.respond(403, [], b"no", False, 2)
+    exchange.respond(403, NONE, b"no", False)
     assert exchange.waits_for_continue, "so that the connection knows that it can't be used again"
     exchange.go_on()
     assert client.continues == 0
@@ -739,7 +740,7 @@ class Walk(RuleBasedStateMachine):
     def app_responds(self, data, more, illegal):
         self.begun = True
         assigned = self.state_in(S.ASSIGNED)
-        self.exchange.respond(200, ILLEGAL if illegal else [], data, more, None)
+        self.exchange.respond(200, ILLEGAL if illegal else NONE, data, more)
         if assigned and not illegal:
             self.taken += cost(data)
 

@@ -12,6 +12,7 @@ from snakepit import envelopes
 from snakepit.channel import attach_blocking, leave_word
 from snakepit.envelopes import BODY, REQUEST, RETIRE, STOP
 from snakepit.errors import InternalError
+from snakepit.fields import NONE
 from snakepit.lifecycle import ExchangeState, WorkerState
 from snakepit.protocol.interface import RequestHead
 from snakepit.server import worker as worker_module
@@ -66,7 +67,7 @@ class FakeClient:
         self.sent = []
         self.continues = self.wanted = 0
 
-    def send_response(self, status, headers, body, more, length):
+    def send_response(self, status, fields, body, more):
         self.sent.append((status, body, more))
 
     def send_body(self, data, more):
@@ -299,7 +300,7 @@ def test_exchange():
         assert exchange.served_by == "worker 3"
         exchange.add_body(b"b", False)
         assert [envelope[0] for envelope in await played.got(2)] == [REQUEST, BODY]
-        await played.says(envelopes.response(1, 200, [], b"c", True), envelopes.body(1, b"d", False))
+        await played.says(envelopes.response(1, 200, NONE, b"c", True), envelopes.body(1, b"d", False))
         assert sent(exchange) == [(200, b"c", True), (b"d", False)]
         assert "free" not in played.owner.words, "the app may still be at work"
         await played.says(envelopes.done(1, None))
@@ -385,7 +386,7 @@ def test_one_envelope_that_makes_no_sense_does_not_take_the_others_with_it(nonse
         await played.be_ready()
         exchange = exchange_of(1)
         worker.assign(exchange)
-        await played.says(nonsense, envelopes.response(1, 200, [], b"a", False), envelopes.done(1, None))
+        await played.says(nonsense, envelopes.response(1, 200, NONE, b"a", False), envelopes.done(1, None))
         assert sent(exchange) == [(200, b"a", False)]
         assert exchange.state is ExchangeState.CLOSED
 

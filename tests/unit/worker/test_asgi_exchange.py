@@ -8,6 +8,7 @@ import pytest
 from snakepit import envelopes
 from snakepit.envelopes import BODY, CHUNK, CONTINUE, CREDIT, DONE, RESPONSE, WINDOW, cost
 from snakepit.errors import ClientDisconnected, LocalProtocolError
+from snakepit.fields import NONE, render
 from snakepit.worker.asgi import Exchange
 from snakepit.worker.lifespan import Lifespan
 
@@ -175,7 +176,7 @@ def test_small_response_is_one_envelope():
 
     worker = serve(app)
     assert worker.end.posted == [
-        envelopes.response(NUMBER, 201, [(b"x", b"y")], b"hello", False, 5),
+        envelopes.response(NUMBER, 201, render([(b"x", b"y")]), b"hello", False),
         envelopes.done(NUMBER, None),
     ]
 
@@ -202,7 +203,7 @@ def test_streamed_response():
         await send(body())
 
     assert serve(app).end.posted == [
-        envelopes.response(NUMBER, 200, [], b"a", True, None),
+        envelopes.response(NUMBER, 200, NONE, b"a", True),
         envelopes.body(NUMBER, b"b", True),
         envelopes.body(NUMBER, b"", False),
         envelopes.done(NUMBER, None),
@@ -214,7 +215,7 @@ def test_defaults_of_the_messages():
         await send({"type": "http.response.start", "status": 204})
         await send({"type": "http.response.body"})
 
-    assert serve(app).end.posted[0] == envelopes.response(NUMBER, 204, [], b"", False, 0)
+    assert serve(app).end.posted[0] == envelopes.response(NUMBER, 204, NONE, b"", False)
 
 
 def test_forms_that_headers_and_bodies_may_have():
@@ -225,7 +226,7 @@ def test_forms_that_headers_and_bodies_may_have():
         await send(body(memoryview(b"b")))
 
     posted = serve(app).end.posted
-    assert posted[0] == envelopes.response(NUMBER, 200, [(b"x", b"y")], b"a", True)
+    assert posted[0] == envelopes.response(NUMBER, 200, render([(b"x", b"y")]), b"a", True)
     assert posted[1] == envelopes.body(NUMBER, b"b", False)
     assert type(posted[0][2]) is int
     assert [type(part) for part in posted[0][3][0]] == [bytes, bytes]

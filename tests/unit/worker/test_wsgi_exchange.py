@@ -9,6 +9,7 @@ import pytest
 from snakepit import envelopes
 from snakepit.envelopes import BODY, CHUNK, CHUNK_COST, CONTINUE, CREDIT, DONE, RESPONSE, WINDOW
 from snakepit.errors import ClientDisconnected, LocalProtocolError
+from snakepit.fields import NONE, render
 from snakepit.worker.environ import EnvironFactory
 from snakepit.worker.wsgi import Seat
 
@@ -82,7 +83,7 @@ def test_list_is_one_envelope_with_its_length(make):
         return make([b"he", b"llo"])
 
     assert serve(app) == [
-        envelopes.response(NUMBER, 201, [(b"X-A", b"b")], b"hello", False, 5),
+        envelopes.response(NUMBER, 201, render([(b"X-A", b"b")]), b"hello", False),
         envelopes.done(NUMBER, None),
     ]
 
@@ -92,7 +93,7 @@ def test_empty_list():
         start_response("204 No Content", [])
         return []
 
-    assert serve(app)[0] == envelopes.response(NUMBER, 204, [], b"", False, 0)
+    assert serve(app)[0] == envelopes.response(NUMBER, 204, NONE, b"", False)
 
 
 def test_generator_is_sent_as_it_comes():
@@ -103,7 +104,7 @@ def test_generator_is_sent_as_it_comes():
         yield b"b"
 
     assert serve(app) == [
-        envelopes.response(NUMBER, 200, [], b"a", True),
+        envelopes.response(NUMBER, 200, NONE, b"a", True),
         envelopes.body(NUMBER, b"b", True),
         envelopes.body(NUMBER, b"", False),
         envelopes.done(NUMBER, None),
@@ -126,7 +127,7 @@ def test_generator_of_nothing():
         start_response("200 OK", [])
         return iter(())
 
-    assert serve(app)[0] == envelopes.response(NUMBER, 200, [], b"", False)
+    assert serve(app)[0] == envelopes.response(NUMBER, 200, NONE, b"", False)
 
 
 def test_write():
@@ -342,7 +343,7 @@ def test_exc_info_replaces_a_response_that_was_not_sent():
         start_response("500 Oops", [("X", "z")], exc_info(ValueError("late")))
         return [b"oops"]
 
-    assert serve(app)[0] == envelopes.response(NUMBER, 500, [(b"X", b"z")], b"oops", False, 4)
+    assert serve(app)[0] == envelopes.response(NUMBER, 500, render([(b"X", b"z")]), b"oops", False)
 
 
 def test_exc_info_is_raised_when_the_response_has_begun():

@@ -1,0 +1,233 @@
+"""`python -m benchmarks.parts`: what each inner part costs, in microseconds of CPU time, so that a slower one is found.
+
+Everything runs in one thread, without sockets and without workers: the figures are those of the Python code alone.
+"""
+
+import asyncio
+import io
+import sys
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from statistics import median
+from typing import Any, cast
+from wsgiref.util import FileWrapper
+
+from snakepit import envelopes
+from snakepit.channel import Channel
+from snakepit.config import Config
+from snakepit.fields import render
+from snakepit.interpreters import create_queue
+from snakepit.protocol.choice import parser_factory
+from snakepit.protocol.http1 import Http1Protocol
+from snakepit.protocol.interface import Limits
+from snakepit.server.clock import CommonFields
+from snakepit.server.connection import Connection
+from snakepit.server.dispatcher import Dispatcher
+from snakepit.server.pool import Observer, Pool, PoolOptions
+from snakepit.server.site import Site
+from snakepit.server.worker import Worker as PoolWorker
+from snakepit.worker import asgi
+from snakepit.worker.environ import EnvironFactory
+
+ROUNDS = 7
+BATCH = 16
+"""Requests that cross together: what one loop iteration gathers under load."""
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n"
+BROWSER = (
+    b"GET /articles/42?page=2 HTTP/1.1\r\nHost: example.com\r\nConnection: keep-alive\r\n"
+    b"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n"
+    b"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\nAccept-Language: en,de;q=0.5\r\n"
+    b"Accept-Encoding: gzip, deflate, br\r\nCookie: sessionid=0123456789abcdef0123456789abcdef\r\n"
+    b"Upgrade-Insecure-Requests: 1\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\n"
+    b"Cache-Control: max-age=0\r\n\r\n"
+)
+RESPONSE = [(b"content-type", b"text/plain"), (b"content-length", b"13")]
+FIELDS = render(RESPONSE)
+HELLO = b"Hello, world!"
+
+
+def microseconds(part: Callable[[], object], times: int, each: int = 1) -> float:
+    """The median over ROUNDS of what one call costs, over `each` things that it does."""
+    figures = []
+    for _ in range(ROUNDS):
+        before = time.thread_time()
+        for _ in range(times):
+            part()
+        figures.append((time.thread_time() - before) / times / each * 1e6)
+    return median(figures)
+
+
+def envelope(number: int, request: bytes = REQUEST) -> envelopes.Envelope:
+    """A REQUEST as the main interpreter makes it."""
+    parser = parser_factory("auto", Limits())()
+    parser.feed(request)
+    head: Any = parser.events()[0]
+    ends = ("127.0.0.1", 50000), ("127.0.0.1", 8000)
+    return envelopes.request(
+        number, head.method, head.target, head.http_version, head.headers, *ends, "http", b"", False, False
+    )
+
+
+def protocol(http: str, request: bytes) -> Callable[[], object]:
+    """Read a request and write its response."""
+    http1 = Http1Protocol(parser_factory(cast("Any", http), Limits())(), CommonFields(date=True, server=True))
+
+    def part() -> None:
+        http1.receive_data(request)
+        http1.events_received()
+        http1.send_response(200, FIELDS, HELLO, False, False)
+        http1.data_to_send()
+        http1.next_cycle()
+
+    return part
+
+
+def crossing(request: bytes) -> Callable[[], object]:
+    """Encode a batch, put it into a queue, take it out, decode it."""
+    batch = [envelope(number, request) for number in range(BATCH)]
+    queue = create_queue()
+
+    def part() -> None:
+        queue.put_nowait(envelopes.encode(batch))
+        envelopes.decode(cast("bytes", queue.get_nowait()))
+
+    return part
+
+
+def dispatch(workers: int) -> Callable[[], object]:
+    """Find a worker, and have it finish, with as many exchanges under way as there are workers."""
+    dispatcher: Dispatcher[int, int] = Dispatcher(100)
+    for number in range(workers):
+        dispatcher.add(number, 1000)
+    under_way = [cast("int", dispatcher.submit(number)) for number in range(workers)]
+
+    def part() -> None:
+        worker = dispatcher.submit(0)
+        assert worker is not None
+        under_way.append(worker)
+        dispatcher.finished(under_way.pop(0))
+
+    return part
+
+
+class Transport(asyncio.Transport):
+    """Stands for a client that reads everything at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return {"peername": ("127.0.0.1", 50000), "sockname": ("127.0.0.1", 8000)}.get(name, default)
+
+    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
+        self.written = bytes(data)
+
+    def is_closing(self) -> bool:
+        return False
+
+
+class Main:
+    """All of the main interpreter's work for a batch of requests, from the bytes read to the bytes written."""
+
+    def __init__(self, workers: int, loop: asyncio.AbstractEventLoop, http: str, request: bytes) -> None:
+        self.request = request
+        options = PoolOptions(workers, 1, 1000, None, 1000, 30.0, "asgi", {})
+        self.pool = Pool(options, Observer(), loop)
+        loop.run_until_complete(self._add_workers(workers, loop))
+        config = Config(app="unused", http=cast("Any", http), access_log=False)
+        site = Site(config, self.pool, loop)
+        self.connections = [Connection(site) for _ in range(BATCH)]
+        self.transports = [Transport() for _ in self.connections]
+        for connection, transport in zip(self.connections, self.transports, strict=True):
+            connection.connection_made(transport)
+
+    async def _add_workers(self, workers: int, loop: asyncio.AbstractEventLoop) -> None:
+        self.workers = [PoolWorker(number, {}, 1, self.pool, loop) for number in range(1, workers + 1)]
+        for worker in self.workers:
+            worker._take([envelopes.loaded("asgi", 0.0), envelopes.ready(0.0)])
+
+    def __call__(self) -> None:
+        for connection in self.connections:
+            connection.data_received(self.request)
+        for worker in self.workers:
+            if not worker.exchanges:
+                continue
+            end = worker._ends[0]
+            end.flush()
+            answers: list[envelopes.Envelope] = []
+            for number in worker.exchanges:
+                answers.append(envelopes.answer(number, 200, FIELDS, HELLO))
+            end.take_back()
+            worker._take(answers)
+        for transport in self.transports:
+            assert transport.written.endswith(HELLO)
+            transport.written = b""
+
+
+class Worker:
+    """All of a worker's work for a batch of requests, from the doorbell to the answers' crossing, around `app`."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, request: bytes) -> None:
+        channel = Channel()
+        settings = {"channels": [channel.address], "root_path": "", "lifespan": "off"}
+        self._worker = asgi.AsgiWorker(self.app, cast("Any", settings), loop)
+        self._main = channel.main_end(loop, lambda envelopes: None)
+        self._batch = [envelope(number, request) for number in range(BATCH)]
+        self._loop = loop
+
+    async def app(self, scope: Any, receive: Any, send: Any) -> None:
+        """The least that an app can be."""
+        await send({"type": "http.response.start", "status": 200, "headers": RESPONSE})
+        await send({"type": "http.response.body", "body": HELLO})
+
+    def __call__(self) -> None:
+        self._loop.run_until_complete(self._turn())
+
+    async def _turn(self) -> None:
+        for envelope_ in self._batch:
+            self._main.post(envelope_)
+        self._main.flush()
+        self._worker.end.woken()
+        self._worker.end.flush()
+        answers = self._main.take()
+        assert len(answers) == BATCH
+
+
+def environ(request: bytes) -> Callable[[], object]:
+    """Make a WSGI environ of a request."""
+    factory = EnvironFactory(
+        root_path="", multithread=True, multiprocess=True, file_wrapper=FileWrapper, errors=sys.stderr
+    )
+    made = envelope(1, request)
+    return lambda: factory.make(made, io.BytesIO())
+
+
+def main() -> None:
+    loop = asyncio.new_event_loop()
+    requests = {"plain": REQUEST, "browser": BROWSER}
+    print("CPU microseconds a request, one thread, median of", ROUNDS, "\n")
+    print(f"{'part':<44}" + "".join(f"{name:>10}" for name in requests))
+    for http in ("h11", *(["httptools"] if find_spec("httptools") else [])):
+        report(f"parse and write, {http}", [microseconds(protocol(http, text), 3000) for text in requests.values()])
+    report("encode, queue, decode", [microseconds(crossing(text), 300, BATCH) for text in requests.values()])
+    report("WSGI environ", [microseconds(environ(text), 3000) for text in requests.values()])
+    for workers in (2, 16, 64):
+        report(f"dispatch, {workers} workers", [microseconds(dispatch(workers), 5000)])
+    for workers in (2, 16, 64):
+        costs = [microseconds(Main(workers, loop, "auto", text), 300, BATCH) for text in requests.values()]
+        report(f"main interpreter, {workers} workers", costs)
+    report("main interpreter, 2 workers, h11", [microseconds(Main(2, loop, "h11", REQUEST), 100, BATCH)])
+    report("ASGI worker", [microseconds(Worker(loop, text), 200, BATCH) for text in requests.values()])
+    loop.close()
+
+
+def report(name: str, figures: list[float]) -> None:
+    """One line of the table."""
+    print(f"{name:<44}" + "".join(f"{figure:>10.2f}" for figure in figures), flush=True)
+
+
+if __name__ == "__main__":
+    main()

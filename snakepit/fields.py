@@ -1,0 +1,112 @@
+"""A response's header fields as the bytes that go out (RFC 9112 section 5), made where the app runs.
+
+The fields go out as the app gave them, but for those that say how the message is framed: these are the server's, and
+are only taken note of. Workers render, and the main interpreter, which all of them share, has no more to do than to
+put a block of bytes between its own lines. A field name is looked at once and remembered, since apps use a few dozen.
+"""
+
+import re
+from collections.abc import Iterable
+from enum import Enum, auto
+
+from snakepit.errors import LocalProtocolError
+
+type Fields = tuple[bytes, int, int | None]
+"""The lines, what the server must know of them (of the flags below), and the length of the body, if it is known."""
+
+ANNOUNCED, HAS_DATE, HAS_SERVER, CLOSE = 1, 2, 4, 8
+"""Flags: the app announced the body's length; there is a Date, a Server field; the app wants the connection closed."""
+
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_NAMES_KEPT = 1024  # an app could make names up without end
+
+
+class _Kind(Enum):
+    CONTENT_LENGTH = auto()
+    TRANSFER_ENCODING = auto()
+    CONNECTION = auto()
+    DATE = auto()
+    SERVER = auto()
+
+
+_KINDS = {
+    b"content-length": _Kind.CONTENT_LENGTH,
+    b"transfer-encoding": _Kind.TRANSFER_ENCODING,
+    b"connection": _Kind.CONNECTION,
+    b"date": _Kind.DATE,
+    b"server": _Kind.SERVER,
+}
+_names: dict[bytes, tuple[bytes, _Kind | None]] = {}
+
+NONE: Fields = (b"", 0, None)
+"""No fields at all."""
+
+
+def render(headers: Iterable[tuple[bytes, bytes]]) -> Fields:
+    """Header fields as lines. Raises LocalProtocolError for those that can't be sent.
+
+    Raises TypeError and ValueError where the headers are not pairs of bytes.
+    """
+    lines: list[bytes] = []
+    flags = 0
+    length: int | None = None
+    for name, value in headers:
+        prefix, kind = _names.get(name) or _learn(name)
+        if kind is not None:
+            if kind is _Kind.CONTENT_LENGTH:
+                flags |= ANNOUNCED
+                length = _content_length(value, length)
+                continue
+            if kind is _Kind.TRANSFER_ENCODING:
+                _check_coding(value)
+                continue
+            if kind is _Kind.CONNECTION:
+                options = [option.strip() for option in value.lower().split(b",")]
+                if b"close" in options:
+                    flags |= CLOSE
+                if b"close" in options or b"keep-alive" in options:
+                    continue
+            else:
+                flags |= HAS_DATE if kind is _Kind.DATE else HAS_SERVER
+        lines.append(prefix + value + b"\r\n")
+    block = b"".join(lines)
+    count = len(lines)
+    if block.count(b"\n") != count or block.count(b"\r") != count or b"\0" in block:
+        raise _illegal(f"Illegal header value {_culprit(lines)!r}")
+    return block, flags, length
+
+
+def of_length(fields: Fields, length: int) -> Fields:
+    """The same, for a body of known length; what the app announced stands."""
+    lines, flags, announced = fields
+    return lines, flags, length if announced is None else announced
+
+
+def _learn(name: bytes) -> tuple[bytes, _Kind | None]:
+    if not _TOKEN.fullmatch(name):
+        raise _illegal(f"Illegal header name {name!r}")
+    name = bytes(name)
+    known = (name + b": ", _KINDS.get(name.lower()))
+    if len(_names) < _NAMES_KEPT:
+        _names[name] = known
+    return known
+
+
+def _content_length(value: bytes, before: int | None) -> int:
+    if not value.isdigit() or (before is not None and int(value) != before):
+        raise _illegal(f"bad Content-Length {bytes(value)!r}")
+    return int(value)
+
+
+def _check_coding(value: bytes) -> None:
+    if value.lower() != b"chunked":
+        raise _illegal("Only Transfer-Encoding: chunked is supported")
+
+
+def _culprit(lines: list[bytes]) -> bytes:
+    values = (line.partition(b": ")[2][:-2] for line in lines)
+    return next((value for value in values if any(bad in value for bad in (b"\r", b"\n", b"\0"))), b"")
+
+
+def _illegal(what: str) -> LocalProtocolError:
+    return LocalProtocolError(f"the app sent an illegal response: {what}")
