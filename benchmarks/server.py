@@ -1,11 +1,13 @@
-"""`snakepit run` under measurement."""
+"""`snakepit run` under measurement, and a load on it."""
 
+import json
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from benchmarks.process import PATIENCE, ProcessTree
 
@@ -52,3 +54,13 @@ def serving(app: str, *options: str) -> Iterator[Server]:
         yield server
     finally:
         server.stop()
+
+
+def load(server: Server, path: str, expected: str, requests: int, connections: int = 64) -> dict[str, Any]:
+    """Run the client in a process of its own; returns what it measured, with the server's CPU time a request."""
+    before = server.cpu_seconds()
+    command = [sys.executable, "-m", "benchmarks.client", str(server.port), path, expected]
+    options = ["--requests", str(requests), "--connections", str(connections)]
+    result: dict[str, Any] = json.loads(subprocess.check_output([*command, *options], timeout=600))
+    result["cpu_us"] = (server.cpu_seconds() - before) / requests * 1e6
+    return result

@@ -24,6 +24,7 @@ class Mixed(Case):
 
     columns: ClassVar = (
         Column("fast p50 ms", "fast_p50_ms"),
+        Column("fast p90 ms", "fast_p90_ms"),
         Column("fast p99 ms", "fast_p99_ms"),
         Column("fast max ms", "fast_max_ms", ".1f", max),
         Column("slow p50 ms", "slow_p50_ms", ".1f"),
