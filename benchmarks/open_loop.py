@@ -1,8 +1,13 @@
 """A load at a fixed rate, some requests of which are slow: run in a process of its own. Prints what it saw as JSON.
 
 Requests are due at fixed times whatever the answers do, and latency counts from when a request was due, so that a
-server which stands still for a while is charged for all requests that would have come in that while. The first requests
-open a connection each; then the one that has been free the longest is taken, and another is opened where none is free.
+server which stands still for a while is charged for all requests that would have come in that while.
+
+A request takes the connection that has been free the longest; another is opened where none is free, and where there
+are fewer than there should be. A connection is closed after so many requests, the first ones after fewer, at random.
+So connections are opened all the time, while the server is at work: in a server with a process for each core, which
+process has how many depends on which could take one at that time, and not on how the first few came in.
+
 Where it is allowed to (as root), the client takes precedence over the server for the cores, as if it were on another
 machine; `client_late_p99_ms` says by how much it missed the times at which requests were due.
 """
@@ -34,8 +39,9 @@ class Request:
 class Connection(asyncio.Protocol):
     """A keep-alive connection that carries one request at a time."""
 
-    def __init__(self, load: "Load") -> None:
+    def __init__(self, load: "Load", life: int) -> None:
         self._load = load
+        self.left = life
         self.request: Request | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -45,6 +51,7 @@ class Connection(asyncio.Protocol):
 
     def send(self, request: Request) -> None:
         self.request = request
+        self.left -= 1
         self._parser = httptools.HttpResponseParser(self)
         self._body = b""
         self._transport.write(self._load.slow_head if request.slow else self._load.fast_head)
@@ -64,7 +71,10 @@ class Connection(asyncio.Protocol):
         if self._parser.should_keep_alive():
             self._load.free(self)
         else:
-            self._transport.close()
+            self.close()
+
+    def close(self) -> None:
+        self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._load.lost(self)
@@ -84,6 +94,8 @@ class Load:
         self.open = 0
         self.most_open = 0
         self._given = given
+        self._lives = random.Random(given.seed)
+        self._opened = 0
         self._free: deque[Connection] = deque()
         self._waiting: deque[Request] = deque()
         self._opening: set[asyncio.Task[None]] = set()
@@ -121,13 +133,19 @@ class Load:
     async def _connect(self) -> None:
         try:
             loop = asyncio.get_running_loop()
-            await loop.create_connection(lambda: Connection(self), "127.0.0.1", self._given.port)
+            life = self._given.life
+            if self._opened < self._given.connections:
+                life = self._lives.randint(1, life)
+            self._opened += 1
+            await loop.create_connection(lambda: Connection(self, life), "127.0.0.1", self._given.port)
         except OSError:  # the request waits for another connection
             self.open -= 1
 
     def free(self, connection: Connection) -> None:
         if self._waiting:
             connection.send(self._waiting.popleft())
+        elif connection.left <= 0:
+            connection.close()
         else:
             self._free.append(connection)
 
@@ -171,8 +189,9 @@ def main() -> None:
     parser.add_argument("--rate", type=float, required=True, help="requests a second")
     parser.add_argument("--share", type=float, required=True, help="of the slow requests")
     parser.add_argument("--seconds", type=float, required=True)
-    parser.add_argument("--warm-up", type=float, default=1.0, help="seconds of the same load that do not count")
+    parser.add_argument("--warm-up", type=float, default=3.0, help="seconds of the same load that do not count")
     parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--life", type=int, default=30, help="requests that a connection carries before it is closed")
     parser.add_argument("--most", type=int, default=256, help="connections where none is free")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of the slow requests")
     load = Load(parser.parse_args())

@@ -37,7 +37,7 @@ class Mixed(Case):
     seconds: ClassVar = 10.0
 
     def measure(self, server: Running, effort: Effort) -> dict[str, float]:
-        """One round, after a warm-up of 1 s."""
+        """One round, after a warm-up of 3 s."""
         command = [sys.executable, "-m", "benchmarks.open_loop", str(server.port)]
         command += ["--fast", self.exchange.path, "--slow", SLOW, "--expected", self.exchange.expected.decode()]
         command += ["--rate", str(RATE), "--share", str(SHARE), "--seconds", str(effort.seconds)]
