@@ -38,6 +38,5 @@ CASES: dict[str, Case] = {
 
 
 def named(name: str) -> list[str]:
-    """The cases that a name stands for: itself, or all whose name goes on after it with a hyphen where there is none
-    of that name, as `idle` does; empty where there is no such case."""
+    """The cases that a name stands for: the one of that name, or else all that begin with it, as `idle` does."""
     return [name] if name in CASES else [each for each in CASES if each.startswith(f"{name}-")]

@@ -40,11 +40,18 @@ class Load(Case):
             script.write(_script(self.exchange))
             script.flush()
             command += ["-s", script.name, f"http://127.0.0.1:{server.port}{self.exchange.path}"]
-            subprocess.run([*command, "-d1s"], check=True, capture_output=True)
+            _wrk(command, 1.0)
             before = server.cpu_seconds()
-            result = subprocess.run([*command, f"-d{effort.seconds:g}s"], check=True, capture_output=True, text=True)
+            text = _wrk(command, effort.seconds)
             spent = server.cpu_seconds() - before
-        return {**_read(result.stdout, spent), "pss_mib": server.pss() / 2**20, "start_s": server.start_s}
+        return {**_read(text, spent), "pss_mib": server.pss() / 2**20, "start_s": server.start_s}
+
+
+def _wrk(command: list[str], seconds: float) -> str:
+    result = subprocess.run([*command, f"-d{seconds:g}s"], capture_output=True, text=True)
+    if result.returncode:
+        raise FailedError("no answers under load", (result.stderr or result.stdout).strip())
+    return result.stdout
 
 
 def _script(exchange: Exchange) -> str:
