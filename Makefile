@@ -102,7 +102,7 @@ docs: $(DEV) ## build the documentation into docs/_build; warnings are errors
 bench: $(BENCH) ## measure Snakepit beside its peers, in an environment of its own (needs wrk)
 	@$(BENCH_VENV)/bin/python -m benchmarks.peers $(ARGS)
 
-bench-own: $(DEV) ## measure Snakepit by itself: parallelism, memory, threads, backpressure
+bench-own: $(DEV) ## measure Snakepit by itself: parallelism, memory, threads, backpressure, connections
 	@$(PYTHON_IN_VENV) -m benchmarks $(ARGS)
 
 stress: $(DEV) ## run the stress tests, which take minutes

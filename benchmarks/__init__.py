@@ -1,1 +1,1 @@
-"""Measurements of Snakepit. `make bench` runs them; see docs/benchmarks.md."""
+"""Measurements of Snakepit: `make bench` beside its peers, `make bench-own` by itself."""

@@ -1,15 +1,13 @@
-"""`python -m benchmarks [NAME ...]`: run benchmarks and print their tables. Without names, all that take a minute."""
+"""`python -m benchmarks [NAME ...]`: run benchmarks and print their tables. Without names, all of them."""
 
-import json
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from statistics import median
-from typing import Any
 
-from benchmarks.server import Server, serving
+from benchmarks.connections import connections
+from benchmarks.server import Server, load, serving
 
 MIB = 2**20
 HELLO = ("/", "Hello, world!")
@@ -21,16 +19,6 @@ FRAMEWORKS = {
     "Django, WSGI": "benchmarks.apps.django_app:application",
     "Django, ASGI": "benchmarks.apps.django_app:asgi",
 }
-
-
-def load(server: Server, path: str, expected: str, requests: int, connections: int = 64) -> dict[str, Any]:
-    """Run the client in a process of its own; returns what it measured, with the server's CPU time a request."""
-    before = server.cpu_seconds()
-    command = [sys.executable, "-m", "benchmarks.client", str(server.port), path, expected]
-    options = ["--requests", str(requests), "--connections", str(connections)]
-    result: dict[str, Any] = json.loads(subprocess.check_output([*command, *options], timeout=600))
-    result["cpu_us"] = (server.cpu_seconds() - before) / requests * 1e6
-    return result
 
 
 def frameworks() -> None:
@@ -117,7 +105,7 @@ def _write_fast(sock: socket.socket, until: float) -> None:
             pass
 
 
-BENCHMARKS = {function.__name__: function for function in (frameworks, parallel, threads, backpressure)}
+BENCHMARKS = {function.__name__: function for function in (frameworks, parallel, threads, backpressure, connections)}
 
 
 def main() -> None:

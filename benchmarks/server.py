@@ -1,38 +1,35 @@
-"""A server under measurement: a process, its CPU time and its memory."""
+"""`snakepit run` under measurement, and a load on it."""
 
-import os
+import json
 import re
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Any
 
-PATIENCE = 30.0  # seconds until a server that does not come up is given up
-_TICKS = os.sysconf("SC_CLK_TCK")
+from benchmarks.process import PATIENCE, ProcessTree
 
 
-class Server:
+class Server(ProcessTree):
     """`snakepit run` on a free port."""
 
     def __init__(self, app: str, *options: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "snakepit", "run", app, "--port", "0", "--no-access-log", *options],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.port = self._wait_ready(int(options[options.index("-n") + 1]))
+        command = [sys.executable, "-m", "snakepit", "run", app, "--port", "0", "--no-access-log", *options]
+        super().__init__(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            self.port = self._wait_ready(int(options[options.index("-n") + 1]))
+        except BaseException:
+            self.stop()
+            raise
 
     def _wait_ready(self, workers: int) -> int:
-        assert self._process.stderr is not None
+        assert self.process.stderr is not None
         text = ""
         end = time.monotonic() + PATIENCE
         while text.count(" ready: ") < workers or "Listening on" not in text:
-            line = self._process.stderr.readline()
+            line = self.process.stderr.readline().decode()
             text += line
             if not line or time.monotonic() > end:
                 raise RuntimeError(f"the server did not start:\n{text}")
@@ -40,27 +37,13 @@ class Server:
         assert found is not None
         return int(found[1])
 
-    def cpu_seconds(self) -> float:
-        """User and system time so far."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
-
-    def rss(self) -> int:
-        """Resident memory in bytes."""
-        return int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
     def stop(self) -> int:
         """Stop the server; returns its exit status."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
         try:
-            return self._process.wait(PATIENCE)
+            return super().stop()
         finally:
-            if self._process.poll() is None:
-                self._process.kill()
-                self._process.wait()
-            if self._process.stderr is not None:
-                self._process.stderr.close()
+            if self.process.stderr is not None:
+                self.process.stderr.close()
 
 
 @contextmanager
@@ -71,3 +54,13 @@ def serving(app: str, *options: str) -> Iterator[Server]:
         yield server
     finally:
         server.stop()
+
+
+def load(server: Server, path: str, expected: str, requests: int, connections: int = 64) -> dict[str, Any]:
+    """Run the client in a process of its own; returns what it measured, with the server's CPU time a request."""
+    before = server.cpu_seconds()
+    command = [sys.executable, "-m", "benchmarks.client", str(server.port), path, expected]
+    options = ["--requests", str(requests), "--connections", str(connections)]
+    result: dict[str, Any] = json.loads(subprocess.check_output([*command, *options], timeout=600))
+    result["cpu_us"] = (server.cpu_seconds() - before) / requests * 1e6
+    return result

@@ -4,6 +4,8 @@ from django.core.wsgi import get_wsgi_application
 from django.http import HttpResponse
 from django.urls import path
 
+from benchmarks.apps.work import worker_slowly
+
 settings.configure(
     ROOT_URLCONF=__name__,
     SECRET_KEY="only for benchmarks",
@@ -16,6 +18,10 @@ def hello(request):
     return HttpResponse("Hello, world!")
 
 
-urlpatterns = [path("", hello)]
+def worker(request):
+    return HttpResponse(worker_slowly())
+
+
+urlpatterns = [path("", hello), path("worker", worker)]
 application = get_wsgi_application()
 asgi = get_asgi_application()

@@ -2,6 +2,8 @@ import time
 
 from flask import Flask
 
+from benchmarks.apps.work import burn, worker_slowly
+
 app = Flask(__name__)
 
 
@@ -14,3 +16,14 @@ def hello():
 def wait():
     time.sleep(0.02)
     return "Hello, world!"
+
+
+@app.get("/burn-20ms")
+def burn_20ms():
+    burn(0.02)
+    return "Hello, world!"
+
+
+@app.get("/worker")
+def worker():
+    return worker_slowly()

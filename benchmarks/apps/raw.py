@@ -1,5 +1,7 @@
 """A plain ASGI app: what the server itself costs, and work for one core."""
 
+from benchmarks.apps.work import burn
+
 LARGE = b"x" * 65536
 PIECE = b"x" * 1024
 
@@ -13,6 +15,9 @@ async def app(scope, receive, send):
         for number in range(400_000):
             total += number
         body = b"%d" % total
+    elif path == "/burn-20ms":
+        burn(0.02)
+        body = b"Hello, world!"
     elif path == "/64k":
         body = LARGE
     elif path == "/upload":

@@ -1,0 +1,209 @@
+"""A load at a fixed rate, some requests of which are slow: run in a process of its own. Prints what it saw as JSON.
+
+Requests are due at fixed times whatever the answers do, and latency counts from when a request was due, so that a
+server which stands still for a while is charged for all requests that would have come in that while.
+
+A request takes the connection that has been free the longest; another is opened where none is free, and where there
+are fewer than there should be. A connection is closed after so many requests, the first ones after fewer, at random.
+So connections are opened all the time, while the server is at work: in a server with a process for each core, which
+process has how many depends on which could take one at that time, and not on how the first few came in.
+
+Where it is allowed to (as root), the client takes precedence over the server for the cores, as if it were on another
+machine; `client_late_p99_ms` says by how much it missed the times at which requests were due.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import selectors
+from collections import deque
+from dataclasses import dataclass
+from statistics import median
+
+import httptools
+
+UNANSWERED = 20.0  # seconds after the last request until what has no answer counts as an error
+
+
+@dataclass(slots=True)
+class Request:
+    """A request, and when it was due."""
+
+    due: float
+    slow: bool
+    counts: bool
+
+
+class Connection(asyncio.Protocol):
+    """A keep-alive connection that carries one request at a time."""
+
+    def __init__(self, load: "Load", life: int) -> None:
+        self._load = load
+        self.left = life
+        self.request: Request | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._load.free(self)
+
+    def send(self, request: Request) -> None:
+        self.request = request
+        self.left -= 1
+        self._parser = httptools.HttpResponseParser(self)
+        self._body = b""
+        self._transport.write(self._load.slow_head if request.slow else self._load.fast_head)
+
+    def data_received(self, data: bytes) -> None:
+        self._received = asyncio.get_running_loop().time()
+        self._parser.feed_data(data)
+
+    def on_body(self, body: bytes) -> None:
+        self._body += body
+
+    def on_message_complete(self) -> None:
+        request, self.request = self.request, None
+        assert request is not None
+        right = self._parser.get_status_code() == 200 and self._body == self._load.expected
+        self._load.answered(request, self._received, right)
+        if self._parser.should_keep_alive():
+            self._load.free(self)
+        else:
+            self.close()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._load.lost(self)
+
+
+class Load:
+    """The connections, the requests that wait for one, and the times of those that were answered, in seconds."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.fast_head = f"GET {given.fast} HTTP/1.1\r\nHost: 127.0.0.1:{given.port}\r\n\r\n".encode()
+        self.slow_head = f"GET {given.slow} HTTP/1.1\r\nHost: 127.0.0.1:{given.port}\r\n\r\n".encode()
+        self.expected = given.expected.encode()
+        self.times: dict[bool, list[float]] = {False: [], True: []}
+        self.late: list[float] = []
+        self.errors = 0
+        self.left = 0
+        self.open = 0
+        self.most_open = 0
+        self._given = given
+        self._lives = random.Random(given.seed)
+        self._opened = 0
+        self._free: deque[Connection] = deque()
+        self._waiting: deque[Request] = deque()
+        self._opening: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Send all requests when they are due, then wait for what is missing."""
+        given = self._given
+        chance = random.Random(given.seed)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for number in range(round((given.warm_up + given.seconds) * given.rate)):
+            due = began + number / given.rate
+            if (delay := due - loop.time()) > 0:
+                await asyncio.sleep(delay)
+            self.late.append(loop.time() - due)
+            self._submit(Request(due, chance.random() < given.share, number >= given.warm_up * given.rate))
+        end = loop.time() + UNANSWERED
+        while self.left and loop.time() < end:
+            await asyncio.sleep(0.01)
+        self.errors += self.left
+
+    def _submit(self, request: Request) -> None:
+        self.left += request.counts
+        if self._free and self.open >= self._given.connections:
+            self._free.popleft().send(request)
+            return
+        self._waiting.append(request)
+        if self.open < self._given.most:
+            self.open += 1
+            self.most_open = max(self.most_open, self.open)
+            task = asyncio.create_task(self._connect())
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+
+    async def _connect(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+            life = self._given.life
+            if self._opened < self._given.connections:
+                life = self._lives.randint(1, life)
+            self._opened += 1
+            await loop.create_connection(lambda: Connection(self, life), "127.0.0.1", self._given.port)
+        except OSError:  # the request waits for another connection
+            self.open -= 1
+
+    def free(self, connection: Connection) -> None:
+        if self._waiting:
+            connection.send(self._waiting.popleft())
+        elif connection.left <= 0:
+            connection.close()
+        else:
+            self._free.append(connection)
+
+    def lost(self, connection: Connection) -> None:
+        self.open -= 1
+        if connection in self._free:
+            self._free.remove(connection)
+        request, connection.request = connection.request, None
+        if request is not None and request.counts:
+            self.left -= 1
+            self.errors += 1
+
+    def answered(self, request: Request, when: float, right: bool) -> None:
+        if request.counts:
+            self.left -= 1
+            self.errors += not right
+            self.times[request.slow].append(when - request.due)
+
+    def summary(self) -> dict[str, float]:
+        fast, slow = (sorted(self.times[kind]) for kind in (False, True))
+        return {
+            "requests": len(fast) + len(slow),
+            "errors": self.errors,
+            "fast_p50_ms": median(fast) * 1000,
+            "fast_p90_ms": fast[len(fast) * 9 // 10] * 1000,
+            "fast_p99_ms": fast[len(fast) * 99 // 100] * 1000,
+            "fast_max_ms": fast[-1] * 1000,
+            "slow_p50_ms": median(slow) * 1000,
+            "slow_p99_ms": slow[len(slow) * 99 // 100] * 1000,
+            "connections": self.most_open,
+            "client_late_p99_ms": sorted(self.late)[len(self.late) * 99 // 100] * 1000,
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("--fast", required=True, help="path of the fast requests")
+    parser.add_argument("--slow", required=True, help="path of the slow requests")
+    parser.add_argument("--expected", required=True, help="body of all answers")
+    parser.add_argument("--rate", type=float, required=True, help="requests a second")
+    parser.add_argument("--share", type=float, required=True, help="of the slow requests")
+    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--warm-up", type=float, default=3.0, help="seconds of the same load that do not count")
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--life", type=int, default=30, help="requests that a connection carries before it is closed")
+    parser.add_argument("--most", type=int, default=256, help="connections where none is free")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of the slow requests")
+    load = Load(parser.parse_args())
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except PermissionError:
+        pass
+    # select() takes its timeout in microseconds, where asyncio's epoll rounds up to milliseconds
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())) as runner:
+        runner.run(load.run())
+    print(json.dumps(load.summary()))
+
+
+if __name__ == "__main__":
+    main()

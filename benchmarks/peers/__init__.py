@@ -1,0 +1,1 @@
+"""Snakepit beside its peers: `python -m benchmarks.peers`."""

@@ -1,0 +1,47 @@
+"""What one comparison is: an app, the answer that proves it is served, and what is measured of each server."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import ClassVar
+
+from benchmarks.peers.running import Exchange, Running
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A figure in the report: its heading with the unit, its key, its format, and how the rounds become one value."""
+
+    heading: str
+    key: str
+    format: str = ".2f"
+    over_rounds: Callable[[Sequence[float]], float] = median
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is done to measure one contender once. `seed`: of what is random, the same for all contenders."""
+
+    workers: int
+    connections: int
+    seconds: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Case(ABC):
+    """An app, its interface, and a request with the answer that must come back."""
+
+    app: str
+    interface: str
+    exchange: Exchange
+
+    columns: ClassVar[tuple[Column, ...]]
+    charted: ClassVar[str]  # the key of the figure that the chart shows
+    workers: ClassVar[int] = 2  # where the command line does not say
+    seconds: ClassVar[float] = 3.0  # likewise
+
+    @abstractmethod
+    def measure(self, server: Running, effort: Effort) -> dict[str, float]:
+        """One round's figures, by the keys of the columns."""

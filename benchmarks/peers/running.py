@@ -1,0 +1,91 @@
+"""A contender that runs: started, seen to give the right answer, ended."""
+
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.request import Request, urlopen
+
+from benchmarks.peers.contenders import ROOT, Contender
+from benchmarks.process import PATIENCE, ProcessTree
+
+
+class FailedError(Exception):
+    """A contender could not be measured. The text is short, fit for a table; `detail` is a line on why."""
+
+    def __init__(self, text: str, detail: str) -> None:
+        super().__init__(text)
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request and the body of its answer. With a body it is a POST, without one a GET."""
+
+    path: str
+    expected: bytes
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Running(ProcessTree):
+    """A contender's process tree, on a port that was free. `start_s`: seconds from its start to the first answer."""
+
+    def __init__(self, contender: Contender, app: str, interface: str, exchange: Exchange, workers: int) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop()
+        began = time.monotonic()
+        super().__init__(
+            contender.command(app, interface, self.port, workers),
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=self._log,
+            stderr=self._log,
+        )
+        try:
+            self._wait_for_answer(exchange, began + PATIENCE)
+        except BaseException:
+            self.stop()
+            raise
+        self.start_s = time.monotonic() - began
+
+    def _wait_for_answer(self, exchange: Exchange, end: float) -> None:
+        url = f"http://127.0.0.1:{self.port}{exchange.path}"
+        request = Request(url, data=exchange.body or None, headers=exchange.headers)
+        while True:
+            try:
+                with urlopen(request, timeout=10) as response:
+                    got = response.read()
+                break
+            except OSError as error:
+                if self.process.poll() is not None or time.monotonic() > end:
+                    raise FailedError("did not start", f"{error}; its log ends with: {self._last_line()}") from None
+                time.sleep(0.005)
+        if got != exchange.expected:
+            raise FailedError("wrong answer", repr(got[:80]))
+
+    def _last_line(self) -> str:
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").strip().splitlines()
+        return lines[-1].strip() if lines else "(nothing)"
+
+    def stop(self) -> int:
+        """End it, and let go of its log."""
+        try:
+            return super().stop()
+        finally:
+            self._log.close()
+
+
+@contextmanager
+def running(contender: Contender, app: str, interface: str, exchange: Exchange, workers: int) -> Iterator[Running]:
+    """A contender that is ended at the end, whatever happens."""
+    server = Running(contender, app, interface, exchange, workers)
+    try:
+        yield server
+    finally:
+        server.stop()

@@ -1,0 +1,113 @@
+"""A process under measurement with all that it starts: CPU time, memory, end. It reads /proc, so Linux only."""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+PATIENCE = 30.0  # seconds that a server may take to come up
+_ENDING = 10.0  # seconds that it may take to end by itself
+_TICKS = os.sysconf("SC_CLK_TCK")
+# places among the fields that follow the name in /proc/PID/stat; the times are user, system, and both of ended children
+_PARENT, _SESSION, _TIMES, _STARTED = 1, 3, slice(11, 15), 19
+
+
+class ProcessTree:
+    """A process in a session of its own, with its descendants and with the processes of that session."""
+
+    def __init__(
+        self,
+        command: list[str],
+        *,
+        stdout: int | IO[bytes],
+        stderr: int | IO[bytes],
+        cwd: Path | None = None,
+        env: dict[str, str] | None = None,
+    ) -> None:
+        self.process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+
+    def cpu_seconds(self) -> float:
+        """User and system time so far, with that of children which have ended and were waited for."""
+        return sum(sum(map(int, fields[_TIMES])) for fields in self._members().values()) / _TICKS
+
+    def rss(self) -> int:
+        """Resident memory in bytes; what processes share counts for each of them."""
+        return sum(int(text.split()[1]) for text in self._read_all("statm")) * os.sysconf("SC_PAGE_SIZE")
+
+    def pss(self) -> int:
+        """Proportional memory in bytes: what processes share is divided among them, so it counts once."""
+        found = [re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE) for text in self._read_all("smaps_rollup")]
+        return sum(int(kib[1]) * 1024 for kib in found if kib)
+
+    def stop(self) -> int:
+        """End the process, then whatever is left of those that belonged to it; returns its exit status."""
+        members = self._members()
+        self._signal_group(signal.SIGTERM)
+        try:
+            self.process.wait(_ENDING)
+        except subprocess.TimeoutExpired:
+            pass
+        self._signal_group(signal.SIGKILL)
+        now = _all_processes()
+        for pid, fields in members.items():  # those that had left the group
+            if pid != self.process.pid and pid in now and now[pid][_STARTED] == fields[_STARTED]:
+                _kill(pid)
+        return self.process.wait()
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self.process.pid, number)
+        except ProcessLookupError:
+            pass
+
+    def _members(self) -> dict[int, list[str]]:
+        """The fields of /proc/PID/stat after the name, by PID."""
+        everyone = _all_processes()
+        children: dict[int, list[int]] = {}
+        for pid, fields in everyone.items():
+            children.setdefault(int(fields[_PARENT]), []).append(pid)
+        root = self.process.pid
+        todo = [root, *(pid for pid, fields in everyone.items() if int(fields[_SESSION]) == root)]
+        found: dict[int, list[str]] = {}
+        while todo:
+            pid = todo.pop()
+            if pid in everyone and pid not in found:
+                found[pid] = everyone[pid]
+                todo += children.get(pid, [])
+        return found
+
+    def _read_all(self, name: str) -> Iterator[str]:
+        for pid in self._members():
+            try:
+                yield Path(f"/proc/{pid}/{name}").read_text()
+            except OSError:
+                continue
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _all_processes() -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                found[int(entry.name)] = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+    return found
