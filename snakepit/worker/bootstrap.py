@@ -1,5 +1,8 @@
 """The first code of Snakepit's that runs in a worker, and the last.
 
+Every interpreter pays for its imports in memory of its own, so here and below nothing is imported that the app at
+hand does not need: not the event loop for a WSGI app, not what an option asks for that was not given.
+
 `run` is called once, with the settings that the main interpreter made (see `Settings`), and returns when the worker
 is through. It does its work in a second thread of the interpreter: an event loop made in the first one wants to set a
 signal wake-up on Windows, which only the main interpreter may do.
@@ -14,7 +17,7 @@ from typing import Literal, TypedDict
 from snakepit import envelopes
 from snakepit.channel import ChannelAddress, discard, leave_word
 from snakepit.errors import AppError, fault
-from snakepit.worker import asgi, loader, wsgi
+from snakepit.worker import loader
 from snakepit.worker.ending import end_interpreter
 from snakepit.worker.interface import detect
 
@@ -72,7 +75,10 @@ def _serve_until_retired(settings: Settings) -> None:
             kind, trouble = "import", str(error)
             return
         loaded = envelopes.loaded(interface, time.perf_counter() - before)
-        serve = asgi.serve if interface == "asgi" else wsgi.serve
+        if interface == "asgi":
+            from snakepit.worker.asgi import serve
+        else:
+            from snakepit.worker.wsgi import serve
         attached = True
         failed = serve(app, settings, loaded)
         if failed is not None:

@@ -1,12 +1,8 @@
 """Imports the app, and says what is wrong when that can't be done."""
 
 import importlib
-import importlib.util
-import json
-import logging.config
 import sys
 import traceback
-from pathlib import Path
 from types import ModuleType
 
 from snakepit.errors import AppImportError
@@ -21,7 +17,11 @@ _REFUSED = "does not support loading in subinterpreters"  # CPython, Python/impo
 def configure_logging(path: str | None) -> None:
     """Apply a `--log-config` file (dictConfig, JSON) to this worker's loggers, which are its own."""
     if path is not None:
-        logging.config.dictConfig(json.loads(Path(path).read_text(encoding="utf-8")))
+        import json
+        import logging.config
+
+        with open(path, encoding="utf-8") as file:
+            logging.config.dictConfig(json.load(file))
 
 
 def load(module_name: str, attribute: str, script: str | None, factory: bool) -> object:
@@ -53,6 +53,8 @@ def _load_script(path: str) -> ModuleType:
     known = sys.modules.get(SCRIPT_MODULE)
     if known is not None:
         return known
+    import importlib.util
+
     spec = importlib.util.spec_from_file_location(SCRIPT_MODULE, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python script")
