@@ -24,7 +24,7 @@ import socket
 from collections.abc import Callable
 from time import monotonic
 
-from snakepit.envelopes import Envelope, decode, encode
+from snakepit.envelopes import Envelope, decode, encode, encode_apart
 from snakepit.interpreters import Queue, QueueEmpty, create_queue, queue_by_id
 
 LIMIT = 32
@@ -47,6 +47,7 @@ class ChannelEnd:
         self._outgoing = outgoing
         self._doorbell = doorbell
         self._outbox: list[Envelope] = []
+        self._large = False  # a large body may be among that
         self.has_more = False  # the last take stopped at LIMIT: take again, no ring may come
 
     @property
@@ -71,7 +72,8 @@ class ChannelEnd:
     def flush_all(self) -> None:
         """Send what the outbox holds, however much waits already: for an end's last words."""
         if self._outbox:
-            item = encode(self._outbox)
+            item = encode_apart(self._outbox) if self._large else encode(self._outbox)
+            self._large = False
             self._outbox.clear()
             self._put(item)
 
@@ -93,7 +95,7 @@ class ChannelEnd:
             item = self._incoming.get_nowait()
         except QueueEmpty:
             return []
-        return decode(item) if isinstance(item, bytes) else []
+        return decode(item) if isinstance(item, bytes | tuple) else []
 
     def take_back(self) -> list[Envelope]:
         """Everything that was posted and that the other end has not taken."""
@@ -101,7 +103,7 @@ class ChannelEnd:
         try:
             while True:
                 item = self._outgoing.get_nowait()
-                if isinstance(item, bytes):
+                if isinstance(item, bytes | tuple):
                     envelopes += decode(item)
         except QueueEmpty:
             pass
@@ -113,7 +115,7 @@ class ChannelEnd:
         """Let go of the doorbell."""
         self._doorbell.close()
 
-    def _put(self, item: bytes) -> None:
+    def _put(self, item: bytes | tuple[bytes, ...]) -> None:
         self._outgoing.put_nowait(item)
         if self._outgoing.qsize() == 1:
             self._ring()
@@ -149,11 +151,16 @@ class AsyncEnd(ChannelEnd):
         self._transport, _ = await self._loop.create_connection(lambda: _DoorbellReader(self), sock=self._doorbell)
         self.woken()  # what was sent before anyone listened
 
-    def post(self, envelope: Envelope) -> None:
-        """Send at the end of this loop iteration, together with everything else that it has to say."""
+    def post(self, envelope: Envelope, large: bool = False) -> None:
+        """Send at the end of this loop iteration, together with everything else that it has to say.
+
+        `large`: its body may be LARGE.
+        """
         if not self._outbox:
             self._loop.call_soon(self.flush)
         self._outbox.append(envelope)
+        if large:
+            self._large = True
 
     def woken(self) -> None:
         """The doorbell rang."""
@@ -212,7 +219,10 @@ class MainEnd(AsyncEnd):
         if self._one_by_one:
             outbox = self._outbox
             while outbox and self._outgoing.qsize() < LIMIT:
-                self._put(encode([outbox.pop(0)]))
+                first = [outbox.pop(0)]
+                self._put(encode_apart(first) if self._large else encode(first))
+            if not outbox:
+                self._large = False
         else:
             super().flush()
 
@@ -231,9 +241,10 @@ class MainEnd(AsyncEnd):
         """Post again what was taken back, ahead of anything else."""
         if envelopes and not self._outbox:
             self._loop.call_soon(self.flush)
+        self._large = True  # for all that is known
         self._outbox[:0] = envelopes
 
-    def _put(self, item: bytes) -> None:
+    def _put(self, item: bytes | tuple[bytes, ...]) -> None:
         if self._unheard_since is None:
             self._unheard_since = monotonic()
         super()._put(item)
@@ -261,9 +272,14 @@ class BlockingEnd(ChannelEnd):
         doorbell.setblocking(True)
         self._taken = 0
 
-    def post(self, *envelopes: Envelope) -> None:
-        """Send as one item, at once or, where the other end has too much to take first, with the next `wait`."""
+    def post(self, *envelopes: Envelope, large: bool = False) -> None:
+        """Send as one item, at once or, where the other end has too much to take first, with the next `wait`.
+
+        `large`: a body among it may be LARGE.
+        """
         self._outbox += envelopes
+        if large:
+            self._large = True
         self.flush()
 
     @property

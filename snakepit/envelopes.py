@@ -26,6 +26,9 @@ WINDOW = 256 * 1024
 """Bytes of one body that may be on their way in one direction: enough to keep both sides busy, small enough that
 a thousand slow clients cost 256 MB at the very worst."""
 
+LARGE = 8 * 1024
+"""Bytes; a larger body is worth more handling if that saves copying it."""
+
 CHUNK_COST = 1024
 """Bytes; the least that a chunk costs in credit. What an envelope itself takes in memory is a few hundred."""
 
@@ -33,6 +36,9 @@ CHUNK_COST = 1024
 REQUEST, BODY, CREDIT, DISCONNECT, RETIRE, STOP = range(6)
 # worker -> main interpreter; BODY and CREDIT go both ways
 RESPONSE, ANSWER, CONTINUE, DONE, DECLINED, LOADED, READY, FAILED, GOODBYE = range(6, 15)
+
+
+_BODY_AT = {REQUEST: 9, BODY: 2, RESPONSE: 4, ANSWER: 4}  # where in an envelope its body is
 
 
 def cost(data: bytes) -> int:
@@ -153,6 +159,28 @@ def encode(envelopes: list[Envelope]) -> bytes:
     return dumps(envelopes)
 
 
-def decode(batch: bytes) -> list[Envelope]:
-    """The inverse of `encode`."""
-    return cast("list[Envelope]", loads(batch))
+def encode_apart(envelopes: list[Envelope]) -> tuple[bytes, ...]:
+    """The same where large bodies may be among it: these cross beside the rest, and so are copied once, not thrice."""
+    bodies: list[bytes] = []
+    rest: list[Envelope] = []
+    for envelope in envelopes:
+        at = _BODY_AT.get(envelope[0])
+        if at is not None and len(envelope[at]) > LARGE:
+            bodies.append(envelope[at])
+            envelope = (*envelope[:at], None, *envelope[at + 1 :])
+        rest.append(envelope)
+    return dumps(rest), *bodies
+
+
+def decode(item: bytes | tuple[bytes, ...]) -> list[Envelope]:
+    """The inverse of `encode` and of `encode_apart`."""
+    if isinstance(item, bytes):
+        return cast("list[Envelope]", loads(item))
+    rest, *bodies = item
+    envelopes = cast("list[Envelope]", loads(rest))
+    apart = iter(bodies)
+    for index, envelope in enumerate(envelopes):
+        at = _BODY_AT.get(envelope[0])
+        if at is not None and envelope[at] is None:
+            envelopes[index] = (*envelope[:at], next(apart), *envelope[at + 1 :])
+    return envelopes

@@ -12,13 +12,13 @@ if sys.version_info >= (3, 14):
     from concurrent import interpreters as _api
 
     def create_queue() -> "Queue":
-        """Make a queue that bytes can cross from one interpreter to another."""
+        """Make a queue that bytes, and tuples of them, can cross from one interpreter to another."""
         return _api.create_queue()
 else:
     from interpreters_backport import interpreters as _api
 
     def create_queue() -> "Queue":
-        """Make a queue that bytes can cross from one interpreter to another."""
+        """Make a queue that bytes, and tuples of them, can cross from one interpreter to another."""
         return _api.create_queue(syncobj=True)
 
 
@@ -35,7 +35,7 @@ class Queue(Protocol):
     def id(self) -> int:
         """The number by which other interpreters find this queue."""
 
-    def put_nowait(self, item: bytes, /) -> None:
+    def put_nowait(self, item: bytes | tuple[bytes, ...], /) -> None:
         """Add an item."""
 
     def get_nowait(self) -> object:

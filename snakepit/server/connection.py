@@ -71,12 +71,8 @@ class Connection(asyncio.Protocol):
         if self._closing:
             self._linger_on(len(data))
             return
-        try:
-            self._protocol.receive_data(data)
-        except RemoteProtocolError as error:
-            self._refuse(error)
-        else:
-            self._advance()
+        self._protocol.receive_data(data)
+        self._advance()
 
     def eof_received(self) -> bool:
         # A client that has shut down its side is taken to have gone, as everywhere: it can't be told from one that
@@ -202,13 +198,19 @@ class Connection(asyncio.Protocol):
             return
         if events:
             self._handle(events)
-        if self._exchange is None and not self._discarding:
+        exchange = self._exchange
+        if exchange is None and not self._discarding:
             if self._protocol.in_head:
                 self._expect(self._site.heads, keep=True)
-        elif (self._exchange is not None and not self._exchange.receives_body) or self._protocol.holds_next:
+        elif (exchange is not None and not exchange.receives_body) or self._protocol.holds_next:
             self._reading_off()
 
     def _handle(self, events: list[Event]) -> None:
+        head = events[0]
+        if type(head) is RequestHead and len(events) == 2 and type(events[1]) is RequestEnd:  # most requests
+            self._exchange = self._site.new_exchange(self, head)
+            self._submit(self._exchange, b"", False)
+            return
         new: Exchange | None = None
         pieces: list[bytes] = []
         more = True

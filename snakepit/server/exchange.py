@@ -14,7 +14,7 @@ began them, they come back and are held again.
 from typing import Protocol
 
 from snakepit import envelopes
-from snakepit.envelopes import CHUNK, WINDOW, Address, Envelope, Headers, cost, split
+from snakepit.envelopes import CHUNK, LARGE, WINDOW, Address, Envelope, Headers, cost, split
 from snakepit.errors import LocalProtocolError
 from snakepit.fields import Fields
 from snakepit.lifecycle import EXCHANGE, ExchangeState, advance
@@ -24,8 +24,8 @@ from snakepit.protocol.interface import RequestHead
 class WorkerEnd(Protocol):
     """Where envelopes for a worker go."""
 
-    def post(self, envelope: Envelope, /) -> None:
-        """Send."""
+    def post(self, envelope: Envelope, large: bool = False, /) -> None:
+        """Send; `large`: its body may be LARGE."""
 
 
 class Client(Protocol):
@@ -72,6 +72,7 @@ class Exchange:
         "_client",
         "_continue_pending",
         "_held",
+        "_large",
         "_owed",
         "_upstream",
         "_worker",
@@ -95,6 +96,7 @@ class Exchange:
         self._client = client
         self._continue_pending = head.expects_continue
         self._held: list[Envelope] = []
+        self._large = False  # a body among what a worker gets may be LARGE
         self._owed = 0  # response bytes that the transport took and the worker has not got credit for
         self._upstream = WINDOW
         self._worker: WorkerEnd | None = None
@@ -132,6 +134,7 @@ class Exchange:
         if self.answered:
             return
         *chunks, last = split(data)
+        self._large = self._large or len(data) > LARGE
         for chunk in chunks:
             self._forward(envelopes.body(self.number, chunk, True))
         self._forward(envelopes.body(self.number, last, more))
@@ -140,26 +143,24 @@ class Exchange:
     def begin(self, body: bytes, more: bool) -> None:
         """The head and as much of the body as came with it are there: make the request that the worker will get."""
         head = self.head
-        client, server, scheme = self._client.endpoints
         if body or not more:
             self._continue_pending = False
-        first, rest = body[:CHUNK], body[CHUNK:]
+        first, rest = (body, b"") if len(body) <= CHUNK else (body[:CHUNK], body[CHUNK:])
         self._upstream -= cost(first)
-        self._held.append(
+        self._large = len(first) > LARGE
+        self._held = [
             envelopes.request(
                 self.number,
                 head.method,
                 head.target,
                 head.http_version,
                 head.headers,
-                client,
-                server,
-                scheme,
+                *self._client.endpoints,
                 first,
                 more or bool(rest),
                 self._continue_pending,
             )
-        )
+        ]
         if rest:
             self.add_body(rest, more)
         self.request_complete = not more
@@ -192,8 +193,8 @@ class Exchange:
         self.served_by = name
         self._worker = worker
         for envelope in self._held:
-            worker.post(envelope)
-        self._held.clear()
+            worker.post(envelope, self._large)
+        self._held = []
 
     def come_back(self, held: list[Envelope]) -> None:
         """The worker died before it began: be as if it had never been assigned."""
@@ -275,7 +276,7 @@ class Exchange:
         if self._worker is None:
             self._held.append(envelope)
         else:
-            self._worker.post(envelope)
+            self._worker.post(envelope, self._large)
 
     def _sent(self, data: bytes, more: bool) -> None:
         if self.state is not ExchangeState.RESPONDING:

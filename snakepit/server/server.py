@@ -18,6 +18,7 @@ from snakepit.protocol.interface import Limits
 from snakepit.server.connection import Connection
 from snakepit.server.listener import Listener
 from snakepit.server.loops import loop_factory
+from snakepit.server.memory import keep_freed_memory
 from snakepit.server.open_files import raise_open_files_limit
 from snakepit.server.pool import Pool, PoolOptions
 from snakepit.server.report import StartupReport
@@ -215,6 +216,7 @@ def run(app: Any, **options: Any) -> None:
     except SnakepitError as error:
         _exit_with(error)
     raise_open_files_limit()
+    keep_freed_memory()
     status = 0
     try:
         asyncio.run(server.serve(), loop_factory=make_loop)

@@ -27,7 +27,7 @@ from snakepit.lifecycle import WORKER, WorkerState, advance
 from snakepit.server.exchange import Exchange
 from snakepit.server.seats import Seats
 
-PATIENCE = 0.005
+PATIENCE = 0.002
 """Seconds that a worker's loop may be silent until what waits for it is given to others."""
 
 _BOOTSTRAP = """

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from snakepit import envelopes
 from snakepit.channel import AsyncEnd, attach_async
-from snakepit.envelopes import WINDOW, Envelope, Headers, cost, split
+from snakepit.envelopes import LARGE, WINDOW, Envelope, Headers, cost, split
 from snakepit.errors import ClientDisconnected, LifespanError, LocalProtocolError, fault
 from snakepit.fields import Fields, of_length, render
 from snakepit.worker.lifespan import AsgiApp, Lifespan, Message
@@ -289,13 +289,13 @@ class Exchange:
         start, self._start = self._start, None
         end = self._worker.end
         if start is None:
-            end.post(envelopes.body(self.number, chunk, more))
+            end.post(envelopes.body(self.number, chunk, more), len(chunk) > LARGE)
             return
         self._started = True
         status, fields = start
         if length is not None:
             fields = of_length(fields, length)
-        end.post(envelopes.response(self.number, status, fields, chunk, more))
+        end.post(envelopes.response(self.number, status, fields, chunk, more), len(chunk) > LARGE)
 
     async def _wait_for_credit(self) -> None:
         while self._credit <= 0:

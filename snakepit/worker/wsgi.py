@@ -17,7 +17,7 @@ from wsgiref.util import FileWrapper, is_hop_by_hop
 
 from snakepit import envelopes
 from snakepit.channel import BlockingEnd, attach_blocking
-from snakepit.envelopes import CHUNK, WINDOW, Envelope, cost, split
+from snakepit.envelopes import CHUNK, LARGE, WINDOW, Envelope, cost, split
 from snakepit.errors import ClientDisconnected, LocalProtocolError, fault
 from snakepit.fields import NONE, of_length, render
 from snakepit.worker.environ import EnvironFactory
@@ -83,9 +83,9 @@ class Seat:
                     return envelope
             self._came += self._not_begun_here(self.end.wait())
 
-    def post(self, *sent: Envelope) -> None:
+    def post(self, *sent: Envelope, large: bool = False) -> None:
         """Send, and wait for room in the channel if the main interpreter is far behind."""
-        self.end.post(*sent)
+        self.end.post(*sent, large=large)
         while self.end.holds_back:
             self._came += self._not_begun_here(self.end.wait())
 
@@ -126,7 +126,7 @@ class Exchange:
         except BaseException as error:
             trouble = fault(error)
         if trouble is None and self._answer is not None:
-            self._seat.post(self._answer)
+            self._seat.post(self._answer, large=len(self._answer[4]) > LARGE)
         else:
             self._seat.post(envelopes.done(self.number, trouble))
 
@@ -200,14 +200,16 @@ class Exchange:
 
     def _put(self, chunk: bytes, more: bool, length: int | None, hold: bool) -> None:
         if self._begun:
-            self._seat.post(envelopes.body(self.number, chunk, more))
+            self._seat.post(envelopes.body(self.number, chunk, more), large=len(chunk) > LARGE)
         elif hold:
             self._begun = True
             self._answer = envelopes.answer(self.number, self._status, self._fields, chunk)
         else:
             self._begun = True
             fields = self._fields if length is None else of_length(self._fields, length)
-            self._seat.post(envelopes.response(self.number, self._status, fields, chunk, more))
+            self._seat.post(
+                envelopes.response(self.number, self._status, fields, chunk, more), large=len(chunk) > LARGE
+            )
 
     def wait_for_body(self) -> tuple[bytes, bool]:
         """The next chunk of the request's body, and whether more follows. Raises ClientDisconnected."""
