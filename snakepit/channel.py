@@ -215,6 +215,12 @@ class MainEnd(AsyncEnd):
         self._one_by_one = True
         self.room = LIMIT
 
+    def post(self, envelope: Envelope, large: bool = False) -> None:
+        if self._one_by_one and not self._outbox and self._outgoing.qsize() < LIMIT:
+            self._put(encode_apart([envelope]) if large else encode([envelope]))  # there is nothing to gather
+        else:
+            super().post(envelope, large)
+
     def flush(self) -> None:
         if self._one_by_one:
             outbox = self._outbox
