@@ -35,7 +35,7 @@ CHUNK_COST = 1024
 # main interpreter -> worker
 REQUEST, BODY, CREDIT, DISCONNECT, RETIRE, STOP = range(6)
 # worker -> main interpreter; BODY and CREDIT go both ways
-RESPONSE, ANSWER, CONTINUE, DONE, DECLINED, LOADED, READY, FAILED, GOODBYE = range(6, 15)
+RESPONSE, ANSWER, CONTINUE, DONE, DECLINED, LOADED, READY, PACE, FAILED, GOODBYE = range(6, 16)
 
 
 _BODY_AT = {REQUEST: 9, BODY: 2, RESPONSE: 4, ANSWER: 4}  # where in an envelope its body is
@@ -142,6 +142,11 @@ def loaded(interface: str, seconds: float) -> Envelope:
 def ready(seconds: float) -> Envelope:
     """Lifespan start-up was completed within `seconds`: exchanges may come."""
     return (READY, 0, seconds)
+
+
+def pace(seconds: float) -> Envelope:
+    """CPU seconds that an exchange takes here, lately and on average."""
+    return (PACE, 0, seconds)
 
 
 def failed(kind: str, fault: str) -> Envelope:

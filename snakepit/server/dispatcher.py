@@ -74,6 +74,14 @@ class Dispatcher[W: Hashable, X: Hashable]:
             self._line[exchange] = None
         return worker
 
+    def submit_to(self, worker: W) -> bool:
+        """Give an exchange to this worker, if it has room and nothing waits in the line."""
+        slot = self._slots.get(worker)
+        if slot is None or self._line or slot.load >= len(self._buckets) or worker not in self._buckets[slot.load]:
+            return False
+        self._give(worker, slot)
+        return True
+
     def in_line(self, exchange: X) -> bool:
         """Whether an exchange waits."""
         return exchange in self._line
@@ -153,14 +161,17 @@ class Dispatcher[W: Hashable, X: Hashable]:
             bucket = buckets[self._lowest]
             if bucket:
                 worker, slot = next(iter(bucket.items()))
-                del bucket[worker]
-                slot.load += 1
-                if slot.window:
-                    slot.budget -= 1
-                self._enter(worker, slot)
+                self._give(worker, slot)
                 return worker
             self._lowest += 1
         return None
+
+    def _give(self, worker: W, slot: _Slot) -> None:
+        del self._buckets[slot.load][worker]
+        slot.load += 1
+        if slot.window:
+            slot.budget -= 1
+        self._enter(worker, slot)
 
     def _enter(self, worker: W, slot: _Slot) -> None:
         """Put a worker that has room into its bucket."""

@@ -65,6 +65,9 @@ class Owner(Protocol):
     def worker_heard(self, worker: "Worker") -> None:
         """Its loop turns."""
 
+    def worker_pace(self, worker: "Worker", seconds: float) -> None:
+        """What an exchange takes there of CPU time, lately and on average."""
+
     def worker_ended(self, worker: "Worker") -> None:
         """Its thread has ended."""
 
@@ -293,6 +296,8 @@ class Worker:
                 if self.state is WorkerState.STARTING:
                     self.to(WorkerState.READY)
                     self._owner.worker_ready(self)
+            case (envelopes.PACE, _, float(seconds)):
+                self._owner.worker_pace(self, seconds)
             case (envelopes.FAILED, _, str(kind), str(trouble)):
                 self.failure = (kind, trouble)
                 if self.state is WorkerState.STARTING and kind != "lost":

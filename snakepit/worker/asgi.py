@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _ASGI = {"version": "3.0", "spec_version": "2.5"}
 _DISCONNECT = "http.disconnect"
+_PACE_OF = 64  # exchanges, over which the pace is averaged
 
 
 def serve(app: object, settings: "Settings", loaded: Envelope) -> tuple[str, str] | None:
@@ -55,6 +56,8 @@ class AsgiWorker:
         self.stopping = False  # told to cut what has begun
         self._retired = asyncio.Event()
         self._idle = asyncio.Event()
+        self._begun = 0  # exchanges since the pace was told
+        self._cpu = 0.0  # seconds of this thread, then
         self.end: AsyncEnd = attach_async(settings["channels"][0], loop, self._take)
         for address in settings["channels"][1:]:
             attach_async(address, loop, self._take).close()  # seats of a WSGI app, which this is not
@@ -66,6 +69,7 @@ class AsgiWorker:
         try:
             before = time.perf_counter()
             await self.lifespan.start()
+            self._cpu = time.thread_time()
             self.end.post(envelopes.ready(time.perf_counter() - before))
             await self._retired.wait()
             self._set_idle()
@@ -110,6 +114,13 @@ class AsgiWorker:
                     exchange.add_credit(envelope[2])
                 elif kind == envelopes.DISCONNECT:
                     exchange.disconnect()
+        if self._begun >= _PACE_OF:
+            self._tell_pace()
+
+    def _tell_pace(self) -> None:
+        now = time.thread_time()
+        self.end.post(envelopes.pace((now - self._cpu) / self._begun))
+        self._begun, self._cpu = 0, now
 
     def _begin(self, envelope: Envelope) -> None:
         try:
@@ -117,6 +128,7 @@ class AsgiWorker:
         except Exception as error:  # a bug of ours must end this exchange, not the reading of the channel
             self.end.post(envelopes.done(envelope[1], fault(error)))
             return
+        self._begun += 1
         self._exchanges[exchange.number] = exchange
         exchange.task = asyncio.Task(exchange.run(), loop=self.loop, eager_start=True)
 
