@@ -170,6 +170,11 @@ class AsyncEnd(ChannelEnd):
             self._loop.call_soon(self.woken)
         if self._outbox:
             self.flush()
+        else:
+            self._nothing_to_say()
+
+    def _nothing_to_say(self) -> None:
+        pass
 
     def close(self) -> None:
         """Stop listening."""
@@ -182,10 +187,8 @@ class AsyncEnd(ChannelEnd):
 class WorkerEnd(AsyncEnd):
     """The end of a worker's event loop."""
 
-    def woken(self) -> None:
-        super().woken()
-        if not self._outbox:  # what is in there rings when it is sent
-            self._ring()
+    def _nothing_to_say(self) -> None:
+        self._ring()
 
 
 class MainEnd(AsyncEnd):
@@ -194,7 +197,7 @@ class MainEnd(AsyncEnd):
     `on_rung` is called for each ring, after what came with it was handled.
     """
 
-    room = 32
+    room = 1
 
     def __init__(
         self,
@@ -231,6 +234,11 @@ class MainEnd(AsyncEnd):
                 self._large = False
         else:
             super().flush()
+
+    @property
+    def unheard(self) -> bool:
+        """Whether the worker has been given something since it rang last, or has not taken everything."""
+        return self._unheard_since is not None or bool(self._outbox)
 
     def silent(self, now: float) -> float:
         """Seconds for which the worker has not rung though it was sent something; `now` as by `time.monotonic`."""

@@ -93,9 +93,13 @@ def _learn(name: bytes) -> tuple[bytes, _Kind | None]:
 
 
 def _content_length(value: bytes, before: int | None) -> int:
-    if not value.isdigit() or (before is not None and int(value) != before):
-        raise _illegal(f"bad Content-Length {bytes(value)!r}")
-    return int(value)
+    try:
+        length = int(value) if value.isdigit() else -1
+    except ValueError:  # thousands of digits
+        length = -1
+    if length < 0 or (before is not None and length != before):
+        raise _illegal(f"bad Content-Length {bytes(value[:100])!r}")
+    return length
 
 
 def _check_coding(value: bytes) -> None:

@@ -21,7 +21,8 @@ _HEAD_END = b"\r\n\r\n"
 _ORDINARY = bytes([9, 10, 13, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _END = RequestEnd()
 _NOT_ORDINARY = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
-_REQUEST_LINE = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[!-~]*) HTTP/1\.1\r\n")
+_REQUEST_LINE = re.compile(rb"([!-~]+) (/[!-~]*) HTTP/1\.([01])\r\n")  # httptools accepts more spaces than one
+_METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
 _LENGTH_DIGITS = 18  # more than any body has, and surely no overflow anywhere
 
 
@@ -111,7 +112,7 @@ class HttptoolsParser:
         if end >= len(_HEAD_END):
             head = data[:end] if end < len(data) else data
             try:
-                event, self._left = self._recognize(head) or self._parse(head)
+                event, self._left = self._read(head)
             except (_NotOrdinary, httptools.HttpParserError, httptools.HttpParserUpgrade):
                 self._leave(data)
                 return
@@ -140,42 +141,44 @@ class HttptoolsParser:
         self._slow.feed(data)
         self._rest = b""
 
-    def _recognize(self, head: bytes) -> tuple[RequestHead, int] | None:
-        """A head's event, and its body's length, if its header block was seen before."""
+    def _read(self, head: bytes) -> tuple[RequestHead, int]:
+        """A head's event, and its body's length. Raises _NotOrdinary or HttpParserError."""
         line = _REQUEST_LINE.match(head)
         if line is None or len(head) > self._limits.head:
-            return None
-        known = self._known.get(head[line.end() :])
+            raise _NotOrdinary
+        name, target, minor = line.groups()
+        method = _METHODS.get(name)
+        if method is None or minor == b"0":
+            return self._parse(head)
+        block = head[line.end() :]
+        known = self._known.get(block)
         if known is None:
-            return None
+            event, length = self._parse(head)
+            self._known.add(block, event.headers, event.keep_alive, length)
+            return event, length
         headers, keep_alive, length = known
-        method, target = line.groups()
-        return RequestHead(method.decode("ascii"), target, "1.1", headers, False, keep_alive), length
+        return RequestHead(method, target, "1.1", headers, False, keep_alive), length
 
     def _parse(self, head: bytes) -> tuple[RequestHead, int]:
-        """A head's event, and its body's length. Raises _NotOrdinary or HttpParserError."""
+        """The same, without looking whether the header block is known."""
         limits = self._limits
-        if len(head) > limits.head or not _is_clean(head):
+        if not _is_clean(head):
             raise _NotOrdinary
         collected = _Collector()
         parser = httptools.HttpRequestParser(collected)
         parser.feed_data(head)
         version = parser.get_http_version()
-        headers, target, length = collected.headers, collected.target, collected.length
+        headers, length = collected.headers, collected.length
         if (
-            version not in ("1.0", "1.1")
-            or not target.startswith(b"/")
-            or not target.isascii()
-            or collected.hosts > 1
+            collected.hosts > 1
             or (collected.hosts == 0 and version == "1.1")
             or len(headers) > limits.fields
             or (limits.body is not None and length > limits.body)
         ):
             raise _NotOrdinary
         keep_alive = version == "1.1" if not collected.connection else keeps_alive(version, headers)
-        if version == "1.1":
-            self._known.add(head[head.find(b"\n") + 1 :], headers, keep_alive, length)
-        return RequestHead(parser.get_method().decode("ascii"), target, version, headers, False, keep_alive), length
+        method = parser.get_method().decode("ascii")
+        return RequestHead(method, collected.target, version, headers, False, keep_alive), length
 
 
 class _Collector:

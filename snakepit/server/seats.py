@@ -36,7 +36,7 @@ class Seat:
         self.end = end
         self.exchanges: list[int] = []  # the one it serves, then those that follow
         self.since = 0.0  # when it began with the first
-        self.whole = True  # nothing of their requests is still to come
+        self.whole = True  # nothing of their requests is still to come, and others may follow
 
 
 class Seats:
@@ -80,8 +80,9 @@ class Seats:
         self._drop(seat, number, now)
 
     def give_up(self, number: int) -> None:
-        """An exchange was not begun and goes elsewhere."""
+        """An exchange was not begun and goes elsewhere; what its thread is at takes long, and no other follows it."""
         seat = self._seat_of.pop(number)
+        seat.whole = False
         self._drop(seat, number, seat.since)
 
     def overdue(self) -> dict[int, list[Envelope]]:

@@ -133,7 +133,7 @@ class Worker:
         """Whether something waits for it, so that `take_back_late` may find something."""
         if self._seats is not None:
             return self._seats.followed
-        return not self.stuck and self._ends[0].silent(monotonic()) > 0
+        return not self.stuck and self._ends[0].unheard
 
     def take_back_late(self) -> list[Exchange]:
         """Take back what waits for a loop or a thread that has been in one computation for too long.
@@ -249,8 +249,9 @@ class Worker:
             self._owner.worker_free(self)
             return
         if kind == envelopes.DECLINED:
-            if self._seats is not None:
-                self._seats.give_up(number)
+            if self._seats is None or number not in self.exchanges:
+                raise InternalError(f"{self} declined exchange {number}, which it was not given")
+            self._seats.give_up(number)
             self._owner.worker_declined(self, self._come_back(number, [envelope[2]]))
             return
         exchange = self.exchanges.get(number)

@@ -332,6 +332,8 @@ def _checked_start(message: Message) -> tuple[int, Fields]:
         raise LocalProtocolError(f"a response's status must be a number from 200 to 999, not {status!r}")
     headers = message.get("headers") or ()
     try:
+        if type(headers) is not list:
+            headers = list(headers)  # it may be an iterator, and have to be read again
         return int(status), render(headers)
     except (TypeError, ValueError, AttributeError):
         return int(status), render(_as_pairs(headers))

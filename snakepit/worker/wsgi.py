@@ -132,9 +132,11 @@ class Exchange:
 
     def _run(self) -> None:
         result = self._seat.app(self._environ, self._start_response)
-        if type(result) is list and len(result) == 1 and not self._begun and len(result[0]) <= CHUNK:
-            self._send(result[0], False, hold=True)  # nothing is left to do, not even a close(), so this is the end
-            return
+        if type(result) is list and len(result) == 1 and not self._begun:
+            body = bytes(result[0]) if isinstance(result[0], bytes | bytearray | memoryview) else None
+            if body is not None and len(body) <= CHUNK:
+                self._send(body, False, hold=True)  # not even a close() is left to be done: this is the end
+                return
         try:
             if isinstance(result, list | tuple):
                 body = b"".join(result)

@@ -5,6 +5,7 @@ import errno
 import gc
 import logging
 import os
+import random
 import sys
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from snakepit import interpreters
 from snakepit.errors import AppImportError, LifespanError, WorkerLost
-from snakepit.fields import render
+from snakepit.fields import NONE, render
 from snakepit.lifecycle import ExchangeState, WorkerState
 from snakepit.protocol.interface import RequestHead
 from snakepit.server import pool as pool_module
@@ -68,7 +69,7 @@ class FakeClient:
         self.writable = True
         self.endpoints = (("10.0.0.1", 5000), ("127.0.0.1", 8000), "http")
         self.status = None
-        self.headers = []
+        self.fields = NONE
         self.body = b""
         self.complete = False
         self.broken = False
@@ -172,6 +173,10 @@ async def running(*args, ready=True, **options):
             async with asyncio.timeout(PATIENCE):
                 await made.pool.all_ready.wait()
         yield made
+    except BaseException:
+        for held in _gates:  # or its end would have to wait for what the test holds
+            held.release(1000)
+        raise
     finally:
         await made.close()
         await until(lambda: living() <= before)
@@ -222,10 +227,21 @@ class Gate:
 def gate():
     """Hold apps within this block, at whose end all of them must have been released."""
     made = Gate()
+    _gates.append(made)
     try:
         yield made
     finally:
+        _gates.remove(made)
         made.close()
+
+
+_gates: list[Gate] = []
+
+
+@pytest.fixture
+def unhurried(monkeypatch):
+    """Nothing is taken back from an event loop, however long it is silent: for tests of who has what."""
+    monkeypatch.setattr(worker_module, "PATIENCE", FOR_EVER)
 
 
 @pytest.fixture
@@ -357,6 +373,7 @@ def test_exchange(app):
     play(scenario)
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_least_loaded_worker_first():
     async def scenario():
         async with running(workers=2) as made:
@@ -389,7 +406,7 @@ def test_line(app):
                 assert first.state is ExchangeState.ASSIGNED
                 assert (second.state, third.state) == (ExchangeState.WAITING,) * 2
                 assert (client(fourth).status, fourth.state) == (503, ExchangeState.CLOSED)
-                assert (b"retry-after", b"1") in client(fourth).headers
+                assert b"retry-after: 1\r\n" in client(fourth).fields[0]
                 assert (made.pool.in_progress, made.pool.waiting) == (3, 2)
                 second.client_gone()
                 assert (made.pool.in_progress, made.pool.waiting) == (2, 1)
@@ -406,7 +423,9 @@ def test_too_long_in_the_line():
     async def scenario():
         with gate() as held:
             async with running("holding:app", worker_concurrency=1, waiting_seconds=0.05) as made:
-                first, second = made.request(f"/?{held.query}"), made.request("/")
+                first = made.request(f"/?{held.query}")
+                await held.begun()
+                second = made.request("/")
                 await until(lambda: client(second).over)
                 assert (client(second).status, second.state) == (503, ExchangeState.CLOSED)
                 assert first.state is ExchangeState.ASSIGNED
@@ -479,9 +498,485 @@ def test_a_slow_client_holds_the_app_back_and_nothing_is_lost():
     play(scenario)
 
 
+# -- loops and threads that are busy ---------------------------------------------------------------------------------
+
+HOLDING = """
+import behaviors, holding
+async def app(scope, receive, send):
+    await (holding if scope["path"] == "/hold" else behaviors).app(scope, receive, send)
+"""
+HOLDING_LATER = """
+import asyncio, behaviors, holding
+async def app(scope, receive, send):
+    if scope["path"] == "/hold":
+        await asyncio.sleep(0)  # the loop has turned, and said that it is awake, when it comes to stand still
+        await holding.app(scope, receive, send)
+    else:
+        await behaviors.app(scope, receive, send)
+"""
+in_any_step = pytest.mark.parametrize("source", [HOLDING, HOLDING_LATER], ids=["in the first step", "in a later step"])
+HOLDING_THREAD = """
+import holding, wsgi_behaviors
+def app(environ, start_response):
+    return (holding.wsgi if environ["PATH_INFO"] == "/hold" else wsgi_behaviors.app)(environ, start_response)
+"""
+
+
+async def hold(made, held):
+    """Have a worker's loop or thread stand still until it is released; returns the exchange that it stands in."""
+    exchange = made.request(f"/hold?{held.query}")
+    await held.begun()
+    return exchange
+
+
+def worker_of(made, exchange):
+    return next(worker for worker in made.pool.workers if str(worker) == exchange.served_by)
+
+
+async def all_over(exchanges):
+    await until(lambda: all(client(exchange).over for exchange in exchanges))
+
+
+@in_any_step
+def test_others_answer_while_a_loop_is_stuck(app_in, source):
+    async def scenario():
+        with gate() as held:
+            async with running(**app_in(source), workers=2) as made:
+                stuck = await hold(made, held)
+                others = [made.request("/") for _ in range(20)]
+                await all_over(others)
+                assert {client(exchange).status for exchange in others} == {200}
+                assert stuck.served_by not in {exchange.served_by for exchange in others}
+                assert worker_of(made, stuck).stuck
+                assert (stuck.state, made.pool.in_progress, made.pool.waiting) == (ExchangeState.ASSIGNED, 1, 0)
+                assert [made.pool.load(worker) for worker in made.pool.workers].count(0) == 1
+                # one that comes when it is known already
+                assert (await made.get("/")).status == 200
+                held.release()
+                await until(lambda: client(stuck).over)
+                assert client(stuck).status == 200
+                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+
+    play(scenario)
+
+
+@in_any_step
+def test_all_loops_are_stuck_and_the_first_that_turns_answers_what_waits(app_in, source):
+    async def scenario():
+        with gate() as held, gate() as held_too:
+            async with running(**app_in(source), workers=2) as made:
+                first, second = await hold(made, held), await hold(made, held_too)
+                assert first.served_by != second.served_by
+                waiting = [made.request(f"/one-body?{number}") for number in range(1, 9)]
+                await until(lambda: made.pool.waiting == len(waiting))
+                assert {exchange.state for exchange in waiting} == {ExchangeState.WAITING}
+                assert all(worker.stuck for worker in made.pool.workers)
+                held_too.release()
+                await all_over([*waiting, second])
+                assert {exchange.served_by for exchange in waiting} == {second.served_by}
+                assert [len(client(exchange).body) for exchange in waiting] == list(range(1, 9)), "each gets its own"
+                assert not client(first).over
+                held.release()
+                await all_over([first])
+                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+
+    play(scenario)
+
+
+@in_any_step
+def test_a_loop_that_was_stuck_gets_its_share_again(app_in, source):
+    async def scenario():
+        with gate() as held:
+            async with running(**app_in(source), workers=2) as made:
+                stuck = await hold(made, held)
+                await all_over([made.request("/") for _ in range(4)])
+                assert worker_of(made, stuck).stuck
+                held.release()
+                await all_over([stuck])
+                served_by = set()
+                async with asyncio.timeout(PATIENCE):
+                    while len(served_by) < 2:
+                        exchanges = [made.request("/") for _ in range(4)]
+                        await all_over(exchanges)
+                        served_by |= {exchange.served_by for exchange in exchanges}
+
+    play(scenario)
+
+
+@in_any_step
+def test_one_worker_that_is_stuck_answers_everything_when_it_turns(app_in, source):
+    async def scenario():
+        with gate() as held:
+            async with running(**app_in(source)) as made:
+                stuck = await hold(made, held)
+                waiting = [made.request(f"/one-body?{number}") for number in range(1, 51)]
+                await until(lambda: made.pool.waiting == len(waiting))
+                held.release()
+                await all_over([stuck, *waiting])
+                assert [len(client(exchange).body) for exchange in waiting] == list(range(1, 51))
+                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+
+    play(scenario)
+
+
+@in_any_step
+def test_stuck_again_as_soon_as_it_turns(app_in, source):
+    """The first that it gets is the next long computation: what waits behind it still goes to another."""
+
+    async def scenario():
+        with gate() as held, gate() as held_next, gate() as held_other:
+            async with running(**app_in(source), workers=2) as made:
+                first, other = await hold(made, held), await hold(made, held_other)
+                again = made.request(f"/hold?{held_next.query}")
+                await until(lambda: made.pool.waiting == 1)
+                waiting = [made.request("/") for _ in range(10)]
+                assert made.pool.waiting == 11
+                held.release()
+                await held_next.begun()
+                assert again.served_by == first.served_by
+                held_other.release()
+                await all_over([first, other, *waiting])
+                assert {exchange.served_by for exchange in waiting} == {other.served_by}
+                held_next.release()
+                await all_over([again])
+
+    play(scenario)
+
+
+@in_any_step
+def test_clients_that_go_while_they_wait_for_a_stuck_loop(app_in, source):
+    async def scenario():
+        with gate() as held:
+            async with running(**app_in(source)) as made:
+                stuck = await hold(made, held)
+                early, late, staying = (made.request("/") for _ in range(3))
+                early.client_gone()  # while the worker has it
+                await until(lambda: made.pool.waiting == 2)
+                assert early.state is ExchangeState.CLOSED
+                assert made.pool.in_progress == 3
+                late.client_gone()  # while it waits in the line
+                assert (made.pool.waiting, made.pool.in_progress) == (1, 2)
+                held.release()
+                await all_over([stuck, staying])
+                assert client(early).status is client(late).status is None
+                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+
+    play(scenario)
+
+
+@in_any_step
+@pytest.mark.parametrize("when", ["assigned", "waiting", "answered by another"])
+def test_body_that_comes_while_a_loop_is_stuck(app_in, source, when):
+    async def scenario():
+        with gate() as held:
+            async with running(**app_in(source), workers=1 if when == "waiting" else 2) as made:
+                stuck = await hold(made, held)
+                if when == "answered by another":
+                    await all_over([made.request("/") for _ in range(4)])
+                exchanges = [made.request("/length", b"a" * 1000, True) for _ in range(4)]
+                if when == "waiting":
+                    await until(lambda: made.pool.waiting == 4)
+                for exchange in exchanges:
+                    exchange.add_body(b"b" * 70_000, True)
+                    exchange.add_body(b"c", False)
+                if when == "waiting":
+                    held.release()
+                await all_over(exchanges)
+                assert {client(exchange).body for exchange in exchanges} == {b"71001"}
+                if when != "waiting":
+                    assert not client(stuck).over
+                    held.release()
+                await all_over([stuck])
+
+    play(scenario)
+
+
+@in_any_step
+def test_what_was_begun_before_goes_on_when_the_loop_turns(app_in, source):
+    """What is for it, a body, credit, stays in the queue of the stuck worker, in its order."""
+
+    async def scenario():
+        with gate() as held:
+            async with running(**app_in(source)) as made:
+                upload = made.request("/echo-stream", b"", True)
+                download = made.request("/stream?20,65536")
+                client(download).writable = False
+                await until(lambda: len(client(download).body) >= 4 * 65536)
+                await until(lambda: worker_of(made, upload).watched is False)
+                stuck = await hold(made, held)
+                sent = b""
+                for number in range(20):
+                    piece = b"%d," % number
+                    sent += piece
+                    upload.add_body(piece, True)
+                    if number == 10:
+                        client(download).writable = True
+                        download.pay()
+                        waiting = made.request("/")
+                        await until(lambda: made.pool.waiting == 1)
+                upload.add_body(b"", False)
+                held.release()
+                await all_over([stuck, upload, download, waiting])
+                assert client(upload).body == sent
+                assert len(client(download).body) == 20 * 65536
+
+    play(scenario)
+
+
+def test_an_exchange_that_comes_in_the_very_turn_in_which_the_pool_looks_is_not_overlooked(app_in):
+    async def scenario():
+        with gate() as held:
+            async with running(**app_in(HOLDING_LATER), workers=2) as made:
+                stuck = await hold(made, held)
+                await until(lambda: made.pool._watch is None)
+                exchanges = [made.request("/") for _ in range(2)]
+                assert stuck.served_by in {exchange.served_by for exchange in exchanges}
+                made.pool._watch.cancel()
+                made.pool._look_for_late()  # as when its time comes now
+                await until(lambda: all(client(exchange).over for exchange in exchanges), PATIENCE / 4)
+                held.release()
+                await all_over([stuck])
+
+    play(scenario)
+
+
+@in_any_step
+def test_close_while_a_loop_is_stuck_lets_it_finish_what_waits(app_in, source):
+    async def scenario():
+        with gate() as held:
+            async with running(**app_in(source), workers=2) as made:
+                stuck = await hold(made, held)
+                others = [made.request("/") for _ in range(6)]
+                await all_over(others)
+                closing = asyncio.ensure_future(made.close())
+                await until(lambda: worker_of(made, stuck).state is WorkerState.RETIRING)
+                held.release()
+                assert await closing == 0
+                assert client(stuck).status == 200
+
+    play(scenario)
+
+
+def test_a_stuck_worker_that_dies_takes_nothing_with_it_but_what_it_had_begun(caplog):
+    async def scenario():
+        with gate() as held:
+            async with running("holding:app", workers=1) as made:
+                dying = made.request(f"/stop-and-hold?{held.query}")
+                await held.begun()
+                waiting = [made.request("/", b"body") for _ in range(10)]
+                await until(lambda: made.pool.waiting == 10)
+                held.release()
+                await all_over([dying, *waiting])
+                assert {client(exchange).status for exchange in waiting} == {200}
+                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+
+    play(scenario)
+
+
+def test_another_thread_answers_what_follows_on_a_slow_seat(app_in):
+    async def scenario():
+        with gate() as held:
+            async with running(**app_in(HOLDING_THREAD), threads=4) as made:
+                (worker,) = made.pool.workers
+                slow = made.request(f"/hold?{held.query}")
+                followers = [made.request(f"/one-body?{number}") for number in range(1, 4)]
+                assert worker._seats.followed
+                assert worker._seats.busy == 1
+                await all_over(followers)
+                assert [len(client(exchange).body) for exchange in followers] == [1, 2, 3]
+                assert not client(slow).over
+                assert (slow.state, made.pool.in_progress) == (ExchangeState.ASSIGNED, 1)
+                held.release()
+                await all_over([slow])
+                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+                assert worker._seats.busy == 0
+
+    play(scenario)
+
+
+def test_slow_seats_of_all_kinds_and_who_follows_them(app_in):
+    """More slow ones than threads: whoever waits gets a thread when one is free, and there is none to be had twice."""
+
+    async def scenario():
+        with gate() as held:
+            async with running(**app_in(HOLDING_THREAD), threads=3) as made:
+                slow = [made.request(f"/hold?{held.query}") for _ in range(5)]
+                quick = [made.request("/") for _ in range(4)]
+                await held.begun(3)
+                assert not any(client(exchange).over for exchange in slow + quick)
+                assert (made.pool.waiting, made.pool.in_progress) == (6, 9)
+                held.release(1)
+                await held.begun()  # the fourth
+                held.release(4)
+                await all_over(slow + quick)
+                assert {client(exchange).status for exchange in slow + quick} == {200}
+                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+
+    play(scenario)
+
+
+class Stopped:
+    """A clock of seats that stands still until it is set."""
+
+    def __init__(self, worker):
+        self.now = worker._seats._clock()
+        worker._seats._clock = lambda: self.now
+
+
+@pytest.mark.parametrize("moves_on", [True, False], ids=["later", "at once"])
+def test_a_thread_that_waits_for_its_client_declines_what_follows(moves_on, monkeypatch):
+    """The clock stands still, so that nothing is taken back in the meantime."""
+
+    async def scenario():
+        async with running("wsgi_behaviors:app", threads=2) as made:
+            (worker,) = made.pool.workers
+            clock = Stopped(worker)
+            declined = []
+            original = made.pool.worker_declined
+
+            def worker_declined(worker, exchange):
+                declined.append(exchange)
+                assert len(declined) < 100, "the same thread gets it again and again"
+                if moves_on:
+                    clock.now += 1000.0
+                original(worker, exchange)
+
+            monkeypatch.setattr(made.pool, "worker_declined", worker_declined)
+            stream = made.request("/stream?100,65536")
+            client(stream).writable = False
+            follower = made.request("/one-body?3")
+            assert worker._seats.busy == 1
+            try:
+                await until(lambda: client(follower).over or len(declined) > 50)
+                assert client(follower).body == b"xxx"
+                assert declined == [follower]
+                assert not client(stream).over
+            finally:
+                clock.now += 1000.0
+                client(stream).writable = True
+                stream.pay()
+                await all_over([stream, follower])
+            assert len(client(stream).body) == 100 * 65536
+            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+
+    play(scenario)
+
+
+def test_a_follower_whose_client_goes_before_it_is_declined(monkeypatch):
+    async def scenario():
+        async with running("wsgi_behaviors:app", threads=2) as made:
+            (worker,) = made.pool.workers
+            clock = Stopped(worker)
+            stream = made.request("/stream?100,65536")
+            client(stream).writable = False
+            follower = made.request("/one-body?3")
+            follower.client_gone()
+            await until(lambda: made.pool.in_progress == 1)
+            assert follower.state is ExchangeState.CLOSED
+            assert worker.exchanges == {stream.number: stream}
+            clock.now += 1000.0
+            client(stream).writable = True
+            stream.pay()
+            await all_over([stream])
+            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+
+    play(scenario)
+
+
+COUNTING = """
+import os, time
+DESCRIPTOR = %d
+
+def begin(query):
+    number, seconds = query.split(",")
+    os.write(DESCRIPTOR, int(number).to_bytes(4))
+    time.sleep(float(seconds))  # in the loop, too: it is stuck meanwhile
+    return number.encode()
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        raise RuntimeError("no lifespan")
+    answer = begin(scope["query_string"].decode())
+    more = True
+    while more:
+        message = await receive()
+        more = message.get("more_body")
+        answer += message.get("body", b"")
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": answer})
+
+def wsgi(environ, start_response):
+    answer = begin(environ["QUERY_STRING"])
+    answer += environ["wsgi.input"].read()
+    start_response("200 OK", [])
+    return [answer]
+"""
+
+
+@pytest.mark.parametrize("attribute", ["app", "wsgi"])
+@pytest.mark.parametrize("seed", range(3))
+def test_everything_is_run_once_and_gets_its_own_answer_whoever_is_busy(app_in, attribute, seed):
+    """Many requests, some slow, some whose body comes later, some whose client goes."""
+    choose = random.Random(seed)
+    total = 600
+
+    async def scenario():
+        reader, writer = os.pipe()
+        begun = []
+        try:
+            given = app_in(COUNTING % writer) | {"app": f"written:{attribute}"}
+            async with running(**given, workers=3, threads=4, waiting=total) as made:
+                asyncio.get_running_loop().add_reader(reader, lambda: begun.append(os.read(reader, 65536)))
+                exchanges, uploads, gone = [], [], set()
+                for number in range(1, total + 1):
+                    seconds = choose.choice([0, 0, 0, 0, 0, 0, 0, 0.001, 0.01, 0.02])
+                    whole = choose.random() < 0.8
+                    exchange = made.request(f"/?{number},{seconds}", b"" if whole else b"a", not whole)
+                    exchanges.append(exchange)
+                    if not whole:
+                        uploads.append(exchange)
+                    if choose.random() < 0.1:
+                        leaving = choose.choice(exchanges)
+                        if not leaving.answered:
+                            leaving.client_gone()
+                            gone.add(leaving)
+                    if uploads and choose.random() < 0.5:
+                        upload = uploads.pop(choose.randrange(len(uploads)))
+                        if upload not in gone:
+                            upload.add_body(b"b", False)
+                    if choose.random() < 0.3:
+                        await asyncio.sleep(choose.choice([0, 0, 0.001, 0.01]))
+                for upload in uploads:
+                    if upload not in gone:
+                        upload.add_body(b"b", False)
+                await asyncio.wait_for(made.pool.wait_idle(), 3 * PATIENCE)
+                assert made.pool.waiting == 0
+                assert [made.pool.load(worker) for worker in made.pool.workers] == [0, 0, 0]
+                assert [made.pool._dispatcher.load(worker) for worker in made.pool.workers] == [0, 0, 0]
+                await until(lambda: len(b"".join(begun)) >= 4 * (total - len(gone)))
+                asyncio.get_running_loop().remove_reader(reader)
+        finally:
+            os.close(reader)
+            os.close(writer)
+        for exchange in exchanges:
+            got = client(exchange)
+            if exchange in gone:
+                continue
+            assert got.faults == []
+            assert got.status == 200
+            assert got.body in (b"%d" % exchange.number, b"%dab" % exchange.number)
+        data = b"".join(begun)
+        numbers = [int.from_bytes(data[at : at + 4]) for at in range(0, len(data), 4)]
+        assert len(numbers) == len(set(numbers)), "one was run twice"
+        assert {exchange.number for exchange in exchanges if exchange not in gone} <= set(numbers)
+
+    play(scenario)
+
+
 # -- workers that die ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_lost_worker_is_replaced(caplog):
     async def scenario():
         async with running(workers=2) as made:
@@ -510,6 +1005,7 @@ def test_a_lost_worker_is_replaced(caplog):
     assert "ended unexpectedly" in caplog.text
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_a_lost_worker_had_not_begun_goes_to_another(workers):
     async def scenario():
@@ -533,6 +1029,7 @@ def test_what_a_lost_worker_had_not_begun_goes_to_another(workers):
     play(scenario)
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_what_comes_back_is_refused_when_the_line_is_full():
     async def scenario():
         with gate() as held:

@@ -7,42 +7,46 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snakepit import envelopes
-from snakepit.envelopes import CHUNK, CHUNK_COST, WINDOW, cost, decode, encode, split
+from snakepit.envelopes import CHUNK, CHUNK_COST, LARGE, WINDOW, cost, decode, encode, encode_apart, split
 
 numbers = st.integers(min_value=0, max_value=2**63)
 chunks = st.binary(max_size=200)
 headers = st.lists(st.tuples(st.binary(max_size=20), st.binary(max_size=50)), max_size=6)
+fields = st.tuples(st.binary(max_size=100), st.integers(0, 15), st.none() | numbers)
 addresses = st.none() | st.tuples(st.text(max_size=40), st.integers(0, 65535))
 faults = st.none() | st.text(max_size=200)
 seconds = st.floats(min_value=0, allow_nan=False)
 
+requests = st.builds(
+    envelopes.request,
+    numbers,
+    st.text(max_size=10),
+    st.binary(max_size=50),
+    st.sampled_from(["1.0", "1.1"]),
+    headers,
+    addresses,
+    addresses,
+    st.sampled_from(["http", "https"]),
+    chunks,
+    st.booleans(),
+    st.booleans(),
+)
+
 MAKERS = {
-    envelopes.REQUEST: st.builds(
-        envelopes.request,
-        numbers,
-        st.text(max_size=10),
-        st.binary(max_size=50),
-        st.sampled_from(["1.0", "1.1"]),
-        headers,
-        addresses,
-        addresses,
-        st.sampled_from(["http", "https"]),
-        chunks,
-        st.booleans(),
-        st.booleans(),
-    ),
+    envelopes.REQUEST: requests,
     envelopes.BODY: st.builds(envelopes.body, numbers, chunks, st.booleans()),
     envelopes.CREDIT: st.builds(envelopes.credit, numbers, numbers),
     envelopes.DISCONNECT: st.builds(envelopes.disconnect, numbers),
     envelopes.RETIRE: st.builds(envelopes.retire),
     envelopes.STOP: st.builds(envelopes.stop),
-    envelopes.RESPONSE: st.builds(
-        envelopes.response, numbers, st.integers(200, 999), headers, chunks, st.booleans(), st.none() | numbers
-    ),
+    envelopes.RESPONSE: st.builds(envelopes.response, numbers, st.integers(200, 999), fields, chunks, st.booleans()),
+    envelopes.ANSWER: st.builds(envelopes.answer, numbers, st.integers(200, 999), fields, chunks),
     envelopes.CONTINUE: st.builds(envelopes.go_on, numbers),
     envelopes.DONE: st.builds(envelopes.done, numbers, faults),
+    envelopes.DECLINED: st.builds(envelopes.declined, requests),
     envelopes.LOADED: st.builds(envelopes.loaded, st.sampled_from(["asgi", "wsgi"]), seconds),
     envelopes.READY: st.builds(envelopes.ready, seconds),
+    envelopes.PACE: st.builds(envelopes.pace, seconds),
     envelopes.FAILED: st.builds(
         envelopes.failed, st.sampled_from(["import", "lifespan", "lost"]), st.text(max_size=100)
     ),
@@ -59,6 +63,41 @@ def test_decode_is_the_inverse_of_encode(batch):
     assert decode(item) == batch
 
 
+LARGE_BODY = bytes(range(256)) * (LARGE // 256 + 1)
+sizes = st.sampled_from([0, 1, LARGE - 1, LARGE, LARGE + 1, len(LARGE_BODY)])
+with_bodies = st.one_of(
+    st.builds(lambda size: envelopes.body(1, LARGE_BODY[:size], True), sizes),
+    st.builds(lambda size: envelopes.response(2, 200, (b"x: y\r\n", 0, None), LARGE_BODY[:size], False), sizes),
+    st.builds(lambda size: envelopes.answer(3, 200, (b"", 0, size), LARGE_BODY[:size]), sizes),
+    st.builds(lambda request, size: (*request[:9], LARGE_BODY[:size], *request[10:]), requests, sizes),
+)
+
+
+@given(st.lists(any_envelope | with_bodies, max_size=12))
+def test_decode_is_the_inverse_of_encode_apart(batch):
+    before = list(batch)
+    item = encode_apart(batch)
+    assert batch == before, "whoever holds it may have to send it again"
+    assert type(item) is tuple
+    assert all(type(part) is bytes for part in item)
+    assert decode(item) == batch
+
+
+@given(st.lists(with_bodies, max_size=6))
+def test_large_bodies_cross_apart_and_small_ones_with_the_rest(batch):
+    bodies = [
+        envelope[9 if envelope[0] == envelopes.REQUEST else 2 if envelope[0] == envelopes.BODY else 4]
+        for envelope in batch
+    ]
+    assert list(encode_apart(batch)[1:]) == [body for body in bodies if len(body) > LARGE]
+
+
+@given(requests, sizes)
+def test_a_request_that_is_declined_crosses_whole_however_large_it_is(request, size):
+    request = (*request[:9], LARGE_BODY[:size], *request[10:])
+    assert decode(encode_apart([envelopes.declined(request)])) == [envelopes.declined(request)]
+
+
 @pytest.mark.parametrize("kind", MAKERS)
 def test_each_kind_says_what_it_is_and_whose_it_is(kind):
     @given(MAKERS[kind])
@@ -70,8 +109,8 @@ def test_each_kind_says_what_it_is_and_whose_it_is(kind):
 
 
 def test_kinds_are_all_different_and_all_tested():
-    names = ["REQUEST", "BODY", "CREDIT", "DISCONNECT", "RETIRE", "STOP", "RESPONSE", "CONTINUE", "DONE"]
-    names += ["LOADED", "READY", "FAILED", "GOODBYE"]
+    names = ["REQUEST", "BODY", "CREDIT", "DISCONNECT", "RETIRE", "STOP", "RESPONSE", "ANSWER", "CONTINUE", "DONE"]
+    names += ["DECLINED", "LOADED", "READY", "PACE", "FAILED", "GOODBYE"]
     kinds = [getattr(envelopes, name) for name in names]
     assert len(set(kinds)) == len(kinds)
     assert set(kinds) == set(MAKERS)
@@ -85,12 +124,20 @@ def test_every_maker_is_documented():
     assert [maker.__name__ for maker in makers if not maker.__doc__] == []
 
 
-ITS_OWN = [envelopes.RETIRE, envelopes.STOP, envelopes.LOADED, envelopes.READY, envelopes.FAILED, envelopes.GOODBYE]
+ITS_OWN = [envelopes.RETIRE, envelopes.STOP, envelopes.LOADED, envelopes.READY, envelopes.PACE, envelopes.FAILED]
+ITS_OWN += [envelopes.GOODBYE]
 
 
 @given(st.one_of(*(MAKERS[kind] for kind in ITS_OWN)))
 def test_what_concerns_the_worker_itself_has_number_0(envelope):
     assert envelope[1] == 0
+
+
+@given(requests)
+def test_what_is_declined_can_be_given_to_another_as_it_was(request):
+    (declined,) = decode(encode([envelopes.declined(request)]))
+    assert declined[1] == request[1]
+    assert declined[2] == request
 
 
 def test_an_app_error_cannot_cross_as_an_object():

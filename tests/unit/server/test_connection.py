@@ -183,7 +183,7 @@ class App:
         self.body = b""
         self.gone = False
 
-    def post(self, envelope):
+    def post(self, envelope, large=False):
         self.posted.append(envelope)
         kind = envelope[0]
         if kind == DISCONNECT:
@@ -205,8 +205,11 @@ class App:
             return
         head = self.exchange.head
         answer = b"%s %s %s" % (head.method.encode(), head.target, self.body)
-        self.exchange.respond(200, NONE, answer, False)
-        self.done()
+        if self.exchange.number % 2:  # both ways in which a worker may say the same
+            self.exchange.answer(200, NONE, answer)
+        else:
+            self.exchange.respond(200, NONE, answer, False)
+            self.done()
 
     def done(self):
         if self.exchange.state is not ExchangeState.CLOSED:
@@ -214,6 +217,9 @@ class App:
 
     def respond(self, status=200, headers=(), body=b"ok", more=False):
         self.exchange.respond(status, render(headers), body, more)
+
+    def answer(self, status=200, headers=(), body=b"ok"):
+        self.exchange.answer(status, render(headers), body)
 
     @property
     def credit(self):
@@ -811,15 +817,14 @@ def test_broken_response(caplog):
     assert "Traceback: oh" in caplog.text
 
 
-@pytest.mark.parametrize("headers", [[(b"bad name", b"a")], [(b"a", b"b\r\nc: d")], [(b"content-length", b"tea")]])
-def test_illegal_head_gets_500(headers, caplog):
+def test_fault_before_the_response_leaves_the_connection_open(caplog):
+    """Illegal header fields, among other things: the worker finds them, and nothing of the response was sent."""
+
     async def scenario(world):
         client = world.connect()
         client.send(request())
-        world.app.respond(headers=headers)
+        world.app.exchange.done("the app sent an illegal response: Illegal header name")
         assert statuses(client) == [500]
-        assert world.app.gone
-        world.app.exchange.done(None)
         await turn()
         client.send(request())
         world.app.respond()
@@ -842,6 +847,48 @@ def test_body_that_is_not_as_announced_is_never_passed_off_as_whole(length, body
 
     play(scenario)
     assert "illegal response" in caplog.text
+
+
+@pytest.mark.parametrize(("length", "body"), [(b"3", b"more"), (b"3", b"a")])
+def test_answer_that_is_not_as_announced_is_never_passed_off_as_whole(length, body, caplog):
+    async def scenario(world):
+        client = world.connect()
+        client.send(request())
+        world.app.answer(headers=[(b"content-length", length)], body=body)
+        await turn()
+        assert client.aborted or statuses(client) == [500]
+        assert world.app.exchange.state is ExchangeState.CLOSED
+
+    play(scenario)
+    assert "illegal response" in caplog.text
+
+
+def test_answers_and_pipelined_requests_take_turns():
+    async def scenario(world):
+        client = world.connect()
+        client.send(b"".join(request(f"/{number}") for number in range(5)))
+        for number in range(5):
+            assert len(world.pool.apps) == number + 1, "the next one only when this one is answered"
+            world.app.answer(body=b"%d" % number)
+            await turn()
+        assert [body for _, _, body in answers(client.received)] == [b"0", b"1", b"2", b"3", b"4"]
+
+    play(scenario)
+
+
+def test_answer_before_the_body_has_come_is_read_past():
+    async def scenario(world):
+        client = world.connect()
+        client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\nab")
+        world.app.answer()
+        assert statuses(client) == [200]
+        client.send(b"cd" + request("/next"))
+        await turn()
+        assert world.app.exchange.head.target == b"/next"
+        world.app.answer()
+        assert statuses(client) == [200, 200]
+
+    play(scenario)
 
 
 def test_error_of_a_connection_that_lingers():

@@ -145,11 +145,281 @@ def test_others_go_on_when_one_is_removed(dispatcher):
     assert dispatcher.finished("b") == [("b", 4)]
 
 
+# -- workers that are stuck ------------------------------------------------------------------------------------------
+
+
+def test_a_stuck_worker_gets_nothing(dispatcher):
+    dispatcher.add("a", 10)
+    dispatcher.add("b", 2)
+    assert [dispatcher.submit(number) for number in range(2)] == ["a", "b"]
+    dispatcher.stuck("a")
+    assert [dispatcher.submit(number) for number in range(2, 4)] == ["b", None]
+    assert dispatcher.finished("b") == [("b", 3)]
+    assert dispatcher.finished("a") == []
+    assert repr(dispatcher) == "<Dispatcher [a 0/10, b 2/2] waiting 0>"
+
+
+def test_all_are_stuck(dispatcher):
+    for worker in "ab":
+        dispatcher.add(worker, 10)
+        dispatcher.stuck(worker)
+    assert dispatcher.submit("x") is None
+    assert dispatcher.submit("y") is None
+    assert dispatcher.heard("b") == [("b", "x")]
+    assert dispatcher.heard("a") == [("a", "y")]
+
+
+def test_stuck_twice_and_a_stranger_that_is_stuck(dispatcher):
+    dispatcher.add("a", 10)
+    dispatcher.stuck("a")
+    dispatcher.stuck("a")
+    dispatcher.stuck("stranger")
+    assert dispatcher.heard("stranger") == []
+    assert dispatcher.submit("x") is None
+    assert dispatcher.heard("a") == [("a", "x")]
+
+
+@pytest.mark.parametrize("load", [0, 1, 2])
+def test_stuck_and_removed(dispatcher, load):
+    dispatcher.add("a", 2)
+    for number in range(load):
+        dispatcher.submit(number)
+    dispatcher.stuck("a")
+    dispatcher.remove("a")
+    assert dispatcher.heard("a") == []
+    assert dispatcher.finished("a") == []
+    assert dispatcher.submit("x") is None
+
+
+def test_a_worker_that_is_added_again_is_not_stuck(dispatcher):
+    dispatcher.add("a", 2)
+    dispatcher.stuck("a")
+    dispatcher.remove("a")
+    dispatcher.add("a", 2)
+    assert [dispatcher.submit(number) for number in range(3)] == ["a", "a", None]
+
+
+def test_a_new_worker_beside_a_stuck_one(dispatcher):
+    dispatcher.add("a", 2)
+    dispatcher.stuck("a")
+    dispatcher.submit("x")
+    assert dispatcher.add("b", 2) == [("b", "x")]
+    assert dispatcher.submit("y") == "b"
+
+
+def test_being_heard_of_changes_nothing_where_nothing_was_wrong(dispatcher):
+    dispatcher.add("a", 1)
+    dispatcher.add("b", 1)
+    assert dispatcher.heard("a") == []
+    assert [dispatcher.submit(number) for number in range(3)] == ["a", "b", None]
+    assert dispatcher.heard("a") == []
+
+
+def test_slow_start():
+    """One, and when it has taken that promptly two, then four: the first may be the next long computation."""
+    dispatcher = Dispatcher(line_limit=10_000)
+    dispatcher.add("a", 100_000)
+    dispatcher.stuck("a")
+    for number in range(5000):
+        dispatcher.submit(number)
+    got = []
+    expected = 1
+    while dispatcher.waiting:
+        assignments = dispatcher.heard("a")
+        got += [exchange for _, exchange in assignments]
+        if expected < 1024:
+            assert len(assignments) == expected
+            assert dispatcher.waiting == 5000 - len(got)
+        expected *= 2
+    assert got == list(range(5000)), "in their order"
+    assert dispatcher.load("a") == 5000
+    assert [dispatcher.submit(number) for number in range(3000)] == ["a"] * 3000, "it may have what comes"
+    assert dispatcher.heard("a") == []
+
+
+def test_slow_start_limits_what_comes_as_well_as_what_waits(dispatcher):
+    dispatcher.add("a", 10)
+    dispatcher.stuck("a")
+    assert dispatcher.heard("a") == []
+    assert [dispatcher.submit(number) for number in range(2)] == ["a", None]
+    assert dispatcher.heard("a") == [("a", 1)]
+    assert [dispatcher.submit(number) for number in range(2, 4)] == ["a", None]
+
+
+def test_slow_start_is_no_matter_of_what_is_finished(dispatcher):
+    """It has to be heard of; answers alone would be too soon, since they can have been under way for long."""
+    dispatcher.add("a", 10)
+    dispatcher.submit(0)
+    dispatcher.submit(1)
+    dispatcher.stuck("a")
+    dispatcher.heard("a")
+    assert dispatcher.submit(2) == "a"
+    assert dispatcher.submit(3) is None
+    assert dispatcher.finished("a") == []
+    assert dispatcher.finished("a") == []
+    assert dispatcher.waiting == 1
+    assert dispatcher.heard("a") == [("a", 3)]
+
+
+def test_slow_start_begins_anew_when_it_is_stuck_again():
+    dispatcher = Dispatcher(line_limit=100)
+    dispatcher.add("a", 100)
+    dispatcher.stuck("a")
+    for number in range(20):
+        dispatcher.submit(number)
+    assert [len(dispatcher.heard("a")) for _ in range(3)] == [1, 2, 4]
+    dispatcher.stuck("a")
+    assert dispatcher.submit(20) is None
+    assert [len(dispatcher.heard("a")) for _ in range(3)] == [1, 2, 4]
+
+
+def test_slow_start_does_not_exceed_the_capacity():
+    dispatcher = Dispatcher(line_limit=100)
+    dispatcher.add("a", 5)
+    for number in range(3):
+        dispatcher.submit(number)
+    dispatcher.stuck("a")
+    for number in range(3, 10):
+        dispatcher.submit(number)
+    assert [len(dispatcher.heard("a")) for _ in range(3)] == [1, 1, 0]
+    assert dispatcher.finished("a") == [("a", 5)]
+
+
+def test_others_get_what_a_worker_may_not_have_yet():
+    dispatcher = Dispatcher(line_limit=100)
+    dispatcher.add("a", 100)
+    dispatcher.add("b", 3)
+    dispatcher.stuck("a")
+    dispatcher.heard("a")
+    assert [dispatcher.submit(number) for number in range(5)] == ["b", "a", "b", "b", None]
+
+
+# -- what is given back ----------------------------------------------------------------------------------------------
+
+
+def test_what_is_given_back_goes_to_another(dispatcher):
+    dispatcher.add("a", 10)
+    assert [dispatcher.submit(number) for number in range(3)] == ["a"] * 3
+    dispatcher.add("b", 10)
+    dispatcher.stuck("a")
+    assert dispatcher.give_back("a", [1, 2], 2) == [("b", 1), ("b", 2)]
+    assert (dispatcher.load("a"), dispatcher.load("b")) == (1, 2)
+
+
+def test_what_is_given_back_comes_first_in_the_line(dispatcher):
+    dispatcher.add("a", 3)
+    for number in range(5):
+        dispatcher.submit(number)
+    dispatcher.stuck("a")
+    assert dispatcher.give_back("a", [1, 2], 2) == []
+    assert dispatcher.waiting == 4, "whatever the limit: they had been accepted"
+    dispatcher.submit("refused")
+    assert not dispatcher.in_line("refused")
+    assert dispatcher.add("b", 10) == [("b", 1), ("b", 2), ("b", 3), ("b", 4)]
+
+
+def test_what_is_given_back_twice_comes_before_the_rest_of_what_was():
+    dispatcher = Dispatcher(line_limit=10)
+    for worker in "ab":
+        dispatcher.add(worker, 2)
+    assert [dispatcher.submit(number) for number in range(6)] == ["a", "b", "a", "b", None, None]
+    for worker in "ab":
+        dispatcher.stuck(worker)
+    assert dispatcher.give_back("a", [0, 2], 2) == []
+    assert dispatcher.give_back("b", [1, 3], 2) == []
+    assert dispatcher.add("c", 10) == [("c", exchange) for exchange in (1, 3, 0, 2, 4, 5)]
+
+
+def test_what_nobody_waits_for_any_more_makes_room_all_the_same(dispatcher):
+    dispatcher.add("a", 2)
+    for number in range(3):
+        dispatcher.submit(number)
+    assert dispatcher.give_back("a", [], 1) == [("a", 2)]
+    assert dispatcher.load("a") == 2
+
+
+def test_one_that_is_not_stuck_may_get_what_it_gave_back(dispatcher):
+    """One of its threads waits for a client; the others do not."""
+    dispatcher.add("a", 2)
+    dispatcher.submit(0)
+    dispatcher.submit(1)
+    assert dispatcher.give_back("a", [1], 1) == [("a", 1)]
+    assert dispatcher.load("a") == 2
+
+
+def test_what_a_removed_worker_gives_back(dispatcher):
+    dispatcher.add("a", 2)
+    dispatcher.submit(0)
+    dispatcher.remove("a")
+    assert dispatcher.give_back("a", [0], 1) == []
+    assert dispatcher.add("b", 1) == [("b", 0)]
+
+
+def test_what_was_given_back_can_be_withdrawn(dispatcher):
+    dispatcher.add("a", 2)
+    dispatcher.submit(0)
+    dispatcher.submit(1)
+    dispatcher.stuck("a")
+    dispatcher.give_back("a", [0, 1], 2)
+    dispatcher.withdraw(0)
+    assert dispatcher.heard("a") == [("a", 1)]
+
+
+def test_nobody_overtakes_what_was_given_back(dispatcher):
+    dispatcher.add("a", 1)
+    dispatcher.submit(0)
+    dispatcher.stuck("a")
+    dispatcher.give_back("a", [0], 1)
+    assert dispatcher.submit(1) is None
+    assert dispatcher.add("b", 1) == [("b", 0)]
+    assert dispatcher.heard("a") == [("a", 1)]
+
+
+# -- one worker in particular ----------------------------------------------------------------------------------------
+
+
+def test_submit_to_one_though_others_have_less(dispatcher):
+    dispatcher.add("a", 3)
+    dispatcher.add("b", 3)
+    assert dispatcher.submit(0) == "a"
+    assert dispatcher.submit_to("a")
+    assert dispatcher.submit_to("a")
+    assert not dispatcher.submit_to("a"), "it is full"
+    assert (dispatcher.load("a"), dispatcher.load("b"), dispatcher.waiting) == (3, 0, 0)
+    assert dispatcher.finished("a") == []
+    assert dispatcher.submit_to("a")
+
+
+def test_submit_to_one_that_may_have_nothing(dispatcher):
+    assert not dispatcher.submit_to("stranger")
+    dispatcher.add("a", 3)
+    dispatcher.stuck("a")
+    assert not dispatcher.submit_to("a")
+    dispatcher.heard("a")
+    assert dispatcher.submit_to("a")
+    assert not dispatcher.submit_to("a"), "it has to be heard of first"
+    dispatcher.remove("a")
+    assert not dispatcher.submit_to("a")
+
+
+def test_submit_to_one_does_not_overtake_the_line(dispatcher):
+    """There is no line where anybody has room, but for within a call."""
+    dispatcher.add("a", 1)
+    dispatcher.submit(0)
+    dispatcher.submit(1)
+    assert not dispatcher.submit_to("a")
+    assert dispatcher.finished("a") == [("a", 1)]
+
+
 LINE_LIMIT = 4
+UNLIMITED = 1024  # a window that is as good as none
 
 
 class AgainstNaiveModel(RuleBasedStateMachine):
-    """The same facts go to the dispatcher and to a model that looks at everybody each time."""
+    """The same facts go to the dispatcher and to a model that looks at everybody each time.
+
+    The model knows of each exchange where it is, so none can be lost or be in two places.
+    """
 
     def __init__(self):
         super().__init__()
@@ -157,7 +427,13 @@ class AgainstNaiveModel(RuleBasedStateMachine):
         self.names = iter(range(1_000_000))
         self.capacity = {}
         self.load = {}
-        self.since = {}  # when the worker came to the load it has
+        self.since = {}  # when the worker came to the load it has, or to have room for more
+        self.stuck = set()
+        self.window = {}  # of those that were stuck: how many they may get until they are heard of again
+        self.budget = {}  # and how many are left
+        self.has = {}  # exchanges, by worker
+        self.over = 0  # exchanges that were finished, withdrawn, refused, or had a worker that was removed
+        self.submitted = 0
         self.clock = 0
         self.line = []
         self.gone = []
@@ -167,21 +443,33 @@ class AgainstNaiveModel(RuleBasedStateMachine):
         self.load[worker] = load
         self.since[worker] = self.clock
 
+    def has_room(self, worker):
+        if worker in self.stuck or self.load[worker] >= self.capacity[worker]:
+            return False
+        return worker not in self.window or self.budget[worker] > 0
+
     def least_loaded(self):
-        free = [worker for worker, load in self.load.items() if load < self.capacity[worker]]
+        free = [worker for worker in self.load if self.has_room(worker)]
         return min(free, key=lambda worker: (self.load[worker], self.since[worker]), default=None)
 
     def serve_line(self):
         assignments = []
         while self.line and (worker := self.least_loaded()) is not None:
             assignments.append((worker, self.line.pop(0)))
-            self.change(worker, self.load[worker] + 1)
+            self.assign(*assignments[-1])
         return assignments
+
+    def assign(self, worker, exchange):
+        self.has[worker].append(exchange)
+        self.change(worker, self.load[worker] + 1)
+        if worker in self.window:
+            self.budget[worker] -= 1
 
     @rule(capacity=st.integers(1, 4))
     def add(self, capacity):
         worker = f"w{next(self.names)}"
         self.capacity[worker] = capacity
+        self.has[worker] = []
         self.change(worker, 0)
         assert self.dispatcher.add(worker, capacity) == self.serve_line()
 
@@ -189,17 +477,32 @@ class AgainstNaiveModel(RuleBasedStateMachine):
     def submit(self):
         exchange = f"x{next(self.names)}"
         worker = self.least_loaded()
+        self.submitted += 1
         assert self.dispatcher.submit(exchange) == worker
         if worker is not None:
-            self.change(worker, self.load[worker] + 1)
+            self.assign(worker, exchange)
         elif len(self.line) < LINE_LIMIT:
             self.line.append(exchange)
+        else:
+            self.over += 1
         assert self.dispatcher.in_line(exchange) == (exchange in self.line)
+
+    @precondition(lambda self: self.load)
+    @rule(data=st.data())
+    def submit_to(self, data):
+        worker = data.draw(st.sampled_from(list(self.load)))
+        given = not self.line and self.has_room(worker)
+        assert self.dispatcher.submit_to(worker) is given
+        if given:
+            self.submitted += 1
+            self.assign(worker, f"x{next(self.names)}")
 
     @precondition(lambda self: any(self.load.values()))
     @rule(data=st.data())
     def finish(self, data):
         worker = data.draw(st.sampled_from([worker for worker, load in self.load.items() if load]))
+        self.has[worker].remove(data.draw(st.sampled_from(self.has[worker])))
+        self.over += 1
         self.change(worker, self.load[worker] - 1)
         assert self.dispatcher.finished(worker) == self.serve_line()
 
@@ -209,18 +512,78 @@ class AgainstNaiveModel(RuleBasedStateMachine):
         worker = data.draw(st.sampled_from(list(self.load)))
         self.dispatcher.remove(worker)
         del self.load[worker], self.capacity[worker], self.since[worker]
+        self.over += len(self.has.pop(worker))
+        self.stuck.discard(worker)
+        self.window.pop(worker, None)
         self.gone.append(worker)
+
+    @precondition(lambda self: self.load)
+    @rule(data=st.data())
+    def be_stuck(self, data):
+        worker = data.draw(st.sampled_from(list(self.load)))
+        self.dispatcher.stuck(worker)
+        self.stuck.add(worker)
+
+    @precondition(lambda self: self.load)
+    @rule(data=st.data())
+    def be_heard(self, data):
+        worker = data.draw(st.sampled_from(sorted(self.stuck) or list(self.load)))
+        self.hear(worker)
+
+    @precondition(lambda self: self.window)
+    @rule(data=st.data(), times=st.integers(1, 12))
+    def be_heard_again_and_again(self, data, times):
+        worker = data.draw(st.sampled_from(list(self.window)))
+        for _ in range(times):
+            self.hear(worker)
+
+    def hear(self, worker):
+        if worker in self.stuck:
+            self.stuck.remove(worker)
+            self.window[worker] = 1
+        elif worker in self.window:
+            self.window[worker] *= 2
+        else:
+            assert self.dispatcher.heard(worker) == []
+            return
+        if self.window[worker] >= UNLIMITED:
+            del self.window[worker]
+        else:
+            self.budget[worker] = self.window[worker]
+        self.change(worker, self.load[worker])
+        assert self.dispatcher.heard(worker) == self.serve_line()
+
+    @precondition(lambda self: any(self.load.values()))
+    @rule(data=st.data())
+    def give_back(self, data):
+        """Some of what a worker has; of these, some whose client has gone."""
+        worker = data.draw(st.sampled_from([worker for worker, load in self.load.items() if load]))
+        back = data.draw(st.lists(st.sampled_from(self.has[worker]), unique=True))
+        gone = data.draw(st.lists(st.sampled_from(back), unique=True)) if back else []
+        fresh = [exchange for exchange in back if exchange not in gone]
+        for exchange in back:
+            self.has[worker].remove(exchange)
+        self.over += len(gone)
+        self.change(worker, self.load[worker] - len(back))
+        self.line[:0] = fresh
+        assert self.dispatcher.give_back(worker, fresh, len(back)) == self.serve_line()
+        for exchange in fresh:
+            assert self.dispatcher.in_line(exchange) == (exchange in self.line)
 
     @precondition(lambda self: self.gone)
     @rule(data=st.data())
     def finish_late(self, data):
-        assert self.dispatcher.finished(data.draw(st.sampled_from(self.gone))) == []
+        worker = data.draw(st.sampled_from(self.gone))
+        assert self.dispatcher.finished(worker) == []
+        assert self.dispatcher.heard(worker) == []
+        self.dispatcher.stuck(worker)
 
     @precondition(lambda self: self.line)
     @rule(data=st.data())
     def withdraw(self, data):
         exchange = data.draw(st.sampled_from(self.line))
         self.line.remove(exchange)
+        self.over += 1
         self.dispatcher.withdraw(exchange)
         assert not self.dispatcher.in_line(exchange)
 
@@ -230,9 +593,16 @@ class AgainstNaiveModel(RuleBasedStateMachine):
         shown = repr(self.dispatcher)
         assert shown.endswith(f" waiting {len(self.line)}>")
         assert sorted(shown[len("<Dispatcher [") : shown.index("]")].split(", ")) == sorted(loads.split(", "))
-        assert self.dispatcher.waiting == len(self.line) <= LINE_LIMIT
+        assert self.dispatcher.waiting == len(self.line)
         for worker, load in self.load.items():
-            assert self.dispatcher.load(worker) == load <= self.capacity[worker]
+            assert self.dispatcher.load(worker) == load == len(self.has[worker]) <= self.capacity[worker]
+
+    @invariant()
+    def no_exchange_is_lost_or_doubled(self):
+        there = [*self.line, *(exchange for has in self.has.values() for exchange in has)]
+        assert len(there) == len(set(there))
+        assert len(there) + self.over == self.submitted
+        assert all(self.dispatcher.in_line(exchange) for exchange in self.line)
 
     @invariant()
     def nobody_waits_beside_a_free_worker(self):
@@ -240,4 +610,4 @@ class AgainstNaiveModel(RuleBasedStateMachine):
 
 
 TestAgainstNaiveModel = AgainstNaiveModel.TestCase
-TestAgainstNaiveModel.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+TestAgainstNaiveModel.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)

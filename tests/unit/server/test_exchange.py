@@ -24,7 +24,7 @@ class FakeEnd:
     def __init__(self):
         self.posted = []
 
-    def post(self, envelope):
+    def post(self, envelope, large=False):
         envelopes.encode([envelope])  # raises for what could not cross
         self.posted.append(envelope)
 
@@ -286,6 +286,84 @@ def test_response_in_one_piece():
     assert exchange.state is S.CLOSED
     assert client.faults == []
     assert end.of(CREDIT) == []
+
+
+def test_response_and_end_in_one():
+    exchange, client, end = assigned()
+    exchange.answer(201, NONE, b"hello")
+    assert (client.status, client.body, client.complete) == (201, b"hello", True)
+    assert (exchange.state, exchange.status, exchange.answered) == (S.CLOSED, 201, True)
+    assert client.faults == []
+    assert end.of(CREDIT) == []
+
+
+def test_answer_is_closed_before_the_client_has_it():
+    """The connection may go on to the next request within the write."""
+    exchange, client, _ = assigned()
+    seen = []
+    client.send_response = lambda *response: seen.append((response, exchange.state, exchange.answered))
+    exchange.answer(200, NONE, b"a")
+    assert seen == [((200, NONE, b"a", False), S.CLOSED, True)]
+
+
+def test_answer_after_the_client_has_gone():
+    exchange, client, _ = in_state(S.ABANDONED)
+    exchange.answer(200, NONE, b"late")
+    assert (client.status, client.faults, exchange.state) == (None, [], S.CLOSED)
+
+
+@pytest.mark.parametrize(("fields", "body", "status"), [(ILLEGAL, b"", 500), (NONE, b"illegal", 200)])
+def test_illegal_answer(fields, body, status):
+    """Nothing is told to the app, which is through with it."""
+    exchange, client, end = assigned()
+    exchange.answer(200, fields, body)
+    assert (client.status, client.broken) == (status, status == 200)
+    assert len(client.faults) == 1
+    assert client.faults[0].startswith("illegal")
+    assert exchange.state is S.CLOSED
+    assert end.of(DISCONNECT) == []
+
+
+def test_client_that_goes_within_the_write_of_an_answer():
+    exchange, client, end = assigned()
+    plain = client.send_body
+
+    def send_body(data, more):
+        plain(data, more)
+        exchange.client_gone()
+
+    client.send_body = send_body
+    exchange.answer(200, NONE, b"x")
+    assert exchange.state is S.CLOSED
+    assert end.of(DISCONNECT) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "more", "later", "whole"),
+    [
+        (b"", False, [], True),
+        (b"a", False, [], True),
+        (b"x" * CHUNK, False, [], True),
+        (b"x" * (CHUNK + 1), False, [], False),
+        (b"", True, [], False),
+        (b"a", True, [(b"b", True)], False),
+        (b"a", True, [(b"b", False)], False),
+    ],
+)
+def test_whole_is_what_a_worker_gets_as_one_envelope(body, more, later, whole):
+    exchange, _, _ = make(body, more)
+    for data, data_more in later:
+        exchange.add_body(data, data_more)
+    assert exchange.whole is whole
+    end = FakeEnd()
+    exchange.assign(end, "worker 1")
+    assert (len(end.posted) == 1 and not more_of(end.posted[0])) is whole
+
+
+def test_whole_after_it_came_back():
+    exchange, _, end = assigned(b"a", False)
+    exchange.come_back(list(end.posted))
+    assert exchange.whole
 
 
 def test_response_in_pieces():
@@ -743,6 +821,13 @@ class Walk(RuleBasedStateMachine):
         self.exchange.respond(200, ILLEGAL if illegal else NONE, data, more)
         if assigned and not illegal:
             self.taken += cost(data)
+
+    @precondition(lambda self: self.in_worker and self.state_in(S.ASSIGNED, S.ABANDONED))
+    @rule(data=PIECES | st.just(b"illegal"), illegal=st.sampled_from([False, False, False, True]))
+    def app_answers(self, data, illegal):
+        self.begun = True
+        self.exchange.answer(200, ILLEGAL if illegal else NONE, data)
+        assert self.state_in(S.CLOSED)
 
     @precondition(lambda self: self.in_worker and self.begun)
     @rule(data=PIECES | st.just(b"illegal"), more=st.booleans())

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from snakepit import channel as channel_module
 from snakepit import envelopes
 from snakepit.channel import attach_blocking, leave_word
 from snakepit.envelopes import BODY, REQUEST, RETIRE, STOP
@@ -23,15 +24,28 @@ PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 
 
 class FakeOwner:
-    """Keeps what a worker tells its pool."""
+    """Keeps what a worker tells its pool; that it was heard, which it is all the time, by itself."""
 
     def __init__(self):
         self.told = []
+        self.heard = 0
+        self.declined = []
+        self.paces = []
 
     def __getattr__(self, name):
         if not name.startswith("worker_"):
             raise AttributeError(name)
         return lambda worker: self.told.append((name.removeprefix("worker_"), worker.state))
+
+    def worker_heard(self, worker):
+        assert not worker.stuck
+        self.heard += 1
+
+    def worker_pace(self, worker, seconds):
+        self.paces.append(seconds)
+
+    def worker_declined(self, worker, exchange):
+        self.declined.append(exchange)
 
     @property
     def words(self):
@@ -122,13 +136,24 @@ class Played:
         await asyncio.sleep(0)
 
     async def got(self, count, seat=0):
-        """What the worker's side gets, `count` envelopes of it."""
+        """What the worker's side gets, `count` envelopes of it; it rings back, as a loop does when it turns."""
         end = self.theirs[seat]
         came = []
-        await asyncio.sleep(0)
         while len(came) < count:
-            came += await asyncio.to_thread(end.wait)
+            await until(lambda: end._incoming.qsize())
+            came += end.wait()
+            await self.turns(seat)
         return came
+
+    async def turns(self, seat=0):
+        """The worker's loop turns: it rings, even if it has nothing to say."""
+        heard = self.owner.heard
+        self.theirs[seat]._ring()
+        await until(lambda: self.owner.heard > heard)
+
+    def waits(self, seat=0):
+        """Items in the worker's queue."""
+        return self.theirs[seat]._incoming.qsize()
 
     async def be_ready(self, interface="asgi"):
         await self.says(envelopes.loaded(interface, 0.5), envelopes.ready(0.25))
@@ -277,6 +302,16 @@ def test_abandon(before):
     play(scenario)
 
 
+def test_pace():
+    async def scenario(played, worker):
+        await played.be_ready()
+        await played.says(envelopes.pace(0.5))
+        await played.says(envelopes.pace(0.25))
+        assert played.owner.paces == [0.5, 0.25]
+
+    play(scenario)
+
+
 def test_daemon_threads():
     async def scenario(played, worker):
         await played.be_ready()
@@ -307,6 +342,20 @@ def test_exchange():
         assert played.owner.words[-1] == "free"
         assert worker.exchanges == {}
         assert exchange.state is ExchangeState.CLOSED
+
+    play(scenario)
+
+
+def test_answer_ends_an_exchange():
+    async def scenario(played, worker):
+        await played.be_ready()
+        exchange = exchange_of(1)
+        worker.assign(exchange)
+        await played.says(envelopes.answer(1, 201, NONE, b"a"))
+        assert sent(exchange) == [(201, b"a", False)]
+        assert exchange.state is ExchangeState.CLOSED
+        assert worker.exchanges == {}
+        assert played.owner.words[-1] == "free"
 
     play(scenario)
 
@@ -347,17 +396,35 @@ def test_seats_of_an_asgi_app_are_given_up():
     play(scenario, seats=4)
 
 
-def test_each_exchange_of_a_wsgi_app_has_a_seat():
+def test_each_exchange_of_a_wsgi_app_that_is_not_whole_has_a_seat():
+    """More of its request comes, and nothing may wait among that."""
+
     async def scenario(played, worker):
         await played.be_ready("wsgi")
         assert worker.capacity == 2
-        worker.assign(exchange_of(1))
-        worker.assign(exchange_of(2))
+        worker.assign(exchange_of(1, more=True))
+        worker.assign(exchange_of(2, more=True))
         assert [envelope[1] for envelope in await played.got(1, 0)] == [1]
         assert [envelope[1] for envelope in await played.got(1, 1)] == [2]
         await played.says(envelopes.done(2, None), seat=1)
         worker.assign(exchange_of(3))
         assert [envelope[1] for envelope in await played.got(1, 1)] == [3], "the seat that is free"
+
+    play(scenario, seats=2)
+
+
+def test_whole_exchange_of_a_wsgi_app_follows_another():
+    async def scenario(played, worker):
+        await played.be_ready("wsgi")
+        for number in (1, 2, 3):
+            worker.assign(exchange_of(number))
+        await until(lambda: played.waits(0) == 3)
+        for number in (1, 2, 3):  # an item of its own for each, and they are taken one by one
+            assert [envelope[1] for envelope in played.theirs[0].wait()] == [number]
+        for number in (1, 2, 3):
+            await played.says(envelopes.answer(number, 200, NONE, b"a"))
+        assert worker.exchanges == {}
+        assert played.owner.words.count("free") == 3
 
     play(scenario, seats=2)
 
@@ -375,11 +442,297 @@ def test_the_seat_that_was_used_last_comes_first():
     play(scenario, seats=3)
 
 
+# -- what comes back -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still until it is set; what waits is too late after more than 1 second of it."""
+
+    class Clock:
+        now = 1000.0
+
+    for module in (worker_module, channel_module):
+        monkeypatch.setattr(module, "monotonic", lambda: Clock.now)
+    monkeypatch.setattr(worker_module, "PATIENCE", 1.0)
+    return Clock
+
+
+def test_what_a_silent_loop_has_not_taken_comes_back(clock):
+    async def scenario(played, worker):
+        await played.be_ready()
+        assert not worker.watched
+        first, second = exchange_of(1, b"a"), exchange_of(2, b"b", True)
+        worker.assign(first)
+        worker.assign(second)
+        second.add_body(b"c", False)
+        await until(lambda: played.waits())
+        clock.now += 1.0
+        assert worker.watched
+        assert worker.take_back_late() == []
+        assert not worker.stuck
+        clock.now += 0.1
+        assert worker.take_back_late() == [first, second]
+        assert worker.stuck
+        assert not worker.watched
+        assert worker.exchanges == {}
+        assert played.waits() == 0
+        assert [first.state, second.state] == [ExchangeState.NEW] * 2
+        assert first._held == exchange_of(1, b"a")._held
+        assert second._held == [*exchange_of(2, b"b", True)._held, envelopes.body(2, b"c", False)]
+        assert worker.take_back_late() == [], "nothing is given to it while it is stuck"
+
+    play(scenario)
+
+
+def test_what_was_posted_and_not_sent_comes_back_too(clock):
+    """One item at a time: the second waits on our side until the first was taken."""
+
+    async def scenario(played, worker):
+        await played.be_ready()
+        exchanges = []
+        for number in (1, 2, 3):
+            exchanges.append(exchange_of(number))
+            worker.assign(exchanges[-1])
+            await until(lambda: played.waits())
+            await asyncio.sleep(0)
+        assert played.waits() == 1
+        clock.now += 1.1
+        assert worker.take_back_late() == exchanges
+        assert played.waits() == 0
+
+    play(scenario)
+
+
+def test_what_is_for_those_it_has_begun_stays_in_its_order(clock):
+    async def scenario(played, worker):
+        await played.be_ready()
+        begun, abandoned = exchange_of(1, b"a", True), exchange_of(2)
+        worker.assign(begun)
+        worker.assign(abandoned)
+        await played.got(2)
+        late = exchange_of(3)
+        begun.add_body(b"b", True)
+        worker.assign(late)
+        abandoned.client_gone()
+        begun.add_body(b"c", False)
+        await until(lambda: played.waits())
+        clock.now += 1.1
+        assert worker.take_back_late() == [late]
+        assert worker.exchanges == {1: begun, 2: abandoned}
+        assert await played.got(3) == [
+            envelopes.body(1, b"b", True),
+            envelopes.disconnect(2),
+            envelopes.body(1, b"c", False),
+        ]
+
+    play(scenario)
+
+
+def test_what_comes_back_and_whose_client_has_gone_is_closed(clock):
+    async def scenario(played, worker):
+        await played.be_ready()
+        exchange = exchange_of(1)
+        worker.assign(exchange)
+        await until(lambda: played.waits())
+        exchange.client_gone()
+        clock.now += 1.1
+        assert worker.take_back_late() == [exchange]
+        assert exchange.state is ExchangeState.CLOSED
+        assert worker.exchanges == {}
+
+    play(scenario)
+
+
+def test_another_gets_what_came_back(clock):
+    async def scenario(played, worker):
+        await played.be_ready()
+        exchange = exchange_of(1, b"a", True)
+        worker.assign(exchange)
+        await until(lambda: played.waits())
+        clock.now += 1.1
+        worker.take_back_late()
+        exchange.add_body(b"b", False)
+        other = Played(1)
+        await other.open()
+        try:
+            await other.be_ready()
+            other.worker.assign(exchange)
+            assert await other.got(2) == [*exchange_of(1, b"a", True)._held, envelopes.body(1, b"b", False)]
+            await other.says(envelopes.answer(1, 200, NONE, b"c"))
+            assert sent(exchange) == [(200, b"c", False)]
+        finally:
+            await other.close()
+
+    play(scenario)
+
+
+def test_a_loop_that_turns_is_not_stuck_any_more(clock):
+    async def scenario(played, worker):
+        await played.be_ready()
+        worker.assign(exchange_of(1))
+        await until(lambda: played.waits())
+        clock.now += 1.1
+        worker.take_back_late()
+        assert worker.stuck
+        await played.turns()  # it finds nothing, but it turned
+        assert not worker.stuck
+        worker.assign(exchange_of(2))
+        assert [envelope[1] for envelope in await played.got(1)] == [2]
+
+    play(scenario)
+
+
+def test_a_loop_that_has_taken_everything_is_not_silent_however_long_it_takes(clock):
+    async def scenario(played, worker):
+        await played.be_ready()
+        worker.assign(exchange_of(1))
+        await played.got(1)
+        clock.now += 1000.0
+        assert not worker.watched
+        assert worker.take_back_late() == []
+        assert not worker.stuck
+
+    play(scenario)
+
+
+def test_silence_is_counted_from_what_it_was_sent(clock):
+    async def scenario(played, worker):
+        await played.be_ready()
+        clock.now += 1000.0
+        worker.assign(exchange_of(1))
+        await until(lambda: played.waits())
+        assert worker.take_back_late() == []
+        clock.now += 0.9
+        worker.assign(exchange_of(2))
+        await asyncio.sleep(0)
+        assert worker.take_back_late() == []
+        clock.now += 0.2
+        assert len(worker.take_back_late()) == 2
+
+    play(scenario)
+
+
+def test_a_loop_that_has_said_something_is_not_silent_though_nobody_has_looked(clock):
+    async def scenario(played, worker):
+        await played.be_ready()
+        worker.assign(exchange_of(1))
+        worker.assign(exchange_of(2))
+        await until(lambda: played.waits())
+        clock.now += 1.1
+        played.theirs[0].post(envelopes.go_on(1))  # what it says has come, and our own loop was too busy to read it
+        assert worker.take_back_late() == []
+        assert not worker.stuck
+
+    play(scenario)
+
+
+def test_whoever_was_given_something_is_watched_at_once(clock):
+    """The pool looks once in a while for as long as someone is watched: an exchange that was assigned in the very
+    turn in which it looks must not be overlooked."""
+
+    async def scenario(played, worker):
+        await played.be_ready()
+        worker.assign(exchange_of(1))
+        assert worker.watched
+        await until(lambda: played.waits())
+        assert worker.watched
+
+    play(scenario)
+
+
+def test_watched_though_what_it_said_has_not_been_read(clock):
+    """What waits may be there for long after that was read."""
+
+    async def scenario(played, worker):
+        await played.be_ready()
+        worker.assign(exchange_of(1))
+        await until(lambda: played.waits())
+        played.theirs[0].post(envelopes.go_on(1))
+        clock.now += 0.1
+        assert worker.watched
+
+    play(scenario)
+
+
+def test_what_follows_on_a_slow_seat_comes_back(clock):
+    async def scenario(played, worker):
+        await played.be_ready("wsgi")
+        exchanges = [exchange_of(number, b"a") for number in (1, 2, 3)]
+        for exchange in exchanges:
+            worker.assign(exchange)
+        await until(lambda: played.waits(0) == 3)
+        assert worker.watched
+        played.theirs[0].wait()
+        assert worker.take_back_late() == []
+        monotonic = worker._seats._clock
+        worker._seats._clock = lambda: monotonic() + 1000.0
+        assert worker.take_back_late() == exchanges[1:]
+        assert worker.exchanges == {1: exchanges[0]}
+        assert not worker.stuck, "its other threads have time"
+        assert not worker.watched
+        assert [exchange.state for exchange in exchanges[1:]] == [ExchangeState.NEW] * 2
+        for exchange in exchanges[1:]:
+            worker.assign(exchange)
+        assert [envelope[1] for envelope in await played.got(2, 1)] == [2, 3]
+
+    play(scenario, seats=3)
+
+
+def test_declined_exchange_goes_back_to_the_pool():
+    async def scenario(played, worker):
+        await played.be_ready("wsgi")
+        first, second = exchange_of(1, b"a"), exchange_of(2, b"b")
+        worker.assign(first)
+        worker.assign(second)
+        await until(lambda: played.waits(0) == 2)
+        played.theirs[0].wait()
+        (request,) = played.theirs[0].wait()
+        await played.says(envelopes.declined(request))
+        assert played.owner.declined == [second]
+        assert second.state is ExchangeState.NEW
+        assert worker.exchanges == {1: first}
+        assert second._held == exchange_of(2, b"b")._held
+        assert second.whole
+        assert "free" not in played.owner.words
+        await played.says(envelopes.answer(1, 200, NONE, b"c"))
+        assert sent(first) == [(200, b"c", False)]
+
+    play(scenario, seats=2)
+
+
+def test_declined_exchange_whose_client_has_gone_is_closed():
+    async def scenario(played, worker):
+        await played.be_ready("wsgi")
+        first, second = exchange_of(1), exchange_of(2)
+        worker.assign(first)
+        worker.assign(second)
+        await until(lambda: played.waits(0) == 2)
+        played.theirs[0].wait()
+        (request,) = played.theirs[0].wait()
+        second.client_gone()
+        await played.says(envelopes.declined(request))
+        assert played.owner.declined == [second], "the pool has to count it"
+        assert second.state is ExchangeState.CLOSED
+        assert worker.exchanges == {1: first}
+
+    play(scenario, seats=2)
+
+
 # -- what makes no sense ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "nonsense", [envelopes.done(9, None), envelopes.body(9, b"", False), envelopes.credit(9, 1), (99, 0), (99, 9, "x")]
+    "nonsense",
+    [
+        envelopes.done(9, None),
+        envelopes.answer(9, 200, NONE, b""),
+        envelopes.declined((REQUEST, 9)),
+        envelopes.body(9, b"", False),
+        envelopes.credit(9, 1),
+        (99, 0),
+        (99, 9, "x"),
+    ],
 )
 def test_one_envelope_that_makes_no_sense_does_not_take_the_others_with_it(nonsense, caplog):
     async def scenario(played, worker):
@@ -423,9 +776,21 @@ def test_what_it_never_took_from_any_seat():
     async def scenario(played, worker):
         await played.be_ready("wsgi")
         for number in (1, 2, 3):
-            worker.assign(exchange_of(number))
+            worker.assign(exchange_of(number, more=True))
+        worker.assign(exchange_of(4))
         await played.got(1, 1)
-        assert sorted(worker.never_begun()) == [1, 3]
+        assert sorted(worker.never_begun()) == [1, 3, 4]
+
+    play(scenario, seats=4)
+
+
+def test_what_it_never_took_of_what_follows_on_a_seat():
+    async def scenario(played, worker):
+        await played.be_ready("wsgi")
+        for number in (1, 2, 3):
+            worker.assign(exchange_of(number))
+        await played.got(1)
+        assert worker.never_begun() == {2: exchange_of(2)._held, 3: exchange_of(3)._held}
 
     play(scenario, seats=3)
 

@@ -6,9 +6,9 @@ import http
 import pytest
 
 from snakepit import envelopes
-from snakepit.envelopes import BODY, CHUNK, CONTINUE, CREDIT, DONE, RESPONSE, WINDOW, cost
+from snakepit.envelopes import ANSWER, BODY, CHUNK, CONTINUE, CREDIT, DONE, RESPONSE, WINDOW, cost
 from snakepit.errors import ClientDisconnected, LocalProtocolError
-from snakepit.fields import NONE, render
+from snakepit.fields import NONE, of_length, render
 from snakepit.worker.asgi import Exchange
 from snakepit.worker.lifespan import Lifespan
 
@@ -17,14 +17,27 @@ NUMBER = 7
 
 
 class FakeEnd:
-    """Keeps what is posted."""
+    """Keeps what is posted; `send` says that all of it is on its way, as it is at the end of a turn of the loop."""
 
     def __init__(self):
         self.posted = []
+        self._sent = 0
 
-    def post(self, envelope):
+    def post(self, envelope, large=False):
         envelopes.encode([envelope])  # raises for what could not cross
         self.posted.append(envelope)
+
+    @property
+    def last(self):
+        return self.posted[-1] if len(self.posted) > self._sent else None
+
+    def replace_last(self, envelope):
+        assert self.last is not None, "it has been sent"
+        envelopes.encode([envelope])
+        self.posted[-1] = envelope
+
+    def send(self):
+        self._sent = len(self.posted)
 
 
 class FakeWorker:
@@ -83,8 +96,9 @@ def serve(app, scenario=None, root_path="", **fields):
             await exchange.task
         assert worker.over == [exchange]
         last = worker.end.posted[-1]
-        assert last[:2] == (DONE, NUMBER), "DONE is the last envelope of each exchange"
-        assert len(worker.posted(DONE)) == 1
+        assert last[0] in (DONE, ANSWER), "DONE is the last envelope of each exchange, unless that is an ANSWER"
+        assert len(worker.posted(DONE, ANSWER)) == 1
+        assert not (worker.posted(ANSWER) and worker.posted(RESPONSE, BODY)), "an ANSWER is the whole response"
         assert all(envelope[1] == NUMBER for envelope in worker.end.posted)
         return worker
 
@@ -92,7 +106,9 @@ def serve(app, scenario=None, root_path="", **fields):
 
 
 def trouble(worker):
-    return worker.end.posted[-1][2]
+    """What went wrong in the app; with an ANSWER nothing can have."""
+    last = worker.end.posted[-1]
+    return last[2] if last[0] == DONE else None
 
 
 def start(status=200, headers=()):
@@ -174,11 +190,78 @@ def test_small_response_is_one_envelope():
         await send(start(201, [(b"x", b"y")]))
         await send(body(b"hello"))
 
-    worker = serve(app)
-    assert worker.end.posted == [
-        envelopes.response(NUMBER, 201, render([(b"x", b"y")]), b"hello", False),
+    assert serve(app).end.posted == [envelopes.answer(NUMBER, 201, render([(b"x", b"y")]), b"hello")]
+
+
+def test_response_that_has_left_when_the_app_returns_is_not_an_answer():
+    async def app(scope, receive, send):
+        await answer(send)
+        await gate.wait()
+
+    async def scenario(exchange, worker):
+        await turn()
+        assert worker.end.posted == [envelopes.response(NUMBER, 200, NONE, b"ok", False)]
+        worker.end.send()
+        gate.set()
+
+    gate = asyncio.Event()
+    assert serve(app, scenario).end.posted[1:] == [envelopes.done(NUMBER, None)]
+
+
+@pytest.mark.parametrize("number", [NUMBER, NUMBER + 1], ids=["this exchange", "another"])
+def test_response_with_something_behind_it_is_not_an_answer(number):
+    """What came in between would come before the response."""
+
+    async def app(scope, receive, send):
+        await answer(send)
+        posted.append(envelopes.credit(number, 1))
+        worker_of(send).end.post(posted[0])
+
+    def worker_of(send):
+        return send.__self__._worker
+
+    async def main():
+        worker = FakeWorker(app)
+        exchange = Exchange(worker, request())
+        exchange.task = asyncio.Task(exchange.run(), loop=worker.loop, eager_start=True)
+        await exchange.task
+        return worker.end.posted
+
+    posted = []
+    assert asyncio.run(main()) == [
+        envelopes.response(NUMBER, 200, NONE, b"ok", False),
+        *posted,
         envelopes.done(NUMBER, None),
     ]
+
+
+def test_response_of_another_exchange_is_left_alone():
+    async def app(scope, receive, send):
+        await receive()
+        await receive()
+
+    async def main():
+        worker = FakeWorker(app)
+        exchange = Exchange(worker, request())
+        exchange.task = asyncio.Task(exchange.run(), loop=worker.loop, eager_start=True)
+        await turn()
+        other = envelopes.response(NUMBER + 1, 200, NONE, b"other", False)
+        worker.end.post(other)
+        exchange.disconnect()
+        await exchange.task
+        assert worker.end.posted == [other, envelopes.done(NUMBER, None)]
+
+    asyncio.run(main())
+
+
+def test_first_of_a_stream_is_no_answer_when_the_app_stops_there():
+    async def app(scope, receive, send):
+        await send(start())
+        await send(body(b"a", True))
+
+    worker = serve(app)
+    assert worker.end.posted[0] == envelopes.response(NUMBER, 200, NONE, b"a", True)
+    assert trouble(worker) == "the app returned without completing its response"
 
 
 def test_start_is_held_until_the_body():
@@ -215,7 +298,7 @@ def test_defaults_of_the_messages():
         await send({"type": "http.response.start", "status": 204})
         await send({"type": "http.response.body"})
 
-    assert serve(app).end.posted[0] == envelopes.response(NUMBER, 204, NONE, b"", False)
+    assert serve(app).end.posted == [envelopes.answer(NUMBER, 204, NONE, b"")]
 
 
 def test_forms_that_headers_and_bodies_may_have():
@@ -229,7 +312,7 @@ def test_forms_that_headers_and_bodies_may_have():
     assert posted[0] == envelopes.response(NUMBER, 200, render([(b"x", b"y")]), b"a", True)
     assert posted[1] == envelopes.body(NUMBER, b"b", False)
     assert type(posted[0][2]) is int
-    assert [type(part) for part in posted[0][3][0]] == [bytes, bytes]
+    assert [type(part) for part in posted[0][3]] == [bytes, int, type(None)]
 
 
 def test_large_body_is_cut():
@@ -241,7 +324,7 @@ def test_large_body_is_cut():
     worker = serve(app)
     sent = worker.posted(RESPONSE, BODY)
     assert [envelope[0] for envelope in sent] == [RESPONSE, BODY, BODY]
-    assert sent[0][4:] == (bytes(CHUNK), True, 2 * CHUNK + 5)
+    assert sent[0][3:] == (of_length(NONE, 2 * CHUNK + 5), bytes(CHUNK), True)
     assert sent[1][2:] == (bytes(CHUNK), True)
     assert sent[2][2:] == (bytes(5), False)
 
@@ -359,7 +442,7 @@ def test_start_within_the_body():
 @pytest.mark.parametrize("message", [start(), body(b"x"), body()])
 def test_anything_after_the_end(message):
     worker = refused([start(), body(b"x"), message], "after the response was completed")
-    assert len(worker.posted(RESPONSE, BODY)) == 1
+    assert [envelope[0] for envelope in worker.end.posted] == [RESPONSE, DONE]
 
 
 @pytest.mark.parametrize("kind", ["http.response.begin", "websocket.accept", "lifespan.startup.complete", ""])
@@ -397,6 +480,25 @@ def test_bad_headers(headers):
     assert worker.posted(RESPONSE, BODY) == []
 
 
+ILLEGAL = [[(b"bad name", b"a")], [(b"a", b"b\r\nc: d")], [(b"content-length", b"tea")], [(b"a", b"\0")]]
+
+
+@pytest.mark.parametrize("headers", ILLEGAL)
+def test_illegal_headers(headers):
+    worker = refused([start(headers=headers)], "illegal response")
+    assert worker.posted(RESPONSE, BODY) == []
+
+
+def test_app_can_still_answer_after_illegal_headers():
+    async def app(scope, receive, send):
+        with pytest.raises(LocalProtocolError):
+            await send(start(headers=ILLEGAL[0]))
+        await send(start(500, [(b"x", b"y")]))
+        await send(body(b"sorry"))
+
+    assert serve(app).end.posted == [envelopes.answer(NUMBER, 500, render([(b"x", b"y")]), b"sorry")]
+
+
 def test_app_can_still_answer_after_a_refused_start():
     async def app(scope, receive, send):
         with pytest.raises(LocalProtocolError):
@@ -405,7 +507,7 @@ def test_app_can_still_answer_after_a_refused_start():
 
     worker = serve(app)
     assert trouble(worker) is None
-    assert worker.end.posted[0][:3] == (RESPONSE, NUMBER, 200)
+    assert worker.end.posted[0][:3] == (ANSWER, NUMBER, 200)
 
 
 # -- how an app ends -------------------------------------------------------------------------------------------------

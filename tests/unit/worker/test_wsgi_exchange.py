@@ -7,9 +7,9 @@ from wsgiref.util import FileWrapper
 import pytest
 
 from snakepit import envelopes
-from snakepit.envelopes import BODY, CHUNK, CHUNK_COST, CONTINUE, CREDIT, DONE, RESPONSE, WINDOW
+from snakepit.envelopes import ANSWER, BODY, CHUNK, CHUNK_COST, CONTINUE, CREDIT, DECLINED, DONE, RESPONSE, WINDOW
 from snakepit.errors import ClientDisconnected, LocalProtocolError
-from snakepit.fields import NONE, render
+from snakepit.fields import NONE, of_length, render
 from snakepit.worker.environ import EnvironFactory
 from snakepit.worker.wsgi import Seat
 
@@ -24,7 +24,7 @@ class ScriptedEnd:
         self.posted = []
         self.held_back = 0
 
-    def post(self, *sent):
+    def post(self, *sent, large=False):
         envelopes.encode(list(sent))  # raises for what could not cross
         self.posted += sent
 
@@ -59,17 +59,20 @@ def kinds(posted):
 
 
 def trouble(posted):
+    """What went wrong in the app; with an ANSWER nothing can have."""
     last = posted[-1]
-    assert last[:2] == (DONE, NUMBER)
-    assert kinds(posted).count(DONE) == 1
-    return last[2]
+    assert last[0] in (DONE, ANSWER)
+    assert last[1] == NUMBER
+    assert kinds(posted).count(DONE) + kinds(posted).count(ANSWER) == 1
+    assert last[0] == DONE or not {RESPONSE, BODY} & set(kinds(posted)), "an ANSWER is the whole response"
+    return last[2] if last[0] == DONE else None
 
 
 def body_of(posted):
     return b"".join(
-        envelope[4] if envelope[0] == RESPONSE else envelope[2]
+        envelope[2] if envelope[0] == BODY else envelope[4]
         for envelope in posted
-        if envelope[0] in (RESPONSE, BODY)
+        if envelope[0] in (RESPONSE, ANSWER, BODY)
     )
 
 
@@ -83,9 +86,93 @@ def test_list_is_one_envelope_with_its_length(make):
         return make([b"he", b"llo"])
 
     assert serve(app) == [
-        envelopes.response(NUMBER, 201, render([(b"X-A", b"b")]), b"hello", False),
+        envelopes.response(NUMBER, 201, of_length(render([(b"X-A", b"b")]), 5), b"hello", False),
         envelopes.done(NUMBER, None),
     ]
+
+
+@pytest.mark.parametrize("data", [b"hello", b"", bytes(CHUNK)], ids=len)
+def test_list_of_one_is_an_answer(data):
+    def app(environ, start_response):
+        start_response("201 Created", [("X-A", "b")])
+        return [data]
+
+    assert serve(app) == [envelopes.answer(NUMBER, 201, render([(b"X-A", b"b")]), data)]
+
+
+@pytest.mark.parametrize("form", [bytearray, memoryview])
+def test_list_of_one_in_another_form_of_bytes(form):
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [form(b"hello")]
+
+    posted = serve(app)
+    assert trouble(posted) is None
+    assert body_of(envelopes.decode(envelopes.encode(posted))) == b"hello"
+
+
+def test_list_of_one_that_must_be_cut_is_not_an_answer():
+    data = bytes(CHUNK + 1)
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [data]
+
+    assert serve(app) == [
+        envelopes.response(NUMBER, 200, of_length(NONE, CHUNK + 1), data[:CHUNK], True),
+        envelopes.body(NUMBER, data[CHUNK:], False),
+        envelopes.done(NUMBER, None),
+    ]
+
+
+def test_list_of_one_whose_items_are_wider_than_a_byte():
+    """How many items a memoryview has is not how many bytes."""
+    data = bytes(range(256)) * (2 * CHUNK // 256)
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [memoryview(data).cast("Q")]
+
+    posted = serve(app)
+    assert trouble(posted) is None
+    assert body_of(posted) == data
+
+
+def test_list_of_a_kind_of_its_own_is_not_an_answer():
+    """It may have a close() that fails."""
+
+    class Result(list):
+        def close(self):
+            raise RuntimeError("too late")
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return Result([b"a"])
+
+    posted = serve(app)
+    assert kinds(posted) == [RESPONSE, DONE]
+    assert trouble(posted).endswith("RuntimeError: too late")
+
+
+def test_list_of_one_behind_what_was_written_is_not_an_answer():
+    def app(environ, start_response):
+        start_response("200 OK", [])(b"a")
+        return [b"b"]
+
+    posted = serve(app)
+    assert kinds(posted)[0] == RESPONSE
+    assert body_of(posted) == b"ab"
+    assert trouble(posted) is None
+
+
+def test_answer_keeps_the_length_that_was_announced():
+    """If it is wrong, the main interpreter finds out."""
+
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", "5")])
+        return [b"hello"]
+
+    assert serve(app) == [envelopes.answer(NUMBER, 200, render([(b"Content-Length", b"5")]), b"hello")]
 
 
 def test_empty_list():
@@ -93,7 +180,7 @@ def test_empty_list():
         start_response("204 No Content", [])
         return []
 
-    assert serve(app)[0] == envelopes.response(NUMBER, 204, NONE, b"", False)
+    assert serve(app)[0] == envelopes.response(NUMBER, 204, of_length(NONE, 0), b"", False)
 
 
 def test_generator_is_sent_as_it_comes():
@@ -184,7 +271,7 @@ def test_hop_by_hop_headers_are_left_out():
         start_response("200 OK", [("Connection", "close"), ("Transfer-Encoding", "chunked"), ("X", "y")])
         return []
 
-    assert serve(app)[0][3] == [(b"X", b"y")]
+    assert serve(app)[0][3] == of_length(render([(b"X", b"y")]), 0)
 
 
 def test_headers_are_latin_1():
@@ -192,7 +279,7 @@ def test_headers_are_latin_1():
         start_response("200 OK", [("X", "\xfc")])
         return []
 
-    assert serve(app)[0][3] == [(b"X", b"\xfc")]
+    assert serve(app)[0][3] == of_length(render([(b"X", b"\xfc")]), 0)
 
 
 @pytest.mark.parametrize("data", [bytearray(b"ab"), memoryview(b"ab")], ids=["bytearray", "memoryview"])
@@ -322,7 +409,16 @@ def test_bad_content_length():
         start_response("200 OK", [("Content-Length", "five")])
         return []
 
-    assert "Content-Length must be a number, not b'five'" in failing()(app)
+    assert "bad Content-Length b'five'" in failing()(app)
+
+
+@pytest.mark.parametrize("header", [("bad name", "a"), ("a", "b\r\nc: d"), ("a", "b\nc: d"), ("a", "\0"), ("", "a")])
+def test_illegal_header(header):
+    def app(environ, start_response):
+        start_response("200 OK", [("X", "y"), header])
+        return [b"never sent"]
+
+    assert "the app sent an illegal response" in failing()(app)
 
 
 def test_headers_beyond_latin_1():
@@ -343,7 +439,7 @@ def test_exc_info_replaces_a_response_that_was_not_sent():
         start_response("500 Oops", [("X", "z")], exc_info(ValueError("late")))
         return [b"oops"]
 
-    assert serve(app)[0] == envelopes.response(NUMBER, 500, render([(b"X", b"z")]), b"oops", False)
+    assert serve(app) == [envelopes.answer(NUMBER, 500, render([(b"X", b"z")]), b"oops")]
 
 
 def test_exc_info_is_raised_when_the_response_has_begun():
@@ -411,9 +507,8 @@ def test_the_seat_goes_on_after_a_fault():
         return [b"ok"]
 
     posted = serve(app, script=[[request(b"bad", number=1), request(b"good", number=2)], [envelopes.stop()]])
-    assert [envelope[:2] for envelope in posted] == [(DONE, 1), (RESPONSE, 2), (DONE, 2)]
+    assert [envelope[:2] for envelope in posted] == [(DONE, 1), (ANSWER, 2)]
     assert posted[0][2].endswith("RuntimeError: broken")
-    assert posted[2][2] is None
 
 
 def test_what_comes_late_is_dropped():
@@ -423,7 +518,7 @@ def test_what_comes_late_is_dropped():
 
     late = [envelopes.credit(1, 5), envelopes.disconnect(1), envelopes.body(1, b"x", False)]
     posted = serve(app, script=[[request(number=1)], late, [request(number=2), envelopes.retire()]])
-    assert [envelope[:2] for envelope in posted] == [(RESPONSE, 1), (DONE, 1), (RESPONSE, 2), (DONE, 2)]
+    assert [envelope[:2] for envelope in posted] == [(ANSWER, 1), (ANSWER, 2)]
 
 
 # -- credit for the response -----------------------------------------------------------------------------------------
@@ -516,10 +611,11 @@ def test_credit_that_comes_while_a_read_waits_is_not_lost():
     assert body_of(posted)[WINDOW:] == b"a"
 
 
-def test_post_waits_for_room_in_the_channel():
+@pytest.mark.parametrize(("kind", "parts"), [(RESPONSE, 2), (ANSWER, 1)])
+def test_post_waits_for_room_in_the_channel(kind, parts):
     def app(environ, start_response):
         start_response("200 OK", [])
-        return [environ["wsgi.input"].read()]
+        return [environ["wsgi.input"].read(), b""][:parts]
 
     end = ScriptedEnd([[request(b"a", True)], [envelopes.body(NUMBER, b"b", False)], [], [], [envelopes.retire()]])
     environs = EnvironFactory(
@@ -527,14 +623,92 @@ def test_post_waits_for_room_in_the_channel():
     )
     post = end.post
 
-    def full(*sent):
+    def full(*sent, large=False):
         post(*sent)
-        end.held_back = 2 if sent[0][0] == RESPONSE else 0
+        end.held_back = 2 if sent[0][0] == kind else 0
 
     end.post = full
     Seat(end, app, environs).run()
     assert body_of(end.posted) == b"ab"
     assert not end.script
+
+
+# -- requests that follow on this seat -------------------------------------------------------------------------------
+
+
+def test_requests_that_follow_are_served_one_after_another():
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [environ["wsgi.input"].read() * 2]
+
+    script = [[request(b"a", number=1)], [request(b"b", number=2)], [request(b"c", number=3)], [envelopes.retire()]]
+    assert serve(app, script=script) == [
+        envelopes.answer(1, 200, NONE, b"aa"),
+        envelopes.answer(2, 200, NONE, b"bb"),
+        envelopes.answer(3, 200, NONE, b"cc"),
+    ]
+
+
+def test_request_behind_a_send_that_waits_for_credit_is_declined():
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        yield bytes(WINDOW)
+        yield b"a"
+
+    follower = request(b"x", number=NUMBER + 1)
+    posted = serve(app, follower, envelopes.credit(NUMBER, WINDOW))
+    assert [envelope for envelope in posted if envelope[0] == DECLINED] == [envelopes.declined(follower)]
+    own = [envelope for envelope in posted if envelope[1] == NUMBER]
+    assert trouble(own) is None
+    assert body_of(own) == bytes(WINDOW) + b"a"
+    assert len(own) + 1 == len(posted), "nothing is begun of what was declined"
+
+
+def test_request_behind_a_read_that_waits_for_the_body_is_declined():
+    """The main interpreter does not let any follow here, but what it does must not matter."""
+    follower = request(b"x", number=NUMBER + 1)
+    posted = serve(echo, follower, envelopes.body(NUMBER, b"b", False), body=b"a", more=True)
+    assert posted == [envelopes.declined(follower), envelopes.answer(NUMBER, 200, NONE, b"ab")]
+
+
+def test_requests_behind_a_post_that_waits_for_room_are_declined():
+    followers = [request(number=NUMBER + 1), request(number=NUMBER + 2)]
+    end = ScriptedEnd([[request()], followers[:1], followers[1:], [envelopes.retire()]])
+    environs = EnvironFactory(
+        root_path="", multithread=False, multiprocess=False, file_wrapper=FileWrapper, errors=io.StringIO()
+    )
+    post = end.post
+
+    def full(*sent, large=False):
+        post(*sent)
+        if sent[0][0] == ANSWER:
+            end.held_back = 2
+
+    end.post = full
+    Seat(end, echo, environs).run()
+    assert end.posted == [envelopes.answer(NUMBER, 200, NONE, b""), *map(envelopes.declined, followers)]
+
+
+def test_what_is_for_the_exchange_at_hand_is_kept_while_others_are_declined():
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        yield environ["wsgi.input"].read(1)
+        yield bytes(WINDOW + CHUNK)
+        yield environ["wsgi.input"].read()
+
+    follower = request(b"x", number=NUMBER + 1)
+    posted = serve(
+        app,
+        script=[
+            [request(b"a", True)],
+            [envelopes.body(NUMBER, b"b", False), follower, envelopes.credit(NUMBER, 2 * WINDOW)],
+            [envelopes.retire()],
+        ],
+    )
+    own = [envelope for envelope in posted if envelope[1] == NUMBER]
+    assert trouble(own) is None
+    assert body_of(own) == b"a" + bytes(WINDOW + CHUNK) + b"b"
+    assert posted.count(envelopes.declined(follower)) == 1
 
 
 # -- the request's body ----------------------------------------------------------------------------------------------
@@ -666,7 +840,7 @@ def test_continue_is_sent_when_the_app_reads():
     posted = serve(
         echo, envelopes.body(NUMBER, b"a", True), envelopes.body(NUMBER, b"b", False), more=True, expects_continue=True
     )
-    assert kinds(posted) == [CONTINUE, RESPONSE, DONE]
+    assert kinds(posted) == [CONTINUE, ANSWER]
     assert body_of(posted) == b"ab"
 
 
@@ -680,4 +854,4 @@ def test_continue_is_not_sent_when_the_app_does_not_read():
 
 def test_continue_is_not_sent_when_some_of_the_body_is_there():
     posted = serve(echo, envelopes.body(NUMBER, b"b", False), body=b"a", more=True, expects_continue=True)
-    assert kinds(posted) == [RESPONSE, DONE]
+    assert kinds(posted) == [ANSWER]
