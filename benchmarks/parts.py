@@ -14,7 +14,7 @@ from typing import Any, cast
 from wsgiref.util import FileWrapper
 
 from snakepit import envelopes
-from snakepit.channel import Channel
+from snakepit.async_channel import Channel
 from snakepit.config import Config
 from snakepit.fields import render
 from snakepit.interpreters import create_queue

@@ -12,7 +12,7 @@ the thread, and any of them can be taken back by itself.
 from collections.abc import Callable
 from time import monotonic
 
-from snakepit.channel import MainEnd
+from snakepit.async_channel import MainEnd
 from snakepit.envelopes import REQUEST, Envelope
 
 PATIENCE = 0.005

@@ -19,7 +19,7 @@ from time import monotonic
 from typing import Protocol
 
 from snakepit import envelopes
-from snakepit.channel import Channel
+from snakepit.async_channel import Channel
 from snakepit.envelopes import Envelope
 from snakepit.errors import InternalError, fault
 from snakepit.interpreters import Interpreter, create_interpreter
@@ -241,12 +241,18 @@ class Worker:
         kind, number = envelope[0], envelope[1]
         if kind == envelopes.ANSWER:
             _, _, status, fields, body = envelope
-            self._end(number).answer(status, fields, body)
-            self._owner.worker_free(self)
+            exchange = self._end(number)
+            try:
+                exchange.answer(status, fields, body)
+            finally:
+                self._owner.worker_free(self)
             return
         if kind == envelopes.DONE:
-            self._end(number).done(envelope[2])
-            self._owner.worker_free(self)
+            exchange = self._end(number)
+            try:
+                exchange.done(envelope[2])
+            finally:
+                self._owner.worker_free(self)
             return
         if kind == envelopes.DECLINED:
             if self._seats is None or number not in self.exchanges:
@@ -254,19 +260,19 @@ class Worker:
             self._seats.give_up(number)
             self._owner.worker_declined(self, self._come_back(number, [envelope[2]]))
             return
-        exchange = self.exchanges.get(number)
-        if exchange is None:
+        begun = self.exchanges.get(number)
+        if begun is None:
             self._about_itself(envelope)
         elif kind == envelopes.RESPONSE:
             _, _, status, fields, body, more = envelope
-            exchange.respond(status, fields, body, more)
+            begun.respond(status, fields, body, more)
         elif kind == envelopes.BODY:
             _, _, body, more = envelope
-            exchange.respond_body(body, more)
+            begun.respond_body(body, more)
         elif kind == envelopes.CREDIT:
-            exchange.add_credit(envelope[2])
+            begun.add_credit(envelope[2])
         elif kind == envelopes.CONTINUE:
-            exchange.go_on()
+            begun.go_on()
 
     def _end(self, number: int) -> Exchange:
         """The exchange that the worker is through with."""

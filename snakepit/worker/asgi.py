@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 from snakepit import envelopes
-from snakepit.channel import AsyncEnd, attach_async
+from snakepit.async_channel import AsyncEnd, attach_async
 from snakepit.envelopes import LARGE, WINDOW, Envelope, Headers, cost, split
 from snakepit.errors import ClientDisconnected, LifespanError, LocalProtocolError, fault
 from snakepit.fields import Fields, of_length, render

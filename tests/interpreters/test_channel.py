@@ -11,7 +11,8 @@ from time import monotonic
 import pytest
 
 from snakepit import envelopes
-from snakepit.channel import LIMIT, Channel, MainEnd
+from snakepit.async_channel import Channel, MainEnd
+from snakepit.channel import LIMIT
 from snakepit.envelopes import CHUNK, CHUNK_COST
 from snakepit.interpreters import create_interpreter
 
@@ -27,7 +28,7 @@ end = attach_blocking(address)
 LOOP = f"""
 import asyncio, sys
 sys.path[:] = {sys.path!r}
-from snakepit.channel import attach_async
+from snakepit.async_channel import attach_async
 
 loop = asyncio.new_event_loop()
 turns = []  # what came, by turns

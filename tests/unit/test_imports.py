@@ -124,6 +124,17 @@ def test_a_worker_really_loads_none_of_it():
     assert [name for name in loaded if any(inside(name, heavy) for heavy in HEAVY)] == []
 
 
+@pytest.mark.parametrize("library", ["asyncio", "logging", "json", "ssl", "wsgiref.simple_server"])
+def test_a_wsgi_worker_does_not_pay_for_what_only_others_need(library):
+    """Each interpreter has its own copy of everything that it imports."""
+    code = "import sys, snakepit.worker.bootstrap, snakepit.worker.wsgi; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    loaded = done.stdout.split()
+    assert "snakepit.worker.wsgi" in loaded
+    assert library not in loaded
+
+
 @pytest.mark.parametrize("name", [name for name in SOURCES if name != "snakepit.interpreters"])
 def test_only_one_module_knows_where_interpreters_are(name):
     known = ("concurrent", "interpreters_backport", "_interpreters", "_interpqueues", "test.support.interpreters")
@@ -142,22 +153,24 @@ def queue_uses(name):
     return used & QUEUE_METHODS
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in SOURCES if name not in ("snakepit.channel", "snakepit.interpreters")]
-)
+CHANNEL = ("snakepit.channel", "snakepit.async_channel")
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if name not in (*CHANNEL, "snakepit.interpreters")])
 def test_only_the_channel_touches_queues(name):
     assert queue_uses(name) == set()
 
 
 def test_the_channel_does_touch_queues():
-    assert queue_uses("snakepit.channel") == QUEUE_METHODS
+    assert queue_uses(CHANNEL[0]) | queue_uses(CHANNEL[1]) == QUEUE_METHODS
 
 
-def test_the_channel_never_blocks_in_a_queue():
+@pytest.mark.parametrize("name", CHANNEL)
+def test_the_channel_never_blocks_in_a_queue(name):
     # get() and put() of a cross-interpreter queue sleep for 10 ms whenever they find nothing
     called = {
         node.func.attr
-        for node in ast.walk(TREES["snakepit.channel"])
+        for node in ast.walk(TREES[name])
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     }
     assert not called & {"get", "put"}

@@ -8,8 +8,7 @@ import threading
 
 import pytest
 
-from snakepit import channel as channel_module
-from snakepit import envelopes
+from snakepit import async_channel, envelopes
 from snakepit.channel import attach_blocking, leave_word
 from snakepit.envelopes import BODY, REQUEST, RETIRE, STOP
 from snakepit.errors import InternalError
@@ -452,7 +451,7 @@ def clock(monkeypatch):
     class Clock:
         now = 1000.0
 
-    for module in (worker_module, channel_module):
+    for module in (worker_module, async_channel):
         monkeypatch.setattr(module, "monotonic", lambda: Clock.now)
     monkeypatch.setattr(worker_module, "PATIENCE", 1.0)
     return Clock
@@ -747,6 +746,26 @@ def test_one_envelope_that_makes_no_sense_does_not_take_the_others_with_it(nonse
     (record,) = caplog.records
     assert record.exc_info[0] is InternalError
     assert "please report" in str(record.exc_info[1])
+
+
+@pytest.mark.parametrize("kind", ["answer", "response"])
+def test_trouble_of_ours_with_a_response_does_not_keep_the_worker_from_being_free(kind, caplog):
+    """Whatever a bug of ours breaks, the exchange is over: the server would wait for it at its end."""
+
+    async def scenario(played, worker):
+        await played.be_ready()
+        exchange = exchange_of(1)
+        exchange._client.send_response = None  # calling it is a TypeError
+        worker.assign(exchange)
+        if kind == "answer":
+            await played.says(envelopes.answer(1, 200, NONE, b"a"))
+        else:
+            await played.says(envelopes.response(1, 200, NONE, b"a", False), envelopes.done(1, None))
+        assert worker.exchanges == {}
+        assert played.owner.words[-1] == "free"
+
+    play(scenario)
+    assert "Error while handling" in caplog.text
 
 
 # -- what a dead worker leaves behind --------------------------------------------------------------------------------

@@ -235,22 +235,27 @@ def test_response_with_something_behind_it_is_not_an_answer(number):
     ]
 
 
-def test_response_of_another_exchange_is_left_alone():
+@pytest.mark.parametrize("answers", [True, False], ids=["has answered before", "has no answer"])
+def test_response_of_another_exchange_is_left_alone(answers):
     async def app(scope, receive, send):
-        await receive()
-        await receive()
+        if answers:
+            await answer(send)
+        await gate.wait()
 
     async def main():
         worker = FakeWorker(app)
         exchange = Exchange(worker, request())
         exchange.task = asyncio.Task(exchange.run(), loop=worker.loop, eager_start=True)
         await turn()
+        worker.end.send()
         other = envelopes.response(NUMBER + 1, 200, NONE, b"other", False)
         worker.end.post(other)
         exchange.disconnect()
+        gate.set()
         await exchange.task
-        assert worker.end.posted == [other, envelopes.done(NUMBER, None)]
+        assert worker.end.posted[-2:] == [other, envelopes.done(NUMBER, None)]
 
+    gate = asyncio.Event()
     asyncio.run(main())
 
 
