@@ -7,6 +7,7 @@ from collections.abc import Callable
 from statistics import median
 
 from benchmarks.connections import connections
+from benchmarks.parts import parts
 from benchmarks.server import Server, load, serving
 
 MIB = 2**20
@@ -105,7 +106,8 @@ def _write_fast(sock: socket.socket, until: float) -> None:
             pass
 
 
-BENCHMARKS = {function.__name__: function for function in (frameworks, parallel, threads, backpressure, connections)}
+_ALL = (frameworks, parallel, threads, backpressure, connections, parts)
+BENCHMARKS = {function.__name__: function for function in _ALL}
 
 
 def main() -> None:
