@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, help="default: 8 for the idle cases, else 2")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, help="of load, in each round; default: 10 for the mixed cases, else 3")
+    parser.add_argument("--seconds", type=int, help="of load, in each round; default: 10 for the mixed cases, else 3")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results", help="folder for what was found")
     options = parser.parse_args()
     if shutil.which("wrk") is None:

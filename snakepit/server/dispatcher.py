@@ -3,7 +3,7 @@
 Least loaded first, in constant time: workers with room stand in buckets by the number of exchanges they have, and
 the lowest bucket that is not empty is remembered. Within a bucket the one that waited longest comes first.
 When no worker has room, exchanges wait in one line, oldest first, so that none waits behind a busy worker while
-another has room. The line is bounded; who finds it full is refused.
+another has room. The line is bounded; who finds it full waits for a stuck worker, and where all are full, is refused.
 
 A worker that is stuck (its loop is in a long computation) has no room, however few exchanges it has. When it turns
 again, it gets one exchange from the line, then two when it has taken that one promptly, then four: the first may well
@@ -70,7 +70,9 @@ class Dispatcher[W: Hashable, X: Hashable]:
     def submit(self, exchange: X) -> W | None:
         """Find a worker for an exchange. None: it waits in the line, or was refused if it is not `in_line`."""
         worker = None if self._line else self._take()
-        if worker is None and len(self._line) < self._line_limit:
+        if worker is None:
+            if len(self._line) >= self._line_limit:
+                return self._take_asleep()
             self._line[exchange] = None
         return worker
 
@@ -165,6 +167,15 @@ class Dispatcher[W: Hashable, X: Hashable]:
                 return worker
             self._lowest += 1
         return None
+
+    def _take_asleep(self) -> W | None:
+        """The least loaded worker of those that are stuck or limited: waiting for one is better than being refused."""
+        asleep = [(slot.load, worker) for worker, slot in self._slots.items() if slot.load < slot.capacity]
+        if not asleep:
+            return None
+        worker = min(asleep, key=lambda found: found[0])[1]
+        self._slots[worker].load += 1
+        return worker
 
     def _give(self, worker: W, slot: _Slot) -> None:
         del self._buckets[slot.load][worker]

@@ -313,8 +313,7 @@ def test_what_is_given_back_comes_first_in_the_line(dispatcher):
     dispatcher.stuck("a")
     assert dispatcher.give_back("a", [1, 2], 2) == []
     assert dispatcher.waiting == 4, "whatever the limit: they had been accepted"
-    dispatcher.submit("refused")
-    assert not dispatcher.in_line("refused")
+    assert dispatcher.submit("too many for the line") == "a"
     assert dispatcher.add("b", 10) == [("b", 1), ("b", 2), ("b", 3), ("b", 4)]
 
 
@@ -452,6 +451,10 @@ class AgainstNaiveModel(RuleBasedStateMachine):
         free = [worker for worker in self.load if self.has_room(worker)]
         return min(free, key=lambda worker: (self.load[worker], self.since[worker]), default=None)
 
+    def least_loaded_asleep(self):
+        asleep = [worker for worker, load in self.load.items() if load < self.capacity[worker]]
+        return min(asleep, key=lambda worker: self.load[worker], default=None)
+
     def serve_line(self):
         assignments = []
         while self.line and (worker := self.least_loaded()) is not None:
@@ -478,12 +481,18 @@ class AgainstNaiveModel(RuleBasedStateMachine):
         exchange = f"x{next(self.names)}"
         worker = self.least_loaded()
         self.submitted += 1
-        assert self.dispatcher.submit(exchange) == worker
         if worker is not None:
+            assert self.dispatcher.submit(exchange) == worker
             self.assign(worker, exchange)
         elif len(self.line) < LINE_LIMIT:
+            assert self.dispatcher.submit(exchange) is None
             self.line.append(exchange)
+        elif (worker := self.least_loaded_asleep()) is not None:
+            assert self.dispatcher.submit(exchange) == worker
+            self.has[worker].append(exchange)
+            self.change(worker, self.load[worker] + 1)
         else:
+            assert self.dispatcher.submit(exchange) is None
             self.over += 1
         assert self.dispatcher.in_line(exchange) == (exchange in self.line)
 
@@ -611,3 +620,20 @@ class AgainstNaiveModel(RuleBasedStateMachine):
 
 TestAgainstNaiveModel = AgainstNaiveModel.TestCase
 TestAgainstNaiveModel.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+
+
+def test_who_finds_the_line_full_waits_for_a_stuck_worker_and_is_refused_only_where_all_are_full():
+    dispatcher = Dispatcher(1)
+    dispatcher.add("a", 2)
+    dispatcher.add("b", 2)
+    assert {dispatcher.submit(1), dispatcher.submit(2)} == {"a", "b"}
+    dispatcher.stuck("a")
+    dispatcher.stuck("b")
+    assert dispatcher.submit(3) is None
+    assert dispatcher.in_line(3)
+    assert {dispatcher.submit(4), dispatcher.submit(5)} == {"a", "b"}
+    assert dispatcher.submit(6) is None
+    assert not dispatcher.in_line(6)
+    assert dispatcher.heard("a") == [], "it is full"
+    assert dispatcher.finished("a") == [("a", 3)]
+    assert dispatcher.load("a") == 2
