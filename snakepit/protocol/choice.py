@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import Literal
 
 from snakepit.errors import ConfigError
+from snakepit.protocol.clean_heads import CleanHeadParser, KnownFields
 from snakepit.protocol.http1 import RequestParser
 from snakepit.protocol.interface import Limits
 
@@ -18,9 +19,7 @@ def parser_factory(name: Literal["auto", "h11", "httptools"], limits: Limits) ->
     if name == "httptools" and not installed:
         raise ConfigError("http is httptools, which is not installed: pip install 'snakepit-server[fast]'")
     if installed and name != "h11":
-        from snakepit.protocol.httptools_parser import HttptoolsParser, KnownFields
+        from snakepit.protocol.httptools_parser import HttptoolsParser
 
         return partial(HttptoolsParser, limits, KnownFields())
-    from snakepit.protocol.h11_parser import H11Parser
-
-    return partial(H11Parser, limits)
+    return partial(CleanHeadParser, limits, KnownFields())

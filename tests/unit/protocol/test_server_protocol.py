@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from snakepit.errors import LocalProtocolError, RemoteProtocolError
 from snakepit.fields import NONE, of_length, render
+from snakepit.protocol.clean_heads import CleanHeadParser, KnownFields
 from snakepit.protocol.h11_parser import H11Parser
 from snakepit.protocol.http1 import Http1Protocol
-from snakepit.protocol.httptools_parser import HttptoolsParser, KnownFields
+from snakepit.protocol.httptools_parser import HttptoolsParser
 from snakepit.protocol.interface import BodyData, Limits, RequestEnd, RequestHead
 
 _known: dict[Limits, KnownFields] = {}
@@ -27,7 +28,17 @@ def httptools(limits):
     return HttptoolsParser(limits, _known.setdefault(limits, KnownFields()))
 
 
-PARSERS = [H11Parser, fresh_httptools, httptools]
+def fresh_h11(limits):
+    """Has seen no request before, and leaves only what is unusual to H11Parser."""
+    return CleanHeadParser(limits, KnownFields())
+
+
+def h11(limits):
+    """Knows the fields of every good request that any of these tests sent."""
+    return CleanHeadParser(limits, _known.setdefault(limits, KnownFields()))
+
+
+PARSERS = [H11Parser, fresh_h11, h11, fresh_httptools, httptools]
 
 
 class NoCommonFields:
