@@ -9,7 +9,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from snakepit.channel import LIMIT, RINGS_READ, ChannelAddress, ChannelEnd, attach
-from snakepit.envelopes import Envelope, encode, encode_apart
+from snakepit.envelopes import Envelope
 from snakepit.interpreters import Queue, create_queue
 
 
@@ -103,19 +103,16 @@ class MainEnd(AsyncEnd):
         self.room = LIMIT
 
     def post(self, envelope: Envelope, large: bool = False) -> None:
-        if self._one_by_one and not self._outbox and self._outgoing.qsize() < LIMIT:
-            self._put(encode_apart([envelope]) if large else encode([envelope]))  # there is nothing to gather
+        if self._one_by_one and not self._outbox and self.backlog < self.room:
+            self._send([envelope], large)  # there is nothing to gather
         else:
             super().post(envelope, large)
 
     def flush(self) -> None:
         if self._one_by_one:
-            outbox = self._outbox
-            while outbox and self._outgoing.qsize() < LIMIT:
-                first = [outbox.pop(0)]
-                self._put(encode_apart(first) if self._large else encode(first))
-            if not outbox:
-                self._large = False
+            while self._outbox and self.backlog < self.room:
+                self._send([self._outbox.pop(0)], self._large)
+            self._large = self._large and bool(self._outbox)
         else:
             super().flush()
 
@@ -137,15 +134,16 @@ class MainEnd(AsyncEnd):
 
     def put_back(self, envelopes: list[Envelope]) -> None:
         """Post again what was taken back, ahead of anything else."""
-        if envelopes and not self._outbox:
-            self._loop.call_soon(self.flush)
-        self._large = True  # for all that is known
-        self._outbox[:0] = envelopes
+        if envelopes:
+            if not self._outbox:
+                self._loop.call_soon(self.flush)
+            self._outbox[:0] = envelopes
+            self._large = True  # for all that is known
 
-    def _put(self, item: bytes | tuple[bytes, ...]) -> None:
+    def _send(self, posted: list[Envelope], large: bool) -> None:
         if self._unheard_since is None:
             self._unheard_since = monotonic()
-        super()._put(item)
+        super()._send(posted, large)
 
 
 class _DoorbellReader(asyncio.BufferedProtocol):

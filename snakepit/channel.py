@@ -69,10 +69,9 @@ class ChannelEnd:
     def flush_all(self) -> None:
         """Send what the outbox holds, however much waits already: for an end's last words."""
         if self._outbox:
-            item = encode_apart(self._outbox) if self._large else encode(self._outbox)
-            self._large = False
-            self._outbox.clear()
-            self._put(item)
+            posted, large = self._outbox, self._large
+            self._outbox, self._large = [], False
+            self._send(posted, large)
 
     def take(self) -> list[Envelope]:
         """What has come: everything, or the first LIMIT items of it; then `has_more`."""
@@ -88,22 +87,13 @@ class ChannelEnd:
 
     def take_one(self) -> list[Envelope]:
         """The next item; nothing if there is none, or if its sender's interpreter was closed meanwhile."""
-        try:
-            item = self._incoming.get_nowait()
-        except QueueEmpty:
-            return []
-        return decode(item) if isinstance(item, bytes | tuple) else []
+        return _next(self._incoming)
 
     def take_back(self) -> list[Envelope]:
         """Everything that was posted and that the other end has not taken."""
         envelopes: list[Envelope] = []
-        try:
-            while True:
-                item = self._outgoing.get_nowait()
-                if isinstance(item, bytes | tuple):
-                    envelopes += decode(item)
-        except QueueEmpty:
-            pass
+        while self._outgoing.qsize():
+            envelopes += _next(self._outgoing)
         envelopes += self._outbox
         self._outbox.clear()
         return envelopes
@@ -112,8 +102,9 @@ class ChannelEnd:
         """Let go of the doorbell."""
         self._doorbell.close()
 
-    def _put(self, item: bytes | tuple[bytes, ...]) -> None:
-        self._outgoing.put_nowait(item)
+    def _send(self, posted: list[Envelope], large: bool) -> None:
+        """Send as one item; `large`: a body among it may be LARGE."""
+        self._outgoing.put_nowait(encode_apart(posted) if large else encode(posted))
         if self._outgoing.qsize() == 1:
             self._ring()
 
@@ -124,6 +115,15 @@ class ChannelEnd:
             pass  # full of rings that nobody has heard yet
         except OSError:
             pass  # the other end is gone; its owner will say so
+
+
+def _next(queue: Queue) -> list[Envelope]:
+    """The next item of a queue; nothing if there is none, or if its sender's interpreter was closed meanwhile."""
+    try:
+        item = queue.get_nowait()
+    except QueueEmpty:
+        return []
+    return decode(item) if isinstance(item, bytes | tuple) else []
 
 
 class BlockingEnd(ChannelEnd):

@@ -9,14 +9,13 @@ import re
 
 from snakepit.envelopes import Headers
 from snakepit.errors import RemoteProtocolError
-from snakepit.protocol.h11_parser import H11Parser
+from snakepit.protocol.h11_parser import METHODS, H11Parser
 from snakepit.protocol.interface import BodyData, Event, Limits, RequestEnd, RequestHead
 
 _HEAD_END = b"\r\n\r\n"
 _ORDINARY = bytes([9, 10, 13, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _END = RequestEnd()
 _REQUEST_LINE = re.compile(rb"([!-~]+) (/[!-~]*) HTTP/1\.([01])\r\n")
-_METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
 NOT_ORDINARY = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
 """Fields that make a request one for `H11Parser`."""
 
@@ -142,7 +141,7 @@ class CleanHeadParser:
         if line is None or len(head) > self._limits.head:
             raise NotOrdinary
         name, target, minor = line.groups()
-        method = _METHODS.get(name)
+        method = METHODS.get(name)
         if method is None or minor == b"0":
             return self._parse(head)
         block = head[line.end() :]

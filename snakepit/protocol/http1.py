@@ -33,6 +33,10 @@ class RequestParser(Protocol):
         """Whether bytes that belong to a later request have come already."""
 
 
+_NOT_READ = RequestHead("", b"", "1.1", [], False, keep_alive=False)
+"""Stands for a head that could not be read and is answered all the same: with a refusal, and the connection ends."""
+
+
 class Http1Protocol:
     """See `snakepit.protocol.interface.ServerProtocol`."""
 
@@ -57,21 +61,16 @@ class Http1Protocol:
     def send_response(self, status: int, fields: Fields, body: bytes, more: bool, close: bool) -> None:
         if self._writer.begun:
             raise LocalProtocolError("a response has begun already")
-        head = self._head
-        if head is None:
-            self._output += self._writer.begin(
-                status, fields, body, more, is_head=False, http_version="1.1", keep_alive=False
-            )
-        else:
-            self._output += self._writer.begin(
-                status,
-                fields,
-                body,
-                more,
-                is_head=head.method == "HEAD",
-                http_version=head.http_version,
-                keep_alive=head.keep_alive and not close,
-            )
+        head = self._head or _NOT_READ
+        self._output += self._writer.begin(
+            status,
+            fields,
+            body,
+            more,
+            is_head=head.method == "HEAD",
+            http_version=head.http_version,
+            keep_alive=head.keep_alive and not close,
+        )
 
     def send_body(self, data: bytes, more: bool) -> None:
         if data := self._writer.body(data, more):

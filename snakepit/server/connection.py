@@ -206,11 +206,6 @@ class Connection(asyncio.Protocol):
             self._reading_off()
 
     def _handle(self, events: list[Event]) -> None:
-        head = events[0]
-        if type(head) is RequestHead and len(events) == 2 and type(events[1]) is RequestEnd:  # most requests
-            self._exchange = self._site.new_exchange(self, head)
-            self._submit(self._exchange, b"", False)
-            return
         new: Exchange | None = None
         pieces: list[bytes] = []
         more = True

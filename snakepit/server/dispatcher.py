@@ -97,12 +97,8 @@ class Dispatcher[W: Hashable, X: Hashable]:
         slot = self._slots.get(worker)
         if slot is None:
             return []  # removed meanwhile
-        load = slot.load
-        if load < len(self._buckets):
-            self._buckets[load].pop(worker, None)
-        slot.load = load - 1
-        self._enter(worker, slot)
-        return self._serve_line() if self._line else []
+        self._relieve(worker, slot, 1)
+        return self._serve_line()
 
     # -- who is awake ------------------------------------------------------------------------------------------------
 
@@ -137,9 +133,7 @@ class Dispatcher[W: Hashable, X: Hashable]:
         """
         slot = self._slots.get(worker)
         if slot is not None:
-            self._leave(worker, slot)
-            slot.load -= count
-            self._enter(worker, slot)
+            self._relieve(worker, slot, count)
         self._line = {**dict.fromkeys(exchanges), **self._line}
         return self._serve_line()
 
@@ -182,6 +176,12 @@ class Dispatcher[W: Hashable, X: Hashable]:
         slot.load += 1
         if slot.window:
             slot.budget -= 1
+        self._enter(worker, slot)
+
+    def _relieve(self, worker: W, slot: _Slot, count: int) -> None:
+        """A worker has so many exchanges less."""
+        self._leave(worker, slot)
+        slot.load -= count
         self._enter(worker, slot)
 
     def _enter(self, worker: W, slot: _Slot) -> None:

@@ -145,25 +145,27 @@ class Pool:
         await self._idle.wait()
 
     def _place(self, exchange: Exchange) -> None:
-        if self._room_in_batch and self._batch_of is not None and self._dispatcher.submit_to(self._batch_of):
-            self._room_in_batch -= 1
-            self._batch_of.assign(exchange)
-            return
-        worker = self._dispatcher.submit(exchange)
+        worker = self._find_worker(exchange)
         if worker is not None:
             worker.assign(exchange)
-            if self._batch > 1:
-                if self._batch_of is None:
-                    self._loop.call_soon(self._end_batches)
-                self._batch_of, self._room_in_batch = worker, self._batch - 1
-            if self._watch is None:
-                self._watch = self._loop.call_later(PATIENCE, self._look_for_late)
+            self._watch_workers()
         elif self._dispatcher.in_line(exchange):
             exchange.wait()
             self._patience.add(exchange)
         else:
             self._one_less()
             self._refuse(exchange, "Too many requests are waiting")
+
+    def _find_worker(self, exchange: Exchange) -> Worker | None:
+        if self._room_in_batch and self._batch_of is not None and self._dispatcher.submit_to(self._batch_of):
+            self._room_in_batch -= 1
+            return self._batch_of
+        worker = self._dispatcher.submit(exchange)
+        if worker is not None and self._batch > 1:
+            if self._batch_of is None:
+                self._loop.call_soon(self._end_batches)
+            self._batch_of, self._room_in_batch = worker, self._batch - 1
+        return worker
 
     def _end_batches(self) -> None:
         self._batch_of, self._room_in_batch = None, 0
@@ -172,7 +174,11 @@ class Pool:
         for worker, exchange in assignments:
             self._patience.discard(exchange)
             worker.assign(exchange)
-        if assignments and self._watch is None:
+        if assignments:
+            self._watch_workers()
+
+    def _watch_workers(self) -> None:
+        if self._watch is None:
             self._watch = self._loop.call_later(PATIENCE, self._look_for_late)
 
     def _look_for_late(self) -> None:
@@ -185,8 +191,8 @@ class Pool:
                     self._dispatcher.stuck(worker)
                 if late:
                     self._give_back(worker, late)
-                if self._watch is None and worker.watched:
-                    self._watch = self._loop.call_later(PATIENCE, self._look_for_late)
+                if worker.watched:
+                    self._watch_workers()
 
     def _give_back(self, worker: Worker, exchanges: list[Exchange]) -> None:
         fresh: list[Exchange] = []

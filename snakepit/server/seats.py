@@ -104,7 +104,7 @@ class Seats:
     @property
     def followed(self) -> bool:
         """Whether an exchange waits for a seat that is at another."""
-        return len(self._seat_of) > len(self._busy)
+        return len(self._seat_of) > self.busy
 
     def _to_follow(self) -> Seat | None:
         due = self._clock() - PATIENCE

@@ -239,18 +239,14 @@ class Worker:
 
     def _handle(self, envelope: Envelope) -> None:
         kind, number = envelope[0], envelope[1]
-        if kind == envelopes.ANSWER:
-            _, _, status, fields, body = envelope
+        if kind in (envelopes.ANSWER, envelopes.DONE):
             exchange = self._end(number)
             try:
-                exchange.answer(status, fields, body)
-            finally:
-                self._owner.worker_free(self)
-            return
-        if kind == envelopes.DONE:
-            exchange = self._end(number)
-            try:
-                exchange.done(envelope[2])
+                if kind == envelopes.ANSWER:
+                    _, _, status, fields, body = envelope
+                    exchange.answer(status, fields, body)
+                else:
+                    exchange.done(envelope[2])
             finally:
                 self._owner.worker_free(self)
             return

@@ -529,6 +529,14 @@ async def hold(made, held):
     return exchange
 
 
+@asynccontextmanager
+async def standing_still(*args, **options):
+    """A pool, one of whose workers stands still within the block until it is released; by which gate, and where."""
+    with gate() as held:
+        async with running(*args, **options) as made:
+            yield made, held, await hold(made, held)
+
+
 def worker_of(made, exchange):
     return next(worker for worker in made.pool.workers if str(worker) == exchange.served_by)
 
@@ -540,22 +548,20 @@ async def all_over(exchanges):
 @in_any_step
 def test_others_answer_while_a_loop_is_stuck(app_in, source):
     async def scenario():
-        with gate() as held:
-            async with running(**app_in(source), workers=2) as made:
-                stuck = await hold(made, held)
-                others = [made.request("/") for _ in range(20)]
-                await all_over(others)
-                assert {client(exchange).status for exchange in others} == {200}
-                assert stuck.served_by not in {exchange.served_by for exchange in others}
-                assert worker_of(made, stuck).stuck
-                assert (stuck.state, made.pool.in_progress, made.pool.waiting) == (ExchangeState.ASSIGNED, 1, 0)
-                assert [made.pool.load(worker) for worker in made.pool.workers].count(0) == 1
-                # one that comes when it is known already
-                assert (await made.get("/")).status == 200
-                held.release()
-                await until(lambda: client(stuck).over)
-                assert client(stuck).status == 200
-                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+        async with standing_still(**app_in(source), workers=2) as (made, held, stuck):
+            others = [made.request("/") for _ in range(20)]
+            await all_over(others)
+            assert {client(exchange).status for exchange in others} == {200}
+            assert stuck.served_by not in {exchange.served_by for exchange in others}
+            assert worker_of(made, stuck).stuck
+            assert (stuck.state, made.pool.in_progress, made.pool.waiting) == (ExchangeState.ASSIGNED, 1, 0)
+            assert [made.pool.load(worker) for worker in made.pool.workers].count(0) == 1
+            # one that comes when it is known already
+            assert (await made.get("/")).status == 200
+            held.release()
+            await until(lambda: client(stuck).over)
+            assert client(stuck).status == 200
+            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -586,19 +592,17 @@ def test_all_loops_are_stuck_and_the_first_that_turns_answers_what_waits(app_in,
 @in_any_step
 def test_a_loop_that_was_stuck_gets_its_share_again(app_in, source):
     async def scenario():
-        with gate() as held:
-            async with running(**app_in(source), workers=2) as made:
-                stuck = await hold(made, held)
-                await all_over([made.request("/") for _ in range(4)])
-                assert worker_of(made, stuck).stuck
-                held.release()
-                await all_over([stuck])
-                served_by = set()
-                async with asyncio.timeout(PATIENCE):
-                    while len(served_by) < 2:
-                        exchanges = [made.request("/") for _ in range(4)]
-                        await all_over(exchanges)
-                        served_by |= {exchange.served_by for exchange in exchanges}
+        async with standing_still(**app_in(source), workers=2) as (made, held, stuck):
+            await all_over([made.request("/") for _ in range(4)])
+            assert worker_of(made, stuck).stuck
+            held.release()
+            await all_over([stuck])
+            served_by = set()
+            async with asyncio.timeout(PATIENCE):
+                while len(served_by) < 2:
+                    exchanges = [made.request("/") for _ in range(4)]
+                    await all_over(exchanges)
+                    served_by |= {exchange.served_by for exchange in exchanges}
 
     play(scenario)
 
@@ -606,15 +610,13 @@ def test_a_loop_that_was_stuck_gets_its_share_again(app_in, source):
 @in_any_step
 def test_one_worker_that_is_stuck_answers_everything_when_it_turns(app_in, source):
     async def scenario():
-        with gate() as held:
-            async with running(**app_in(source)) as made:
-                stuck = await hold(made, held)
-                waiting = [made.request(f"/one-body?{number}") for number in range(1, 51)]
-                await until(lambda: made.pool.waiting == len(waiting))
-                held.release()
-                await all_over([stuck, *waiting])
-                assert [len(client(exchange).body) for exchange in waiting] == list(range(1, 51))
-                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+        async with standing_still(**app_in(source)) as (made, held, stuck):
+            waiting = [made.request(f"/one-body?{number}") for number in range(1, 51)]
+            await until(lambda: made.pool.waiting == len(waiting))
+            held.release()
+            await all_over([stuck, *waiting])
+            assert [len(client(exchange).body) for exchange in waiting] == list(range(1, 51))
+            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -646,20 +648,18 @@ def test_stuck_again_as_soon_as_it_turns(app_in, source):
 @in_any_step
 def test_clients_that_go_while_they_wait_for_a_stuck_loop(app_in, source):
     async def scenario():
-        with gate() as held:
-            async with running(**app_in(source)) as made:
-                stuck = await hold(made, held)
-                early, late, staying = (made.request("/") for _ in range(3))
-                early.client_gone()  # while the worker has it
-                await until(lambda: made.pool.waiting == 2)
-                assert early.state is ExchangeState.CLOSED
-                assert made.pool.in_progress == 3
-                late.client_gone()  # while it waits in the line
-                assert (made.pool.waiting, made.pool.in_progress) == (1, 2)
-                held.release()
-                await all_over([stuck, staying])
-                assert client(early).status is client(late).status is None
-                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+        async with standing_still(**app_in(source)) as (made, held, stuck):
+            early, late, staying = (made.request("/") for _ in range(3))
+            early.client_gone()  # while the worker has it
+            await until(lambda: made.pool.waiting == 2)
+            assert early.state is ExchangeState.CLOSED
+            assert made.pool.in_progress == 3
+            late.client_gone()  # while it waits in the line
+            assert (made.pool.waiting, made.pool.in_progress) == (1, 2)
+            held.release()
+            await all_over([stuck, staying])
+            assert client(early).status is client(late).status is None
+            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -668,25 +668,23 @@ def test_clients_that_go_while_they_wait_for_a_stuck_loop(app_in, source):
 @pytest.mark.parametrize("when", ["assigned", "waiting", "answered by another"])
 def test_body_that_comes_while_a_loop_is_stuck(app_in, source, when):
     async def scenario():
-        with gate() as held:
-            async with running(**app_in(source), workers=1 if when == "waiting" else 2) as made:
-                stuck = await hold(made, held)
-                if when == "answered by another":
-                    await all_over([made.request("/") for _ in range(4)])
-                exchanges = [made.request("/length", b"a" * 1000, True) for _ in range(4)]
-                if when == "waiting":
-                    await until(lambda: made.pool.waiting == 4)
-                for exchange in exchanges:
-                    exchange.add_body(b"b" * 70_000, True)
-                    exchange.add_body(b"c", False)
-                if when == "waiting":
-                    held.release()
-                await all_over(exchanges)
-                assert {client(exchange).body for exchange in exchanges} == {b"71001"}
-                if when != "waiting":
-                    assert not client(stuck).over
-                    held.release()
-                await all_over([stuck])
+        async with standing_still(**app_in(source), workers=1 if when == "waiting" else 2) as (made, held, stuck):
+            if when == "answered by another":
+                await all_over([made.request("/") for _ in range(4)])
+            exchanges = [made.request("/length", b"a" * 1000, True) for _ in range(4)]
+            if when == "waiting":
+                await until(lambda: made.pool.waiting == 4)
+            for exchange in exchanges:
+                exchange.add_body(b"b" * 70_000, True)
+                exchange.add_body(b"c", False)
+            if when == "waiting":
+                held.release()
+            await all_over(exchanges)
+            assert {client(exchange).body for exchange in exchanges} == {b"71001"}
+            if when != "waiting":
+                assert not client(stuck).over
+                held.release()
+            await all_over([stuck])
 
     play(scenario)
 
@@ -725,17 +723,15 @@ def test_what_was_begun_before_goes_on_when_the_loop_turns(app_in, source):
 
 def test_an_exchange_that_comes_in_the_very_turn_in_which_the_pool_looks_is_not_overlooked(app_in):
     async def scenario():
-        with gate() as held:
-            async with running(**app_in(HOLDING_LATER), workers=2) as made:
-                stuck = await hold(made, held)
-                await until(lambda: made.pool._watch is None)
-                exchanges = [made.request("/") for _ in range(2)]
-                assert stuck.served_by in {exchange.served_by for exchange in exchanges}
-                made.pool._watch.cancel()
-                made.pool._look_for_late()  # as when its time comes now
-                await until(lambda: all(client(exchange).over for exchange in exchanges), PATIENCE / 4)
-                held.release()
-                await all_over([stuck])
+        async with standing_still(**app_in(HOLDING_LATER), workers=2) as (made, held, stuck):
+            await until(lambda: made.pool._watch is None)
+            exchanges = [made.request("/") for _ in range(2)]
+            assert stuck.served_by in {exchange.served_by for exchange in exchanges}
+            made.pool._watch.cancel()
+            made.pool._look_for_late()  # as when its time comes now
+            await until(lambda: all(client(exchange).over for exchange in exchanges), PATIENCE / 4)
+            held.release()
+            await all_over([stuck])
 
     play(scenario)
 
@@ -743,16 +739,14 @@ def test_an_exchange_that_comes_in_the_very_turn_in_which_the_pool_looks_is_not_
 @in_any_step
 def test_close_while_a_loop_is_stuck_lets_it_finish_what_waits(app_in, source):
     async def scenario():
-        with gate() as held:
-            async with running(**app_in(source), workers=2) as made:
-                stuck = await hold(made, held)
-                others = [made.request("/") for _ in range(6)]
-                await all_over(others)
-                closing = asyncio.ensure_future(made.close())
-                await until(lambda: worker_of(made, stuck).state is WorkerState.RETIRING)
-                held.release()
-                assert await closing == 0
-                assert client(stuck).status == 200
+        async with standing_still(**app_in(source), workers=2) as (made, held, stuck):
+            others = [made.request("/") for _ in range(6)]
+            await all_over(others)
+            closing = asyncio.ensure_future(made.close())
+            await until(lambda: worker_of(made, stuck).state is WorkerState.RETIRING)
+            held.release()
+            assert await closing == 0
+            assert client(stuck).status == 200
 
     play(scenario)
 

@@ -324,7 +324,7 @@ def test_illegal_answer(fields, body, status):
     assert end.of(DISCONNECT) == []
 
 
-def test_client_that_goes_within_the_write_of_an_answer():
+def assigned_to_whoever_goes_within_a_write():
     exchange, client, end = assigned()
     plain = client.send_body
 
@@ -333,6 +333,11 @@ def test_client_that_goes_within_the_write_of_an_answer():
         exchange.client_gone()
 
     client.send_body = send_body
+    return exchange, end
+
+
+def test_client_that_goes_within_the_write_of_an_answer():
+    exchange, end = assigned_to_whoever_goes_within_a_write()
     exchange.answer(200, NONE, b"x")
     assert exchange.state is S.CLOSED
     assert end.of(DISCONNECT) == []
@@ -421,14 +426,7 @@ def test_no_credit_for_a_response_that_is_complete():
 
 
 def test_client_that_goes_within_a_write():
-    exchange, client, end = assigned()
-    plain = client.send_body
-
-    def send_body(data, more):
-        plain(data, more)
-        exchange.client_gone()
-
-    client.send_body = send_body
+    exchange, end = assigned_to_whoever_goes_within_a_write()
     exchange.respond(200, NONE, b"x" * WINDOW, True)
     assert exchange.state is S.ABANDONED
     assert [envelope[0] for envelope in end.posted] == [REQUEST, DISCONNECT]
