@@ -32,6 +32,7 @@ type LogLevel = Literal["critical", "error", "warning", "info", "debug", "trace"
 type InterfaceOption = Literal["auto", "asgi", "wsgi"]
 type LoopOption = Literal["auto", "asyncio", "uvloop"]
 type HttpOption = Literal["auto", "h11", "httptools"]
+type ExtensionsOption = Literal["vetted", "native", "all"]
 type LifespanOption = Literal["auto", "on", "off"]
 
 
@@ -71,6 +72,11 @@ class Config:
     )  # fmt: skip
     threads: int = _option(
         8, "WSGI only: threads in each worker, so requests that one worker serves at once.", least=1, most=1024
+    )
+    extensions: ExtensionsOption = _option(
+        "vetted",
+        "C extensions that refuse to run in several interpreters get a private copy in each. vetted: those of packages "
+        "tested that way. native: none. all: every one, at your own risk.",
     )
     host: str = _option("127.0.0.1", "Address or host name to listen on.", metavar="HOST")
     port: int = _option(8000, "Port to listen on. 0 picks a free one and prints it.", least=0, most=65535)

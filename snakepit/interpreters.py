@@ -4,6 +4,7 @@ Python 3.14 has `concurrent.interpreters` (PEP 734). Python 3.13 has the machine
 package `interpreters-pep-734`, by the PEP's author, supplies it, and a queue must be told that it need not pickle.
 """
 
+import _imp
 import _interpreters
 import sys
 from typing import Protocol
@@ -78,6 +79,18 @@ def queue_by_id(number: int) -> Queue:
     """Attach to a queue that another interpreter made."""
     queue: Queue = _api.Queue(number)
     return queue
+
+
+def current_id() -> int:
+    """The number of the interpreter that this code runs in."""
+    return int(_api.get_current().id)
+
+
+def check_extensions(on: bool) -> None:
+    """Whether this interpreter, which is not the main one, refuses extension modules not made for several."""
+    vars(_imp)["_override_multi_interp_extensions_check"](
+        0 if on else -1
+    )  # 0: as the interpreter was configured, and it was configured to check
 
 
 def is_main() -> bool:

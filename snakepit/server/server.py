@@ -16,6 +16,7 @@ from snakepit.errors import ConfigError, SnakepitError
 from snakepit.protocol.choice import parser_factory
 from snakepit.protocol.interface import Limits
 from snakepit.server.connection import Connection
+from snakepit.server.copies import CopiesFolder, remove_left_over
 from snakepit.server.listener import Listener
 from snakepit.server.loops import loop_factory
 from snakepit.server.memory import keep_freed_memory
@@ -105,7 +106,8 @@ class Server:
         loop = self._loop = asyncio.get_running_loop()
         listener = self._listener = Listener(self.config)
         report = StartupReport(self.config.interpreters, self._log)
-        pool = self._pool = Pool(self._pool_options(), report, loop)
+        copies = self._make_copies_folder()
+        pool = self._pool = Pool(self._pool_options(copies), report, loop)
         site = self._site = Site(self.config, pool, loop)
         self._log.info(
             "Snakepit %s on Python %s: %d interpreter%s, app %s",
@@ -127,6 +129,20 @@ class Server:
                     await self._shut_down(listener, pool, site, patience)
         finally:
             listener.close()
+            if copies is not None:
+                copies.remove()
+
+    def _make_copies_folder(self) -> CopiesFolder | None:
+        if self.config.extensions == "native":
+            return None
+        remove_left_over()
+        try:
+            return CopiesFolder()
+        except OSError as error:
+            raise ConfigError(
+                f"no folder for copies of C extensions can be made: {error}; set TMPDIR to one that can be written to, "
+                "or use --extensions native"
+            ) from None
 
     async def _serve(self, listener: Listener, pool: Pool, site: Site) -> None:
         if not await self._until_first_ready(pool):
@@ -167,7 +183,7 @@ class Server:
         self._log.warning("Stopped at once by a second signal")
         leave(128 + signal_number)
 
-    def _pool_options(self) -> PoolOptions:
+    def _pool_options(self, copies: CopiesFolder | None) -> PoolOptions:
         config, reference = self.config, self._reference
         return PoolOptions(
             workers=config.interpreters,
@@ -189,6 +205,8 @@ class Server:
                 "root_path": config.root_path,
                 "interpreters": config.interpreters,
                 "log_config": config.log_config,
+                "extensions": config.extensions,
+                "copies": copies.path if copies is not None else "",
             },
         )
 

@@ -19,6 +19,7 @@ from snakepit.channel import ChannelAddress, discard, leave_word
 from snakepit.errors import AppError, fault
 from snakepit.worker import loader
 from snakepit.worker.ending import end_interpreter
+from snakepit.worker.extensions import Extensions, Policy
 from snakepit.worker.interface import detect
 
 
@@ -38,6 +39,8 @@ class Settings(TypedDict):
     root_path: str
     interpreters: int
     log_config: str | None
+    extensions: Policy
+    copies: str
 
 
 def run(settings: Settings) -> None:
@@ -68,6 +71,7 @@ def _serve_until_retired(settings: Settings) -> None:
     try:
         before = time.perf_counter()
         try:
+            Extensions(settings["extensions"], settings["copies"]).install()
             loader.configure_logging(settings["log_config"])
             app = loader.load(settings["module"], settings["attribute"], settings["script"], settings["factory"])
             interface = detect(app, settings["interface"])

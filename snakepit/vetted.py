@@ -1,0 +1,48 @@
+"""The packages whose C extensions may be loaded from private copies: data, made by `make compat`.
+
+`vetted.json` names for each package its modules, the versions tried on each Python, and what was exercised. A package
+stands there because its real use in parallel interpreters, exceptions, garbage collection, closing and replacement
+never failed. See `snakepit.worker.extensions` for what a copy is.
+"""
+
+import json
+import sys
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+THIS_PYTHON = "Python {}.{}".format(*sys.version_info)
+LIST = Path(__file__).with_name("vetted.json")
+
+
+class Package(NamedTuple):
+    """An entry. `versions` is empty where the package was not vetted for this Python."""
+
+    name: str
+    modules: tuple[str, ...]
+    versions: tuple[str, ...]
+    exercised: str
+
+
+@cache
+def packages() -> dict[str, Package]:
+    """The packages vetted for this Python, by each of their modules."""
+    by_module: dict[str, Package] = {}
+    this = "{}.{}".format(*sys.version_info)
+    for name, entry in json.loads(LIST.read_text(encoding="utf-8")).items():
+        versions = tuple(entry["versions"].get(this, ()))
+        if versions:
+            package = Package(name, tuple(entry["modules"]), versions, entry["exercised"])
+            by_module |= dict.fromkeys(package.modules, package)
+    return by_module
+
+
+def find(module: str) -> Package | None:
+    """The vetted package that a module (its full name) belongs to."""
+    known = packages()
+    while module:
+        package = known.get(module)
+        if package is not None:
+            return package
+        module = module.rpartition(".")[0]
+    return None
