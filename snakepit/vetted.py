@@ -5,14 +5,13 @@ stands there because its real use in parallel interpreters, exceptions, garbage 
 never failed. See `snakepit.worker.extensions` for what a copy is.
 """
 
-import json
+import os
 import sys
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 THIS_PYTHON = "Python {}.{}".format(*sys.version_info)
-LIST = Path(__file__).with_name("vetted.json")
+LIST = os.path.join(os.path.dirname(__file__), "vetted.json")
 
 
 class Package(NamedTuple):
@@ -27,9 +26,13 @@ class Package(NamedTuple):
 @cache
 def packages() -> dict[str, Package]:
     """The packages vetted for this Python, by each of their modules."""
+    import json  # most workers never get here
+
     by_module: dict[str, Package] = {}
     this = "{}.{}".format(*sys.version_info)
-    for name, entry in json.loads(LIST.read_text(encoding="utf-8")).items():
+    with open(LIST, encoding="utf-8") as file:
+        entries = json.load(file)
+    for name, entry in entries.items():
         versions = tuple(entry["versions"].get(this, ()))
         if versions:
             package = Package(name, tuple(entry["modules"]), versions, entry["exercised"])
