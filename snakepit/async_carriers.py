@@ -176,7 +176,7 @@ class WorkerSocket(_Frames):
         """Items that the main process has not read: none, or as many as any limit."""
         return sys.maxsize if self._paused else 0
 
-    def put(self, item: Item) -> None:
+    def send(self, item: Item) -> None:
         """Send an item, within a turn at its end."""
         if self._corked is not None:
             self._corked += frame(item)
@@ -224,7 +224,7 @@ class MainSocket(_Frames):
         """Items that the worker has not taken."""
         return len(self._pending) + (self._sent is not None)
 
-    def put(self, item: Item) -> None:
+    def send(self, item: Item) -> None:
         """Send an item as soon as the worker waits for one."""
         self._pending.append(item)
         self._send_next()

@@ -49,7 +49,7 @@ class Carrier(Protocol):
     def arrived(self) -> int:
         """Items that can be taken."""
 
-    def put(self, item: Item, /) -> None:
+    def send(self, item: Item, /) -> None:
         """Send an item."""
 
     def take(self) -> Item | None:
@@ -75,7 +75,7 @@ class QueueCarrier:
         self.waiting = outgoing.qsize
         self.arrived = incoming.qsize
 
-    def put(self, item: Item) -> None:
+    def send(self, item: Item) -> None:
         """Send an item, and ring unless the other end has something to look for already."""
         self._outgoing.put_nowait(item)
         if self._outgoing.qsize() == 1:
@@ -174,14 +174,14 @@ class SocketCarrier:
         self._said_waits = False  # and no item came since
 
     def waiting(self) -> int:
-        """Nothing: `put` has waited until the kernel took all of it."""
+        """Nothing: `send` has waited until the kernel took all of it."""
         return 0
 
     def arrived(self) -> int:
         """Items that can be taken."""
         return len(self._reader.items)
 
-    def put(self, item: Item) -> None:
+    def send(self, item: Item) -> None:
         """Send an item; waits while the other end has much to read."""
         try:
             self._socket.sendall(b"".join(frame(item)))
@@ -257,7 +257,7 @@ def leave_items(address: Address, items: Iterable[Item]) -> None:
     else:
         carrier = SocketCarrier(attach_socket(address))
         for item in items:
-            carrier.put(item)
+            carrier.send(item)
         carrier.close()
 
 

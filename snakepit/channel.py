@@ -97,7 +97,7 @@ class ChannelEnd[C: Carrier]:
 
     def _send(self, posted: list[Envelope], large: bool) -> None:
         """Send as one item; `large`: a body among it may be LARGE."""
-        self.carrier.put(encode_apart(posted) if large else encode(posted))
+        self.carrier.send(encode_apart(posted) if large else encode(posted))
 
 
 class BlockingEnd(ChannelEnd[QueueCarrier | SocketCarrier]):

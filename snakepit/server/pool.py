@@ -233,7 +233,7 @@ class Pool:
         seats = 1 if self._options.interface == "asgi" else self._options.threads
         try:
             runtime = RUNTIMES[self._options.runtime](seats)
-            worker = Worker(number, self._options.settings, runtime, seats, self, self._loop)
+            worker = Worker(number, self._options.settings, runtime, self, self._loop)
         except OSError as error:
             raise ConfigError(
                 f"no channel for worker {number}: {error.strerror}; use fewer interpreters or threads, or raise the "

@@ -41,7 +41,9 @@ _never_closed: list[Interpreter] = []  # whose daemon threads still run: droppin
 
 
 class Runtime(Protocol):
-    """One worker's place."""
+    """One worker's place. `seats`: how many exchanges a WSGI app gets at once, each on a channel of its own."""
+
+    seats: int
 
     @property
     def channels(self) -> Sequence[Channel | ProcessChannel]:
@@ -65,6 +67,7 @@ class InterpreterRuntime:
     """
 
     def __init__(self, seats: int) -> None:
+        self.seats = seats
         self.channels = [Channel() for _ in range(seats)]
         self._interpreter: Interpreter | None = None
 
@@ -96,6 +99,7 @@ class ThreadRuntime:
     """The main interpreter, in the thread that calls: what debuggers and profilers see best."""
 
     def __init__(self, seats: int) -> None:
+        self.seats = seats
         self.channels = [Channel() for _ in range(seats)]
 
     def run(self, settings: Mapping[str, object]) -> None:
@@ -116,6 +120,7 @@ class ProcessRuntime:
     """A child process, started afresh (no fork), which ends by itself when this process does."""
 
     def __init__(self, seats: int) -> None:
+        self.seats = seats
         self.channels = [ProcessChannel() for _ in range(seats + 1)]
         self._process: subprocess.Popen[bytes] | None = None
         self._killed = False

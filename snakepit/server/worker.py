@@ -62,8 +62,7 @@ class Worker:
     Args:
         number: its name in the log, from 1.
         settings: what `snakepit.worker.bootstrap.run` needs, but for the channels; builtin types only.
-        runtime: what it is to run in.
-        seats: how many exchanges a WSGI app gets at once, each on a channel of its own.
+        runtime: what it is to run in; its seats say how many exchanges a WSGI app gets at once.
     """
 
     def __init__(
@@ -71,7 +70,6 @@ class Worker:
         number: int,
         settings: Mapping[str, object],
         runtime: Runtime,
-        seats: int,
         owner: Owner,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -91,7 +89,7 @@ class Worker:
         self._runtime = runtime
         self._settings = {**settings, "number": number}
         ends = [channel.main_end(loop, self._take, self._rung) for channel in runtime.channels]
-        self._ends, self._listening = ends[:seats], ends
+        self._ends, self._listening = ends[: runtime.seats], ends
         self._seats: Seats | None = None  # of a WSGI app
         self._name = f"worker {number}"
 
@@ -188,15 +186,18 @@ class Worker:
         tasks: set[asyncio.Task[None]] = set()
 
         async def hear() -> None:
-            for end in self._listening:
-                await end.hear_out()
-            heard.set()
+            try:
+                for end in self._listening:
+                    await end.hear_out()
+            finally:
+                heard.set()
 
         def begin() -> None:
             tasks.add(self._loop.create_task(hear()))
 
         if self._call_in_loop(begin):
-            heard.wait()
+            while not heard.wait(1.0) and not self._loop.is_closed():
+                pass
 
     def _call_in_loop[*Ts](self, call: Callable[[*Ts], None], *args: *Ts) -> bool:
         try:
