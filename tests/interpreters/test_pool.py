@@ -138,9 +138,6 @@ def client(exchange):
     return exchange._client
 
 
-RUNTIME = os.environ.get("SNAKEPIT_RUNTIME", "interpreter")
-
-
 def settings_for(app, folder, **settings):
     module, _, attribute = app.partition(":")
     return {
@@ -163,7 +160,7 @@ def settings_for(app, folder, **settings):
 def make_pool(app="behaviors:app", workers=1, threads=2, folder=APPS, settings=(), **options):
     settings = settings_for(app, folder, **dict(settings))
     given = {"worker_concurrency": 100, "concurrency": None, "waiting": 100, "waiting_seconds": 60.0}
-    given |= {"runtime": RUNTIME} | options
+    given |= {"runtime": "interpreter"} | options
     watcher = Watcher()
     made = PoolOptions(workers=workers, threads=threads, interface=settings["interface"], settings=settings, **given)
     return Running(Pool(made, watcher, asyncio.get_running_loop()), watcher)
