@@ -1,9 +1,16 @@
-"""A load of exactly so many requests over so many connections, every answer checked: run in a process of its own."""
+"""A load of exactly so many requests over so many connections, every answer checked: run in a process of its own.
+
+Either one request (a path, and what it answers), or a mix of them (`--mix`, a JSON file: a list of objects with
+"method", "path", "headers", "body", "status" and "expected"), taken in turn.
+"""
 
 import argparse
 import asyncio
+import itertools
 import json
 import time
+from pathlib import Path
+from typing import NamedTuple
 
 
 class Connection(asyncio.Protocol):
@@ -29,7 +36,8 @@ class Connection(asyncio.Protocol):
         if len(self._buffer) >= end + 4 + length:
             body = bytes(self._buffer[end + 4 : end + 4 + length])
             del self._buffer[: end + 4 + length]
-            self._load.answered(time.perf_counter() - self._began, head[9:12] == b"200" and body == self._load.expected)
+            right = head[9:12] == self._exchange.status and body == self._exchange.expected
+            self._load.answered(time.perf_counter() - self._began, right)
             self._next()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -38,17 +46,45 @@ class Connection(asyncio.Protocol):
     def _next(self) -> None:
         if self._load.take():
             self._began = time.perf_counter()
-            self._transport.write(self._load.request)  # type: ignore[attr-defined]
+            self._exchange = next(self._load.exchanges)
+            self._transport.write(self._exchange.request)  # type: ignore[attr-defined]
         else:
             self._transport.close()
+
+
+class Exchange(NamedTuple):
+    """A request, and what it must get."""
+
+    request: bytes
+    status: bytes
+    expected: bytes
+
+
+def exchange(
+    path: str,
+    expected: str,
+    method: str = "GET",
+    headers: dict[str, str] | None = None,
+    body: str = "",
+    status: int = 200,
+) -> Exchange:
+    """Write a request."""
+    lines = [
+        f"{method} {path} HTTP/1.1",
+        "Host: localhost",
+        *(f"{name}: {value}" for name, value in (headers or {}).items()),
+    ]
+    if body:
+        lines.append(f"Content-Length: {len(body.encode())}")
+    head = "\r\n".join([*lines, "", ""])
+    return Exchange((head + body).encode(), str(status).encode(), expected.encode())
 
 
 class Load:
     """The stock of requests, and what became of them."""
 
-    def __init__(self, total: int, request: bytes, expected: bytes) -> None:
-        self.request = request
-        self.expected = expected
+    def __init__(self, total: int, exchanges: "list[Exchange]") -> None:
+        self.exchanges = itertools.cycle(exchanges)
         self.left = total
         self.done = 0
         self.errors = 0
@@ -74,16 +110,18 @@ class Load:
 async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
-    parser.add_argument("path")
-    parser.add_argument("expected")
+    parser.add_argument("path", nargs="?")
+    parser.add_argument("expected", nargs="?")
+    parser.add_argument("--mix", type=Path)
     parser.add_argument("--requests", type=int, required=True)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--body", type=int, default=0)
     given = parser.parse_args()
-    method = "POST" if given.body else "GET"
-    length = f"Content-Length: {given.body}\r\n" if given.body else ""
-    head = f"{method} {given.path} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n".encode()
-    load = Load(given.requests, head + b"x" * given.body, given.expected.encode())
+    if given.mix is not None:
+        exchanges = [exchange(**item) for item in json.loads(given.mix.read_text(encoding="utf-8"))]
+    else:
+        exchanges = [exchange(given.path, given.expected, "POST" if given.body else "GET", body="x" * given.body)]
+    load = Load(given.requests, exchanges)
     load.open = given.connections
     loop = asyncio.get_running_loop()
     began = time.perf_counter()
