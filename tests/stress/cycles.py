@@ -1,5 +1,8 @@
-"""Run as a script: python cycles.py APP_DIR APP PATH EXPECTED CYCLES. Starts a server with one worker, asks it 50 times,
-and stops it, again and again in one process; prints the resident MiB after the first cycle and after the last."""
+"""Run as a script: python cycles.py APP_DIR APP PATH EXPECTED CYCLES.
+
+Starts a server with one worker, asks it 50 times, and stops it, again and again in one process; prints the resident
+MiB after the first cycle and after the last.
+"""
 
 import asyncio
 import gc
@@ -22,11 +25,11 @@ async def cycle(app: str, path: str, expected: bytes) -> None:
     server = Server(Config(app, interpreters=1, port=0, access_log=False))
     serving = asyncio.ensure_future(server.serve())
     async with asyncio.timeout(60):
-        while server.address is None or not server.statistics().workers or not _is_ready(server):
+        while (connected := await _connect(server)) is None:
             if serving.done():
                 await serving
             await asyncio.sleep(0.005)
-        reader, writer = await asyncio.open_connection("127.0.0.1", int(server.address.rpartition(":")[2]))
+        reader, writer = connected
         for _ in range(REQUESTS):
             writer.write(f"GET {path} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
             head = await reader.readuntil(b"\r\n\r\n")
@@ -39,8 +42,13 @@ async def cycle(app: str, path: str, expected: bytes) -> None:
     assert not server.left_open
 
 
-def _is_ready(server: Server) -> bool:
-    return server.statistics().workers[0].state == "ready"
+async def _connect(server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+    if server.address is None:
+        return None
+    try:
+        return await asyncio.open_connection("127.0.0.1", int(server.address.rpartition(":")[2]))
+    except ConnectionRefusedError:
+        return None
 
 
 async def main() -> None:
