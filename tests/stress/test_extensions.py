@@ -20,7 +20,7 @@ APPS = ROOT / "tests" / "apps"
 REQUESTS = int(os.environ.get("SNAKEPIT_STRESS_REQUESTS", "50000"))
 CYCLES = int(os.environ.get("SNAKEPIT_STRESS_CYCLES", "100"))
 CYCLES_A_PROCESS = 250
-"""Each cycle leaves some 20 MiB behind, which is why a server that replaces workers often hands over to a new process."""
+"""Each cycle leaves some 20 MiB behind."""
 
 pytestmark = [pytest.mark.stress, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 
