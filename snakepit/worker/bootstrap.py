@@ -71,9 +71,12 @@ def _serve_until_retired(settings: Settings) -> None:
     try:
         before = time.perf_counter()
         try:
-            Extensions(settings["extensions"], settings["copies"]).install()
+            extensions = Extensions(settings["extensions"], settings["copies"])
+            extensions.install()
             loader.configure_logging(settings["log_config"])
-            app = loader.load(settings["module"], settings["attribute"], settings["script"], settings["factory"])
+            app = loader.load(
+                settings["module"], settings["attribute"], settings["script"], settings["factory"], extensions
+            )
             interface = detect(app, settings["interface"])
         except AppError as error:
             kind, trouble = "import", str(error)
