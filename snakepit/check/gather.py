@@ -112,10 +112,10 @@ def _crashed_thread(faults: str) -> tuple[int | None, tuple[str, ...]]:
     _, found, rest = faults.partition("Current thread 0x")
     if not found:
         return None, ()
-    number, *lines = rest.partition("\n\n")[0].splitlines()
-    frames = [line for line in map(str.strip, lines) if line.startswith("File ") and not _is_machinery(line)]
+    number, *lines = rest.partition("\n\n")[0].split("\n")
+    frames = [line for line in map(str.strip, lines) if line.startswith('File "') and not _is_machinery(line)]
     try:
-        return int(number.split()[0], 16), tuple(frames)
+        return int(number.partition(" ")[0], 16), tuple(frames)
     except ValueError:
         return None, tuple(frames)
 
