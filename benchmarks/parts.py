@@ -26,6 +26,7 @@ from snakepit.server.clock import CommonFields
 from snakepit.server.connection import Connection
 from snakepit.server.dispatcher import Dispatcher
 from snakepit.server.pool import Observer, Pool, PoolOptions
+from snakepit.server.runtimes import InterpreterRuntime
 from snakepit.server.site import Site
 from snakepit.server.worker import Worker as PoolWorker
 from snakepit.worker import asgi
@@ -141,9 +142,11 @@ class Main:
 
     def __init__(self, workers: int, loop: asyncio.AbstractEventLoop, http: str, request: bytes) -> None:
         self.request = request
-        options = PoolOptions(workers, 1, 1000, None, 1000, 30.0, "asgi", {})
+        options = PoolOptions(workers, 1, 1000, None, 1000, 30.0, "asgi", "interpreter", {})
         self.pool = Pool(options, Observer(), loop)
-        self.workers = [PoolWorker(number, {}, 1, self.pool, loop) for number in range(1, workers + 1)]
+        self.workers = [
+            PoolWorker(number, {}, InterpreterRuntime(1), self.pool, loop) for number in range(1, workers + 1)
+        ]
         for worker in self.workers:
             worker._take([envelopes.loaded("asgi", 0.0), envelopes.ready(0.0), envelopes.pace(10e-6)])
         config = Config(app="unused", http=cast("Any", http), access_log=False)

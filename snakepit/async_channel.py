@@ -1,39 +1,31 @@
-"""The ends of a channel that belong to an event loop: the main interpreter's, and that of an ASGI worker.
-
-Every loop on every platform can read the doorbell as a transport; `add_reader` does not exist on Windows.
-"""
+"""The ends of a channel that belong to an event loop: the main interpreter's, and that of an ASGI worker."""
 
 import asyncio
-import socket
 from collections.abc import Callable
 from time import monotonic
+from typing import Protocol
 
-from snakepit.channel import LIMIT, RINGS_READ, ChannelAddress, ChannelEnd, attach
+from snakepit.async_carriers import AsyncCarrier, QueueLink, SocketLink, attach_async_carrier
+from snakepit.channel import LIMIT, ChannelAddress, ChannelEnd
 from snakepit.envelopes import Envelope
-from snakepit.interpreters import Queue, create_queue
 
 
-class AsyncEnd(ChannelEnd):
+class AsyncEnd(ChannelEnd[AsyncCarrier]):
     """An end owned by an event loop; `on_envelopes` is called with whatever comes, never with nothing."""
 
     def __init__(
         self,
-        incoming: Queue,
-        outgoing: Queue,
-        doorbell: socket.socket,
+        carrier: AsyncCarrier,
         loop: asyncio.AbstractEventLoop,
         on_envelopes: Callable[[list[Envelope]], None],
     ) -> None:
-        super().__init__(incoming, outgoing, doorbell)
-        doorbell.setblocking(False)
+        super().__init__(carrier)
         self._loop = loop
         self._on_envelopes = on_envelopes
-        self._transport: asyncio.BaseTransport | None = None
 
     async def open(self) -> None:
-        """Begin to listen to the doorbell."""
-        self._transport, _ = await self._loop.create_connection(lambda: _DoorbellReader(self), sock=self._doorbell)
-        self.woken()  # what was sent before anyone listened
+        """Begin to listen."""
+        await self.carrier.open(self._loop, self.woken)
 
     def post(self, envelope: Envelope, large: bool = False) -> None:
         """Send at the end of this loop iteration, together with everything else that it has to say.
@@ -47,32 +39,32 @@ class AsyncEnd(ChannelEnd):
             self._large = True
 
     def woken(self) -> None:
-        """The doorbell rang."""
+        """The other end rang."""
         if envelopes := self.take():
             self._on_envelopes(envelopes)
         if self.has_more:
             self._loop.call_soon(self.woken)
-        if self._outbox:
-            self.flush()
-        else:
-            self._nothing_to_say()
+        silent = not self._outbox
+        self.flush()
+        self._turned(silent)
 
-    def _nothing_to_say(self) -> None:
+    async def hear_out(self) -> None:
+        """The other end will say no more: take all that it has said."""
+        await self.carrier.ended()
+
+    async def closed(self) -> None:
+        """Return when all that was sent before `close` is on its way."""
+        await self.carrier.closed()
+
+    def _turned(self, silent: bool) -> None:
         pass
-
-    def close(self) -> None:
-        """Stop listening."""
-        if self._transport is not None:
-            self._transport.close()
-        else:
-            super().close()
 
 
 class WorkerEnd(AsyncEnd):
     """The end of a worker's event loop."""
 
-    def _nothing_to_say(self) -> None:
-        self._ring()
+    def _turned(self, silent: bool) -> None:
+        self.carrier.turned(silent)
 
 
 class MainEnd(AsyncEnd):
@@ -85,14 +77,12 @@ class MainEnd(AsyncEnd):
 
     def __init__(
         self,
-        incoming: Queue,
-        outgoing: Queue,
-        doorbell: socket.socket,
+        carrier: AsyncCarrier,
         loop: asyncio.AbstractEventLoop,
         on_envelopes: Callable[[list[Envelope]], None],
-        on_rung: Callable[[], None],
+        on_rung: Callable[[], None] = lambda: None,
     ) -> None:
-        super().__init__(incoming, outgoing, doorbell, loop, on_envelopes)
+        super().__init__(carrier, loop, on_envelopes)
         self._on_rung = on_rung
         self._one_by_one = False
         self._unheard_since: float | None = None
@@ -103,14 +93,14 @@ class MainEnd(AsyncEnd):
         self.room = LIMIT
 
     def post(self, envelope: Envelope, large: bool = False) -> None:
-        if self._one_by_one and not self._outbox and self.backlog < self.room:
+        if self._one_by_one and not self._outbox and self.carrier.waiting() < self.room:
             self._send([envelope], large)  # there is nothing to gather
         else:
             super().post(envelope, large)
 
     def flush(self) -> None:
         if self._one_by_one:
-            while self._outbox and self.backlog < self.room:
+            while self._outbox and self.carrier.waiting() < self.room:
                 self._send([self._outbox.pop(0)], self._large)
             self._large = self._large and bool(self._outbox)
         else:
@@ -123,12 +113,12 @@ class MainEnd(AsyncEnd):
 
     def silent(self, now: float) -> float:
         """Seconds for which the worker has not rung though it was sent something; `now` as by `time.monotonic`."""
-        if self._unheard_since is None or self._incoming.qsize():  # what it said is not taken yet, but it said it
+        if self._unheard_since is None or self.carrier.arrived():  # what it said is not taken yet, but it said it
             return 0.0
         return now - self._unheard_since
 
     def woken(self) -> None:
-        self._unheard_since = monotonic() if self.backlog else None
+        self._unheard_since = monotonic() if self.carrier.waiting() else None
         super().woken()
         self._on_rung()
 
@@ -146,44 +136,34 @@ class MainEnd(AsyncEnd):
         super()._send(posted, large)
 
 
-class _DoorbellReader(asyncio.BufferedProtocol):
-    """Reads rings into one small buffer that is never looked at."""
-
-    def __init__(self, end: AsyncEnd) -> None:
-        self._end = end
-        self._buffer = bytearray(RINGS_READ)
-
-    def get_buffer(self, sizehint: int) -> bytearray:
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self._end.woken()
+class _Link(Protocol):
+    def main_carrier(self) -> AsyncCarrier: ...
 
 
-class Channel:
-    """The main interpreter's view of a channel to be: makes both queues and the doorbell.
-
-    The worker's end of the doorbell belongs to the worker once it attached, and is closed there.
-    """
-
-    def __init__(self) -> None:
-        self.to_worker = create_queue()
-        self.from_worker = create_queue()
-        self.doorbell, theirs = socket.socketpair()
-        self.address: ChannelAddress = (self.to_worker.id, self.from_worker.id, theirs.detach())
-
+class _WithMainEnd:
     def main_end(
-        self,
+        self: _Link,
         loop: asyncio.AbstractEventLoop,
         on_envelopes: Callable[[list[Envelope]], None],
         on_rung: Callable[[], None] = lambda: None,
     ) -> MainEnd:
         """The main interpreter's end."""
-        return MainEnd(self.from_worker, self.to_worker, self.doorbell, loop, on_envelopes, on_rung)
+        return MainEnd(self.main_carrier(), loop, on_envelopes, on_rung)
+
+
+class Channel(_WithMainEnd, QueueLink):
+    """The main interpreter's view of a channel to be, within this process."""
+
+
+class ProcessChannel(_WithMainEnd, SocketLink):
+    """The main interpreter's view of a channel to be, to a process."""
 
 
 def attach_async(
-    address: ChannelAddress, loop: asyncio.AbstractEventLoop, on_envelopes: Callable[[list[Envelope]], None]
+    address: ChannelAddress,
+    loop: asyncio.AbstractEventLoop,
+    on_envelopes: Callable[[list[Envelope]], None],
+    on_gone: Callable[[], None] = lambda: None,
 ) -> WorkerEnd:
-    """A worker's end, for an event loop."""
-    return WorkerEnd(*attach(address), loop, on_envelopes)
+    """A worker's end, for an event loop; `on_gone` is called when the main process has gone."""
+    return WorkerEnd(attach_async_carrier(address, on_gone), loop, on_envelopes)

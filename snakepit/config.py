@@ -33,6 +33,7 @@ type InterfaceOption = Literal["auto", "asgi", "wsgi"]
 type LoopOption = Literal["auto", "asyncio", "uvloop"]
 type HttpOption = Literal["auto", "h11", "httptools"]
 type ExtensionsOption = Literal["vetted", "native", "all"]
+type RuntimeOption = Literal["interpreter", "process", "thread"]
 type LifespanOption = Literal["auto", "on", "off"]
 
 
@@ -67,9 +68,15 @@ class Config:
     app: Any = field(kw_only=False)
 
     interpreters: int = _option(
-        0, "Workers, each an interpreter with a GIL of its own. 0: as many as there are usable CPUs.",
+        0, "Workers. 0: as many as there are usable CPUs.",
         short="-n", least=0, most=1024, shown="usable CPUs",
     )  # fmt: skip
+    runtime: RuntimeOption = _option(
+        "interpreter",
+        "What a worker runs in. interpreter: one with a GIL of its own. process: a child process, for C extensions "
+        "that refuse interpreters, and so that a crash takes only one worker. thread: the main interpreter, for "
+        "debuggers; one worker, whatever --interpreters says.",
+    )
     threads: int = _option(
         8, "WSGI only: threads in each worker, so requests that one worker serves at once.", least=1, most=1024
     )
@@ -138,6 +145,8 @@ class Config:
         object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
         if self.interpreters == 0:
             object.__setattr__(self, "interpreters", usable_cpus())
+        if self.runtime == "thread":
+            object.__setattr__(self, "interpreters", 1)
 
     @classmethod
     def resolve(cls, app: Any, given: Mapping[str, Any]) -> Self:

@@ -11,10 +11,9 @@ from importlib.machinery import ExtensionFileLoader, ModuleSpec, SourceFileLoade
 from types import ModuleType
 from typing import Any, Literal, TypedDict
 
-import snakepit.worker.bootstrap  # noqa: F401  # snakepit.run() sees by it that it was called in a worker
 from snakepit.check.progress import Progress
 from snakepit.errors import AppError, fault
-from snakepit.worker import loader
+from snakepit.worker import bootstrap, loader
 from snakepit.worker.ending import end_interpreter
 from snakepit.worker.extensions import Extensions, Policy
 from snakepit.worker.interface import detect
@@ -59,6 +58,7 @@ def _run(settings: Settings, progress: Progress, ended: threading.Lock) -> None:
 
 def _import(settings: Settings, progress: Progress) -> None:
     _stage(progress, "importing")
+    bootstrap.serving = True  # snakepit.run() sees by it that it was called while a worker imported the app
     extensions = Extensions(settings["extensions"], settings["folder"], keep_native=True)
     extensions.install()
     watch = _Watch(progress, extensions)

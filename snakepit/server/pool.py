@@ -16,6 +16,7 @@ from snakepit.lifecycle import ExchangeState, WorkerState
 from snakepit.server.deadlines import Deadlines
 from snakepit.server.dispatcher import Dispatcher
 from snakepit.server.exchange import Exchange
+from snakepit.server.runtimes import RUNTIMES, RuntimeName
 from snakepit.server.worker import PATIENCE, Worker
 
 BATCH = 8
@@ -48,6 +49,8 @@ class PoolOptions:
         concurrency: exchanges in all, in workers and waiting; None: as many as workers and line take.
         waiting: how many exchanges may wait in the line.
         waiting_seconds: how long one may wait there.
+        interface: "auto", "asgi" or "wsgi".
+        runtime: what workers run in.
         settings: what each worker is told; see snakepit.worker.bootstrap.
     """
 
@@ -58,6 +61,7 @@ class PoolOptions:
     waiting: int
     waiting_seconds: float
     interface: str
+    runtime: RuntimeName
     settings: dict[str, object]
 
 
@@ -228,7 +232,8 @@ class Pool:
     async def _start_worker(self, number: int) -> None:
         seats = 1 if self._options.interface == "asgi" else self._options.threads
         try:
-            worker = Worker(number, self._options.settings, seats, self, self._loop)
+            runtime = RUNTIMES[self._options.runtime](seats)
+            worker = Worker(number, self._options.settings, runtime, self, self._loop)
         except OSError as error:
             raise ConfigError(
                 f"no channel for worker {number}: {error.strerror}; use fewer interpreters or threads, or raise the "
@@ -368,13 +373,17 @@ class Pool:
             for worker in living:
                 worker.stop()
             living = await self._wait_ended(living, self._loop.time() + LAST_CALL)
+        left_open = 0
         for worker in living:
-            worker.abandon()
-            self._log.warning("%s does not end; its thread is left to itself", str(worker).capitalize())
+            if worker.abandon():
+                left_open += 1
+                self._log.warning("%s does not end; its thread is left to itself", str(worker).capitalize())
+            else:
+                self._log.warning("%s does not end; it is killed", str(worker).capitalize())
         self._patience.close()
         if self._watch is not None:
             self._watch.cancel()
-        return len(living) + self._left_open
+        return left_open + self._left_open
 
     async def _wait_ended(self, workers: list[Worker], deadline: float) -> list[Worker]:
         """Wait for workers to end until `deadline`; returns those that have not."""

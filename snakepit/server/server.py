@@ -13,13 +13,13 @@ from typing import Any, NoReturn
 from snakepit import __version__, app_reference, logs
 from snakepit.config import Config
 from snakepit.errors import ConfigError, SnakepitError
+from snakepit.memory import keep_freed_memory
 from snakepit.protocol.choice import parser_factory
 from snakepit.protocol.interface import Limits
 from snakepit.server.connection import Connection
 from snakepit.server.copies import CopiesFolder, remove_left_over
 from snakepit.server.listener import Listener
 from snakepit.server.loops import loop_factory
-from snakepit.server.memory import keep_freed_memory
 from snakepit.server.open_files import raise_open_files_limit
 from snakepit.server.pool import Pool, PoolOptions
 from snakepit.server.report import StartupReport
@@ -110,11 +110,10 @@ class Server:
         pool = self._pool = Pool(self._pool_options(copies), report, loop)
         site = self._site = Site(self.config, pool, loop)
         self._log.info(
-            "Snakepit %s on Python %s: %d interpreter%s, app %s",
+            "Snakepit %s on Python %s: %s, app %s",
             __version__,
             platform.python_version(),
-            self.config.interpreters,
-            "" if self.config.interpreters == 1 else "s",
+            _workers(self.config),
             self._reference,
         )
         try:
@@ -133,7 +132,7 @@ class Server:
                 copies.remove()
 
     def _make_copies_folder(self) -> CopiesFolder | None:
-        if self.config.extensions == "native":
+        if self.config.extensions == "native" or self.config.runtime != "interpreter":
             return None
         remove_left_over()
         try:
@@ -193,6 +192,7 @@ class Server:
             waiting=config.limit_waiting,
             waiting_seconds=config.timeout_waiting,
             interface=config.interface,
+            runtime=config.runtime,
             settings={
                 "sys_path": [str(folder) for folder in sys.path],
                 "argv": list(sys.argv),
@@ -217,7 +217,7 @@ def run(app: Any, **options: Any) -> None:
     `app` is "module:attribute", or an app that is defined at the top level of a module or of the script being run.
     Ends the process with status 2 (a wrong option, a port in use) or 3 (the app can't be imported or started).
     """
-    if "snakepit.worker.bootstrap" in sys.modules:
+    if getattr(sys.modules.get("snakepit.worker.bootstrap"), "serving", False):
         _exit_with(
             ConfigError(
                 "snakepit.run() was called while a worker imported the app; put the call under "
@@ -271,6 +271,11 @@ async def _outcome(pool: Pool) -> None:
 def _raise_failure(pool: Pool) -> None:
     if pool.failure.done():
         raise pool.failure.result()
+
+
+def _workers(config: Config) -> str:
+    several = {"interpreter": "interpreters", "process": "processes", "thread": "threads"}
+    return f"{config.interpreters} {config.runtime if config.interpreters == 1 else several[config.runtime]}"
 
 
 def _requests(count: int) -> str:

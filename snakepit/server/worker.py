@@ -1,46 +1,30 @@
-"""One worker, from the main interpreter's side: its interpreter, its thread, its channels.
+"""One worker, from the main interpreter's side: its runtime, its thread, its channels.
 
-One thread owns the interpreter: it makes it, runs the worker in it, and closes it. Nothing else ever enters it, since
-closing an interpreter that another thread is entering crashes the process (CPython issue 127041).
-Interpreters are made one after another; many at once have hung and crashed on 3.13. Importing the app, which takes
-the time, goes on in parallel.
+One thread owns the runtime: it starts the worker and waits for its end. Importing the app, which takes the time, goes
+on in parallel with that of other workers.
 
-A subinterpreter can't be killed. A worker that does not end when it is told to is abandoned: its thread is left to
-itself, and the process has to end without waiting for it.
+A subinterpreter can't be killed. A worker in one that does not end when it is told to is abandoned: its thread is left
+to itself, and the process has to end without waiting for it.
 """
 
 import asyncio
-import datetime  # noqa: F401  # before the first worker: on 3.13 two interpreters that import it corrupt the heap
 import logging
-import marshal
 import threading
 from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Protocol
 
 from snakepit import envelopes
-from snakepit.async_channel import Channel
 from snakepit.envelopes import Envelope
-from snakepit.errors import InternalError, fault
-from snakepit.interpreters import Interpreter, create_interpreter
+from snakepit.errors import InternalError, WorkerLost, fault
 from snakepit.lifecycle import WORKER, WorkerState, advance
 from snakepit.server.exchange import Exchange
+from snakepit.server.runtimes import Runtime
 from snakepit.server.seats import Seats
 
 PATIENCE = 0.002
 """Seconds that a worker's loop may be silent until what waits for it is given to others."""
 
-_BOOTSTRAP = """
-import marshal, sys
-settings = marshal.loads(settings)
-sys.path[:] = settings["sys_path"]
-sys.argv[:] = settings["argv"]
-from snakepit.worker.bootstrap import run
-run(settings)
-"""
-
-_creating = threading.Lock()
-_never_closed: list[Interpreter] = []  # whose daemon threads still run: dropping the last reference closes, too
 _log = logging.getLogger("snakepit.server")
 
 
@@ -78,14 +62,14 @@ class Worker:
     Args:
         number: its name in the log, from 1.
         settings: what `snakepit.worker.bootstrap.run` needs, but for the channels; builtin types only.
-        seats: how many exchanges a WSGI app gets at once, each on a channel of its own.
+        runtime: what it is to run in; its seats say how many exchanges a WSGI app gets at once.
     """
 
     def __init__(
         self,
         number: int,
         settings: Mapping[str, object],
-        seats: int,
+        runtime: Runtime,
         owner: Owner,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -102,9 +86,10 @@ class Worker:
         self.stuck = False  # its loop was found in a long computation, and has not turned since
         self._owner = owner
         self._loop = loop
-        self._channels = [Channel() for _ in range(seats)]
-        self._settings = {**settings, "number": number, "channels": [channel.address for channel in self._channels]}
-        self._ends = [channel.main_end(loop, self._take, self._rung) for channel in self._channels]
+        self._runtime = runtime
+        self._settings = {**settings, "number": number}
+        ends = [channel.main_end(loop, self._take, self._rung) for channel in runtime.channels]
+        self._ends, self._listening = ends[: runtime.seats], ends
         self._seats: Seats | None = None  # of a WSGI app
         self._name = f"worker {number}"
 
@@ -117,8 +102,8 @@ class Worker:
         return len(self._ends)
 
     async def start(self) -> None:
-        """Start the thread that owns the interpreter."""
-        for end in self._ends:
+        """Start the thread that owns the runtime."""
+        for end in self._listening:
             await end.open()
         threading.Thread(target=self._own, name=f"snakepit-worker-{self.number}", daemon=True).start()
 
@@ -162,11 +147,12 @@ class Worker:
         for end in self._ends:
             end.post(envelopes.stop())
 
-    def abandon(self) -> None:
-        """Leave its thread to itself."""
+    def abandon(self) -> bool:
+        """Kill it, or else leave its thread to itself; returns whether that had to be."""
         self.to(WorkerState.ABANDONED)
-        for end in self._ends:
+        for end in self._listening:
             end.close()
+        return not self._runtime.kill()
 
     def never_begun(self) -> dict[int, list[Envelope]]:
         """What a dead worker never took from its channels, by exchange; only exchanges whose head is among it."""
@@ -179,39 +165,39 @@ class Worker:
         """Move on to another state."""
         self.state = advance(WORKER, self.state, state)
 
-    # -- the thread that owns the interpreter ----------------------------------------------------------------------
+    # -- the thread that owns the runtime --------------------------------------------------------------------------
 
     def _own(self) -> None:
         trouble = ""
         try:
-            with _creating:
-                interpreter = create_interpreter()
             try:
-                interpreter.prepare_main({"settings": marshal.dumps(self._settings)})
-                interpreter.exec(_BOOTSTRAP)
+                self._runtime.run(self._settings)
             finally:
                 self._hear_last_words()
-                if not self.daemon_threads:
-                    interpreter.close()
-                else:
-                    _never_closed.append(interpreter)
+                self._runtime.close(bool(self.daemon_threads))
+        except WorkerLost as error:
+            trouble = str(error)
         except Exception as error:  # whatever ends a worker must be told, or its exchanges wait for ever
             trouble = fault(error)
         self._call_in_loop(self._thread_ended, trouble)
 
     def _hear_last_words(self) -> None:
-        # Items in a queue do not outlive the interpreter that put them there.
         heard = threading.Event()
+        tasks: set[asyncio.Task[None]] = set()
 
-        def hear() -> None:
-            for end in self._ends:
-                end.woken()
-                while end.has_more:
-                    end.woken()
-            heard.set()
+        async def hear() -> None:
+            try:
+                for end in self._listening:
+                    await end.hear_out()
+            finally:
+                heard.set()
 
-        if self._call_in_loop(hear):
-            heard.wait()
+        def begin() -> None:
+            tasks.add(self._loop.create_task(hear()))
+
+        if self._call_in_loop(begin):
+            while not heard.wait(1.0) and not self._loop.is_closed():
+                pass
 
     def _call_in_loop[*Ts](self, call: Callable[[*Ts], None], *args: *Ts) -> bool:
         try:
@@ -225,7 +211,7 @@ class Worker:
             self.failure = ("lost", trouble)
         self.ended.set()
         self._owner.worker_ended(self)
-        for end in self._ends:
+        for end in self._listening:
             end.close()
 
     # -- envelopes from the worker ---------------------------------------------------------------------------------
@@ -318,6 +304,7 @@ class Worker:
         else:
             for end in self._ends[1:]:
                 end.close()
+                self._listening.remove(end)
             del self._ends[1:]
 
 

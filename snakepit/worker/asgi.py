@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from snakepit import envelopes
 from snakepit.async_channel import AsyncEnd, attach_async
+from snakepit.channel import discard
 from snakepit.envelopes import LARGE, WINDOW, Envelope, Headers, cost, split
 from snakepit.errors import ClientDisconnected, LifespanError, LocalProtocolError, fault
 from snakepit.fields import Fields, of_length, render
@@ -39,6 +40,7 @@ def serve(app: object, settings: "Settings", loaded: Envelope) -> tuple[str, str
             _cancel_all(loop)
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.run_until_complete(loop.shutdown_default_executor())
+            loop.run_until_complete(worker.end.closed())
         finally:
             asyncio.set_event_loop(None)
             loop.close()
@@ -58,9 +60,9 @@ class AsgiWorker:
         self._idle = asyncio.Event()
         self._begun = 0  # exchanges since the pace was told
         self._cpu = 0.0  # seconds of this thread, then
-        self.end: AsyncEnd = attach_async(settings["channels"][0], loop, self._take)
+        self.end: AsyncEnd = attach_async(settings["channels"][0], loop, self._take, self._stop)
         for address in settings["channels"][1:]:
-            attach_async(address, loop, self._take).close()  # seats of a WSGI app, which this is not
+            discard(address)  # seats of a WSGI app, which this is not
 
     async def serve(self, loaded: Envelope) -> tuple[str, str] | None:
         """Start up, serve until retired, shut down."""
@@ -84,6 +86,13 @@ class AsgiWorker:
             self.end.close()
         return None
 
+    def _stop(self) -> None:
+        """Cut what has begun, and end: told so, or the main process has gone, and all clients with it."""
+        self.stopping = True
+        self._retired.set()
+        for begun in list(self._exchanges.values()):
+            begun.task.cancel()
+
     def finished(self, exchange: "Exchange") -> None:
         """An exchange's task is over."""
         self._exchanges.pop(exchange.number, None)
@@ -102,10 +111,7 @@ class AsgiWorker:
             elif kind == envelopes.RETIRE:
                 self._retired.set()
             elif kind == envelopes.STOP:
-                self.stopping = True
-                self._retired.set()
-                for begun in list(self._exchanges.values()):
-                    begun.task.cancel()
+                self._stop()
             elif exchange := self._exchanges.get(envelope[1]):
                 if kind == envelopes.BODY:
                     _, _, data, more = envelope

@@ -1,10 +1,10 @@
-"""The first code of Snakepit's that runs in a worker, and the last.
+"""The first code of Snakepit's that runs in a worker, and the last, whatever the worker runs in.
 
 Every interpreter pays for its imports in memory of its own, so here and below nothing is imported that the app at
 hand does not need: not the event loop for a WSGI app, not what an option asks for that was not given.
 
 `run` is called once, with the settings that the main interpreter made (see `Settings`), and returns when the worker
-is through. It does its work in a second thread of the interpreter: an event loop made in the first one wants to set a
+is through. In an interpreter it does its work in a second thread: an event loop made in the first one wants to set a
 signal wake-up on Windows, which only the main interpreter may do.
 """
 
@@ -12,22 +12,28 @@ import io
 import sys
 import threading
 import time
-from typing import Literal, TypedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from snakepit import envelopes
-from snakepit.channel import ChannelAddress, discard, leave_word
+from snakepit.channel import ChannelAddress, discard, leave_words
 from snakepit.errors import AppError, fault
 from snakepit.worker import loader
-from snakepit.worker.ending import end_interpreter
+from snakepit.worker.ending import end_interpreter, wait_for_threads
 from snakepit.worker.extensions import Extensions, Policy
 from snakepit.worker.interface import detect
+
+if TYPE_CHECKING:
+    from snakepit.envelopes import Envelope
 
 
 class Settings(TypedDict):
     """What the main interpreter tells a worker. Builtin types only, since it crosses by `marshal`."""
 
     number: int
+    runtime: Literal["interpreter", "process", "thread"]
     channels: list[ChannelAddress]
+    words: ChannelAddress
     sys_path: list[str]
     argv: list[str]
     module: str
@@ -43,40 +49,56 @@ class Settings(TypedDict):
     copies: str
 
 
+serving = False
+"""Whether a worker runs in this interpreter now."""
+
+
 def run(settings: Settings) -> None:
     """Serve exchanges until the main interpreter retires this worker."""
+    if settings["runtime"] == "interpreter":
+        _serve_in_a_second_thread(settings)
+    elif settings["runtime"] == "process":
+        from snakepit.worker.process import prepare
+
+        prepare()
+        _serve(settings, list)
+    else:
+        before = threading.enumerate()
+        _serve(settings, list)
+        wait_for_threads(before)
+
+
+def _serve_in_a_second_thread(settings: Settings) -> None:
     # Not a daemon, in so many words: threads inherit that, and Python takes the thread we are in, which it did not
     # make, for one. For the same reason a lock, and no join(): asking for the current thread here makes a stand-in
     # for it, which 3.13 trips over when the interpreter is closed.
     ended = threading.Lock()
     ended.acquire()
-    name = f"snakepit-worker-{settings['number']}"
-    threading.Thread(target=_serve, args=(settings, ended), name=name, daemon=False).start()
+
+    def serve() -> None:
+        try:
+            _serve(settings, end_interpreter)
+        finally:
+            ended.release()
+
+    threading.Thread(target=serve, name=f"snakepit-worker-{settings['number']}", daemon=False).start()
     ended.acquire()
 
 
-def _serve(settings: Settings, ended: threading.Lock) -> None:
-    try:
-        _serve_until_retired(settings)
-    finally:
-        ended.release()
-
-
-def _serve_until_retired(settings: Settings) -> None:
+def _serve(settings: Settings, end: Callable[[], list[str]]) -> None:
+    """Serve; `end` is called when all is done, and returns the names of threads that keep the interpreter open."""
+    global serving
+    serving = True
     kind, trouble = "lost", ""
     attached = False
+    words: list[Envelope] = []
     for stream in (sys.stdout, sys.stderr):  # several workers write to one pipe or file: whole lines, and at once
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True, write_through=False)
     try:
         before = time.perf_counter()
         try:
-            extensions = Extensions(settings["extensions"], settings["copies"])
-            extensions.install()
-            loader.configure_logging(settings["log_config"])
-            app = loader.load(
-                settings["module"], settings["attribute"], settings["script"], settings["factory"], extensions
-            )
+            app = _load(settings)
             interface = detect(app, settings["interface"])
         except AppError as error:
             kind, trouble = "import", str(error)
@@ -97,8 +119,24 @@ def _serve_until_retired(settings: Settings) -> None:
             for address in settings["channels"]:
                 discard(address)
         if trouble:
-            leave_word(settings["channels"][0], envelopes.failed(kind, trouble))
-        leave_word(settings["channels"][0], envelopes.goodbye(end_interpreter()))
+            words.append(envelopes.failed(kind, trouble))
+        words.append(envelopes.goodbye(end()))
+        leave_words(settings["words"], words)
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()
+        serving = False
+
+
+def _load(settings: Settings) -> object:
+    runtime = settings["runtime"]
+    extensions = None
+    if runtime == "interpreter":
+        extensions = Extensions(settings["extensions"], settings["copies"])
+        extensions.install()
+    if runtime != "thread":  # there the server has done it
+        loader.configure_logging(settings["log_config"])
+    script = settings["script"]
+    if script is not None and runtime == "thread":
+        return loader.load("__main__", settings["attribute"], None, settings["factory"])
+    return loader.load(settings["module"], settings["attribute"], script, settings["factory"], extensions)

@@ -25,6 +25,13 @@ def end_interpreter() -> list[str]:
     return [thread.name for thread in daemons if thread.is_alive()]
 
 
+def wait_for_threads(known: list[threading.Thread]) -> None:
+    """Wait for threads that are neither daemons nor among the `known`: those that the app started."""
+    for thread in threading.enumerate():
+        if thread not in known and not thread.daemon and not isinstance(thread, threading._DummyThread):
+            thread.join()
+
+
 def _forget_stand_in() -> None:
     """Forget the stand-in that `threading` made for the thread that closes the interpreter, if it did.
 

@@ -17,6 +17,10 @@ PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 """Seconds until a test gives a condition up; a factor stretches it on slow machines."""
 
 
+RUNTIME = os.environ.get("SNAKEPIT_RUNTIME", "interpreter")
+"""What workers run in: the environment variable is the server's own, so that all of these tests run with each."""
+
+
 def wait_until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
     """Wait for a condition to hold; looks often, since most conditions here come from another process."""
     end = time.monotonic() + patience
@@ -228,6 +232,8 @@ def dechunk(data: bytes) -> bytes:
 @contextmanager
 def running(*arguments: str, workers: int = 2, **options) -> Iterator[Server]:
     """A server on a free port, ended at the end whatever happens."""
+    if RUNTIME == "thread":
+        workers = 1
     server = Server(*arguments, "--port", "0", "--interpreters", str(workers), **options)
     try:
         yield server.wait_listening(workers)

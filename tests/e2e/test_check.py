@@ -176,7 +176,7 @@ def test_an_extension_that_refuses(check):
 def test_the_server_says_the_same(check, tmp_path):
     pytest.importorskip("readline")
     error = report(check("main:app", "--json", main="import readline\n"))["error"]
-    command = [sys.executable, "-m", "snakepit", "run", "main:app", "--port", "0", "-n", "1"]
+    command = [sys.executable, "-m", "snakepit", "run", "main:app", "--port", "0", "--runtime", "interpreter"]
     done = subprocess.run(
         command, cwd=tmp_path / "work", capture_output=True, text=True, encoding="utf-8", timeout=PATIENCE
     )

@@ -106,7 +106,7 @@ def test_an_extension_that_refuses_subinterpreters(tmp_path):
     pytest.importorskip("readline")
     (tmp_path / "broken.py").write_text("import helper\n")
     (tmp_path / "helper.py").write_text("import readline\n")
-    status, err = fails("broken:app", cwd=tmp_path)
+    status, err = fails("broken:app", "--runtime", "interpreter", cwd=tmp_path)
     assert status == 3
     lines = err[err.index("Error: ") :].splitlines()
     assert lines[0].startswith("Error: Module 'broken' can't be imported: readline, a C extension of Python ")
@@ -129,7 +129,7 @@ def test_an_extension_that_refuses_behind_an_error_of_its_package(tmp_path):
     )
     pytest.importorskip("readline")
     (tmp_path / "broken.py").write_text("import fast\n")
-    status, err = fails("broken:app", cwd=tmp_path)
+    status, err = fails("broken:app", "--runtime", "interpreter", cwd=tmp_path)
     assert status == 3
     assert "Module 'broken' can't be imported: readline, a C extension" in err
     assert "imported by: broken → fast\n" in err

@@ -18,6 +18,7 @@ from snakepit.fields import NONE, render
 from snakepit.lifecycle import ExchangeState, WorkerState
 from snakepit.protocol.interface import RequestHead
 from snakepit.server import pool as pool_module
+from snakepit.server import runtimes
 from snakepit.server import worker as worker_module
 from snakepit.server.exchange import Exchange
 from snakepit.server.pool import Observer, Pool, PoolOptions
@@ -151,12 +152,15 @@ def settings_for(app, folder, **settings):
         "root_path": "",
         "interpreters": 2,
         "log_config": None,
+        "extensions": "vetted",
+        "copies": "",
     } | settings
 
 
 def make_pool(app="behaviors:app", workers=1, threads=2, folder=APPS, settings=(), **options):
     settings = settings_for(app, folder, **dict(settings))
-    given = {"worker_concurrency": 100, "concurrency": None, "waiting": 100, "waiting_seconds": 60.0} | options
+    given = {"worker_concurrency": 100, "concurrency": None, "waiting": 100, "waiting_seconds": 60.0}
+    given |= {"runtime": "interpreter"} | options
     watcher = Watcher()
     made = PoolOptions(workers=workers, threads=threads, interface=settings["interface"], settings=settings, **given)
     return Running(Pool(made, watcher, asyncio.get_running_loop()), watcher)
@@ -1078,7 +1082,7 @@ def test_a_replacement_that_can_not_start_is_tried_again(monkeypatch, app_in, tm
 def test_a_replacement_without_a_channel_is_tried_again(monkeypatch, caplog):
     """Too many open files when a worker is to be replaced: later there may be fewer."""
     monkeypatch.setattr(pool_module, "BACKOFF", (0.01, 0.03))
-    real = worker_module.Channel
+    real = runtimes.Channel
     broken = []
 
     def channel():
@@ -1086,7 +1090,7 @@ def test_a_replacement_without_a_channel_is_tried_again(monkeypatch, caplog):
             raise broken.pop()
         return real()
 
-    monkeypatch.setattr(worker_module, "Channel", channel)
+    monkeypatch.setattr(runtimes, "Channel", channel)
 
     async def scenario():
         async with running() as made:
@@ -1264,7 +1268,7 @@ from behaviors import app
             assert len(living() - before) == 1
             held.release()
             await until(lambda: len(os.listdir("/proc/self/task")) <= threads)
-        worker_module._never_closed.pop().close()  # now that its thread has ended, so that later tests start clean
+        runtimes._never_closed.pop().close()  # now that its thread has ended, so that later tests start clean
         assert living() == before
 
     play(scenario)

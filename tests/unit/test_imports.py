@@ -172,20 +172,20 @@ def queue_uses(name):
     return used & QUEUE_METHODS
 
 
-CHANNEL = ("snakepit.channel", "snakepit.async_channel")
+CARRIERS = ("snakepit.carriers", "snakepit.async_carriers")
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if name not in (*CHANNEL, "snakepit.interpreters")])
-def test_only_the_channel_touches_queues(name):
+@pytest.mark.parametrize("name", [name for name in SOURCES if name not in (*CARRIERS, "snakepit.interpreters")])
+def test_only_the_carriers_touch_queues(name):
     assert queue_uses(name) == set()
 
 
-def test_the_channel_does_touch_queues():
-    assert queue_uses(CHANNEL[0]) | queue_uses(CHANNEL[1]) == QUEUE_METHODS
+def test_the_carriers_do_touch_queues():
+    assert queue_uses(CARRIERS[0]) | queue_uses(CARRIERS[1]) == QUEUE_METHODS
 
 
-@pytest.mark.parametrize("name", CHANNEL)
-def test_the_channel_never_blocks_in_a_queue(name):
+@pytest.mark.parametrize("name", CARRIERS)
+def test_the_carriers_never_block_in_a_queue(name):
     # get() and put() of a cross-interpreter queue sleep for 10 ms whenever they find nothing
     called = {
         node.func.attr

@@ -10,6 +10,7 @@ from snakepit.channel import discard
 from snakepit.protocol.interface import RequestHead
 from snakepit.server.exchange import Exchange
 from snakepit.server.pool import BATCH, BATCH_SECONDS, Observer, Pool, PoolOptions
+from snakepit.server.runtimes import InterpreterRuntime
 from snakepit.server.worker import Worker
 
 
@@ -24,9 +25,11 @@ class Ready:
 
     def __init__(self, workers, capacity=1000):
         self.loop = asyncio.get_running_loop()
-        options = PoolOptions(workers, 1, capacity, None, 1000, 30.0, "asgi", {})
+        options = PoolOptions(workers, 1, capacity, None, 1000, 30.0, "asgi", "interpreter", {})
         self.pool = Pool(options, Observer(), self.loop)
-        self.workers = [Worker(number, {}, 1, self.pool, self.loop) for number in range(1, workers + 1)]
+        self.workers = [
+            Worker(number, {}, InterpreterRuntime(1), self.pool, self.loop) for number in range(1, workers + 1)
+        ]
         for worker in self.workers:
             worker._take([envelopes.loaded("asgi", 0.0), envelopes.ready(0.0)])
         self.number = 0
@@ -54,8 +57,8 @@ def play(scenario, *args):
             for worker in ready.workers:
                 for end in worker._ends:
                     end.close()
-                for address in worker._settings["channels"]:
-                    discard(address)
+                for channel in worker._runtime.channels:
+                    discard(channel.address)
 
     asyncio.run(main())
 

@@ -9,12 +9,13 @@ import threading
 import pytest
 
 from snakepit import async_channel, envelopes
-from snakepit.channel import attach_blocking, leave_word
+from snakepit.channel import attach_blocking, leave_words
 from snakepit.envelopes import BODY, REQUEST, RETIRE, STOP
 from snakepit.errors import InternalError
 from snakepit.fields import NONE
 from snakepit.lifecycle import ExchangeState, WorkerState
 from snakepit.protocol.interface import RequestHead
+from snakepit.server import runtimes
 from snakepit.server import worker as worker_module
 from snakepit.server.exchange import Exchange
 from snakepit.server.worker import Worker
@@ -120,8 +121,10 @@ class Played:
 
     def __init__(self, seats):
         self.owner = FakeOwner()
-        self.worker = Worker(3, {"module": "m"}, seats, self.owner, asyncio.get_running_loop())
-        self.addresses = self.worker._settings["channels"]
+        self.worker = Worker(
+            3, {"module": "m"}, runtimes.InterpreterRuntime(seats), self.owner, asyncio.get_running_loop()
+        )
+        self.addresses = [channel.address for channel in self.worker._runtime.channels]
         self.theirs = [attach_blocking(address) for address in self.addresses]
 
     async def open(self):
@@ -139,7 +142,7 @@ class Played:
         end = self.theirs[seat]
         came = []
         while len(came) < count:
-            await until(lambda: end._incoming.qsize())
+            await until(lambda: end.carrier.arrived())
             came += end.wait()
             await self.turns(seat)
         return came
@@ -147,12 +150,12 @@ class Played:
     async def turns(self, seat=0):
         """The worker's loop turns: it rings, even if it has nothing to say."""
         heard = self.owner.heard
-        self.theirs[seat]._ring()
+        self.theirs[seat].carrier.ring()
         await until(lambda: self.owner.heard > heard)
 
     def waits(self, seat=0):
         """Items in the worker's queue."""
-        return self.theirs[seat]._incoming.qsize()
+        return self.theirs[seat].carrier.arrived()
 
     async def be_ready(self, interface="asgi"):
         await self.says(envelopes.loaded(interface, 0.5), envelopes.ready(0.25))
@@ -822,12 +825,12 @@ def owned(monkeypatch):
     """Run a worker whose interpreter runs a function of the test; returns the worker, its owner, the interpreter."""
 
     def run(interpreter, before_close=lambda worker: None):
-        monkeypatch.setattr(worker_module, "create_interpreter", lambda: interpreter)
+        monkeypatch.setattr(runtimes, "create_interpreter", lambda: interpreter)
 
         async def main():
             owner = FakeOwner()
-            worker = Worker(3, {"module": "m"}, 1, owner, asyncio.get_running_loop())
-            descriptor = worker._settings["channels"][0][2]
+            worker = Worker(3, {"module": "m"}, runtimes.InterpreterRuntime(1), owner, asyncio.get_running_loop())
+            descriptor = worker._runtime.channels[0].address[2]
             await worker.start()
             async with asyncio.timeout(PATIENCE):
                 await worker.ended.wait()
@@ -848,8 +851,8 @@ def test_last_words_are_heard_before_the_interpreter_is_closed(owned):
         assert settings["number"] == 3
         assert settings["module"] == "m"
         for number in range(100):  # more than one look into the queue
-            leave_word(settings["channels"][0], envelopes.failed("lost", f"word {number}"))
-        leave_word(settings["channels"][0], envelopes.goodbye([]))
+            leave_words(settings["words"], [envelopes.failed("lost", f"word {number}")])
+        leave_words(settings["words"], [envelopes.goodbye([])])
 
     interpreter = FakeInterpreter(serve)
     close = interpreter.close
@@ -878,16 +881,16 @@ def test_last_words_are_heard_before_the_interpreter_is_closed(owned):
 
 def test_interpreter_in_which_daemon_threads_run_is_not_closed(owned):
     def serve(settings):
-        leave_word(settings["channels"][0], envelopes.goodbye(["endless"]))
+        leave_words(settings["words"], [envelopes.goodbye(["endless"])])
 
     interpreter = FakeInterpreter(serve)
     try:
         worker, _ = owned(interpreter)
         assert worker.daemon_threads == ["endless"]
         assert not interpreter.closed
-        assert interpreter in worker_module._never_closed, "dropping the last reference would close it"
+        assert interpreter in runtimes._never_closed, "dropping the last reference would close it"
     finally:
-        worker_module._never_closed.remove(interpreter)
+        runtimes._never_closed.remove(interpreter)
 
 
 def test_trouble_in_the_interpreter(owned):
@@ -905,7 +908,7 @@ def test_trouble_in_the_interpreter(owned):
 
 def test_trouble_does_not_hide_what_the_worker_said_itself(owned):
     def serve(settings):
-        leave_word(settings["channels"][0], envelopes.failed("import", "the reason"))
+        leave_words(settings["words"], [envelopes.failed("import", "the reason")])
         raise ValueError("a consequence")
 
     worker, owner = owned(FakeInterpreter(serve))
@@ -921,10 +924,10 @@ def test_interpreter_that_can_not_be_made(monkeypatch, owned):
         pass
 
     def run():
-        monkeypatch.setattr(worker_module, "create_interpreter", refuse)
+        monkeypatch.setattr(runtimes, "create_interpreter", refuse)
 
     original = monkeypatch.setattr
-    original(worker_module, "_creating", _Before(run))
+    original(runtimes, "_creating", _Before(run))
     worker, owner = owned(NeverMade())
     assert "interpreter creation failed" in worker.failure[1]
     assert owner.words == ["ended"]
@@ -958,17 +961,19 @@ def test_one_interpreter_is_made_at_a_time(monkeypatch):
             making.pop()
         return FakeInterpreter(lambda settings: None)
 
-    monkeypatch.setattr(worker_module, "create_interpreter", create)
+    monkeypatch.setattr(runtimes, "create_interpreter", create)
 
     async def main():
-        workers = [Worker(n, {}, 1, FakeOwner(), asyncio.get_running_loop()) for n in range(8)]
+        workers = [
+            Worker(n, {}, runtimes.InterpreterRuntime(1), FakeOwner(), asyncio.get_running_loop()) for n in range(8)
+        ]
         for worker in workers:
             await worker.start()
         for worker in workers:
             async with asyncio.timeout(PATIENCE):
                 await worker.ended.wait()
             if os.name != "nt":
-                os.close(worker._settings["channels"][0][2])
+                os.close(worker._runtime.channels[0].address[2])
         await asyncio.sleep(0)
 
     asyncio.run(main())
@@ -986,11 +991,11 @@ def test_the_loop_is_closed_when_the_thread_ends(monkeypatch):
         closed.set()
 
     interpreter.close = close_and_tell
-    monkeypatch.setattr(worker_module, "create_interpreter", lambda: interpreter)
+    monkeypatch.setattr(runtimes, "create_interpreter", lambda: interpreter)
     owner = FakeOwner()
 
     async def main():
-        worker = Worker(3, {}, 1, owner, asyncio.get_running_loop())
+        worker = Worker(3, {}, runtimes.InterpreterRuntime(1), owner, asyncio.get_running_loop())
         await worker.start()
         worker.retire()
         worker.abandon()
@@ -1006,4 +1011,4 @@ def test_the_loop_is_closed_when_the_thread_ends(monkeypatch):
             assert not thread.is_alive()
     assert owner.words == []
     if os.name != "nt":
-        os.close(worker._settings["channels"][0][2])
+        os.close(worker._runtime.channels[0].address[2])

@@ -1,0 +1,192 @@
+"""Where a worker runs: in an interpreter of its own, in a process of its own, or in a thread of the main interpreter.
+
+All three run the same bootstrap and speak over the same channels; what differs is how a worker is started, how its end
+is known, and whether it can be killed. Everything here but the making of channels is called in the thread that owns
+the worker, and may block.
+"""
+
+import datetime  # noqa: F401  # before the first worker: on 3.13 two interpreters that import it corrupt the heap
+import marshal
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Protocol
+
+from snakepit.async_channel import Channel, ProcessChannel
+from snakepit.errors import WorkerLost
+from snakepit.interpreters import Interpreter, create_interpreter
+
+type RuntimeName = Literal["interpreter", "process", "thread"]
+
+_BOOTSTRAP = """
+import marshal, sys
+settings = marshal.loads(settings)
+sys.path[:] = settings["sys_path"]
+sys.argv[:] = settings["argv"]
+from snakepit.worker.bootstrap import run
+run(settings)
+"""
+
+_IN_PROCESS = f"""
+import sys
+settings = sys.stdin.buffer.read(int(sys.stdin.buffer.readline()))
+{_BOOTSTRAP}
+"""
+
+_creating = threading.Lock()  # interpreters are made one after another; many at once have hung and crashed on 3.13
+_never_closed: list[Interpreter] = []  # whose daemon threads still run: dropping the last reference closes, too
+
+
+class Runtime(Protocol):
+    """One worker's place. `seats`: how many exchanges a WSGI app gets at once, each on a channel of its own."""
+
+    seats: int
+
+    @property
+    def channels(self) -> Sequence[Channel | ProcessChannel]:
+        """Those of the seats, and perhaps one more for the worker's last words."""
+
+    def run(self, settings: Mapping[str, object], /) -> None:
+        """Run a worker to its end. Raises WorkerLost where its end is not its own doing."""
+
+    def close(self, keep_open: bool, /) -> None:
+        """Let go of what the worker ran in; `keep_open`: threads that can't be ended run in it."""
+
+    def kill(self) -> bool:
+        """End the worker whatever it does, from any thread; False where that can't be done."""
+
+
+class InterpreterRuntime:
+    """An interpreter with a GIL of its own.
+
+    One thread owns it: makes it, runs the worker in it, and closes it. Nothing else ever enters it, since closing an
+    interpreter that another thread is entering crashes the process (CPython issue 127041).
+    """
+
+    def __init__(self, seats: int) -> None:
+        self.seats = seats
+        self.channels = [Channel() for _ in range(seats)]
+        self._interpreter: Interpreter | None = None
+
+    def run(self, settings: Mapping[str, object]) -> None:
+        """Make the interpreter and run the worker in it."""
+        with _creating:
+            self._interpreter = create_interpreter()
+        addresses = [channel.address for channel in self.channels]
+        complete = {**settings, "runtime": "interpreter", "channels": addresses, "words": addresses[0]}
+        self._interpreter.prepare_main({"settings": marshal.dumps(complete)})
+        self._interpreter.exec(_BOOTSTRAP)
+
+    def close(self, keep_open: bool) -> None:
+        """Close the interpreter, unless daemon threads run in it, which aborts the process."""
+        if self._interpreter is None:
+            return
+        if keep_open:
+            _never_closed.append(self._interpreter)
+        else:
+            self._interpreter.close()
+        self._interpreter = None
+
+    def kill(self) -> bool:
+        """Interpreters can't be killed."""
+        return False
+
+
+class ThreadRuntime:
+    """The main interpreter, in the thread that calls: what debuggers and profilers see best."""
+
+    def __init__(self, seats: int) -> None:
+        self.seats = seats
+        self.channels = [Channel() for _ in range(seats)]
+
+    def run(self, settings: Mapping[str, object]) -> None:
+        """Run the worker here."""
+        addresses = [channel.address for channel in self.channels]
+        complete = {**settings, "runtime": "thread", "channels": addresses, "words": addresses[0]}
+        exec(_BOOTSTRAP, {"settings": marshal.dumps(complete)})
+
+    def close(self, keep_open: bool) -> None:
+        """Nothing to be done."""
+
+    def kill(self) -> bool:
+        """Threads can't be killed."""
+        return False
+
+
+class ProcessRuntime:
+    """A child process, started afresh (no fork), which ends by itself when this process does."""
+
+    def __init__(self, seats: int) -> None:
+        self.seats = seats
+        self.channels = [ProcessChannel() for _ in range(seats + 1)]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._killed = False
+        self._lock = threading.Lock()
+
+    def run(self, settings: Mapping[str, object]) -> None:
+        """Start the process and wait for its end."""
+        with self._lock:
+            if self._killed:
+                return
+            process = self._process = self._start()
+        addresses = [channel.address_for(process.pid) for channel in self.channels]
+        complete = {**settings, "runtime": "process", "channels": addresses[:-1], "words": addresses[-1]}
+        assert process.stdin is not None
+        try:
+            data = marshal.dumps(complete)
+            process.stdin.write(b"%d\n" % len(data) + data)
+            process.stdin.flush()  # and left open: that it closes tells the child that this process has gone
+        except OSError:
+            pass  # it has ended already, and its status says how
+        status = process.wait()
+        if status:
+            raise WorkerLost(f"process {process.pid} {_how_ended(status)}")
+
+    def close(self, keep_open: bool) -> None:
+        """Let go of the process that has ended."""
+        if self._process is not None and self._process.stdin is not None:
+            try:
+                self._process.stdin.close()
+            except OSError:
+                pass
+
+    def kill(self) -> bool:
+        """Kill the process."""
+        with self._lock:
+            self._killed = True
+            if self._process is not None:
+                self._process.kill()
+        return True
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        executable, environment = sys.executable, None
+        if sys.platform == "win32" and sys.executable != getattr(sys, "_base_executable", sys.executable):
+            # a virtual environment's python.exe starts another process: sockets must be shared with that one
+            executable = sys._base_executable
+            environment = {**os.environ, "__PYVENV_LAUNCHER__": sys.executable}
+        flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
+        return subprocess.Popen(
+            [executable, *flags, "-c", _IN_PROCESS],
+            stdin=subprocess.PIPE,
+            env=environment,
+            pass_fds=() if sys.platform == "win32" else [channel.descriptor for channel in self.channels],
+        )
+
+
+def _how_ended(status: int) -> str:
+    if status >= 0:
+        return f"exited with status {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was ended by signal {-status}"
+
+
+RUNTIMES: Mapping[RuntimeName, Callable[[int], Runtime]] = {
+    "interpreter": InterpreterRuntime,
+    "process": ProcessRuntime,
+    "thread": ThreadRuntime,
+}
