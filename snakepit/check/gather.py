@@ -78,7 +78,7 @@ def report(app: str, policy: str, stories: list[Story], crash: Crash | None) -> 
         app=app,
         interface=next((interface for interface in interfaces if interface is not None), None),
         policy=policy,
-        modules=tuple(_modules(stories, policy, imported)),
+        modules=tuple(_modules(app, stories, policy, imported)),
         error=error,
         crash=crash,
         notes=tuple(_notes(stories)),
@@ -134,10 +134,13 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _modules(stories: list[Story], policy: str, imported: bool) -> list[Module]:
+def _modules(app: str, stories: list[Story], policy: str, imported: bool) -> list[Module]:
+    top = _top(app.partition(":")[0])
     found: dict[str, Module] = {}
     for told in stories:
         for _, name, file, how, importers, _ in told.loads:
+            if how == "native" and _top([*importers, name][0]) != top:
+                continue  # not the app's: to explain an error, the worker's side loads some itself
             before = found.get(name)
             if before is not None and _WORST_FIRST.index(before.how) <= _WORST_FIRST.index(how):
                 continue
@@ -147,6 +150,10 @@ def _modules(stories: list[Story], policy: str, imported: bool) -> list[Module]:
             advice = _advice(how, file, package, versions, policy, imported)
             found[name] = Module(name, file, how, package, versions, tuple(importers), advice)
     return list(found.values())
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def _advice(

@@ -173,6 +173,13 @@ def test_an_extension_that_refuses(check):
     assert [(module["module"], module["how"]) for module in without_natives(found)] == [("readline", "refused")]
 
 
+def test_a_module_built_into_python_that_refuses(check):
+    found = report(check("main:app", "--json", "--extensions", "all", main="import tracemalloc\n"))
+    assert [(module["module"], module["how"]) for module in without_natives(found)] == [("_tracemalloc", "refused")]
+    assert found["error"].startswith("Module 'main' can't be imported: _tracemalloc, a C extension of Python")
+    assert "--extensions" not in found["error"]
+
+
 def test_the_server_says_the_same(check, tmp_path):
     pytest.importorskip("readline")
     error = report(check("main:app", "--json", main="import readline\n"))["error"]

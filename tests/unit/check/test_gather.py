@@ -192,6 +192,11 @@ def test_a_module_that_fared_differently_is_listed_once_as_it_fared_worse():
     ]
 
 
+def test_native_modules_that_the_app_did_not_import_are_left_out():
+    natives = [load("_one", "native"), load("_two", "native", importers=("zipfile", "bz2"))]
+    assert [module.module for module in made(*natives).modules] == ["_one"]
+
+
 def test_an_error_in_one_interpreter():
     failed = [("stage", 1, "importing"), ("error", "Module 'shop' can't be imported"), ("stage", 9, "closed")]
     found = made(second=failed)
