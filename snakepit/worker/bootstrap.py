@@ -130,11 +130,13 @@ def _serve(settings: Settings, end: Callable[[], list[str]]) -> None:
 
 def _load(settings: Settings) -> object:
     runtime = settings["runtime"]
+    extensions = None
     if runtime == "interpreter":
-        Extensions(settings["extensions"], settings["copies"]).install()
+        extensions = Extensions(settings["extensions"], settings["copies"])
+        extensions.install()
     if runtime != "thread":  # there the server has done it
         loader.configure_logging(settings["log_config"])
     script = settings["script"]
     if script is not None and runtime == "thread":
         return loader.load("__main__", settings["attribute"], None, settings["factory"])
-    return loader.load(settings["module"], settings["attribute"], script, settings["factory"])
+    return loader.load(settings["module"], settings["attribute"], script, settings["factory"], extensions)

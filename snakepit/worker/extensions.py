@@ -66,6 +66,7 @@ class Load(NamedTuple):
     """What became of an extension module in this interpreter.
 
     Args:
+        file: empty if the module is built into Python.
         how: "native" as it is, "copied", "source" from the Python module beside it, or "refused".
         importers: modules that were being imported then, the outermost first.
         size: bytes of the copy.
@@ -89,8 +90,8 @@ class Extensions:
     """
 
     def __init__(self, policy: Policy, folder: str, keep_native: bool = False) -> None:
+        self.policy = policy
         self.loads: list[Load] = []
-        self._policy = policy
         self._folder = os.path.join(folder, str(current_id()))
         self._keep_native = keep_native
         self._unchecked = 0  # modules being made or executed without the check
@@ -119,8 +120,13 @@ class Extensions:
                 _exec(loader, module)
 
         def create_builtin(spec: ModuleSpec) -> ModuleType | None:
-            with self._check_on():
-                return _create_builtin(spec)
+            try:
+                with self._check_on():
+                    return _create_builtin(spec)
+            except ImportError as error:
+                if REFUSED in str(error):
+                    self._record(spec.name, "", "refused", reason="and is built into Python")
+                raise
 
         for importer, name, method in (
             (ExtensionFileLoader, "create_module", create_module),
@@ -160,9 +166,9 @@ class Extensions:
         return module
 
     def _reason_to_refuse(self, name: str) -> str:
-        if self._policy == "native":
+        if self.policy == "native":
             return "and --extensions is native"
-        if self._policy == "vetted" and vetted.find(name) is None:
+        if self.policy == "vetted" and vetted.find(name) is None:
             return f"and is not on the list of packages vetted for {vetted.THIS_PYTHON}"
         return ""
 

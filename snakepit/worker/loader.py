@@ -1,17 +1,18 @@
 """Imports the app, and says what is wrong when that can't be done."""
 
 import importlib
+import os
 import sys
 import traceback
 from types import ModuleType
 
+import snakepit
 from snakepit.errors import AppImportError
+from snakepit.worker.extensions import REFUSED, Extensions, Load
 
 SCRIPT_MODULE = "__snakepit_main__"
 """The name under which workers load the script being run: not `__main__`, so that its main block does not run again,
 as in multiprocessing's spawn."""
-
-_REFUSED = "does not support loading in subinterpreters"  # CPython, Python/import.c
 
 
 def configure_logging(path: str | None) -> None:
@@ -24,8 +25,12 @@ def configure_logging(path: str | None) -> None:
             logging.config.dictConfig(json.load(file))
 
 
-def load(module_name: str, attribute: str, script: str | None, factory: bool) -> object:
+def load(
+    module_name: str, attribute: str, script: str | None, factory: bool, extensions: Extensions | None = None
+) -> object:
     """Import the module (or the script, if it is one), and get the app from it.
+
+    `extensions` is what loads C extensions in this interpreter, if it has such; it knows which ones refused.
 
     Raises AppImportError, whose message names the cause, with the app's own traceback where there is one.
     """
@@ -37,16 +42,16 @@ def load(module_name: str, attribute: str, script: str | None, factory: bool) ->
                 f"No module named {error.name!r} (looked in {', '.join(sys.path[:2])} and where Python looks); "
                 "is the name right, and --app-dir the folder that holds it?"
             ) from None
-        raise AppImportError(_import_trouble(module_name, error)) from None
+        raise AppImportError(_trouble(f"Module {module_name!r} can't be imported", error, extensions)) from None
     except BaseException as error:  # an app's import can raise anything, SystemExit included
-        raise AppImportError(_import_trouble(module_name, error)) from None
+        raise AppImportError(_trouble(f"Module {module_name!r} can't be imported", error, extensions)) from None
     app: object = module
     for name in attribute.split("."):
         try:
             app = getattr(app, name)
         except AttributeError:
             raise AppImportError(f"Module {module_name!r} has no attribute {attribute!r}{_hint(module)}") from None
-    return _call_factory(app, attribute) if factory else app
+    return _call_factory(app, attribute, extensions) if factory else app
 
 
 def _load_script(path: str) -> ModuleType:
@@ -65,42 +70,68 @@ def _load_script(path: str) -> ModuleType:
     return module
 
 
-def _call_factory(factory: object, name: str) -> object:
+def _call_factory(factory: object, name: str, extensions: Extensions | None) -> object:
     if not callable(factory):
         raise AppImportError(f"{name!r} is to be called (--factory), but is a {type(factory).__name__}")
     try:
         return factory()
     except BaseException as error:
-        raise AppImportError(f"The factory {name!r} failed\n{_own_traceback(error)}") from None
+        raise AppImportError(_trouble(f"The factory {name!r} failed", error, extensions)) from None
 
 
-def _import_trouble(module_name: str, error: BaseException) -> str:
-    text = f"Module {module_name!r} can't be imported\n{_own_traceback(error)}"
-    refused = _refusal(error)
-    if refused is not None:
-        text += (
-            f"\n\n{refused}: it is a C extension that was not built for interpreters with a GIL of their own, and each "
-            "worker is one. The traceback above shows who imports it. Use a release of that package that supports "
-            "them (PEP 684), a pure Python build of it, or an app that does without."
-        )
-    return text
+def _trouble(headline: str, error: BaseException, extensions: Extensions | None) -> str:
+    """What went wrong, with the app's own traceback, and with the C extension that is behind it if one is."""
+    own = _own_traceback(error)
+    culprit, certain = _culprit(error, extensions.refused if extensions is not None else [])
+    if culprit is None:
+        return f"{headline}\n{own}"
+    from snakepit.refusal import explain
+
+    policy = extensions.policy if extensions is not None else "vetted"
+    because = ":" if certain else "; it may be because"
+    return f"{headline}{because} {explain(culprit.module, culprit.file, culprit.importers, policy)}\n{own}"
 
 
-def _refusal(error: BaseException | None) -> str | None:
-    while error is not None:
-        if isinstance(error, ImportError) and _REFUSED in str(error):
-            return next(line.strip() for line in str(error).splitlines() if _REFUSED in line)
-        error = error.__cause__ or error.__context__
-    return None
+def _culprit(error: BaseException, refused: list[Load]) -> tuple[Load | None, bool]:
+    """The module whose refusal led to an error, and whether that is certain.
+
+    It is where the refusal is the error, or its cause. Some catch it and fail later over something else: the modules
+    that the error came through are compared with those that did the import.
+    """
+    packages = set()
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, ImportError) and REFUSED in str(link):
+            name = str(link).partition(REFUSED)[0].split()[-1]
+            unknown = Load(name, link.path or "", "refused", (), 0, "")
+            return next((load for load in refused if load.module == name), unknown), True
+        for frame, _ in traceback.walk_tb(link.__traceback__):
+            packages.add(_package(str(frame.f_globals.get("__name__"))))
+        link = link.__cause__ or link.__context__
+    for load in reversed(refused):
+        if load.importers and _package(load.importers[-1]) in packages:
+            return load, False
+    return None, False
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def _own_traceback(error: BaseException) -> str:
-    """The traceback without the frames of this module and of the import machinery before the app's first."""
-    ours = (__file__, importlib.__file__, "<frozen importlib")
+    """The traceback without our frames, and without the import machinery's around them."""
+    ours = (os.path.join(os.path.dirname(snakepit.__file__), ""), "<frozen importlib")
     frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(ours):
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith((*ours, importlib.__file__)):
         frames = frames.tb_next
-    return "".join(traceback.format_exception(type(error), error, frames)).rstrip("\n")
+    shown = traceback.TracebackException(type(error), error, frames, compact=True)
+    todo = [shown]
+    while todo:
+        link = todo.pop()
+        link.stack[:] = [frame for frame in link.stack if not frame.filename.startswith(ours)]
+        todo += [other for other in (link.__cause__, link.__context__) if other is not None]
+        todo += link.exceptions or ()
+    return "".join(shown.format()).rstrip("\n")
 
 
 def _hint(module: ModuleType) -> str:

@@ -103,14 +103,37 @@ def test_a_failing_starlette_lifespan(tmp_path):
 
 
 def test_an_extension_that_refuses_subinterpreters(tmp_path):
+    pytest.importorskip("readline")
     (tmp_path / "broken.py").write_text("import helper\n")
     (tmp_path / "helper.py").write_text("import readline\n")
-    pytest.importorskip("readline")
-    status, err = fails("broken:app", cwd=tmp_path)
+    status, err = fails("broken:app", "--runtime", "interpreter", cwd=tmp_path)
     assert status == 3
-    assert "module readline does not support loading in subinterpreters" in err
-    assert "helper.py" in err
-    assert "PEP 684" in err
+    lines = err[err.index("Error: ") :].splitlines()
+    assert lines[0].startswith("Error: Module 'broken' can't be imported: readline, a C extension of Python ")
+    assert lines[1] == "imported by: broken → helper"
+    assert lines[2] == "ways out:"
+    assert [line.split(":")[0].strip() for line in lines[3:6]] == [
+        "--runtime process",
+        "an app that does without this module",
+        "--extensions all",
+    ]
+    assert lines[6] == "Traceback (most recent call last):"
+    assert lines[-1].startswith("ImportError: module readline does not support loading in subinterpreters")
+    assert "snakepit" not in err[err.index("Traceback") :].replace(str(tmp_path), "")
+
+
+def test_an_extension_that_refuses_behind_an_error_of_its_package(tmp_path):
+    (tmp_path / "fast").mkdir()
+    (tmp_path / "fast" / "__init__.py").write_text(
+        "try:\n    import readline\nexcept ImportError:\n    raise RuntimeError('Please reinstall fast') from None\n"
+    )
+    pytest.importorskip("readline")
+    (tmp_path / "broken.py").write_text("import fast\n")
+    status, err = fails("broken:app", "--runtime", "interpreter", cwd=tmp_path)
+    assert status == 3
+    assert "Module 'broken' can't be imported: readline, a C extension" in err
+    assert "imported by: broken → fast\n" in err
+    assert err.endswith("RuntimeError: Please reinstall fast\n")
 
 
 def test_port_in_use():

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from snakepit import __version__
-from snakepit.cli import cli
+from snakepit.cli import CHECKED, cli
 from snakepit.config import OPTIONS
 
 
@@ -136,6 +136,56 @@ def test_bad_variable(monkeypatch):
     result = invoke("run", "main:app")
     assert result.exit_code == 2
     assert result.stderr == "Error: SNAKEPIT_PORT must be a whole number, not 'http'\n"
+
+
+@pytest.fixture
+def checks(monkeypatch):
+    """What the command line would have checked; the last one's status is 3."""
+    calls = []
+
+    def main(app, **given):
+        calls.append((app, given))
+        return 3
+
+    monkeypatch.setattr("snakepit.check.parent.main", main)
+    return calls
+
+
+def test_check(checks):
+    assert invoke("check", "main:app").exit_code == 3
+    assert checks == [("main:app", {"as_json": False, "verbose": False, "timeout": 120.0, "given": {}})]
+
+
+def test_check_with_options(checks):
+    options = ["--json", "-v", "--timeout", "5", "--factory", "--app-dir", "src", "--extensions", "all"]
+    assert invoke("check", *options, "--interface", "asgi", "--env-file", "x.env", "main:app").exit_code == 3
+    ((_, given),) = checks
+    assert given == {
+        "as_json": True,
+        "verbose": True,
+        "timeout": 5.0,
+        "given": {
+            "factory": True,
+            "app_dir": "src",
+            "extensions": "all",
+            "interface": "asgi",
+            "env_file": "x.env",
+        },
+    }
+
+
+def test_check_help_lists_its_options():
+    words = invoke("check", "--help").output.split()
+    assert {f"--{name.replace('_', '-')}" for name in CHECKED} | {"--json", "--verbose", "--timeout"} <= set(words)
+    assert "--port" not in words
+
+
+@pytest.mark.parametrize("arguments", [["--port", "1"], ["--timeout", "0"], ["--timeout", "soon"]])
+def test_what_check_refuses(checks, arguments):
+    result = invoke("check", "main:app", *arguments)
+    assert result.exit_code == 2
+    assert arguments[0] in result.output
+    assert checks == []
 
 
 def test_bad_app_in_a_real_process():

@@ -60,6 +60,7 @@ def modules_in(folder):
     return found
 
 
+INSIDE = "snakepit.check.inside"
 ROOT_MODULES = [name for name in SOURCES if name.count(".") == 1 and SOURCES[name].name != "__init__.py"]
 
 
@@ -88,6 +89,23 @@ def test_root_modules_serve_both_sides(folder):
     assert offenders(importers, folder) == set()
 
 
+@pytest.mark.parametrize("folder", ["snakepit.server", "snakepit.worker", "snakepit.protocol"])
+def test_what_serves_never_imports_the_check(folder):
+    assert offenders(modules_in(folder), "snakepit.check") == set()
+    assert offenders([name for name in ROOT_MODULES if name != "snakepit.cli"], "snakepit.check") == set()
+
+
+def test_the_check_imports_the_worker_only_in_what_runs_inside_interpreters():
+    assert offenders([INSIDE], "snakepit.worker") != set()
+    assert offenders([name for name in modules_in("snakepit.check") if name != INSIDE], "snakepit.worker") == set()
+    assert offenders([name for name in modules_in("snakepit.check") if name != INSIDE], INSIDE) == set()
+
+
+def test_the_check_needs_of_the_server_only_the_folder_for_copies():
+    found = {module for name in modules_in("snakepit.check") for module in imports(name)}
+    assert {module for module in found if inside(module, "snakepit.server")} == {"snakepit.server.copies"}
+
+
 def test_the_package_imports_the_server_only_for_types():
     assert offenders(["snakepit"], "snakepit", for_types=False) == set()
 
@@ -109,8 +127,9 @@ def reachable(start):
 HEAVY = ("h11", "httptools", "wsproto", "click", "dotenv", "snakepit.server", "snakepit.protocol", "snakepit.config")
 
 
-def test_a_worker_never_imports_what_the_main_interpreter_needs():
-    found = reachable("snakepit.worker.bootstrap")
+@pytest.mark.parametrize("start", ["snakepit.worker.bootstrap", INSIDE])
+def test_a_worker_never_imports_what_the_main_interpreter_needs(start):
+    found = reachable(start)
     assert "snakepit.channel" in found
     assert [name for name in sorted(found) if any(inside(name, heavy) for heavy in HEAVY)] == []
 

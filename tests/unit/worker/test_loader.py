@@ -10,6 +10,7 @@ import pytest
 
 from snakepit.errors import AppImportError
 from snakepit.worker import loader
+from snakepit.worker.extensions import Extensions, Load
 from snakepit.worker.loader import SCRIPT_MODULE, configure_logging, load
 
 
@@ -39,9 +40,9 @@ def write(tmp_path, monkeypatch):
     return file
 
 
-def trouble(module, attribute="app", script=None, factory=False):
+def trouble(module, attribute="app", script=None, factory=False, extensions=None):
     with pytest.raises(AppImportError) as caught:
-        load(module, attribute, script, factory)
+        load(module, attribute, script, factory, extensions)
     message = str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
@@ -184,22 +185,68 @@ def test_what_is_no_exception(write, code, last):
     assert f'File "{path}", line 1' in message
 
 
+REFUSAL = "module fast.core does not support loading in subinterpreters"
+
+
+def refusing(*loads):
+    """What an interpreter's loader of extensions knows once these modules have refused."""
+    extensions = Extensions("vetted", "")
+    extensions.loads += [Load(module, f"/{module}.so", "refused", importers, 0, "") for module, *importers in loads]
+    return extensions
+
+
 def test_extension_that_refuses(write):
-    text = "module fast.core does not support loading in subinterpreters"
-    write("shop.py", f"raise ImportError({text!r})")
-    message = trouble("shop")
-    assert f"\n\n{text}: it is a C extension" in message
-    assert "PEP 684" in message
+    write("shop.py", f"raise ImportError({REFUSAL!r})")
+    lines = trouble("shop").splitlines()
+    assert lines[0] == (
+        "Module 'shop' can't be imported: fast.core, a C extension, refuses to run in several interpreters"
+    )
+    assert lines[1] == "ways out:"
+    assert lines[-1] == f"ImportError: {REFUSAL}"
 
 
-def test_extension_that_refuses_behind_another_error(write):
-    text = "module fast.core does not support loading in subinterpreters"
+def test_who_imports_an_extension_that_refuses(write):
+    write("shop.py", f"raise ImportError({REFUSAL!r})")
+    extensions = refusing(("other", "shop"), ("fast.core", "shop", "fast.api", "fast"), ("third", "shop"))
+    assert trouble("shop", extensions=extensions).splitlines()[1] == "imported by: shop → fast"
+
+
+@pytest.mark.parametrize("ending", ["", " from error", " from None"])
+def test_extension_that_refuses_behind_another_error(write, ending):
     write(
-        "shop.py", f"try:\n    raise ImportError({text!r})\nexcept ImportError:\n    raise RuntimeError('no speed')\n"
+        "shop.py",
+        f"""
+        try:
+            raise ImportError({REFUSAL!r})
+        except ImportError as error:
+            raise RuntimeError('no speed'){ending}
+        """,
     )
     message = trouble("shop")
-    assert "RuntimeError: no speed" in message
-    assert f"\n\n{text}: it is a C extension" in message
+    assert message.endswith("RuntimeError: no speed")
+    assert message.startswith("Module 'shop' can't be imported: fast.core, a C extension")
+
+
+def test_extension_whose_refusal_was_caught_and_forgotten(write):
+    write("stock.py", "core = None\n\ndef count():\n    return core.count()\n")
+    write("shop.py", "import stock\nstock.count()")
+    extensions = refusing(("fast.core", "shop", "stock"), ("sums.core", "shop", "sums"))
+    lines = trouble("shop", extensions=extensions).splitlines()
+    assert lines[0].startswith("Module 'shop' can't be imported; it may be because fast.core, a C extension")
+    assert lines[1] == "imported by: shop → stock"
+    assert "object has no attribute 'count'" in lines[-1]
+
+
+def test_extension_whose_importer_has_nothing_to_do_with_the_error(write):
+    write("shop.py", "1 / 0")
+    message = trouble("shop", extensions=refusing(("sums.core", "shop", "sums")))
+    assert message.startswith("Module 'shop' can't be imported\nTraceback")
+    assert "sums" not in message
+
+
+def test_factory_that_imports_an_extension_that_refuses(write):
+    write("shop.py", f"def make():\n    raise ImportError({REFUSAL!r})")
+    assert trouble("shop", "make", factory=True).startswith("The factory 'make' failed: fast.core, a C extension")
 
 
 def test_factory_fails(write):

@@ -1,0 +1,103 @@
+"""The process that may crash: makes two isolated interpreters, as the server makes workers, and closes them.
+
+Its parent (`snakepit.check.parent`) starts it, with the settings on its standard input.
+"""
+
+import datetime  # noqa: F401  # before the first interpreter: see snakepit.server.worker
+import faulthandler
+import marshal
+import os
+import signal
+import threading
+import time
+from typing import TypedDict
+
+from snakepit.check.progress import FAULTS, Progress, path_of, read
+from snakepit.errors import fault
+from snakepit.interpreters import Interpreter, create_interpreter
+
+INTERPRETERS = 2
+"""One shows what refuses; what two share shows only when there are two."""
+
+PATIENCE = 10.0
+"""Seconds that closing the interpreters may take. It waits for the app's threads for as long as they live."""
+
+GRACE = 10.0
+"""Seconds after which this process ends by itself when its parent, who should have ended it, did not."""
+
+_INSIDE = """
+import marshal, sys
+settings = marshal.loads(settings)
+sys.path[:] = settings["sys_path"]
+sys.argv[:] = settings["argv"]
+from snakepit.check.inside import run
+run(settings, path)
+"""
+
+_creating = threading.Lock()
+_never_closed: list[Interpreter] = []  # in which daemon threads run: dropping the last reference closes, too
+
+
+class ChildSettings(TypedDict):
+    """`inside` is for `snakepit.check.inside.run`; see there."""
+
+    inside: dict[str, object]
+    folder: str
+    timeout: float
+
+
+def run(settings: ChildSettings) -> None:
+    """Import the app in parallel interpreters; returns, or ends the process with status 0, when all are through."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C reaches the parent too, and it does the talking
+    with open(os.path.join(settings["folder"], FAULTS), "w", encoding="utf-8") as faults:
+        faulthandler.enable(faults)
+        faulthandler.dump_traceback_later(settings["timeout"] + GRACE, exit=True, file=faults)
+        owners = [_Owner(number, settings) for number in range(1, INTERPRETERS + 1)]
+        for owner in owners:
+            owner.thread.start()
+        for owner in owners:
+            owner.imported.wait()
+        deadline = time.monotonic() + PATIENCE
+        left_open = [owner for owner in owners if not owner.closed(deadline)]
+        for owner in left_open:
+            owner.progress.say("open")
+        if left_open or _never_closed:
+            os._exit(0)  # as the server ends then: threads of the app would keep the process, or crash it
+        faulthandler.cancel_dump_traceback_later()
+
+
+class _Owner:
+    """The thread that makes an interpreter, runs it and closes it."""
+
+    def __init__(self, number: int, settings: ChildSettings) -> None:
+        self.thread = threading.Thread(target=self._own, daemon=True)
+        self.imported = threading.Event()
+        self._path = path_of(settings["folder"], number)
+        self.progress = Progress(self._path)
+        self._settings = marshal.dumps(settings["inside"])
+
+    def closed(self, deadline: float) -> bool:
+        """Whether it is through; waits for that until a moment of `time.monotonic`."""
+        self.thread.join(max(0.0, deadline - time.monotonic()))
+        return not self.thread.is_alive()
+
+    def _own(self) -> None:
+        try:
+            with _creating:
+                interpreter = create_interpreter()
+            interpreter.prepare_main({"settings": self._settings, "path": self._path})
+            interpreter.exec(_INSIDE)
+            self.imported.set()
+            if any(record[0] == "daemons" and record[1] for record in read(self._path)):
+                _never_closed.append(interpreter)
+            else:
+                self._stage("closing")
+                interpreter.close()
+        except Exception as error:  # told to the operator, like any other trouble
+            self.progress.say("error", fault(error))
+        finally:
+            self._stage("closed")
+            self.imported.set()
+
+    def _stage(self, name: str) -> None:
+        self.progress.say("stage", threading.get_ident(), name)

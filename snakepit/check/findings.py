@@ -1,0 +1,117 @@
+"""What a check found, as records."""
+
+import sys
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from snakepit.packages import Package
+
+PYTHON = "{}.{}.{}".format(*sys.version_info)
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """An extension module.
+
+    Args:
+        file: empty if it is built into Python.
+        how: "native", "copied", "source" or "refused", as in `snakepit.worker.extensions.Load`.
+        vetted_versions: of its package, on this Python; empty if the package is not vetted.
+        importers: the modules that were being imported then, the outermost first.
+        advice: one phrase, or nothing.
+    """
+
+    module: str
+    file: str
+    how: str
+    package: Package | None
+    vetted_versions: tuple[str, ...]
+    importers: tuple[str, ...]
+    advice: str
+
+    def as_json(self) -> dict[str, Any]:
+        """It in `--json`."""
+        return {
+            "module": self.module,
+            "file": self.file,
+            "how": self.how,
+            "package": None if self.package is None else self.package.name,
+            "version": None if self.package is None else self.package.version,
+            "vetted_versions": list(self.vetted_versions),
+            "importers": list(self.importers),
+            "advice": self.advice,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """What went on in an interpreter when the process ended.
+
+    Args:
+        interpreter: 1 or 2.
+        stage: one of `snakepit.check.progress.STAGES`.
+        module: the one being loaded, if one was.
+        importers: who imported it, the outermost first.
+    """
+
+    interpreter: int
+    stage: str
+    module: str | None
+    importers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """The end of a process that did not end by itself: of `signal`, `exit_status` and `timeout` one is not None.
+
+    Args:
+        signal: its name, as in SIGSEGV.
+        timeout: seconds after which it was ended.
+        while_loading: one entry if it is known which interpreter it was, otherwise one for each that was not through.
+        traceback: lines that say where the crash was, the innermost frame first; empty if that is not known.
+    """
+
+    signal: str | None
+    exit_status: int | None
+    timeout: float | None
+    while_loading: tuple[Loading, ...]
+    traceback: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The findings about an app.
+
+    Args:
+        interface: "asgi" or "wsgi"; None if the app was not imported.
+        policy: what `--extensions` was.
+        error: why the app can't be imported; several lines.
+        notes: what an operator should know beside that.
+    """
+
+    app: str
+    interface: str | None
+    policy: str
+    modules: tuple[Module, ...]
+    error: str | None
+    crash: Crash | None
+    notes: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the app runs in isolated interpreters, as far as importing it shows."""
+        return self.error is None and self.crash is None
+
+    def as_json(self) -> dict[str, Any]:
+        """What `--json` prints; documented in docs/reference/check.md."""
+        return {
+            "app": self.app,
+            "ok": self.ok,
+            "interface": self.interface,
+            "python": PYTHON,
+            "policy": self.policy,
+            "modules": [module.as_json() for module in self.modules],
+            "error": self.error,
+            "crash": None if self.crash is None else asdict(self.crash),
+            "notes": list(self.notes),
+        }

@@ -1,0 +1,194 @@
+"""Turns what the child process wrote down into findings."""
+
+import signal
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from snakepit import vetted
+from snakepit.check.findings import Crash, Loading, Module, Report
+from snakepit.check.progress import Record
+from snakepit.packages import Package, package_of
+
+_WORST_FIRST = ("refused", "copied", "source", "native")
+
+
+@dataclass(slots=True)
+class Story:
+    """What happened in one interpreter, by its records."""
+
+    interpreter: int
+    stage: str = "importing"
+    interface: str | None = None
+    errors: list[str] = field(default_factory=list)
+    loads: list[Record] = field(default_factory=list)
+    daemons: list[str] = field(default_factory=list)
+    open: bool = False
+    loading: dict[int, list[str]] = field(default_factory=dict)  # modules, by thread, the outermost first
+    threads: set[int] = field(default_factory=set)  # that something was begun in, and not ended
+
+    @property
+    def through(self) -> bool:
+        """Whether nothing is left to be done with the interpreter."""
+        return self.stage == "closed" or self.open
+
+    def now(self) -> Loading:
+        """What was going on at the end."""
+        stack = max(self.loading.values(), key=len, default=[])
+        return Loading(self.interpreter, self.stage, stack[-1] if stack else None, tuple(stack[:-1]))
+
+
+def story(interpreter: int, records: Iterable[Record]) -> Story:
+    """Read an interpreter's records."""
+    told = Story(interpreter)
+    for record in records:
+        match record:
+            case ("stage", int(thread), str(name)):
+                told.stage = name
+                told.threads = {thread}
+                told.loading = {}
+            case ("begin", int(thread), str(module)):
+                told.loading.setdefault(thread, []).append(module)
+                told.threads.add(thread)
+            case ("end", int(thread)):
+                del told.loading.get(thread, [])[-1:]
+            case ("load", *_):
+                told.loads.append(record)
+            case ("app", str(interface)):
+                told.interface = interface
+            case ("error", str(text)):
+                told.errors.append(text)
+            case ("daemons", list(names)):
+                told.daemons = names
+            case ("open",):
+                told.open = True
+    return told
+
+
+def report(app: str, policy: str, stories: list[Story], crash: Crash | None) -> Report:
+    """What there is to say about an app."""
+    errors = [text for told in stories for text in told.errors]
+    interfaces = [told.interface for told in stories]
+    error = errors[0] if errors else None
+    if error is not None and None not in interfaces:
+        error = f"the app was imported, but then an interpreter failed\n{error}"
+    elif error is not None and any(interfaces):
+        error += "\n(It happened in one of two interpreters; the other one imported the app.)"
+    imported = error is None and crash is None
+    return Report(
+        app=app,
+        interface=next((interface for interface in interfaces if interface is not None), None),
+        policy=policy,
+        modules=tuple(_modules(app, stories, policy, imported)),
+        error=error,
+        crash=crash,
+        notes=tuple(_notes(stories)),
+    )
+
+
+def crash(status: int | None, timeout: float, stories: list[Story], faults: str) -> Crash | None:
+    """How the process ended, None if as it should.
+
+    Args:
+        status: as `subprocess` has it, so minus a signal's number; None if the process had to be killed.
+        faults: what `faulthandler` wrote.
+    """
+    if status == 0 and all(told.through for told in stories):
+        return None
+    thread, frames = _crashed_thread(faults)
+    unfinished = [told for told in stories if not told.through] or stories
+    known = [told for told in stories if thread in told.threads]
+    loading = [told.now() for told in known or unfinished]
+    return Crash(
+        signal=_signal_name(-status) if status is not None and status < 0 else None,
+        exit_status=status if status is not None and status >= 0 else None,
+        timeout=timeout if status is None else None,
+        while_loading=tuple([now for now in loading if now.module is not None] or loading),
+        traceback=frames,
+    )
+
+
+def _crashed_thread(faults: str) -> tuple[int | None, tuple[str, ...]]:
+    """The thread that crashed and its frames, from the format of `faulthandler`."""
+    _, found, rest = faults.partition("Current thread 0x")
+    if not found:
+        return None, ()
+    number, *lines = rest.partition("\n\n")[0].split("\n")
+    frames = [line for line in map(str.strip, lines) if line.startswith('File "') and not _is_machinery(line)]
+    try:
+        return int(number.partition(" ")[0], 16), tuple(frames)
+    except ValueError:
+        return None, tuple(frames)
+
+
+def _is_machinery(frame: str) -> bool:
+    path = frame.split('"')[1].replace("\\", "/")
+    return path.startswith("<frozen importlib") or path.endswith(
+        ("/importlib/__init__.py", "/threading.py", "/check/inside.py", "/worker/loader.py", "/worker/extensions.py")
+    )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _modules(app: str, stories: list[Story], policy: str, imported: bool) -> list[Module]:
+    top = _top(app.partition(":")[0])
+    found: dict[str, Module] = {}
+    for told in stories:
+        for _, name, file, how, importers, _ in told.loads:
+            if how == "native" and _top([*importers, name][0]) != top:
+                continue  # not the app's: to explain an error, the worker's side loads some itself
+            before = found.get(name)
+            if before is not None and _WORST_FIRST.index(before.how) <= _WORST_FIRST.index(how):
+                continue
+            package = package_of(name, file)
+            known = vetted.find(name)
+            versions = known.versions if known is not None else ()
+            advice = _advice(how, file, package, versions, policy, imported)
+            found[name] = Module(name, file, how, package, versions, tuple(importers), advice)
+    return list(found.values())
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _advice(
+    how: str, file: str, package: Package | None, versions: tuple[str, ...], policy: str, imported: bool
+) -> str:
+    if how == "source":
+        return "runs as the Python module beside it"
+    if how == "copied":
+        if not versions:
+            return "not vetted: at your own risk, or --runtime process"
+        return _vetted(package, versions)
+    if how == "refused":
+        if imported:
+            return "its importer does without"
+        if policy == "all" or not file:
+            return "--runtime process"
+        if versions:
+            return "vetted: --extensions vetted, or --runtime process"
+        return "not vetted: --extensions all at your own risk, or --runtime process"
+    return ""
+
+
+def _vetted(package: Package | None, versions: tuple[str, ...]) -> str:
+    text = f"vetted with {', '.join(versions)}"
+    if package is None or any(f"{package.version}.".startswith(f"{known}.") for known in versions):
+        return text
+    return f"{text}; {package.version} is installed"
+
+
+def _notes(stories: list[Story]) -> Iterable[str]:
+    daemons = dict.fromkeys(name for told in stories for name in told.daemons)
+    if daemons:
+        yield (
+            f"Daemon threads of the app go on after its exit handlers ({', '.join(daemons)}): a worker's interpreter "
+            "stays open then until the process ends."
+        )
+    if any(told.open for told in stories):
+        yield "Threads of the app keep an interpreter from being closed: when the server stops, it waits for them."

@@ -1,0 +1,116 @@
+"""Inside an isolated interpreter: imports the app as a worker does, and writes down what is loaded meanwhile.
+
+This is the one module of the check that imports `snakepit.worker`.
+"""
+
+import gc
+import sys
+import threading
+from collections.abc import Callable
+from importlib.machinery import ExtensionFileLoader, ModuleSpec, SourceFileLoader, SourcelessFileLoader
+from types import ModuleType
+from typing import Any, Literal, TypedDict
+
+from snakepit.check.progress import Progress
+from snakepit.errors import AppError, fault
+from snakepit.worker import bootstrap, loader
+from snakepit.worker.ending import end_interpreter
+from snakepit.worker.extensions import Extensions, Policy
+from snakepit.worker.interface import detect
+
+
+class Settings(TypedDict):
+    """What is to be imported, and how. Builtin types only, since it crosses by `marshal`."""
+
+    sys_path: list[str]
+    argv: list[str]
+    module: str
+    attribute: str
+    factory: bool
+    interface: Literal["auto", "asgi", "wsgi"]
+    extensions: Policy
+    folder: str
+
+
+def run(settings: Settings, path: str) -> None:
+    """Import the app, then end the interpreter, short of closing it; what happens is written to the file `path`."""
+    ended = threading.Lock()  # in a second thread and with a lock: as workers do, see snakepit.worker.bootstrap.run
+    ended.acquire()
+    threading.Thread(target=_run, args=(settings, Progress(path), ended), name="snakepit-check", daemon=False).start()
+    ended.acquire()
+
+
+def _run(settings: Settings, progress: Progress, ended: threading.Lock) -> None:
+    try:
+        _import(settings, progress)
+        _stage(progress, "collecting")
+        gc.collect()
+        _stage(progress, "ending")
+        progress.say("daemons", end_interpreter())
+    except BaseException as error:  # this thread has nobody else to tell
+        progress.say("error", fault(error))
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        ended.release()
+
+
+def _import(settings: Settings, progress: Progress) -> None:
+    _stage(progress, "importing")
+    bootstrap.serving = True  # snakepit.run() sees by it that it was called while a worker imported the app
+    extensions = Extensions(settings["extensions"], settings["folder"], keep_native=True)
+    extensions.install()
+    watch = _Watch(progress, extensions)
+    watch.install()
+    try:
+        app = loader.load(settings["module"], settings["attribute"], None, settings["factory"], extensions)
+        progress.say("app", detect(app, settings["interface"]))
+    except AppError as error:
+        progress.say("error", str(error))
+    watch.tell_loads()
+
+
+def _stage(progress: Progress, name: str) -> None:
+    progress.say("stage", threading.get_ident(), name)
+
+
+class _Watch:
+    """Writes down when the loading of a module begins and ends, and what became of each extension module."""
+
+    def __init__(self, progress: Progress, extensions: Extensions) -> None:
+        self._progress = progress
+        self._extensions = extensions
+        self._told = 0  # of extensions.loads
+        self._telling = threading.Lock()
+
+    def install(self) -> None:
+        """Begin; `Extensions.install` has been called."""
+        for importer, name in (
+            (SourceFileLoader, "exec_module"),
+            (SourcelessFileLoader, "exec_module"),
+            (ExtensionFileLoader, "create_module"),
+            (ExtensionFileLoader, "exec_module"),
+        ):
+            setattr(importer, name, self._watched(getattr(importer, name)))
+
+    def tell_loads(self) -> None:
+        """Write down the loads that have been added since."""
+        with self._telling:
+            new = self._extensions.loads[self._told :]
+            self._told += len(new)
+            for load in new:
+                self._progress.say("load", load.module, load.file, load.how, load.importers, load.reason)
+
+    def _watched(self, method: Callable[[Any, Any], Any]) -> Callable[[Any, ModuleSpec | ModuleType], Any]:
+        def watched(loader: Any, subject: ModuleSpec | ModuleType) -> Any:
+            thread = threading.get_ident()
+            name = subject.name if isinstance(subject, ModuleSpec) else subject.__name__
+            self._progress.say("begin", thread, name)
+            try:
+                return method(loader, subject)
+            finally:
+                self.tell_loads()
+                self._progress.say("end", thread)
+
+        return watched
