@@ -148,7 +148,7 @@ class Main:
             PoolWorker(number, {}, InterpreterRuntime(1), self.pool, loop) for number in range(1, workers + 1)
         ]
         for worker in self.workers:
-            worker._take([envelopes.loaded("asgi", 0.0), envelopes.ready(0.0), envelopes.pace(10e-6)])
+            worker._take([envelopes.loaded("asgi", 0.0, []), envelopes.ready(0.0), envelopes.pace(10e-6)])
         config = Config(app="unused", http=cast("Any", http), access_log=False)
         site = Site(config, self.pool, loop)
         self.connections = [Connection(site) for _ in range(BATCH)]

@@ -18,6 +18,8 @@ from snakepit.fields import Fields
 type Envelope = tuple[Any, ...]
 type Headers = list[tuple[bytes, bytes]]
 type Address = tuple[str, int] | None
+type Copy = tuple[str, int]
+"""A C extension that was loaded from a private copy: the module, and the bytes of the file."""
 
 CHUNK = 64 * 1024
 """Bytes; the largest body chunk in one envelope. Socket reads and pipe buffers come in this size."""
@@ -134,9 +136,12 @@ def declined(request: Envelope) -> Envelope:
     return (DECLINED, request[1], request)
 
 
-def loaded(interface: str, seconds: float) -> Envelope:
-    """The app was imported within `seconds`, and speaks `interface` ("asgi" or "wsgi")."""
-    return (LOADED, 0, interface, seconds)
+def loaded(interface: str, seconds: float, copies: list[Copy]) -> Envelope:
+    """The app was imported within `seconds`, and speaks `interface` ("asgi" or "wsgi").
+
+    `copies`: C extensions that were loaded from private copies.
+    """
+    return (LOADED, 0, interface, seconds, copies)
 
 
 def ready(seconds: float) -> Envelope:
@@ -154,9 +159,14 @@ def failed(kind: str, fault: str) -> Envelope:
     return (FAILED, 0, kind, fault)
 
 
-def goodbye(threads: list[str]) -> Envelope:
-    """The worker has shut down; nothing follows. `threads`: daemon threads of the app that still run."""
-    return (GOODBYE, 0, threads)
+def goodbye(threads: list[str], copies: list[Copy]) -> Envelope:
+    """The worker has shut down; nothing follows.
+
+    Args:
+        threads: daemon threads of the app that still run.
+        copies: C extensions that were loaded from private copies, by the end.
+    """
+    return (GOODBYE, 0, threads, copies)
 
 
 def encode(envelopes: list[Envelope]) -> bytes:

@@ -1,6 +1,7 @@
-"""How the process keeps memory that was freed."""
+"""The memory of the process: how much there is of it, and how it keeps what was freed."""
 
 import os
+import sys
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD = -1, -2  # malloc.h
 _KEPT = 16 * 1024 * 1024  # bytes
@@ -26,3 +27,11 @@ def keep_freed_memory() -> None:
         return
     mallopt(_M_TRIM_THRESHOLD, _KEPT)
     mallopt(_M_TOP_PAD, _STEP)
+
+
+def resident_memory() -> int | None:
+    """Bytes of memory that the process has in RAM; None where the system has no cheap way to tell."""
+    if sys.platform != "linux":
+        return None
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -74,6 +74,12 @@ class Observer:
     def worker_replaced(self, worker: Worker, delay: float) -> None:
         """A worker ended by itself; another is started after `delay` seconds."""
 
+    def memory_kept(self, worker: Worker, predecessor: Worker) -> None:
+        """A worker that held private copies of C extensions has been replaced, and what these keep stays in memory.
+
+        A process in which this happens often should be replaced itself.
+        """
+
 
 class Pool:
     """See the module. `first_ready` is set when exchanges can be served; `failure` when they never will be."""
@@ -97,6 +103,7 @@ class Pool:
         self._quick_deaths = 0
         self._left_open = 0  # interpreters that daemon threads keep from being closed
         self._ready_at: dict[Worker, float] = {}
+        self._held_copies: dict[int, Worker] = {}  # workers to be replaced that held copies, by number
         self._restarts: dict[int, asyncio.TimerHandle] = {}  # by the number of the worker to be replaced
         self._tasks: set[asyncio.Task[None]] = set()
         self.first_ready = asyncio.Event()
@@ -249,6 +256,9 @@ class Pool:
         """A worker completed its start-up: exchanges may go to it."""
         self._ready_at[worker] = self._loop.time()
         self._observer.worker_ready(worker)
+        predecessor = self._held_copies.pop(worker.number, None)
+        if predecessor is not None:
+            self._observer.memory_kept(worker, predecessor)
         self.first_ready.set()
         if len(self._ready_at) == self._options.workers:
             self.all_ready.set()
@@ -331,6 +341,8 @@ class Pool:
         delay = 0.0 if self._quick_deaths < 2 else min(first * 2.0 ** (self._quick_deaths - 2), most)
         self._log.error("%s ended unexpectedly: %s", str(worker).capitalize(), why)
         self._observer.worker_replaced(worker, delay)
+        if worker.copies:
+            self._held_copies[worker.number] = worker
         self._restart_later(worker.number, delay)
 
     def _restart_later(self, number: int, delay: float) -> None:

@@ -4,10 +4,18 @@ import logging
 import sys
 from typing import TextIO
 
+from snakepit import vetted
+from snakepit.memory import resident_memory
 from snakepit.server.pool import Observer
 from snakepit.server.worker import Worker
 
 _WIDTH = 30  # characters of the bar
+
+
+def _extensions(count: int) -> str:
+    return f"{count} C extension{'' if count == 1 else 's'}"
+
+
 _CLEAR = "\r\x1b[K"
 
 
@@ -21,6 +29,7 @@ class StartupReport(Observer):
         self._stream = stream or sys.stderr
         self._bar = total > 1 and self._stream.isatty() and log.isEnabledFor(logging.INFO)
         self._handlers: list[logging.Handler] = []
+        self._told_of_copies = False
 
     def started(self) -> None:
         """Workers are on their way."""
@@ -37,12 +46,16 @@ class StartupReport(Observer):
         self._erase()
         startup = f", start-up {worker.startup_seconds:.2f} s" if worker.startup_seconds >= 0.005 else ""
         self._log.info(
-            "Worker %d ready: %s, import %.2f s%s",
+            "Worker %d ready: %s, import %.2f s%s%s",
             worker.number,
             worker.interface.upper(),
             worker.import_seconds,
             startup,
+            f", copies of {_extensions(len(worker.copies))}" if worker.copies else "",
         )
+        if worker.copies and not self._told_of_copies:
+            self._told_of_copies = True
+            self._tell_of_copies([module for module, _ in worker.copies])
         if self._ready < self._total:
             self._draw()
         else:
@@ -52,6 +65,16 @@ class StartupReport(Observer):
         when = f"in {delay:.1f} s" if delay else "now"
         self._log.info("A replacement for worker %d starts %s", worker.number, when)
 
+    def memory_kept(self, worker: Worker, predecessor: Worker) -> None:
+        now, before = resident_memory(), predecessor.memory_at_end
+        size = f", {max(0, now - before) / 2**20:.0f} MiB now" if now is not None and before is not None else ""
+        self._log.warning(
+            "Worker %d was replaced; what its copies of %s keep stays in memory until the process ends%s",
+            worker.number,
+            _extensions(len(predecessor.copies)),
+            size,
+        )
+
     def close(self) -> None:
         """Leave the terminal clean."""
         self._erase()
@@ -59,6 +82,13 @@ class StartupReport(Observer):
         for handler in self._handlers:
             handler.removeFilter(self._make_room)
         self._handlers.clear()
+
+    def _tell_of_copies(self, modules: list[str]) -> None:
+        unvetted = [module for module in modules if vetted.find(module) is None]
+        if unvetted:
+            self._log.warning("Copied at your own risk, as --extensions all asks: %s", ", ".join(unvetted))
+        if sys.platform != "linux":
+            self._log.warning("Copies of C extensions have been tested on Linux only (%s)", ", ".join(modules))
 
     def _make_room(self, record: logging.LogRecord) -> bool:
         self._erase()

@@ -15,9 +15,10 @@ from time import monotonic
 from typing import Protocol
 
 from snakepit import envelopes
-from snakepit.envelopes import Envelope
+from snakepit.envelopes import Copy, Envelope
 from snakepit.errors import InternalError, WorkerLost, fault
 from snakepit.lifecycle import WORKER, WorkerState, advance
+from snakepit.memory import resident_memory
 from snakepit.server.exchange import Exchange
 from snakepit.server.runtimes import Runtime
 from snakepit.server.seats import Seats
@@ -81,6 +82,8 @@ class Worker:
         self.failure = ("", "")  # kind and fault, as in envelopes.failed
         self.said_goodbye = False
         self.daemon_threads: list[str] = []  # of the app, that outlive the worker
+        self.copies: list[Copy] = []  # C extensions that it has private copies of
+        self.memory_at_end: int | None = None  # bytes resident in the process before its runtime was closed
         self.exchanges: dict[int, Exchange] = {}
         self.ended = asyncio.Event()
         self.stuck = False  # its loop was found in a long computation, and has not turned since
@@ -174,6 +177,7 @@ class Worker:
                 self._runtime.run(self._settings)
             finally:
                 self._hear_last_words()
+                self.memory_at_end = resident_memory()
                 self._runtime.close(bool(self.daemon_threads))
         except WorkerLost as error:
             trouble = str(error)
@@ -276,8 +280,8 @@ class Worker:
 
     def _about_itself(self, envelope: Envelope) -> None:
         match envelope:
-            case (envelopes.LOADED, _, str(interface), float(seconds)):
-                self.interface, self.import_seconds = interface, seconds
+            case (envelopes.LOADED, _, str(interface), float(seconds), list(copies)):
+                self.interface, self.import_seconds, self.copies = interface, seconds, copies
                 self._keep_seats(interface)
                 self._owner.worker_loaded(self)
             case (envelopes.READY, _, float(seconds)):
@@ -292,8 +296,8 @@ class Worker:
                 if self.state is WorkerState.STARTING and kind != "lost":
                     self.to(WorkerState.FAILED)
                     self._owner.worker_failed(self)
-            case (envelopes.GOODBYE, _, list(threads)):
-                self.daemon_threads = threads
+            case (envelopes.GOODBYE, _, list(threads), list(copies)):
+                self.daemon_threads, self.copies = threads, copies
                 self.said_goodbye = True
             case _:
                 raise InternalError(f"{self} sent an unknown envelope {envelope!r}")

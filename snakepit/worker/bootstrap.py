@@ -92,18 +92,22 @@ def _serve(settings: Settings, end: Callable[[], list[str]]) -> None:
     kind, trouble = "lost", ""
     attached = False
     words: list[Envelope] = []
+    extensions = None
+    if settings["runtime"] == "interpreter":
+        extensions = Extensions(settings["extensions"], settings["copies"])
+        extensions.install()
     for stream in (sys.stdout, sys.stderr):  # several workers write to one pipe or file: whole lines, and at once
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True, write_through=False)
     try:
         before = time.perf_counter()
         try:
-            app = _load(settings)
+            app = _load(settings, extensions)
             interface = detect(app, settings["interface"])
         except AppError as error:
             kind, trouble = "import", str(error)
             return
-        loaded = envelopes.loaded(interface, time.perf_counter() - before)
+        loaded = envelopes.loaded(interface, time.perf_counter() - before, extensions.copied if extensions else [])
         if interface == "asgi":
             from snakepit.worker.asgi import serve
         else:
@@ -120,7 +124,7 @@ def _serve(settings: Settings, end: Callable[[], list[str]]) -> None:
                 discard(address)
         if trouble:
             words.append(envelopes.failed(kind, trouble))
-        words.append(envelopes.goodbye(end()))
+        words.append(envelopes.goodbye(end(), extensions.copied if extensions else []))
         leave_words(settings["words"], words)
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
@@ -128,12 +132,8 @@ def _serve(settings: Settings, end: Callable[[], list[str]]) -> None:
         serving = False
 
 
-def _load(settings: Settings) -> object:
+def _load(settings: Settings, extensions: Extensions | None) -> object:
     runtime = settings["runtime"]
-    extensions = None
-    if runtime == "interpreter":
-        extensions = Extensions(settings["extensions"], settings["copies"])
-        extensions.install()
     if runtime != "thread":  # there the server has done it
         loader.configure_logging(settings["log_config"])
     script = settings["script"]

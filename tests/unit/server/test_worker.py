@@ -158,7 +158,7 @@ class Played:
         return self.theirs[seat].carrier.arrived()
 
     async def be_ready(self, interface="asgi"):
-        await self.says(envelopes.loaded(interface, 0.5), envelopes.ready(0.25))
+        await self.says(envelopes.loaded(interface, 0.5, []), envelopes.ready(0.25))
 
     async def close(self):
         for end in self.worker._ends:
@@ -186,7 +186,7 @@ def play(scenario, seats=1):
 def test_from_start_to_end():
     async def scenario(played, worker):
         assert (worker.state, str(worker), worker.interface) == (WorkerState.STARTING, "worker 3", "")
-        await played.says(envelopes.loaded("asgi", 0.5))
+        await played.says(envelopes.loaded("asgi", 0.5, []))
         assert (worker.interface, worker.import_seconds) == ("asgi", 0.5)
         await played.says(envelopes.ready(0.25))
         assert (worker.state, worker.startup_seconds) == (WorkerState.READY, 0.25)
@@ -194,7 +194,7 @@ def test_from_start_to_end():
         assert worker.state is WorkerState.RETIRING
         assert await played.got(1) == [envelopes.retire()]
         assert not worker.said_goodbye
-        await played.says(envelopes.goodbye([]))
+        await played.says(envelopes.goodbye([], []))
         assert worker.said_goodbye
         assert worker.state is WorkerState.RETIRING, "its interpreter is still to be closed"
         assert played.owner.told == [("loaded", WorkerState.STARTING), ("ready", WorkerState.READY)]
@@ -208,7 +208,7 @@ def test_can_not_start(kind):
         await played.says(envelopes.failed(kind, "Traceback"))
         assert (worker.state, worker.failure) == (WorkerState.FAILED, (kind, "Traceback"))
         assert played.owner.words == ["failed"]
-        await played.says(envelopes.goodbye([]))
+        await played.says(envelopes.goodbye([], []))
         assert worker.state is WorkerState.FAILED
 
     play(scenario)
@@ -217,7 +217,7 @@ def test_can_not_start(kind):
 def test_lost_is_for_the_end_of_the_thread_to_tell():
     async def scenario(played, worker):
         await played.be_ready()
-        await played.says(envelopes.failed("lost", "Traceback"), envelopes.goodbye([]))
+        await played.says(envelopes.failed("lost", "Traceback"), envelopes.goodbye([], []))
         assert (worker.state, worker.failure) == (WorkerState.READY, ("lost", "Traceback"))
         assert "failed" not in played.owner.words
 
@@ -230,7 +230,7 @@ def test_retired_before_it_was_ready():
         await played.be_ready()
         assert worker.state is WorkerState.RETIRING
         assert "ready" not in played.owner.words
-        await played.says(envelopes.goodbye([]))
+        await played.says(envelopes.goodbye([], []))
         assert worker.said_goodbye
 
     play(scenario)
@@ -240,7 +240,7 @@ def test_shut_down_that_failed_is_no_good_end():
     async def scenario(played, worker):
         await played.be_ready()
         worker.retire()
-        await played.says(envelopes.failed("lifespan", "Traceback"), envelopes.goodbye([]))
+        await played.says(envelopes.failed("lifespan", "Traceback"), envelopes.goodbye([], []))
         assert worker.state is WorkerState.RETIRING
         assert worker.failure == ("lifespan", "Traceback")
 
@@ -266,7 +266,7 @@ def test_retire_of_one_that_ends_already(state):
         else:
             worker.retire()
             assert await played.got(1) == [envelopes.retire()]
-            await played.says(envelopes.goodbye([]))
+            await played.says(envelopes.goodbye([], []))
             worker.to(WorkerState.CLOSED)  # as the pool does when the thread has ended
         worker.retire()
         assert worker.state is state
@@ -297,7 +297,7 @@ def test_abandon(before):
         elif before != "starting":
             worker.retire()
         if before == "goodbye":  # closing the interpreter waits for the app's threads
-            await played.says(envelopes.goodbye([]))
+            await played.says(envelopes.goodbye([], []))
         worker.abandon()
         assert worker.state is WorkerState.ABANDONED
 
@@ -318,7 +318,7 @@ def test_daemon_threads():
     async def scenario(played, worker):
         await played.be_ready()
         worker.retire()
-        await played.says(envelopes.goodbye(["endless"]))
+        await played.says(envelopes.goodbye(["endless"], []))
         assert worker.daemon_threads == ["endless"]
         assert worker.said_goodbye
 
@@ -852,7 +852,7 @@ def test_last_words_are_heard_before_the_interpreter_is_closed(owned):
         assert settings["module"] == "m"
         for number in range(100):  # more than one look into the queue
             leave_words(settings["words"], [envelopes.failed("lost", f"word {number}")])
-        leave_words(settings["words"], [envelopes.goodbye([])])
+        leave_words(settings["words"], [envelopes.goodbye([], [])])
 
     interpreter = FakeInterpreter(serve)
     close = interpreter.close
@@ -881,7 +881,7 @@ def test_last_words_are_heard_before_the_interpreter_is_closed(owned):
 
 def test_interpreter_in_which_daemon_threads_run_is_not_closed(owned):
     def serve(settings):
-        leave_words(settings["words"], [envelopes.goodbye(["endless"])])
+        leave_words(settings["words"], [envelopes.goodbye(["endless"], [])])
 
     interpreter = FakeInterpreter(serve)
     try:
