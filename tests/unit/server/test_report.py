@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from snakepit.server import report as report_module
 from snakepit.server.report import StartupReport
 
 
@@ -58,8 +59,15 @@ def log(terminal):
     assert handler.filters == [], "the report left its filter behind"
 
 
-def worker(number=1, startup=0.0):
-    return SimpleNamespace(number=number, interface="asgi", import_seconds=0.25, startup_seconds=startup)
+def worker(number=1, startup=0.0, copies=(), memory=None):
+    return SimpleNamespace(
+        number=number,
+        interface="asgi",
+        import_seconds=0.25,
+        startup_seconds=startup,
+        copies=[(module, 1000) for module in copies],
+        memory_at_end=memory,
+    )
 
 
 def bar(ready, total, filled):
@@ -161,3 +169,35 @@ def test_stream_is_stderr(log, monkeypatch, terminal):
     report.started()
     assert terminal.screen == [bar(0, 2, 0)]
     report.close()
+
+
+def test_copies_of_extensions(terminal, log, monkeypatch):
+    monkeypatch.setattr(report_module.vetted, "find", lambda module: module.startswith("known") or None)
+    report = StartupReport(2, log, terminal)
+    report.started()
+    report.worker_ready(worker(1, copies=["known.x", "strange.y", "strange.z"]))
+    report.worker_ready(worker(2, copies=["known.x"]))
+    lines = [line for line in terminal.screen if "tested on Linux only" not in line]
+    assert lines == [
+        "Worker 1 ready: ASGI, import 0.25 s, copies of 3 C extensions",
+        "Copied at your own risk, as --extensions all asks: strange.y, strange.z",
+        "Worker 2 ready: ASGI, import 0.25 s, copies of 1 C extension",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "size"),
+    [
+        (100 * 2**20, 121 * 2**20, ", 21 MiB now"),
+        (100 * 2**20, 99 * 2**20, ", 0 MiB now"),
+        (None, None, ""),
+    ],
+)
+def test_what_a_replaced_worker_leaves_in_memory(terminal, log, monkeypatch, before, now, size):
+    monkeypatch.setattr(report_module, "resident_memory", lambda: now)
+    report = StartupReport(1, log, terminal)
+    report.memory_kept(worker(1), worker(1, copies=["a", "b"], memory=before))
+    assert terminal.screen[0] == (
+        "Worker 1 was replaced; what its copies of 2 C extensions keep stays in memory until the process ends" + size
+    )
