@@ -155,7 +155,7 @@ class Exchange:
                 head.target,
                 head.http_version,
                 head.headers,
-                *self._client.endpoints,
+                *self._endpoints(),
                 first,
                 more or bool(rest),
                 self._continue_pending,
@@ -272,13 +272,16 @@ class Exchange:
         """The worker died over it."""
         self.done(None)
 
+    def _endpoints(self) -> tuple[Address, Address, str]:
+        return self._client.endpoints
+
     def _forward(self, envelope: Envelope) -> None:
         if self._worker is None:
             self._held.append(envelope)
         else:
             self._worker.post(envelope, self._large)
 
-    def _sent(self, data: bytes, more: bool) -> None:
+    def _sent(self, data: bytes | str, more: bool) -> None:
         if self.state is not ExchangeState.RESPONDING:
             return  # the transport found out while writing that the client has gone
         if not more:

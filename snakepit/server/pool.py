@@ -100,6 +100,7 @@ class Pool:
         self._idle = asyncio.Event()
         self._idle.set()
         self._closing = False
+        self._interface = ""
         self._quick_deaths = 0
         self._left_open = 0  # interpreters that daemon threads keep from being closed
         self._ready_at: dict[Worker, float] = {}
@@ -128,6 +129,11 @@ class Pool:
     def waiting(self) -> int:
         """Exchanges in the line."""
         return self._dispatcher.waiting
+
+    @property
+    def interface(self) -> str:
+        """What the app speaks: "asgi" or "wsgi"; empty before the first worker is ready."""
+        return self._interface
 
     def load(self, worker: Worker) -> int:
         """Exchanges that a worker has."""
@@ -262,6 +268,7 @@ class Pool:
         self.first_ready.set()
         if len(self._ready_at) == self._options.workers:
             self.all_ready.set()
+        self._interface = worker.interface
         capacity = worker.capacity if worker.interface == "wsgi" else self._options.worker_concurrency
         self._assign(self._dispatcher.add(worker, capacity))
 

@@ -47,6 +47,7 @@ class Settings(TypedDict):
     log_config: str | None
     extensions: Policy
     copies: str
+    ws_max_queue: int
 
 
 serving = False

@@ -1,0 +1,388 @@
+"""WebSocket on one connection: the handshake (RFC 6455 section 4), frames (section 5), compression (RFC 7692).
+
+wsproto does the work. Ordinary frames, which are nearly all, are read here without it: data of a whole message in one
+frame, pings and pongs. With the first frame that is anything else, wsproto gets that and everything after it. So there
+is one place that decides what is allowed, and the usual case costs a third.
+
+Compressed messages are wsproto's, with an extension (`Deflate`) that bounds what a message may grow to, and that keeps
+little memory for each connection.
+"""
+
+import re
+import zlib
+from dataclasses import dataclass
+from typing import cast
+
+from wsproto.connection import SERVER, Connection, ConnectionState
+from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
+from wsproto.extensions import PerMessageDeflate
+from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, XorMaskerSimple
+from wsproto.utilities import generate_accept_token
+
+from snakepit.envelopes import Headers
+from snakepit.errors import RemoteProtocolError
+from snakepit.protocol.interface import RequestHead
+
+VERSION = b"13"
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")  # 16 bytes in base64
+_PARAMETER = re.compile(r"(server|client)_(no_context_takeover|max_window_bits)(?:\s*=\s*\"?([0-9]{1,2})\"?)?")
+
+WINDOW_BITS = 12
+"""4 KiB of window for compressing, as most of what is sent is small; zlib's 32 KiB take 256 KiB for each connection."""
+
+_MEMORY_LEVEL = 5  # zlib's; with WINDOW_BITS a compressor takes 32 KiB
+_WORTH_COMPRESSING = 64  # bytes
+_WHOLE = 256 * 1024  # bytes; a larger frame is wsproto's, which takes it piece by piece
+_LONG = 1024  # bytes; less is unmasked faster as one number
+_STEP = 16 * 1024  # bytes that wsproto gets at once
+
+TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A  # a frame's first byte, if it is the whole message
+
+
+@dataclass(slots=True)
+class Message:
+    """A whole message: text, or bytes."""
+
+    data: str | bytes
+
+
+@dataclass(slots=True)
+class Closed:
+    """The other side has closed, or broke the protocol (`failed`), in which case nothing more can be read.
+
+    `code` as in RFC 6455 section 7.4; 1005 if there was none.
+    """
+
+    code: int
+    reason: str
+    failed: bool = False
+
+
+@dataclass(slots=True)
+class Alive:
+    """A pong came."""
+
+
+type WebSocketEvent = Message | Closed | Alive
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """A client's wish for a WebSocket: what the answer depends on."""
+
+    key: bytes
+    offers: tuple[str, ...]
+    """Extensions, in the client's order."""
+
+    def response(self, subprotocol: str | None, deflate: "Deflate | None", fields: bytes) -> bytes:
+        """The 101 response; `fields`: lines of more header fields. Tells `deflate` what was agreed on."""
+        lines = [
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
+            generate_accept_token(self.key),
+            b"\r\n",
+        ]
+        if subprotocol is not None:
+            lines.append(b"Sec-WebSocket-Protocol: %s\r\n" % subprotocol.encode("ascii"))
+        if deflate is not None:
+            for offer in self.offers:
+                parameters = deflate.accept(offer)
+                if isinstance(parameters, str):
+                    lines.append(b"Sec-WebSocket-Extensions: %s\r\n" % parameters.encode("ascii"))
+                    break
+        return b"".join((*lines, fields, b"\r\n"))
+
+
+def wants_websocket(head: RequestHead) -> bool:
+    """Whether a request asks to become a WebSocket. HTTP/1.0 can't (RFC 9110 section 7.8)."""
+    return head.http_version == "1.1" and b"websocket" in _options(head.headers, b"upgrade")
+
+
+def check_handshake(head: RequestHead) -> Handshake:
+    """Read a request that asks for a WebSocket. Raises RemoteProtocolError, with 400 or 426."""
+    headers = head.headers
+    if head.method != "GET":
+        raise RemoteProtocolError("a WebSocket handshake must be a GET request")
+    if b"upgrade" not in _options(headers, b"connection"):
+        raise RemoteProtocolError("a WebSocket handshake must say Connection: Upgrade")
+    versions = _values(headers, b"sec-websocket-version")
+    if versions != [VERSION]:
+        raise RemoteProtocolError(
+            "only WebSocket version 13 is spoken here", 426 if versions else 400, ((b"sec-websocket-version", VERSION),)
+        )
+    keys = _values(headers, b"sec-websocket-key")
+    if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
+        raise RemoteProtocolError("a WebSocket handshake must have one Sec-WebSocket-Key of 16 bytes in base64")
+    if any(name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers):
+        raise RemoteProtocolError("a WebSocket handshake must have no body")
+    for protocol in _elements(headers, b"sec-websocket-protocol"):
+        if not _TOKEN.fullmatch(protocol):
+            raise RemoteProtocolError("a WebSocket handshake's subprotocols must be tokens")
+    offers = [offer.decode("latin-1") for offer in _elements(headers, b"sec-websocket-extensions")]
+    return Handshake(keys[0], tuple(offers))
+
+
+def _values(headers: Headers, name: bytes) -> list[bytes]:
+    return [value.strip() for known, value in headers if known == name]
+
+
+def _elements(headers: Headers, name: bytes) -> list[bytes]:
+    """A list-valued field's elements, over all its lines (RFC 9110 section 5.6.1)."""
+    elements = (element.strip() for value in _values(headers, name) for element in value.split(b","))
+    return [element for element in elements if element]
+
+
+def _options(headers: Headers, name: bytes) -> set[bytes]:
+    return {element.lower() for element in _elements(headers, name)}
+
+
+class Deflate(PerMessageDeflate):
+    """permessage-deflate (RFC 7692) with bounds: on what a message grows to, and on memory.
+
+    Args:
+        max_size: bytes of a message.
+    """
+
+    def __init__(self, max_size: int) -> None:
+        super().__init__(client_max_window_bits=15, server_max_window_bits=WINDOW_BITS)
+        self._max_size = max_size
+        self._size = 0  # of the message that is being read
+
+    def accept(self, offer: str) -> bool | str | None:
+        """Answer an offer: the parameters agreed on; None if it can't be agreed to."""
+        name, *given = (part.strip() for part in offer.split(";"))
+        parameters: dict[str, int | None] = {}
+        for text in given:
+            found = _PARAMETER.fullmatch(text)
+            if found is None:
+                return None
+            key = f"{found[1]}_{found[2]}"
+            bits = int(found[3]) if found[3] else None
+            takes_bits = found[2] == "max_window_bits"
+            if key in parameters or (bits is not None and not (takes_bits and 8 <= bits <= 15)):
+                return None
+            parameters[key] = bits
+        server_bits = parameters.get("server_max_window_bits", 15)
+        if name != self.name or server_bits is None or server_bits < 9:  # zlib can't do 8
+            return None
+        self.server_max_window_bits = min(server_bits, WINDOW_BITS)
+        answer = [self.name, f"server_max_window_bits={self.server_max_window_bits}"]
+        if "client_max_window_bits" in parameters:
+            self.client_max_window_bits = max(9, min(parameters["client_max_window_bits"] or 15, WINDOW_BITS))
+            if (parameters["client_max_window_bits"] or 15) >= 9:
+                answer.append(f"client_max_window_bits={self.client_max_window_bits}")
+        self.server_no_context_takeover = "server_no_context_takeover" in parameters
+        self.client_no_context_takeover = "client_no_context_takeover" in parameters
+        answer += [key for key in parameters if key.endswith("no_context_takeover")]
+        self._enabled = True
+        return "; ".join(answer)
+
+    def frame_inbound_payload_data(self, proto: FrameDecoder | FrameProtocol, data: bytes) -> bytes | CloseReason:
+        """Inflate, as far as a message may grow."""
+        if not self._inbound_compressed or not self._inbound_is_compressible:
+            return data
+        assert self._decompressor is not None
+        try:
+            inflated = self._decompressor.decompress(data, self._max_size - self._size + 1)
+        except zlib.error:
+            return CloseReason.INVALID_FRAME_PAYLOAD_DATA
+        self._size += len(inflated)
+        return CloseReason.MESSAGE_TOO_BIG if self._size > self._max_size else inflated
+
+    def frame_inbound_complete(self, proto: FrameDecoder | FrameProtocol, fin: bool) -> bytes | CloseReason | None:
+        """The end of a frame, and perhaps of a message."""
+        if fin and self._inbound_is_compressible:
+            self._size = 0
+        return super().frame_inbound_complete(proto, fin)
+
+    def compress(self, data: bytes) -> bytes | None:
+        """A whole message, compressed; None if it is to be sent as it is."""
+        if len(data) < _WORTH_COMPRESSING:
+            return None
+        if self._compressor is None:
+            self._compressor = zlib.compressobj(
+                zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, -self.server_max_window_bits, _MEMORY_LEVEL
+            )
+        compressed = self._compressor.compress(data) + self._compressor.flush(zlib.Z_SYNC_FLUSH)
+        if self.server_no_context_takeover:
+            self._compressor = None
+        return compressed[:-4]  # RFC 7692 section 7.2.1
+
+
+class WebSocketProtocol:
+    """The frames of one connection, after the handshake. The four verbs are those of `snakepit.protocol.interface`.
+
+    Args:
+        max_size: bytes of a message; a larger one ends the connection with 1009.
+        deflate: what was agreed on; None: nothing is compressed.
+    """
+
+    __slots__ = ("_buffer", "_deflate", "_failed", "_library", "_max_size", "_output", "_parts", "_size", "closing")
+
+    def __init__(self, max_size: int, deflate: Deflate | None) -> None:
+        self._max_size = max_size
+        self._deflate = deflate if deflate is not None and deflate.enabled() else None
+        self._buffer = b""
+        self._library: Connection | None = None  # once something came that is not ordinary
+        self._parts: list[str | bytes] = []  # of a message that comes in several frames
+        self._size = 0
+        self._output: list[bytes] = []
+        self._failed = False
+        self.closing = False  # a close frame was sent
+
+    @property
+    def closed(self) -> bool:
+        """Whether both sides have sent a close frame, or the other side broke the protocol."""
+        return self._failed or (self._library is not None and self._library.state is ConnectionState.CLOSED)
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes that came from the client."""
+        self._buffer = self._buffer + data if self._buffer else data
+
+    def events_received(self) -> list[WebSocketEvent]:
+        """What came since the last call; pings are answered. After a Closed nothing more comes."""
+        events: list[WebSocketEvent] = []
+        if self.closed:
+            self._buffer = b""
+            return events
+        if self._library is None and not self._read_ordinary(events):
+            self._use_library()
+        if self._library is not None:
+            data, self._buffer = self._buffer, b""
+            for start in range(0, len(data), _STEP):
+                if self.closed or self._library.state is ConnectionState.REMOTE_CLOSING:
+                    break
+                self._read_with_library(self._library, data[start : start + _STEP], events)
+        return events
+
+    def send_message(self, data: str | bytes) -> None:
+        """Send a whole message."""
+        payload, first = (data, BINARY) if isinstance(data, bytes) else (data.encode(), TEXT)
+        if self._deflate is not None:
+            compressed = self._deflate.compress(payload)
+            if compressed is not None:
+                payload, first = compressed, first | 0x40
+        self._output += _frame(first, payload)
+
+    def send_ping(self) -> None:
+        """Ask for a pong."""
+        self._output += _frame(PING, b"")
+
+    def send_close(self, code: int, reason: str) -> None:
+        """Send a close frame, or answer the other side's; `code` 1005: without a code."""
+        if self.closing:
+            return
+        self.closing = True
+        event = CloseConnection(code=code, reason=reason or None)
+        self._output.append(bytes(self._use_library().send(event)))
+
+    def data_to_send(self) -> list[bytes]:
+        """What the client must get, since the last call, in pieces."""
+        data, self._output = self._output, []
+        return data
+
+    def _use_library(self) -> Connection:
+        if self._library is None:
+            self._library = Connection(SERVER, [self._deflate] if self._deflate is not None else [])
+        return self._library
+
+    def _read_ordinary(self, events: list[WebSocketEvent]) -> bool:
+        """Read frames as long as they are ordinary; False where one is not."""
+        data, at = self._buffer, 0
+        ordinary = True
+        while len(data) - at >= 6:
+            first, second = data[at], data[at + 1]
+            length, head = second & 0x7F, 6
+            if length == 126:
+                head = 8
+                length = int.from_bytes(data[at + 2 : at + 4]) if len(data) - at >= 4 else 0
+                ordinary = length > 125
+            elif length == 127:
+                ordinary = False
+            known = first in (TEXT, BINARY) or (first in (PING, PONG) and head == 6)
+            if not (ordinary and known and second & 0x80) or length > min(_WHOLE, self._max_size):
+                ordinary = False
+                break
+            end = at + head + length
+            if end > len(data):
+                break
+            payload = _unmask(data[at + head - 4 : at + head], data[at + head : end])
+            if first == TEXT:
+                try:
+                    events.append(Message(payload.decode()))
+                except UnicodeDecodeError:  # wsproto says so in its own words
+                    ordinary = False
+                    break
+            elif first == BINARY:
+                events.append(Message(payload))
+            elif first == PING:
+                self._pong(payload)
+            else:
+                events.append(Alive())
+            at = end
+        self._buffer = data[at:] if at else data
+        return ordinary
+
+    def _read_with_library(self, library: Connection, data: bytes, events: list[WebSocketEvent]) -> None:
+        library.receive_data(data)
+        for event in library.events():
+            if isinstance(event, TextMessage | BytesMessage):
+                if not self._add(event, events):
+                    return
+            elif isinstance(event, Ping):
+                self._pong(bytes(event.payload))
+            elif isinstance(event, Pong):
+                events.append(Alive())
+            elif isinstance(event, CloseConnection):
+                if library.state in (ConnectionState.OPEN, ConnectionState.LOCAL_CLOSING):
+                    self._fail(event.code, event.reason or "", events)
+                else:
+                    events.append(Closed(int(event.code), event.reason or ""))
+                return
+
+    def _add(self, event: TextMessage | BytesMessage, events: list[WebSocketEvent]) -> bool:
+        """Put a message together; False where it grows too large."""
+        data = event.data if isinstance(event, TextMessage) else bytes(event.data)
+        self._size += len(data.encode()) if isinstance(data, str) and not data.isascii() else len(data)
+        if self._size > self._max_size:
+            self._fail(CloseReason.MESSAGE_TOO_BIG, f"a message may have {self._max_size} bytes", events)
+            return False
+        self._parts.append(data)
+        if event.message_finished:
+            parts, self._parts, self._size = self._parts, [], 0
+            if self.closing:
+                pass  # what comes after our close frame is for nobody
+            elif isinstance(data, str):
+                events.append(Message("".join(cast("list[str]", parts))))
+            else:
+                events.append(Message(b"".join(cast("list[bytes]", parts))))
+        return True
+
+    def _pong(self, payload: bytes) -> None:
+        if not self.closing:
+            self._output += _frame(PONG, payload)
+
+    def _fail(self, code: int, reason: str, events: list[WebSocketEvent]) -> None:
+        self._failed = True
+        if not self.closing:
+            self.send_close(code, reason)
+        self._parts.clear()
+        events.append(Closed(int(code), reason, failed=True))
+
+
+def _frame(first: int, payload: bytes) -> list[bytes]:
+    """A frame from a server, which masks nothing (RFC 6455 section 5.2)."""
+    size = len(payload)
+    if size < 126:
+        return [bytes((first, size)) + payload]
+    if size < 65536:
+        return [b"%c\x7e%b%b" % (first, size.to_bytes(2), payload)]
+    return [b"%c\x7f%b" % (first, size.to_bytes(8)), payload]
+
+
+def _unmask(mask: bytes, data: bytes) -> bytes:
+    size = len(data)
+    if size >= _LONG:
+        return bytes(XorMaskerSimple(mask).process(bytearray(data)))
+    pattern = (mask * (size // 4 + 1))[:size]
+    return (int.from_bytes(data, "little") ^ int.from_bytes(pattern, "little")).to_bytes(size, "little")
