@@ -72,12 +72,14 @@ class WebSocketExchange(Exchange):
         kind = message["type"]
         if self._disconnected:
             raise ClientDisconnected("the client has closed the connection")
-        over = self._close is not None and not self._answering
-        if kind == "websocket.send" and self._accepted and not over:
+        is_open = self._accepted and (self._close is None or self._answering)
+        if is_open and kind == "websocket.send":
             await self._send_message(message)
-        elif kind == "websocket.close" and not over and (self._accepted or self._start is None):
+            return
+        undecided = not self._started and self._start is None and self._close is None
+        if kind == "websocket.close" and (is_open or undecided):
             await self._send_close(message)
-        elif kind == "websocket.accept" and not self._accepted and self._close is None and self._start is None:
+        elif kind == "websocket.accept" and undecided:
             self._accept(message)
         elif kind.startswith("websocket.http.response.") and not self._accepted:
             await super().send({**message, "type": kind.removeprefix(_DENIAL)})
@@ -178,13 +180,13 @@ def _data(message: "Message") -> str | bytes:
     """A message's data, as what can be sent."""
     data: Any = message.get("bytes")
     if data is None:
-        data = message.get("text")
-        if type(data) is str and (data.isascii() or _encoded(data)):
-            return data
+        text = message.get("text")
+        if type(text) is str and (text.isascii() or _encoded(text)):
+            return text
+        if isinstance(text, str):
+            return str(_encoded(text), "utf-8")
     elif isinstance(data, bytes | bytearray | memoryview):
         return bytes(data)
-    if isinstance(data, str):
-        return str(_encoded(data), "utf-8")
     raise LocalProtocolError("'websocket.send' needs 'text' of type str or 'bytes'")
 
 

@@ -125,6 +125,9 @@ class FakeTransport(asyncio.Transport):
 
     # -- asyncio.Transport
 
+    def set_protocol(self, protocol):
+        self.protocol = protocol
+
     def is_closing(self):
         return self.closing
 
