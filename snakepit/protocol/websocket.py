@@ -18,7 +18,7 @@ from typing import Any
 from wsproto.connection import SERVER, Connection, ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 from wsproto.extensions import PerMessageDeflate
-from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, XorMaskerSimple
+from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits, XorMaskerSimple
 from wsproto.utilities import generate_accept_token
 
 from snakepit.envelopes import Headers
@@ -183,6 +183,15 @@ class Deflate(PerMessageDeflate):
         self._enabled = True
         return "; ".join(answer)
 
+    def frame_inbound_header(
+        self, proto: FrameDecoder | FrameProtocol, opcode: Opcode, rsv: RsvBits, payload_length: int
+    ) -> CloseReason | RsvBits:
+        """A frame begins. A control frame is no part of a message, and may stand within one."""
+        if opcode.iscontrol():
+            self._inbound_is_compressible = False
+            return CloseReason.PROTOCOL_ERROR if rsv.rsv1 else RsvBits(True, False, False)
+        return super().frame_inbound_header(proto, opcode, rsv, payload_length)
+
     def frame_inbound_payload_data(self, proto: FrameDecoder | FrameProtocol, data: bytes) -> bytes | CloseReason:
         """Inflate, as far as a message may grow."""
         if not self._inbound_compressed or not self._inbound_is_compressible:
@@ -191,7 +200,7 @@ class Deflate(PerMessageDeflate):
 
     def frame_inbound_complete(self, proto: FrameDecoder | FrameProtocol, fin: bool) -> bytes | CloseReason | None:
         """The end of a frame, and perhaps of a message."""
-        if not fin or not self._inbound_is_compressible:  # wsproto's own takes a ping within a message for its end
+        if not fin or not self._inbound_is_compressible:
             return None
         compressed, self._inbound_compressed = self._inbound_compressed, None
         if not compressed:

@@ -841,6 +841,15 @@ def test_a_compressed_message_in_fragments_with_control_frames_between_them():
         assert heard(sent(protocol)) == [Pong(payload=b"?")]
 
 
+@pytest.mark.parametrize("between", [frame(PONG, b""), frame(PING, b"?"), frame(TEXT, b"plain"), b""])
+def test_what_stands_between_compressed_messages(between):
+    protocol = server(deflate=agreed("permessage-deflate")[0])
+    data = frame(TEXT | COMPRESSED, deflated(b"compressed"))
+    events = feed(protocol, between + data + between + data)
+    assert [event.data for event in events if isinstance(event, Message)].count("compressed") == 2
+    assert not any(isinstance(event, Closed) for event in events)
+
+
 def test_an_empty_message_may_be_compressed():
     protocol = server(deflate=agreed("permessage-deflate")[0])
     assert feed(protocol, frame(TEXT | COMPRESSED, b"\x00")) == [Message("")]
