@@ -26,6 +26,10 @@ What has to hold:
   stays in memory when its worker ends: some 20 MB for each worker that is replaced.
 - An extension that calls Python from threads of its own (PyGILState_Ensure) attaches them to the main interpreter. A
   copy does not help there (PEP 788 may).
+- What an extension hands to `Py_AddPendingCall` is run by the main interpreter, without this one's GIL: greenlet frees
+  its objects so when a thread ends in which it was used, and that corrupts the heap. In the copy that name is replaced
+  by `Py_IsInitialized`, which needs no GIL, does nothing and returns 1, so what was to be freed stays in memory. Only
+  ELF files may be changed like that; elsewhere the module is refused.
 
 Where a package has the same module in Python beside the compiled one (`X.py` and `X.*.so`), a worker takes that, and
 no copy is needed.
@@ -55,6 +59,9 @@ REFUSED = "does not support loading in subinterpreters"
 """What CPython says then (Python/import.c)."""
 
 _MULTI_PHASE = (b"PyModuleDef_Init", b"PyModExport_")  # PEP 489, PEP 793
+_PENDING_CALL = b"\0Py_AddPendingCall\0"
+_DOES_NOTHING = b"\0Py_IsInitialized\0\0"
+_ELF = b"\x7fELF"
 _BESIDE = (b"$ORIGIN", b"${ORIGIN}", b"@loader_path", b"@rpath")
 
 _create = ExtensionFileLoader.create_module
@@ -213,6 +220,7 @@ class Extensions:
             if os.path.islink(copy):
                 os.unlink(copy)
             copyfile(path, copy)
+            _replace_pending_calls(copy, path)
         except OSError as error:
             raise ImportError(
                 f"{path} can't be copied to {folder}: {error.strerror}; set TMPDIR to a folder with room", path=path
@@ -227,6 +235,22 @@ def _names(path: str, names: tuple[bytes, ...]) -> bool:
     """Whether a file has any of these names in it; the file is not loaded for that."""
     with open(path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
         return any(content.find(name) >= 0 for name in names)
+
+
+def _replace_pending_calls(copy: str, original: str) -> None:
+    """Make the copy call a function that does nothing in the place of Py_AddPendingCall; see the module.
+
+    Raises ImportError where the file's format forbids that.
+    """
+    if not _names(original, (_PENDING_CALL,)):
+        return
+    with open(copy, "r+b") as file, mmap(file.fileno(), 0) as content:
+        if content[: len(_ELF)] != _ELF:
+            raise ImportError(f"{original} makes calls in the main interpreter (Py_AddPendingCall)", path=original)
+        at = content.find(_PENDING_CALL)
+        while at >= 0:
+            content[at : at + len(_PENDING_CALL)] = _DOES_NOTHING
+            at = content.find(_PENDING_CALL, at)
 
 
 def _source_beside(path: str) -> str | None:
