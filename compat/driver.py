@@ -20,7 +20,7 @@ from compat.worker import Report
 from snakepit.worker.extensions import Policy
 
 PYTHON = "{}.{}".format(*sys.version_info)
-PATIENCE = 180.0
+PATIENCE = float(os.environ.get("COMPAT_PATIENCE", "120"))
 """Seconds that a process may take; one that takes longer hangs."""
 
 DEBUG = {"PYTHONMALLOC": "debug", "MALLOC_PERTURB_": "165"}
@@ -154,7 +154,7 @@ class Driver:
         reason = explain(process.returncode, hung, said, reports)
         if not reason and len(reports) != interpreters * lives:
             reason = f"{len(reports)} of {interpreters * lives} interpreters reported"
-        if reason and os.environ.get("COMPAT_VERBOSE"):
+        if reason and policy != "native" and os.environ.get("COMPAT_VERBOSE"):
             print(said, *(report["trouble"] for report in reports), sep="\n", file=sys.stderr)
         return reason
 

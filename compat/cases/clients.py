@@ -18,7 +18,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         answer = json.dumps({"path": self.path, "length": len(body)}).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
-        self.send_header("Set-Cookie", "a=b")
+        self.send_header("Connection", "close")  # or the server would wait for the client to close
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
@@ -148,7 +148,7 @@ def yarl() -> None:
 
     url = yarl.URL("http://user:pw@example.org:8080/ä b/c?q=ü&r=1#f")
     assert url.raw_path == "/%C3%A4%20b/c"
-    assert str(url / "d" % {"x": "1"}).endswith("?q=%C3%BC&r=1&x=1") or "x=1" in str(url / "d" % {"x": "1"})
+    assert str(url / "d" % {"x": "1 2"}).endswith("/d?x=1+2")
     assert url.join(yarl.URL("../e")).path == "/e"
     raises(ValueError, yarl.URL, "http://host:port/")
     raises(TypeError, yarl.URL, 5)
@@ -247,7 +247,7 @@ def grpcio() -> None:
         server.stop(None).wait()
 
 
-@case("boto3", exercised="requests to a stand-in for S3 and SQS, presigned URLs, errors")
+@case("boto3", exercised="requests to a stand-in for S3 and DynamoDB, presigned URLs, errors")
 def boto3() -> None:
     import boto3
     import botocore.config
@@ -258,13 +258,16 @@ def boto3() -> None:
             retries={"max_attempts": 0}, proxies={}, connect_timeout=5, read_timeout=5, s3={"addressing_style": "path"}
         )
         session = boto3.session.Session("key", "secret", region_name="eu-central-1")
-        client = session.client("s3", endpoint_url=url, config=config)
-        assert client.put_object(Bucket="200", Key="k", Body=b"x" * 1000)["ResponseMetadata"]["HTTPStatusCode"] == 200
-        assert b"length" in client.get_object(Bucket="200", Key="k")["Body"].read()
-        assert "X-Amz-Signature" in client.generate_presigned_url("get_object", {"Bucket": "b", "Key": "k"}) or True
-        raises(botocore.exceptions.ClientError, client.get_object, Bucket="404", Key="k")
-        raises(botocore.exceptions.ParamValidationError, client.get_object, Bucket=5)
-        client.close()
+        table = session.client("dynamodb", endpoint_url=url, config=config)
+        answer = table.put_item(TableName="t", Item={"k": {"S": "x" * 1000}, "b": {"B": b"bytes"}})
+        assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
+        bucket = session.client("s3", endpoint_url=url, config=config)
+        assert b"length" in bucket.get_object(Bucket="200", Key="k")["Body"].read()
+        assert "Signature=" in bucket.generate_presigned_url("get_object", {"Bucket": "b", "Key": "k"})
+        raises(botocore.exceptions.ClientError, bucket.get_object, Bucket="404", Key="k")
+        raises(botocore.exceptions.ParamValidationError, bucket.get_object, Bucket="200", Key=5)
+        table.close()
+        bucket.close()
 
 
 @case("pyzmq", "zmq", exercised="sockets in threads, polling, multipart, time-outs, errors")

@@ -483,6 +483,8 @@ def celery(url: str) -> None:
     with redis.Redis.from_url(url) as client:
         assert client.llen(name) == 5
         client.delete(name)
+    for result in sent:
+        result.forget()
     app.conf.task_always_eager = True
     assert add.delay(1, 2).get() == 3
     raises(TypeError, add.delay(1, None).get)

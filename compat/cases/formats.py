@@ -91,9 +91,9 @@ def msgspec() -> None:
         name: str
         born: datetime.date
         groups: set[str] = set()
-        friend: "User | None" = None
+        friends: tuple[str, ...] = ()
 
-    user = User("Ada", datetime.date(1815, 12, 10), {"a", "b"}, User("Mary", datetime.date(1797, 8, 30)))
+    user = User("Ada", datetime.date(1815, 12, 10), {"a", "b"}, ("Mary", "Charles"))
     for encode, decode in (
         (msgspec.json.encode, msgspec.json.decode),
         (msgspec.msgpack.encode, msgspec.msgpack.decode),
@@ -176,7 +176,7 @@ def pyyaml() -> None:
 
     Loader.add_constructor("!twice", lambda loader, node: 2 * int(loader.construct_scalar(node)))
     assert yaml.load("!twice 21", Loader=Loader) == 42
-    assert len(list(yaml.parse("a: [b, c]", Loader=yaml.CSafeLoader))) == 10
+    assert len(list(yaml.parse("a: [b, c]", Loader=yaml.CSafeLoader))) == 11
 
 
 @case(
@@ -238,7 +238,7 @@ def jsonschema() -> None:
     assert numbers[1] == "1"
     raises(KeyError, numbers.remove, 1000)
     assert list(rpds.List([1, 2]).push_front(0)) == [0, 1, 2]
-    raises(IndexError, lambda: rpds.Queue().peek)
+    raises(IndexError, rpds.Queue().peek)
     raises(TypeError, rpds.HashTrieSet().insert, [])
 
 

@@ -17,7 +17,7 @@ def regex() -> None:
     raises(LookupError, regex.sub, "a", fail, "banana")
     assert regex.match(r"(?<a>\w)+", "xyz").capturesdict() == {"a": ["x", "y", "z"]}
     raises(regex.error, regex.compile, "(unclosed")
-    raises(TimeoutError, regex.fullmatch, r"(a+)+$", "a" * 40 + "b", timeout=0.01)
+    raises(TimeoutError, regex.search, "(?:a needle in hay){e<=5}", "hay" * 20_000, timeout=0.01)
 
 
 @case("RapidFuzz", "rapidfuzz", exercised="ratios, extraction, a scorer in Python that raises, distances")
@@ -69,7 +69,7 @@ def jinja2() -> None:
     environment.filters["fail"] = fail
     assert environment.get_template("page").render(v="<&>") == "<b>&lt;&amp;&gt;</b>"
     raises(LookupError, environment.from_string("{{ 1|fail }}").render)
-    assert "line 1" in raises(jinja2.TemplateSyntaxError, environment.from_string, "{% if %}") or True
+    raises(jinja2.TemplateSyntaxError, environment.from_string, "{% if %}")
     sandbox = jinja2.sandbox.SandboxedEnvironment()
     raises(jinja2.exceptions.SecurityError, sandbox.from_string("{{ ''.__class__.mro() }}").render)
 
