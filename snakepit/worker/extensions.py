@@ -15,6 +15,8 @@ What has to hold:
   refuses it, and that may import half of NumPy there. So a single-phase module's original is never tried.
 - A single-phase module's init function is called by way of ctypes, on the copy: the module is then made wholly in this
   interpreter. CPython would make it in the main one and copy its dictionary across, which corrupts the heap.
+- A module that takes NumPy's C API keeps its address in a static variable, and so the types of the first interpreter
+  that imported it, whatever it declares (SciPy's modules in C do declare support). It is copied, too.
 - The check is off while a copied module is made and executed (PyO3 makes submodules then, each of them checked). What
   it imports meanwhile must meet the check again, or it would be loaded from an original that others share.
 - Every interpreter needs a copy of its own, a replacement worker's too: extensions remember the first interpreter that
@@ -59,6 +61,8 @@ REFUSED = "does not support loading in subinterpreters"
 """What CPython says then (Python/import.c)."""
 
 _MULTI_PHASE = (b"PyModuleDef_Init", b"PyModExport_")  # PEP 489, PEP 793
+_NUMPY_API = (b"_ARRAY_API",)  # the capsule's name, numpy._core._multiarray_umath._ARRAY_API
+_MUST_BE_COMPILED = (b"not cython.compiled",)  # the source of pyzmq's extension says so, and raises ImportError
 _PENDING_CALL = b"\0Py_AddPendingCall\0"
 _DOES_NOTHING = b"\0Py_IsInitialized\0\0"
 _ELF = b"\x7fELF"
@@ -142,7 +146,7 @@ class Extensions:
         Raises ImportError.
         """
         name, path = spec.name, loader.path
-        if _names(path, _MULTI_PHASE):
+        if _names(path, _MULTI_PHASE) and not _names(path, _NUMPY_API):
             try:
                 with self._check_on():
                     module = _create(loader, spec)
@@ -257,7 +261,8 @@ def _source_beside(path: str) -> str | None:
     for suffix in importlib.machinery.EXTENSION_SUFFIXES:  # the longest ones come first
         if path.endswith(suffix):
             source = path[: -len(suffix)] + ".py"
-            return source if os.path.isfile(source) else None
+            works = os.path.isfile(source) and not (os.path.getsize(source) and _names(source, _MUST_BE_COMPILED))
+            return source if works else None
     return None
 
 
