@@ -154,7 +154,7 @@ def pandas_with_pyarrow() -> None:
 @case(
     "scipy",
     "scipy",
-    exercised="all public modules imported; optimization with functions that raise, integration, sparse and dense algebra, statistics, FFT, trees",
+    exercised="optimization and integration of functions that raise, sparse and dense algebra, statistics, FFT, trees",
     with_=("numpy",),
 )
 def scipy() -> None:

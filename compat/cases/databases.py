@@ -205,7 +205,7 @@ def psycopg(url: str) -> None:
 @case(
     "psycopg2",
     "psycopg2",
-    of="psycopg2-binary",
+    distribution="psycopg2-binary",
     exercised="psycopg2-binary: queries, COPY, types in Python that raise, errors of the server",
     services=("postgresql",),
 )
