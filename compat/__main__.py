@@ -47,7 +47,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help="packages (default: all)")
     parser.add_argument("--rounds", type=int, default=3, help="processes for each package (default: 3)")
     parser.add_argument("--interpreters", type=int, default=4, help="at a time, at most (default: 4)")
-    parser.add_argument("--lives", type=int, default=3, help="interpreters one after another (default: 3)")
+    parser.add_argument("--lives", type=int, default=2, help="interpreters one after another in each place (default: 2)")
     parser.add_argument("--write", action="store_true", help="write the results, the list and the tables")
     parser.add_argument("--tables", action="store_true", help="only write the list and the tables again")
     options = parser.parse_args()

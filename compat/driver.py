@@ -83,14 +83,13 @@ class Driver:
         rounds: processes for each case.
         lives: interpreters one after another in each place.
         seconds: of use in each interpreter.
-        output: the file for what the processes say.
     """
 
     services: Services
     most: int = 4
     rounds: int = 3
-    lives: int = 3
-    seconds: float = 0.5
+    lives: int = 2
+    seconds: float = 0.3
 
     def try_case(self, case: Case) -> Result:
         """Use the package unaided, then with copies of whatever refuses."""
@@ -98,7 +97,7 @@ class Driver:
         if versions is None:
             return Result("absent")
         result = Result("passed", versions=versions)
-        result.unaided_reason = self.run(case, "native", Result("passed"), interpreters=2, lives=2)
+        result.unaided_reason = self.run(case, "native", Result("passed"), interpreters=2, lives=1)
         result.unaided = not result.unaided_reason
         for number in range(self.rounds):
             interpreters = 2 + number % (self.most - 1)

@@ -287,3 +287,55 @@ def lxml() -> None:
     assert objectify.fromstring("<a><b>3</b></a>").b + 1 == 4
     with etree.xmlfile(io.BytesIO()) as file, file.element("a"):
         file.write("text")
+
+
+@case("cbor2", "_cbor2", "cbor2", exercised="both ways, tags, hooks that raise, broken input")
+def cbor2() -> None:
+    import datetime
+    import decimal
+
+    import cbor2
+
+    value = {"a": [1, 2.5, None, -(2**70)], "b": b"x" * 100, "d": decimal.Decimal("1.50"), "s": frozenset({1, 2})}
+    assert cbor2.loads(cbor2.dumps(value)) == value
+    at = datetime.datetime(2024, 1, 2, tzinfo=datetime.UTC)
+    assert cbor2.loads(cbor2.dumps(at)) == at
+    assert cbor2.loads(cbor2.dumps(cbor2.CBORTag(6000, "x"))).value == "x"
+
+    def fail(*_: object) -> object:
+        raise LookupError("from a hook")
+
+    raises(Exception, cbor2.loads, cbor2.dumps(cbor2.CBORTag(6000, "x")), tag_hook=fail)
+    raises(Exception, cbor2.dumps, object())
+    raises(cbor2.CBORDecodeError, cbor2.loads, b"\x82\x01")
+
+
+@case("jiter", "jiter", exercised="parsing, partial input, errors")
+def jiter() -> None:
+    import jiter
+
+    assert jiter.from_json(b'{"a": [1, 2.5, null, "\\u00fc"], "big": 100000000000000000000}')["big"] == 10**20
+    assert jiter.from_json(b'{"a": ["b", "c', partial_mode=True) == {"a": ["b"]}
+    raises(ValueError, jiter.from_json, b'{"a": ')
+    raises(TypeError, jiter.from_json, 5)
+
+
+@case("ormsgpack", "ormsgpack", exercised="both ways, dataclasses, a default function that raises, errors")
+def ormsgpack() -> None:
+    from dataclasses import dataclass
+
+    import ormsgpack
+
+    @dataclass
+    class Point:
+        x: int
+
+    value = {"a": list(range(300)), "b": [b"bytes" * 50, "ü", 1.5, None, True]}
+    assert ormsgpack.unpackb(ormsgpack.packb(value)) == value
+    assert ormsgpack.unpackb(ormsgpack.packb(Point(3))) == {"x": 3}
+
+    def fail(_: object) -> object:
+        raise LookupError("from a function")
+
+    raises(ormsgpack.MsgpackEncodeError, ormsgpack.packb, object(), default=fail)
+    raises(ormsgpack.MsgpackDecodeError, ormsgpack.unpackb, b"\x92\x01")
