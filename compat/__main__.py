@@ -10,19 +10,22 @@ docs/compatibility.md; `--tables` writes the latter two from the results that ar
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 from compat import results, tables
-from compat.cases import CASES
 from compat.driver import PYTHON, Driver, Result, Services
-from compat.registry import Case
+from compat.registry import Case, all_cases
+
+CASES = all_cases()
 
 
 def main() -> int:
     """Returns the exit status: 1 where a package failed."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
     options = _options()
     if options.tables:
         tables.write(results.read())
@@ -47,7 +50,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help="packages (default: all)")
     parser.add_argument("--rounds", type=int, default=3, help="processes for each package (default: 3)")
     parser.add_argument("--interpreters", type=int, default=4, help="at a time, at most (default: 4)")
-    parser.add_argument("--lives", type=int, default=2, help="interpreters one after another in each place (default: 2)")
+    parser.add_argument(
+        "--lives", type=int, default=2, help="interpreters one after another in each place (default: 2)"
+    )
     parser.add_argument("--write", action="store_true", help="write the results, the list and the tables")
     parser.add_argument("--tables", action="store_true", help="only write the list and the tables again")
     options = parser.parse_args()

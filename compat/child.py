@@ -37,6 +37,7 @@ class Plan(TypedDict):
     """
 
     case: str
+    module: str
     urls: list[str]
     policy: Policy
     interpreters: int
@@ -51,6 +52,7 @@ def _lives(plan: Plan, place: int, troubles: list[str]) -> None:
         report = Path(plan["folder"]) / f"report-{place}-{life}.json"
         settings = Settings(
             case=plan["case"],
+            module=plan["module"],
             urls=plan["urls"],
             policy=plan["policy"],
             copies=plan["folder"],

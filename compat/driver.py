@@ -89,7 +89,7 @@ class Driver:
     most: int = 4
     rounds: int = 3
     lives: int = 2
-    seconds: float = 0.3
+    seconds: float = 0.2
 
     def try_case(self, case: Case) -> Result:
         """Use the package unaided, then with copies of whatever refuses."""
@@ -126,6 +126,7 @@ class Driver:
         with tempfile.TemporaryDirectory(prefix="snakepit-compat-") as folder:
             plan = Plan(
                 case=case.name,
+                module=case.use.__module__,
                 urls=self.services.urls(case.services),
                 policy=policy,
                 interpreters=interpreters,
@@ -144,7 +145,7 @@ class Driver:
                     stdin=subprocess.DEVNULL,
                     stdout=stream,
                     stderr=subprocess.STDOUT,
-                    env={**os.environ, **environment},
+                    env={**os.environ, **case.environment, **environment},
                 )
                 hung = _wait(process)
             said = output.read_text(errors="replace")

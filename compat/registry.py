@@ -5,7 +5,10 @@ many times over, beside others of its kind; so it imports the package in its bod
 interpreter (tables, keys) has names of its own.
 """
 
-from collections.abc import Callable
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 type Use = Callable[..., None]
@@ -22,6 +25,7 @@ class Case(NamedTuple):
         of: the distribution that these modules come from.
         exercised: one line for the table.
         services: see `compat.services.SERVICES`.
+        environment: variables that have to be set for it to work.
         with_: further distributions whose versions matter.
         distribution: the distribution's name where `name` says more than that.
     """
@@ -34,6 +38,7 @@ class Case(NamedTuple):
     services: tuple[str, ...]
     with_: tuple[str, ...]
     distribution: str
+    environment: Mapping[str, str]
 
 
 CASES: dict[str, Case] = {}
@@ -47,6 +52,7 @@ def case(
     services: tuple[str, ...] = (),
     with_: tuple[str, ...] = (),
     distribution: str = "",
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Callable[[Use], Use]:
     """Add the decorated function to the list; see `Case`."""
 
@@ -54,10 +60,20 @@ def case(
         if name in CASES:
             raise ValueError(f"there is a case {name} already")
         whole = distribution or name
-        CASES[name] = Case(name, use, modules, of or whole, exercised, services, with_, whole)
+        CASES[name] = Case(name, use, modules, of or whole, exercised, services, with_, whole, environment)
         return use
 
     return add
+
+
+def all_cases() -> dict[str, Case]:
+    """Every case there is, by name."""
+    import compat.cases
+
+    for module in pkgutil.iter_modules(compat.cases.__path__):
+        if not module.name.endswith("_urls"):  # those are imported by Django, once it is set up
+            importlib.import_module(f"compat.cases.{module.name}")
+    return CASES
 
 
 def raises(expected: type[BaseException], function: Callable[..., object], *args: object, **kwargs: object) -> str:

@@ -5,9 +5,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from compat.cases import CASES
 from compat.driver import Result
+from compat.registry import all_cases
 
+CASES = all_cases()
 FILE = Path(__file__).parent / "results.json"
 
 type Results = dict[str, dict[str, dict[str, Any]]]

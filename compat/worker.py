@@ -1,6 +1,7 @@
 """Inside an interpreter: what a worker does, with a case in the place of the app."""
 
 import gc
+import importlib
 import json
 import sys
 import threading
@@ -9,6 +10,7 @@ import traceback
 import warnings
 from typing import TypedDict
 
+from compat.registry import CASES
 from snakepit import vetted
 from snakepit.worker.ending import end_interpreter
 from snakepit.worker.extensions import Extensions, Load, Policy
@@ -20,6 +22,7 @@ class Settings(TypedDict):
     """What the child's main interpreter tells this one."""
 
     case: str
+    module: str
     urls: list[str]
     policy: Policy
     copies: str
@@ -76,8 +79,7 @@ def _live(settings: Settings, ended: threading.Lock) -> None:
 
 
 def _use(settings: Settings, report: Report) -> None:
-    from compat.cases import CASES
-
+    importlib.import_module(settings["module"])  # that one only: a worker has enough to import
     use = CASES[settings["case"]].use
     end = time.monotonic() + settings["seconds"]
     while report["uses"] < LEAST_USES or time.monotonic() < end:

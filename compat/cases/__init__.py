@@ -1,6 +1,4 @@
-"""The cases, by subject. To add one, write a function with `@case(...)` where it fits; see `compat.registry`."""
+"""The cases, by subject. To add one, write a function with `@case(...)` where it fits; see `compat.registry`.
 
-from compat.cases import clients, compression, data, databases, formats, frameworks, security, text, tools
-from compat.registry import CASES
-
-__all__ = ["CASES", "clients", "compression", "data", "databases", "formats", "frameworks", "security", "text", "tools"]
+Importing a module of this package adds its cases to `compat.registry.CASES`; `compat.registry.all_cases` imports each.
+"""

@@ -130,12 +130,9 @@ def pyarrow() -> None:
 
 @case(
     "pandas with pyarrow",
-    "pandas",
-    "pyarrow",
-    of="pyarrow",
-    exercised="what pandas does alone, and Parquet and Arrow types",
     distribution="pandas",
-    with_=("numpy",),
+    exercised="what pandas does alone, and Parquet and Arrow types",
+    with_=("numpy", "pyarrow"),
 )
 def pandas_with_pyarrow() -> None:
     import io
@@ -395,8 +392,6 @@ def shapely() -> None:
 @case(
     "matplotlib",
     "matplotlib",
-    "contourpy",
-    "kiwisolver",
     exercised="figures by Agg, contours, text, SVG and PDF, errors",
     with_=("numpy", "contourpy", "kiwisolver", "pillow"),
 )
@@ -450,3 +445,34 @@ def bitarray() -> None:
     assert "".join(coded.decode(codes)) == "abcabc"
     raises(IndexError, lambda: bits[10_000])
     raises(ValueError, bitarray.bitarray, "012")
+
+
+@case("contourpy", "contourpy", exercised="lines and filled contours by each algorithm, errors", with_=("numpy",))
+def contourpy() -> None:
+    import contourpy
+    import numpy
+
+    x, y = numpy.meshgrid(numpy.linspace(-1, 1, 50), numpy.linspace(-1, 1, 50))
+    for name in ("mpl2014", "serial", "threaded"):
+        generator = contourpy.contour_generator(x, y, x**2 + y**2, name=name)
+        assert len(generator.lines(0.5)) >= 1
+        assert len(generator.filled(0.2, 0.5)) == 2
+    raises(TypeError, contourpy.contour_generator, x, y, numpy.zeros(3))
+    raises(TypeError, contourpy.contour_generator(x, y, x).lines, "text")
+
+
+@case("kiwisolver", "kiwisolver", exercised="constraints solved and changed, ones that contradict, errors")
+def kiwisolver() -> None:
+    import kiwisolver
+
+    left, width = kiwisolver.Variable("left"), kiwisolver.Variable("width")
+    solver = kiwisolver.Solver()
+    for constraint in (left >= 3, (width == 2 * left + 1) | "strong", left <= 10):
+        solver.addConstraint(constraint)
+    solver.addEditVariable(left, "medium")
+    for value in range(3, 10):
+        solver.suggestValue(left, value)
+        solver.updateVariables()
+        assert (left.value(), width.value()) == (value, 2 * value + 1)
+    raises(kiwisolver.UnsatisfiableConstraint, solver.addConstraint, left <= 1)
+    raises(TypeError, solver.addConstraint, "text")

@@ -41,7 +41,10 @@ def greenlet() -> None:
 
 
 @case(
-    "gevent", "gevent", exercised="greenlets, queues, time-outs, sockets, its thread pool, errors", with_=("greenlet",)
+    "gevent",
+    "gevent",
+    exercised="greenlets, queues, time-outs, sockets, its thread pool, errors",
+    with_=("greenlet",),
 )
 def gevent() -> None:
     import gevent

@@ -96,6 +96,10 @@ def markupsafe() -> None:
 
 @case("tokenizers", "tokenizers", exercised="a tokenizer trained, encoding in batches, saving and loading, errors")
 def tokenizers() -> None:
+    _tokenizers()
+
+
+def _tokenizers() -> None:
     import tokenizers
     from tokenizers import models, normalizers, pre_tokenizers, trainers
 
@@ -118,6 +122,16 @@ def tokenizers() -> None:
         raise LookupError("from an iterator")
 
     raises(LookupError, tokenizer.train_from_iterator, broken(), trainer)
+
+
+@case(
+    "tokenizers without threads",
+    exercised="the same with TOKENIZERS_PARALLELISM=false, and --extensions all",
+    distribution="tokenizers",
+    environment={"TOKENIZERS_PARALLELISM": "false"},
+)
+def tokenizers_without_threads() -> None:
+    _tokenizers()
 
 
 @case("tiktoken", "tiktoken", exercised="an encoding of its own, batches by threads, errors", with_=("regex",))
