@@ -10,8 +10,10 @@ CAUSES = {
         "no such threads; see the entry below it."
     ),
     "pyarrow": (
-        "`libarrow_python.so` is an ordinary shared library which holds Python objects. The dynamic loader loads it "
-        "once in a process, by its name, so the workers' copies of the extension modules share it."
+        "Two causes. `libarrow_python.so` is an ordinary shared library which holds Python objects; the dynamic "
+        "loader loads it once in a process, by its name, so the workers' copies of the extension modules share it. "
+        "And Arrow's own threads call Python (they read and free file objects, for instance), which attaches them to "
+        "the main interpreter: one worker is enough for that to crash."
     ),
     "pandas with pyarrow": (
         "As for pyarrow. With `--extensions vetted`, pyarrow is refused and pandas goes without it, also where it is "

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -202,15 +203,8 @@ def _wait(process: subprocess.Popen[Any]) -> bool:
 
 def _crashed_in(said: str) -> str:
     """The innermost Python function of the thread that crashed, as faulthandler shows it."""
-    lines = said.splitlines()
-    for index, line in enumerate(lines):
-        if line.startswith(("Current thread", "Thread 0x")) and "most recent call first" in line:
-            if index + 1 < len(lines) and lines[index + 1].strip().startswith("File"):
-                place, _, function = lines[index + 1].strip().rpartition(" in ")
-                name = place.split('"')[1] if '"' in place else place
-                return f" in {function} ({_short(name)})"
-            return ""
-    return ""
+    found = re.search(r'Current thread .*most recent call first\):\n  File "([^"]+)", line \d+ in (\S+)', said)
+    return f" in {found[2]} ({_short(found[1])})" if found else ""
 
 
 def _short(name: str) -> str:
@@ -218,12 +212,11 @@ def _short(name: str) -> str:
 
 
 def _fatal(said: str) -> str:
-    for line in said.splitlines():
-        if line.startswith(
-            ("Fatal Python error: ", "malloc", "free()", "double free", "munmap", "corrupted")
-        ) and not line.endswith(("Segmentation fault", "Aborted")):
-            return f": {line}"
-    return ""
+    """What the C library or Python said about it, where it is more than the signal."""
+    found = re.search(
+        r"^(Fatal Python error: (?!Segmentation|Aborted).*|.*(?:free\(\)|corrupt|invalid pointer).*)$", said, re.M
+    )
+    return f": {found[1]}" if found else ""
 
 
 def _last_line(text: str) -> str:

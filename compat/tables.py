@@ -59,8 +59,9 @@ Where a package has a module in Python beside the compiled one, a worker takes t
 
 ## Packages
 
-"vetted": works where what refuses is copied, which is the default. "unaided": works where nothing is copied. The column
-on C extensions has what was loaded, dependencies included; a number says how many modules where it is more than one.
+"vetted": works where what refuses is copied, which is the default. "unaided": works where nothing is copied. "on
+request": works with the settings that are named. The column on C extensions has what was loaded, dependencies included;
+a number says how many modules where it is more than one.
 
 {table}
 
@@ -114,9 +115,10 @@ def _list(entries: dict[str, dict[str, Any]]) -> str:
 def _counts(found: Results, pythons: list[str]) -> str:
     said = []
     for python in pythons:
-        passed = [result for result in found[python].values() if result["status"] == "passed"]
+        usual = {name: result for name, result in found[python].items() if not CASES[name].environment}
+        passed = [result for result in usual.values() if result["status"] == "passed"]
         unaided = sum(result["unaided"] for result in passed)
-        said.append(f"On Python {python}, {len(passed)} of {len(found[python])} work, {unaided} of them unaided.")
+        said.append(f"On Python {python}, {len(passed)} of {len(usual)} work, {unaided} of them unaided.")
     return " ".join(said)
 
 
@@ -168,6 +170,8 @@ def _cell(found: Results, python: str, case: Case) -> str:
     status = _status(found, python, case)
     if status != "passed":
         return {"failed": "fails", "absent": "–"}[status]
+    if case.environment:
+        return "on request"
     return "unaided" if found[python][case.name]["unaided"] else "vetted"
 
 
