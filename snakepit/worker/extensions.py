@@ -66,7 +66,7 @@ _MUST_BE_COMPILED = (b"not cython.compiled",)  # the source of pyzmq's extension
 _PENDING_CALL = b"\0Py_AddPendingCall\0"
 _DOES_NOTHING = b"\0Py_IsInitialized\0\0"
 _ELF = b"\x7fELF"
-_BESIDE = (b"$ORIGIN", b"${ORIGIN}", b"@loader_path", b"@rpath")
+_BESIDE = (b"@loader_path", b"@rpath") if sys.platform == "darwin" else (b"$ORIGIN", b"${ORIGIN}")
 
 _create = ExtensionFileLoader.create_module
 _exec = ExtensionFileLoader.exec_module
