@@ -59,9 +59,10 @@ Where a package has a module in Python beside the compiled one, a worker takes t
 
 ## Packages
 
-"vetted": works where what refuses is copied, which is the default. "unaided": works where nothing is copied. "on
-request": works with the settings that are named. The column on C extensions has what was loaded, dependencies included;
-a number says how many modules where it is more than one.
+"vetted": works where what refuses is copied, which is the default. "unaided": works where nothing is copied, if need be
+by falling back to Python code; by default what is vetted is copied there, too. "on request": works with the settings
+that are named. The column on C extensions has what `--extensions all` loaded, dependencies included; a number says how
+many modules where it is more than one.
 
 {table}
 
