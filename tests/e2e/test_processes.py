@@ -335,8 +335,7 @@ def test_signals_do_not_keep_workers_from_starting():
         server.kill()
 
 
-@pytest.mark.parametrize("path", ["/spin", "/spin-in-c"])
-@both_interfaces
+@pytest.mark.parametrize(("app", "path"), [("dying:app", "/spin-in-c"), ("dying:wsgi", "/spin")])
 def test_a_second_signal_leaves_no_worker_behind(app, path):
     with running(app) as server, Client(server) as client:
         pids = server.children()
@@ -359,8 +358,7 @@ def test_a_second_signal_leaves_no_worker_behind(app, path):
             wait_gone(pids)
 
 
-@pytest.mark.parametrize("path", ["/spin", "/spin-in-c"])
-@both_interfaces
+@pytest.mark.parametrize(("app", "path"), [("dying:app", "/spin-in-c"), ("dying:wsgi", "/spin")])
 def test_a_worker_that_hangs_is_killed_past_the_limit(app, path):
     with running(app, "--timeout-graceful-shutdown", "0.2") as server, Client(server) as client:
         pids = server.children()
