@@ -8,7 +8,7 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test check lint format docs bench bench-own compat stress clean
+.PHONY: help run test check lint format docs bench bench-own compat stress autobahn clean
 
 EXAMPLE ?= asgi
 APP_asgi := asgi:app
@@ -80,7 +80,7 @@ endif
 
 help: ## explain the targets
 	@echo "Targets:"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s  %s\n", $$1, $$2 }' Makefile
 	@echo "Variables:"
 	@echo "  EXAMPLE=asgi|wsgi|flask|django|starlette  what make run serves (default: asgi)"
 	@echo "  SNAKEPIT_PORT=8001 and the like           the server's options, for make run"
@@ -140,6 +140,9 @@ compat: $(COMPAT) ## try packages in parallel interpreters, in an environment of
 stress: $(DEV) ## run the stress tests, which take minutes
 	@$(PYTHON_IN_VENV) -m pytest tests/stress -m stress $(ARGS)
 
+autobahn: $(DEV) ## run Autobahn's WebSocket test suite (needs Python 2.7; ARGS=--quick takes two minutes)
+	@$(PYTHON_IN_VENV) tests/autobahn/run.py $(ARGS)
+
 clean: ## remove the virtual environments and all that was made
-	@rm -rf .venv-* build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv-* .autobahn build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

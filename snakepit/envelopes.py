@@ -40,8 +40,8 @@ REQUEST, BODY, CREDIT, DISCONNECT, RETIRE, STOP = range(6)
 RESPONSE, ANSWER, CONTINUE, DONE, DECLINED, LOADED, READY, PACE, FAILED, GOODBYE = range(6, 16)
 
 
-# WebSocket: ACCEPT from the worker, the others both ways
-ACCEPT, MESSAGE, CLOSE = range(16, 19)
+# WebSocket: ACCEPT from the worker, BREACH to it, the others both ways
+ACCEPT, MESSAGE, CLOSE, BREACH = range(16, 20)
 
 _BODY_AT = {MESSAGE: 2, REQUEST: 9, BODY: 2, RESPONSE: 4, ANSWER: 4}  # where in an envelope its body is
 
@@ -152,6 +152,12 @@ def message(exchange: int, data: str | bytes) -> Envelope:
 def close(exchange: int, code: int, reason: str) -> Envelope:
     """The app closes a WebSocket; or the client has closed it, or it broke. `code` as in RFC 6455 section 7.4."""
     return (CLOSE, exchange, code, reason)
+
+
+def breach(exchange: int, code: int, reason: str) -> Envelope:
+    """The client broke the protocol of a WebSocket, and nothing more will come. What came before may be answered;
+    a CLOSE or DONE from the worker says that it has been."""
+    return (BREACH, exchange, code, reason)
 
 
 def loaded(interface: str, seconds: float, copies: list[Copy]) -> Envelope:

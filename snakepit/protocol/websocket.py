@@ -10,8 +10,10 @@ little memory for each connection.
 
 import re
 import zlib
+from codecs import utf_8_decode
 from dataclasses import dataclass
-from typing import cast
+from io import BytesIO, StringIO
+from typing import Any
 
 from wsproto.connection import SERVER, Connection, ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
@@ -26,7 +28,9 @@ from snakepit.protocol.interface import RequestHead
 VERSION = b"13"
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")  # 16 bytes in base64
-_PARAMETER = re.compile(r"(server|client)_(no_context_takeover|max_window_bits)(?:\s*=\s*\"?([0-9]{1,2})\"?)?")
+_PARAMETER = re.compile(
+    r"(server|client)_(no_context_takeover|max_window_bits)(?:\s*=\s*(\"?)(?P<bits>[89]|1[0-5])\3)?", re.ASCII
+)
 
 WINDOW_BITS = 12
 """4 KiB of window for compressing, as most of what is sent is small; zlib's 32 KiB take 256 KiB for each connection."""
@@ -36,6 +40,7 @@ _WORTH_COMPRESSING = 64  # bytes
 _WHOLE = 256 * 1024  # bytes; a larger frame is wsproto's, which takes it piece by piece
 _LONG = 1024  # bytes; less is unmasked faster as one number
 _STEP = 16 * 1024  # bytes that wsproto gets at once
+_AT_ONCE = 256  # ordinary messages that are read at once
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A  # a frame's first byte, if it is the whole message
 
@@ -49,9 +54,9 @@ class Message:
 
 @dataclass(slots=True)
 class Closed:
-    """The other side has closed, or broke the protocol (`failed`), in which case nothing more can be read.
+    """The other side has closed, or broke the protocol (`failed`): nothing more will be read.
 
-    `code` as in RFC 6455 section 7.4; 1005 if there was none.
+    `code` as in RFC 6455 section 7.4, 1005 if there was none. A close frame is to be sent in answer, with this code.
     """
 
     code: int
@@ -108,7 +113,9 @@ def check_handshake(head: RequestHead) -> Handshake:
     versions = _values(headers, b"sec-websocket-version")
     if versions != [VERSION]:
         raise RemoteProtocolError(
-            "only WebSocket version 13 is spoken here", 426 if versions else 400, ((b"sec-websocket-version", VERSION),)
+            "only WebSocket version 13 is spoken here",
+            426 if versions else 400,
+            ((b"upgrade", b"websocket"), (b"sec-websocket-version", VERSION)),
         )
     keys = _values(headers, b"sec-websocket-key")
     if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
@@ -157,9 +164,8 @@ class Deflate(PerMessageDeflate):
             if found is None:
                 return None
             key = f"{found[1]}_{found[2]}"
-            bits = int(found[3]) if found[3] else None
-            takes_bits = found[2] == "max_window_bits"
-            if key in parameters or (bits is not None and not (takes_bits and 8 <= bits <= 15)):
+            bits = int(found["bits"]) if found["bits"] else None
+            if key in parameters or (bits is not None and found[2] != "max_window_bits"):
                 return None
             parameters[key] = bits
         server_bits = parameters.get("server_max_window_bits", 15)
@@ -181,19 +187,40 @@ class Deflate(PerMessageDeflate):
         """Inflate, as far as a message may grow."""
         if not self._inbound_compressed or not self._inbound_is_compressible:
             return data
-        assert self._decompressor is not None
-        try:
-            inflated = self._decompressor.decompress(data, self._max_size - self._size + 1)
-        except zlib.error:
-            return CloseReason.INVALID_FRAME_PAYLOAD_DATA
-        self._size += len(inflated)
-        return CloseReason.MESSAGE_TOO_BIG if self._size > self._max_size else inflated
+        return self._inflate(data)
 
     def frame_inbound_complete(self, proto: FrameDecoder | FrameProtocol, fin: bool) -> bytes | CloseReason | None:
         """The end of a frame, and perhaps of a message."""
-        if fin and self._inbound_is_compressible:
-            self._size = 0
-        return super().frame_inbound_complete(proto, fin)
+        if not fin or not self._inbound_is_compressible:  # wsproto's own takes a ping within a message for its end
+            return None
+        compressed, self._inbound_compressed = self._inbound_compressed, None
+        if not compressed:
+            return None
+        inflated = self._inflate(b"\x00\x00\xff\xff")  # RFC 7692 section 7.2.2
+        self._size = 0
+        if self.client_no_context_takeover:
+            self._decompressor = None
+        return inflated
+
+    def _inflate(self, data: bytes) -> bytes | CloseReason:
+        pieces = []
+        while True:
+            if self._decompressor is None:
+                self._decompressor = zlib.decompressobj(-self.client_max_window_bits)
+            try:
+                piece = self._decompressor.decompress(data, self._max_size - self._size + 1)
+            except zlib.error:
+                return CloseReason.INVALID_FRAME_PAYLOAD_DATA
+            self._size += len(piece)
+            if self._size > self._max_size:
+                return CloseReason.MESSAGE_TOO_BIG
+            pieces.append(piece)
+            if not self._decompressor.eof:
+                return b"".join(pieces)
+            # a block was marked as the last (RFC 7692 section 7.2.3.5): to zlib that is the end, here more may follow
+            data, self._decompressor = self._decompressor.unused_data, None
+            if not data:
+                return b"".join(pieces)
 
     def compress(self, data: bytes) -> bytes | None:
         """A whole message, compressed; None if it is to be sent as it is."""
@@ -217,18 +244,32 @@ class WebSocketProtocol:
         deflate: what was agreed on; None: nothing is compressed.
     """
 
-    __slots__ = ("_buffer", "_deflate", "_failed", "_library", "_max_size", "_output", "_parts", "_size", "closing")
+    __slots__ = (
+        "_buffer",
+        "_checked",
+        "_deflate",
+        "_failed",
+        "_library",
+        "_max_size",
+        "_output",
+        "_parts",
+        "_size",
+        "closing",
+        "pending",
+    )
 
     def __init__(self, max_size: int, deflate: Deflate | None) -> None:
         self._max_size = max_size
         self._deflate = deflate if deflate is not None and deflate.enabled() else None
         self._buffer = b""
         self._library: Connection | None = None  # once something came that is not ordinary
-        self._parts: list[str | bytes] = []  # of a message that comes in several frames
+        self._checked = 0  # bytes of a text that is still coming that are known to be UTF-8
+        self._parts: Any = None  # of a message that comes in several frames: a StringIO or BytesIO
         self._size = 0
         self._output: list[bytes] = []
         self._failed = False
         self.closing = False  # a close frame was sent
+        self.pending = False  # more came than was read: `events_received` is to be called again
 
     @property
     def closed(self) -> bool:
@@ -240,19 +281,22 @@ class WebSocketProtocol:
         self._buffer = self._buffer + data if self._buffer else data
 
     def events_received(self) -> list[WebSocketEvent]:
-        """What came since the last call; pings are answered. After a Closed nothing more comes."""
+        """What came, or the first of it (`pending`); pings are answered. After a Closed nothing more comes.
+
+        What one read of a socket holds may grow a thousandfold by inflating, or be thousands of messages. So it is
+        read bit by bit, and whoever asks can stop asking.
+        """
         events: list[WebSocketEvent] = []
-        if self.closed:
-            self._buffer = b""
-            return events
+        self.pending = False
         if self._library is None and not self._read_ordinary(events):
             self._use_library()
         if self._library is not None:
-            data, self._buffer = self._buffer, b""
-            for start in range(0, len(data), _STEP):
-                if self.closed or self._library.state is ConnectionState.REMOTE_CLOSING:
-                    break
-                self._read_with_library(self._library, data[start : start + _STEP], events)
+            data, at = self._buffer, 0
+            while at < len(data) and not events and self._receives(self._library):
+                self._read_with_library(self._library, data[at : at + _STEP], events)
+                at += _STEP
+            self._buffer = data[at:] if self._receives(self._library) else b""
+            self.pending = bool(self._buffer)
         return events
 
     def send_message(self, data: str | bytes) -> None:
@@ -273,7 +317,7 @@ class WebSocketProtocol:
         if self.closing:
             return
         self.closing = True
-        event = CloseConnection(code=code, reason=reason or None)
+        event = CloseConnection(code=CloseReason.NO_STATUS_RCVD if code == 1005 else code, reason=reason or None)
         self._output.append(bytes(self._use_library().send(event)))
 
     def data_to_send(self) -> list[bytes]:
@@ -286,25 +330,31 @@ class WebSocketProtocol:
             self._library = Connection(SERVER, [self._deflate] if self._deflate is not None else [])
         return self._library
 
+    def _receives(self, library: Connection) -> bool:
+        return not self._failed and library.state in (ConnectionState.OPEN, ConnectionState.LOCAL_CLOSING)
+
     def _read_ordinary(self, events: list[WebSocketEvent]) -> bool:
         """Read frames as long as they are ordinary; False where one is not."""
         data, at = self._buffer, 0
+        size, longest = len(data), min(_WHOLE, self._max_size)
         ordinary = True
-        while len(data) - at >= 6:
+        while size - at >= 2:
             first, second = data[at], data[at + 1]
             length, head = second & 0x7F, 6
-            if length == 126:
+            if length == 126 and first in (TEXT, BINARY):
                 head = 8
-                length = int.from_bytes(data[at + 2 : at + 4]) if len(data) - at >= 4 else 0
-                ordinary = length > 125
-            elif length == 127:
+                if size - at >= 4:
+                    length = int.from_bytes(data[at + 2 : at + 4])
+                    ordinary = length > 125
+            elif length > 125 or first not in (TEXT, BINARY, PING, PONG):
                 ordinary = False
-            known = first in (TEXT, BINARY) or (first in (PING, PONG) and head == 6)
-            if not (ordinary and known and second & 0x80) or length > min(_WHOLE, self._max_size):
+            if not ordinary or not second & 0x80 or length > longest:
                 ordinary = False
                 break
             end = at + head + length
-            if end > len(data):
+            if end > size:
+                if first == TEXT and size > at + head:
+                    ordinary = self._text_so_far(data[at + head - 4 : at + head], data, at + head)
                 break
             payload = _unmask(data[at + head - 4 : at + head], data[at + head : end])
             if first == TEXT:
@@ -320,8 +370,22 @@ class WebSocketProtocol:
             else:
                 events.append(Alive())
             at = end
+            self._checked = 0
+            if len(events) >= _AT_ONCE:
+                self.pending = at < size
+                break
         self._buffer = data[at:] if at else data
         return ordinary
+
+    def _text_so_far(self, mask: bytes, data: bytes, start: int) -> bool:
+        """Whether what has come of a text, from `start` on, can be UTF-8: one that can't is refused at once."""
+        shift = self._checked & 3
+        part = _unmask(mask[shift:] + mask[:shift], data[start + self._checked :])
+        try:
+            self._checked += utf_8_decode(part, "strict", False)[1]
+        except UnicodeDecodeError:
+            return False
+        return True
 
     def _read_with_library(self, library: Connection, data: bytes, events: list[WebSocketEvent]) -> None:
         library.receive_data(data)
@@ -347,15 +411,18 @@ class WebSocketProtocol:
         if self._size > self._max_size:
             self._fail(CloseReason.MESSAGE_TOO_BIG, f"a message may have {self._max_size} bytes", events)
             return False
-        self._parts.append(data)
+        if self.closing:
+            pass  # what comes after our close frame is for nobody
+        elif self._parts is None and event.message_finished:
+            events.append(Message(data))
+        else:
+            if self._parts is None:
+                self._parts = StringIO() if isinstance(data, str) else BytesIO()
+            self._parts.write(data)
+            if event.message_finished:
+                events.append(Message(self._parts.getvalue()))
         if event.message_finished:
-            parts, self._parts, self._size = self._parts, [], 0
-            if self.closing:
-                pass  # what comes after our close frame is for nobody
-            elif isinstance(data, str):
-                events.append(Message("".join(cast("list[str]", parts))))
-            else:
-                events.append(Message(b"".join(cast("list[bytes]", parts))))
+            self._parts, self._size = None, 0
         return True
 
     def _pong(self, payload: bytes) -> None:
@@ -364,9 +431,7 @@ class WebSocketProtocol:
 
     def _fail(self, code: int, reason: str, events: list[WebSocketEvent]) -> None:
         self._failed = True
-        if not self.closing:
-            self.send_close(code, reason)
-        self._parts.clear()
+        self._parts = None
         events.append(Closed(int(code), reason, failed=True))
 
 

@@ -22,6 +22,9 @@ class Deadlines[K: Hashable]:
     def __len__(self) -> int:
         return len(self._due)
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._due
+
     def add(self, key: K) -> None:
         """Start a key's time, anew if it was in already."""
         self._due.pop(key, None)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 CLOSING = 10.0
 """Seconds that a client gets to answer a WebSocket's close frame."""
 
+ANSWERING = 2.0
+"""Seconds that an app gets to answer what a WebSocket's client said before it broke the protocol."""
+
 LINGER = 2.0
 """Seconds that a client gets to read an answer to a request it has not finished sending, before the socket closes
 under it (RFC 9112 section 9.6)."""
@@ -86,6 +89,9 @@ class Site:
         self.pongs: Deadlines[WebSocketConnection] = Deadlines(
             loop, config.ws_ping_timeout or None, lambda connection: connection.pong_overdue()
         )
+        self.breaches: Deadlines[WebSocketConnection] = Deadlines(
+            loop, ANSWERING, lambda connection: connection.answers_overdue()
+        )
         self.closings: Deadlines[WebSocketConnection] = Deadlines(
             loop, CLOSING, lambda connection: connection.close_overdue()
         )
@@ -139,7 +145,7 @@ class Site:
         """Cut every connection that is left."""
         for deadlines in (self.keep_alive, self.heads, self.lingering):
             deadlines.close()
-        for websockets in (self.pings, self.pongs, self.closings):
+        for websockets in (self.pings, self.pongs, self.breaches, self.closings):
             websockets.close()
         for connection in list(self.connections):
             connection.abort()

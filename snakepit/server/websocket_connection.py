@@ -6,8 +6,10 @@ answered, and what the client says waits within bounds.
 A session ends in one of these ways. The client closes: the close frame is answered, and the socket closed. The app or
 the server closes: a close frame goes out, and the socket is closed when the client's comes, or after CLOSING seconds.
 The client breaks the protocol, or does not answer a ping in time: it is told, and the socket is closed without waiting
-for its close frame. What the client still sends meanwhile is read and dropped, as closing a socket with unread data
-resets it, and a reset can destroy the close frame before the client has read it.
+for its close frame. Before it is told of a breach, the app may answer what it had said until then.
+
+What the client still sends meanwhile is read and dropped, as closing a socket with unread data resets it, and a reset
+can destroy the close frame before the client has read it.
 """
 
 import asyncio
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from snakepit.envelopes import Address, Headers
 from snakepit.fields import Fields
-from snakepit.protocol.websocket import Alive, Closed, Message, WebSocketProtocol
+from snakepit.protocol.websocket import Closed, Message, WebSocketProtocol
 from snakepit.server.websocket_exchange import ABNORMAL, INTERNAL_ERROR, SERVICE_RESTART, WebSocketExchange
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ class WebSocketConnection(asyncio.Protocol):
     """See the module. It takes over the transport of the HTTP connection on which the handshake was made."""
 
     __slots__ = (
+        "_breach",
         "_closing",
         "_endpoints",
         "_protocol",
@@ -54,6 +57,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._protocol = protocol
         self._session: WebSocketExchange | None = session  # until it is over, for this side
         self._reading = True
+        self._breach: Closed | None = None  # of the protocol; the app answers what came before
         self._closing = False  # our side is shut down
         self.peer = peer
         self.writable = writable
@@ -75,7 +79,7 @@ class WebSocketConnection(asyncio.Protocol):
     # -- asyncio.Protocol ----------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        if self._closing:
+        if self._closing or self._breach is not None:
             return
         self._site.pongs.discard(self)  # whatever comes, the client lives
         self._protocol.receive_data(data)
@@ -83,7 +87,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
-        for deadlines in (self._site.pings, self._site.pongs, self._site.closings):
+        for deadlines in (self._site.pings, self._site.pongs, self._site.breaches, self._site.closings):
             deadlines.discard(self)
         self._site.forget(self)
         self._end_session(ABNORMAL, "")
@@ -109,17 +113,25 @@ class WebSocketConnection(asyncio.Protocol):
     def close(self, code: int, reason: str) -> None:
         """Begin to close; nothing more crosses in either direction."""
         self._session = None
-        if self._closing or self._protocol.closed:
+        if self._closing:
+            return
+        if self._breach is not None:
+            self._say_breach(self._breach)
             return
         self._protocol.send_close(code, reason)
         self._flush()
         self._site.pings.discard(self)
         self._site.pongs.discard(self)
         self._site.closings.add(self)
+        if self._protocol.pending:
+            self.advance()
         self._read()
 
     def body_wanted(self) -> None:
-        self._read()
+        if self._protocol.pending:
+            self.advance()
+        if self._session is None or self._session.receives_body:
+            self._read()
 
     def send_continue(self) -> None:
         """Nothing: the handshake is over."""
@@ -144,7 +156,8 @@ class WebSocketConnection(asyncio.Protocol):
         self._protocol.send_ping()
         self._flush()
         self._site.pings.add(self)
-        self._site.pongs.add(self)
+        if self not in self._site.pongs:  # otherwise one before it was not answered, and its time goes on
+            self._site.pongs.add(self)
 
     def pong_overdue(self) -> None:
         """Nothing came since the ping."""
@@ -156,6 +169,11 @@ class WebSocketConnection(asyncio.Protocol):
         self._end_session(ABNORMAL, "keepalive ping timeout")
         self._finish()
 
+    def answers_overdue(self) -> None:
+        """The app has had its time to answer what came before the breach."""
+        if self._breach is not None:
+            self._say_breach(self._breach)
+
     def close_overdue(self) -> None:
         """The client has not answered our close frame, or not closed its side."""
         self.abort()
@@ -163,7 +181,7 @@ class WebSocketConnection(asyncio.Protocol):
     def drain(self) -> None:
         """The server stops."""
         if self._session is not None:
-            self._session.client_closed(SERVICE_RESTART, "")
+            self._end_session(SERVICE_RESTART, "")
             self.close(SERVICE_RESTART, "")
 
     def abort(self) -> None:
@@ -174,31 +192,50 @@ class WebSocketConnection(asyncio.Protocol):
 
     def advance(self) -> None:
         """Handle what came."""
-        for event in self._protocol.events_received():
-            if isinstance(event, Message):
-                if self._session is not None:
-                    self._session.receive_message(event.data)
-            elif isinstance(event, Closed):
-                self._closed(event)
-                return
-            elif isinstance(event, Alive):
-                self._site.pongs.discard(self)
+        while True:
+            for event in self._protocol.events_received():
+                if isinstance(event, Message):
+                    if self._session is not None:
+                        self._session.receive_message(event.data)
+                elif isinstance(event, Closed):
+                    self._closed(event)
+                    return
+            if self._session is not None and not self._session.receives_body:
+                self._reading_off()
+                break
+            if not self._protocol.pending:
+                break
         self._flush()
-        if self._session is not None and not self._session.receives_body:
-            self._reading_off()
 
     def _closed(self, event: Closed) -> None:
         """The client closed, or broke the protocol."""
+        if event.failed:
+            if self._session is not None and self._session.client_broke(event.code, event.reason):
+                self._breach = event
+                self._site.pings.discard(self)
+                self._site.pongs.discard(self)
+                self._site.breaches.add(self)
+                self._flush()
+                self._read()  # to see the client go
+            else:
+                self._say_breach(event)
+            return
         self._end_session(event.code, event.reason)
         self._protocol.send_close(event.code, "")  # the answer, unless ours was first
+        self._flush()
+        self._finish()
+
+    def _say_breach(self, breach: Closed) -> None:
+        self._end_session(breach.code, breach.reason)
+        self._protocol.send_close(breach.code, breach.reason)
         self._flush()
         self._finish()
 
     def _finish(self) -> None:
         """Nothing more is to be said: shut down our side, and read on until the client has closed its own."""
         self._closing = True
-        self._site.pings.discard(self)
-        self._site.pongs.discard(self)
+        for deadlines in (self._site.pings, self._site.pongs, self._site.breaches):
+            deadlines.discard(self)
         if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
             self._site.closings.add(self)
@@ -222,6 +259,8 @@ class WebSocketConnection(asyncio.Protocol):
         if not self._reading and not self._transport.is_closing():
             self._reading = True
             self._transport.resume_reading()
+            if self in self._site.pongs:  # the answer may wait among what was not read
+                self._site.pongs.add(self)
 
     def _reading_off(self) -> None:
         if self._reading and not self._transport.is_closing():

@@ -78,6 +78,13 @@ class WebSocketExchange(Exchange):
             self._worker.post(envelopes.close(self.number, code, reason))
             self._to(ExchangeState.ABANDONED)
 
+    def client_broke(self, code: int, reason: str) -> bool:
+        """The client broke the protocol: tell the app. Whether it may answer what came before, and then closes."""
+        if self._worker is None or self.state is not ExchangeState.RESPONDING:
+            return False
+        self._worker.post(envelopes.breach(self.number, code, reason))
+        return True
+
     # -- from the worker -----------------------------------------------------------------------------------------
 
     def handle(self, envelope: Envelope) -> None:

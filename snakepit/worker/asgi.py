@@ -125,6 +125,8 @@ class AsgiWorker:
                     exchange.add_message(envelope[2])
                 elif kind == envelopes.CLOSE:
                     exchange.client_closed(envelope[2], envelope[3])
+                elif kind == envelopes.BREACH:
+                    exchange.client_broke(envelope[2], envelope[3])
         if self._begun >= _PACE_OF:
             self._tell_pace()
 
@@ -302,6 +304,9 @@ class Exchange:
 
     def client_closed(self, code: int, reason: str) -> None:
         """The client closed a WebSocket."""
+
+    def client_broke(self, code: int, reason: str) -> None:
+        """The client broke the protocol of a WebSocket."""
 
     def disconnect(self) -> None:
         """The client has gone."""

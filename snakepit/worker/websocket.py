@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from snakepit.worker.asgi import AsgiWorker
     from snakepit.worker.lifespan import Message
 
-ABNORMAL, SERVICE_RESTART = 1006, 1012  # RFC 6455 section 7.4, and IANA's registry
+NORMAL, ABNORMAL, SERVICE_RESTART = 1000, 1006, 1012  # RFC 6455 section 7.4, and IANA's registry
 _SERVERS_OWN = {b"upgrade", b"connection", b"sec-websocket-accept", b"sec-websocket-extensions"}
 _DENIAL = "websocket."  # what the extension's messages have in front of those of HTTP
 
@@ -26,13 +26,14 @@ _DENIAL = "websocket."  # what the extension's messages have in front of those o
 class WebSocketExchange(Exchange):
     """See the module."""
 
-    __slots__ = ("_accepted", "_close", "_connected", "_least_cost", "_messages")
+    __slots__ = ("_accepted", "_answering", "_close", "_connected", "_least_cost", "_messages")
 
     def __init__(self, worker: "AsgiWorker", envelope: Envelope) -> None:
         super().__init__(worker, envelope)
         self._connected = False  # the app has received websocket.connect
         self._accepted = False
         self._close: tuple[int, str] | None = None  # once the session is over, whoever ended it
+        self._answering = False  # the client broke the protocol; what it said before may still be answered
         self._messages: deque[str | bytes] = deque()
         self._least_cost = WINDOW // worker.ws_max_queue
         offered = (value for name, value in self.scope["headers"] if name == b"sec-websocket-protocol")
@@ -54,6 +55,9 @@ class WebSocketExchange(Exchange):
         while not self._messages:
             if self._close is not None:
                 code, reason = self._close
+                if self._answering:
+                    self._answering, self._disconnected = False, True
+                    self._worker.end.post(envelopes.close(self.number, code, reason))
                 return {"type": "websocket.disconnect", "code": code, "reason": reason}
             await self._wait(self._receivers)
         data = self._messages.popleft()
@@ -68,9 +72,10 @@ class WebSocketExchange(Exchange):
         kind = message["type"]
         if self._disconnected:
             raise ClientDisconnected("the client has closed the connection")
-        if kind == "websocket.send" and self._accepted and self._close is None:
+        over = self._close is not None and not self._answering
+        if kind == "websocket.send" and self._accepted and not over:
             await self._send_message(message)
-        elif kind == "websocket.close" and self._close is None and (self._accepted or self._start is None):
+        elif kind == "websocket.close" and not over and (self._accepted or self._start is None):
             await self._send_close(message)
         elif kind == "websocket.accept" and not self._accepted and self._close is None and self._start is None:
             self._accept(message)
@@ -92,6 +97,12 @@ class WebSocketExchange(Exchange):
         self._disconnected = True
         self._over(code, reason)
         _wake(self._senders)
+
+    def client_broke(self, code: int, reason: str) -> None:
+        """The client broke the protocol: nothing more comes, but what came before may be answered."""
+        if self._close is None:
+            self._answering = True
+            self._over(code, reason)
 
     def disconnect(self) -> None:
         """The client has gone before the app has accepted."""
@@ -115,7 +126,7 @@ class WebSocketExchange(Exchange):
         data = _data(message)
         while self._credit <= 0:
             await self._wait_for_credit()
-            if self._close is not None:
+            if self._close is not None and not self._answering:
                 raise LocalProtocolError("the app closed the WebSocket while it was sending")
         self._credit -= cost(data)
         self._worker.end.post(envelopes.message(self.number, data), len(data) > LARGE)
@@ -126,11 +137,14 @@ class WebSocketExchange(Exchange):
             await self._send_body(b"", False)
             self._over(ABNORMAL, "")
             return
-        code, reason = message.get("code", 1000), message.get("reason") or ""
+        code, reason = message.get("code"), message.get("reason") or ""
+        if code is None:
+            code = NORMAL
         if not isinstance(code, int) or not (code in _CLOSE_CODES or 3000 <= code < 5000):
             raise LocalProtocolError(f"{code!r} is not a code that a WebSocket can be closed with")
         if len(_encoded(reason)) > 123:
             raise LocalProtocolError("a WebSocket's close reason must have at most 123 bytes of UTF-8")
+        self._answering = False
         self._over(code, reason)
         self._worker.end.post(envelopes.close(self.number, code, reason))
 
