@@ -42,7 +42,9 @@ async def echo(receive, send):
     await send({"type": "websocket.accept"})
     while (message := await receive())["type"] == "websocket.receive":
         text = message.get("text")
-        await send({"type": "websocket.send", "text": text} if text is not None else {**message, "type": "websocket.send"})
+        await send(
+            {"type": "websocket.send", "text": text} if text is not None else {**message, "type": "websocket.send"}
+        )
 
 
 async def stream(send):
