@@ -7,8 +7,8 @@ is one place that decides what is allowed, and the usual case costs a third.
 Compressed messages are wsproto's, with an extension (`Deflate`) that bounds what a message may grow to, and that keeps
 little memory for each connection.
 
-Where the package `websockets` is installed, its C function takes the mask off: 0.1 µs for 1 KiB instead of 2, and 1.4 µs
-for 64 KiB instead of 60.
+Where the package `websockets` is installed, its C function takes the mask off: 0.1 µs for 1 KiB instead of 2, and
+1.4 µs for 64 KiB instead of 60.
 """
 
 import re
