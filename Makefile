@@ -8,7 +8,7 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test check lint format docs bench bench-own stress autobahn clean
+.PHONY: help run test check lint format docs bench bench-own compat stress autobahn clean
 
 EXAMPLE ?= asgi
 APP_asgi := asgi:app
@@ -16,7 +16,10 @@ APP_wsgi := wsgi:app
 APP_flask := flask_app:app
 APP_django := django_app:application
 APP_starlette := starlette_app:app
-FRAMEWORK := $(filter flask django starlette,$(EXAMPLE))
+APP_echo := echo:app
+APP_chat := chat:app
+OPTIONS_chat := --interpreters 1
+FRAMEWORK := $(filter flask django starlette,$(EXAMPLE:chat=starlette))
 
 # `make help` and `make clean` work where there is no Python
 ifneq ($(filter-out help clean,$(MAKECMDGOALS)),)
@@ -32,6 +35,8 @@ DEV := $(VENV)/has-dev
 RUN := $(VENV)/has-run-$(or $(FRAMEWORK),package)
 BENCH_VENV := $(subst .venv-,.venv-bench-,$(VENV))
 BENCH := $(BENCH_VENV)/has-bench
+COMPAT_VENV := $(subst .venv-,.venv-compat-,$(VENV))
+COMPAT := $(COMPAT_VENV)/has-compat
 export PIP_ROOT_USER_ACTION := ignore
 
 # -qq leaves nothing but errors
@@ -59,6 +64,17 @@ $(BENCH): pyproject.toml
 	@$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check install -qq --group bench -e '.[fast]'
 	@touch $@
 
+# mysqlclient has no wheel for Linux; where it can't be built, the suite says so
+$(COMPAT): pyproject.toml
+	@echo "Setting up $(COMPAT_VENV) with Snakepit and the packages of the compatibility suite" >&2
+	@rm -rf $(COMPAT_VENV)
+	@'$(PYTHON_TAKEN)' -m venv $(COMPAT_VENV)
+	@$(COMPAT_VENV)/bin/python -m pip --disable-pip-version-check install -qq -U pip
+	@$(COMPAT_VENV)/bin/python -m pip --disable-pip-version-check install -qq --group compat -e .
+	@$(COMPAT_VENV)/bin/python -m pip --disable-pip-version-check install -qq --group compat-built 2>/dev/null || \
+		echo "mysqlclient could not be built; it needs a C compiler and, on Debian, pkg-config and libmariadb-dev" >&2
+	@touch $@
+
 $(RUN): $(MADE)
 	@echo "Installing the package$(if $(FRAMEWORK), and $(FRAMEWORK)) into $(VENV)" >&2
 	@$(PIP) install -qq $(if $(FRAMEWORK),--group $(FRAMEWORK)) -e .
@@ -69,21 +85,32 @@ help: ## explain the targets
 	@echo "Targets:"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s  %s\n", $$1, $$2 }' Makefile
 	@echo "Variables:"
-	@echo "  EXAMPLE=asgi|wsgi|flask|django|starlette  what make run serves (default: asgi)"
+	@echo "  EXAMPLE=NAME                              what make run serves: asgi (default), wsgi, flask, django,"
+	@echo "                                            starlette, echo, chat"
 	@echo "  SNAKEPIT_PORT=8001 and the like           the server's options, for make run"
 	@echo "  PYTHON=/path/to/python                    use this one (default: the best that tools/find-python finds)"
-	@echo "  ARGS='-k name'                            more arguments for test, stress and bench"
+	@echo "  ARGS='-k name'                            more arguments for test, stress, bench and compat"
 
 run: $(if $(APP_$(EXAMPLE)),$(RUN),unknown-example) ## serve an example on 127.0.0.1:8000
-	@exec $(PYTHON_IN_VENV) -m snakepit run --app-dir examples $(APP_$(EXAMPLE))
+	@exec $(PYTHON_IN_VENV) -m snakepit run --app-dir examples $(APP_$(EXAMPLE)) $(OPTIONS_$(EXAMPLE))
 
 .PHONY: unknown-example
 unknown-example:
-	@echo "EXAMPLE must be asgi, wsgi, flask, django or starlette, not '$(EXAMPLE)'" >&2
+	@echo "EXAMPLE must be asgi, wsgi, flask, django, starlette, echo or chat, not '$(EXAMPLE)'" >&2
 	@exit 1
 
-test: $(DEV) ## run all tests, but for the stress tests
-	@$(PYTHON_IN_VENV) -m pytest $(ARGS)
+test: $(DEV) ## run all tests, but for the stress tests; the end-to-end tests with each runtime (as root on Debian, installs a browser)
+	@tools/install-debian-packages
+	@$(PYTEST)
+	@echo "The end-to-end tests with --runtime process:"
+	@SNAKEPIT_RUNTIME=process $(IN_E2E)
+	@echo "The end-to-end tests with --runtime thread:"
+	@SNAKEPIT_RUNTIME=thread $(IN_E2E)
+
+# Nothing where ARGS name other tests; and nothing is wrong where they select none of these, pytest's status 5.
+NAMED = $(filter tests/%,$(ARGS))
+PYTEST = $(PYTHON_IN_VENV) -m pytest $(ARGS)
+IN_E2E = $(if $(NAMED),$(if $(filter tests/e2e%,$(NAMED)),$(PYTEST),true),$(PYTEST) tests/e2e) || test $$? = 5
 
 check: lint docs test ## what CI runs (.ci/run, on Python 3.14 and 3.13): lint, docs, test
 
@@ -104,6 +131,16 @@ bench: $(BENCH) ## measure Snakepit beside its peers, in an environment of its o
 
 bench-own: $(DEV) ## measure Snakepit by itself: parallelism, memory, threads, backpressure, connections
 	@$(PYTHON_IN_VENV) -m benchmarks $(ARGS)
+
+compat: $(COMPAT) ## try packages in parallel interpreters, in an environment of its own; takes long
+	@missing="$$($(COMPAT_VENV)/bin/python -m compat.services)"; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing $$missing" >&2; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	elif [ -n "$$missing" ]; then \
+		echo "The servers that cases need are not installed; on Debian: apt-get install $$missing" >&2; exit 1; \
+	fi
+	@$(COMPAT_VENV)/bin/python -m compat $(ARGS)
 
 stress: $(DEV) ## run the stress tests, which take minutes
 	@$(PYTHON_IN_VENV) -m pytest tests/stress -m stress $(ARGS)

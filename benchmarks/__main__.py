@@ -20,6 +20,12 @@ FRAMEWORKS = {
     "Django, WSGI": "benchmarks.apps.django_app:application",
     "Django, ASGI": "benchmarks.apps.django_app:asgi",
 }
+ITEM = ("/items/tea?price=2", '{"name":"tea","price":2.0}')
+RUNTIME_LOADS = {  # app, request, how many
+    "FastAPI": ("tests.apps.items:app", ITEM, 10_000),
+    "Starlette": (FRAMEWORKS["Starlette"], HELLO, 20_000),
+    "Flask": (FRAMEWORKS["Flask"], HELLO, 10_000),
+}
 
 
 def frameworks() -> None:
@@ -50,6 +56,30 @@ def parallel() -> None:
     ratios = [b / a for a, b in zip(rates[1], rates[2], strict=True)]
     print(f"1 interpreter: {one:.0f} requests/s, 2 interpreters: {two:.0f}")
     print(f"ratio: median {median(ratios):.2f}, from {min(ratios):.2f} to {max(ratios):.2f}")
+
+
+def runtimes() -> None:
+    """The same apps with two workers that are interpreters, and two that are processes, in turns."""
+    runs = 5
+    print(f"{'app':<11}{'':<13}{'req/s':>8}{'CPU us':>8}{'p99 ms':>8}{'PSS MiB':>9}")
+    for name, (app, request, requests) in RUNTIME_LOADS.items():
+        results: dict[str, list[dict[str, float]]] = {"interpreter": [], "process": []}
+        for _ in range(runs):
+            for runtime, measured in results.items():
+                with serving(app, "-n", "2", "--runtime", runtime) as server:
+                    load(server, *request, requests=requests // 5)
+                    measured.append(load(server, *request, requests=requests) | {"pss": server.pss() / MIB})
+        for runtime, measured in results.items():
+            middle = {key: median(result[key] for result in measured) for key in measured[0]}
+            print(
+                f"{name:<11}{runtime:<13}{middle['per_second']:>8.0f}{middle['cpu_us']:>8.0f}{middle['p99_ms']:>8.1f}"
+                f"{middle['pss']:>9.0f}"
+            )
+        for key, what in (("per_second", "requests/s"), ("cpu_us", "CPU per request")):
+            pairs = zip(results["interpreter"], results["process"], strict=True)
+            ratios = [ours[key] / theirs[key] for ours, theirs in pairs]
+            spread = f"from {min(ratios):.2f} to {max(ratios):.2f}"
+            print(f"{'':<11}{what}, interpreter / process: median {median(ratios):.2f}, {spread}", flush=True)
 
 
 def threads() -> None:
@@ -106,7 +136,7 @@ def _write_fast(sock: socket.socket, until: float) -> None:
             pass
 
 
-_ALL = (frameworks, parallel, threads, backpressure, connections, parts)
+_ALL = (frameworks, runtimes, parallel, threads, backpressure, connections, parts)
 BENCHMARKS = {function.__name__: function for function in _ALL}
 
 

@@ -6,14 +6,20 @@ is one place that decides what is allowed, and the usual case costs a third.
 
 Compressed messages are wsproto's, with an extension (`Deflate`) that bounds what a message may grow to, and that keeps
 little memory for each connection.
+
+Where the package `websockets` is installed, its C function takes the mask off: 0.1 µs for 1 KiB instead of 2, and
+1.4 µs for 64 KiB instead of 60.
 """
 
 import re
 import zlib
 from codecs import utf_8_decode
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
 from io import BytesIO, StringIO
-from typing import Any
+from typing import Any, cast
 
 from wsproto.connection import SERVER, Connection, ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
@@ -38,7 +44,7 @@ WINDOW_BITS = 12
 _MEMORY_LEVEL = 5  # zlib's; with WINDOW_BITS a compressor takes 32 KiB
 _WORTH_COMPRESSING = 64  # bytes
 _WHOLE = 256 * 1024  # bytes; a larger frame is wsproto's, which takes it piece by piece
-_LONG = 1024  # bytes; less is unmasked faster as one number
+_LONG = 2048  # bytes; less is unmasked faster as one number
 _STEP = 16 * 1024  # bytes that wsproto gets at once
 _AT_ONCE = 256  # ordinary messages that are read at once
 
@@ -455,8 +461,27 @@ def _frame(first: int, payload: bytes) -> list[bytes]:
 
 
 def _unmask(mask: bytes, data: bytes) -> bytes:
+    if _apply_mask is not None:
+        return _apply_mask(data, mask)
     size = len(data)
     if size >= _LONG:
         return bytes(XorMaskerSimple(mask).process(bytearray(data)))
     pattern = (mask * (size // 4 + 1))[:size]
     return (int.from_bytes(data, "little") ^ int.from_bytes(pattern, "little")).to_bytes(size, "little")
+
+
+def _load_apply_mask() -> Callable[[bytes, bytes], bytes] | None:
+    """The C function of `websockets`, loaded without the package, whose own import takes 10 ms and more."""
+    package = find_spec("websockets")
+    spec = PathFinder.find_spec("websockets.speedups", package.submodule_search_locations) if package else None
+    if spec is None or spec.loader is None:
+        return None
+    try:
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+    except ImportError:
+        return None
+    return cast("Callable[[bytes, bytes], bytes]", module.apply_mask)
+
+
+_apply_mask = _load_apply_mask()

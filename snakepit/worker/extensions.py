@@ -15,6 +15,8 @@ What has to hold:
   refuses it, and that may import half of NumPy there. So a single-phase module's original is never tried.
 - A single-phase module's init function is called by way of ctypes, on the copy: the module is then made wholly in this
   interpreter. CPython would make it in the main one and copy its dictionary across, which corrupts the heap.
+- A module that takes NumPy's C API keeps its address in a static variable, and so the types of the first interpreter
+  that imported it, whatever it declares (SciPy's modules in C do declare support). It is copied, too.
 - The check is off while a copied module is made and executed (PyO3 makes submodules then, each of them checked). What
   it imports meanwhile must meet the check again, or it would be loaded from an original that others share.
 - Every interpreter needs a copy of its own, a replacement worker's too: extensions remember the first interpreter that
@@ -26,6 +28,10 @@ What has to hold:
   stays in memory when its worker ends: some 20 MB for each worker that is replaced.
 - An extension that calls Python from threads of its own (PyGILState_Ensure) attaches them to the main interpreter. A
   copy does not help there (PEP 788 may).
+- What an extension hands to `Py_AddPendingCall` is run by the main interpreter, without this one's GIL: greenlet frees
+  its objects so when a thread ends in which it was used, and that corrupts the heap. In the copy that name is replaced
+  by `Py_IsInitialized`, which needs no GIL, does nothing and returns 1, so what was to be freed stays in memory. Only
+  ELF files may be changed like that; elsewhere the module is refused.
 
 Where a package has the same module in Python beside the compiled one (`X.py` and `X.*.so`), a worker takes that, and
 no copy is needed.
@@ -55,7 +61,12 @@ REFUSED = "does not support loading in subinterpreters"
 """What CPython says then (Python/import.c)."""
 
 _MULTI_PHASE = (b"PyModuleDef_Init", b"PyModExport_")  # PEP 489, PEP 793
-_BESIDE = (b"$ORIGIN", b"${ORIGIN}", b"@loader_path", b"@rpath")
+_NUMPY_API = (b"_ARRAY_API",)  # the capsule's name, numpy._core._multiarray_umath._ARRAY_API
+_MUST_BE_COMPILED = (b"not cython.compiled",)  # the source of pyzmq's extension says so, and raises ImportError
+_PENDING_CALL = b"\0Py_AddPendingCall\0"
+_DOES_NOTHING = b"\0Py_IsInitialized\0\0"
+_ELF = b"\x7fELF"
+_BESIDE = (b"@loader_path", b"@rpath") if sys.platform == "darwin" else (b"$ORIGIN", b"${ORIGIN}")
 
 _create = ExtensionFileLoader.create_module
 _exec = ExtensionFileLoader.exec_module
@@ -141,7 +152,7 @@ class Extensions:
         Raises ImportError.
         """
         name, path = spec.name, loader.path
-        if _names(path, _MULTI_PHASE):
+        if _names(path, _MULTI_PHASE) and not _names(path, _NUMPY_API):
             try:
                 with self._check_on():
                     module = _create(loader, spec)
@@ -219,6 +230,7 @@ class Extensions:
             if os.path.islink(copy):
                 os.unlink(copy)
             copyfile(path, copy)
+            _replace_pending_calls(copy, path)
         except OSError as error:
             raise ImportError(
                 f"{path} can't be copied to {folder}: {error.strerror}; set TMPDIR to a folder with room", path=path
@@ -235,18 +247,36 @@ def _names(path: str, names: tuple[bytes, ...]) -> bool:
         return any(content.find(name) >= 0 for name in names)
 
 
+def _replace_pending_calls(copy: str, original: str) -> None:
+    """Make the copy call a function that does nothing in the place of Py_AddPendingCall; see the module.
+
+    Raises ImportError where the file's format forbids that.
+    """
+    if not _names(original, (_PENDING_CALL,)):
+        return
+    with open(copy, "r+b") as file, mmap(file.fileno(), 0) as content:
+        if content[: len(_ELF)] != _ELF:
+            raise ImportError(f"{original} makes calls in the main interpreter (Py_AddPendingCall)", path=original)
+        at = content.find(_PENDING_CALL)
+        while at >= 0:
+            content[at : at + len(_PENDING_CALL)] = _DOES_NOTHING
+            at = content.find(_PENDING_CALL, at)
+
+
 def _source_beside(path: str) -> str | None:
     for suffix in importlib.machinery.EXTENSION_SUFFIXES:  # the longest ones come first
         if path.endswith(suffix):
             source = path[: -len(suffix)] + ".py"
-            return source if os.path.isfile(source) else None
+            works = os.path.isfile(source) and not (os.path.getsize(source) and _names(source, _MUST_BE_COMPILED))
+            return source if works else None
     return None
 
 
 def _mirror(root: str, folder: str) -> str:
     """Make `folder`'s like below `root`: real folders on the way, from the environment's down links to all else."""
-    prefix = os.path.realpath(sys.prefix)
     real = os.path.realpath(folder)
+    prefix = os.path.join(os.path.realpath(sys.prefix), "")
+    first = prefix if real.startswith(prefix) else os.sep
     made = root
     here = os.sep
     for part in ["", *real.strip(os.sep).split(os.sep)]:
@@ -254,7 +284,7 @@ def _mirror(root: str, folder: str) -> str:
         if os.path.islink(made):
             os.unlink(made)
         os.makedirs(made, exist_ok=True)
-        if here == real or here.startswith(prefix) or not real.startswith(prefix):
+        if os.path.join(here, "").startswith(first):
             _link_entries(here, made)
     return made
 

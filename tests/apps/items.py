@@ -1,5 +1,7 @@
 """A small FastAPI app: pydantic both ways."""
 
+import asyncio
+
 from fastapi import FastAPI
 from pydantic import BaseModel
 
@@ -19,3 +21,10 @@ async def item(name: str, price: float = 1.5) -> Item:
 @app.post("/items")
 async def add(item: Item) -> Item:
     return item
+
+
+@app.get("/stop-loop")
+async def stop_loop() -> None:
+    """End the worker, as no app should."""
+    asyncio.get_running_loop().stop()
+    await asyncio.sleep(60)

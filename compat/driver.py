@@ -1,0 +1,227 @@
+"""Runs cases, each in processes of its own, and says what became of them."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from compat.child import Plan
+from compat.registry import Case
+from compat.services import SERVICES
+from compat.worker import Report
+from snakepit.worker.extensions import Policy
+
+PYTHON = "{}.{}".format(*sys.version_info)
+PATIENCE = float(os.environ.get("COMPAT_PATIENCE", "120"))
+"""Seconds that a process may take; one that takes longer hangs."""
+
+DEBUG = {"PYTHONMALLOC": "debug", "MALLOC_PERTURB_": "165"}
+"""What makes use of freed memory show: Python's checks of its own heap, and C's freed memory overwritten."""
+
+type Status = Literal["passed", "failed", "absent"]
+
+
+@dataclass
+class Result:
+    """What became of a case on this Python.
+
+    Args:
+        status: "absent" where the package can't be installed for this Python.
+        unaided: whether it works where nothing is copied (`--extensions native`).
+        versions: of the package and of those it was tried with, by distribution.
+        loads: how each extension module was loaded, by name.
+        reason: why it failed, or why not unaided: the signal, or the end of a traceback.
+        warnings: what the `warnings` module was told in a worker.
+        daemons: daemon threads that were left, so that the interpreter could not be closed.
+    """
+
+    status: Status
+    unaided: bool = False
+    versions: dict[str, str] = field(default_factory=dict)
+    loads: dict[str, str] = field(default_factory=dict)
+    reason: str = ""
+    unaided_reason: str = ""
+    warnings: list[str] = field(default_factory=list)
+    daemons: list[str] = field(default_factory=list)
+
+
+class Services:
+    """Database servers, each started when the first case needs it."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._urls: dict[str, str] = {}
+
+    def __enter__(self) -> "Services":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def urls(self, names: tuple[str, ...]) -> list[str]:
+        """The URL of each; raises what `compat.services` raises."""
+        for name in names:
+            if name not in self._urls:
+                self._urls[name] = self._stack.enter_context(SERVICES[name]())
+        return [self._urls[name] for name in names]
+
+
+@dataclass
+class Driver:
+    """Runs processes.
+
+    Args:
+        most: interpreters at a time, at most; runs take from 2 to that many in turn.
+        rounds: processes for each case.
+        lives: interpreters one after another in each place.
+        seconds: of use in each interpreter.
+    """
+
+    services: Services
+    most: int = 4
+    rounds: int = 3
+    lives: int = 2
+    seconds: float = 0.2
+
+    def try_case(self, case: Case) -> Result:
+        """Use the package unaided, then with copies of whatever refuses."""
+        versions = installed(case)
+        if versions is None:
+            return Result("absent")
+        result = Result("passed", versions=versions)
+        result.unaided_reason = self.run(case, "native", Result("passed"), interpreters=2, lives=1)
+        result.unaided = not result.unaided_reason
+        for number in range(self.rounds):
+            interpreters = 2 + number % (self.most - 1)
+            environment = DEBUG if number % 3 == 1 else {}
+            result.reason = self.run(case, "all", result, interpreters, self.lives, environment)
+            if result.reason:
+                result.status = "failed"
+                break
+        return result
+
+    def verify(self, case: Case, vetted: str) -> str:
+        """Use the package with copies only of what is on the list in that file; returns what went wrong."""
+        return self.run(case, "vetted", Result("passed"), interpreters=3, lives=2, vetted=vetted)
+
+    def run(
+        self,
+        case: Case,
+        policy: Policy,
+        result: Result,
+        interpreters: int,
+        lives: int,
+        environment: Mapping[str, str] = {},  # read only
+        vetted: str = "",
+    ) -> str:
+        """Run one process; adds what it loaded to the result, and returns why it failed, or nothing."""
+        with tempfile.TemporaryDirectory(prefix="snakepit-compat-") as folder:
+            plan = Plan(
+                case=case.name,
+                module=case.use.__module__,
+                urls=self.services.urls(case.services),
+                policy=policy,
+                interpreters=interpreters,
+                lives=lives,
+                seconds=self.seconds,
+                folder=folder,
+                vetted=vetted,
+            )
+            file = Path(folder) / "plan.json"
+            file.write_text(json.dumps(plan), encoding="utf-8")
+            command = [sys.executable, "-X", "faulthandler", "-m", "compat.child", str(file)]
+            output = Path(folder) / "output"
+            with output.open("wb") as stream:
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stream,
+                    stderr=subprocess.STDOUT,
+                    env={**os.environ, **case.environment, **environment},
+                )
+                try:
+                    hung = _wait(process)
+                finally:
+                    process.kill()  # it has ended, unless we are being ended
+            said = output.read_text(errors="replace")
+            reports = [json.loads(path.read_text(encoding="utf-8")) for path in Path(folder).glob("report-*.json")]
+        add_reports(result, reports)
+        reason = explain(process.returncode, hung, said, reports)
+        if not reason and len(reports) != interpreters * lives:
+            reason = f"{len(reports)} of {interpreters * lives} interpreters reported"
+        if reason and policy != "native" and os.environ.get("COMPAT_VERBOSE"):
+            print(said, *(report["trouble"] for report in reports), sep="\n", file=sys.stderr)
+        return reason
+
+
+def installed(case: Case) -> dict[str, str] | None:
+    """The versions of the case's distributions, or None where one is not installed."""
+    try:
+        return {name: version(name) for name in dict.fromkeys((case.distribution, case.of, *case.with_))}
+    except PackageNotFoundError:
+        return None
+
+
+def add_reports(result: Result, reports: list[Report]) -> None:
+    """Add what interpreters loaded and what they were warned of."""
+    for report in reports:
+        result.loads.update({module: how for module, how, _ in report["loads"]})
+        result.warnings = sorted({*result.warnings, *report["warnings"]})
+        result.daemons = sorted({*result.daemons, *report["daemons"]})
+
+
+def explain(status: int, hung: bool, said: str, reports: list[Report]) -> str:
+    """Why a process failed, in a line; empty if it did not."""
+    where = _crashed_in(said)
+    if hung:
+        return f"no end after {PATIENCE:.0f} s" + where
+    if status < 0:
+        return signal.Signals(-status).name + where + _fatal(said)
+    for report in reports:
+        if report["trouble"]:
+            return _last_line(report["trouble"])
+    return f"exit status {status}: {_last_line(said)}" if status else ""
+
+
+def _wait(process: subprocess.Popen[Any]) -> bool:
+    """Wait for the end; says whether the process had to be made to end. SIGABRT makes it say where it is."""
+    for how in (signal.SIGABRT, signal.SIGKILL):
+        try:
+            process.wait(PATIENCE if how is signal.SIGABRT else 20.0)
+            return how is signal.SIGKILL
+        except subprocess.TimeoutExpired:
+            process.send_signal(how)
+    process.wait()
+    return True
+
+
+def _crashed_in(said: str) -> str:
+    """The innermost Python function of the thread that crashed, as faulthandler shows it."""
+    found = re.search(r'Current thread .*most recent call first\):\n  File "([^"]+)", line \d+ in (\S+)', said)
+    return f" in {found[2]} ({_short(found[1])})" if found else ""
+
+
+def _short(name: str) -> str:
+    return name.rpartition("site-packages/")[2] if "site-packages/" in name else "/".join(name.split("/")[-2:])
+
+
+def _fatal(said: str) -> str:
+    """What the C library or Python said about it, where it is more than the signal."""
+    found = re.search(
+        r"^(Fatal Python error: (?!Segmentation|Aborted).*|.*(?:free\(\)|corrupt|invalid pointer).*)$", said, re.M
+    )
+    return f": {found[1]}" if found else ""
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.strip().splitlines() if line.strip() and not line.startswith(" ")]
+    return lines[-1].strip()[:300] if lines else "no message"

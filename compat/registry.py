@@ -1,0 +1,85 @@
+"""What a case is, and the list of all.
+
+A case is a function that uses one package in earnest and asserts what comes of it. It runs in a worker's interpreter,
+many times over, beside others of its kind; so it imports the package in its body, and what it makes outside of the
+interpreter (tables, keys) has names of its own.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+type Use = Callable[..., None]
+
+
+class Case(NamedTuple):
+    """One package of the list.
+
+    Args:
+        name: the distribution, as users know it.
+        use: the function; it gets the URL of each service.
+        modules: the extension modules that may be copied for it: full names, or packages of them. Empty where the
+            package has none of its own, or none that refuses.
+        of: the distribution that these modules come from.
+        exercised: one line for the table.
+        services: see `compat.services.SERVICES`.
+        environment: variables that have to be set for it to work.
+        with_: further distributions whose versions matter.
+        distribution: the distribution's name where `name` says more than that.
+    """
+
+    name: str
+    use: Use
+    modules: tuple[str, ...]
+    of: str
+    exercised: str
+    services: tuple[str, ...]
+    with_: tuple[str, ...]
+    distribution: str
+    environment: Mapping[str, str]
+
+
+CASES: dict[str, Case] = {}
+
+
+def case(
+    name: str,
+    *modules: str,
+    exercised: str,
+    of: str = "",
+    services: tuple[str, ...] = (),
+    with_: tuple[str, ...] = (),
+    distribution: str = "",
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Callable[[Use], Use]:
+    """Add the decorated function to the list; see `Case`."""
+
+    def add(use: Use) -> Use:
+        if name in CASES:
+            raise ValueError(f"there is a case {name} already")
+        whole = distribution or name
+        CASES[name] = Case(name, use, modules, of or whole, exercised, services, with_, whole, environment)
+        return use
+
+    return add
+
+
+def all_cases() -> dict[str, Case]:
+    """Every case there is, by name."""
+    import compat.cases
+
+    for module in pkgutil.iter_modules(compat.cases.__path__):
+        if not module.name.endswith("_urls"):  # those are imported by Django, once it is set up
+            importlib.import_module(f"compat.cases.{module.name}")
+    return CASES
+
+
+def raises(expected: type[BaseException], function: Callable[..., object], *args: object, **kwargs: object) -> str:
+    """Call the function, which must raise that exception; returns the exception's text."""
+    try:
+        function(*args, **kwargs)
+    except expected as error:
+        return str(error)
+    raise AssertionError(f"{function!r} did not raise {expected.__name__}")

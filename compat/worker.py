@@ -1,0 +1,95 @@
+"""Inside an interpreter: what a worker does, with a case in the place of the app."""
+
+import gc
+import importlib
+import json
+import sys
+import threading
+import time
+import traceback
+import warnings
+from typing import TypedDict
+
+from compat.registry import CASES
+from snakepit import vetted
+from snakepit.worker.ending import end_interpreter
+from snakepit.worker.extensions import Extensions, Load, Policy
+
+LEAST_USES = 3
+
+
+class Settings(TypedDict):
+    """What the child's main interpreter tells this one."""
+
+    case: str
+    module: str
+    urls: list[str]
+    policy: Policy
+    copies: str
+    vetted: str
+    seconds: float
+    report: str
+
+
+class Report(TypedDict):
+    """What became of one interpreter's life.
+
+    `trouble` is the traceback of what went wrong, or empty; `daemons` names the daemon threads that did not end;
+    `loads` is of modules outside the standard library, and of any that was refused.
+    """
+
+    uses: int
+    trouble: str
+    daemons: list[str]
+    warnings: list[str]
+    loads: list[list[str]]
+
+
+def run(settings: Settings) -> None:
+    """Use the package for that many seconds, and at least three times; then end the worker, and write the report."""
+    ended = threading.Lock()  # not join(), and not a daemon: see snakepit.worker.bootstrap
+    ended.acquire()
+    threading.Thread(target=_live, args=(settings, ended), name="worker", daemon=False).start()
+    ended.acquire()
+
+
+def _live(settings: Settings, ended: threading.Lock) -> None:
+    report = Report(uses=0, trouble="", daemons=[], warnings=[], loads=[])
+    try:
+        if settings["vetted"]:
+            vetted.LIST = settings["vetted"]
+        extensions = Extensions(settings["policy"], settings["copies"], keep_native=True)
+        extensions.install()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            try:
+                _use(settings, report)
+            except BaseException:
+                report["trouble"] = traceback.format_exc()
+        gc.collect()
+        report["warnings"] = sorted({str(warning.message).partition("\n")[0] for warning in caught})
+        report["loads"] = [[load.module, load.how, load.reason] for load in extensions.loads if _counts(load)]
+        report["daemons"] = end_interpreter()
+    except BaseException:
+        report["trouble"] += traceback.format_exc()
+    finally:
+        try:
+            with open(settings["report"], "w", encoding="utf-8") as file:
+                json.dump(report, file)
+        finally:
+            ended.release()
+
+
+def _use(settings: Settings, report: Report) -> None:
+    importlib.import_module(settings["module"])  # that one only: a worker has enough to import
+    use = CASES[settings["case"]].use
+    end = time.monotonic() + settings["seconds"]
+    while report["uses"] < LEAST_USES or time.monotonic() < end:
+        use(*settings["urls"])
+        report["uses"] += 1
+        if report["uses"] % 2:
+            gc.collect()
+
+
+def _counts(load: Load) -> bool:
+    return load.how != "native" or load.module.partition(".")[0] not in sys.stdlib_module_names

@@ -1,0 +1,72 @@
+"""Apps whose C extensions refuse to run in several interpreters, as most of them do: FastAPI is one."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from support import RUNTIME, Client, Server, running
+
+pytestmark = pytest.mark.skipif(RUNTIME != "interpreter", reason="only interpreters need copies")
+
+PREFIX = "snakepit-extensions-"
+
+
+@pytest.fixture
+def temporary(tmp_path):
+    """The folder for temporary files of the servers here."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    return folder
+
+
+def folders(temporary: Path) -> list[Path]:
+    return [path for path in temporary.iterdir() if path.name.startswith(PREFIX)]
+
+
+def test_fastapi_runs(temporary):
+    with running("items:app", workers=3, env={"TMPDIR": str(temporary)}) as server:
+        assert server.err.count(" C extension") >= 3, "the log says that there are copies"
+        [folder] = folders(temporary)
+        assert len([path for path in folder.iterdir() if path.is_dir()]) == 3, "each worker has its own"
+        for price in (1.5, 2, 3.25):
+            answer = server.get(f"/items/tea?price={price}")
+            assert (answer.status, json.loads(answer.text)) == (200, {"name": "tea", "price": price})
+        body = b'{"name": "tea", "price": "much"}'
+        refused = server.get("/items", "Content-Type: application/json", method="POST", body=body)
+        assert refused.status == 422
+        assert json.loads(refused.text)["detail"][0]["type"] == "float_parsing"
+        assert server.stop() == 0
+        assert folders(temporary) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_copies_of_a_server_that_was_killed_go_when_the_next_starts(temporary):
+    with running("items:app", workers=1, env={"TMPDIR": str(temporary)}) as server:
+        os.kill(server.pid, signal.SIGKILL)
+        server.wait_ended()
+    [left] = folders(temporary)
+    with running("items:app", workers=1, env={"TMPDIR": str(temporary)}) as server:
+        assert len(folders(temporary)) == 1
+        assert not left.exists()
+
+
+def test_a_replaced_worker_leaves_memory_behind_and_the_log_says_so():
+    with running("items:app", workers=2) as server, Client(server) as other:
+        assert other.request("/items/tea").status == 200
+        assert server.get("/stop-loop").status == 500
+        server.wait_logged("keep stays in memory until the process ends")
+        assert other.request("/items/tea").status == 200
+
+
+def test_nothing_is_copied_where_that_is_asked_for(temporary):
+    server = Server("items:app", "--port", "0", "-n", "2", "--extensions", "native", env={"TMPDIR": str(temporary)})
+    try:
+        assert server.wait_ended() == 3
+    finally:
+        server.kill()
+    assert "refuses to run in several interpreters" in server.err
+    assert "--runtime process" in server.err
+    assert folders(temporary) == []
