@@ -9,11 +9,11 @@ import signal
 from pathlib import Path
 
 import pytest
-from support import PATIENCE, Server
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
+from support import PATIENCE, Server
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
