@@ -20,7 +20,6 @@ from snakepit.fields import Fields
 from snakepit.lifecycle import EXCHANGE, ExchangeState, advance
 from snakepit.protocol.interface import RequestHead
 
-
 _HALF = WINDOW // 2  # bytes; credit goes back in portions of this
 
 
