@@ -20,6 +20,8 @@ from snakepit.fields import Fields
 from snakepit.lifecycle import EXCHANGE, ExchangeState, advance
 from snakepit.protocol.interface import RequestHead
 
+_HALF = WINDOW // 2  # bytes; credit goes back in portions of this
+
 
 class WorkerEnd(Protocol):
     """Where envelopes for a worker go."""
@@ -288,7 +290,7 @@ class Exchange:
             self._to(ExchangeState.ANSWERED)
             return
         self._owed += cost(data)
-        if self._owed >= WINDOW // 2 and self._client.writable:
+        if self._owed >= _HALF and self._client.writable:
             self.pay()
 
     def _break_off(self, error: LocalProtocolError) -> None:

@@ -192,15 +192,16 @@ class WebSocketConnection(asyncio.Protocol):
 
     def advance(self) -> None:
         """Handle what came."""
+        session = self._session
         while True:
             for event in self._protocol.events_received():
                 if isinstance(event, Message):
-                    if self._session is not None:
-                        self._session.receive_message(event.data)
+                    if session is not None:
+                        session.receive_message(event.data)
                 elif isinstance(event, Closed):
                     self._closed(event)
                     return
-            if self._session is not None and not self._session.receives_body:
+            if session is not None and not session.receives_body:
                 self._reading_off()
                 break
             if not self._protocol.pending:

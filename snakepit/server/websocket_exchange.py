@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from snakepit.protocol.interface import RequestHead
     from snakepit.protocol.websocket import Handshake
 
+MESSAGE, _OPEN = envelopes.MESSAGE, ExchangeState.RESPONDING  # looked up once: they are needed for each message
+
 SERVICE_RESTART, INTERNAL_ERROR, NORMAL, ABNORMAL = 1012, 1011, 1000, 1006  # RFC 6455 section 7.4, and IANA's registry
 
 
@@ -68,9 +70,10 @@ class WebSocketExchange(Exchange):
 
     def receive_message(self, data: str | bytes) -> None:
         """A message came from the client."""
-        if self._worker is not None and not self.answered:
-            self._upstream -= max(len(data), self._least_cost)
-            self._worker.post(envelopes.message(self.number, data), len(data) > LARGE)
+        if self._worker is not None and self.state is _OPEN:
+            size = len(data)
+            self._upstream -= size if size > self._least_cost else self._least_cost
+            self._worker.post(envelopes.message(self.number, data), size > LARGE)
 
     def client_closed(self, code: int, reason: str) -> None:
         """The client closed, or was cut off: tell the app."""
@@ -90,8 +93,8 @@ class WebSocketExchange(Exchange):
     def handle(self, envelope: Envelope) -> None:
         """What is about WebSocket sessions only."""
         kind = envelope[0]
-        if kind == envelopes.MESSAGE:
-            if self._socket is not None and self.state is ExchangeState.RESPONDING:
+        if kind == MESSAGE:
+            if self._socket is not None and self.state is _OPEN:
                 self._socket.send_message(envelope[2])
                 self._sent(envelope[2], True)
         elif kind == envelopes.ACCEPT:
@@ -99,6 +102,7 @@ class WebSocketExchange(Exchange):
                 self._to(ExchangeState.RESPONDING)
                 self.status = 101
                 self._client = self._socket = self._begun_on.open_websocket(self, envelope[2], envelope[3])
+                del self._begun_on  # with its parser: some KiB for each socket
         elif kind == envelopes.CLOSE and self._socket is not None and self.state is ExchangeState.RESPONDING:
             self._to(ExchangeState.ANSWERED)
             self._socket.close(envelope[2], envelope[3])

@@ -109,6 +109,9 @@ class AsgiWorker:
             kind = envelope[0]
             if kind == envelopes.REQUEST:
                 self._begin(envelope)
+            elif kind == envelopes.MESSAGE:
+                if exchange := self._exchanges.get(envelope[1]):
+                    exchange.add_message(envelope[2])
             elif kind == envelopes.RETIRE:
                 self._retired.set()
             elif kind == envelopes.STOP:
@@ -121,8 +124,6 @@ class AsgiWorker:
                     exchange.add_credit(envelope[2])
                 elif kind == envelopes.DISCONNECT:
                     exchange.disconnect()
-                elif kind == envelopes.MESSAGE:
-                    exchange.add_message(envelope[2])
                 elif kind == envelopes.CLOSE:
                     exchange.client_closed(envelope[2], envelope[3])
                 elif kind == envelopes.BREACH:

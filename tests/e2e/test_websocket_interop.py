@@ -283,7 +283,8 @@ def test_sockets_are_spread_over_workers(client):
 
 @pytest.fixture(scope="module")
 def socketio_url():
-    with running("sockets.socketio_app:app", workers=1) as server:
+    # engineio may go on waiting for 45 s in a long poll whose client has said goodbye, so the end must not wait for it
+    with running("sockets.socketio_app:app", "--timeout-graceful-shutdown", "1", workers=1) as server:
         yield f"http://127.0.0.1:{server.port}"
         assert server.stop() == 0
         assert "Traceback" not in server.err, server.err
