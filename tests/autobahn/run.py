@@ -136,7 +136,7 @@ def page(results: dict[str, dict], reports: Path, version: str) -> str:
     lines = [
         "# WebSocket conformance",
         "",
-        "<!-- written by `make autobahn`; don't edit -->",
+        "<!-- written by `make autobahn ARGS=--write`; don't edit -->",
         "",
         f"What the fuzzing client of [Autobahn's test suite]"
         f"(https://github.com/crossbario/autobahn-testsuite) ({SUITE.replace('==', ' ')}) says of Snakepit {version}:",
