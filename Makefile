@@ -16,10 +16,11 @@ APP_wsgi := wsgi:app
 APP_flask := flask_app:app
 APP_django := django_app:application
 APP_starlette := starlette_app:app
+APP_fastapi := fastapi_app:app
 APP_echo := echo:app
 APP_chat := chat:app
 OPTIONS_chat := --interpreters 1
-FRAMEWORK := $(filter flask django starlette,$(EXAMPLE:chat=starlette))
+FRAMEWORK := $(filter flask django starlette fastapi,$(EXAMPLE:chat=starlette))
 
 # `make help` and `make clean` work where there is no Python
 ifneq ($(filter-out help clean,$(MAKECMDGOALS)),)
@@ -86,7 +87,7 @@ help: ## explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s  %s\n", $$1, $$2 }' Makefile
 	@echo "Variables:"
 	@echo "  EXAMPLE=NAME                              what make run serves: asgi (default), wsgi, flask, django,"
-	@echo "                                            starlette, echo, chat"
+	@echo "                                            starlette, fastapi, echo, chat"
 	@echo "  SNAKEPIT_PORT=8001 and the like           the server's options, for make run"
 	@echo "  PYTHON=/path/to/python                    use this one (default: the best that tools/find-python finds)"
 	@echo "  ARGS='-k name'                            more arguments for test, stress, bench and compat"
@@ -96,7 +97,7 @@ run: $(if $(APP_$(EXAMPLE)),$(RUN),unknown-example) ## serve an example on 127.0
 
 .PHONY: unknown-example
 unknown-example:
-	@echo "EXAMPLE must be asgi, wsgi, flask, django, starlette, echo or chat, not '$(EXAMPLE)'" >&2
+	@echo "EXAMPLE must be asgi, wsgi, flask, django, starlette, fastapi, echo or chat, not '$(EXAMPLE)'" >&2
 	@exit 1
 
 test: $(DEV) ## run all tests, but for the stress tests; the end-to-end tests with each runtime (as root on Debian, installs a browser)

@@ -127,6 +127,15 @@ def test_starlette() -> None:
     assert [line[:6] for line in streamed] == ["1 of 3", "2 of 3", "3 of 3"]
 
 
+def test_fastapi() -> None:
+    with _run("fastapi_app:app") as client:
+        receipt = client.post("/orders", json={"item": "tea", "count": 3}).json()
+        refused = client.post("/orders", json={"item": "tea", "count": 1000})
+
+    assert (receipt["order"], receipt["total"]) == ({"item": "tea", "count": 3}, 4.5)
+    assert refused.status_code == 422
+
+
 def test_in_code() -> None:
     with _served("in_code.py") as client:
         response = client.get("/")
