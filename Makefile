@@ -90,6 +90,7 @@ help: ## explain the targets
 	@echo "                                            starlette, fastapi, echo, chat"
 	@echo "  SNAKEPIT_PORT=8001 and the like           the server's options, for make run"
 	@echo "  PYTHON=/path/to/python                    use this one (default: the best that tools/find-python finds)"
+	@echo "  RUNTIMES='process thread'                 further passes of the end-to-end tests"
 	@echo "  ARGS='-k name'                            more arguments for test, stress, bench and compat"
 
 run: $(if $(APP_$(EXAMPLE)),$(RUN),unknown-example) ## serve an example on 127.0.0.1:8000
@@ -103,15 +104,16 @@ unknown-example:
 test: $(DEV) ## run all tests, but for the stress tests; the end-to-end tests with each runtime (as root on Debian, installs a browser)
 	@tools/install-debian-packages
 	@$(PYTEST)
-	@echo "The end-to-end tests with --runtime process:"
-	@SNAKEPIT_RUNTIME=process $(IN_E2E)
-	@echo "The end-to-end tests with --runtime thread:"
-	@SNAKEPIT_RUNTIME=thread $(IN_E2E)
+	@set -e; for runtime in $(RUNTIMES); do \
+		echo "The end-to-end tests with --runtime $$runtime:"; \
+		export SNAKEPIT_RUNTIME=$$runtime; $(IN_E2E); \
+	done
 
+RUNTIMES ?= process thread
 # Nothing where ARGS name other tests; and nothing is wrong where they select none of these, pytest's status 5.
 NAMED = $(filter tests/%,$(ARGS))
 PYTEST = $(PYTHON_IN_VENV) -m pytest $(ARGS)
-IN_E2E = $(if $(NAMED),$(if $(filter tests/e2e%,$(NAMED)),$(PYTEST),true),$(PYTEST) tests/e2e) || test $$? = 5
+IN_E2E = { $(if $(NAMED),$(if $(filter tests/e2e%,$(NAMED)),$(PYTEST),true),$(PYTEST) tests/e2e) || test $$? = 5; }
 
 check: lint docs test ## what CI runs (.ci/run, on Python 3.14 and 3.13): lint, docs, test
 
