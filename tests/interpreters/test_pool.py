@@ -156,6 +156,7 @@ def settings_for(app, folder, **settings):
         "log_config": None,
         "extensions": "vetted",
         "copies": "",
+        "ws_max_queue": 32,
     } | settings
 
 
