@@ -229,8 +229,9 @@ def test_a_segmentation_fault(check):
     crash = report(check("main:app", "--json"))["crash"]
     assert crash["signal"] == "SIGSEGV"
     assert (crash["exit_status"], crash["timeout"]) == (None, None)
-    (loading,) = crash["while_loading"]
-    assert (loading["stage"], loading["module"], loading["importers"]) == ("importing", "inner", ["main"])
+    # the other interpreter may have come as far when the process ended
+    found = [(loading["stage"], loading["module"], loading["importers"]) for loading in crash["while_loading"]]
+    assert ("importing", "inner", ["main"]) in found
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has an exit status instead")
