@@ -123,6 +123,15 @@ class Config:
         None, "Requests in flight or waiting; one more gets 503.", least=1, shown="no limit"
     )
     limit_worker_concurrency: int = _option(10_000, "ASGI only: requests that one worker serves at once.", least=1)
+    limit_max_requests: int | None = _option(
+        None, "Requests after which a worker is replaced by a new one.", least=1, shown="no limit"
+    )
+    limit_max_requests_jitter: int = _option(
+        0, "Up to so many requests more, at random, so that not all workers are replaced at once.", least=0
+    )
+    workers_lifetime: float | None = _option(
+        None, "Seconds after which a worker is replaced by a new one.", least=1, metavar="SECONDS", shown="no limit"
+    )
     limit_waiting: int = _option(2048, "Requests that may wait for a free worker; one more gets 503.", least=0)
     limit_request_head: int = _option(
         65_536, "Bytes of request line and header fields; more gets 431.", least=1024, metavar="BYTES"

@@ -1,7 +1,12 @@
 """All workers of one app, and the policy that keeps them alive.
 
-The pool starts the workers, gives exchanges to them as the dispatcher says, replaces a worker that ended by itself,
-and retires all of them at the end. It knows nothing of sockets and HTTP.
+The pool starts the workers, gives exchanges to them as the dispatcher says, replaces them, and retires all of them at
+the end. It knows nothing of sockets and HTTP.
+
+A worker that serves is replaced by make before break: its successor imports the app and completes its start-up, takes
+its place, and only then is the worker retired, which finishes what it has begun. A successor that can't start changes
+nothing. Reload, recycling and scaling all go this way; so does the end of a worker that nobody asked for, but that
+there the break came first.
 
 A worker that dies takes with it the exchanges that it had begun: each gets 500, or a broken connection where its
 response had begun. Those that it had not taken from its channel go to others.
@@ -9,10 +14,13 @@ response had begun. Those that it had not taken from its channel go to others.
 
 import asyncio
 import logging
+import random
+from collections.abc import Coroutine
 from dataclasses import dataclass
 
 from snakepit.errors import AppError, AppImportError, ConfigError, LifespanError, SnakepitError, WorkerLost
 from snakepit.lifecycle import ExchangeState, WorkerState
+from snakepit.memory import resident_memory
 from snakepit.server.deadlines import Deadlines
 from snakepit.server.dispatcher import Dispatcher
 from snakepit.server.exchange import Exchange
@@ -51,6 +59,10 @@ class PoolOptions:
         waiting_seconds: how long one may wait there.
         interface: "auto", "asgi" or "wsgi".
         runtime: what workers run in.
+        retiring_seconds: how long a retired worker may take to finish what it has begun.
+        max_requests: exchanges after which a worker is replaced; None: never.
+        max_requests_jitter: up to so many more, at random, so that workers are not all replaced at once.
+        lifetime: seconds after which a worker is replaced; None: never.
         settings: what each worker is told; see snakepit.worker.bootstrap.
     """
 
@@ -63,6 +75,10 @@ class PoolOptions:
     interface: str
     runtime: RuntimeName
     settings: dict[str, object]
+    retiring_seconds: float = 30.0
+    max_requests: int | None = None
+    max_requests_jitter: int = 0
+    lifetime: float | None = None
 
 
 class Observer:
@@ -74,11 +90,25 @@ class Observer:
     def worker_replaced(self, worker: Worker, delay: float) -> None:
         """A worker ended by itself; another is started after `delay` seconds."""
 
-    def memory_kept(self, worker: Worker, predecessor: Worker) -> None:
+    def successor_failed(self, worker: Worker, fault: str) -> None:
+        """A worker that was to replace another could not start; the other goes on."""
+
+    def memory_kept(self, predecessor: Worker, size: int | None) -> None:
         """A worker that held private copies of C extensions has been replaced, and what these keep stays in memory.
 
-        A process in which this happens often should be replaced itself.
+        `size`: by how many bytes the process has grown, if that can be told. A process in which this happens often
+        should be replaced itself.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Succession:
+    """A worker that is to take another's place."""
+
+    worker: Worker
+    outcome: "asyncio.Future[bool]"
+    memory_before: int | None
+    """Bytes resident in the process when it began."""
 
 
 class Pool:
@@ -99,13 +129,18 @@ class Pool:
         self._in_progress = 0
         self._idle = asyncio.Event()
         self._idle.set()
+        self._wanted = options.workers
+        self._recycling = asyncio.Lock()
         self._closing = False
         self._quick_deaths = 0
         self._left_open = 0  # interpreters that daemon threads keep from being closed
         self._ready_at: dict[Worker, float] = {}
-        self._held_copies: dict[int, Worker] = {}  # workers to be replaced that held copies, by number
+        self._successors: dict[int, Succession] = {}  # by the number of the worker to be replaced
+        self._retiring: dict[Worker, Succession | None] = {}  # and who came in its place
+        self._lost: dict[int, Worker] = {}  # that are being replaced, by number
+        self._ages: dict[int, asyncio.TimerHandle] = {}  # of workers whose lifetime is limited
         self._restarts: dict[int, asyncio.TimerHandle] = {}  # by the number of the worker to be replaced
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
         self.first_ready = asyncio.Event()
         self.all_ready = asyncio.Event()
         self.failure: asyncio.Future[SnakepitError] = loop.create_future()
@@ -128,6 +163,11 @@ class Pool:
     def waiting(self) -> int:
         """Exchanges in the line."""
         return self._dispatcher.waiting
+
+    @property
+    def wanted(self) -> int:
+        """How many workers there are to be."""
+        return self._wanted
 
     def load(self, worker: Worker) -> int:
         """Exchanges that a worker has."""
@@ -236,7 +276,109 @@ class Pool:
         for number in range(1, self._options.workers + 1):
             await self._start_worker(number)
 
-    async def _start_worker(self, number: int) -> None:
+    async def replace(self, number: int) -> bool:
+        """Have a successor take a worker's place as soon as it is ready; returns whether it did.
+
+        What the worker has begun it finishes, after that.
+        """
+        succession = self._successors.get(number)
+        if succession is None:
+            if self._closing or number not in self._workers:
+                return False
+            try:
+                worker = await self._start_worker(number, successor=True)
+            except ConfigError as error:  # too many open files
+                self._log.error("Worker %d can't be replaced now: %s", number, error)
+                return False
+            succession = self._successors[number] = Succession(worker, self._loop.create_future(), resident_memory())
+        return await asyncio.shield(succession.outcome)
+
+    async def reload(self) -> bool:
+        """Replace every worker, one after the other; stops at the first that can't be. Returns whether all were."""
+        for number in sorted(self._workers):
+            if number in self._workers and not await self.replace(number):
+                return False
+        return True
+
+    async def replace_all(self) -> bool:
+        """Replace every worker, all at once. Returns whether all were."""
+        outcomes = await asyncio.gather(*map(self.replace, sorted(self._workers)))
+        return all(outcomes)
+
+    async def scale(self, workers: int) -> None:
+        """Have so many workers, one at least: more are started, those with the highest numbers retire."""
+        self._wanted = max(1, workers)
+        for number in range(1, self._wanted + 1):
+            if number not in self._workers and number not in self._restarts:
+                await self._start_worker(number)
+        for number in [number for number in self._workers if number > self._wanted]:
+            self._dismiss(number)
+
+    def _dismiss(self, number: int) -> None:
+        """Let a worker go without a successor."""
+        self._forget_age(number)
+        if number in self._restarts:
+            self._restarts.pop(number).cancel()
+        worker = self._workers.pop(number)
+        succession = self._successors.pop(number, None)
+        if succession is not None:
+            self._see_off(succession.worker, None)
+            succession.outcome.set_result(False)
+        self._see_off(worker, None)
+
+    def _see_off(self, worker: Worker, succession: "Succession | None") -> None:
+        """Retire a worker, and mind its deadline."""
+        self._dispatcher.remove(worker)
+        self._ready_at.pop(worker, None)
+        if worker.state not in (WorkerState.STARTING, WorkerState.READY):
+            return
+        self._retiring[worker] = succession
+        worker.retire()
+        self._spawn(self._mind(worker))
+
+    async def _mind(self, worker: Worker) -> None:
+        """Cut what a retired worker does not finish in time."""
+        await self._end([worker], self._loop.time() + self._options.retiring_seconds)
+
+    def _succeed(self, worker: Worker) -> None:
+        """A successor is ready: it takes over."""
+        succession = self._successors.pop(worker.number)
+        predecessor = self._workers[worker.number]
+        self._workers[worker.number] = worker
+        lost = self._lost.pop(worker.number, None)
+        if lost is None:
+            self._see_off(predecessor, succession)
+        if not succession.outcome.done():
+            succession.outcome.set_result(True)
+
+    def _count_age(self, worker: Worker) -> None:
+        options = self._options
+        if options.max_requests is not None:
+            worker.requests_left = options.max_requests + random.randint(0, options.max_requests_jitter)
+        if options.lifetime is not None:
+            self._forget_age(worker.number)
+            self._ages[worker.number] = self._loop.call_later(options.lifetime, self._recycle, worker)
+
+    def _forget_age(self, number: int) -> None:
+        handle = self._ages.pop(number, None)
+        if handle is not None:
+            handle.cancel()
+
+    def _recycle(self, worker: Worker) -> None:
+        if self._workers.get(worker.number) is worker and worker.number not in self._successors:
+            self._spawn(self._recycle_in_turn(worker))
+
+    async def _recycle_in_turn(self, worker: Worker) -> None:
+        async with self._recycling:  # one at a time: starting takes CPU time from those that serve
+            if self._workers.get(worker.number) is worker and not await self.replace(worker.number):
+                self._count_age(worker)
+
+    def _spawn(self, coroutine: Coroutine[object, object, object]) -> None:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _start_worker(self, number: int, successor: bool = False) -> Worker:
         seats = 1 if self._options.interface == "asgi" else self._options.threads
         try:
             runtime = RUNTIMES[self._options.runtime](seats)
@@ -246,8 +388,10 @@ class Pool:
                 f"no channel for worker {number}: {error.strerror}; use fewer interpreters or threads, or raise the "
                 "limit on open files (ulimit -n)"
             ) from None
-        self._workers[number] = worker
+        if not successor:
+            self._workers[number] = worker
         await worker.start()
+        return worker
 
     def worker_loaded(self, worker: Worker) -> None:
         """A worker imported the app."""
@@ -256,11 +400,14 @@ class Pool:
         """A worker completed its start-up: exchanges may go to it."""
         self._ready_at[worker] = self._loop.time()
         self._observer.worker_ready(worker)
-        predecessor = self._held_copies.pop(worker.number, None)
-        if predecessor is not None:
-            self._observer.memory_kept(worker, predecessor)
+        if worker.number in self._successors and self._successors[worker.number].worker is worker:
+            self._succeed(worker)
+        lost = self._lost.pop(worker.number, None)
+        if lost is not None and lost.copies:
+            self._tell_of_memory(lost, lost.memory_at_end)
+        self._count_age(worker)
         self.first_ready.set()
-        if len(self._ready_at) == self._options.workers:
+        if len(self._ready_at) >= self._wanted:
             self.all_ready.set()
         capacity = worker.capacity if worker.interface == "wsgi" else self._options.worker_concurrency
         self._assign(self._dispatcher.add(worker, capacity))
@@ -268,6 +415,10 @@ class Pool:
     def worker_free(self, worker: Worker) -> None:
         """A worker is through with an exchange."""
         self._one_less()
+        if worker.requests_left is not None:
+            worker.requests_left -= 1
+            if worker.requests_left == 0:
+                self._recycle(worker)
         self._assign(self._dispatcher.finished(worker))
 
     def worker_declined(self, worker: Worker, exchange: Exchange) -> None:
@@ -297,6 +448,9 @@ class Pool:
                 "a daemon thread" if len(worker.daemon_threads) == 1 else "daemon threads",
                 ", ".join(worker.daemon_threads),
             )
+        succession = self._retiring.pop(worker, None)
+        if succession is not None and worker.copies:
+            self._tell_of_memory(worker, succession.memory_before)
         if worker.state is WorkerState.ABANDONED:
             return
         if worker.state is WorkerState.RETIRING and worker.said_goodbye and worker.failure[0] in ("", "lifespan"):
@@ -311,6 +465,10 @@ class Pool:
         lived = self._loop.time() - self._ready_at.pop(worker, self._loop.time())
         self._salvage(worker)
         worker.to(WorkerState.CLOSED)
+        if self._workers.get(worker.number) is not worker:
+            self._successor_failed(worker, f"{kind}\n{fault}" if fault else "without a word")
+            return
+        self._forget_age(worker.number)
         if self._closing:
             if not self.failure.done():  # or it is most likely the same trouble, and that is being reported
                 self._log.error("%s did not end as it should: %s", str(worker).capitalize(), fault or "no word of it")
@@ -319,6 +477,26 @@ class Pool:
             self._fail(_as_error(worker))
             return
         self._replace(worker, lived, f"{kind}\n{fault}" if fault else "without a word")
+
+    def _successor_failed(self, worker: Worker, why: str) -> None:
+        succession = self._successors.get(worker.number)
+        if succession is None or succession.worker is not worker:
+            if not self._closing:  # a retired one that did not end as it should
+                self._log.error("%s ended unexpectedly: %s", str(worker).capitalize(), why)
+            return
+        del self._successors[worker.number]
+        if not self._closing:
+            self._observer.successor_failed(worker, worker.failure[1] or why)
+        if not succession.outcome.done():
+            succession.outcome.set_result(False)
+        lost = self._lost.get(worker.number)
+        if lost is not None and not self._closing:  # and so nobody serves in its place
+            self._restart_later(worker.number, BACKOFF[0])
+
+    def _tell_of_memory(self, predecessor: Worker, before: int | None) -> None:
+        now = resident_memory()
+        size = None if now is None or before is None else max(0, now - before)
+        self._observer.memory_kept(predecessor, size)
 
     def _salvage(self, worker: Worker) -> None:
         never_begun = worker.never_begun()
@@ -340,9 +518,10 @@ class Pool:
         self._quick_deaths = self._quick_deaths + 1 if lived < QUICK_DEATH else 0
         delay = 0.0 if self._quick_deaths < 2 else min(first * 2.0 ** (self._quick_deaths - 2), most)
         self._log.error("%s ended unexpectedly: %s", str(worker).capitalize(), why)
+        self._lost[worker.number] = worker
+        if worker.number in self._successors:  # one is on its way anyhow
+            return
         self._observer.worker_replaced(worker, delay)
-        if worker.copies:
-            self._held_copies[worker.number] = worker
         self._restart_later(worker.number, delay)
 
     def _restart_later(self, number: int, delay: float) -> None:
@@ -350,9 +529,7 @@ class Pool:
 
     def _restart(self, number: int) -> None:
         del self._restarts[number]
-        task = self._loop.create_task(self._start_replacement(number))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._spawn(self._start_replacement(number))
 
     async def _start_replacement(self, number: int) -> None:
         if self._closing:
@@ -375,27 +552,38 @@ class Pool:
         Returns how many interpreters stay open: of abandoned workers, and of those with daemon threads.
         """
         self._closing = True
-        for handle in self._restarts.values():
+        for handle in (*self._restarts.values(), *self._ages.values()):
             handle.cancel()
-        for worker in self.workers:
+        workers = [*self.workers, *(succession.worker for succession in self._successors.values())]
+        for succession in self._successors.values():
+            if not succession.outcome.done():
+                succession.outcome.set_result(False)
+        for worker in workers:
             self._dispatcher.remove(worker)
             worker.retire()
-        living = await self._wait_ended(self.workers, deadline)
+        left_open = await self._end([*workers, *self._retiring], deadline)
+        self._patience.close()
+        if self._watch is not None:
+            self._watch.cancel()
+        return left_open + self._left_open
+
+    async def _end(self, workers: list[Worker], deadline: float) -> int:
+        """Wait for retired workers; past `deadline` cut and, if need be, abandon. Returns how many stay open."""
+        living = await self._wait_ended(workers, deadline)
         if living:
             for worker in living:
                 worker.stop()
             living = await self._wait_ended(living, self._loop.time() + LAST_CALL)
         left_open = 0
         for worker in living:
+            if worker.state is WorkerState.ABANDONED:
+                continue
             if worker.abandon():
                 left_open += 1
                 self._log.warning("%s does not end; its thread is left to itself", str(worker).capitalize())
             else:
                 self._log.warning("%s does not end; it is killed", str(worker).capitalize())
-        self._patience.close()
-        if self._watch is not None:
-            self._watch.cancel()
-        return left_open + self._left_open
+        return left_open
 
     async def _wait_ended(self, workers: list[Worker], deadline: float) -> list[Worker]:
         """Wait for workers to end until `deadline`; returns those that have not."""

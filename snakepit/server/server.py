@@ -6,7 +6,7 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -65,6 +65,7 @@ class Server:
         self._site: Site | None = None
         self._pool: Pool | None = None
         self._left_open = 0
+        self._tasks: set[asyncio.Future[None]] = set()
 
     @property
     def address(self) -> str | None:
@@ -99,6 +100,42 @@ class Server:
         else:
             self._loop.call_soon_threadsafe(self._stop_requested.set)
 
+    def reload(self) -> None:
+        """Replace the workers, one after the other, by new ones that import the app anew. From any thread."""
+        self._begin(self._reload)
+
+    def scale(self, change: int) -> None:
+        """Have so many workers more, or less; one at least. From any thread."""
+        self._begin(lambda: self._scale(change))
+
+    def _other_signals(self) -> dict[str, Callable[[], None]]:
+        return {
+            "SIGHUP": self.reload,
+            "SIGTTIN": lambda: self.scale(1),
+            "SIGTTOU": lambda: self.scale(-1),
+        }
+
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        def begin() -> None:
+            task = asyncio.ensure_future(work())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(begin)
+
+    async def _reload(self) -> None:
+        if self._pool is not None and self._pool.all_ready.is_set():
+            self._log.info("Reloading: a new worker for each")
+            done = await self._pool.reload()
+            self._log.info("Reloaded" if done else "Not reloaded: see above")
+
+    async def _scale(self, change: int) -> None:
+        pool = self._pool
+        if pool is not None and pool.all_ready.is_set():
+            await pool.scale(pool.wanted + change)
+            self._log.info("%d workers wanted", pool.wanted)
+
     async def serve(self) -> None:
         """Serve until `stop` is called, or SIGINT or SIGTERM comes (in the main thread). Raises SnakepitError."""
         if self._listener is not None:
@@ -117,7 +154,7 @@ class Server:
             self._reference,
         )
         try:
-            with handle_signals(self.stop, self._exit_now):
+            with handle_signals(self.stop, self._exit_now, self._other_signals()):
                 try:
                     await pool.start()
                     report.started()
@@ -193,6 +230,10 @@ class Server:
             waiting_seconds=config.timeout_waiting,
             interface=config.interface,
             runtime=config.runtime,
+            retiring_seconds=config.timeout_graceful_shutdown,
+            max_requests=config.limit_max_requests,
+            max_requests_jitter=config.limit_max_requests_jitter,
+            lifetime=config.workers_lifetime,
             settings={
                 "sys_path": [str(folder) for folder in sys.path],
                 "argv": list(sys.argv),

@@ -84,6 +84,7 @@ class Worker:
         self.daemon_threads: list[str] = []  # of the app, that outlive the worker
         self.copies: list[Copy] = []  # C extensions that it has private copies of
         self.memory_at_end: int | None = None  # bytes resident in the process before its runtime was closed
+        self.requests_left: int | None = None  # until it is to be replaced
         self.exchanges: dict[int, Exchange] = {}
         self.ended = asyncio.Event()
         self.stuck = False  # its loop was found in a long computation, and has not turned since
