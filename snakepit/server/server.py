@@ -6,8 +6,10 @@ import os
 import platform
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 from snakepit import __version__, app_reference, logs
@@ -22,6 +24,7 @@ from snakepit.server.listener import Listener
 from snakepit.server.loops import loop_factory
 from snakepit.server.open_files import raise_open_files_limit
 from snakepit.server.pool import Pool, PoolOptions
+from snakepit.server.reloader import Reloader
 from snakepit.server.report import StartupReport
 from snakepit.server.signals import handle_signals, leave
 from snakepit.server.site import Site
@@ -65,6 +68,7 @@ class Server:
         self._site: Site | None = None
         self._pool: Pool | None = None
         self._left_open = 0
+        self._reloader = Reloader(config) if config.reload else None
         self._tasks: set[asyncio.Future[None]] = set()
 
     @property
@@ -185,8 +189,22 @@ class Server:
             return
         await listener.serve(asyncio.get_running_loop(), lambda: Connection(site))
         self._log.info("Listening on %s (Ctrl+C to stop)", listener.address)
+        if self._reloader is not None:
+            self._begin(lambda: self._reload_on_changes(pool))
         await _first_of(self._stop_requested.wait(), _outcome(pool))
         _raise_failure(pool)
+
+    async def _reload_on_changes(self, pool: Pool) -> None:
+        assert self._reloader is not None
+        await pool.all_ready.wait()
+        self._log.info("Watching %s for changes", ", ".join(map(str, self._reloader.folders)))
+        async for changed in self._reloader.changes():
+            self._log.info("Changed: %s; reloading", ", ".join(map(_shortly, changed)))
+            began = time.monotonic()
+            if await pool.replace_all():
+                self._log.info("Reloaded in %.2f s", time.monotonic() - began)
+            else:
+                self._log.info("Still serving the previous version")
 
     async def _until_first_ready(self, pool: Pool) -> bool:
         await _first_of(pool.first_ready.wait(), self._stop_requested.wait(), _outcome(pool))
@@ -194,6 +212,8 @@ class Server:
         return not self._stop_requested.is_set()
 
     async def _shut_down(self, listener: Listener, pool: Pool, site: Site, patience: float) -> None:
+        for task in self._tasks:
+            task.cancel()
         deadline = asyncio.get_running_loop().time() + patience
         listener.close()
         if pool.in_progress:
@@ -293,6 +313,10 @@ def run(app: Any, **options: Any) -> None:
 def _exit_with(error: SnakepitError) -> NoReturn:
     print(f"Error: {error}", file=sys.stderr)
     raise SystemExit(error.exit_status)
+
+
+def _shortly(path: Path) -> str:
+    return os.path.relpath(path)
 
 
 async def _first_of(*conditions: Coroutine[Any, Any, object]) -> None:
