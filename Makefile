@@ -95,8 +95,17 @@ unknown-example:
 	@echo "EXAMPLE must be asgi, wsgi, flask, django or starlette, not '$(EXAMPLE)'" >&2
 	@exit 1
 
-test: $(DEV) ## run all tests, but for the stress tests
-	@$(PYTHON_IN_VENV) -m pytest $(ARGS)
+test: $(DEV) ## run all tests, but for the stress tests; the end-to-end tests with each runtime
+	@$(PYTEST)
+	@echo "The end-to-end tests with --runtime process:"
+	@SNAKEPIT_RUNTIME=process $(IN_E2E)
+	@echo "The end-to-end tests with --runtime thread:"
+	@SNAKEPIT_RUNTIME=thread $(IN_E2E)
+
+# Nothing where ARGS name other tests; and nothing is wrong where they select none of these, pytest's status 5.
+NAMED = $(filter tests/%,$(ARGS))
+PYTEST = $(PYTHON_IN_VENV) -m pytest $(ARGS)
+IN_E2E = $(if $(NAMED),$(if $(filter tests/e2e%,$(NAMED)),$(PYTEST),true),$(PYTEST) tests/e2e) || test $$? = 5
 
 check: lint docs test ## what CI runs (.ci/run, on Python 3.14 and 3.13): lint, docs, test
 

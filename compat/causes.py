@@ -7,7 +7,7 @@ CAUSES = {
     "tokenizers": (
         "Training from an iterator reads it in threads of its own (Rayon), which attach to the main interpreter: "
         "Python objects are made in one interpreter and freed in another. With `TOKENIZERS_PARALLELISM=false` it uses "
-        "no such threads; see the entry below it."
+        'no such threads: see "tokenizers without threads" above.'
     ),
     "pyarrow": (
         "Two causes. `libarrow_python.so` is an ordinary shared library which holds Python objects; the dynamic "

@@ -148,7 +148,10 @@ class Driver:
                     stderr=subprocess.STDOUT,
                     env={**os.environ, **case.environment, **environment},
                 )
-                hung = _wait(process)
+                try:
+                    hung = _wait(process)
+                finally:
+                    process.kill()  # it has ended, unless we are being ended
             said = output.read_text(errors="replace")
             reports = [json.loads(path.read_text(encoding="utf-8")) for path in Path(folder).glob("report-*.json")]
         add_reports(result, reports)

@@ -73,9 +73,11 @@ def _live(settings: Settings, ended: threading.Lock) -> None:
     except BaseException:
         report["trouble"] += traceback.format_exc()
     finally:
-        with open(settings["report"], "w", encoding="utf-8") as file:
-            json.dump(report, file)
-        ended.release()
+        try:
+            with open(settings["report"], "w", encoding="utf-8") as file:
+                json.dump(report, file)
+        finally:
+            ended.release()
 
 
 def _use(settings: Settings, report: Report) -> None:

@@ -22,6 +22,7 @@ from snakepit.carriers import (
     SocketAddress,
     attach_queues,
     attach_socket,
+    discard,
     frame,
 )
 from snakepit.interpreters import create_queue
@@ -80,6 +81,10 @@ class ListeningQueueCarrier(QueueCarrier):
             super().close()
 
 
+def _nothing() -> None:
+    pass
+
+
 class _Doorbell(asyncio.BufferedProtocol):
     """Reads rings into one small buffer that is never looked at."""
 
@@ -115,6 +120,10 @@ class _Frames(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost.set()
+
+    def _write(self, pieces: list[bytes]) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(b"".join(pieces))
 
     def arrived(self) -> int:
         """Items that can be taken."""
@@ -162,7 +171,10 @@ class WorkerSocket(_Frames):
             self._corked = []
             self._on_rung()
 
-    def eof_received(self) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The main process has gone, unless this end was closed: as an end of file, or as an error if it left unread
+        what this end had sent."""
+        super().connection_lost(exc)
         self._on_gone()
 
     def pause_writing(self) -> None:
@@ -180,8 +192,8 @@ class WorkerSocket(_Frames):
         """Send an item, within a turn at its end."""
         if self._corked is not None:
             self._corked += frame(item)
-        elif self._transport is not None:
-            self._transport.writelines(frame(item))
+        else:
+            self._write(frame(item))
 
     def take_back(self) -> Item | None:
         """Nothing: it has been sent."""
@@ -193,8 +205,13 @@ class WorkerSocket(_Frames):
         if self._owes:
             self._owes = False
             pieces.append(WAITS)
-        if pieces and self._transport is not None:
-            self._transport.write(b"".join(pieces))
+        if pieces:
+            self._write(pieces)
+
+    def close(self) -> None:
+        """Let go of the socket, when all is sent."""
+        self._on_gone = _nothing
+        super().close()
 
     async def ended(self) -> None:
         """Only the main process outlives the other end."""
@@ -213,6 +230,7 @@ class MainSocket(_Frames):
         self._pending: deque[Item] = deque()
         self._sent: Item | None = None  # and perhaps not taken
         self._asked = False  # the worker waits for an item
+        self._over = False  # the process has ended, or this end was closed
 
     def data_received(self, data: bytes) -> None:
         if self._reader.feed(data):
@@ -237,29 +255,50 @@ class MainSocket(_Frames):
         """The worker need not know."""
 
     async def ended(self) -> None:
-        """The process has ended: read the rest, and find out whether it took the last item."""
+        """The process has ended: read the rest, and find out whether it took the last item.
+
+        Nothing is sent from here on: whatever waits, and whatever is still sent, can be taken back.
+        """
+        self._over = True
         if self._theirs is None:
             return
         if self._sent is not None and self._left_unread():
             self._pending.appendleft(self._sent)
         self._sent = None
-        self._theirs.close()
-        self._theirs = None
         if self._transport is not None:
+            # The end of file comes behind all that was sent. It has to be made: what the app started may have
+            # inherited the socket, and hold it open for as long as it likes.
+            try:
+                self._theirs.shutdown(socket.SHUT_WR)
+            except OSError:
+                self._transport.abort()  # it is gone already
             await self._lost.wait()
+        self._let_go_of_theirs()
+
+    def eof_received(self) -> None:
+        """All was read; and nobody is left who would read what has not been written yet."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def close(self) -> None:
-        """Let go of both sockets."""
-        super().close()
+        """Let go of both sockets, whatever was not sent."""
+        self._over = True
+        if self._transport is not None:
+            self._transport.abort()
+        else:
+            self._socket.close()
+        self._let_go_of_theirs()
+
+    def _let_go_of_theirs(self) -> None:
         if self._theirs is not None:
             self._theirs.close()
             self._theirs = None
 
     def _send_next(self) -> None:
-        if self._asked and self._pending and self._transport is not None:
+        if self._asked and self._pending and not self._over and self._transport is not None:
             self._asked = False
             self._sent = self._pending.popleft()
-            self._transport.writelines(frame(self._sent))
+            self._write(frame(self._sent))
 
     def _left_unread(self) -> bool:
         if self._transport is not None and self._transport.get_write_buffer_size():
@@ -285,6 +324,11 @@ class QueueLink:
         """The main interpreter's side."""
         return ListeningQueueCarrier(self.from_worker, self.to_worker, self.doorbell)
 
+    def discard(self) -> None:
+        """Let go of a channel that will not be."""
+        self.doorbell.close()
+        discard(self.address)
+
 
 class SocketLink:
     """A socket to a process to be."""
@@ -306,6 +350,11 @@ class SocketLink:
     def main_carrier(self) -> MainSocket:
         """The main interpreter's side."""
         return MainSocket(self._ours, self._theirs)
+
+    def discard(self) -> None:
+        """Let go of a channel that will not be."""
+        self._ours.close()
+        self._theirs.close()
 
 
 def attach_async_carrier(address: Address, on_gone: Callable[[], None]) -> AsyncCarrier:

@@ -80,7 +80,7 @@ def jinja2() -> None:
     assert asyncio.run(render()) == "12"
 
 
-@case("MarkupSafe", "markupsafe", exercised="escaping, formatting, objects with __html__ that raise")
+@case("MarkupSafe", "markupsafe", exercised="escaping, formatting, objects that can't be escaped")
 def markupsafe() -> None:
     import markupsafe
 

@@ -476,7 +476,12 @@ class Pool:
         if not self.all_ready.is_set():
             self._fail(_as_error(worker))
             return
-        self._replace(worker, lived, f"{kind}\n{fault}" if fault else "without a word")
+        if kind == "config":
+            self._replace_later(worker.number, fault)
+        elif kind == "lost" and "\n" not in fault:
+            self._replace(worker, lived, fault)
+        else:
+            self._replace(worker, lived, f"{kind}\n{fault}" if fault else "without a word")
 
     def _successor_failed(self, worker: Worker, why: str) -> None:
         succession = self._successors.get(worker.number)
@@ -536,9 +541,13 @@ class Pool:
             return
         try:
             await self._start_worker(number)
-        except ConfigError as error:  # too many open files, and later there may be fewer
-            self._log.error("Worker %d can't be replaced yet: %s", number, error)
-            self._restart_later(number, BACKOFF[1])
+        except ConfigError as error:
+            self._replace_later(number, str(error))
+
+    def _replace_later(self, number: int, why: str) -> None:
+        """The system is out of something, such as open files; later there may be more of it."""
+        self._log.error("Worker %d can't be replaced yet: %s", number, why)
+        self._restart_later(number, BACKOFF[1])
 
     def _fail(self, error: SnakepitError) -> None:
         if not self.failure.done():
@@ -596,8 +605,10 @@ class Pool:
         return [worker for worker in workers if not worker.ended.is_set()]
 
 
-def _as_error(worker: Worker) -> AppError | WorkerLost:
+def _as_error(worker: Worker) -> AppError | ConfigError | WorkerLost:
     kind, fault = worker.failure
+    if kind == "config":
+        return ConfigError(fault)
     if kind == "import":
         return AppImportError(fault)
     if kind == "lifespan":

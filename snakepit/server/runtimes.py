@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from snakepit.async_channel import Channel, ProcessChannel
-from snakepit.errors import WorkerLost
+from snakepit.errors import ConfigError, WorkerLost
 from snakepit.interpreters import Interpreter, create_interpreter
 
 type RuntimeName = Literal["interpreter", "process", "thread"]
@@ -32,25 +32,40 @@ run(settings)
 
 _IN_PROCESS = f"""
 import sys
-settings = sys.stdin.buffer.read(int(sys.stdin.buffer.readline()))
+size = int(sys.stdin.buffer.readline() or 0)
+settings = sys.stdin.buffer.read(size)
+if not size or len(settings) < size:
+    sys.exit(1)  # the main process has gone
 {_BOOTSTRAP}
 """
+
+_HELD_BACK = {signal.SIGINT, signal.SIGTERM}
+"""What might end a new process before it can say that it is a worker."""
 
 _creating = threading.Lock()  # interpreters are made one after another; many at once have hung and crashed on 3.13
 _never_closed: list[Interpreter] = []  # whose daemon threads still run: dropping the last reference closes, too
 
 
 class Runtime(Protocol):
-    """One worker's place. `seats`: how many exchanges a WSGI app gets at once, each on a channel of its own."""
+    """One worker's place.
+
+    `seats`: how many exchanges a WSGI app gets at once, each on a channel of its own.
+    `daemon`: whether the thread that owns it is to be a daemon, as threads are that the app starts in it.
+    """
 
     seats: int
+    daemon: bool
 
     @property
     def channels(self) -> Sequence[Channel | ProcessChannel]:
         """Those of the seats, and perhaps one more for the worker's last words."""
 
     def run(self, settings: Mapping[str, object], /) -> None:
-        """Run a worker to its end. Raises WorkerLost where its end is not its own doing."""
+        """Run a worker to its end.
+
+        Raises ConfigError where the system has nothing left to run one in, WorkerLost where its end is not its own
+        doing.
+        """
 
     def close(self, keep_open: bool, /) -> None:
         """Let go of what the worker ran in; `keep_open`: threads that can't be ended run in it."""
@@ -66,9 +81,11 @@ class InterpreterRuntime:
     interpreter that another thread is entering crashes the process (CPython issue 127041).
     """
 
+    daemon = True
+
     def __init__(self, seats: int) -> None:
         self.seats = seats
-        self.channels = [Channel() for _ in range(seats)]
+        self.channels = _several(Channel, seats)
         self._interpreter: Interpreter | None = None
 
     def run(self, settings: Mapping[str, object]) -> None:
@@ -98,9 +115,11 @@ class InterpreterRuntime:
 class ThreadRuntime:
     """The main interpreter, in the thread that calls: what debuggers and profilers see best."""
 
+    daemon = False  # or all threads of the app would be daemons, which they are not elsewhere
+
     def __init__(self, seats: int) -> None:
         self.seats = seats
-        self.channels = [Channel() for _ in range(seats)]
+        self.channels = _several(Channel, seats)
 
     def run(self, settings: Mapping[str, object]) -> None:
         """Run the worker here."""
@@ -119,9 +138,11 @@ class ThreadRuntime:
 class ProcessRuntime:
     """A child process, started afresh (no fork), which ends by itself when this process does."""
 
+    daemon = True
+
     def __init__(self, seats: int) -> None:
         self.seats = seats
-        self.channels = [ProcessChannel() for _ in range(seats + 1)]
+        self.channels = _several(ProcessChannel, seats + 1)
         self._process: subprocess.Popen[bytes] | None = None
         self._killed = False
         self._lock = threading.Lock()
@@ -131,7 +152,13 @@ class ProcessRuntime:
         with self._lock:
             if self._killed:
                 return
-            process = self._process = self._start()
+            try:
+                process = self._process = self._start()
+            except OSError as error:
+                raise ConfigError(
+                    f"no process for worker {settings['number']}: {_named(error)}; use fewer workers, or raise the "
+                    "limits on open files and processes (ulimit -n, ulimit -u)"
+                ) from None
         addresses = [channel.address_for(process.pid) for channel in self.channels]
         complete = {**settings, "runtime": "process", "channels": addresses[:-1], "words": addresses[-1]}
         assert process.stdin is not None
@@ -168,12 +195,37 @@ class ProcessRuntime:
             executable = sys._base_executable
             environment = {**os.environ, "__PYVENV_LAUNCHER__": sys.executable}
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
-        return subprocess.Popen(
-            [executable, *flags, "-c", _IN_PROCESS],
-            stdin=subprocess.PIPE,
-            env=environment,
-            pass_fds=() if sys.platform == "win32" else [channel.descriptor for channel in self.channels],
-        )
+        command = [executable, *flags, "-c", _IN_PROCESS]
+        if sys.platform == "win32":
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                env=environment,
+                creationflags=subprocess.CREATE_NEW_PROCESS_GROUP,  # Ctrl+C does not reach it
+            )
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)  # which the process inherits
+        try:
+            return subprocess.Popen(
+                command, stdin=subprocess.PIPE, pass_fds=[channel.descriptor for channel in self.channels]
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _several[C: (Channel, ProcessChannel)](make: Callable[[], C], count: int) -> list[C]:
+    made: list[C] = []
+    try:
+        while len(made) < count:
+            made.append(make())
+    except OSError:
+        for channel in made:
+            channel.discard()
+        raise
+    return made
+
+
+def _named(error: OSError) -> str:
+    return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
 
 
 def _how_ended(status: int) -> str:

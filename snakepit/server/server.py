@@ -281,7 +281,7 @@ def run(app: Any, **options: Any) -> None:
     if getattr(sys.modules.get("snakepit.worker.bootstrap"), "serving", False):
         _exit_with(
             ConfigError(
-                "snakepit.run() was called while a worker imported the app; put the call under "
+                "snakepit.run() was called in a worker; if that was while it imported the app, put the call under "
                 "if __name__ == '__main__':"
             )
         )

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from snakepit import envelopes
 from snakepit.envelopes import Copy, Envelope
-from snakepit.errors import InternalError, WorkerLost, fault
+from snakepit.errors import ConfigError, InternalError, WorkerLost, fault
 from snakepit.lifecycle import WORKER, WorkerState, advance
 from snakepit.memory import resident_memory
 from snakepit.server.exchange import Exchange
@@ -79,7 +79,7 @@ class Worker:
         self.interface = ""  # "asgi" or "wsgi", once it is loaded
         self.import_seconds = 0.0
         self.startup_seconds = 0.0
-        self.failure = ("", "")  # kind and fault, as in envelopes.failed
+        self.failure = ("", "")  # kind and fault, as in envelopes.failed; or "config": it could not even be started
         self.said_goodbye = False
         self.daemon_threads: list[str] = []  # of the app, that outlive the worker
         self.copies: list[Copy] = []  # C extensions that it has private copies of
@@ -109,7 +109,8 @@ class Worker:
         """Start the thread that owns the runtime."""
         for end in self._listening:
             await end.open()
-        threading.Thread(target=self._own, name=f"snakepit-worker-{self.number}", daemon=True).start()
+        name = f"snakepit-worker-{self.number}"
+        threading.Thread(target=self._own, name=name, daemon=self._runtime.daemon).start()
 
     def assign(self, exchange: Exchange) -> None:
         """Give it an exchange."""
@@ -172,7 +173,7 @@ class Worker:
     # -- the thread that owns the runtime --------------------------------------------------------------------------
 
     def _own(self) -> None:
-        trouble = ""
+        kind, trouble = "lost", ""
         try:
             try:
                 self._runtime.run(self._settings)
@@ -180,11 +181,13 @@ class Worker:
                 self._hear_last_words()
                 self.memory_at_end = resident_memory()
                 self._runtime.close(bool(self.daemon_threads))
+        except ConfigError as error:
+            kind, trouble = "config", str(error)
         except WorkerLost as error:
             trouble = str(error)
         except Exception as error:  # whatever ends a worker must be told, or its exchanges wait for ever
             trouble = fault(error)
-        self._call_in_loop(self._thread_ended, trouble)
+        self._call_in_loop(self._thread_ended, kind, trouble)
 
     def _hear_last_words(self) -> None:
         heard = threading.Event()
@@ -192,7 +195,7 @@ class Worker:
 
         async def hear() -> None:
             try:
-                for end in self._listening:
+                for end in list(self._listening):  # what comes may close some of them
                     await end.hear_out()
             finally:
                 heard.set()
@@ -211,9 +214,9 @@ class Worker:
             return False  # the loop is closed: the server has ended without this worker
         return True
 
-    def _thread_ended(self, trouble: str) -> None:
+    def _thread_ended(self, kind: str, trouble: str) -> None:
         if trouble and not self.failure[0]:
-            self.failure = ("lost", trouble)
+            self.failure = (kind, trouble)
         self.ended.set()
         self._owner.worker_ended(self)
         for end in self._listening:

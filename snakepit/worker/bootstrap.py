@@ -60,7 +60,7 @@ def run(settings: Settings) -> None:
     elif settings["runtime"] == "process":
         from snakepit.worker.process import prepare
 
-        prepare()
+        prepare([*settings["channels"], settings["words"]])
         _serve(settings, list)
     else:
         before = threading.enumerate()
@@ -136,7 +136,13 @@ def _load(settings: Settings, extensions: Extensions | None) -> object:
     runtime = settings["runtime"]
     if runtime != "thread":  # there the server has done it
         loader.configure_logging(settings["log_config"])
-    script = settings["script"]
-    if script is not None and runtime == "thread":
-        return loader.load("__main__", settings["attribute"], None, settings["factory"])
-    return loader.load(settings["module"], settings["attribute"], script, settings["factory"], extensions)
+    module, script = settings["module"], settings["script"]
+    if runtime == "thread" and (script is not None or module == _name_of_main()):
+        module, script = "__main__", None  # it is being run in this very interpreter
+    return loader.load(module, settings["attribute"], script, settings["factory"], extensions)
+
+
+def _name_of_main() -> str | None:
+    """The name of the module that `python -m` runs."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return None if spec is None else spec.name

@@ -6,6 +6,7 @@ get a moment; and those that are left are reported, so that the interpreter stay
 """
 
 import atexit
+import sys
 import threading
 import time
 
@@ -26,9 +27,14 @@ def end_interpreter() -> list[str]:
 
 
 def wait_for_threads(known: list[threading.Thread]) -> None:
-    """Wait for threads that are neither daemons nor among the `known`: those that the app started."""
+    """Wait for threads that are neither daemons nor among the `known`: those that the app started.
+
+    Not for those of an executor: they have no end of their own, and finish their work when Python ends.
+    """
+    executors = sys.modules.get("concurrent.futures.thread")
+    of_executors = getattr(executors, "_threads_queues", {})
     for thread in threading.enumerate():
-        if thread not in known and not thread.daemon and not isinstance(thread, threading._DummyThread):
+        if not (thread in known or thread.daemon or thread in of_executors) and thread.is_alive():
             thread.join()
 
 

@@ -274,8 +274,9 @@ def _source_beside(path: str) -> str | None:
 
 def _mirror(root: str, folder: str) -> str:
     """Make `folder`'s like below `root`: real folders on the way, from the environment's down links to all else."""
-    prefix = os.path.realpath(sys.prefix)
     real = os.path.realpath(folder)
+    prefix = os.path.join(os.path.realpath(sys.prefix), "")
+    first = prefix if real.startswith(prefix) else os.sep
     made = root
     here = os.sep
     for part in ["", *real.strip(os.sep).split(os.sep)]:
@@ -283,7 +284,7 @@ def _mirror(root: str, folder: str) -> str:
         if os.path.islink(made):
             os.unlink(made)
         os.makedirs(made, exist_ok=True)
-        if here == real or here.startswith(prefix) or not real.startswith(prefix):
+        if os.path.join(here, "").startswith(first):
             _link_entries(here, made)
     return made
 

@@ -131,6 +131,7 @@ async def sleep(scope, receive, send):
 
 
 async def block(scope, receive, send):
+    print("blocking", file=sys.stderr, flush=True)
     time.sleep(float(scope["query_string"]))
     await answer(send, b"blocked")
 

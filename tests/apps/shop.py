@@ -17,7 +17,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 PRODUCTS = 100
 KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)  # every worker must know the same
-engine = create_async_engine(os.environ["SHOP_DATABASE"].replace("postgresql:", "postgresql+psycopg:"), pool_size=8)
+url = os.environ["SHOP_DATABASE"].replace("postgresql:", "postgresql+psycopg:")
+engine = create_async_engine(url, pool_size=32, max_overflow=0)
 session_factory = async_sessionmaker(engine, expire_on_commit=False)
 
 
@@ -76,7 +77,7 @@ async def session():
         yield opened
 
 
-def user(authorization: Annotated[str, Header()]) -> str:
+async def user(authorization: Annotated[str, Header()]) -> str:
     try:
         return str(jwt.decode(authorization.removeprefix("Bearer "), KEY.public_key(), algorithms=["EdDSA"])["sub"])
     except jwt.InvalidTokenError as error:

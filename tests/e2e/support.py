@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 APPS = Path(__file__).parent.parent / "apps"
 PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 """Seconds until a test gives a condition up; a factor stretches it on slow machines."""
@@ -19,6 +21,28 @@ PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 
 RUNTIME = os.environ.get("SNAKEPIT_RUNTIME", "interpreter")
 """What workers run in: the environment variable is the server's own, so that all of these tests run with each."""
+
+SEVERAL = {"interpreter": "interpreters", "process": "processes", "thread": "threads"}[RUNTIME]
+
+NEEDS_TWO_WORKERS = pytest.mark.skipif(RUNTIME == "thread", reason="the main interpreter has one worker")
+
+NOT_ENDING = {
+    "interpreter": "does not end; its thread is left to itself",
+    "process": "does not end; it is killed",
+    "thread": "does not end; its thread is left to itself",
+}[RUNTIME]
+"""What the log says of a worker that does not end when it is told to."""
+
+
+def workers_of(count: int) -> int:
+    """How many workers there are where so many are asked for."""
+    return 1 if RUNTIME == "thread" else count
+
+
+def how_many(count: int) -> str:
+    """What the log says of them."""
+    count = workers_of(count)
+    return f"{count} {RUNTIME if count == 1 else SEVERAL}"
 
 
 def wait_until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
@@ -86,7 +110,7 @@ class Server:
     def wait_listening(self, workers: int = 1) -> "Server":
         def listening() -> bool:
             assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.err}"
-            return "Listening on" in self.err and self.err.count(" ready:") >= workers
+            return "Listening on" in self.err and self.err.count(" ready:") >= workers_of(workers)
 
         wait_until(listening, "the server listens")
         return self
@@ -113,9 +137,19 @@ class Server:
         self.wait_ended()
 
     def rss(self) -> int:
-        """Resident bytes, on Linux."""
-        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        """Resident bytes of the server and its workers, on Linux."""
+        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in (self.pid, *self.children()))
         return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def children(self) -> list[int]:
+        """The processes that the server has started and not seen end, on Linux."""
+        found: list[int] = []
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            try:
+                found += map(int, (task / "children").read_text().split())
+            except OSError:
+                pass  # the thread has ended meanwhile
+        return sorted(found)
 
     def connect(self) -> socket.socket:
         sock = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
@@ -232,8 +266,6 @@ def dechunk(data: bytes) -> bytes:
 @contextmanager
 def running(*arguments: str, workers: int = 2, **options) -> Iterator[Server]:
     """A server on a free port, ended at the end whatever happens."""
-    if RUNTIME == "thread":
-        workers = 1
     server = Server(*arguments, "--port", "0", "--interpreters", str(workers), **options)
     try:
         yield server.wait_listening(workers)

@@ -7,7 +7,7 @@ import socket
 import threading
 
 import pytest
-from support import Client, running, wait_until
+from support import NEEDS_TWO_WORKERS, RUNTIME, Client, running, wait_until, workers_of
 
 
 def test_streams_both_ways(asgi):
@@ -89,13 +89,15 @@ def test_a_body_longer_than_announced_is_cut_off(asgi):
 
 
 def test_lifespan_runs_once_in_each_worker():
+    count = workers_of(3)
     with running("behaviors:app", workers=3) as server:
-        assert server.err.count("lifespan startup") == 3
+        assert server.err.count("lifespan startup") == count
         assert server.stop() == 0
-        assert server.err.count("lifespan shutdown") == 3
-        assert len(set(re.findall("lifespan startup ([0-9a-f]{32})", server.err))) == 3
+        assert server.err.count("lifespan shutdown") == count
+        assert len(set(re.findall("lifespan startup ([0-9a-f]{32})", server.err))) == count
 
 
+@NEEDS_TWO_WORKERS
 def test_nothing_set_in_one_worker_is_seen_in_another(asgi):
     seen = {}
 
@@ -133,10 +135,13 @@ def test_a_worker_whose_loop_is_stopped_is_replaced():
         first = client.request("/who").body
         assert client.request("/stop-loop").status == 500
         server.wait_logged("ended unexpectedly")
-        server.wait_logged(" ready:", times=3)
+        server.wait_logged(" ready:", times=workers_of(2) + 1)
         answers = {client.request("/who").body for _ in range(10)}
-        assert len(answers) == 2
-        assert len(answers - {first}) >= 1
+        if RUNTIME == "thread":
+            assert answers == {first}  # the main interpreter has imported the app once and for all
+        else:
+            assert len(answers) == 2
+            assert len(answers - {first}) >= 1
         assert server.stop() == 0
 
 

@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from support import PATIENCE, Client, running
+from support import NEEDS_TWO_WORKERS, PATIENCE, Client, running
 
 MIB = 2**20
 SLOWLY = MIB  # bytes a second
@@ -63,6 +63,7 @@ def test_an_app_that_never_reads_stops_the_client(asgi):
             sock.sendall(b"x" * 100_000_000)
 
 
+@NEEDS_TWO_WORKERS
 @pytest.mark.parametrize("app", ["behaviors:app", "wsgi_behaviors:app"])
 def test_a_fast_request_never_waits_behind_a_slow_one_while_another_worker_is_idle(app):
     """Two workers, one of them blocked: 40 requests must all be answered before the slow one is."""
@@ -79,6 +80,7 @@ def test_a_fast_request_never_waits_behind_a_slow_one_while_another_worker_is_id
         assert answered.is_set()
 
 
+@NEEDS_TWO_WORKERS
 def test_load_is_spread_evenly():
     with running("behaviors:app", workers=2) as server:
         clients = [Client(server) for _ in range(10)]

@@ -5,7 +5,7 @@ import sys
 import time
 
 import pytest
-from support import Client, Server, read_all, running, wait_until
+from support import NOT_ENDING, RUNTIME, Client, Server, read_all, running, wait_until, workers_of
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
@@ -51,31 +51,31 @@ def test_at_the_limit_what_is_left_is_cut(path):
         assert server.stop(signal.SIGTERM) == 0
         assert time.monotonic() - began < 15
         assert "Cut 1 request still in flight after 0.5 s" in server.err
-        assert server.err.count("lifespan shutdown") == 2
+        assert server.err.count("lifespan shutdown") == workers_of(2)
 
 
 @POSIX
-def test_a_thread_that_never_ends_is_left_to_itself():
+def test_a_thread_that_never_ends_does_not_hold_the_end_up():
     with running("wsgi_behaviors:app", "--timeout-graceful-shutdown", "0.3") as server, Client(server) as busy:
         busy.send(b"GET /sleep?60 HTTP/1.1\r\nHost: t\r\n\r\n")
         server.wait_logged("sleeping")
         assert server.stop(signal.SIGTERM) == 0
-        assert "does not end; its thread is left to itself" in server.err
+        assert NOT_ENDING in server.err
 
 
 @POSIX
-def test_an_ordinary_thread_of_the_app_that_does_not_end_is_left_to_itself():
+def test_an_ordinary_thread_of_the_app_that_does_not_end_does_not_hold_the_end_up():
     with running("lasting:app", "--timeout-graceful-shutdown", "0.3") as server:
         assert server.get("/").body == b"hello"
         assert server.stop(signal.SIGTERM) == 0
-        assert "does not end; its thread is left to itself" in server.err
+        assert NOT_ENDING in server.err
 
 
 @POSIX
 def test_a_second_signal_ends_at_once():
     with running("behaviors:app") as server, Client(server) as busy:
         busy.send(b"GET /block?60 HTTP/1.1\r\nHost: t\r\n\r\n")
-        wait_until(lambda: server.get("/").status == 200, "the server serves")
+        server.wait_logged("blocking")
         for _ in range(2):
             server.process.send_signal(signal.SIGINT)  # twice at once counts as one, as timeout(1) sends it
         server.wait_logged("waiting for")
@@ -98,7 +98,7 @@ def test_ctrl_c_while_workers_import(tmp_path):
     )
     server = Server("slow_import:app", "--port", "0", "-n", "2", cwd=tmp_path)
     try:
-        server.wait_logged("importing", times=2)
+        server.wait_logged("importing", times=workers_of(2))
         server.process.send_signal(signal.SIGINT)
         assert server.wait_ended() == 0
         assert "Traceback" not in server.err
@@ -151,7 +151,8 @@ def test_daemon_threads_do_not_hold_the_end_up():
     with running("daemon:app") as server:
         assert server.get("/").body == b"hello"
         assert server.stop(signal.SIGTERM) == 0
-        assert "leaves a daemon thread running (endless)" in server.err
+        closes_it = RUNTIME == "interpreter"  # elsewhere daemon threads end with their process, as ever
+        assert ("leaves a daemon thread running (endless)" in server.err) is closes_it
 
 
 def test_keep_alive_clients_are_told_when_the_server_stops():

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from support import APPS, Answer, Server, read_all, running
+from support import APPS, RUNTIME, Answer, Server, how_many, read_all, running, workers_of
 
 
 def fails(*arguments, cwd=APPS, env=None):
@@ -102,6 +102,7 @@ def test_a_failing_starlette_lifespan(tmp_path):
     assert "RuntimeError: no database" in err
 
 
+@pytest.mark.skipif(RUNTIME != "interpreter", reason="there every extension can be imported")
 def test_an_extension_that_refuses_subinterpreters(tmp_path):
     pytest.importorskip("readline")
     (tmp_path / "broken.py").write_text("import helper\n")
@@ -189,7 +190,7 @@ def test_env_file(tmp_path):
     try:
         server.wait_listening()
         assert server.get("/").body == b"hello you"
-        assert "1 interpreter," in server.err
+        assert f"{how_many(1)}," in server.err
     finally:
         server.kill()
 
@@ -197,14 +198,15 @@ def test_env_file(tmp_path):
 def test_report():
     with running("behaviors:app", workers=2) as server:
         version = ".".join(map(str, sys.version_info[:3]))
-        assert re.search(rf"Snakepit \S+ on Python {version}: 2 interpreters, app behaviors:app", server.err)
-        assert re.search(r"Worker 1 ready: ASGI, import \d\.\d\d s", server.err)
-        assert re.search(r"Worker 2 ready: ASGI, import \d\.\d\d s", server.err)
+        assert re.search(rf"Snakepit \S+ on Python {version}: {how_many(2)}, app behaviors:app", server.err)
+        for number in range(1, workers_of(2) + 1):
+            assert re.search(rf"Worker {number} ready: ASGI, import \d\.\d\d s", server.err)
         assert re.search(r"Listening on http://127\.0\.0\.1:\d+", server.err)
 
 
 def test_progress_bar_on_a_terminal():
     pty = pytest.importorskip("pty")
+    count = workers_of(3)
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "snakepit", "run", "behaviors:app", "--port", "0", "-n", "3"],
@@ -213,9 +215,9 @@ def test_progress_bar_on_a_terminal():
     os.close(theirs)
     try:
         shown = b""
-        while b"Listening on" not in shown or shown.count(b" ready: ") < 3:
+        while b"Listening on" not in shown or shown.count(b" ready: ") < count:
             shown += os.read(ours, 4096)
-        assert b"] 0 of 3 workers ready" in shown
+        assert (b"] 0 of 3 workers ready" in shown) is (count > 1)
         process.terminate()
         assert process.wait(20) == 0
     finally:
@@ -325,6 +327,10 @@ if __name__ == "__main__":
 """
 
 
+SCRIPT_IN_WORKERS = "__main__" if RUNTIME == "thread" else "__snakepit_main__"
+"""The name under which workers know the script that is run. The main interpreter has it already."""
+
+
 def script(tmp_path, text, *arguments, name="served.py"):
     (tmp_path / name).write_text(text)
     return Server(name, *arguments, cwd=tmp_path, script=True)
@@ -334,10 +340,10 @@ def test_run_in_a_script(tmp_path):
     server = script(tmp_path, SCRIPT)
     try:
         server.wait_listening(2)
-        assert server.get("/").body == b"__snakepit_main__"
+        assert server.get("/").body == SCRIPT_IN_WORKERS.encode()
         assert server.stop() == 0
         runs = (tmp_path / "runs.txt").read_text().split()
-        assert sorted(runs) == ["__main__", "__snakepit_main__", "__snakepit_main__"]
+        assert sorted(runs) == ["__main__"] + ([] if RUNTIME == "thread" else ["__snakepit_main__"] * 2)
     finally:
         server.kill()
 
@@ -349,7 +355,9 @@ def test_run_as_a_module(tmp_path):
     server = Server("-m", "package.served", cwd=tmp_path, script=True)
     try:
         server.wait_listening(2)
-        assert server.get("/").body == b"package.served"
+        assert server.get("/").body == (b"__main__" if RUNTIME == "thread" else b"package.served")
+        runs = (tmp_path / "runs.txt").read_text().split()
+        assert sorted(runs) == ["__main__"] + ([] if RUNTIME == "thread" else ["package.served"] * 2)
     finally:
         server.kill()
 
@@ -372,6 +380,10 @@ def test_run_an_imported_object(tmp_path):
 def test_run_without_a_guard(tmp_path):
     server = script(tmp_path, SCRIPT.replace('if __name__ == "__main__":', "if True:"))
     try:
+        if RUNTIME == "thread":  # it needs none: nothing is imported a second time
+            server.wait_listening()
+            assert server.get("/").body == b"__main__"
+            return
         assert server.wait_ended() == 3
         assert "put the call under if __name__ == '__main__':" in server.err
     finally:
@@ -402,7 +414,7 @@ def test_serve_in_a_loop_of_ones_own(tmp_path):
         "    import asyncio, logging\n"
         "    logging.basicConfig(level='INFO')\n"
         "    async def main():\n"
-        "        server = snakepit.Server(snakepit.Config(app, port=0, interpreters=2))\n"
+        f"        server = snakepit.Server(snakepit.Config(app, port=0, interpreters=2, runtime={RUNTIME!r}))\n"
         "        task = asyncio.create_task(server.serve())\n"
         "        while server.statistics().requests < 1:\n"
         "            await asyncio.sleep(0.01)\n"
@@ -415,7 +427,7 @@ def test_serve_in_a_loop_of_ones_own(tmp_path):
     server = script(tmp_path, text)
     try:
         server.wait_listening(2)
-        assert server.get("/").body == b"__snakepit_main__"
+        assert server.get("/").body == SCRIPT_IN_WORKERS.encode()
         assert server.wait_ended() == 0
         assert "served" in server.err
         assert "requests=1" in server.err

@@ -11,7 +11,7 @@ from time import monotonic
 import pytest
 
 from snakepit import envelopes
-from snakepit.async_channel import Channel, MainEnd
+from snakepit.async_channel import Channel, MainEnd, ProcessChannel
 from snakepit.channel import LIMIT
 from snakepit.envelopes import CHUNK, CHUNK_COST
 from snakepit.interpreters import create_interpreter
@@ -55,8 +55,20 @@ def turn_until(condition):
 """
 
 
+class SocketChannel(ProcessChannel):
+    """One to an interpreter of this process, which is given a file descriptor of its own."""
+
+    @property
+    def address(self):
+        return os.dup(self.descriptor)
+
+
+over_both = pytest.mark.parametrize("make", [Channel, SocketChannel], ids=["queues", "socket"])
+"""What holds however items are carried. Of what was sent over a socket, the last can't be taken back."""
+
+
 @contextmanager
-def other_end(channel: Channel, attach=THREAD):
+def other_end(channel: Channel | SocketChannel, attach=THREAD):
     """An interpreter that holds the worker's end of a channel as `end`; gives a function to run code there.
 
     Nobody reads there but the code that is run: THREAD has the end of a thread, LOOP that of an event loop.
@@ -139,9 +151,10 @@ async def until(condition):
             await asyncio.sleep(0.002)
 
 
-def test_there_and_back():
+@over_both
+def test_there_and_back(make):
     async def scenario():
-        channel, came = Channel(), []
+        channel, came = make(), []
         end = await main_end(channel, came)
         with other_end(channel) as run:
             end.post(envelopes.body(1, b"hello", False))
@@ -154,9 +167,10 @@ def test_there_and_back():
     play(scenario)
 
 
-def test_there_and_back_by_a_loop():
+@over_both
+def test_there_and_back_by_a_loop(make):
     async def scenario():
-        channel, came = Channel(), []
+        channel, came = make(), []
         end = await main_end(channel, came)
         with other_end(channel, LOOP) as run:
             end.post(envelopes.body(1, b"hello", False))
@@ -171,13 +185,14 @@ def test_there_and_back_by_a_loop():
     play(scenario)
 
 
+@over_both
 @pytest.mark.parametrize("size", [0, 1, CHUNK_COST, CHUNK // 2, CHUNK])
 @pytest.mark.parametrize("large", [True, False])
-def test_bodies_of_every_size(size, large):
+def test_bodies_of_every_size(make, size, large):
     """`large` is a hint: what it says changes how a body crosses, and nothing else."""
 
     async def scenario():
-        channel, came = Channel(), []
+        channel, came = make(), []
         end = await main_end(channel, came)
         batch = [envelopes.body(number, os.urandom(size), bool(number % 2)) for number in range(3)]
         batch.insert(1, envelopes.credit(7, 1))
@@ -192,9 +207,10 @@ def test_bodies_of_every_size(size, large):
     play(scenario)
 
 
-def test_one_iteration_is_one_item():
+@over_both
+def test_one_iteration_is_one_item(make):
     async def scenario():
-        channel, came = Channel(), []
+        channel, came = make(), []
         end = await main_end(channel, came)
         with other_end(channel):
             for number in range(10):
@@ -208,9 +224,10 @@ def test_one_iteration_is_one_item():
     play(scenario)
 
 
-def test_a_loop_that_is_stalled_has_one_item_waiting_and_gets_everything_in_order():
+@over_both
+def test_a_loop_that_is_stalled_has_one_item_waiting_and_gets_everything_in_order(make):
     async def scenario():
-        channel, came, rings = Channel(), [], Rings()
+        channel, came, rings = make(), [], Rings()
         end = await main_end(channel, came, rings)
         total = 20 * LIMIT
         with other_end(channel, LOOP) as run:
@@ -230,9 +247,10 @@ def test_a_loop_that_is_stalled_has_one_item_waiting_and_gets_everything_in_orde
     play(scenario)
 
 
-def test_a_thread_that_is_stalled_never_has_more_than_the_limit_waiting_and_gets_everything_in_order():
+@over_both
+def test_a_thread_that_is_stalled_never_has_more_than_the_limit_waiting_and_gets_everything_in_order(make):
     async def scenario():
-        channel, came = Channel(), []
+        channel, came = make(), []
         end = await main_end(channel, came)
         end.one_by_one()
         total = 20 * LIMIT
@@ -316,9 +334,10 @@ def test_a_stalled_main_interpreter_holds_the_worker_back():
 # -- who is awake ----------------------------------------------------------------------------------------------------
 
 
-def test_a_loop_rings_back_though_it_has_nothing_to_say():
+@over_both
+def test_a_loop_rings_back_though_it_has_nothing_to_say(make):
     async def scenario():
-        channel, came, rings = Channel(), [], Rings()
+        channel, came, rings = make(), [], Rings()
         end = await main_end(channel, came, rings)
         with other_end(channel, LOOP) as run:
             for turn in range(3):
@@ -358,9 +377,10 @@ def test_a_loop_rings_once_in_a_turn(answers):
     play(scenario)
 
 
-def test_a_loop_is_silent_from_what_it_was_sent_until_it_turns():
+@over_both
+def test_a_loop_is_silent_from_what_it_was_sent_until_it_turns(make):
     async def scenario():
-        channel, came, rings = Channel(), [], Rings()
+        channel, came, rings = make(), [], Rings()
         end = await main_end(channel, came, rings)
         with other_end(channel, LOOP) as run:
             run("turn_until(lambda: True)")
@@ -433,9 +453,10 @@ def test_what_is_put_back_comes_before_anything_posted_since(first):
     play(scenario)
 
 
-def test_putting_nothing_back_sends_nothing():
+@over_both
+def test_putting_nothing_back_sends_nothing(make):
     async def scenario():
-        channel, came = Channel(), []
+        channel, came = make(), []
         end = await main_end(channel, came)
         with other_end(channel):
             end.put_back([])
@@ -449,12 +470,13 @@ def test_putting_nothing_back_sends_nothing():
     play(scenario)
 
 
+@over_both
 @pytest.mark.parametrize("kind", ["loop", "thread"])
-def test_whatever_is_taken_back_while_the_other_end_takes_is_neither_lost_nor_doubled(kind):
+def test_whatever_is_taken_back_while_the_other_end_takes_is_neither_lost_nor_doubled(make, kind):
     total = 3000
 
     async def scenario():
-        channel, came = Channel(), []
+        channel, came = make(), []
         end = await main_end(channel, came)
         if kind == "thread":
             end.one_by_one()
@@ -494,9 +516,10 @@ def test_whatever_is_taken_back_while_the_other_end_takes_is_neither_lost_nor_do
     play(scenario)
 
 
-def test_what_was_posted_last_can_be_replaced_until_it_is_sent():
+@over_both
+def test_what_was_posted_last_can_be_replaced_until_it_is_sent(make):
     async def scenario():
-        channel, came = Channel(), []
+        channel, came = make(), []
         end = await main_end(channel, came)
         with other_end(channel, LOOP) as run:
             run(
@@ -532,9 +555,10 @@ def test_taking_from_an_interpreter_that_is_closed():
     play(scenario)
 
 
-def test_a_fast_sender_does_not_keep_its_reader_reading_for_ever():
+@over_both
+def test_a_fast_sender_does_not_keep_its_reader_reading_for_ever(make):
     async def scenario():
-        channel, sizes, came = Channel(), [], []
+        channel, sizes, came = make(), [], []
 
         def on_envelopes(envelopes):
             sizes.append(len(envelopes))

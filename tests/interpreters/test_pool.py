@@ -6,6 +6,8 @@ import gc
 import logging
 import os
 import random
+import signal
+import subprocess
 import sys
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from snakepit import interpreters
-from snakepit.errors import AppImportError, LifespanError, WorkerLost
+from snakepit.errors import AppImportError, ConfigError, LifespanError, WorkerLost
 from snakepit.fields import NONE, render
 from snakepit.lifecycle import ExchangeState, WorkerState
 from snakepit.protocol.interface import RequestHead
@@ -1100,6 +1102,68 @@ def test_a_replacement_without_a_channel_is_tried_again(monkeypatch, caplog):
             exchange = made.request("/")
             await until(lambda: client(exchange).over, PATIENCE / 4)
             assert client(exchange).status == 200
+
+    play(scenario)
+
+
+def test_a_replacement_process_that_cannot_be_started_is_tried_again(monkeypatch, caplog):
+    monkeypatch.setattr(pool_module, "BACKOFF", (0.01, 0.03))
+    real, broken = subprocess.Popen, []
+
+    def popen(*args, **options):
+        if broken:
+            raise broken.pop()
+        return real(*args, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+
+    async def scenario():
+        async with running(runtime="process") as made:
+            broken.append(OSError(errno.EAGAIN, "Resource temporarily unavailable"))
+            await made.get("/stop-loop")
+            exchange = made.request("/")
+            await until(lambda: client(exchange).over)
+            assert client(exchange).status == 200
+            assert not broken
+            assert "Worker 1 can't be replaced yet: no process for worker 1: Resource temporarily" in caplog.text
+
+    play(scenario)
+
+
+def test_no_process_can_be_started(monkeypatch):
+    def popen(*args, **options):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+
+    async def scenario():
+        async with running(runtime="process", ready=False) as made:
+            trouble = await made.pool.failure
+            assert isinstance(trouble, ConfigError)
+            assert str(trouble).startswith("no process for worker 1: Too many open files; use fewer workers")
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("app", ["behaviors:app", "wsgi_behaviors:app"])
+def test_requests_that_come_while_a_process_dies_are_served(app):
+    """Whatever the moment, between its death and its being known: what it has not taken is not lost."""
+
+    async def scenario():
+        async with running(app, runtime="process") as made:
+            for _ in range(3):
+                worker = made.pool.workers[0]
+                pending = [made.request("/") for _ in range(3)]
+                await until(lambda: all(client(exchange).over for exchange in pending))  # noqa: B023
+                os.kill(worker._runtime._process.pid, signal.SIGSTOP)
+                pending = [made.request("/")]
+                os.kill(worker._runtime._process.pid, signal.SIGKILL)
+                while worker in made.pool.workers:
+                    if len(pending) < 90:  # the line takes 100
+                        pending.append(made.request("/"))
+                    await asyncio.sleep(0)
+                await until(lambda: all(client(exchange).over for exchange in pending))  # noqa: B023
+                assert [client(exchange).status for exchange in pending] == [200] * len(pending)
 
     play(scenario)
 
