@@ -285,12 +285,16 @@ class Pool:
         if succession is None:
             if self._closing or number not in self._workers:
                 return False
+            restart = self._restarts.pop(number, None)
+            if restart is not None:
+                restart.cancel()
             try:
-                worker = await self._start_worker(number, successor=True)
+                worker = self._make_worker(number)
             except ConfigError as error:  # too many open files
                 self._log.error("Worker %d can't be replaced now: %s", number, error)
                 return False
             succession = self._successors[number] = Succession(worker, self._loop.create_future(), resident_memory())
+            await worker.start()
         return await asyncio.shield(succession.outcome)
 
     async def reload(self) -> bool:
@@ -345,9 +349,7 @@ class Pool:
         succession = self._successors.pop(worker.number)
         predecessor = self._workers[worker.number]
         self._workers[worker.number] = worker
-        lost = self._lost.pop(worker.number, None)
-        if lost is None:
-            self._see_off(predecessor, succession)
+        self._see_off(predecessor, succession)
         if not succession.outcome.done():
             succession.outcome.set_result(True)
 
@@ -378,20 +380,20 @@ class Pool:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _start_worker(self, number: int, successor: bool = False) -> Worker:
+    async def _start_worker(self, number: int) -> None:
+        worker = self._workers[number] = self._make_worker(number)
+        await worker.start()
+
+    def _make_worker(self, number: int) -> Worker:
         seats = 1 if self._options.interface == "asgi" else self._options.threads
         try:
             runtime = RUNTIMES[self._options.runtime](seats)
-            worker = Worker(number, self._options.settings, runtime, self, self._loop)
+            return Worker(number, self._options.settings, runtime, self, self._loop)
         except OSError as error:
             raise ConfigError(
                 f"no channel for worker {number}: {error.strerror}; use fewer interpreters or threads, or raise the "
                 "limit on open files (ulimit -n)"
             ) from None
-        if not successor:
-            self._workers[number] = worker
-        await worker.start()
-        return worker
 
     def worker_loaded(self, worker: Worker) -> None:
         """A worker imported the app."""

@@ -11,9 +11,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from compat.services import postgresql
 
 from benchmarks.server import serving
+from compat.services import postgresql
 
 ROOT = Path(__file__).parents[2]
 APPS = ROOT / "tests" / "apps"
