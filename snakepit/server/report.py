@@ -65,7 +65,7 @@ class StartupReport(Observer):
         self._log.info("A replacement for worker %d starts %s", worker.number, when)
 
     def successor_failed(self, worker: Worker, fault: str) -> None:
-        self._log.error("A new worker %d can't start, and the one that serves goes on: %s", worker.number, fault)
+        self._log.error("A new worker %d can't start, the one before goes on: %s", worker.number, fault)
 
     def memory_kept(self, predecessor: Worker, size: int | None) -> None:
         grown = f", {size / 2**20:.0f} MiB now" if size is not None else ""

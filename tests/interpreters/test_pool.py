@@ -156,6 +156,7 @@ def settings_for(app, folder, **settings):
         "log_config": None,
         "extensions": "vetted",
         "copies": "",
+        "write_bytecode": True,
     } | settings
 
 
@@ -730,11 +731,11 @@ def test_what_was_begun_before_goes_on_when_the_loop_turns(app_in, source):
 def test_an_exchange_that_comes_in_the_very_turn_in_which_the_pool_looks_is_not_overlooked(app_in):
     async def scenario():
         async with standing_still(**app_in(HOLDING_LATER), workers=2) as (made, held, stuck):
-            await until(lambda: made.pool._watch is None)
+            await until(lambda: made.pool.flow._watch is None)
             exchanges = [made.request("/") for _ in range(2)]
             assert stuck.served_by in {exchange.served_by for exchange in exchanges}
-            made.pool._watch.cancel()
-            made.pool._look_for_late()  # as when its time comes now
+            made.pool.flow._watch.cancel()
+            made.pool.flow._look_for_late()  # as when its time comes now
             await until(lambda: all(client(exchange).over for exchange in exchanges), PATIENCE / 4)
             held.release()
             await all_over([stuck])
