@@ -166,6 +166,9 @@ class Config:
             object.__setattr__(self, "interpreters", usable_cpus())
         if self.runtime == "thread":
             object.__setattr__(self, "interpreters", 1)
+            for name in ("reload", "limit_max_requests", "workers_lifetime"):
+                if getattr(self, name):
+                    raise ConfigError(f"{name} can't be used with runtime thread, where modules are imported once")
 
     @classmethod
     def resolve(cls, app: Any, given: Mapping[str, Any]) -> Self:

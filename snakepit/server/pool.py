@@ -561,6 +561,7 @@ class Pool:
     def _abandon(self, worker: Worker) -> None:
         self._retiring.pop(worker, None)
         self.flow.salvage(worker)
+        worker.stop()  # once more: what it had not read was taken back, and it is to end if it ever can
         self._abandoned[worker] = worker.abandon()
         self._left_open += self._abandoned[worker]
         if self._abandoned[worker]:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 DEBOUNCE = 50
 """Milliseconds without a change until what has changed is told: editors save in several steps."""
 
+LONGEST = 1000
+"""Milliseconds after which it is told in any case."""
+
 SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "build", "dist"})
 """Folders that are never watched, beside hidden ones and those that hold a virtual environment."""
 
@@ -38,7 +41,9 @@ class Reloader:
 
     async def changes(self) -> AsyncIterator[list[Path]]:
         """Files that have changed, each time some have."""
-        watching = self._awatch(*self.folders, watch_filter=self._concerns, debounce=1000, step=DEBOUNCE)
+        watching = self._awatch(
+            *self.folders, watch_filter=self._concerns, debounce=LONGEST, step=DEBOUNCE, ignore_permission_denied=True
+        )
         async for changes in watching:
             yield sorted({Path(path) for _, path in changes})
 
@@ -51,6 +56,8 @@ class Reloader:
     def concerns(self, folder: Path, parts: Iterable[str]) -> bool:
         """Whether a file below a watched folder is one to watch."""
         *folders, name = parts
+        if name.startswith("."):  # an editor's own
+            return False
         if not any(fnmatch(name, pattern) for pattern in self._include):
             return False
         if any(fnmatch(part, pattern) for part in (*folders, name) for pattern in self._exclude):

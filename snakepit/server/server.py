@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from snakepit import __version__, app_reference, logs
 from snakepit.config import Config
 from snakepit.errors import ConfigError, SnakepitError
+from snakepit.lifecycle import WorkerState
 from snakepit.memory import keep_freed_memory
 from snakepit.protocol.choice import parser_factory
 from snakepit.protocol.interface import Limits
@@ -32,7 +33,7 @@ from snakepit.server.site import Site
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatistics:
-    """One worker, as `Server.statistics` sees it."""
+    """One worker, as `Server.statistics` sees it. One that retires has the number of the one in its place."""
 
     number: int
     state: str
@@ -50,6 +51,9 @@ class Statistics:
     waiting: int
     workers: tuple[WorkerStatistics, ...]
 
+
+NAMED = 5
+"""Changed files that are named in the log; a checkout of another branch changes hundreds."""
 
 STARTUP_PATIENCE = 3.0
 """Seconds that the other workers get to end when one could not start: its message should not wait for them."""
@@ -69,7 +73,9 @@ class Server:
         self._pool: Pool | None = None
         self._left_open = 0
         self._reloader = Reloader(config) if config.reload else None
-        self._tasks: set[asyncio.Future[None]] = set()
+        self._watching: asyncio.Task[None] | None = None
+        self._reloading: asyncio.Task[None] | None = None
+        self._scaling: set[asyncio.Task[None]] = set()
 
     @property
     def address(self) -> str | None:
@@ -93,7 +99,8 @@ class Server:
             in_progress=pool.in_progress,
             waiting=pool.waiting,
             workers=tuple(
-                WorkerStatistics(worker.number, worker.state.name.lower(), pool.load(worker)) for worker in pool.workers
+                WorkerStatistics(worker.number, worker.state.name.lower(), pool.load(worker))
+                for worker in pool.workers + pool.retiring
             ),
         )
 
@@ -105,12 +112,15 @@ class Server:
             self._loop.call_soon_threadsafe(self._stop_requested.set)
 
     def reload(self) -> None:
-        """Replace the workers, one after the other, by new ones that import the app anew. From any thread."""
-        self._begin(self._reload)
+        """Replace the workers, one after the other, by new ones that import the app anew. From any thread.
+
+        A reload that is under way is given up for the new one.
+        """
+        self._begin(self._begin_reload)
 
     def scale(self, change: int) -> None:
         """Have so many workers more, or less; one at least. From any thread."""
-        self._begin(lambda: self._scale(change))
+        self._begin(lambda: self._begin_scaling(change))
 
     def _other_signals(self) -> dict[str, Callable[[], None]]:
         return {
@@ -119,26 +129,63 @@ class Server:
             "SIGTTOU": lambda: self.scale(-1),
         }
 
-    def _begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        def begin() -> None:
-            task = asyncio.ensure_future(work())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
+    def _begin(self, work: Callable[[], None]) -> None:
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(begin)
+            self._loop.call_soon_threadsafe(self._unless_stopping, work)
+
+    def _unless_stopping(self, work: Callable[[], None]) -> None:
+        if self._stop_requested.is_set() or self._pool is None:
+            return
+        if self.config.runtime == "thread":
+            self._log.warning("--runtime thread has one worker, whose modules are imported once: nothing changes")
+        elif not self._pool.all_ready.is_set():
+            self._log.warning("Workers are still starting: nothing changes")
+        else:
+            work()
+
+    def _begin_reload(self) -> None:
+        if self._reloading is not None:
+            self._reloading.cancel()
+        self._reloading = asyncio.ensure_future(self._reload())
 
     async def _reload(self) -> None:
-        if self._pool is not None and self._pool.all_ready.is_set():
-            self._log.info("Reloading: a new worker for each")
-            done = await self._pool.reload()
-            self._log.info("Reloaded" if done else "Not reloaded: see above")
+        assert self._pool is not None
+        self._log.info("Reloading: new workers, one after the other")
+        done = await self._pool.reload()
+        self._log.info("Reloaded" if done else "Not reloaded; still serving the previous version")
+
+    def _begin_scaling(self, change: int) -> None:
+        task = asyncio.ensure_future(self._scale(change))
+        self._scaling.add(task)
+        task.add_done_callback(self._scaling.discard)
 
     async def _scale(self, change: int) -> None:
         pool = self._pool
-        if pool is not None and pool.all_ready.is_set():
-            await pool.scale(pool.wanted + change)
-            self._log.info("%d workers wanted", pool.wanted)
+        assert pool is not None
+        before = pool.wanted
+        await pool.scale(before + change)
+        self._log.info("Workers: %d, were %d", pool.wanted, before)
+
+    async def _watch(self, reloader: Reloader, pool: Pool) -> None:
+        # soon: once the loop turns again, what comes next has begun to watch
+        asyncio.get_running_loop().call_soon(
+            self._log.info, "Watching %s for changes", ", ".join(map(str, reloader.folders))
+        )
+        try:
+            async for changed in reloader.changes():
+                if self._reloading is not None:
+                    self._reloading.cancel()  # what it imports is old
+                self._reloading = asyncio.ensure_future(self._reload_changed(changed, pool))
+        except OSError as error:
+            self._log.error("Changes can't be watched any more: %s", error)
+
+    async def _reload_changed(self, changed: list[Path], pool: Pool) -> None:
+        self._log.info("Changed: %s; reloading", _named(changed))
+        began = time.monotonic()
+        if await pool.replace_all():
+            self._log.info("Reloaded in %.2f s", time.monotonic() - began)
+        elif any(worker.state is WorkerState.READY for worker in pool.workers):
+            self._log.info("Not reloaded; still serving the previous version")
 
     async def serve(self) -> None:
         """Serve until `stop` is called, or SIGINT or SIGTERM comes (in the main thread). Raises SnakepitError."""
@@ -162,6 +209,8 @@ class Server:
                 try:
                     await pool.start()
                     report.started()
+                    if self._reloader is not None:
+                        self._watching = asyncio.ensure_future(self._watch(self._reloader, pool))
                     await self._serve(listener, pool, site)
                 finally:
                     report.close()
@@ -189,22 +238,8 @@ class Server:
             return
         await listener.serve(asyncio.get_running_loop(), lambda: Connection(site))
         self._log.info("Listening on %s (Ctrl+C to stop)", listener.address)
-        if self._reloader is not None:
-            self._begin(lambda: self._reload_on_changes(pool))
         await _first_of(self._stop_requested.wait(), _outcome(pool))
         _raise_failure(pool)
-
-    async def _reload_on_changes(self, pool: Pool) -> None:
-        assert self._reloader is not None
-        await pool.all_ready.wait()
-        self._log.info("Watching %s for changes", ", ".join(map(str, self._reloader.folders)))
-        async for changed in self._reloader.changes():
-            self._log.info("Changed: %s; reloading", ", ".join(map(_shortly, changed)))
-            began = time.monotonic()
-            if await pool.replace_all():
-                self._log.info("Reloaded in %.2f s", time.monotonic() - began)
-            else:
-                self._log.info("Still serving the previous version")
 
     async def _until_first_ready(self, pool: Pool) -> bool:
         await _first_of(pool.first_ready.wait(), self._stop_requested.wait(), _outcome(pool))
@@ -212,8 +247,7 @@ class Server:
         return not self._stop_requested.is_set()
 
     async def _shut_down(self, listener: Listener, pool: Pool, site: Site, patience: float) -> None:
-        for task in self._tasks:
-            task.cancel()
+        await self._end_tasks()
         deadline = asyncio.get_running_loop().time() + patience
         listener.close()
         if pool.in_progress:
@@ -232,6 +266,14 @@ class Server:
         self._left_open = await pool.close(deadline)
         if not pool.failure.done():
             self._log.info("Stopped")
+
+    async def _end_tasks(self) -> None:
+        tasks = [task for task in (self._watching, self._reloading, *self._scaling) if task is not None]
+        for task in tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                self._log.error("Error while workers were replaced", exc_info=outcome)
 
     def _exit_now(self, signal_number: int) -> None:
         if self._listener is not None:
@@ -254,6 +296,7 @@ class Server:
             max_requests=config.limit_max_requests,
             max_requests_jitter=config.limit_max_requests_jitter,
             lifetime=config.workers_lifetime,
+            patient=config.reload,
             settings={
                 "sys_path": [str(folder) for folder in sys.path],
                 "argv": list(sys.argv),
@@ -268,6 +311,7 @@ class Server:
                 "log_config": config.log_config,
                 "extensions": config.extensions,
                 "copies": copies.path if copies is not None else "",
+                "write_bytecode": not config.reload,
             },
         )
 
@@ -315,8 +359,17 @@ def _exit_with(error: SnakepitError) -> NoReturn:
     raise SystemExit(error.exit_status)
 
 
-def _shortly(path: Path) -> str:
-    return os.path.relpath(path)
+def _named(files: list[Path]) -> str:
+    """Files, for the log: the first few by name."""
+    names = [_shortest(path) for path in files[:NAMED]]
+    return ", ".join(names) + (f" and {len(files) - NAMED} more" if len(files) > NAMED else "")
+
+
+def _shortest(path: Path) -> str:
+    try:
+        return min(os.path.relpath(path), str(path), key=len)
+    except ValueError:  # another drive
+        return str(path)
 
 
 async def _first_of(*conditions: Coroutine[Any, Any, object]) -> None:

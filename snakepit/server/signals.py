@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, MappingProxyType
 
 ECHO = 0.2
 """Seconds within which the same signal again is the same request: wrappers such as timeout(1) signal a process and its
@@ -24,7 +24,9 @@ if sys.platform == "win32":
 
 @contextmanager
 def handle_signals(
-    stop: Callable[[], None], exit_now: Callable[[int], None], others: Mapping[str, Callable[[], None]]
+    stop: Callable[[], None],
+    exit_now: Callable[[int], None],
+    others: Mapping[str, Callable[[], None]] = MappingProxyType({}),
 ) -> Iterator[None]:
     """Within this block, the first signal calls `stop` and any further one `exit_now`, with the signal's number.
 

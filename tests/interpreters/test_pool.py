@@ -953,7 +953,7 @@ def test_everything_is_run_once_and_gets_its_own_answer_whoever_is_busy(app_in, 
                 await asyncio.wait_for(made.pool.wait_idle(), 3 * PATIENCE)
                 assert made.pool.waiting == 0
                 assert [made.pool.load(worker) for worker in made.pool.workers] == [0, 0, 0]
-                assert [made.pool._dispatcher.load(worker) for worker in made.pool.workers] == [0, 0, 0]
+                assert [made.pool.flow._dispatcher.load(worker) for worker in made.pool.workers] == [0, 0, 0]
                 await until(lambda: len(b"".join(begun)) >= 4 * (total - len(gone)))
                 asyncio.get_running_loop().remove_reader(reader)
         finally:
@@ -1015,7 +1015,7 @@ def test_what_a_lost_worker_had_not_begun_goes_to_another(workers):
                 dying = made.request(f"/stop-and-hold?{held.query}")
                 await held.begun()
                 if workers == 2:  # so that the next ones go to the worker that is dying
-                    made.pool._dispatcher.remove(next(w for w in made.pool.workers if str(w) != dying.served_by))
+                    made.pool.flow._dispatcher.remove(next(w for w in made.pool.workers if str(w) != dying.served_by))
                 unbegun = [made.request("/", b"body") for _ in range(3)]
                 gone = made.request("/")
                 assert {exchange.served_by for exchange in [*unbegun, gone]} == {dying.served_by}

@@ -1,6 +1,8 @@
 """The pool replaces workers that serve: make before break."""
 
 import asyncio
+import os
+import sys
 
 import pytest
 from test_pool import PATIENCE, client, gate, play, running, until
@@ -27,7 +29,8 @@ def version(tmp_path):
     (tmp_path / "versioned.py").write_text(VERSIONED.format(path=str(path)), encoding="utf-8")
 
     class Version:
-        app = {"app": "versioned:app", "folder": tmp_path}
+        def __init__(self):
+            self.app = {"app": "versioned:app", "folder": tmp_path}
 
         def set(self, text):
             path.unlink() if text is None else path.write_text(text)
@@ -100,7 +103,7 @@ def test_what_a_worker_has_begun_it_finishes_after_it_was_replaced(app):
     play(scenario)
 
 
-def test_what_a_replaced_worker_does_not_finish_in_time_is_cut(monkeypatch):
+def test_what_a_replaced_worker_does_not_finish_in_time_is_cut():
     async def scenario():
         async with running(retiring_seconds=0.05) as made:
             [worker] = made.pool.workers
@@ -111,6 +114,83 @@ def test_what_a_replaced_worker_does_not_finish_in_time_is_cut(monkeypatch):
             await until(lambda: client(exchange).over)
             assert client(exchange).status == 500
             await until(lambda: worker.state is WorkerState.CLOSED)
+
+    play(scenario)
+
+
+def test_a_retired_worker_that_does_not_end_is_abandoned_and_its_client_answered(monkeypatch, caplog):
+    monkeypatch.setattr(pool_module, "LAST_CALL", 0.05)
+
+    async def scenario():
+        with gate() as held:
+            async with running("holding:wsgi", retiring_seconds=0.05, settings={"interface": "wsgi"}) as made:
+                [worker] = made.pool.workers
+                exchange = made.request(f"/?{held.query}")
+                await held.begun()
+                async with asyncio.timeout(PATIENCE):
+                    assert await made.pool.replace(1)
+                assert made.pool.retiring == [worker]
+                await until(lambda: client(exchange).over)
+                assert client(exchange).status == 500
+                assert worker.state is WorkerState.ABANDONED
+                assert "does not end" in caplog.text
+                assert (await made.get("/")).status == 200
+                assert (made.pool.in_progress, made.pool.retiring) == (0, [])
+                # the end of the pool does not wait for it, but says that it is still there
+                async with asyncio.timeout(PATIENCE):
+                    assert await made.close() == 1
+                held.release()
+
+    play(scenario)
+
+
+def test_an_abandoned_worker_that_ends_after_all_is_not_counted(monkeypatch):
+    monkeypatch.setattr(pool_module, "LAST_CALL", 0.05)
+
+    async def scenario():
+        with gate() as held:
+            async with running("holding:wsgi", retiring_seconds=0.05, settings={"interface": "wsgi"}) as made:
+                [worker] = made.pool.workers
+                made.request(f"/?{held.query}")
+                await held.begun()
+                async with asyncio.timeout(PATIENCE):
+                    assert await made.pool.replace(1)
+                await until(lambda: worker.state is WorkerState.ABANDONED)
+                held.release()
+                await until(worker.ended.is_set)
+                assert await made.close() == 0
+
+    play(scenario)
+
+
+STUCK = """
+import time
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        raise RuntimeError
+    if scope["path"] == "/stuck":
+        time.sleep(1.0)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"done"})
+"""
+
+
+def test_what_a_stuck_worker_that_retires_has_not_begun_goes_to_others(tmp_path):
+    (tmp_path / "stuck.py").write_text(STUCK, encoding="utf-8")
+
+    async def scenario():
+        async with running("stuck:app", folder=tmp_path) as made:
+            [worker] = made.pool.workers
+            stuck = made.request("/stuck")
+            quick = made.request("/")  # behind it, in the same channel
+            async with asyncio.timeout(PATIENCE):
+                assert await made.pool.replace(1)
+            await until(lambda: client(quick).over)
+            assert quick.served_by == "worker 1"
+            assert not client(stuck).over
+            assert worker.state is WorkerState.RETIRING
+            await until(lambda: client(stuck).over)
+            assert client(stuck).body == b"done"
 
     play(scenario)
 
@@ -146,6 +226,164 @@ def test_more_and_less_workers():
             assert len(made.pool.workers) == 1
             await until(lambda: all(worker.state is WorkerState.CLOSED for worker in gone))
             assert (await made.get("/")).status == 200
+
+    play(scenario)
+
+
+SLOW_TO_IMPORT = (
+    VERSIONED.replace("VERSION =", "import time\nVERSION =")
+    + """
+while VERSION == "hangs" and Path({path!r}).read_text() == "hangs":
+    time.sleep(0.01)
+"""
+)
+
+
+@pytest.fixture
+def hanging(tmp_path, version):
+    """The same, and it hangs on import as long as its version is "hangs"."""
+    path = str(tmp_path / "version")
+    (tmp_path / "versioned.py").write_text(SLOW_TO_IMPORT.format(path=path), encoding="utf-8")
+    return version
+
+
+@pytest.mark.parametrize("how", ["replace_all", "reload"])
+def test_who_asks_for_a_replacement_gets_what_is_there_then(hanging, how):
+    async def scenario():
+        async with running(**hanging.app) as made:
+            hanging.set("hangs")  # and has been read: a successor that began then has the old version
+            first = asyncio.ensure_future(made.pool.replace_all())
+            await until(lambda: made.pool._successors)
+            dismissed = made.pool._successors[1].worker
+            await until(lambda: dismissed.state is WorkerState.STARTING)
+            hanging.set("2")
+            async with asyncio.timeout(PATIENCE):
+                assert await getattr(made.pool, how)()
+                assert await first, "who asked before has the newer one"
+            assert (await made.get("/")).body == b"2"
+            await until(lambda: dismissed.state is WorkerState.CLOSED)
+            assert len(made.pool.workers) == 1
+
+    play(scenario)
+
+
+def test_fewer_workers_while_one_is_being_replaced(hanging):
+    async def scenario():
+        async with running(**hanging.app, workers=2) as made:
+            hanging.set("hangs")
+            replacing = asyncio.ensure_future(made.pool.replace(2))
+            await until(lambda: made.pool._successors)
+            await made.pool.scale(1)
+            async with asyncio.timeout(PATIENCE):
+                assert not await replacing
+            assert [worker.number for worker in made.pool.workers] == [1]
+            hanging.set("2")
+            await until(lambda: not made.pool.retiring)
+            assert [worker.number for worker in made.pool.workers] == [1]
+            assert (await made.get("/")).body == b"1"
+
+    play(scenario)
+
+
+def test_a_lost_worker_that_is_not_wanted_any_more_does_not_come_back(monkeypatch):
+    monkeypatch.setattr(pool_module, "BACKOFF", (60.0, 60.0))
+
+    async def scenario():
+        async with running(workers=2) as made:
+            made.pool._quick_deaths = 5  # so that the next ones wait
+            for _ in range(2):
+                made.request("/stop-loop")
+            await until(lambda: set(made.pool._restarts) == {1, 2})
+            await made.pool.scale(1)
+            assert set(made.pool._restarts) == {1}
+            await made.pool.scale(2)
+            await until(lambda: made.pool.workers[1].state is WorkerState.READY)
+            assert (await made.get("/")).status == 200
+
+    play(scenario)
+
+
+def test_recycling_goes_on_after_a_successor_failed(version):
+    async def scenario():
+        async with running(**version.app, max_requests=2) as made:
+            [worker] = made.pool.workers
+            version.set(None)
+            for _ in range(2):
+                await made.get("/")
+            await until(lambda: worker.requests_left == 2)  # it counts anew, for its successor has failed
+            version.set("2")
+            for _ in range(2):
+                assert (await made.get("/")).body == b"1"
+            await until(lambda: worker not in made.pool.workers)
+            assert (await made.get("/")).body == b"2"
+
+    play(scenario)
+
+
+def test_a_failure_of_many_is_told_once(version, caplog):
+    async def scenario():
+        async with running(**version.app, workers=3) as made:
+            failed = []
+            made.watcher.successor_failed = lambda worker, fault: failed.append(worker.number)
+            version.set(None)
+            async with asyncio.timeout(PATIENCE):
+                assert not await made.pool.replace_all()
+            await until(lambda: not made.pool.retiring)
+            assert len(failed) == 1
+            assert "unexpectedly" not in caplog.text
+
+    play(scenario)
+
+
+def test_a_patient_pool_shows_what_is_wrong_until_a_version_works(version, caplog):
+    async def scenario():
+        version.set(None)
+        async with running(**version.app, workers=2, patient=True, ready=False) as made:
+            waiting = made.request("/")
+            await until(lambda: client(waiting).over)
+            assert client(waiting).status == 500
+            assert b"FileNotFoundError" in client(waiting).body
+            assert made.pool.first_ready.is_set()
+            assert not made.pool.failure.done()
+            assert (await made.get("/")).status == 500
+            async with asyncio.timeout(PATIENCE):
+                assert not await made.pool.replace_all()
+            assert (await made.get("/")).status == 500
+            assert caplog.text.count("can't start") == 2, "once for each attempt"
+            version.set("1")
+            async with asyncio.timeout(PATIENCE):
+                assert await made.pool.replace_all()
+            assert (await made.get("/")).body == b"1"
+            assert made.pool.all_ready.is_set()
+            assert made.pool.in_progress == 0
+
+    play(scenario)
+
+
+WRITES_BYTECODE = pytest.mark.skipif(sys.dont_write_bytecode, reason="Python was told not to")
+
+
+@pytest.mark.parametrize("runtime", ["interpreter", "process"])
+@pytest.mark.parametrize("written", [False, pytest.param(True, marks=WRITES_BYTECODE)])
+def test_bytecode_is_written_unless_it_is_not_to_be(tmp_path, runtime, written):
+    (tmp_path / "part.py").write_text("BODY = b'1'\n", encoding="utf-8")
+    (tmp_path / "whole.py").write_text(
+        "from part import BODY\n"
+        "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [BODY]\n",
+        encoding="utf-8",
+    )
+    stamp = 1_000_000_000
+
+    async def scenario():
+        os.utime(tmp_path / "part.py", (stamp, stamp))
+        settings = {"write_bytecode": written}
+        async with running("whole:app", folder=tmp_path, runtime=runtime, settings=settings) as made:
+            assert (await made.get("/")).body == b"1"
+            (tmp_path / "part.py").write_text("BODY = b'2'\n", encoding="utf-8")
+            os.utime(tmp_path / "part.py", (stamp, stamp))  # as of a save within the same second
+            async with asyncio.timeout(PATIENCE):
+                assert await made.pool.replace(1)
+            assert (await made.get("/")).body == (b"1" if written else b"2"), "what is in .pyc has the same stamp"
 
     play(scenario)
 
