@@ -26,9 +26,9 @@ a worker is, closed and replaced by another, while its neighbours work on. In on
 overwritten (`PYTHONMALLOC=debug`, `MALLOC_PERTURB_`). One crash, hang or wrong result in any of them keeps a package
 off the list.
 
-As `make compat` does it, 18 interpreters use each package so, at least three times each, then 6 more with nothing copied
-but what is on the list. That shows crashes which are likely, not one in many thousand requests. Frameworks answered
-requests within the interpreter, not behind the server.
+As `make compat` does it, 18 interpreters use each package so, at least three times each, then 6 more with nothing
+copied but what is on the list. That shows crashes which are likely, not one in many thousand requests. Frameworks
+answered requests within the interpreter, not behind the server.
 
 PostgreSQL, Redis and MariaDB were real servers. {counts}
 

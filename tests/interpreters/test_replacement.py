@@ -163,34 +163,23 @@ def test_an_abandoned_worker_that_ends_after_all_is_not_counted(monkeypatch):
     play(scenario)
 
 
-STUCK = """
-import time
-async def app(scope, receive, send):
-    if scope["type"] == "lifespan":
-        raise RuntimeError
-    if scope["path"] == "/stuck":
-        time.sleep(1.0)
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": b"done"})
-"""
-
-
-def test_what_a_stuck_worker_that_retires_has_not_begun_goes_to_others(tmp_path):
-    (tmp_path / "stuck.py").write_text(STUCK, encoding="utf-8")
-
+def test_what_a_stuck_worker_that_retires_has_not_begun_goes_to_others():
     async def scenario():
-        async with running("stuck:app", folder=tmp_path) as made:
-            [worker] = made.pool.workers
-            stuck = made.request("/stuck")
-            quick = made.request("/")  # behind it, in the same channel
-            async with asyncio.timeout(PATIENCE):
-                assert await made.pool.replace(1)
-            await until(lambda: client(quick).over)
-            assert quick.served_by == "worker 1"
-            assert not client(stuck).over
-            assert worker.state is WorkerState.RETIRING
-            await until(lambda: client(stuck).over)
-            assert client(stuck).body == b"done"
+        with gate() as held:
+            async with running("holding:app") as made:
+                [worker] = made.pool.workers
+                stuck = made.request(f"/?{held.query}")  # holds the loop
+                await held.begun()
+                behind = made.request("/")
+                async with asyncio.timeout(PATIENCE):
+                    assert await made.pool.replace(1)
+                await until(lambda: client(behind).over)
+                assert client(behind).body == b"held"
+                assert not client(stuck).over
+                assert worker.state is WorkerState.RETIRING
+                held.release()
+                await until(lambda: client(stuck).over)
+                assert client(stuck).body == b"held"
 
     play(scenario)
 
