@@ -162,6 +162,37 @@ def test_recycling_under_load_loses_nothing(app):
         assert server.get("/").status == 200
 
 
+@POSIX
+def test_in_a_thread_signals_change_nothing():
+    with running("behaviors:app", "--runtime", "thread", workers=1) as server, Client(server) as client:
+        for times, number in enumerate((signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU), start=1):
+            server.process.send_signal(number)
+            server.wait_logged("whose modules are imported once: nothing changes", times)
+            assert client.request("/").status == 200
+        assert workers_log(server) == 1
+        assert server.stop() == 0
+
+
+@POSIX
+def test_sighup_while_workers_start_changes_nothing(tmp_path):
+    (tmp_path / "slow.py").write_text(
+        "import os, time\nfrom pathlib import Path\n"
+        "try:\n    Path('first').mkdir()\nexcept FileExistsError:\n"
+        "    while not Path('go').exists():\n        time.sleep(0.01)\n" + ASGI.format(body="1"),
+        encoding="utf-8",
+    )
+    server = Server("slow:app", "--port", "0", "-n", "2", cwd=tmp_path)
+    try:
+        server.wait_listening(1)
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_logged("Workers are still starting: nothing changes")
+        (tmp_path / "go").touch()
+        server.wait_listening(2)
+        assert server.get("/").body == b"1"
+    finally:
+        server.kill()
+
+
 # -- --reload --------------------------------------------------------------------------------------------------------
 
 
@@ -276,6 +307,15 @@ def test_without_watchfiles(site_app, tmp_path):
         assert (
             server.err.strip() == "Error: --reload needs the package watchfiles: pip install 'snakepit-server[reload]'"
         )
+    finally:
+        server.kill()
+
+
+def test_in_a_thread_there_is_no_reload():
+    server = Server("behaviors:app", "--reload", "--runtime", "thread", "--port", "0")
+    try:
+        assert server.wait_ended() == 2
+        assert server.err == "Error: reload can't be used with runtime thread, where modules are imported once\n"
     finally:
         server.kill()
 

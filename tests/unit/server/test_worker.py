@@ -1015,10 +1015,10 @@ def test_the_loop_is_closed_when_the_thread_ends(monkeypatch):
 
     async def main():
         worker = Worker(3, {}, runtimes.InterpreterRuntime(1), owner, asyncio.get_running_loop())
-        worker.abandon()
-        worker.let_go()
+        await worker.start()
         worker.retire()
         worker.abandon()
+        worker.let_go()
         await asyncio.sleep(0)
         return worker
 
