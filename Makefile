@@ -8,7 +8,7 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test check lint format docs bench bench-own compat stress clean
+.PHONY: help run test check lint format docs bench bench-own compat stress autobahn clean
 
 EXAMPLE ?= asgi
 APP_asgi := asgi:app
@@ -16,7 +16,11 @@ APP_wsgi := wsgi:app
 APP_flask := flask_app:app
 APP_django := django_app:application
 APP_starlette := starlette_app:app
-FRAMEWORK := $(filter flask django starlette,$(EXAMPLE))
+APP_fastapi := fastapi_app:app
+APP_echo := echo:app
+APP_chat := chat:app
+OPTIONS_chat := --interpreters 1
+FRAMEWORK := $(filter flask django starlette fastapi,$(EXAMPLE:chat=starlette))
 
 # `make help` and `make clean` work where there is no Python
 ifneq ($(filter-out help clean,$(MAKECMDGOALS)),)
@@ -80,32 +84,36 @@ endif
 
 help: ## explain the targets
 	@echo "Targets:"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s  %s\n", $$1, $$2 }' Makefile
 	@echo "Variables:"
-	@echo "  EXAMPLE=asgi|wsgi|flask|django|starlette  what make run serves (default: asgi)"
+	@echo "  EXAMPLE=NAME                              what make run serves: asgi (default), wsgi, flask, django,"
+	@echo "                                            starlette, fastapi, echo, chat"
 	@echo "  SNAKEPIT_PORT=8001 and the like           the server's options, for make run"
 	@echo "  PYTHON=/path/to/python                    use this one (default: the best that tools/find-python finds)"
+	@echo "  RUNTIMES='process thread'                 further passes of the end-to-end tests"
 	@echo "  ARGS='-k name'                            more arguments for test, stress, bench and compat"
 
 run: $(if $(APP_$(EXAMPLE)),$(RUN),unknown-example) ## serve an example on 127.0.0.1:8000
-	@exec $(PYTHON_IN_VENV) -m snakepit run --app-dir examples $(APP_$(EXAMPLE))
+	@exec $(PYTHON_IN_VENV) -m snakepit run --app-dir examples $(APP_$(EXAMPLE)) $(OPTIONS_$(EXAMPLE))
 
 .PHONY: unknown-example
 unknown-example:
-	@echo "EXAMPLE must be asgi, wsgi, flask, django or starlette, not '$(EXAMPLE)'" >&2
+	@echo "EXAMPLE must be asgi, wsgi, flask, django, starlette, fastapi, echo or chat, not '$(EXAMPLE)'" >&2
 	@exit 1
 
-test: $(DEV) ## run all tests, but for the stress tests; the end-to-end tests with each runtime
+test: $(DEV) ## run all tests, but for the stress tests; the end-to-end tests with each runtime (as root on Debian, installs a browser)
+	@tools/install-debian-packages
 	@$(PYTEST)
-	@echo "The end-to-end tests with --runtime process:"
-	@SNAKEPIT_RUNTIME=process $(IN_E2E)
-	@echo "The end-to-end tests with --runtime thread:"
-	@SNAKEPIT_RUNTIME=thread $(IN_E2E)
+	@set -e; for runtime in $(RUNTIMES); do \
+		echo "The end-to-end tests with --runtime $$runtime:"; \
+		export SNAKEPIT_RUNTIME=$$runtime; $(IN_E2E); \
+	done
 
+RUNTIMES ?= process thread
 # Nothing where ARGS name other tests; and nothing is wrong where they select none of these, pytest's status 5.
 NAMED = $(filter tests/%,$(ARGS))
 PYTEST = $(PYTHON_IN_VENV) -m pytest $(ARGS)
-IN_E2E = $(if $(NAMED),$(if $(filter tests/e2e%,$(NAMED)),$(PYTEST),true),$(PYTEST) tests/e2e) || test $$? = 5
+IN_E2E = { $(if $(NAMED),$(if $(filter tests/e2e%,$(NAMED)),$(PYTEST),true),$(PYTEST) tests/e2e) || test $$? = 5; }
 
 check: lint docs test ## what CI runs (.ci/run, on Python 3.14 and 3.13): lint, docs, test
 
@@ -140,6 +148,9 @@ compat: $(COMPAT) ## try packages in parallel interpreters, in an environment of
 stress: $(DEV) ## run the stress tests, which take minutes
 	@$(PYTHON_IN_VENV) -m pytest tests/stress -m stress $(ARGS)
 
+autobahn: $(DEV) ## run Autobahn's WebSocket test suite (needs Python 2.7; ARGS=--quick takes two minutes)
+	@$(PYTHON_IN_VENV) tests/autobahn/run.py $(ARGS)
+
 clean: ## remove the virtual environments and all that was made
-	@rm -rf .venv-* build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv-* .autobahn build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

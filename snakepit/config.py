@@ -34,6 +34,7 @@ type LoopOption = Literal["auto", "asyncio", "uvloop"]
 type HttpOption = Literal["auto", "h11", "httptools"]
 type ExtensionsOption = Literal["vetted", "native", "all"]
 type RuntimeOption = Literal["interpreter", "process", "thread"]
+type WsOption = Literal["auto", "wsproto", "none"]
 type LifespanOption = Literal["auto", "on", "off"]
 
 
@@ -94,6 +95,21 @@ class Config:
         "auto", "Event loop of the main interpreter. auto: uvloop (on Windows winloop) where it is installed."
     )
     http: HttpOption = _option("auto", "What parses requests. auto: httptools where it is installed.")
+    ws: WsOption = _option("auto", "What speaks WebSocket. auto: wsproto. none: handshakes are ordinary requests.")
+    ws_max_size: int = _option(
+        16 * 2**20, "Bytes of a WebSocket message; more closes it with 1009.", least=1, metavar="BYTES"
+    )
+    ws_max_queue: int = _option(
+        32, "WebSocket messages that may wait for the app; then the socket is not read.", least=1, most=256
+    )
+    ws_ping_interval: float = _option(
+        20.0, "Seconds between pings to a WebSocket's client. 0: no pings.", least=0, metavar="SECONDS"
+    )
+    ws_ping_timeout: float = _option(
+        20.0, "Seconds for a sign of life after a ping; then the WebSocket is closed. 0: no such limit.",
+        least=0, metavar="SECONDS",
+    )  # fmt: skip
+    ws_per_message_deflate: bool = _option(True, "Compress WebSocket messages where the client can.")
     interface: InterfaceOption = _option("auto", "What the app speaks. auto: found by looking at it.")
     factory: bool = _option(False, "The attribute is a function that makes the app: call it.")
     app_dir: str = _option("", "Look for the app in this folder first.", metavar="DIR", shown="working directory")

@@ -40,10 +40,13 @@ REQUEST, BODY, CREDIT, DISCONNECT, RETIRE, STOP = range(6)
 RESPONSE, ANSWER, CONTINUE, DONE, DECLINED, LOADED, READY, PACE, FAILED, GOODBYE = range(6, 16)
 
 
-_BODY_AT = {REQUEST: 9, BODY: 2, RESPONSE: 4, ANSWER: 4}  # where in an envelope its body is
+# WebSocket: ACCEPT from the worker, BREACH to it, the others both ways
+ACCEPT, MESSAGE, CLOSE, BREACH = range(16, 20)
+
+_BODY_AT = {MESSAGE: 2, REQUEST: 9, BODY: 2, RESPONSE: 4, ANSWER: 4}  # where in an envelope its body is
 
 
-def cost(data: bytes) -> int:
+def cost(data: bytes | str) -> int:
     """How much credit a body chunk takes."""
     size = len(data)
     return size if size > CHUNK_COST else CHUNK_COST
@@ -136,6 +139,27 @@ def declined(request: Envelope) -> Envelope:
     return (DECLINED, request[1], request)
 
 
+def accept(exchange: int, subprotocol: str | None, fields: Fields) -> Envelope:
+    """The app accepts a WebSocket."""
+    return (ACCEPT, exchange, subprotocol, fields)
+
+
+def message(exchange: int, data: str | bytes) -> Envelope:
+    """A whole message on a WebSocket. It may be longer than CHUNK: both ends hold it whole anyway."""
+    return (MESSAGE, exchange, data)
+
+
+def close(exchange: int, code: int, reason: str) -> Envelope:
+    """The app closes a WebSocket; or the client has closed it, or it broke. `code` as in RFC 6455 section 7.4."""
+    return (CLOSE, exchange, code, reason)
+
+
+def breach(exchange: int, code: int, reason: str) -> Envelope:
+    """The client broke the protocol of a WebSocket, and nothing more will come. What came before may be answered;
+    a CLOSE or DONE from the worker says that it has been."""
+    return (BREACH, exchange, code, reason)
+
+
 def loaded(interface: str, seconds: float, copies: list[Copy]) -> Envelope:
     """The app was imported within `seconds`, and speaks `interface` ("asgi" or "wsgi").
 
@@ -180,7 +204,7 @@ def encode_apart(envelopes: list[Envelope]) -> tuple[bytes, ...]:
     rest: list[Envelope] = []
     for envelope in envelopes:
         at = _BODY_AT.get(envelope[0])
-        if at is not None and len(envelope[at]) > LARGE:
+        if at is not None and type(envelope[at]) is bytes and len(envelope[at]) > LARGE:
             bodies.append(envelope[at])
             envelope = (*envelope[:at], None, *envelope[at + 1 :])
         rest.append(envelope)

@@ -7,6 +7,9 @@ PIECE = b"x" * 1024
 
 
 async def app(scope, receive, send):
+    if scope["type"] == "websocket":
+        await echo(receive, send)
+        return
     path = scope["path"]
     if path == "/":
         body = b"Hello, world!"
@@ -32,6 +35,16 @@ async def app(scope, receive, send):
         return
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     await send({"type": "http.response.body", "body": body})
+
+
+async def echo(receive, send):
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        text = message.get("text")
+        await send(
+            {"type": "websocket.send", "text": text} if text is not None else {**message, "type": "websocket.send"}
+        )
 
 
 async def stream(send):

@@ -14,7 +14,6 @@ from benchmarks.peers.bare import bare_us
 from benchmarks.peers.case import Effort
 from benchmarks.peers.cases import CASES, named
 from benchmarks.peers.contenders import CONTENDERS, ROOT, Contender
-from benchmarks.peers.idle import Idle
 from benchmarks.peers.load import Load
 from benchmarks.peers.report import Comparison, Outcome, chart, data, table
 from benchmarks.peers.running import FailedError, running
@@ -39,7 +38,7 @@ def _contenders(name: str, only: str | None) -> list[Contender]:
         contender
         for contender in CONTENDERS
         if case.interface in contender.interfaces
-        and (isinstance(case, Idle) or not contender.idle_only)
+        and case.kind in contender.kinds
         and (only is None or contender.is_called(only.split(",")))
     ]
 

@@ -37,6 +37,7 @@ class Case(ABC):
     interface: str
     exchange: Exchange
 
+    kind: ClassVar[str] = "http"  # "idle" or "websocket": some contenders take part in one kind only
     columns: ClassVar[tuple[Column, ...]]
     charted: ClassVar[str]  # the key of the figure that the chart shows
     workers: ClassVar[int] = 2  # where the command line does not say

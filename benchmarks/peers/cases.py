@@ -5,6 +5,7 @@ from benchmarks.peers.idle import Idle
 from benchmarks.peers.load import Load
 from benchmarks.peers.mixed import Mixed
 from benchmarks.peers.running import Exchange
+from benchmarks.peers.websockets import IdleWebSockets, WebSocketLoad
 
 _RAW = "benchmarks.apps.raw:app"
 _STARLETTE = "benchmarks.apps.starlette_app:app"
@@ -31,6 +32,8 @@ CASES: dict[str, Case] = {
     "stream": Load(_RAW, "asgi", Exchange("/stream", b"x" * 1024 * 16)),
     "mixed": Mixed(_RAW, "asgi", _HELLO),
     "mixed-wsgi": Mixed(_FLASK, "wsgi", _HELLO),
+    "websocket": WebSocketLoad(_RAW, "asgi", _HELLO),
+    "idle-websockets": IdleWebSockets(_RAW, "asgi", _HELLO),
     "idle-starlette": Idle(_STARLETTE, "asgi", _HELLO),
     "idle-flask": Idle(_FLASK, "wsgi", _HELLO),
     "idle-django": Idle(_DJANGO, "wsgi", _HELLO),

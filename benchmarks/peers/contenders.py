@@ -58,12 +58,12 @@ def _caddysnake(app: str, interface: str, port: int, workers: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A server, how it is started, and which interfaces it serves. `idle_only`: told apart only by memory and start."""
+    """A server, how it is started, which interfaces it serves, and the kinds of cases that tell it apart."""
 
     name: str
     command: Command
     interfaces: tuple[str, ...] = ("asgi", "wsgi")
-    idle_only: bool = False
+    kinds: tuple[str, ...] = ("http", "idle", "websocket")
 
     def is_called(self, names: list[str]) -> bool:
         """Whether one of these is its name, or the part of it before a comma."""
@@ -73,12 +73,15 @@ class Contender:
 CONTENDERS = [
     Contender("snakepit", _snakepit()),
     Contender("snakepit, h11 + asyncio", _snakepit("--http", "h11", "--loop", "asyncio")),
-    Contender("uvicorn", _uvicorn(), ("asgi",)),
-    Contender("uvicorn, h11 + asyncio", _uvicorn("--http", "h11", "--loop", "asyncio"), ("asgi",)),
+    Contender("uvicorn", _uvicorn(), ("asgi",), ("http", "idle")),
+    Contender("uvicorn, h11 + asyncio", _uvicorn("--http", "h11", "--loop", "asyncio"), ("asgi",), ("http", "idle")),
+    Contender("uvicorn, websockets", _uvicorn("--ws", "websockets"), ("asgi",), ("websocket",)),
+    Contender("uvicorn, websockets-sansio", _uvicorn("--ws", "websockets-sansio"), ("asgi",), ("websocket",)),
+    Contender("uvicorn, wsproto", _uvicorn("--ws", "wsproto"), ("asgi",), ("websocket",)),
     Contender("granian", _granian),
     Contender("hypercorn", _hypercorn, ("asgi",)),
     Contender("gunicorn", _gunicorn()),
-    Contender("gunicorn, preloaded", _gunicorn("--preload"), idle_only=True),
+    Contender("gunicorn, preloaded", _gunicorn("--preload"), kinds=("idle",)),
     Contender("waitress, one process", _waitress, ("wsgi",)),
     Contender("caddysnake", _caddysnake),
 ]

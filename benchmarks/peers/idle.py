@@ -19,6 +19,7 @@ SETTLING = 30.0  # seconds that a server may take to come to rest
 class Idle(Case):
     """Proportional memory at rest, and seconds from the start to the first answer, which one worker may give."""
 
+    kind: ClassVar = "idle"
     columns: ClassVar = (
         Column("PSS MiB", "pss_mib", ".1f"),
         Column("first answer s", "start_s"),
@@ -32,12 +33,12 @@ class Idle(Case):
         url = f"http://127.0.0.1:{server.port}{WHO}"
         seen: set[bytes] = set()
         sent = 0
-        _settle(server)
+        settle(server)
         with ThreadPoolExecutor(BATCH) as pool:
             while sent < LEAST or (len(seen) < effort.workers and sent < MOST):
                 seen.update(pool.map(_fetch, [url] * BATCH))
                 sent += BATCH
-        _settle(server)
+        settle(server)
         return {"pss_mib": server.pss() / 2**20, "start_s": server.start_s, "workers_seen": len(seen)}
 
 
@@ -50,7 +51,7 @@ def _fetch(url: str) -> bytes:
         raise FailedError("wrong answer", str(error)) from None
 
 
-def _settle(server: Running) -> None:
+def settle(server: Running) -> None:
     """Wait until the server has taken less than 2 % of a core for half a second."""
     end = time.monotonic() + SETTLING
     before = server.cpu_seconds()

@@ -78,8 +78,11 @@ class CleanHeadParser:
         events, self._events = self._events, []
         return events
 
+    def rest(self) -> bytes:
+        return self._slow.rest() if self._slow is not None else self._rest
+
     def restart(self) -> None:
-        waiting = self._slow.rest() if self._slow is not None else self._rest
+        waiting = self.rest()
         self._begin()
         self._rest = b""
         if waiting:

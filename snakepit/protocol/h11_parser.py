@@ -101,7 +101,13 @@ class H11Parser:
         self._chunked = any(name == b"transfer-encoding" for name, _ in headers)
         expects_continue = check_head(method, event.target, headers, self._limits) and version == "1.1"
         return RequestHead(
-            method, event.target, version, headers, expects_continue, keep_alive=keeps_alive(version, headers)
+            method,
+            event.target,
+            version,
+            headers,
+            expects_continue,
+            keep_alive=keeps_alive(version, headers),
+            upgrade=any(name == b"upgrade" for name, _ in headers),
         )
 
     def _body(self, event: h11.Data) -> BodyData:

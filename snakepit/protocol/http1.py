@@ -20,6 +20,9 @@ class RequestParser(Protocol):
     def restart(self) -> None:
         """Go on to the next request; the current one has ended."""
 
+    def rest(self) -> bytes:
+        """What came after the current request's end."""
+
     @property
     def ended(self) -> bool:
         """Whether the current request is complete."""
@@ -88,6 +91,9 @@ class Http1Protocol:
         writer.restart()
         self._parser.restart()
         return True
+
+    def rest(self) -> bytes:
+        return self._parser.rest()
 
     @property
     def can_answer(self) -> bool:

@@ -22,6 +22,8 @@ class RequestHead:
     expects_continue: bool
     keep_alive: bool = field(default=True, compare=False)
     """Whether the client wants the connection to stay (RFC 9112 section 9.3)."""
+    upgrade: bool = field(default=False, compare=False)
+    """Whether there is an Upgrade field."""
 
 
 @dataclass(slots=True)
@@ -78,6 +80,9 @@ class ServerProtocol(Protocol):
 
     def next_cycle(self) -> bool:
         """Make ready for the next request; False where the connection can't carry one."""
+
+    def rest(self) -> bytes:
+        """What came after the request in hand: for whoever takes the connection over."""
 
     @property
     def can_answer(self) -> bool:

@@ -20,6 +20,8 @@ from snakepit.fields import Fields, render
 from snakepit.protocol.interface import BodyData, Event, RequestEnd, RequestHead
 from snakepit.server.exchange import Exchange
 from snakepit.server.site import Site
+from snakepit.server.websocket_connection import WebSocketConnection
+from snakepit.server.websocket_exchange import WebSocketExchange
 
 if TYPE_CHECKING:
     from snakepit.server.deadlines import Deadlines
@@ -65,6 +67,7 @@ class Connection(asyncio.Protocol):
         self._client = _address(transport.get_extra_info("peername"))
         self._server = _address(transport.get_extra_info("sockname"))
         self._site.remember(self)
+        self._site.counters.connections += 1
         self._expect(self._site.heads)
 
     def data_received(self, data: bytes) -> None:
@@ -146,6 +149,26 @@ class Connection(asyncio.Protocol):
     def body_wanted(self) -> None:
         self._read()
 
+    def open_websocket(
+        self, session: WebSocketExchange, subprotocol: str | None, fields: Fields
+    ) -> WebSocketConnection:
+        """Answer the handshake, and leave the transport to a WebSocket."""
+        site, self._exchange = self._site, None
+        deflate = site.new_deflate()
+        lines = fields[0] + site.common_lines(fields)
+        self._transport.write(session.handshake.response(subprotocol, deflate, lines))
+        if site.access_log is not None:
+            site.access_log.add(self.peer, session.head, 101)
+        self._expect(None)
+        site.forget(self)
+        protocol = site.new_websocket(deflate)
+        opened = WebSocketConnection(
+            site, self._transport, self.endpoints, self.peer, self._writable, session, protocol
+        )
+        self._transport.set_protocol(opened)
+        opened.take_over(self._protocol.rest(), self._reading)
+        return opened
+
     def report_fault(self, exchange: Exchange, fault: str) -> None:
         head = exchange.head
         self._site.log.error(
@@ -213,7 +236,11 @@ class Connection(asyncio.Protocol):
             if isinstance(event, BodyData):
                 pieces.append(event.data)
             elif isinstance(event, RequestHead):
-                new = self._exchange = self._site.new_exchange(self, event)
+                try:
+                    new = self._exchange = self._site.new_exchange(self, event)
+                except RemoteProtocolError as error:
+                    self._refuse(error)
+                    return
             elif isinstance(event, RequestEnd):
                 more = False
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)

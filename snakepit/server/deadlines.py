@@ -10,9 +10,9 @@ from collections.abc import Callable, Hashable
 
 
 class Deadlines[K: Hashable]:
-    """Calls `expired` with each key that stayed in for `seconds`."""
+    """Calls `expired` with each key that stayed in for `seconds`; None: never."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, expired: Callable[[K], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float | None, expired: Callable[[K], None]) -> None:
         self._loop = loop
         self._seconds = seconds
         self._expired = expired
@@ -22,9 +22,14 @@ class Deadlines[K: Hashable]:
     def __len__(self) -> int:
         return len(self._due)
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._due
+
     def add(self, key: K) -> None:
         """Start a key's time, anew if it was in already."""
         self._due.pop(key, None)
+        if self._seconds is None:
+            return
         due = self._due[key] = self._loop.time() + self._seconds
         if self._timer is None:
             self._timer = self._loop.call_at(due, self._fire)

@@ -20,6 +20,8 @@ from snakepit.fields import Fields
 from snakepit.lifecycle import EXCHANGE, ExchangeState, advance
 from snakepit.protocol.interface import RequestHead
 
+_HALF = WINDOW // 2  # bytes; credit goes back in portions of this
+
 
 class WorkerEnd(Protocol):
     """Where envelopes for a worker go."""
@@ -155,7 +157,7 @@ class Exchange:
                 head.target,
                 head.http_version,
                 head.headers,
-                *self._client.endpoints,
+                *self._endpoints(),
                 first,
                 more or bool(rest),
                 self._continue_pending,
@@ -279,20 +281,23 @@ class Exchange:
         """The worker died over it."""
         self.done(None)
 
+    def _endpoints(self) -> tuple[Address, Address, str]:
+        return self._client.endpoints
+
     def _forward(self, envelope: Envelope) -> None:
         if self._worker is None:
             self._held.append(envelope)
         else:
             self._worker.post(envelope, self._large)
 
-    def _sent(self, data: bytes, more: bool) -> None:
+    def _sent(self, data: bytes | str, more: bool) -> None:
         if self.state is not ExchangeState.RESPONDING:
             return  # the transport found out while writing that the client has gone
         if not more:
             self._to(ExchangeState.ANSWERED)
             return
         self._owed += cost(data)
-        if self._owed >= WINDOW // 2 and self._client.writable:
+        if self._owed >= _HALF and self._client.writable:
             self.pay()
 
     def _break_off(self, error: LocalProtocolError) -> None:

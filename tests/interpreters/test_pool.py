@@ -157,6 +157,7 @@ def settings_for(app, folder, **settings):
         "extensions": "vetted",
         "copies": "",
         "write_bytecode": True,
+        "ws_max_queue": 32,
     } | settings
 
 

@@ -44,6 +44,10 @@ MAKERS = {
     envelopes.CONTINUE: st.builds(envelopes.go_on, numbers),
     envelopes.DONE: st.builds(envelopes.done, numbers, faults),
     envelopes.DECLINED: st.builds(envelopes.declined, requests),
+    envelopes.ACCEPT: st.builds(envelopes.accept, numbers, st.none() | st.text(max_size=20), fields),
+    envelopes.MESSAGE: st.builds(envelopes.message, numbers, chunks | st.text(max_size=50)),
+    envelopes.CLOSE: st.builds(envelopes.close, numbers, st.integers(1000, 4999), st.text(max_size=40)),
+    envelopes.BREACH: st.builds(envelopes.breach, numbers, st.integers(1000, 4999), st.text(max_size=40)),
     envelopes.LOADED: st.builds(envelopes.loaded, st.sampled_from(["asgi", "wsgi"]), seconds),
     envelopes.READY: st.builds(envelopes.ready, seconds),
     envelopes.PACE: st.builds(envelopes.pace, seconds),
@@ -68,6 +72,7 @@ sizes = st.sampled_from([0, 1, LARGE - 1, LARGE, LARGE + 1, len(LARGE_BODY)])
 with_bodies = st.one_of(
     st.builds(lambda size: envelopes.body(1, LARGE_BODY[:size], True), sizes),
     st.builds(lambda size: envelopes.response(2, 200, (b"x: y\r\n", 0, None), LARGE_BODY[:size], False), sizes),
+    st.builds(lambda size: envelopes.message(4, LARGE_BODY[:size]), sizes),
     st.builds(lambda size: envelopes.answer(3, 200, (b"", 0, size), LARGE_BODY[:size]), sizes),
     st.builds(lambda request, size: (*request[:9], LARGE_BODY[:size], *request[10:]), requests, sizes),
 )
@@ -86,10 +91,17 @@ def test_decode_is_the_inverse_of_encode_apart(batch):
 @given(st.lists(with_bodies, max_size=6))
 def test_large_bodies_cross_apart_and_small_ones_with_the_rest(batch):
     bodies = [
-        envelope[9 if envelope[0] == envelopes.REQUEST else 2 if envelope[0] == envelopes.BODY else 4]
+        envelope[{envelopes.REQUEST: 9, envelopes.BODY: 2, envelopes.MESSAGE: 2}.get(envelope[0], 4)]
         for envelope in batch
     ]
     assert list(encode_apart(batch)[1:]) == [body for body in bodies if len(body) > LARGE]
+
+
+@given(sizes)
+def test_a_large_text_crosses_with_the_rest(size):
+    message = envelopes.message(1, "☃" * size)
+    assert len(encode_apart([message])) == 1
+    assert decode(encode_apart([message])) == [message]
 
 
 @given(requests, sizes)
@@ -110,11 +122,14 @@ def test_each_kind_says_what_it_is_and_whose_it_is(kind):
 
 def test_kinds_are_all_different_and_all_tested():
     names = ["REQUEST", "BODY", "CREDIT", "DISCONNECT", "RETIRE", "STOP", "RESPONSE", "ANSWER", "CONTINUE", "DONE"]
-    names += ["DECLINED", "LOADED", "READY", "PACE", "FAILED", "GOODBYE"]
+    names += ["DECLINED", "LOADED", "READY", "PACE", "FAILED", "GOODBYE", "ACCEPT", "MESSAGE"]
+    names += ["CLOSE", "BREACH"]
     kinds = [getattr(envelopes, name) for name in names]
     assert len(set(kinds)) == len(kinds)
     assert set(kinds) == set(MAKERS)
-    assert sorted(kinds) == list(range(len(kinds))), "a kind was added; it needs a maker here"
+    numbers = {value for name, value in vars(envelopes).items() if name.isupper() and isinstance(value, int)}
+    numbers -= {envelopes.CHUNK, envelopes.WINDOW, envelopes.LARGE, envelopes.CHUNK_COST}
+    assert sorted(kinds) == sorted(numbers) == list(range(len(kinds))), "a kind was added; it needs a maker here"
 
 
 def test_every_maker_is_documented():

@@ -32,6 +32,7 @@ SETTINGS = {
     "extensions": "native",
     "copies": "",
     "write_bytecode": True,
+    "ws_max_queue": 32,
 }
 
 

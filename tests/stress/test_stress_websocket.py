@@ -1,0 +1,33 @@
+"""A worker that computes for a minute keeps its WebSockets: `make stress`."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from websockets.sync.client import connect
+
+from benchmarks.server import serving
+
+APPS = Path(__file__).parents[1] / "apps"
+BUSY = 60  # seconds
+
+pytestmark = [pytest.mark.stress, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
+
+
+def test_a_worker_that_computes_for_a_minute_keeps_its_websockets():
+    """Both sides ping each other, and would give each other up after two seconds of silence."""
+    options = ("-n", "1", "--app-dir", os.fspath(APPS), "--ws-ping-interval", "1", "--ws-ping-timeout", "1")
+    with serving("websocket_behaviors:app", *options) as server:
+        address = f"ws://127.0.0.1:{server.port}"
+        how = {"ping_interval": 1, "ping_timeout": 1, "proxy": None}
+        with connect(f"{address}/burn", **how) as busy, connect(f"{address}/echo", **how) as other:
+            busy.send(str(BUSY))
+            assert busy.recv(30) == "busy"
+            began = time.monotonic()
+            other.send("waits")
+            assert busy.recv(BUSY + 30).startswith("burnt in ")
+            assert time.monotonic() - began > BUSY - 5
+            assert other.recv(30) == "waits"
+        assert server.stop() == 0
