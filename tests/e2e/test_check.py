@@ -111,7 +111,7 @@ def test_json(check):
     orjson = pytest.importorskip("orjson")
     done = check("main:app", "--json", main="import orjson\nprint('from the app')\n" + APP)
     found = report(done)
-    assert done.stderr.count("from the app\n") == 2
+    assert done.stderr.count("from the app") == 2
     assert found["app"] == "main:app"
     assert found["interface"] == "wsgi"
     assert found["python"] == "{}.{}.{}".format(*sys.version_info)
@@ -129,7 +129,7 @@ def test_what_the_app_prints_is_not_on_stdout(check):
     done = check("main:app", main="print('from the app')\n" + APP)
     assert done.returncode == 0
     assert "from the app" not in done.stdout
-    assert done.stderr.count("from the app\n") == 2
+    assert done.stderr.count("from the app") == 2
 
 
 def test_options_of_run(check, tmp_path):

@@ -114,7 +114,7 @@ def test_expect_continue_is_answered_when_the_app_reads(asgi):
     with Client(asgi) as client:
         client.send(b"POST /late-read HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
         assert client.read().status == 100
-        assert "reading now" in asgi.err
+        asgi.wait_logged("reading now")
         client.send(b"body")
         assert client.read().body == b"body"
         assert client.request("/").body == b"hello"

@@ -990,7 +990,8 @@ def test_a_lost_worker_is_replaced(caplog):
             victims = [exchange for exchange in held if exchange.served_by == dead.served_by]
             others = [exchange for exchange in held if exchange.served_by != dead.served_by]
             assert len(victims) == len(others) == 2
-            assert all(client(exchange).broken and exchange.state is ExchangeState.CLOSED for exchange in victims)
+            await until(lambda: all(client(exchange).broken for exchange in victims))
+            assert {exchange.state for exchange in victims} == {ExchangeState.CLOSED}
             assert not any(client(exchange).over for exchange in others)
             await until(lambda: len(made.watcher.ready) == 3)
             assert made.watcher.delays == [0.0]
