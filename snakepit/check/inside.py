@@ -34,13 +34,10 @@ class Settings(TypedDict):
 
 def run(settings: Settings, path: str) -> None:
     """Import the app, then end the interpreter, short of closing it; what happens is written to the file `path`."""
-    ended = threading.Lock()  # in a second thread and with a lock: as workers do, see snakepit.worker.bootstrap.run
-    ended.acquire()
-    threading.Thread(target=_run, args=(settings, Progress(path), ended), name="snakepit-check", daemon=False).start()
-    ended.acquire()
+    bootstrap.in_a_second_thread(lambda: _run(settings, Progress(path)), "snakepit-check")
 
 
-def _run(settings: Settings, progress: Progress, ended: threading.Lock) -> None:
+def _run(settings: Settings, progress: Progress) -> None:
     try:
         _import(settings, progress)
         _stage(progress, "collecting")
@@ -53,7 +50,6 @@ def _run(settings: Settings, progress: Progress, ended: threading.Lock) -> None:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()
-        ended.release()
 
 
 def _import(settings: Settings, progress: Progress) -> None:

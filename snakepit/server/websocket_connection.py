@@ -15,10 +15,11 @@ can destroy the close frame before the client has read it.
 import asyncio
 from typing import TYPE_CHECKING
 
+from snakepit.close_codes import ABNORMAL, INTERNAL_ERROR, SERVICE_RESTART
 from snakepit.envelopes import Address, Headers
 from snakepit.fields import Fields
 from snakepit.protocol.websocket import Closed, Message, WebSocketProtocol
-from snakepit.server.websocket_exchange import ABNORMAL, INTERNAL_ERROR, SERVICE_RESTART, WebSocketExchange
+from snakepit.server.websocket_exchange import WebSocketExchange
 
 if TYPE_CHECKING:
     from snakepit.server.exchange import Exchange

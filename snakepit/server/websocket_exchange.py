@@ -8,6 +8,7 @@ not read while the app has not received what came, and the app's `send` waits wh
 from typing import TYPE_CHECKING, Protocol
 
 from snakepit import envelopes
+from snakepit.close_codes import INTERNAL_ERROR, NORMAL
 from snakepit.envelopes import LARGE, WINDOW, Address, Envelope
 from snakepit.fields import Fields
 from snakepit.lifecycle import ExchangeState
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from snakepit.protocol.websocket import Handshake
 
 MESSAGE, _OPEN = envelopes.MESSAGE, ExchangeState.RESPONDING  # looked up once: they are needed for each message
-
-SERVICE_RESTART, INTERNAL_ERROR, NORMAL, ABNORMAL = 1012, 1011, 1000, 1006  # RFC 6455 section 7.4, and IANA's registry
 
 
 class Socket(Client, Protocol):

@@ -58,7 +58,7 @@ serving = False
 def run(settings: Settings) -> None:
     """Serve exchanges until the main interpreter retires this worker."""
     if settings["runtime"] == "interpreter":
-        _serve_in_a_second_thread(settings)
+        in_a_second_thread(lambda: _serve(settings, end_interpreter), f"snakepit-worker-{settings['number']}")
     elif settings["runtime"] == "process":
         from snakepit.worker.process import prepare
 
@@ -70,20 +70,21 @@ def run(settings: Settings) -> None:
         wait_for_threads(before)
 
 
-def _serve_in_a_second_thread(settings: Settings) -> None:
+def in_a_second_thread(work: Callable[[], None], name: str) -> None:
+    """Do all work of an interpreter in another thread than the one that entered it, and return when it is done."""
     # Not a daemon, in so many words: threads inherit that, and Python takes the thread we are in, which it did not
     # make, for one. For the same reason a lock, and no join(): asking for the current thread here makes a stand-in
     # for it, which 3.13 trips over when the interpreter is closed.
     ended = threading.Lock()
     ended.acquire()
 
-    def serve() -> None:
+    def do() -> None:
         try:
-            _serve(settings, end_interpreter)
+            work()
         finally:
             ended.release()
 
-    threading.Thread(target=serve, name=f"snakepit-worker-{settings['number']}", daemon=False).start()
+    threading.Thread(target=do, name=name, daemon=False).start()
     ended.acquire()
 
 

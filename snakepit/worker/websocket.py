@@ -9,6 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from snakepit import envelopes
+from snakepit.close_codes import ABNORMAL, NORMAL, SERVICE_RESTART
 from snakepit.envelopes import LARGE, WINDOW, Envelope, cost
 from snakepit.errors import ClientDisconnected, LocalProtocolError
 from snakepit.fields import NONE, render
@@ -18,8 +19,13 @@ if TYPE_CHECKING:
     from snakepit.worker.asgi import AsgiWorker
     from snakepit.worker.lifespan import Message
 
-NORMAL, ABNORMAL, SERVICE_RESTART = 1000, 1006, 1012  # RFC 6455 section 7.4, and IANA's registry
-_SERVERS_OWN = {b"upgrade", b"connection", b"sec-websocket-accept", b"sec-websocket-extensions"}
+_SERVERS_OWN = {
+    b"upgrade",
+    b"connection",
+    b"sec-websocket-accept",
+    b"sec-websocket-extensions",
+    b"sec-websocket-protocol",
+}
 _DENIAL = "websocket."  # what the extension's messages have in front of those of HTTP
 
 
@@ -118,7 +124,7 @@ class WebSocketExchange(Exchange):
         if headers := message.get("headers"):
             pairs = _as_pairs(headers)
             for name, _ in pairs:
-                if name.lower() in _SERVERS_OWN or (name.lower() == b"sec-websocket-protocol"):
+                if name.lower() in _SERVERS_OWN:
                     raise LocalProtocolError(f"the header {name!r} of a handshake is the server's to send")
             fields = render(pairs)
         self._accepted = self._started = True
