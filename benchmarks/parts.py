@@ -159,7 +159,7 @@ class Main:
     def __call__(self) -> None:
         for connection in self.connections:
             connection.data_received(self.request)
-        self.pool._end_batches()  # as the loop does at the end of an iteration
+        self.pool.flow._end_batches()  # as the loop does at the end of an iteration
         for worker in self.workers:
             if not worker.exchanges:
                 continue

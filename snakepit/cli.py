@@ -42,6 +42,7 @@ def _click_option(option: Option) -> click.Option:
         default=None,
         is_flag=option.kind is bool,
         metavar=option.metavar,
+        multiple=option.several,
         help=f"{option.help}  [{option.env}{default}]",
     )
 
@@ -50,7 +51,7 @@ def _run(app: str, **given: Any) -> None:
     """Serve APP, which is module:attribute, as in main:app."""
     from snakepit.server.server import run
 
-    run(app, **{name: value for name, value in given.items() if value is not None})
+    run(app, **{name: value for name, value in given.items() if value is not None and value != ()})
 
 
 def _check(app: str, as_json: bool, verbose: bool, timeout: float, **given: Any) -> None:

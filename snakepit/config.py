@@ -139,6 +139,15 @@ class Config:
         None, "Requests in flight or waiting; one more gets 503.", least=1, shown="no limit"
     )
     limit_worker_concurrency: int = _option(10_000, "ASGI only: requests that one worker serves at once.", least=1)
+    limit_max_requests: int | None = _option(
+        None, "Requests after which a worker is replaced by a new one.", least=1, shown="no limit"
+    )
+    limit_max_requests_jitter: int = _option(
+        0, "Up to so many requests more, at random, so that not all workers are replaced at once.", least=0
+    )
+    workers_lifetime: float | None = _option(
+        None, "Seconds after which a worker is replaced by a new one.", least=1, metavar="SECONDS", shown="no limit"
+    )
     limit_waiting: int = _option(2048, "Requests that may wait for a free worker; one more gets 503.", least=0)
     limit_request_head: int = _option(
         65_536, "Bytes of request line and header fields; more gets 431.", least=1024, metavar="BYTES"
@@ -146,6 +155,16 @@ class Config:
     limit_request_fields: int = _option(100, "Header fields of a request; more get 431.", least=1)
     limit_request_body: int | None = _option(
         None, "Bytes of a request's body; more get 413.", least=0, metavar="BYTES", shown="no limit"
+    )
+    reload: bool = _option(False, "Replace the workers whenever a file of the app changes (needs watchfiles).")
+    reload_dir: tuple[str, ...] = _option(
+        (), "Watch this folder; may be given several times.", metavar="DIR", shown="app_dir"
+    )
+    reload_include: tuple[str, ...] = _option(
+        ("*.py",), "Watch files with names like this; may be given several times.", metavar="PATTERN"
+    )
+    reload_exclude: tuple[str, ...] = _option(
+        (), "Do not watch files and folders with names like this; may be given several times.", metavar="PATTERN"
     )
     env_file: str | None = _option(
         None, "Set environment variables from this file (KEY=value lines) first.", metavar="FILE"
@@ -163,6 +182,9 @@ class Config:
             object.__setattr__(self, "interpreters", usable_cpus())
         if self.runtime == "thread":
             object.__setattr__(self, "interpreters", 1)
+            for name in ("reload", "limit_max_requests", "workers_lifetime"):
+                if getattr(self, name):
+                    raise ConfigError(f"{name} can't be used with runtime thread, where modules are imported once")
 
     @classmethod
     def resolve(cls, app: Any, given: Mapping[str, Any]) -> Self:
@@ -194,6 +216,7 @@ class Option:
     name: str
     kind: type
     optional: bool
+    several: bool
     choices: tuple[str, ...]
     default: Any
     help: str
@@ -220,11 +243,15 @@ class Option:
             return self.shown
         if self.kind is bool:
             return "on" if self.default else "off"
+        if self.several:
+            return " ".join(self.default) or None
         return None if self.default in (None, "") else f"{self.default:g}" if self.kind is float else str(self.default)
 
     def parse(self, text: str) -> Any:
         """Read a value from an environment variable. Raises ConfigError."""
         try:
+            if self.several:
+                return tuple(part for part in text.split(os.pathsep) if part)
             return _PARSERS[self.kind](text)
         except ValueError:
             raise ConfigError(f"{self.env} must be {_KIND_NAMES[self.kind]}, not {text!r}") from None
@@ -232,6 +259,10 @@ class Option:
     def check(self, value: Any) -> None:
         """Raise ConfigError unless the value can be."""
         if value is None and self.optional:
+            return
+        if self.several:
+            if not (isinstance(value, tuple | list) and all(isinstance(item, str) for item in value)):
+                raise ConfigError(f"{self.name} must be a list of texts, not {value!r}")
             return
         right = isinstance(value, self.kind) or (self.kind is float and isinstance(value, int))
         if not right or (self.kind is not bool and isinstance(value, bool)):
@@ -286,12 +317,14 @@ def _describe() -> tuple[Option, ...]:
             hint = hint.__value__
         members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
         kind = next(member for member in members if member is not NoneType)
+        several = get_origin(kind) is tuple
         choices = get_args(kind) if get_origin(kind) is Literal else ()
         described.append(
             Option(
                 name=item.name,
-                kind=str if choices else kind,
+                kind=str if choices or several else kind,
                 optional=NoneType in members,
+                several=several,
                 choices=choices,
                 default=item.default,
                 **item.metadata,

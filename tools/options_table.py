@@ -48,6 +48,8 @@ def _values(option: Option) -> str:
         return ", ".join(f"`{choice}`" for choice in option.choices)
     if option.kind is bool:
         return "on, off"
+    if option.several:
+        return "text, several times; in the variable with the system's separator of paths between them"
     if option.kind is str:
         return "text"
     kind = "whole number" if option.kind is int else "number"

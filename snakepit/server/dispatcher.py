@@ -92,6 +92,11 @@ class Dispatcher[W: Hashable, X: Hashable]:
         """An exchange in the line is given up."""
         self._line.pop(exchange, None)
 
+    def clear_line(self) -> list[X]:
+        """No worker is to be expected; returns who waited, and waits no more."""
+        line, self._line = list(self._line), {}
+        return line
+
     def finished(self, worker: W) -> list[tuple[W, X]]:
         """A worker is through with one exchange; returns who gets what from the line now."""
         slot = self._slots.get(worker)

@@ -212,6 +212,13 @@ class Exchange:
         self._to(ExchangeState.CLOSED)
         self._client.send_error(status, reason, headers)
 
+    def answer_instead(self, status: int, fields: Fields, body: bytes) -> None:
+        """No worker will get the exchange, and this is its answer."""
+        self.served_by = "no worker"
+        self.status = status
+        self._to(ExchangeState.CLOSED)
+        self._client.send_response(status, fields, body, False)
+
     def respond(self, status: int, fields: Fields, body: bytes, more: bool) -> None:
         """The response's head and the first of its body."""
         if self.state is ExchangeState.ASSIGNED:

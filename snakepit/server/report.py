@@ -5,7 +5,6 @@ import sys
 from typing import TextIO
 
 from snakepit import vetted
-from snakepit.memory import resident_memory
 from snakepit.server.pool import Observer
 from snakepit.server.worker import Worker
 
@@ -65,14 +64,16 @@ class StartupReport(Observer):
         when = f"in {delay:.1f} s" if delay else "now"
         self._log.info("A replacement for worker %d starts %s", worker.number, when)
 
-    def memory_kept(self, worker: Worker, predecessor: Worker) -> None:
-        now, before = resident_memory(), predecessor.memory_at_end
-        size = f", {max(0, now - before) / 2**20:.0f} MiB now" if now is not None and before is not None else ""
+    def successor_failed(self, worker: Worker, fault: str) -> None:
+        self._log.error("A new worker %d can't start, the one before goes on: %s", worker.number, fault)
+
+    def memory_kept(self, predecessor: Worker, size: int | None) -> None:
+        grown = f", {size / 2**20:.0f} MiB now" if size is not None else ""
         self._log.warning(
             "Worker %d was replaced; what its copies of %s keep stays in memory until the process ends%s",
-            worker.number,
+            predecessor.number,
             _extensions(len(predecessor.copies)),
-            size,
+            grown,
         )
 
     def close(self) -> None:

@@ -6,13 +6,16 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 from snakepit import __version__, app_reference, logs
 from snakepit.config import Config
 from snakepit.errors import ConfigError, SnakepitError
+from snakepit.lifecycle import WorkerState
 from snakepit.memory import keep_freed_memory
 from snakepit.protocol.choice import parser_factory
 from snakepit.protocol.interface import Limits
@@ -22,6 +25,7 @@ from snakepit.server.listener import Listener
 from snakepit.server.loops import loop_factory
 from snakepit.server.open_files import raise_open_files_limit
 from snakepit.server.pool import Pool, PoolOptions
+from snakepit.server.reloader import Reloader
 from snakepit.server.report import StartupReport
 from snakepit.server.signals import handle_signals, leave
 from snakepit.server.site import Site
@@ -29,7 +33,7 @@ from snakepit.server.site import Site
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatistics:
-    """One worker, as `Server.statistics` sees it."""
+    """One worker, as `Server.statistics` sees it. One that retires has the number of the one in its place."""
 
     number: int
     state: str
@@ -48,6 +52,9 @@ class Statistics:
     workers: tuple[WorkerStatistics, ...]
 
 
+NAMED = 5
+"""Changed files that are named in the log; a checkout of another branch changes hundreds."""
+
 STARTUP_PATIENCE = 3.0
 """Seconds that the other workers get to end when one could not start: its message should not wait for them."""
 
@@ -65,6 +72,10 @@ class Server:
         self._site: Site | None = None
         self._pool: Pool | None = None
         self._left_open = 0
+        self._reloader = Reloader(config) if config.reload else None
+        self._watching: asyncio.Task[None] | None = None
+        self._reloading: asyncio.Task[None] | None = None
+        self._scaling: set[asyncio.Task[None]] = set()
 
     @property
     def address(self) -> str | None:
@@ -88,7 +99,8 @@ class Server:
             in_progress=pool.in_progress,
             waiting=pool.waiting,
             workers=tuple(
-                WorkerStatistics(worker.number, worker.state.name.lower(), pool.load(worker)) for worker in pool.workers
+                WorkerStatistics(worker.number, worker.state.name.lower(), pool.load(worker))
+                for worker in pool.workers + pool.retiring
             ),
         )
 
@@ -98,6 +110,82 @@ class Server:
             self._stop_requested.set()
         else:
             self._loop.call_soon_threadsafe(self._stop_requested.set)
+
+    def reload(self) -> None:
+        """Replace the workers, one after the other, by new ones that import the app anew. From any thread.
+
+        A reload that is under way is given up for the new one.
+        """
+        self._begin(self._begin_reload)
+
+    def scale(self, change: int) -> None:
+        """Have so many workers more, or less; one at least. From any thread."""
+        self._begin(lambda: self._begin_scaling(change))
+
+    def _other_signals(self) -> dict[str, Callable[[], None]]:
+        return {
+            "SIGHUP": self.reload,
+            "SIGTTIN": lambda: self.scale(1),
+            "SIGTTOU": lambda: self.scale(-1),
+        }
+
+    def _begin(self, work: Callable[[], None]) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._unless_stopping, work)
+
+    def _unless_stopping(self, work: Callable[[], None]) -> None:
+        if self._stop_requested.is_set() or self._pool is None:
+            return
+        if self.config.runtime == "thread":
+            self._log.warning("--runtime thread has one worker, whose modules are imported once: nothing changes")
+        elif not self._pool.all_ready.is_set():
+            self._log.warning("Workers are still starting: nothing changes")
+        else:
+            work()
+
+    def _begin_reload(self) -> None:
+        if self._reloading is not None:
+            self._reloading.cancel()
+        self._reloading = asyncio.ensure_future(self._reload())
+
+    async def _reload(self) -> None:
+        assert self._pool is not None
+        self._log.info("Reloading: new workers, one after the other")
+        done = await self._pool.reload()
+        self._log.info("Reloaded" if done else "Not reloaded; still serving the previous version")
+
+    def _begin_scaling(self, change: int) -> None:
+        task = asyncio.ensure_future(self._scale(change))
+        self._scaling.add(task)
+        task.add_done_callback(self._scaling.discard)
+
+    async def _scale(self, change: int) -> None:
+        pool = self._pool
+        assert pool is not None
+        before = pool.wanted
+        await pool.scale(before + change)
+        self._log.info("Workers: %d, were %d", pool.wanted, before)
+
+    async def _watch(self, reloader: Reloader, pool: Pool) -> None:
+        # soon: once the loop turns again, what comes next has begun to watch
+        asyncio.get_running_loop().call_soon(
+            self._log.info, "Watching %s for changes", ", ".join(map(str, reloader.folders))
+        )
+        try:
+            async for changed in reloader.changes():
+                if self._reloading is not None:
+                    self._reloading.cancel()  # what it imports is old
+                self._reloading = asyncio.ensure_future(self._reload_changed(changed, pool))
+        except OSError as error:
+            self._log.error("Changes can't be watched any more: %s", error)
+
+    async def _reload_changed(self, changed: list[Path], pool: Pool) -> None:
+        self._log.info("Changed: %s; reloading", _named(changed))
+        began = time.monotonic()
+        if await pool.replace_all():
+            self._log.info("Reloaded in %.2f s", time.monotonic() - began)
+        elif any(worker.state is WorkerState.READY for worker in pool.workers):
+            self._log.info("Not reloaded; still serving the previous version")
 
     async def serve(self) -> None:
         """Serve until `stop` is called, or SIGINT or SIGTERM comes (in the main thread). Raises SnakepitError."""
@@ -117,10 +205,12 @@ class Server:
             self._reference,
         )
         try:
-            with handle_signals(self.stop, self._exit_now):
+            with handle_signals(self.stop, self._exit_now, self._other_signals()):
                 try:
                     await pool.start()
                     report.started()
+                    if self._reloader is not None:
+                        self._watching = asyncio.ensure_future(self._watch(self._reloader, pool))
                     await self._serve(listener, pool, site)
                 finally:
                     report.close()
@@ -157,6 +247,7 @@ class Server:
         return not self._stop_requested.is_set()
 
     async def _shut_down(self, listener: Listener, pool: Pool, site: Site, patience: float) -> None:
+        await self._end_tasks()
         deadline = asyncio.get_running_loop().time() + patience
         listener.close()
         if pool.in_progress:
@@ -176,6 +267,14 @@ class Server:
         if not pool.failure.done():
             self._log.info("Stopped")
 
+    async def _end_tasks(self) -> None:
+        tasks = [task for task in (self._watching, self._reloading, *self._scaling) if task is not None]
+        for task in tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                self._log.error("Error while workers were replaced", exc_info=outcome)
+
     def _exit_now(self, signal_number: int) -> None:
         if self._listener is not None:
             self._listener.close()
@@ -193,6 +292,11 @@ class Server:
             waiting_seconds=config.timeout_waiting,
             interface=config.interface,
             runtime=config.runtime,
+            retiring_seconds=config.timeout_graceful_shutdown,
+            max_requests=config.limit_max_requests,
+            max_requests_jitter=config.limit_max_requests_jitter,
+            lifetime=config.workers_lifetime,
+            patient=config.reload,
             settings={
                 "sys_path": [str(folder) for folder in sys.path],
                 "argv": list(sys.argv),
@@ -208,6 +312,7 @@ class Server:
                 "extensions": config.extensions,
                 "ws_max_queue": config.ws_max_queue,
                 "copies": copies.path if copies is not None else "",
+                "write_bytecode": not config.reload,
             },
         )
 
@@ -253,6 +358,19 @@ def run(app: Any, **options: Any) -> None:
 def _exit_with(error: SnakepitError) -> NoReturn:
     print(f"Error: {error}", file=sys.stderr)
     raise SystemExit(error.exit_status)
+
+
+def _named(files: list[Path]) -> str:
+    """Files, for the log: the first few by name."""
+    names = [_shortest(path) for path in files[:NAMED]]
+    return ", ".join(names) + (f" and {len(files) - NAMED} more" if len(files) > NAMED else "")
+
+
+def _shortest(path: Path) -> str:
+    try:
+        return min(os.path.relpath(path), str(path), key=len)
+    except ValueError:  # another drive
+        return str(path)
 
 
 async def _first_of(*conditions: Coroutine[Any, Any, object]) -> None:

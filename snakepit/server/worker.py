@@ -85,6 +85,7 @@ class Worker:
         self.daemon_threads: list[str] = []  # of the app, that outlive the worker
         self.copies: list[Copy] = []  # C extensions that it has private copies of
         self.memory_at_end: int | None = None  # bytes resident in the process before its runtime was closed
+        self.requests_left: int | None = None  # until it is to be replaced
         self.exchanges: dict[int, Exchange] = {}
         self.ended = asyncio.Event()
         self.stuck = False  # its loop was found in a long computation, and has not turned since
@@ -153,11 +154,17 @@ class Worker:
             end.post(envelopes.stop())
 
     def abandon(self) -> bool:
-        """Kill it, or else leave its thread to itself; returns whether that had to be."""
+        """Kill it, or else leave its thread to itself; returns whether that had to be.
+
+        Its last words are still heard, should it come to its end: they tell whether its interpreter can be closed.
+        """
         self.to(WorkerState.ABANDONED)
+        return not self._runtime.kill()
+
+    def let_go(self) -> None:
+        """Do not listen to an abandoned one any more."""
         for end in self._listening:
             end.close()
-        return not self._runtime.kill()
 
     def never_begun(self) -> dict[int, list[Envelope]]:
         """What a dead worker never took from its channels, by exchange; only exchanges whose head is among it."""
@@ -225,6 +232,8 @@ class Worker:
     # -- envelopes from the worker ---------------------------------------------------------------------------------
 
     def _take(self, came: list[Envelope]) -> None:
+        if self.state is WorkerState.ABANDONED:
+            came = [envelope for envelope in came if envelope[0] == envelopes.GOODBYE]
         for envelope in came:
             try:
                 self._handle(envelope)

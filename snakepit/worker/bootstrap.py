@@ -47,6 +47,7 @@ class Settings(TypedDict):
     log_config: str | None
     extensions: Policy
     copies: str
+    write_bytecode: bool
     ws_max_queue: int
 
 
@@ -91,6 +92,9 @@ def _serve(settings: Settings, end: Callable[[], list[str]]) -> None:
     """Serve; `end` is called when all is done, and returns the names of threads that keep the interpreter open."""
     global serving
     serving = True
+    if not settings["write_bytecode"]:
+        # With --reload: two saves within a second that leave a file's size as it was have the same stamp in .pyc.
+        sys.dont_write_bytecode = True
     kind, trouble = "lost", ""
     attached = False
     words: list[Envelope] = []

@@ -156,6 +156,7 @@ def settings_for(app, folder, **settings):
         "log_config": None,
         "extensions": "vetted",
         "copies": "",
+        "write_bytecode": True,
         "ws_max_queue": 32,
     } | settings
 
@@ -731,11 +732,11 @@ def test_what_was_begun_before_goes_on_when_the_loop_turns(app_in, source):
 def test_an_exchange_that_comes_in_the_very_turn_in_which_the_pool_looks_is_not_overlooked(app_in):
     async def scenario():
         async with standing_still(**app_in(HOLDING_LATER), workers=2) as (made, held, stuck):
-            await until(lambda: made.pool._watch is None)
+            await until(lambda: made.pool.flow._watch is None)
             exchanges = [made.request("/") for _ in range(2)]
             assert stuck.served_by in {exchange.served_by for exchange in exchanges}
-            made.pool._watch.cancel()
-            made.pool._look_for_late()  # as when its time comes now
+            made.pool.flow._watch.cancel()
+            made.pool.flow._look_for_late()  # as when its time comes now
             await until(lambda: all(client(exchange).over for exchange in exchanges), PATIENCE / 4)
             held.release()
             await all_over([stuck])
@@ -953,7 +954,7 @@ def test_everything_is_run_once_and_gets_its_own_answer_whoever_is_busy(app_in, 
                 await asyncio.wait_for(made.pool.wait_idle(), 3 * PATIENCE)
                 assert made.pool.waiting == 0
                 assert [made.pool.load(worker) for worker in made.pool.workers] == [0, 0, 0]
-                assert [made.pool._dispatcher.load(worker) for worker in made.pool.workers] == [0, 0, 0]
+                assert [made.pool.flow._dispatcher.load(worker) for worker in made.pool.workers] == [0, 0, 0]
                 await until(lambda: len(b"".join(begun)) >= 4 * (total - len(gone)))
                 asyncio.get_running_loop().remove_reader(reader)
         finally:
@@ -1016,7 +1017,7 @@ def test_what_a_lost_worker_had_not_begun_goes_to_another(workers):
                 dying = made.request(f"/stop-and-hold?{held.query}")
                 await held.begun()
                 if workers == 2:  # so that the next ones go to the worker that is dying
-                    made.pool._dispatcher.remove(next(w for w in made.pool.workers if str(w) != dying.served_by))
+                    made.pool.flow._dispatcher.remove(next(w for w in made.pool.workers if str(w) != dying.served_by))
                 unbegun = [made.request("/", b"body") for _ in range(3)]
                 gone = made.request("/")
                 assert {exchange.served_by for exchange in [*unbegun, gone]} == {dying.served_by}

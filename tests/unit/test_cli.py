@@ -89,7 +89,7 @@ def test_every_option_takes_a_value(runs, option):
     value = option.choices[-1] if option.choices else option.kind(option.least or 1)
     result = invoke("run", "main:app", option.flag, str(value))
     assert result.exit_code == 0, result.output
-    assert runs == [("main:app", {option.name: value})]
+    assert runs == [("main:app", {option.name: (value,) if option.several else value})]
 
 
 @pytest.mark.parametrize(
@@ -197,3 +197,11 @@ def test_bad_app_in_a_real_process():
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("Error: 'main.py:app' is a file; name the module, as in main:app")
+
+
+def test_an_option_that_is_given_several_times(runs):
+    result = invoke(
+        "run", "main:app", "--reload", "--reload-dir", "src", "--reload-dir", "lib", "--reload-include", "*.html"
+    )
+    assert result.exit_code == 0, result.output
+    assert runs == [("main:app", {"reload": True, "reload_dir": ("src", "lib"), "reload_include": ("*.html",)})]

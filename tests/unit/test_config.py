@@ -110,6 +110,7 @@ def test_options_are_given_by_name_only():
 
 
 WRONG = {int: ["1", 1.5, True, b"1", [1]], float: ["1", True, b"1"], bool: [0, 1, "on"], str: [1, b"x", True]}
+WRONG_SEVERAL = [1, b"x", True, "*.py", ("*.py", 1)]
 MEANT = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
@@ -118,13 +119,14 @@ MEANT = {int: "a whole number", float: "a number", bool: "true or false", str: "
     [
         pytest.param(option, value, id=f"{option.name}={value!r}")
         for option in OPTIONS
-        for value in [*WRONG[option.kind], *([] if option.optional else [None])]
+        for value in [*(WRONG_SEVERAL if option.several else WRONG[option.kind]), *([] if option.optional else [None])]
     ],
 )
 def test_wrong_type(option, value):
     with pytest.raises(ConfigError) as caught:
         Config(APP, **{option.name: value})
-    assert str(caught.value) == f"{option.name} must be {MEANT[option.kind]}, not {value!r}"
+    meant = "a list of texts" if option.several else MEANT[option.kind]
+    assert str(caught.value) == f"{option.name} must be {meant}, not {value!r}"
 
 
 @each_option
@@ -344,6 +346,34 @@ def test_any_text_in_the_environment_is_a_value_or_a_config_error(option, text):
     except ConfigError as error:
         message = str(error)
     if message is None:
-        assert isinstance(value, option.kind)
+        assert isinstance(value, tuple if option.several else option.kind)
     else:
         assert option.name in message or option.env in message
+
+
+# -- several values --------------------------------------------------------------------------------------------------
+
+
+def test_several_values_from_the_environment(environment):
+    environment["SNAKEPIT_RELOAD_DIR"] = os.pathsep.join(["src", "", "../lib"])
+    config = Config.resolve(APP, {})
+    assert config.reload_dir == ("src", "../lib")
+    assert config.reload_include == ("*.py",)
+    assert Config.resolve(APP, {"reload_dir": ("given",)}).reload_dir == ("given",)
+
+
+def test_default_text_of_several_values():
+    assert BY_NAME["reload_include"].default_text == "*.py"
+    assert BY_NAME["reload_exclude"].default_text is None
+    assert [option.name for option in OPTIONS if option.several] == ["reload_dir", "reload_include", "reload_exclude"]
+
+
+@pytest.mark.parametrize("given", [{"reload": True}, {"limit_max_requests": 5}, {"workers_lifetime": 5}])
+def test_nothing_is_replaced_in_a_thread(given):
+    [name] = given
+    with pytest.raises(
+        ConfigError, match=f"^{name} can't be used with runtime thread, where modules are imported once$"
+    ):
+        Config(APP, runtime="thread", **given)
+    for runtime in ("interpreter", "process"):
+        Config(APP, runtime=runtime, **given)

@@ -9,7 +9,8 @@ from snakepit import envelopes
 from snakepit.channel import discard
 from snakepit.protocol.interface import RequestHead
 from snakepit.server.exchange import Exchange
-from snakepit.server.pool import BATCH, BATCH_SECONDS, Observer, Pool, PoolOptions
+from snakepit.server.flow import BATCH, BATCH_SECONDS
+from snakepit.server.pool import Observer, Pool, PoolOptions
 from snakepit.server.runtimes import InterpreterRuntime
 from snakepit.server.worker import Worker
 

@@ -80,6 +80,14 @@ def test_line_of_none():
     assert dispatcher.submit("x") == "a"
 
 
+def test_the_line_is_cleared(dispatcher):
+    dispatcher.submit(1)
+    dispatcher.submit(2)
+    assert dispatcher.clear_line() == [1, 2]
+    assert dispatcher.waiting == 0
+    assert dispatcher.add("a", 1) == []
+
+
 def test_withdraw_from_the_middle():
     dispatcher = Dispatcher(line_limit=3)
     for name in "xyz":

@@ -186,18 +186,16 @@ def test_copies_of_extensions(terminal, log, monkeypatch):
     ]
 
 
-@pytest.mark.parametrize(
-    ("before", "now", "size"),
-    [
-        (100 * 2**20, 121 * 2**20, ", 21 MiB now"),
-        (100 * 2**20, 99 * 2**20, ", 0 MiB now"),
-        (None, None, ""),
-    ],
-)
-def test_what_a_replaced_worker_leaves_in_memory(terminal, log, monkeypatch, before, now, size):
-    monkeypatch.setattr(report_module, "resident_memory", lambda: now)
+@pytest.mark.parametrize(("size", "said"), [(21 * 2**20, ", 21 MiB now"), (0, ", 0 MiB now"), (None, "")])
+def test_what_a_replaced_worker_leaves_in_memory(terminal, log, size, said):
     report = StartupReport(1, log, terminal)
-    report.memory_kept(worker(1), worker(1, copies=["a", "b"], memory=before))
+    report.memory_kept(worker(1, copies=["a", "b"]), size)
     assert terminal.screen[0] == (
-        "Worker 1 was replaced; what its copies of 2 C extensions keep stays in memory until the process ends" + size
+        "Worker 1 was replaced; what its copies of 2 C extensions keep stays in memory until the process ends" + said
     )
+
+
+def test_a_successor_that_can_not_start(terminal, log):
+    report = StartupReport(1, log, terminal)
+    report.successor_failed(worker(1), "SyntaxError: here")
+    assert terminal.screen[0] == "A new worker 1 can't start, the one before goes on: SyntaxError: here"

@@ -31,6 +31,7 @@ SETTINGS = {
     "log_config": None,
     "extensions": "native",
     "copies": "",
+    "write_bytecode": True,
     "ws_max_queue": 32,
 }
 

@@ -154,3 +154,21 @@ def test_a_signal_interrupts_what_the_main_thread_waits_for():
         "print('never')\n"
     )
     assert (done.returncode, done.stdout) == (signal.SIGTERM, "stopping\n")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="POSIX signals")
+def test_others_are_called_each_time_and_only_within_the_block():
+    called = []
+    before = signal.getsignal(signal.SIGHUP)
+    others = {"SIGHUP": lambda: called.append("hup"), "SIGTTIN": lambda: called.append("ttin")}
+    calls = Calls()
+    with handle_signals(calls.stop, calls.exits.append, others):
+        for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGTTIN):
+            signal.raise_signal(number)
+        assert (called, calls.stops, calls.exits) == (["hup", "hup", "ttin"], 0, [])
+    assert signal.getsignal(signal.SIGHUP) is before
+
+
+def test_a_signal_that_the_system_does_not_have_is_passed_over():
+    with handle_signals(Calls().stop, [].append, {"SIGNOSUCH": lambda: None}):
+        assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler

@@ -300,6 +300,25 @@ def test_abandon(before):
             await played.says(envelopes.goodbye([], []))
         worker.abandon()
         assert worker.state is WorkerState.ABANDONED
+        worker.let_go()
+
+    play(scenario)
+
+
+def test_of_an_abandoned_one_only_the_last_words_are_heard():
+    async def scenario(played, worker):
+        await played.be_ready()
+        exchange = exchange_of(1)
+        worker.assign(exchange)
+        worker.retire()
+        worker.exchanges.clear()  # answered in its stead
+        worker.abandon()
+        await played.says(
+            envelopes.done(1, None), envelopes.failed("lost", "later"), envelopes.goodbye(["endless"], [])
+        )
+        assert worker.daemon_threads == ["endless"]
+        assert worker.failure == ("", "")
+        worker.let_go()
 
     play(scenario)
 
@@ -999,6 +1018,7 @@ def test_the_loop_is_closed_when_the_thread_ends(monkeypatch):
         await worker.start()
         worker.retire()
         worker.abandon()
+        worker.let_go()
         await asyncio.sleep(0)
         return worker
 

@@ -1,0 +1,231 @@
+"""The exchanges of one pool: who gets which, what waits, what is taken back, and what is refused.
+
+The pool says which workers there are; the dispatcher has the policy, and this carries it out. Nothing here starts or
+ends a worker.
+
+A worker that is retired gets nothing more, but what it has and has not begun is still looked after here: where its loop
+is stuck, others get it.
+"""
+
+import asyncio
+
+from snakepit.fields import Fields
+from snakepit.lifecycle import ExchangeState
+from snakepit.server.deadlines import Deadlines
+from snakepit.server.dispatcher import Dispatcher
+from snakepit.server.exchange import Exchange
+from snakepit.server.worker import PATIENCE, Worker
+
+BATCH = 8
+BATCH_SECONDS = 200e-6
+"""What comes in one loop iteration is given to a worker in batches, of so many exchanges and so much of their CPU time
+at most: waking a worker takes 20 µs, and is not worth it for less. Where exchanges take longer, each goes to the least
+loaded worker by itself."""
+
+RETRY_AFTER = 1
+"""Seconds that a refused client is asked to wait (RFC 9110 section 10.2.3): a full line moves on in less."""
+
+
+class Flow:
+    """See the module.
+
+    Args:
+        concurrency: exchanges in all, in workers and waiting; None: as many as workers and line take.
+        waiting: how many exchanges may wait in the line.
+        waiting_seconds: how long one may wait there.
+    """
+
+    def __init__(
+        self, concurrency: int | None, waiting: int, waiting_seconds: float, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._loop = loop
+        self._concurrency = concurrency
+        self._dispatcher: Dispatcher[Worker, Exchange] = Dispatcher(waiting)
+        self._line_patience: Deadlines[Exchange] = Deadlines(loop, waiting_seconds, self._waited_too_long)
+        self._workers: dict[Worker, None] = {}  # that may have exchanges
+        self._batch = 1  # exchanges of one loop iteration that go to a worker before the next one is found
+        self._batch_of: Worker | None = None
+        self._room_in_batch = 0
+        self._watch: asyncio.TimerHandle | None = None  # set while something waits for a worker
+        self._in_progress = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._instead: tuple[int, Fields, bytes] | None = None
+
+    def __repr__(self) -> str:
+        return repr(self._dispatcher)
+
+    @property
+    def in_progress(self) -> int:
+        """Exchanges in workers and in the line."""
+        return self._in_progress
+
+    @property
+    def waiting(self) -> int:
+        """Exchanges in the line."""
+        return self._dispatcher.waiting
+
+    async def wait_idle(self) -> None:
+        """Return when no exchange is in progress."""
+        await self._idle.wait()
+
+    # -- from connections ------------------------------------------------------------------------------------------
+
+    def submit(self, exchange: Exchange) -> None:
+        """Give an exchange to a worker, or let it wait, or refuse it with 503."""
+        if self._instead is not None:
+            exchange.answer_instead(*self._instead)
+            return
+        if self._concurrency is not None and self._in_progress >= self._concurrency:
+            self._refuse(exchange, "Too many requests at once")
+            return
+        self._in_progress += 1
+        self._idle.clear()
+        self._place(exchange)
+
+    def withdraw(self, exchange: Exchange) -> None:
+        """Forget an exchange that waits in the line."""
+        self._dispatcher.withdraw(exchange)
+        self._line_patience.discard(exchange)
+        self._one_less()
+
+    # -- from the pool ---------------------------------------------------------------------------------------------
+
+    def add(self, worker: Worker, capacity: int) -> None:
+        """A worker became ready for `capacity` exchanges at once."""
+        self._instead = None
+        self._workers[worker] = None
+        self._assign(self._dispatcher.add(worker, capacity))
+
+    def remove(self, worker: Worker) -> None:
+        """A worker gets nothing more."""
+        self._dispatcher.remove(worker)
+
+    def free(self, worker: Worker) -> None:
+        """A worker is through with an exchange."""
+        self._one_less()
+        self._assign(self._dispatcher.finished(worker))
+
+    def declined(self, worker: Worker, exchange: Exchange) -> None:
+        """A worker gives an exchange back."""
+        self._give_back(worker, [exchange])
+
+    def heard(self, worker: Worker) -> None:
+        """A worker's loop turns."""
+        self._assign(self._dispatcher.heard(worker))
+
+    def pace(self, seconds: float) -> None:
+        """So much CPU time an exchange takes."""
+        self._batch = max(1, min(BATCH, int(BATCH_SECONDS / max(seconds, 1e-6))))
+
+    def salvage(self, worker: Worker) -> None:
+        """A worker is no more: what it had begun is lost, and others get the rest."""
+        self.remove(worker)
+        self._workers.pop(worker, None)
+        never_begun = worker.never_begun()
+        exchanges, worker.exchanges = worker.exchanges, {}
+        for number, exchange in exchanges.items():
+            envelopes = never_begun.get(number)
+            if envelopes is None:
+                self._one_less()
+                exchange.lost()
+            else:
+                exchange.come_back(envelopes)
+                if exchange.state is ExchangeState.NEW:
+                    self._place(exchange)
+                else:
+                    self._one_less()
+
+    def answer_instead(self, status: int, fields: Fields, body: bytes) -> None:
+        """Until a worker becomes ready, answer everything like this: there is none, and none is to be expected."""
+        self._instead = status, fields, body
+        for exchange in self._dispatcher.clear_line():
+            self._line_patience.discard(exchange)
+            self._one_less()
+            exchange.answer_instead(status, fields, body)
+
+    def close(self) -> None:
+        """Mind nothing any more."""
+        self._line_patience.close()
+        if self._watch is not None:
+            self._watch.cancel()
+
+    # --------------------------------------------------------------------------------------------------------------
+
+    def _place(self, exchange: Exchange) -> None:
+        if self._instead is not None:  # its worker died, and was the last
+            self._one_less()
+            exchange.answer_instead(*self._instead)
+            return
+        worker = self._find_worker(exchange)
+        if worker is not None:
+            worker.assign(exchange)
+            self._watch_workers()
+        elif self._dispatcher.in_line(exchange):
+            exchange.wait()
+            self._line_patience.add(exchange)
+        else:
+            self._one_less()
+            self._refuse(exchange, "Too many requests are waiting")
+
+    def _find_worker(self, exchange: Exchange) -> Worker | None:
+        if self._room_in_batch and self._batch_of is not None and self._dispatcher.submit_to(self._batch_of):
+            self._room_in_batch -= 1
+            return self._batch_of
+        worker = self._dispatcher.submit(exchange)
+        if worker is not None and self._batch > 1:
+            if self._batch_of is None:
+                self._loop.call_soon(self._end_batches)
+            self._batch_of, self._room_in_batch = worker, self._batch - 1
+        return worker
+
+    def _end_batches(self) -> None:
+        self._batch_of, self._room_in_batch = None, 0
+
+    def _assign(self, assignments: list[tuple[Worker, Exchange]]) -> None:
+        for worker, exchange in assignments:
+            self._line_patience.discard(exchange)
+            worker.assign(exchange)
+        if assignments:
+            self._watch_workers()
+
+    def _watch_workers(self) -> None:
+        if self._watch is None:
+            self._watch = self._loop.call_later(PATIENCE, self._look_for_late)
+
+    def _look_for_late(self) -> None:
+        """Give what waits for a busy loop or thread to another."""
+        self._watch = None
+        for worker in list(self._workers):
+            if worker.watched:
+                late = worker.take_back_late()
+                if worker.stuck:
+                    self._dispatcher.stuck(worker)
+                if late:
+                    self._give_back(worker, late)
+                if worker.watched:
+                    self._watch_workers()
+
+    def _give_back(self, worker: Worker, exchanges: list[Exchange]) -> None:
+        fresh: list[Exchange] = []
+        for exchange in exchanges:
+            if exchange.state is ExchangeState.NEW:
+                exchange.wait()
+                self._line_patience.add(exchange)
+                fresh.append(exchange)
+            else:  # its client has gone
+                self._one_less()
+        self._assign(self._dispatcher.give_back(worker, fresh, len(exchanges)))
+
+    def _waited_too_long(self, exchange: Exchange) -> None:
+        self._dispatcher.withdraw(exchange)
+        self._one_less()
+        self._refuse(exchange, "No worker became free in time")
+
+    def _refuse(self, exchange: Exchange, reason: str) -> None:
+        exchange.refuse(503, reason, [(b"retry-after", b"%d" % RETRY_AFTER)])
+
+    def _one_less(self) -> None:
+        self._in_progress -= 1
+        if not self._in_progress:
+            self._idle.set()

@@ -1,0 +1,347 @@
+"""Workers come and go while clients keep their connections: signals, recycling, --reload."""
+
+import json
+import os
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+
+import pytest
+from support import NEEDS_TWO_WORKERS, RUNTIME, Client, Server, running, wait_until
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+
+pytestmark = NEEDS_TWO_WORKERS  # --runtime thread replaces nothing
+
+ASGI = """
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        raise RuntimeError("no lifespan")
+    await send({{"type": "http.response.start", "status": 200, "headers": []}})
+    await send({{"type": "http.response.body", "body": b"{body}"}})
+"""
+
+WSGI = """
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Length", str(len(b"{body}")))])
+    return [b"{body}"]
+"""
+
+BROKEN = "def app(<script>:\n"
+
+
+class Load:
+    """Keep-alive connections that ask again and again, each in a thread, until the block ends."""
+
+    def __init__(self, server, connections=8, path="/"):
+        self.server = server
+        self.path = path
+        self.answers = 0
+        self.troubles = []
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(connections)]
+
+    def _ask(self):
+        try:
+            with Client(self.server) as client:
+                while not self._over.is_set():
+                    answer = client.request(self.path)
+                    if answer.status != 200 or "connection" in answer.headers:
+                        self.troubles.append(answer.raw)
+                    self.answers += 1  # a few may be lost between threads; it only has to grow
+        except Exception as error:  # the test is to hear of it
+            self.troubles.append(repr(error))
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def wait_for_more(self, count=200):
+        before = self.answers
+        wait_until(lambda: self.answers > before + count or self.troubles, "requests are answered")
+
+
+def workers_log(server):
+    return server.err.count(" ready:")
+
+
+@POSIX
+@pytest.mark.parametrize("app", ["behaviors:app", "wsgi_behaviors:app"])
+def test_sighup_under_load_fails_no_request_and_closes_no_connection(app):
+    with running(app, "--no-access-log", "--timeout-keep-alive", "60") as server:
+        with Load(server) as load:
+            for round_ in range(1, 4):
+                server.process.send_signal(signal.SIGHUP)
+                server.wait_logged("Reloaded", times=round_)
+                load.wait_for_more()
+        assert load.troubles == []
+        assert workers_log(server) == 2 * 4
+        assert server.stop() == 0
+        assert "Traceback" not in server.err
+
+
+@POSIX
+def test_sighup_again_and_again(tmp_path):
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(0.3)\n" + ASGI.format(body="1"), encoding="utf-8")
+    server = Server("slow:app", "--port", "0", "-n", "2", cwd=tmp_path)
+    try:
+        server.wait_listening(0)
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_listening(2)
+        for _ in range(3):
+            server.process.send_signal(signal.SIGHUP)
+        server.wait_logged("Reloaded")
+        assert server.get("/").body == b"1"
+        assert server.stop() == 0
+        assert "Traceback" not in server.err
+    finally:
+        server.kill()
+
+
+@POSIX
+def test_sighup_with_a_broken_app_keeps_the_old_one(tmp_path):
+    app = tmp_path / "site_app.py"
+    app.write_text(WSGI.format(body="good"), encoding="utf-8")
+    with running("site_app:app", cwd=tmp_path) as server, Client(server) as client:
+        app.write_text(BROKEN, encoding="utf-8")
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_logged("Not reloaded; still serving the previous version")
+        assert "SyntaxError" in server.err
+        assert client.request("/").body == b"good"
+        app.write_text(WSGI.format(body="better, and longer"), encoding="utf-8")
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_logged("Reloaded")
+        assert client.request("/").body == b"better, and longer"
+
+
+@POSIX
+def test_one_worker_more_and_one_less_under_load():
+    with running("behaviors:app", "--no-access-log", "--timeout-keep-alive", "60", workers=1) as server:
+        with Load(server) as load:
+            server.process.send_signal(signal.SIGTTIN)
+            server.wait_logged("Workers: 2, were 1")
+            server.wait_logged("Worker 2 ready")
+            load.wait_for_more()
+            server.process.send_signal(signal.SIGTTOU)
+            server.wait_logged("Workers: 1, were 2")
+            if RUNTIME == "process":
+                wait_until(lambda: len(server.children()) == 1, "one process is left")
+            server.process.send_signal(signal.SIGTTOU)
+            server.wait_logged("Workers: 1, were 1")
+            load.wait_for_more()
+        assert load.troubles == []
+        assert server.stop() == 0
+
+
+@POSIX
+def test_a_retiring_worker_finishes_a_slow_request():
+    with running("behaviors:app", workers=1) as server, Client(server) as slow, Client(server) as other:
+        slow.send(b"GET /sleep?2 HTTP/1.1\r\nHost: t\r\n\r\n")
+        wait_until(lambda: other.request("/").status == 200, "the server serves")
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_logged("Reloaded")
+        assert other.request("/").status == 200
+        assert slow.read().status == 200
+        assert slow.request("/").status == 200, "its connection lives on"
+
+
+@pytest.mark.parametrize("app", ["behaviors:app", "wsgi_behaviors:app"])
+def test_recycling_under_load_loses_nothing(app):
+    options = ("--limit-max-requests", "100", "--limit-max-requests-jitter", "50", "--timeout-keep-alive", "60")
+    with running(app, "--no-access-log", *options) as server:
+        with Load(server) as load:
+            wait_until(lambda: workers_log(server) >= 8 or load.troubles, "workers are replaced")
+        assert load.troubles == []
+        assert server.get("/").status == 200
+
+
+@POSIX
+def test_in_a_thread_signals_change_nothing():
+    with running("behaviors:app", "--runtime", "thread", workers=1) as server, Client(server) as client:
+        for times, number in enumerate((signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU), start=1):
+            server.process.send_signal(number)
+            server.wait_logged("whose modules are imported once: nothing changes", times)
+            assert client.request("/").status == 200
+        assert workers_log(server) == 1
+        assert server.stop() == 0
+
+
+@POSIX
+def test_sighup_while_workers_start_changes_nothing(tmp_path):
+    (tmp_path / "slow.py").write_text(
+        "import os, time\nfrom pathlib import Path\n"
+        "try:\n    Path('first').mkdir()\nexcept FileExistsError:\n"
+        "    while not Path('go').exists():\n        time.sleep(0.01)\n" + ASGI.format(body="1"),
+        encoding="utf-8",
+    )
+    server = Server("slow:app", "--port", "0", "-n", "2", cwd=tmp_path)
+    try:
+        server.wait_listening(1)
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_logged("Workers are still starting: nothing changes")
+        (tmp_path / "go").touch()
+        server.wait_listening(2)
+        assert server.get("/").body == b"1"
+    finally:
+        server.kill()
+
+
+# -- --reload --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def reloading(folder, *arguments, ready=2):
+    server = Server("site_app:app", "--reload", "--port", "0", "-n", "2", *arguments, cwd=folder)
+    try:
+        server.wait_listening(ready)
+        server.wait_logged("Watching")
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def site_app(tmp_path):
+    """The folder with the app; call it to save another version."""
+
+    class SiteApp:
+        folder = tmp_path
+
+        def save(self, text):
+            new = tmp_path / "site_app.py.new"  # as many editors do it: never a half-written file
+            new.write_text(text, encoding="utf-8")
+            new.replace(tmp_path / "site_app.py")
+
+    return SiteApp()
+
+
+@pytest.mark.parametrize("source", [ASGI, WSGI], ids=["asgi", "wsgi"])
+def test_what_is_saved_answers_on_the_same_connection(site_app, source):
+    site_app.save(source.format(body="1"))
+    with reloading(site_app.folder, "--timeout-keep-alive", "60") as server, Client(server) as client:
+        assert client.request("/").body == b"1"
+        for version in (b"2", b"3", b"4"):
+            site_app.save(source.format(body=version.decode()))  # of the same size, within a second
+            wait_until(lambda: client.request("/").body == version, "the new version answers")  # noqa: B023
+        assert "site_app.py" in server.err.partition("Changed: ")[2]
+        assert server.stop() == 0
+        assert "Traceback" not in server.err
+
+
+def test_a_broken_version_changes_nothing(site_app):
+    site_app.save(ASGI.format(body="good"))
+    with reloading(site_app.folder, "--timeout-keep-alive", "60") as server, Client(server) as client:
+        site_app.save(BROKEN)
+        server.wait_logged("Not reloaded; still serving the previous version")
+        assert client.request("/").body == b"good"
+        assert server.err.count("SyntaxError") == 1, "told once, not by each worker"
+        site_app.save(ASGI.format(body="mended"))
+        wait_until(lambda: client.request("/").body == b"mended", "the new version answers")
+
+
+def test_where_no_version_works_yet_every_request_shows_why(site_app):
+    site_app.save(BROKEN)
+    with reloading(site_app.folder, "--timeout-keep-alive", "60", ready=0) as server, Client(server) as client:
+        answer = client.request("/")
+        assert answer.status == 500
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert "SyntaxError" in answer.text
+        assert "&lt;script&gt;" in answer.text
+        assert "<script>" not in answer.text
+        assert "tries again when a file changes" in answer.text
+        assert client.request("/", method="POST", body=b"x" * 200_000).status == 500
+        site_app.save(BROKEN.replace("script", "other"))
+        wait_until(lambda: "&lt;other&gt;" in client.request("/").text, "the page shows the new error")
+        site_app.save(ASGI.format(body="good"))
+        wait_until(lambda: client.request("/").body == b"good", "the mended version answers")
+        site_app.save(BROKEN)
+        server.wait_logged("Not reloaded; still serving the previous version")
+        assert client.request("/").body == b"good"
+        assert server.stop() == 0
+
+
+def test_a_server_with_a_broken_app_stops(site_app):
+    site_app.save(BROKEN)
+    with reloading(site_app.folder, ready=0) as server:
+        assert server.get("/").status == 500
+        assert server.stop() == 0
+
+
+def test_an_import_that_hangs_is_given_up_for_the_next_version(site_app):
+    site_app.save(ASGI.format(body="1"))
+    with reloading(site_app.folder, "--timeout-keep-alive", "60") as server, Client(server) as client:
+        site_app.save("import sys, time\nprint('hangs', file=sys.stderr, flush=True)\ntime.sleep(5)\n")
+        server.wait_logged("hangs")
+        site_app.save(ASGI.format(body="2"))
+        wait_until(lambda: client.request("/").body == b"2", "the new version answers")
+
+
+def test_what_is_watched(site_app):
+    site_app.save(ASGI.format(body="1"))
+    for name in (".hidden", "__pycache__", "made", "site"):
+        (site_app.folder / name).mkdir()
+    (site_app.folder / "made" / "pyvenv.cfg").touch()
+    other = ("--reload-include", "*.py", "--reload-include", "*.html", "--reload-exclude", "gen_*")
+    with reloading(site_app.folder, *other) as server:
+        for name in (".hidden/a.py", "__pycache__/a.py", "made/a.py", "site/a.txt", "site/gen_a.py"):
+            (site_app.folder / name).write_text("skipped", encoding="utf-8")
+        (site_app.folder / "site" / "a.html").write_text("<p>", encoding="utf-8")
+        server.wait_logged("Reloaded in")
+        changed = [line for line in server.err.splitlines() if "Changed: " in line]
+        assert [line.partition("Changed: ")[2] for line in changed] == [os.path.join("site", "a.html") + "; reloading"]
+
+
+def test_without_watchfiles(site_app, tmp_path):
+    site_app.save(ASGI.format(body="1"))
+    (tmp_path / "watchfiles.py").write_text("raise ImportError('hidden')", encoding="utf-8")
+    server = Server("site_app:app", "--reload", "--port", "0", cwd=tmp_path)
+    try:
+        assert server.wait_ended() == 2
+        assert (
+            server.err.strip() == "Error: --reload needs the package watchfiles: pip install 'snakepit-server[reload]'"
+        )
+    finally:
+        server.kill()
+
+
+def test_in_a_thread_there_is_no_reload():
+    server = Server("behaviors:app", "--reload", "--runtime", "thread", "--port", "0")
+    try:
+        assert server.wait_ended() == 2
+        assert server.err == "Error: reload can't be used with runtime thread, where modules are imported once\n"
+    finally:
+        server.kill()
+
+
+# -- long ------------------------------------------------------------------------------------------------------------
+
+REPLACEMENTS = 200
+CONNECTIONS = 64
+
+
+@POSIX
+@pytest.mark.stress
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("app", ["behaviors:app", "wsgi_behaviors:app"])
+def test_two_hundred_replacements_under_load(app, capsys):
+    with running(app, "--no-access-log", "--timeout-keep-alive", "60") as server:
+        sizes = []
+        with Load(server, CONNECTIONS) as load:
+            for done in range(1, REPLACEMENTS // 2 + 1):  # each replaces two
+                server.process.send_signal(signal.SIGHUP)
+                server.wait_logged("Reloaded", times=done)
+                if done % 10 == 0:
+                    sizes.append(round(server.rss() / 2**20, 1))
+        with capsys.disabled():
+            print("\n" + json.dumps({"app": app, "replaced": workers_log(server) - 2, "answers": load.answers,
+                                     "failed": len(load.troubles), "rss_mib": sizes}))  # fmt: skip
+        assert load.troubles == []
+        assert workers_log(server) == REPLACEMENTS + 2
+        assert server.stop() == 0

@@ -1,0 +1,93 @@
+"""snakepit.server.reloader: which files concern it, and what it can't watch."""
+
+import asyncio
+import os
+import sys
+
+import pytest
+
+from snakepit.config import Config
+from snakepit.errors import ConfigError
+from snakepit.server.reloader import Reloader
+
+
+def reloader(folder, **options):
+    return Reloader(Config("main:app", reload=True, reload_dir=(str(folder),), **options))
+
+
+@pytest.mark.parametrize(
+    ("path", "watched"),
+    [
+        ("main.py", True),
+        ("package/deep/module.py", True),
+        ("main.pyc", False),
+        ("main.txt", False),
+        (".#main.py", False),
+        (".git/hook.py", False),
+        ("package/.hidden/module.py", False),
+        ("__pycache__/main.py", False),
+        ("package/__pycache__/main.py", False),
+        ("node_modules/tool.py", False),
+        ("venv/lib/module.py", False),
+        ("made/lib/module.py", False),  # has pyvenv.cfg
+        ("environment.py", True),
+    ],
+)
+def test_what_concerns_it_by_default(tmp_path, path, watched):
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "pyvenv.cfg").touch()
+    assert reloader(tmp_path).concerns(tmp_path, path.split("/")) is watched
+
+
+def test_that_the_watched_folder_is_hidden_does_not_matter(tmp_path):
+    hidden = tmp_path / ".hidden" / "venv"
+    hidden.mkdir(parents=True)
+    assert reloader(hidden)._concerns(None, str(hidden.resolve() / "main.py"))
+    assert not reloader(hidden)._concerns(None, str(tmp_path / "main.py")), "it is not below"
+
+
+@pytest.mark.parametrize(
+    ("path", "watched"),
+    [("a.html", True), ("a.py", False), ("made_a.html", False), ("made_by/a.html", False), ("by/made_/a.html", False)],
+)
+def test_what_is_to_be_watched(tmp_path, path, watched):
+    made = reloader(tmp_path, reload_include=("*.html", "*.css"), reload_exclude=("made_*",))
+    assert made.concerns(tmp_path, path.split("/")) is watched
+
+
+def test_folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "app").mkdir()
+    assert Reloader(Config("m:a", reload=True)).folders == [tmp_path.resolve()]
+    assert Reloader(Config("m:a", reload=True, app_dir="app")).folders == [tmp_path.resolve() / "app"]
+    assert Reloader(Config("m:a", reload=True, reload_dir=("app", "."))).folders == [
+        tmp_path.resolve() / "app",
+        tmp_path.resolve(),
+    ]
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(ConfigError, match=r"--reload can't watch .*nowhere: there is no such folder"):
+        reloader(tmp_path / "nowhere")
+
+
+def test_without_watchfiles(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "watchfiles", None)
+    with pytest.raises(ConfigError, match=r"^--reload needs the package watchfiles: pip install .*\[reload\]'$"):
+        reloader(tmp_path)
+
+
+def test_what_has_changed_is_told(tmp_path):
+    async def scenario():
+        changes = reloader(tmp_path).changes()
+        first = asyncio.ensure_future(anext(changes))
+        await asyncio.sleep(0)  # by then it watches
+        (tmp_path / "b.txt").touch()
+        (tmp_path / "a.py").touch()
+        async with asyncio.timeout(20):
+            assert await first == [tmp_path.resolve() / "a.py"]
+        await changes.aclose()
+
+    if os.name == "nt":
+        pytest.skip("paths are spelled otherwise there")
+    asyncio.run(scenario())
