@@ -97,6 +97,9 @@ class Observer:
         should be replaced itself.
         """
 
+    def worn_out(self, reason: str) -> None:
+        """Something has piled up that goes only with the process: have it replaced."""
+
 
 @dataclass(slots=True)
 class Succession:
