@@ -1,6 +1,8 @@
 """The `snakepit` command, and `python -m snakepit`."""
 
+import os
 import signal
+import sys
 
 
 def main() -> None:
@@ -10,6 +12,10 @@ def main() -> None:
     installs its own handlers.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from snakepit.supervisor.parent import is_wanted, supervise
+
+    if is_wanted(sys.argv[1:], os.environ):
+        sys.exit(supervise())
     from snakepit.cli import cli
 
     cli(prog_name="snakepit")

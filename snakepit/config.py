@@ -166,6 +166,11 @@ class Config:
     reload_exclude: tuple[str, ...] = _option(
         (), "Do not watch files and folders with names like this; may be given several times.", metavar="PATTERN"
     )
+    supervise: bool = _option(
+        True,
+        "Serve in a child process, and start another one if it dies; only for the command, and not with --runtime "
+        "thread.",
+    )
     env_file: str | None = _option(
         None, "Set environment variables from this file (KEY=value lines) first.", metavar="FILE"
     )

@@ -62,8 +62,8 @@ class Connection(asyncio.Protocol):
             # asyncio does this only for sockets made with an explicit IPPROTO_TCP, which accepted ones are not
             # where their listening socket was not. Without it a keep-alive client waits 40 ms for each answer.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._site.draining:  # accepted in the moment of stopping
-            self._close()
+        if self._site.draining:
+            self._site.drain_new(self)
         self._client = _address(transport.get_extra_info("peername"))
         self._server = _address(transport.get_extra_info("sockname"))
         self._site.remember(self)
@@ -193,8 +193,10 @@ class Connection(asyncio.Protocol):
         else:
             self._close()
 
-    def drain(self) -> None:
-        """Close now if nothing is going on; otherwise the next response says that it is the last."""
+    def drain(self, gently: bool = False) -> None:
+        """Close now if nothing is going on, unless `gently`; otherwise the next response says that it is the last."""
+        if gently:
+            return
         if self._exchange is None and not self._discarding and not self._closing and not self._protocol.in_head:
             self._close()
 

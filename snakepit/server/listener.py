@@ -6,7 +6,7 @@ import os
 import socket
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from snakepit.config import Config
@@ -16,38 +16,50 @@ SOCKET_MODE = 0o666  # of a Unix socket: a proxy under another user must reach i
 
 
 class Listener:
-    """A socket that is bound, and after `serve` accepts connections.
+    """Sockets that are bound, and after `serve` accept connections.
 
-    `address` is where clients reach it, as a URL or as "unix:" and the path of a Unix socket.
+    `address` is where clients reach the first, as a URL or as "unix:" and the path of a Unix socket; `inherited` are
+    sockets to use in place of what the options say.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, inherited: Sequence[socket.socket] = ()) -> None:
         self._backlog = config.backlog
         self._servers: list[asyncio.Server] = []
         self._path: Path | None = None
-        if config.fd is not None:
-            self.socket = _inherited(config.fd)
-        elif config.uds is not None:
-            self.socket = _unix_socket(config.uds)
+        if config.uds is not None:
             self._path = Path(config.uds)
+        if inherited:
+            self.sockets = [_checked(sock, f"inherited socket {sock.fileno()}") for sock in inherited]
+        elif config.fd is not None:
+            self.sockets = [_inherited(config.fd)]
+        elif config.uds is not None:
+            self.sockets = [_unix_socket(config.uds)]
         else:
-            self.socket = _tcp_socket(config.host, config.port)
-        self.address = _address(self.socket)
+            self.sockets = [_tcp_socket(config.host, config.port)]
+        self.addresses = [_address(sock) for sock in self.sockets]
+        self.address = self.addresses[0]
 
     async def serve(self, loop: asyncio.AbstractEventLoop, connection: Callable[[], asyncio.Protocol]) -> None:
         """Accept connections from now on."""
-        is_unix = self.socket.family == getattr(socket, "AF_UNIX", None)
-        create = loop.create_unix_server if is_unix else loop.create_server
-        self._servers.append(await create(connection, sock=self.socket, backlog=self._backlog))
+        for sock in self.sockets:
+            if sock.family == getattr(socket, "AF_UNIX", None):
+                # its file is ours to remove: another process may serve there when this one ends
+                server = await loop.create_unix_server(
+                    connection, sock=sock, backlog=self._backlog, cleanup_socket=False
+                )
+            else:
+                server = await loop.create_server(connection, sock=sock, backlog=self._backlog)
+            self._servers.append(server)
 
-    def close(self) -> None:
-        """Accept nothing more, and remove the Unix socket's file."""
+    def close(self, keep_path: bool = False) -> None:
+        """Accept nothing more, and remove the Unix socket's file, unless another process serves there."""
         for server in self._servers:
             server.close()
-        self.socket.close()
-        if self._path is not None:
+        for sock in self.sockets:
+            sock.close()
+        if self._path is not None and not keep_path:
             self._path.unlink(missing_ok=True)
-            self._path = None
+        self._path = None
 
 
 def _address(sock: socket.socket) -> str:
@@ -127,11 +139,18 @@ def _remove_stale(path: str) -> None:
 def _inherited(descriptor: int) -> socket.socket:
     try:
         sock = socket.socket(fileno=descriptor)
-        sock.getsockname()
     except OSError as error:
         raise ConfigError(f"file descriptor {descriptor} is not a socket: {error.strerror or error}") from None
+    return _checked(sock, f"file descriptor {descriptor}")
+
+
+def _checked(sock: socket.socket, name: str) -> socket.socket:
+    try:
+        sock.getsockname()
+    except OSError as error:
+        raise ConfigError(f"{name} is not a socket: {error.strerror or error}") from None
     if sock.type != socket.SOCK_STREAM:
         sock.detach()
-        raise ConfigError(f"file descriptor {descriptor} is not a stream socket")
+        raise ConfigError(f"{name} is not a stream socket")
     sock.setblocking(False)
     return sock

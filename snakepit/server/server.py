@@ -23,11 +23,12 @@ from snakepit.server.connection import Connection
 from snakepit.server.copies import CopiesFolder, remove_left_over
 from snakepit.server.listener import Listener
 from snakepit.server.loops import loop_factory
+from snakepit.server.managers import Manager, find_manager
 from snakepit.server.open_files import raise_open_files_limit
 from snakepit.server.pool import Pool, PoolOptions
 from snakepit.server.reloader import Reloader
 from snakepit.server.report import StartupReport
-from snakepit.server.signals import handle_signals, leave
+from snakepit.server.signals import Stops, handle_signals, leave
 from snakepit.server.site import Site
 
 
@@ -55,6 +56,10 @@ class Statistics:
 NAMED = 5
 """Changed files that are named in the log; a checkout of another branch changes hundreds."""
 
+LAST_TURNS = 4
+"""Turns of the loop before the listening sockets are closed: what clients had sent until then is read. One accepts the
+connections that wait, one makes them known, one reads from them."""
+
 STARTUP_PATIENCE = 3.0
 """Seconds that the other workers get to end when one could not start: its message should not wait for them."""
 
@@ -62,8 +67,14 @@ STARTUP_PATIENCE = 3.0
 class Server:
     """Serves one app. Use `snakepit.run`, or `await Server(config).serve()` inside an asyncio loop of your own."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, manager: Manager | None = None) -> None:
         self.config = config
+        self._manager = manager or Manager()
+        self._stops = Stops(self.stop, self._exit_now)
+        self._successor: int | None = None  # the process that serves now
+        self._handing_over: asyncio.Future[int] | None = None
+        self._alive: asyncio.Task[None] | None = None
+        self._readying: asyncio.Task[None] | None = None
         self._reference = app_reference.find(config.app)
         self._log = logging.getLogger("snakepit.server")
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -116,13 +127,56 @@ class Server:
 
         A reload that is under way is given up for the new one.
         """
-        self._begin(self._begin_reload)
+        self._begin(lambda: self._change_workers(self._begin_reload))
 
     def scale(self, change: int) -> None:
         """Have so many workers more, or less; one at least. From any thread."""
-        self._begin(lambda: self._begin_scaling(change))
+        self._begin(lambda: self._change_workers(lambda: self._begin_scaling(change)))
+
+    async def upgrade(self) -> int:
+        """Have a new process take over, with whatever is installed by now; returns its number when it serves.
+
+        This one then finishes what it has begun. Raises SnakepitError where it can't be, and this one goes on.
+        """
+        if self._handing_over is None:
+            loop = asyncio.get_running_loop()
+            if not self._hand_over("snakepit upgrade"):
+                raise SnakepitError("only a supervisor can start another process: run without --no-supervise")
+            self._handing_over = loop.create_future()
+        return await asyncio.shield(self._handing_over)
+
+    def _hand_over(self, reason: str) -> bool:
+        return not self._stop_requested.is_set() and self._manager.hand_over(reason)
+
+    # -- from the manager, in any thread -----------------------------------------------------------------------------
+
+    def told_to_stop(self, number: int, count: int) -> None:
+        """So many stop signals have come, this the latest."""
+        self._stops.told(number, count)
+
+    def retire(self, successor: int) -> None:
+        """Another process serves now: finish what has begun, and end."""
+        self._begin(lambda: self._retire(successor))
+
+    def not_handed_over(self, reason: str) -> None:
+        """No other process could take over."""
+        self._begin(lambda: self._not_handed_over(reason))
+
+    def _retire(self, successor: int) -> None:
+        self._successor = successor
+        if self._handing_over is not None:
+            self._handing_over.set_result(successor)
+        self._stop_requested.set()
+
+    def _not_handed_over(self, reason: str) -> None:
+        self._log.error("Not handed over to another process: %s", reason)
+        handing_over, self._handing_over = self._handing_over, None
+        if handing_over is not None:
+            handing_over.set_exception(SnakepitError(reason))
 
     def _other_signals(self) -> dict[str, Callable[[], None]]:
+        if self._manager.supervisor is not None:  # which passes on what it gets; all else is the same one again
+            return dict.fromkeys(("SIGHUP", "SIGTTIN", "SIGTTOU"), lambda: None)
         return {
             "SIGHUP": self.reload,
             "SIGTTIN": lambda: self.scale(1),
@@ -131,9 +185,9 @@ class Server:
 
     def _begin(self, work: Callable[[], None]) -> None:
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._unless_stopping, work)
+            self._loop.call_soon_threadsafe(work)
 
-    def _unless_stopping(self, work: Callable[[], None]) -> None:
+    def _change_workers(self, work: Callable[[], None]) -> None:
         if self._stop_requested.is_set() or self._pool is None:
             return
         if self.config.runtime == "thread":
@@ -151,7 +205,11 @@ class Server:
     async def _reload(self) -> None:
         assert self._pool is not None
         self._log.info("Reloading: new workers, one after the other")
-        done = await self._pool.reload()
+        self._manager.reloading()
+        try:
+            done = await self._pool.reload()
+        finally:
+            self._manager.reloaded()
         self._log.info("Reloaded" if done else "Not reloaded; still serving the previous version")
 
     def _begin_scaling(self, change: int) -> None:
@@ -192,20 +250,22 @@ class Server:
         if self._listener is not None:
             raise SnakepitError("a Server serves once; make another one")
         loop = self._loop = asyncio.get_running_loop()
-        listener = self._listener = Listener(self.config)
+        listener = self._listener = Listener(self.config, self._manager.sockets)
         report = StartupReport(self.config.interpreters, self._log)
         copies = self._make_copies_folder()
         pool = self._pool = Pool(self._pool_options(copies), report, loop)
         site = self._site = Site(self.config, pool, loop)
         self._log.info(
-            "Snakepit %s on Python %s: %s, app %s",
+            "Snakepit %s on Python %s: %s, app %s, process %d",
             __version__,
             platform.python_version(),
             _workers(self.config),
             self._reference,
+            os.getpid(),
         )
         try:
-            with handle_signals(self.stop, self._exit_now, self._other_signals()):
+            with handle_signals(self._stops, self._other_signals()):
+                self._manager.attach(self)
                 try:
                     await pool.start()
                     report.started()
@@ -217,7 +277,7 @@ class Server:
                     patience = STARTUP_PATIENCE if pool.failure.done() else self.config.timeout_graceful_shutdown
                     await self._shut_down(listener, pool, site, patience)
         finally:
-            listener.close()
+            listener.close(keep_path=self._keeps_path)
             if copies is not None:
                 copies.remove()
 
@@ -234,27 +294,49 @@ class Server:
             ) from None
 
     async def _serve(self, listener: Listener, pool: Pool, site: Site) -> None:
-        if not await self._until_first_ready(pool):
+        self._alive = asyncio.ensure_future(self._say_alive())
+        ready = pool.all_ready if self._manager.takes_over else pool.first_ready
+        await _first_of(ready.wait(), self._stop_requested.wait(), _outcome(pool))
+        _raise_failure(pool)
+        if self._stop_requested.is_set():
             return
         await listener.serve(asyncio.get_running_loop(), lambda: Connection(site))
-        self._log.info("Listening on %s (Ctrl+C to stop)", listener.address)
+        self._log.info("Listening on %s (Ctrl+C to stop)", ", ".join(listener.addresses))
+        self._manager.listening(listener.sockets)
+        self._readying = asyncio.ensure_future(self._say_ready(pool))
         await _first_of(self._stop_requested.wait(), _outcome(pool))
         _raise_failure(pool)
 
-    async def _until_first_ready(self, pool: Pool) -> bool:
-        await _first_of(pool.first_ready.wait(), self._stop_requested.wait(), _outcome(pool))
-        _raise_failure(pool)
-        return not self._stop_requested.is_set()
+    async def _say_ready(self, pool: Pool) -> None:
+        await pool.all_ready.wait()
+        self._manager.ready()
+
+    async def _say_alive(self) -> None:
+        while self._manager.alive_seconds is not None:
+            self._manager.alive()
+            await asyncio.sleep(self._manager.alive_seconds)
+
+    @property
+    def _keeps_path(self) -> bool:
+        """Whether the file of a Unix socket stays: another process serves there, or will."""
+        manager = self._manager
+        return self._successor is not None or (manager.takes_over and not self._stop_requested.is_set())
 
     async def _shut_down(self, listener: Listener, pool: Pool, site: Site, patience: float) -> None:
+        handed_over = self._successor is not None
+        if not handed_over and not pool.failure.done():
+            self._manager.stopping()
         await self._end_tasks()
         deadline = asyncio.get_running_loop().time() + patience
-        listener.close()
+        for _ in range(LAST_TURNS):
+            await asyncio.sleep(0)
+        listener.close(keep_path=self._keeps_path)
+        what = f"Handed over to process {self._successor}" if handed_over else "Stopping"
         if pool.in_progress:
-            self._log.info("Stopping: waiting for %s in flight", _requests(pool.in_progress))
+            self._log.info("%s: waiting for %s in flight", what, _requests(pool.in_progress))
         elif not pool.failure.done():
-            self._log.info("Stopping")
-        site.drain()
+            self._log.info(what)
+        site.drain(gently=handed_over)
         try:
             async with asyncio.timeout_at(deadline):
                 await pool.wait_idle()
@@ -268,7 +350,8 @@ class Server:
             self._log.info("Stopped")
 
     async def _end_tasks(self) -> None:
-        tasks = [task for task in (self._watching, self._reloading, *self._scaling) if task is not None]
+        begun = self._watching, self._reloading, self._readying, self._alive, *self._scaling
+        tasks = [task for task in begun if task is not None]
         for task in tasks:
             task.cancel()
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
@@ -277,7 +360,7 @@ class Server:
 
     def _exit_now(self, signal_number: int) -> None:
         if self._listener is not None:
-            self._listener.close()
+            self._listener.close(keep_path=self._keeps_path)
         self._log.warning("Stopped at once by a second signal")
         leave(128 + signal_number)
 
@@ -331,10 +414,11 @@ def run(app: Any, **options: Any) -> None:
             )
         )
     try:
+        manager = find_manager()
         config = Config.resolve(app, options)
         logs.configure(config)
         sys.path.insert(0, os.path.abspath(config.app_dir))
-        server = Server(config)
+        server = Server(config, manager)
         make_loop = loop_factory(config.loop)
         parser_factory(config.http, Limits())
     except SnakepitError as error:

@@ -2,6 +2,9 @@
 SIGHUP replaces the workers, SIGTTIN and SIGTTOU ask for one more and one less, where these signals exist.
 
 `signal.signal` works on every platform and loop; asyncio's own handlers don't exist on Windows.
+
+A server process with a supervisor hears of a signal once or twice: from its supervisor, and itself where the signal
+went to all processes, as terminals and service managers send it. So both count, and the larger count holds.
 """
 
 import os
@@ -11,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import FrameType, MappingProxyType
+from types import MappingProxyType
 
 ECHO = 0.2
 """Seconds within which the same signal again is the same request: wrappers such as timeout(1) signal a process and its
@@ -22,32 +25,44 @@ if sys.platform == "win32":
     STOP_SIGNALS.append(signal.SIGBREAK)
 
 
-@contextmanager
-def handle_signals(
-    stop: Callable[[], None],
-    exit_now: Callable[[int], None],
-    others: Mapping[str, Callable[[], None]] = MappingProxyType({}),
-) -> Iterator[None]:
-    """Within this block, the first signal calls `stop` and any further one `exit_now`, with the signal's number.
+class Stops:
+    """Counts how often the server was asked to stop: the first time calls `stop`, any further one `exit_now`."""
 
-    `others` are called each time that the signal of that name comes, unless the system has none. All are called in the
-    main thread, between any two bytecodes. In another thread nothing is installed: Python allows it in the main thread
-    only.
+    def __init__(self, stop: Callable[[], None], exit_now: Callable[[int], None]) -> None:
+        self._stop = stop
+        self._exit_now = exit_now
+        self._own = 0
+        self._last = (0, 0.0)  # signal and time of the latest
+        self._heeded = 0
+
+    def signalled(self, number: int) -> None:
+        """This process got a signal."""
+        before, self._last = self._last, (number, time.monotonic())
+        if before[0] != number or self._last[1] - before[1] > ECHO:
+            self._own += 1
+            self.told(number, self._own)
+
+    def told(self, number: int, count: int) -> None:
+        """So many stop signals have come, this the latest. From any thread."""
+        if count > self._heeded:
+            self._heeded = count
+            if count == 1:
+                self._stop()
+            else:
+                self._exit_now(number)
+
+
+@contextmanager
+def handle_signals(stops: Stops, others: Mapping[str, Callable[[], None]] = MappingProxyType({})) -> Iterator[None]:
+    """Within this block, signals that ask to stop are counted, and the `others` called each time they come, by name.
+
+    Names that the system does not know are left out. All are called in the main thread, between any two bytecodes. In
+    another thread nothing is installed: Python allows it in the main thread only.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    first: tuple[int, float] | None = None
-
-    def handler(number: int, frame: FrameType | None) -> None:
-        nonlocal first
-        if first is None:
-            first = number, time.monotonic()
-            stop()
-        elif number != first[0] or time.monotonic() - first[1] > ECHO:
-            exit_now(number)
-
-    before = {number: signal.signal(number, handler) for number in STOP_SIGNALS}
+    before = {number: signal.signal(number, lambda number, _: stops.signalled(number)) for number in STOP_SIGNALS}
     for name, call in others.items():
         number = getattr(signal, name, None)
         if number is not None:

@@ -28,6 +28,9 @@ CLOSING = 10.0
 ANSWERING = 2.0
 """Seconds that an app gets to answer what a WebSocket's client said before it broke the protocol."""
 
+LAST_REQUEST = 0.1
+"""Seconds that a connection which is accepted as the server stops gets to send its request."""
+
 LINGER = 2.0
 """Seconds that a client gets to read an answer to a request it has not finished sending, before the socket closes
 under it (RFC 9112 section 9.6)."""
@@ -63,6 +66,7 @@ class Site:
         self.counters = Counters()
         self.connections: set[Connection | WebSocketConnection] = set()
         self.draining = False
+        self._gently = False
         self._all_closed = asyncio.Event()
         self._all_closed.set()
         self._numbers = itertools.count(1)
@@ -116,6 +120,11 @@ class Site:
         """The fields that the server adds to a response's own."""
         return self._common.lines(fields[1])
 
+    def drain_new(self, connection: "Connection") -> None:
+        """A connection was accepted in the moment of stopping: its request is on its way, if there is to be one."""
+        if not self._gently:
+            self.loop.call_later(LAST_REQUEST, connection.drain)
+
     def remember(self, connection: "Connection | WebSocketConnection") -> None:
         """A connection was made, or became another."""
         self.connections.add(connection)
@@ -135,11 +144,16 @@ class Site:
         """The HTTP/1 of one connection."""
         return Http1Protocol(self._parser(), self._common)
 
-    def drain(self) -> None:
-        """Close connections that carry no exchange, and the others as soon as they have answered."""
+    def drain(self, gently: bool = False) -> None:
+        """Close connections that carry no exchange, and the others as soon as they have answered.
+
+        `gently`: those that carry none may have one exchange more, until their keep-alive time is over: another process
+        serves now, and a client must not find its connection closed in the moment in which it sends a request.
+        """
         self.draining = True
+        self._gently = gently
         for connection in list(self.connections):
-            connection.drain()
+            connection.drain(gently)
 
     def close(self) -> None:
         """Cut every connection that is left."""

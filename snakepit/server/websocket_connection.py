@@ -179,8 +179,8 @@ class WebSocketConnection(asyncio.Protocol):
         """The client has not answered our close frame, or not closed its side."""
         self.abort()
 
-    def drain(self) -> None:
-        """The server stops."""
+    def drain(self, gently: bool = False) -> None:
+        """The server stops. Where another process serves, clients come back to that one."""
         if self._session is not None:
             self._end_session(SERVICE_RESTART, "")
             self.close(SERVICE_RESTART, "")

@@ -95,7 +95,9 @@ class Server:
 
     @property
     def pid(self) -> int:
-        return self.process.pid
+        """The process that serves now: a child of `process`, if that is a supervisor."""
+        found = re.findall(r", process (\d+)$", self.err, re.MULTILINE)
+        return int(found[-1]) if found else self.process.pid
 
     @property
     def address(self) -> str:

@@ -1,0 +1,174 @@
+"""Who manages this process: a supervisor, a service manager such as systemd, or nobody.
+
+The server tells it how things stand, and takes sockets and instructions from it.
+"""
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Protocol
+
+from snakepit import link, systemd
+from snakepit.link import Link, Origin
+
+
+class Managed(Protocol):
+    """What a manager may ask of the server. Called from any thread."""
+
+    def told_to_stop(self, number: int, count: int) -> None:
+        """So many stop signals have come, this the latest."""
+
+    def reload(self) -> None:
+        """Replace the workers."""
+
+    def scale(self, change: int) -> None:
+        """Have so many workers more or less."""
+
+    def retire(self, successor: int) -> None:
+        """Another process serves now: finish what has begun, and end."""
+
+    def not_handed_over(self, reason: str) -> None:
+        """No other process could take over."""
+
+
+class Manager:
+    """Nobody: an embedded server."""
+
+    sockets: Sequence[socket.socket] = ()
+    """Listening sockets to use in place of what the options say."""
+
+    takes_over = False
+    """Another process serves until this one is ready, so that there is no hurry to accept connections."""
+
+    supervisor: int | None = None
+    """The process that supervises this one."""
+
+    restarts = 0
+    """How many server processes before this one ended unexpectedly."""
+
+    alive_seconds: float | None = None
+    """How often it wants to hear `alive`."""
+
+    def attach(self, server: Managed) -> None:
+        """Let it ask things of the server from now on."""
+
+    def listening(self, sockets: Sequence[socket.socket]) -> None:
+        """Connections are accepted on these."""
+
+    def ready(self) -> None:
+        """All workers are ready."""
+
+    def alive(self) -> None:
+        """The event loop turns."""
+
+    def reloading(self) -> None:
+        """Workers are being replaced; `reloaded` follows."""
+
+    def reloaded(self) -> None:
+        """That is done, or was given up."""
+
+    def stopping(self) -> None:
+        """The server stops for good."""
+
+    def hand_over(self, reason: str) -> bool:
+        """Have another process take over; `retire` or `not_handed_over` follows. False: it can't."""
+        return False
+
+
+class ServiceManager(Manager):
+    """systemd, or whatever speaks like it; and nobody where there is none."""
+
+    def __init__(self) -> None:
+        self.sockets = systemd.take_sockets(os.environ)
+        self._notifier = systemd.Notifier(os.environ)
+        self.alive_seconds = systemd.watchdog_seconds(os.environ)
+
+    def listening(self, sockets: Sequence[socket.socket]) -> None:
+        self._notifier.ready()
+
+    def alive(self) -> None:
+        self._notifier.alive()
+
+    def reloading(self) -> None:
+        self._notifier.reloading()
+
+    def reloaded(self) -> None:
+        self._notifier.ready()
+
+    def stopping(self) -> None:
+        self._notifier.stopping()
+
+
+class Supervisor(Manager):
+    """The process that started this one."""
+
+    def __init__(self, origin: Origin) -> None:
+        end = socket.socket(fileno=origin.link)
+        self.sockets = [socket.socket(fileno=descriptor) for descriptor in origin.sockets]
+        for inherited in (end, *self.sockets):
+            inherited.set_inheritable(False)  # what the app starts has no business there
+        self.takes_over = origin.takes_over
+        self.supervisor = origin.supervisor
+        self.restarts = origin.restarts
+        self.alive_seconds = systemd.watchdog_seconds(os.environ)
+        self._given = bool(self.sockets)
+        self._link = Link(end)
+        self._lock = threading.Lock()
+
+    def attach(self, server: Managed) -> None:
+        # a thread, since it can be told to end at once even if the event loop hangs
+        threading.Thread(target=self._listen, args=(server,), name="snakepit-supervisor", daemon=True).start()
+
+    def listening(self, sockets: Sequence[socket.socket]) -> None:
+        self._send(link.LISTENING, sockets=() if self._given else sockets)
+
+    def ready(self) -> None:
+        self._send(link.READY)
+
+    def alive(self) -> None:
+        self._send(link.ALIVE)
+
+    def reloading(self) -> None:
+        self._send(link.RELOADING)
+
+    def reloaded(self) -> None:
+        self._send(link.RELOADED)
+
+    def stopping(self) -> None:
+        self._send(link.STOPPING)
+
+    def hand_over(self, reason: str) -> bool:
+        self._send(link.HAND_OVER, reason)
+        return True
+
+    def _send(self, word: str, text: str = "", sockets: Sequence[socket.socket] = ()) -> None:
+        with self._lock:
+            self._link.send(word, text, sockets, self.supervisor or 0)
+
+    def _listen(self, server: Managed) -> None:
+        while (lines := self._link.receive()) is not None:
+            for word, text in lines:
+                if word == link.STOP:
+                    number, count = map(int, text.split())
+                    server.told_to_stop(number, count)
+                elif word == link.RELOAD:
+                    server.reload()
+                elif word == link.SCALE:
+                    server.scale(int(text))
+                elif word == link.RETIRE:
+                    server.retire(int(text))
+                elif word == link.NOT_HANDED_OVER:
+                    server.not_handed_over(text)
+        if not sys.is_finalizing():
+            logging.getLogger("snakepit.server").warning("The supervisor has gone")
+            server.told_to_stop(signal.SIGTERM, 1)
+
+
+def find_manager() -> Manager:
+    """Who manages this process, as its environment says."""
+    origin = Origin.take(os.environ)
+    return ServiceManager() if origin is None else Supervisor(origin)

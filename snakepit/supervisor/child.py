@@ -1,0 +1,107 @@
+"""One server process, as the supervisor sees it."""
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+
+from snakepit.link import ENVIRONMENT, Link, Origin
+
+
+class Child:
+    """A process that runs the same command line as this one, with a link to here and perhaps sockets to listen on.
+
+    Everything else that this process was given to inherit, such as the descriptor of `--fd`, is passed on too.
+    Raises OSError where no process can be started.
+    """
+
+    def __init__(self, sockets: Sequence[socket.socket], restarts: int, takes_over: bool) -> None:
+        ours, theirs = socket.socketpair()
+        try:
+            for passed in (theirs, *sockets):
+                passed.set_inheritable(True)
+            origin = Origin(theirs.fileno(), os.getpid(), restarts, takes_over, tuple(s.fileno() for s in sockets))
+            command = [sys.executable, *sys.orig_argv[1:]]
+            self.pid = _spawn(command, {**os.environ, ENVIRONMENT: str(origin)})
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        ours.setblocking(False)
+        self.link = Link(ours)
+        self.status: int | None = None  # once it has ended; negative: the signal that ended it
+        self.listening_since: float | None = None
+        self.stopping = False  # by its own decision, and so for good
+        self.hung_up = False  # its end of the link is closed
+
+    def __repr__(self) -> str:
+        return f"process {self.pid}"
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+        if self.status is None:
+            try:
+                _kill(self.pid)
+            except OSError:
+                pass
+
+    @property
+    def how_ended(self) -> str:
+        """For the log."""
+        status = self.status
+        if status is None or status >= 0:
+            return f"exited with status {status}"
+        try:
+            return f"was ended by {signal.Signals(-status).name}"
+        except ValueError:
+            return f"was ended by signal {-status}"
+
+    @property
+    def exit_status(self) -> int:
+        """Its status as a shell has it: 128 and the signal that ended it."""
+        status = self.status or 0
+        return 128 - status if status < 0 else status
+
+
+if sys.platform == "win32":
+    import subprocess
+
+    _processes: dict[int, subprocess.Popen[bytes]] = {}
+
+    def _spawn(command: list[str], environ: dict[str, str]) -> int:
+        process = subprocess.Popen(command, env=environ, close_fds=False)
+        _processes[process.pid] = process
+        return process.pid
+
+    def _kill(pid: int) -> None:
+        _processes[pid].kill()
+
+    def ended() -> dict[int, int]:
+        """The processes that have ended since the last call, with their status."""
+        found = {pid: status for pid, process in _processes.items() if (status := process.poll()) is not None}
+        for pid in found:
+            del _processes[pid]
+        return found
+
+else:
+
+    def _spawn(command: list[str], environ: dict[str, str]) -> int:
+        return os.posix_spawn(command[0], command, environ)  # subprocess alone would take a megabyte
+
+    def _kill(pid: int) -> None:
+        os.kill(pid, signal.SIGKILL)
+
+    def ended() -> dict[int, int]:
+        """The processes that have ended since the last call, with their status; negative: the signal that ended one.
+
+        As process 1 of a container, those of others too, which nobody else would take leave of.
+        """
+        found: dict[int, int] = {}
+        try:
+            while (one := os.waitpid(-1, os.WNOHANG))[0]:
+                found[one[0]] = os.waitstatus_to_exitcode(one[1])
+        except ChildProcessError:
+            pass
+        return found

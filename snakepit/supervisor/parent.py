@@ -1,0 +1,335 @@
+"""The supervisor: a small process that holds the listening sockets and starts the server process, again if need be.
+
+It knows no app, no event loop and no options: it starts the very command line that it was started with, and the server
+process hands it the sockets that it has bound. While none serves, clients wait in the sockets' backlog.
+
+A process that ends by itself before it ever listened could not start, and nothing is tried again. One that ends later
+is started again: see `snakepit.supervisor.restarts`. For a hand-over a second one is started; when its workers are
+ready, the first is told to retire.
+"""
+
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from types import FrameType
+
+from snakepit import link, systemd
+from snakepit.supervisor.child import Child, ended
+from snakepit.supervisor.restarts import Restarts
+
+ECHO = 0.2
+"""Seconds within which the same stop signal again is the same request; see snakepit.server.signals."""
+
+KILL_AFTER = 3.0
+"""Seconds after the second stop signal until a server process that is still there is killed."""
+
+POLL = 0.05
+"""Seconds between looks at a process that is about to end, where no signal tells."""
+
+GAVE_UP = 3
+"""The exit status when the server process ends again and again: as when the app can't be started."""
+
+_STOPS = [signal.SIGINT, signal.SIGTERM]
+if sys.platform == "win32":
+    _STOPS.append(signal.SIGBREAK)
+
+_FALSE = {"0", "false", "no", "off"}
+
+
+def is_wanted(arguments: Sequence[str], environ: Mapping[str, str]) -> bool:
+    """Whether a command line asks for a server with a supervisor.
+
+    Looked at without parsing it, which the server process does: that takes memory, and this one is to stay small.
+    """
+    if arguments[:1] != ["run"] or link.is_supervised(environ) or not sys.executable:
+        return False
+    if {"-h", "--help", "--no-supervise", "--runtime=thread"} & set(arguments):
+        return False
+    if "--runtime" in arguments:
+        runtime = arguments[arguments.index("--runtime") + 1 :][:1]
+        if runtime == ["thread"]:
+            return False
+    elif environ.get("SNAKEPIT_RUNTIME") == "thread" and not any(a.startswith("--runtime=") for a in arguments):
+        return False
+    return "--supervise" in arguments or environ.get("SNAKEPIT_SUPERVISE", "").strip().lower() not in _FALSE
+
+
+class Supervisor:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self._notifier = systemd.Notifier(os.environ)
+        self._sockets = systemd.take_sockets(os.environ)
+        self._restarts = Restarts()
+        self._current: Child | None = None
+        self._successor: Child | None = None
+        self._others: list[Child] = []  # that retire
+        self._start_at: float | None = None  # when there is no current one
+        self._has_listened = False
+        self._stops = 0
+        self._last_stop = (0, 0.0)
+        self._kill_at: float | None = None
+        self._signals: list[int] = []
+        self._exit_status: int | None = None
+        self._last_status: int | None = None  # of the process whose end is the end of all
+        self._selector = selectors.DefaultSelector()
+        self._had_terminal = _terminal()
+
+    def run(self) -> int:
+        """Supervise; returns the exit status."""
+        awake, waker = socket.socketpair()
+        for end in (awake, waker):
+            end.setblocking(False)
+        signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+        self._selector.register(awake, selectors.EVENT_READ, None)
+        for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR2", "SIGCHLD"):
+            number = getattr(signal, name, None)
+            if number is not None:
+                signal.signal(number, self._note)
+        try:
+            self._start()
+            while self._exit_status is None:
+                for key, _ in self._selector.select(self._until_next()):
+                    if key.data is None:
+                        _drain(awake)
+                    else:
+                        self._read(key.data)
+                self._reap()
+                self._handle_signals()
+                self._mind_time()
+            return self._exit_status
+        finally:
+            for child in self._children:
+                child.link.close()  # which it takes for the end of this process, and so stops
+
+    @property
+    def _children(self) -> list[Child]:
+        return [child for child in (self._current, self._successor, *self._others) if child is not None]
+
+    # -- starting ----------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._start_at = None
+        self._current = self._make_child(takes_over=False)
+        if self._current is None and self._has_listened:
+            self._again(None)
+        elif self._current is None:
+            self._exit_status = 1
+
+    def _make_child(self, takes_over: bool) -> Child | None:
+        try:
+            child = Child(self._sockets, self._restarts.total, takes_over)
+        except OSError as error:
+            _say("ERROR", f"No server process can be started: {error.strerror or error}")
+            return None
+        self._selector.register(child.link.socket, selectors.EVENT_READ, child)
+        return child
+
+    def _hand_over(self, reason: str) -> None:
+        if self._stops or self._last_status is not None:
+            return
+        if self._successor is not None:  # what it imported may have changed since
+            self._successor.link.send(link.STOP, f"{int(signal.SIGTERM)} 1")
+            self._others.append(self._successor)
+        self._successor = self._make_child(takes_over=True)
+        if self._successor is None:
+            self._not_handed_over("no process can be started")
+
+    def _not_handed_over(self, why: str) -> None:
+        if self._current is not None:
+            self._current.link.send(link.NOT_HANDED_OVER, why)
+
+    # -- from the children -------------------------------------------------------------------------------------------
+
+    def _read(self, child: Child) -> None:
+        lines = child.link.receive()
+        if child.link.sockets:
+            self._sockets = child.link.sockets
+            child.link.sockets = []
+        if lines is None:
+            child.hung_up = True
+            self._selector.unregister(child.link.socket)
+            return
+        for word, text in lines:
+            self._handle(child, word, text)
+
+    def _handle(self, child: Child, word: str, text: str) -> None:
+        if word == link.LISTENING:
+            child.listening_since = time.monotonic()
+            self._has_listened = True
+            if child is self._current:
+                self._notifier.ready()
+        elif word == link.READY and child is self._successor:
+            self._take_over(child)
+        elif word == link.HAND_OVER and child is self._current:
+            self._hand_over(text)
+        elif word == link.STOPPING:
+            child.stopping = True
+            if child is self._current:
+                self._notifier.stopping()
+        elif child is self._current:
+            if word == link.ALIVE:
+                self._notifier.alive()
+            elif word == link.RELOADING:
+                self._notifier.reloading()
+            elif word == link.RELOADED:
+                self._notifier.ready()
+
+    def _take_over(self, successor: Child) -> None:
+        former, self._current, self._successor = self._current, successor, None
+        if former is not None:
+            former.link.send(link.RETIRE, successor.pid)
+            self._others.append(former)
+        self._start_at = None
+
+    def _reap(self) -> None:
+        statuses = ended()
+        for child in self._children:
+            child.status = statuses.get(child.pid)
+        for child in self._children:
+            if child.status is not None:
+                if not child.hung_up:
+                    self._read(child)  # its last words
+                if not child.hung_up:
+                    self._selector.unregister(child.link.socket)
+                child.link.close()
+                self._forget(child)
+
+    def _forget(self, child: Child) -> None:
+        if child is self._successor:
+            self._successor = None
+            _say("ERROR", f"The new server {child} {child.how_ended}; the one before goes on")
+            self._not_handed_over(f"the new server process {child.how_ended}; the log says more")
+        elif child is self._current:
+            self._current = None
+            self._current_ended(child)
+        else:
+            self._others.remove(child)
+        if not self._children and (self._stops or self._last_status is not None):
+            self._exit_status = self._last_status or 0
+
+    def _current_ended(self, child: Child) -> None:
+        if child.stopping or self._stops or not self._has_listened:
+            if child.status is not None and child.status < 0 and not (child.stopping or self._stops):
+                _say("ERROR", f"The server {child} {child.how_ended} before it was ready")
+            self._last_status = child.exit_status
+            for other in self._children:  # which have their last exchanges
+                other.link.send(link.STOP, f"{int(signal.SIGTERM)} 1")
+        elif self._successor is not None:
+            _say("ERROR", f"The server {child} {child.how_ended}; its successor, {self._successor}, takes over")
+            self._current, self._successor = self._successor, None
+            self._restarts.total += 1
+        else:
+            self._again(child)
+
+    def _again(self, child: Child | None) -> None:
+        now = time.monotonic()
+        delay = self._restarts.ended(now, child.listening_since if child is not None else None)
+        what = f"The server {child} {child.how_ended}" if child is not None else "There is no server process"
+        if delay is None:
+            _say(
+                "ERROR",
+                f"{what}: {self._restarts.quick} in a row ended within seconds; giving up. Connections are refused "
+                "from now on. If C code crashes, --runtime process confines that to one worker",
+            )
+            self._exit_status = GAVE_UP
+            return
+        when = f"in {delay:.1f} s" if delay else "now"
+        _say("ERROR", f"{what}; another one starts {when}, and connections wait for it")
+        self._start_at = now + delay
+
+    # -- signals and time ----------------------------------------------------------------------------------------------
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._signals.append(number)
+
+    def _handle_signals(self) -> None:
+        signals, self._signals = self._signals, []
+        for number in signals:
+            name = signal.Signals(number).name
+            if number in _STOPS or (name == "SIGHUP" and self._terminal_gone()):
+                self._stop(number)
+            elif name in _OTHERS and self._current is not None:
+                word, text = _OTHERS[name]
+                self._current.link.send(word, text)
+            elif name == "SIGUSR2":
+                self._hand_over("SIGUSR2")
+
+    def _stop(self, number: int) -> None:
+        before, self._last_stop = self._last_stop, (number, time.monotonic())
+        if before[0] == number and self._last_stop[1] - before[1] < ECHO:
+            return
+        self._stops += 1
+        self._notifier.stopping()
+        for child in self._children:
+            child.link.send(link.STOP, f"{number} {self._stops}")
+        if self._stops > 1 and self._kill_at is None:
+            self._kill_at = time.monotonic() + KILL_AFTER
+        if not self._children:
+            self._exit_status = 0
+
+    def _terminal_gone(self) -> bool:
+        """Whether the terminal that this was started from has been closed, which sends SIGHUP as well."""
+        return self._had_terminal is not None and not os.isatty(self._had_terminal)
+
+    def _until_next(self) -> float | None:
+        if sys.platform == "win32" and any(child.hung_up for child in self._children):
+            return POLL
+        moments = [moment for moment in (self._start_at, self._kill_at) if moment is not None]
+        return max(0.0, min(moments) - time.monotonic()) if moments else None
+
+    def _mind_time(self) -> None:
+        now = time.monotonic()
+        if self._exit_status is not None:
+            return
+        if self._start_at is not None and now >= self._start_at and not self._stops:
+            self._start()
+        if self._kill_at is not None and now >= self._kill_at:
+            self._kill_at = None
+            for child in self._children:
+                child.kill()
+
+
+_OTHERS = {
+    "SIGHUP": (link.RELOAD, ""),
+    "SIGTTIN": (link.SCALE, "1"),
+    "SIGTTOU": (link.SCALE, "-1"),
+}
+
+
+def supervise() -> int:
+    """Run the supervisor; returns the exit status."""
+    return Supervisor().run()
+
+
+def _terminal() -> int | None:
+    """The first of the standard streams that is a terminal."""
+    for descriptor in range(3):
+        try:
+            if os.isatty(descriptor):
+                return descriptor
+        except OSError:
+            pass
+    return None
+
+
+def _drain(awake: socket.socket) -> None:
+    try:
+        while awake.recv(512):
+            pass
+    except OSError:
+        pass
+
+
+def _say(level: str, text: str) -> None:
+    """Log in the form of the server's own lines, which `--log-config` does not reach here."""
+    if sys.stderr is not None:
+        moment = time.strftime("%Y-%m-%d %H:%M:%S")
+        try:
+            print(f"{moment} {level:<8} {text}", file=sys.stderr, flush=True)
+        except OSError:
+            pass

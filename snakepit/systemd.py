@@ -1,0 +1,75 @@
+"""What systemd asks of a service: to tell when it is ready (sd_notify(3)), and to take its sockets (sd_listen_fds(3)).
+
+Both are a few lines over environment variables, so no library is needed; without systemd, nothing happens.
+"""
+
+import os
+import socket
+import sys
+import time
+from collections.abc import MutableMapping
+
+FIRST = 3
+"""The first file descriptor that systemd passes (SD_LISTEN_FDS_START)."""
+
+
+class Notifier:
+    """Tells the service manager. Takes its address out of the environment: what this process starts is not asked."""
+
+    def __init__(self, environ: MutableMapping[str, str]) -> None:
+        self._address = environ.pop("NOTIFY_SOCKET", "")
+        period = environ.get("WATCHDOG_USEC", "")
+        if environ.pop("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()) or not period.isdecimal():
+            environ.pop("WATCHDOG_USEC", None)
+
+    def ready(self) -> None:
+        """Requests are answered, for the first time or again."""
+        self.send("READY=1")
+
+    def reloading(self) -> None:
+        """Workers are being replaced; `ready` follows (Type=notify-reload)."""
+        self.send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def stopping(self) -> None:
+        """The service comes to its end."""
+        self.send("STOPPING=1")
+
+    def alive(self) -> None:
+        """The server's event loop turns."""
+        self.send("WATCHDOG=1")
+
+    def status(self, text: str) -> None:
+        """Something for `systemctl status`."""
+        self.send(f"STATUS={text}")
+
+    def send(self, message: str) -> None:
+        """Send, if anybody asked."""
+        if not self._address or sys.platform == "win32":
+            return
+        address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+                sock.sendto(message.encode(), address)
+        except OSError:
+            pass  # the manager is not listening; serving matters more
+
+
+def watchdog_seconds(environ: MutableMapping[str, str]) -> float | None:
+    """How often the manager wants to hear that the server is alive, with a margin; None if it does not."""
+    period = environ.get("WATCHDOG_USEC", "")
+    return int(period) / 1e6 / 3 if period.isdecimal() and int(period) else None
+
+
+def take_sockets(environ: MutableMapping[str, str]) -> list[socket.socket]:
+    """The listening sockets that were passed to this process. Those of others in the environment are left alone."""
+    if environ.get("LISTEN_PID") != str(os.getpid()):
+        return []
+    count = environ.get("LISTEN_FDS", "0")
+    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        environ.pop(name, None)
+    found = []
+    for descriptor in range(FIRST, FIRST + (int(count) if count.isdecimal() else 0)):
+        sock = socket.socket(fileno=descriptor)
+        sock.set_inheritable(False)
+        found.append(sock)
+    return found
