@@ -15,7 +15,7 @@ def main() -> None:
     from snakepit.supervisor.parent import is_wanted, supervise
 
     if is_wanted(sys.argv[1:], os.environ):
-        sys.exit(supervise())
+        supervise()
     from snakepit.cli import cli
 
     cli(prog_name="snakepit")

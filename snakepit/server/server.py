@@ -1,6 +1,7 @@
 """The server: binds, starts the workers, serves, and takes everything down again."""
 
 import asyncio
+import faulthandler
 import logging
 import os
 import platform
@@ -425,6 +426,8 @@ def run(app: Any, **options: Any) -> None:
         _exit_with(error)
     raise_open_files_limit()
     keep_freed_memory()
+    if sys.stderr is not None and not faulthandler.is_enabled():
+        faulthandler.enable()  # a crash in C code ends all workers: the log is to say where it was
     status = 0
     try:
         asyncio.run(server.serve(), loop_factory=make_loop)

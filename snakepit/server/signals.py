@@ -32,13 +32,14 @@ class Stops:
         self._stop = stop
         self._exit_now = exit_now
         self._own = 0
-        self._last = (0, 0.0)  # signal and time of the latest
+        self._last = (0, 0.0)  # signal and time of the latest that counted
         self._heeded = 0
 
     def signalled(self, number: int) -> None:
         """This process got a signal."""
-        before, self._last = self._last, (number, time.monotonic())
-        if before[0] != number or self._last[1] - before[1] > ECHO:
+        last, now = self._last, time.monotonic()
+        if last[0] != number or now - last[1] > ECHO:
+            self._last = number, now
             self._own += 1
             self.told(number, self._own)
 

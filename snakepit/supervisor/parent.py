@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from types import FrameType
+from typing import NoReturn
 
 from snakepit import link, systemd
 from snakepit.supervisor.child import Child, ended
@@ -147,9 +148,12 @@ class Supervisor:
 
     def _read(self, child: Child) -> None:
         lines = child.link.receive()
-        if child.link.sockets:
-            self._sockets = child.link.sockets
-            child.link.sockets = []
+        came, child.link.sockets = child.link.sockets, []
+        if came and not self._stops:
+            self._sockets = came
+        else:
+            for sock in came:
+                sock.close()
         if lines is None:
             child.hung_up = True
             self._selector.unregister(child.link.socket)
@@ -170,7 +174,7 @@ class Supervisor:
         elif word == link.STOPPING:
             child.stopping = True
             if child is self._current:
-                self._notifier.stopping()
+                self._end_listening()
         elif child is self._current:
             if word == link.ALIVE:
                 self._notifier.alive()
@@ -178,6 +182,13 @@ class Supervisor:
                 self._notifier.reloading()
             elif word == link.RELOADED:
                 self._notifier.ready()
+
+    def _end_listening(self) -> None:
+        """The service stops: whoever connects from now on is to be refused, and not to wait for nobody."""
+        self._notifier.stopping()
+        for sock in self._sockets:
+            sock.close()
+        self._sockets = []
 
     def _take_over(self, successor: Child) -> None:
         former, self._current, self._successor = self._current, successor, None
@@ -260,15 +271,16 @@ class Supervisor:
                 self._hand_over("SIGUSR2")
 
     def _stop(self, number: int) -> None:
-        before, self._last_stop = self._last_stop, (number, time.monotonic())
-        if before[0] == number and self._last_stop[1] - before[1] < ECHO:
+        last, now = self._last_stop, time.monotonic()
+        if last[0] == number and now - last[1] < ECHO:
             return
+        self._last_stop = number, now
         self._stops += 1
-        self._notifier.stopping()
+        self._end_listening()
         for child in self._children:
             child.link.send(link.STOP, f"{number} {self._stops}")
         if self._stops > 1 and self._kill_at is None:
-            self._kill_at = time.monotonic() + KILL_AFTER
+            self._kill_at = now + KILL_AFTER
         if not self._children:
             self._exit_status = 0
 
@@ -301,9 +313,12 @@ _OTHERS = {
 }
 
 
-def supervise() -> int:
-    """Run the supervisor; returns the exit status."""
-    return Supervisor().run()
+def supervise() -> NoReturn:
+    """Run the supervisor, and end this process with the server's status."""
+    status = Supervisor().run()
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    os._exit(status)  # as Python ends by itself, one signal more would count with its default action
 
 
 def _terminal() -> int | None:

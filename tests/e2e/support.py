@@ -136,6 +136,11 @@ class Server:
     def kill(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
+            if self.pid != self.process.pid:
+                try:
+                    os.kill(self.pid, getattr(signal, "SIGKILL", signal.SIGTERM))  # it would take its time otherwise
+                except OSError:
+                    pass
         self.wait_ended()
 
     def rss(self) -> int:
@@ -145,13 +150,7 @@ class Server:
 
     def children(self) -> list[int]:
         """The processes that the server has started and not seen end, on Linux."""
-        found: list[int] = []
-        for task in Path(f"/proc/{self.pid}/task").iterdir():
-            try:
-                found += map(int, (task / "children").read_text().split())
-            except OSError:
-                pass  # the thread has ended meanwhile
-        return sorted(found)
+        return children_of(self.pid)
 
     def connect(self) -> socket.socket:
         sock = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
@@ -170,6 +169,17 @@ class Server:
         if body or method == "POST":
             lines.append(f"Content-Length: {len(body)}")
         return Answer(self.exchange("\r\n".join([*lines, "", ""]).encode("latin-1") + body), method == "HEAD")
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has started and not seen end, on Linux."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            found += map(int, (task / "children").read_text().split())
+        except OSError:
+            pass  # the thread has ended meanwhile
+    return sorted(found)
 
 
 def read_all(sock: socket.socket) -> bytes:
@@ -263,6 +273,51 @@ def dechunk(data: bytes) -> bytes:
             return b"".join(pieces)
         pieces.append(data[end + 2 : end + 2 + count])
         at = end + 2 + count + 2
+
+
+class Load:
+    """Keep-alive connections that ask again and again, each in a thread, until the block ends."""
+
+    def __init__(self, server, connections=8, path="/", may_close=False):
+        self.server = server
+        self.may_close = may_close  # the server may say that it closes a connection; the next request takes another
+        self.path = path
+        self.answers = 0
+        self.troubles = []
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(connections)]
+
+    def _ask(self):
+        try:
+            while not self._over.is_set():
+                with Client(self.server) as client:
+                    self._ask_on(client)
+        except Exception as error:  # the test is to hear of it
+            self.troubles.append(repr(error))
+
+    def _ask_on(self, client):
+        while not self._over.is_set():
+            answer = client.request(self.path)
+            closes = "connection" in answer.headers
+            if answer.status != 200 or (closes and not self.may_close):
+                self.troubles.append(answer.raw)
+            self.answers += 1  # a few may be lost between threads; it only has to grow
+            if closes:
+                break
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def wait_for_more(self, count=200):
+        before = self.answers
+        wait_until(lambda: self.answers > before + count or self.troubles, "requests are answered")
 
 
 @contextmanager

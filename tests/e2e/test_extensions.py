@@ -45,7 +45,8 @@ def test_fastapi_runs(temporary):
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_copies_of_a_server_that_was_killed_go_when_the_next_starts(temporary):
     with running("items:app", workers=1, env={"TMPDIR": str(temporary)}) as server:
-        os.kill(server.pid, signal.SIGKILL)
+        for pid in (server.process.pid, server.pid):
+            os.kill(pid, signal.SIGKILL)
         server.wait_ended()
     [left] = folders(temporary)
     with running("items:app", workers=1, env={"TMPDIR": str(temporary)}) as server:

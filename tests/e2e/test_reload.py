@@ -4,11 +4,10 @@ import json
 import os
 import signal
 import sys
-import threading
 from contextlib import contextmanager
 
 import pytest
-from support import NEEDS_TWO_WORKERS, RUNTIME, Client, Server, running, wait_until
+from support import NEEDS_TWO_WORKERS, RUNTIME, Client, Load, Server, running, wait_until
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
@@ -29,43 +28,6 @@ def app(environ, start_response):
 """
 
 BROKEN = "def app(<script>:\n"
-
-
-class Load:
-    """Keep-alive connections that ask again and again, each in a thread, until the block ends."""
-
-    def __init__(self, server, connections=8, path="/"):
-        self.server = server
-        self.path = path
-        self.answers = 0
-        self.troubles = []
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(connections)]
-
-    def _ask(self):
-        try:
-            with Client(self.server) as client:
-                while not self._over.is_set():
-                    answer = client.request(self.path)
-                    if answer.status != 200 or "connection" in answer.headers:
-                        self.troubles.append(answer.raw)
-                    self.answers += 1  # a few may be lost between threads; it only has to grow
-        except Exception as error:  # the test is to hear of it
-            self.troubles.append(repr(error))
-
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-
-    def wait_for_more(self, count=200):
-        before = self.answers
-        wait_until(lambda: self.answers > before + count or self.troubles, "requests are answered")
 
 
 def workers_log(server):

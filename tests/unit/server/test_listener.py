@@ -80,20 +80,20 @@ def echoed(listener, family, address):
 
 def test_free_port(listen):
     listener = listen()
-    host, port = listener.socket.getsockname()
+    host, port = listener.sockets[0].getsockname()
     assert (host, listener.address) == ("127.0.0.1", f"http://127.0.0.1:{port}")
     assert port > 0
-    assert listener.socket.proto == socket.IPPROTO_TCP
-    assert not listener.socket.getblocking()
+    assert listener.sockets[0].proto == socket.IPPROTO_TCP
+    assert not listener.sockets[0].getblocking()
 
 
 def test_serve(listen):
     listener = listen()
-    assert echoed(listener, socket.AF_INET, listener.socket.getsockname())
+    assert echoed(listener, socket.AF_INET, listener.sockets[0].getsockname())
 
 
 def test_name_that_has_several_addresses(listen):
-    assert listen(host="localhost").socket.getsockname()[0] == "127.0.0.1"
+    assert listen(host="localhost").sockets[0].getsockname()[0] == "127.0.0.1"
 
 
 def test_every_address(listen):
@@ -107,13 +107,13 @@ def test_ipv6(listen):
     except OSError:
         pytest.skip("this machine has no IPv6")
     listener = listen(host="::1")
-    assert listener.address == f"http://[::1]:{listener.socket.getsockname()[1]}"
+    assert listener.address == f"http://[::1]:{listener.sockets[0].getsockname()[1]}"
 
 
 def test_port_in_use(listen):
     first = listen()
-    first.socket.listen()
-    port = first.socket.getsockname()[1]
+    first.sockets[0].listen()
+    port = first.sockets[0].getsockname()[1]
     text = refusal(port=port)
     assert f"127.0.0.1:{port}" in text
     assert "another process uses this port" in text
@@ -122,15 +122,15 @@ def test_port_in_use(listen):
 def test_port_of_a_server_that_is_gone(listen):
     """Its connections may be in TIME_WAIT still."""
     first = listen()
-    first.socket.listen()
-    address = first.socket.getsockname()
+    first.sockets[0].listen()
+    address = first.sockets[0].getsockname()
     with socket.create_connection(address) as client:
-        first.socket.setblocking(True)
-        accepted, _ = first.socket.accept()
+        first.sockets[0].setblocking(True)
+        accepted, _ = first.sockets[0].accept()
         accepted.close()
         assert client.recv(1) == b""
     first.close()
-    assert listen(port=address[1]).socket.getsockname() == address
+    assert listen(port=address[1]).sockets[0].getsockname() == address
 
 
 def test_host_that_can_not_be_resolved():
@@ -146,7 +146,7 @@ def test_close_twice(listen):
     listener = listen()
     listener.close()
     listener.close()
-    assert listener.socket.fileno() == -1
+    assert listener.sockets[0].fileno() == -1
 
 
 # -- Unix sockets ----------------------------------------------------------------------------------------------------
