@@ -54,7 +54,9 @@ class Link:
                 data = self.socket.recv(_READ)
             else:
                 data, descriptors, _, _ = socket.recv_fds(self.socket, _READ, _MOST)
-                self.sockets += [socket.socket(fileno=descriptor) for descriptor in descriptors]
+                for descriptor in descriptors:
+                    self.sockets.append(sock := socket.socket(fileno=descriptor))
+                    sock.set_inheritable(False)
         except BlockingIOError:
             return []
         except OSError:

@@ -106,6 +106,12 @@ def test_the_check_needs_of_the_server_only_the_folder_for_copies():
     assert {module for module in found if inside(module, "snakepit.server")} == {"snakepit.server.copies"}
 
 
+@pytest.mark.parametrize("folder", ["snakepit.server", "snakepit.worker", "snakepit.protocol", "snakepit.check"])
+def test_the_supervisor_and_the_others_know_nothing_of_each_other(folder):
+    assert offenders(modules_in("snakepit.supervisor"), folder) == set()
+    assert offenders(modules_in(folder), "snakepit.supervisor") == set()
+
+
 def test_the_package_imports_the_server_only_for_types():
     assert offenders(["snakepit"], "snakepit", for_types=False) == set()
 
