@@ -25,6 +25,7 @@ class Listener:
     def __init__(self, config: Config, inherited: Sequence[socket.socket] = ()) -> None:
         self._backlog = config.backlog
         self._servers: list[asyncio.Server] = []
+        self._connection: Callable[[], asyncio.Protocol] | None = None
         self._path: Path | None = None
         if config.uds is not None:
             self._path = Path(config.uds)
@@ -41,6 +42,7 @@ class Listener:
 
     async def serve(self, loop: asyncio.AbstractEventLoop, connection: Callable[[], asyncio.Protocol]) -> None:
         """Accept connections from now on."""
+        self._connection = connection
         for sock in self.sockets:
             if sock.family == getattr(socket, "AF_UNIX", None):
                 # its file is ours to remove: another process may serve there when this one ends
@@ -50,6 +52,21 @@ class Listener:
             else:
                 server = await loop.create_server(connection, sock=sock, backlog=self._backlog)
             self._servers.append(server)
+
+    async def close_empty(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Accept the connections that wait in the backlog, which `close` would reset, and then nothing more."""
+        last = [sock.dup() for sock in self.sockets if self._servers]
+        self.close()
+        for listening in last:
+            with listening:
+                listening.setblocking(False)
+                while self._connection is not None:
+                    try:
+                        accepted = listening.accept()[0]
+                        accepted.setblocking(False)
+                        await loop.connect_accepted_socket(self._connection, accepted)
+                    except OSError:  # that was all; or the system is out of files
+                        break
 
     def close(self, keep_path: bool = False) -> None:
         """Accept nothing more, and remove the Unix socket's file, unless another process serves there."""

@@ -57,9 +57,8 @@ class Statistics:
 NAMED = 5
 """Changed files that are named in the log; a checkout of another branch changes hundreds."""
 
-LAST_TURNS = 4
-"""Turns of the loop before the listening sockets are closed: what clients had sent until then is read. One accepts the
-connections that wait, one makes them known, one reads from them."""
+LAST_TURNS = 2
+"""Turns of the loop after the listening sockets are closed, so that what clients had sent until then is read."""
 
 STARTUP_PATIENCE = 3.0
 """Seconds that the other workers get to end when one could not start: its message should not wait for them."""
@@ -329,9 +328,12 @@ class Server:
             self._manager.stopping()
         await self._end_tasks()
         deadline = asyncio.get_running_loop().time() + patience
-        for _ in range(LAST_TURNS):
-            await asyncio.sleep(0)
-        listener.close(keep_path=self._keeps_path)
+        if handed_over:
+            listener.close(keep_path=True)
+        else:
+            await listener.close_empty(asyncio.get_running_loop())
+            for _ in range(LAST_TURNS):
+                await asyncio.sleep(0)
         what = f"Handed over to process {self._successor}" if handed_over else "Stopping"
         if pool.in_progress:
             self._log.info("%s: waiting for %s in flight", what, _requests(pool.in_progress))

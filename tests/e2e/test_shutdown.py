@@ -3,6 +3,7 @@
 import signal
 import sys
 import time
+from contextlib import ExitStack, closing
 
 import pytest
 from support import NOT_ENDING, RUNTIME, Client, Server, read_all, running, wait_until, workers_of
@@ -38,6 +39,22 @@ def test_nothing_is_accepted_while_stopping():
         with pytest.raises(ConnectionError):
             server.connect()
         assert busy.read().status == 200
+        assert server.wait_ended() == 0
+
+
+@POSIX
+@pytest.mark.parametrize("app", ["behaviors:app", "wsgi_behaviors:app"])
+def test_five_hundred_requests_in_flight_are_answered(app):
+    """Also those that are still in sockets, read by nobody, when the signal comes, and those in the backlog."""
+    with running(app) as server, ExitStack() as open_until_then:
+        clients = [open_until_then.enter_context(closing(server.connect())) for _ in range(450)]
+        for client in clients:
+            client.sendall(b"GET /sleep?0.05 HTTP/1.1\r\nHost: t\r\n\r\n")
+        for _ in range(50):
+            clients.append(open_until_then.enter_context(closing(server.connect())))
+            clients[-1].sendall(b"GET /sleep?0.05 HTTP/1.1\r\nHost: t\r\n\r\n")
+        server.process.send_signal(signal.SIGTERM)
+        assert {read_all(client).partition(b"\r\n")[0] for client in clients} == {b"HTTP/1.1 200 OK"}
         assert server.wait_ended() == 0
 
 
