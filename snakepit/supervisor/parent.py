@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from types import FrameType
-from typing import NoReturn
 
 from snakepit import link, systemd
 from snakepit.supervisor.child import Child, ended
@@ -313,7 +312,7 @@ _OTHERS = {
 }
 
 
-def supervise() -> NoReturn:
+def supervise() -> None:
     """Run the supervisor, and end this process with the server's status."""
     status = Supervisor().run()
     if sys.stderr is not None:

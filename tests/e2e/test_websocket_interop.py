@@ -264,7 +264,7 @@ def test_fastapi_reads_path_and_model(url, client):
 
 @pytest.mark.skipif(RUNTIME == "thread", reason="there is one worker")
 def test_sockets_are_spread_over_workers(client):
-    async def test():
+    async def spread():
         async with (
             client.connect(f"ws://127.0.0.1:{server.port}/chat") as one,
             client.connect(f"ws://127.0.0.1:{server.port}/chat") as two,
@@ -272,9 +272,17 @@ def test_sockets_are_spread_over_workers(client):
             await one.send("one")
             assert await one.receive() == "one"
             await two.send("two")
-            assert await two.receive() == "two"
+            if await two.receive() == "one":
+                return False  # on a loaded machine, the other worker may have been too slow to be given anything
             await one.send("again")
             assert await one.receive() == "again"  # and so not "two", which was said in the other worker
+            return True
+
+    async def test():
+        for _ in range(20):
+            if await spread():
+                return
+        pytest.fail("both are always in one worker")
 
     with running(*APPS["starlette"], workers=2) as server:
         server.wait_logged(" ready:", 2)
