@@ -271,7 +271,7 @@ def test_no_process_can_be_started(tmp_path):
 @pytest.mark.parametrize("path", ["/pid", "/spin", "/spin-in-c"])
 @both_interfaces
 def test_no_worker_outlives_a_killed_server(app, path):
-    with running(app) as server, Client(server) as client:
+    with running(app, "--no-supervise") as server, Client(server) as client:
         pids = server.children()
         assert len(pids) == 2
         with ended_afterwards(pids):
@@ -283,7 +283,8 @@ def test_no_worker_outlives_a_killed_server(app, path):
 
 
 def test_no_worker_outlives_a_server_that_is_killed_while_they_start(tmp_path):
-    server = Server("dying:app", "--port", "0", "-n", "2", env={"IMPORT_WAITS_FOR": str(tmp_path / "never")})
+    waits = {"IMPORT_WAITS_FOR": str(tmp_path / "never")}
+    server = Server("dying:app", "--no-supervise", "--port", "0", "-n", "2", env=waits)
     try:
         wait_until(lambda: len(server.children()) == 2, "there are processes")
         pids = server.children()
@@ -302,7 +303,7 @@ def test_a_signal_to_the_whole_group_lets_begun_requests_finish(app):
         pids = server.children()
         send(client, "/hold?1")
         where(server, "holding")
-        for pid in (*pids, server.pid):
+        for pid in (*pids, server.pid, server.process.pid):
             os.kill(pid, signal.SIGINT)
         assert client.read().body == b"held"
         assert server.wait_ended() == 0
@@ -311,7 +312,7 @@ def test_a_signal_to_the_whole_group_lets_begun_requests_finish(app):
 
 
 def test_signals_do_not_keep_workers_from_starting():
-    server = Server("dying:app", "--port", "0", "-n", "2")
+    server = Server("dying:app", "--no-supervise", "--port", "0", "-n", "2")
     try:
         signalled = 0
 
