@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from snakepit.config import Config
-    from snakepit.server.server import Server, run
+    from snakepit.server.run import run
+    from snakepit.server.server import Server
 
 __all__ = ["Config", "Server", "__version__", "run"]
 
 __version__ = "0.1.0"
 
-_HOMES = {"Config": "snakepit.config", "Server": "snakepit.server.server", "run": "snakepit.server.server"}
+_HOMES = {"Config": "snakepit.config", "Server": "snakepit.server.server", "run": "snakepit.server.run"}
 
 
 def __getattr__(name: str) -> object:

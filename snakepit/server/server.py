@@ -4,65 +4,56 @@ import asyncio
 import logging
 import os
 import platform
-import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NoReturn
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
-from snakepit import __version__, app_reference, logs
+from snakepit import __version__, app_reference
 from snakepit.config import Config
 from snakepit.errors import ConfigError, SnakepitError
-from snakepit.lifecycle import WorkerState
-from snakepit.memory import keep_freed_memory
-from snakepit.protocol.choice import parser_factory
-from snakepit.protocol.interface import Limits
+from snakepit.memory import resident_memory
+from snakepit.server.changes import Changes
+from snakepit.server.commands import commands
 from snakepit.server.connection import Connection
+from snakepit.server.control import ControlSocket, Identity
 from snakepit.server.copies import CopiesFolder, remove_left_over
 from snakepit.server.listener import Listener
-from snakepit.server.loops import loop_factory
-from snakepit.server.open_files import raise_open_files_limit
-from snakepit.server.pool import Pool, PoolOptions
+from snakepit.server.pool import Outcome, Pool, PoolOptions
 from snakepit.server.reloader import Reloader
 from snakepit.server.report import StartupReport
 from snakepit.server.signals import handle_signals, leave
 from snakepit.server.site import Site
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerStatistics:
-    """One worker, as `Server.statistics` sees it. One that retires has the number of the one in its place."""
-
-    number: int
-    state: str
-    exchanges: int
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """What the main interpreter knows. Counters run from the start of the server."""
-
-    connections: int
-    open_connections: int
-    requests: int
-    in_progress: int
-    waiting: int
-    workers: tuple[WorkerStatistics, ...]
-
-
-NAMED = 5
-"""Changed files that are named in the log; a checkout of another branch changes hundreds."""
+from snakepit.server.statistics import Statistics, of_workers
 
 STARTUP_PATIENCE = 3.0
 """Seconds that the other workers get to end when one could not start: its message should not wait for them."""
 
 
-class Server:
-    """Serves one app. Use `snakepit.run`, or `await Server(config).serve()` inside an asyncio loop of your own."""
+class Supervisor(Protocol):
+    """The process that looks after this one."""
 
-    def __init__(self, config: Config) -> None:
+    @property
+    def pid(self) -> int:
+        """Its process."""
+
+    @property
+    def restarts(self) -> int:
+        """How often it has started the server anew, because the one before had ended."""
+
+    async def upgrade(self) -> int:
+        """Have a new server process take over from this one; returns its pid. Raises SnakepitError."""
+
+
+class Server:
+    """Serves one app. Use `snakepit.run`, or `await Server(config).serve()` inside an asyncio loop of your own.
+
+    Args:
+        control: whether `snakepit status` and the other commands are to find it.
+        supervisor: who looks after this process, if somebody does.
+    """
+
+    def __init__(self, config: Config, *, control: bool = False, supervisor: Supervisor | None = None) -> None:
         self.config = config
         self._reference = app_reference.find(config.app)
         self._log = logging.getLogger("snakepit.server")
@@ -71,11 +62,12 @@ class Server:
         self._listener: Listener | None = None
         self._site: Site | None = None
         self._pool: Pool | None = None
+        self._changes: Changes | None = None
         self._left_open = 0
         self._reloader = Reloader(config) if config.reload else None
-        self._watching: asyncio.Task[None] | None = None
-        self._reloading: asyncio.Task[None] | None = None
-        self._scaling: set[asyncio.Task[None]] = set()
+        self._control = control
+        self._supervisor = supervisor
+        self._began = time.time(), time.monotonic()
 
     @property
     def address(self) -> str | None:
@@ -87,22 +79,43 @@ class Server:
         """Interpreters that could not be closed; if there are any, the process can only be left with `os._exit`."""
         return self._left_open
 
+    @property
+    def wanted(self) -> int:
+        """How many workers there are to be."""
+        return self._pool.wanted if self._pool is not None else self.config.interpreters
+
     def statistics(self) -> Statistics:
         """What is going on."""
-        site, pool = self._site, self._pool
-        if site is None or pool is None:
-            return Statistics(0, 0, 0, 0, 0, ())
+        site, pool, supervisor = self._site, self._pool, self._supervisor
+        since, began = self._began
+        now = time.monotonic()
         return Statistics(
-            connections=site.counters.connections,
-            open_connections=len(site.connections),
-            requests=site.counters.requests,
-            in_progress=pool.in_progress,
-            waiting=pool.waiting,
-            workers=tuple(
-                WorkerStatistics(worker.number, worker.state.name.lower(), pool.load(worker))
-                for worker in pool.workers + pool.retiring
-            ),
+            name=self.config.name,
+            state=self._state(),
+            pid=os.getpid(),
+            supervisor=supervisor.pid if supervisor is not None else None,
+            app=str(self._reference),
+            address=self.address,
+            version=__version__,
+            python=platform.python_version(),
+            runtime=self.config.runtime,
+            since=since,
+            uptime=now - began,
+            connections=site.counters.connections if site is not None else 0,
+            open_connections=len(site.connections) if site is not None else 0,
+            requests=site.counters.requests if site is not None else 0,
+            in_progress=pool.in_progress if pool is not None else 0,
+            waiting=pool.waiting if pool is not None else 0,
+            memory=resident_memory(),
+            restarts=supervisor.restarts if supervisor is not None else 0,
+            workers=of_workers(pool, now) if pool is not None else (),
         )
+
+    def _state(self) -> str:
+        if self._stop_requested.is_set():
+            return "stopping"
+        serving = self._pool is not None and self._pool.first_ready.is_set()
+        return "serving" if serving else "starting"
 
     def stop(self) -> None:
         """Ask the server to stop gracefully; `serve` returns when it has. May be called from any thread."""
@@ -111,81 +124,29 @@ class Server:
         else:
             self._loop.call_soon_threadsafe(self._stop_requested.set)
 
-    def reload(self) -> None:
-        """Replace the workers, one after the other, by new ones that import the app anew. From any thread.
+    async def reload(self) -> Outcome:
+        """Replace the workers, one after the other, by new ones that import the app anew.
 
-        A reload that is under way is given up for the new one.
+        A reload that is under way is given up for the new one. Raises SnakepitError where workers can't be replaced.
         """
-        self._begin(self._begin_reload)
+        return await self._serving().reload()
 
-    def scale(self, change: int) -> None:
-        """Have so many workers more, or less; one at least. From any thread."""
-        self._begin(lambda: self._begin_scaling(change))
+    async def scale(self, workers: int) -> Outcome:
+        """Have so many workers; returns when the new ones are ready and the others have ended. Raises SnakepitError."""
+        return await self._serving().scale(workers)
 
-    def _other_signals(self) -> dict[str, Callable[[], None]]:
-        return {
-            "SIGHUP": self.reload,
-            "SIGTTIN": lambda: self.scale(1),
-            "SIGTTOU": lambda: self.scale(-1),
-        }
+    async def upgrade(self) -> int:
+        """Have a new server process take over the listening sockets; returns its pid. Raises SnakepitError."""
+        if self._supervisor is None:
+            raise SnakepitError(
+                "snakepit upgrade needs the supervisor: a process beside the server's, which starts the new one"
+            )
+        return await self._supervisor.upgrade()
 
-    def _begin(self, work: Callable[[], None]) -> None:
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._unless_stopping, work)
-
-    def _unless_stopping(self, work: Callable[[], None]) -> None:
-        if self._stop_requested.is_set() or self._pool is None:
-            return
-        if self.config.runtime == "thread":
-            self._log.warning("--runtime thread has one worker, whose modules are imported once: nothing changes")
-        elif not self._pool.all_ready.is_set():
-            self._log.warning("Workers are still starting: nothing changes")
-        else:
-            work()
-
-    def _begin_reload(self) -> None:
-        if self._reloading is not None:
-            self._reloading.cancel()
-        self._reloading = asyncio.ensure_future(self._reload())
-
-    async def _reload(self) -> None:
-        assert self._pool is not None
-        self._log.info("Reloading: new workers, one after the other")
-        done = await self._pool.reload()
-        self._log.info("Reloaded" if done else "Not reloaded; still serving the previous version")
-
-    def _begin_scaling(self, change: int) -> None:
-        task = asyncio.ensure_future(self._scale(change))
-        self._scaling.add(task)
-        task.add_done_callback(self._scaling.discard)
-
-    async def _scale(self, change: int) -> None:
-        pool = self._pool
-        assert pool is not None
-        before = pool.wanted
-        await pool.scale(before + change)
-        self._log.info("Workers: %d, were %d", pool.wanted, before)
-
-    async def _watch(self, reloader: Reloader, pool: Pool) -> None:
-        # soon: once the loop turns again, what comes next has begun to watch
-        asyncio.get_running_loop().call_soon(
-            self._log.info, "Watching %s for changes", ", ".join(map(str, reloader.folders))
-        )
-        try:
-            async for changed in reloader.changes():
-                if self._reloading is not None:
-                    self._reloading.cancel()  # what it imports is old
-                self._reloading = asyncio.ensure_future(self._reload_changed(changed, pool))
-        except OSError as error:
-            self._log.error("Changes can't be watched any more: %s", error)
-
-    async def _reload_changed(self, changed: list[Path], pool: Pool) -> None:
-        self._log.info("Changed: %s; reloading", _named(changed))
-        began = time.monotonic()
-        if await pool.replace_all():
-            self._log.info("Reloaded in %.2f s", time.monotonic() - began)
-        elif any(worker.state is WorkerState.READY for worker in pool.workers):
-            self._log.info("Not reloaded; still serving the previous version")
+    def _serving(self) -> Changes:
+        if self._changes is None:
+            raise SnakepitError("The server does not run: nothing changes")
+        return self._changes
 
     async def serve(self) -> None:
         """Serve until `stop` is called, or SIGINT or SIGTERM comes (in the main thread). Raises SnakepitError."""
@@ -197,6 +158,8 @@ class Server:
         copies = self._make_copies_folder()
         pool = self._pool = Pool(self._pool_options(copies), report, loop)
         site = self._site = Site(self.config, pool, loop)
+        changes = self._changes = Changes(pool, self.config.runtime, self._log, loop)
+        control = self._control_socket(listener)
         self._log.info(
             "Snakepit %s on Python %s: %s, app %s",
             __version__,
@@ -205,12 +168,13 @@ class Server:
             self._reference,
         )
         try:
-            with handle_signals(self.stop, self._exit_now, self._other_signals()):
+            await self._open(control)
+            with handle_signals(self.stop, self._exit_now, changes.by_signal()):
                 try:
                     await pool.start()
                     report.started()
                     if self._reloader is not None:
-                        self._watching = asyncio.ensure_future(self._watch(self._reloader, pool))
+                        changes.watch(self._reloader)
                     await self._serve(listener, pool, site)
                 finally:
                     report.close()
@@ -220,6 +184,24 @@ class Server:
             listener.close()
             if copies is not None:
                 copies.remove()
+            if control is not None:
+                await control.close()
+
+    def _control_socket(self, listener: Listener) -> ControlSocket | None:
+        if not self._control:
+            return None
+        key = self._supervisor.pid if self._supervisor is not None else os.getpid()
+        return ControlSocket(Identity(key, self.config.name, str(self._reference), listener.address), commands(self))
+
+    async def _open(self, control: ControlSocket | None) -> None:
+        if control is None:
+            return
+        try:
+            await control.open()
+        except ConfigError as error:
+            if self.config.name is not None:  # it is wanted, and not to be found
+                raise
+            self._log.info("No control socket, so snakepit status and the other commands won't find this: %s", error)
 
     def _make_copies_folder(self) -> CopiesFolder | None:
         if self.config.extensions == "native" or self.config.runtime != "interpreter":
@@ -247,7 +229,7 @@ class Server:
         return not self._stop_requested.is_set()
 
     async def _shut_down(self, listener: Listener, pool: Pool, site: Site, patience: float) -> None:
-        await self._end_tasks()
+        await self._serving().end()
         deadline = asyncio.get_running_loop().time() + patience
         listener.close()
         if pool.in_progress:
@@ -266,14 +248,6 @@ class Server:
         self._left_open = await pool.close(deadline)
         if not pool.failure.done():
             self._log.info("Stopped")
-
-    async def _end_tasks(self) -> None:
-        tasks = [task for task in (self._watching, self._reloading, *self._scaling) if task is not None]
-        for task in tasks:
-            task.cancel()
-        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(outcome, Exception):
-                self._log.error("Error while workers were replaced", exc_info=outcome)
 
     def _exit_now(self, signal_number: int) -> None:
         if self._listener is not None:
@@ -315,62 +289,6 @@ class Server:
                 "write_bytecode": not config.reload,
             },
         )
-
-
-def run(app: Any, **options: Any) -> None:
-    """Serve an app until Ctrl+C or SIGTERM. Options are the command line's, with underscores.
-
-    `app` is "module:attribute", or an app that is defined at the top level of a module or of the script being run.
-    Ends the process with status 2 (a wrong option, a port in use) or 3 (the app can't be imported or started).
-    """
-    if getattr(sys.modules.get("snakepit.worker.bootstrap"), "serving", False):
-        _exit_with(
-            ConfigError(
-                "snakepit.run() was called in a worker; if that was while it imported the app, put the call under "
-                "if __name__ == '__main__':"
-            )
-        )
-    try:
-        config = Config.resolve(app, options)
-        logs.configure(config)
-        sys.path.insert(0, os.path.abspath(config.app_dir))
-        server = Server(config)
-        make_loop = loop_factory(config.loop)
-        parser_factory(config.http, Limits())
-    except SnakepitError as error:
-        _exit_with(error)
-    raise_open_files_limit()
-    keep_freed_memory()
-    status = 0
-    try:
-        asyncio.run(server.serve(), loop_factory=make_loop)
-    except SnakepitError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        status = error.exit_status
-    except KeyboardInterrupt:  # before the server's own handlers were there, or after
-        status = 128 + signal.SIGINT
-    if server.left_open:
-        leave(status)  # ending the main interpreter would wait for their threads, or crash over them
-    if status:
-        raise SystemExit(status)
-
-
-def _exit_with(error: SnakepitError) -> NoReturn:
-    print(f"Error: {error}", file=sys.stderr)
-    raise SystemExit(error.exit_status)
-
-
-def _named(files: list[Path]) -> str:
-    """Files, for the log: the first few by name."""
-    names = [_shortest(path) for path in files[:NAMED]]
-    return ", ".join(names) + (f" and {len(files) - NAMED} more" if len(files) > NAMED else "")
-
-
-def _shortest(path: Path) -> str:
-    try:
-        return min(os.path.relpath(path), str(path), key=len)
-    except ValueError:  # another drive
-        return str(path)
 
 
 async def _first_of(*conditions: Coroutine[Any, Any, object]) -> None:
