@@ -67,12 +67,12 @@ class Folder:
         raise ConfigError("; ".join(troubles))
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Nobody else works in the folder within this block. Raises OSError."""
+    def locked(self, patience: float = PATIENCE) -> Iterator[None]:
+        """Nobody else works in the folder within this block. Raises OSError where that can't be had in time."""
         with (self.path / _LOCK).open("ab") as file:
-            until = time.monotonic() + PATIENCE
+            until = time.monotonic() + patience
             while not try_lock(file):
-                if time.monotonic() > until:
+                if time.monotonic() >= until:
                     raise OSError(errno.EBUSY, "another process holds its lock", str(self.path))
                 time.sleep(0.005)
             yield
@@ -92,6 +92,16 @@ class Folder:
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(entry.dump())
         os.replace(unfinished, self._record(entry))
+
+    def keep(self, entry: Entry) -> None:
+        """Make what belongs to an entry look new, or it would be cleared away in time, as old temporary files are."""
+        record = self._record(entry)
+        found = _read(record)
+        if found is None:
+            self.put(entry)
+        for path in (str(record) if found == entry else "", entry.path):
+            if path:
+                os.utime(path)
 
     def remove(self, entry: Entry) -> None:
         """Remove what belongs to an entry, but not an entry that has taken its place."""

@@ -14,6 +14,7 @@ import secrets
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,6 +33,10 @@ LONGEST = 65_536
 
 PATIENCE = 10.0
 """Seconds that a client gets to send its request, and again to take the answer."""
+
+REFRESH = 3600.0
+"""Seconds after which the files are marked as being in use: what is older than six hours may be cleared away (XDG Base
+Directory specification)."""
 
 UNHEARD = 32
 """Clients that may be connected and have not said anything that is right; on 127.0.0.1 these may be strangers."""
@@ -69,6 +74,7 @@ class ControlSocket:
         self._unheard = 0
         self._opened: tuple[Folder, Entry] | None = None
         self._server: asyncio.Server | None = None
+        self._refresh: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
         """Be found from now on. Raises ConfigError where that can't be, or where another server has the name."""
@@ -84,6 +90,7 @@ class ControlSocket:
                 self._server = await asyncio.start_unix_server(self._serve, sock=sock, limit=LONGEST)
             else:
                 self._server = await asyncio.start_server(self._serve, sock=sock, limit=LONGEST)
+            self._refresh = asyncio.get_running_loop().call_later(REFRESH, self._keep)
         except OSError as error:
             await self.close()
             raise ConfigError(f"{folder.path} can't be used: {error.strerror or error}") from None
@@ -98,11 +105,20 @@ class ControlSocket:
                     folder.remove(entry)
             except OSError as error:
                 _log.warning("The entry of the control socket can't be removed: %s", error)
+        if self._refresh is not None:
+            self._refresh.cancel()
         if self._server is not None:
             self._server.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _keep(self) -> None:
+        if self._opened is not None:
+            folder, entry = self._opened
+            with suppress(OSError), folder.locked(patience=0):  # the loop can't wait; there is a next time
+                folder.keep(entry)
+            self._refresh = asyncio.get_running_loop().call_later(REFRESH, self._keep)
 
     def _check_name(self, folder: Folder) -> None:
         key, name = self._identity.key, self._identity.name
