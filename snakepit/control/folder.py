@@ -64,7 +64,7 @@ class Folder:
                 troubles.append(f"{path} can't be made: {error.strerror or error}")
             except ConfigError as error:
                 troubles.append(str(error))
-        raise ConfigError("; ".join(troubles))
+        raise ConfigError(f"no folder for control sockets: {'; '.join(troubles)}")
 
     @contextmanager
     def locked(self, patience: float = PATIENCE) -> Iterator[None]:

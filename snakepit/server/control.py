@@ -93,7 +93,7 @@ class ControlSocket:
             self._refresh = asyncio.get_running_loop().call_later(REFRESH, self._keep)
         except OSError as error:
             await self.close()
-            raise ConfigError(f"{folder.path} can't be used: {error.strerror or error}") from None
+            raise ConfigError(f"no control socket in {folder.path}: {error.strerror or error}") from None
 
     async def close(self) -> None:
         """Be found no more, and close every connection."""

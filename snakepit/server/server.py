@@ -199,9 +199,9 @@ class Server:
         try:
             await control.open()
         except ConfigError as error:
-            if self.config.name is not None:  # it is wanted, and not to be found
+            if self.config.name is not None:  # it is to be found
                 raise
-            self._log.info("No control socket, so snakepit status and the other commands won't find this: %s", error)
+            self._log.info("Commands such as snakepit status won't find this server: %s", error)
 
     def _make_copies_folder(self) -> CopiesFolder | None:
         if self.config.extensions == "native" or self.config.runtime != "interpreter":

@@ -67,7 +67,8 @@ def test_no_place(places):
     with pytest.raises(ConfigError) as caught:
         Folder.make()
     assert str(caught.value) == (
-        f"{places[0]} is a symbolic link; remove it; {places[1]} is open to other users (mode 755): chmod 700 it"
+        f"no folder for control sockets: {places[0]} is a symbolic link; remove it; "
+        f"{places[1]} is open to other users (mode 755): chmod 700 it"
     )
 
 
