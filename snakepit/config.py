@@ -168,8 +168,8 @@ class Config:
         (), "Do not watch files and folders with names like this; may be given several times.", metavar="PATTERN"
     )
     name: str | None = _option(
-        None, "Name by which the commands status, reload, scale, stop and upgrade find this server.", metavar="NAME",
-        shown="they go by the working directory",
+        None, "Name by which the commands status, reload, scale, stop and upgrade find this server, from any folder.",
+        metavar="NAME",
     )  # fmt: skip
     env_file: str | None = _option(
         None, "Set environment variables from this file (KEY=value lines) first.", metavar="FILE"
