@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from snakepit import __version__
 from snakepit.control.link import Link
 from snakepit.control.search import find
 from snakepit.control.text import render
@@ -15,21 +16,21 @@ def status(name: str | None, pid: int | None, as_json: bool) -> None:
     """What the server does."""
     with _server(name, pid) as server:
         found = server.ask("status")["status"]
-    print(json.dumps(found, indent=2) if as_json else render(found))
+        print(json.dumps(found, indent=2) if as_json else render(found))
 
 
 def reload(name: str | None, pid: int | None) -> None:
     """New workers, one after the other."""
     with _server(name, pid) as server:
         answer = server.ask("reload")
-    print(f"Reloaded {_workers(answer['replaced'])} in {answer['seconds']:.2f} s")
+        print(f"Reloaded {_workers(answer['replaced'])} in {answer['seconds']:.2f} s")
 
 
 def scale(workers: int, name: str | None, pid: int | None) -> None:
     """More or fewer workers."""
     with _server(name, pid) as server:
         answer = server.ask("scale", workers=workers)
-    print(f"{_workers(answer['workers'])}, {answer['before']} before")
+        print(f"{_workers(answer['workers'])}, {answer['before']} before")
 
 
 def stop(name: str | None, pid: int | None) -> None:
@@ -44,7 +45,7 @@ def upgrade(name: str | None, pid: int | None) -> None:
     """A new server process in the place of this one."""
     with _server(name, pid) as server:
         answer = server.ask("upgrade")
-    print(f"Upgraded in {answer['seconds']:.2f} s: pid {answer['pid']} serves now, in the place of {server.entry.pid}")
+        print(f"Upgraded in {answer['seconds']:.2f} s: pid {answer['pid']} serves now, in place of {server.entry.pid}")
 
 
 @contextmanager
@@ -54,6 +55,9 @@ def _server(name: str | None, pid: int | None) -> Iterator[Link]:
         link = find(name, pid)
         try:
             yield link
+        except KeyError as error:
+            told = f"the server is Snakepit {link.version}, and says nothing of {error}; this command is {__version__}"
+            raise SnakepitError(told) from None
         finally:
             link.close()
     except SnakepitError as error:

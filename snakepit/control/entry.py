@@ -1,6 +1,7 @@
 """What a running server writes down of itself, so that commands find it."""
 
 import json
+import os
 import secrets
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
@@ -55,6 +56,14 @@ class Entry:
     def __str__(self) -> str:
         name = f"{self.name}, " if self.name is not None else ""
         return f"{name}pid {self.pid}, {self.address}, app {self.app}, in {self.cwd}"
+
+
+def here() -> str:
+    """The working directory, as in an entry; empty if it has been removed."""
+    try:
+        return os.path.normcase(os.path.realpath(os.getcwd()))
+    except OSError:
+        return ""
 
 
 def new_id() -> str:

@@ -30,8 +30,10 @@ class Link:
         self._sock = _connect(entry)
         self._file = self._sock.makefile("rb")
         try:
-            if self._read().get("id") != entry.id:
+            greeting = self._read()
+            if greeting.get("id") != entry.id:
                 raise Gone(entry)
+            self.version = str(greeting.get("snakepit"))
         except (ConnectionError, ValueError):
             self.close()
             raise Gone(entry) from None

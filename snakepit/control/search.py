@@ -1,11 +1,10 @@
 """Which server a command is for: the one with that name or pid, or the one that was started in this folder."""
 
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from snakepit.control.entry import Entry
+from snakepit.control.entry import Entry, here
 from snakepit.control.folder import Folder, places
 from snakepit.control.link import Gone, Link
 from snakepit.errors import ConfigError
@@ -57,8 +56,10 @@ def _wanted(name: str | None, pid: int | None) -> _Wanted:
         return _Wanted(f"with the pid {pid}", lambda entry: pid in (entry.pid, entry.key))
     if name is not None:
         return _Wanted(f"with the name {name!r}", lambda entry: entry.name == name)
-    here = os.path.realpath(os.getcwd())
-    return _Wanted(f"for this folder ({here})", lambda entry: entry.cwd == here)
+    folder = here()
+    if not folder:
+        raise ConfigError("the working directory is gone; say with --name or --pid which server is meant")
+    return _Wanted(f"for this folder ({folder})", lambda entry: entry.cwd == folder)
 
 
 def _folders(troubles: list[str]) -> list[Folder]:
@@ -76,10 +77,10 @@ def _folders(troubles: list[str]) -> list[Folder]:
 
 
 def _nothing(what: str, others: list[Entry], troubles: list[str]) -> str:
-    lines = [f"no server runs {what}; --name or --pid say which one is meant", *troubles]
+    lines = [f"no server runs {what}", *troubles]
     running = [entry for entry in others if _runs(entry)]
     if running:
-        lines += ["there are:", *(f"  {entry}" for entry in running)]
+        lines += ["there are others, for which --name or --pid must be given:", *(f"  {entry}" for entry in running)]
     return "\n".join(lines)
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from snakepit import __version__
-from snakepit.control.entry import Entry, new_id
+from snakepit.control.entry import Entry, here, new_id
 from snakepit.control.folder import Folder
 from snakepit.control.link import HOST, is_gone
 from snakepit.errors import ConfigError, SnakepitError, fault
@@ -144,7 +144,7 @@ class ControlSocket:
                 key=identity.key,
                 pid=os.getpid(),
                 name=identity.name,
-                cwd=os.path.realpath(os.getcwd()),
+                cwd=here(),
                 app=identity.app,
                 address=identity.address,
                 path=path if unix else "",
@@ -164,11 +164,12 @@ class ControlSocket:
         self._tasks.add(task)
         try:
             await self._converse(reader, writer)
+            writer.close()
         except OSError:  # it has gone, or does not read
-            writer.transport.abort()
+            pass
         finally:
             self._tasks.discard(task)
-            writer.close()
+            writer.transport.abort()  # does nothing to what is closed already
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._opened is None:

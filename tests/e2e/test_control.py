@@ -291,7 +291,7 @@ def test_no_server(tmp_path):
             [sys.executable, "-m", "snakepit", *command], cwd=tmp_path, env=env, capture_output=True, text=True
         )
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.startswith(f"Error: no server runs for this folder ({tmp_path}); ")
+        assert done.stderr == f"Error: no server runs for this folder ({tmp_path})\n"
 
 
 def test_two_servers_in_one_folder(tmp_path, way):

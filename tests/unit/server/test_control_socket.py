@@ -185,12 +185,12 @@ def test_found_by_name_pid_supervisor_or_folder(play, carrier, tmp_path, monkeyp
             with pytest.raises(ConfigError) as caught:
                 await found()
             assert str(caught.value) == (
-                f"no server runs for this folder ({elsewhere.resolve()}); --name or --pid say which one is meant\n"
-                f"there are:\n  {link.entry}"
+                f"no server runs for this folder ({elsewhere.resolve()})\n"
+                f"there are others, for which --name or --pid must be given:\n  {link.entry}"
             )
             with pytest.raises(ConfigError, match="no server runs with the name 'shopping'"):
                 await found("shopping")
-            with pytest.raises(ConfigError, match="no server runs with the pid 1;"):
+            with pytest.raises(ConfigError, match="no server runs with the pid 1\n"):
                 await found(pid=1)
 
     play(scenario)
@@ -205,6 +205,23 @@ def test_a_link_to_the_folder_is_the_folder(play, tmp_path, monkeypatch):
         async with opened():
             monkeypatch.chdir(tmp_path / "real")
             (await found()).close()
+
+    play(scenario)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there it can't be removed")
+def test_the_working_directory_is_gone(play, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+
+    async def scenario():
+        monkeypatch.chdir(tmp_path / "gone")
+        (tmp_path / "gone").rmdir()
+        async with opened(name="shop"):
+            (await found("shop")).close()
+            with pytest.raises(ConfigError, match="the working directory is gone"):
+                await found()
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "gone").mkdir()
 
     play(scenario)
 
@@ -270,7 +287,7 @@ def test_what_a_killed_server_left_is_removed_by_who_finds_it(play, carrier):
             Link(entry)
         with pytest.raises(ConfigError, match="no server runs for this folder") as caught:
             await found()
-        assert "there are" not in str(caught.value)
+        assert "\n" not in str(caught.value)
         assert folder.entries() == []
 
     play(scenario)
