@@ -85,17 +85,21 @@ class Folder:
         """What servers have written down, be they still there or not."""
         return [entry for entry in map(_read, sorted(self.path.glob(f"*{_RECORD}"))) if entry is not None]
 
+    def entry(self, key: int) -> Entry | None:
+        """The one with this key."""
+        return _read(self._record(key))
+
     def put(self, entry: Entry) -> None:
         """Write an entry down; it takes the place of one with the same key, at once."""
         unfinished = self.path / f"{entry.id}{_UNFINISHED}"
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(entry.dump())
-        os.replace(unfinished, self._record(entry))
+        os.replace(unfinished, self._record(entry.key))
 
     def keep(self, entry: Entry) -> None:
         """Make what belongs to an entry look new, or it would be cleared away in time, as old temporary files are."""
-        record = self._record(entry)
+        record = self._record(entry.key)
         found = _read(record)
         if found is None:
             self.put(entry)
@@ -105,7 +109,7 @@ class Folder:
 
     def remove(self, entry: Entry) -> None:
         """Remove what belongs to an entry, but not an entry that has taken its place."""
-        record = self._record(entry)
+        record = self._record(entry.key)
         found = _read(record)
         if found is None or found.id == entry.id:
             record.unlink(missing_ok=True)
@@ -128,8 +132,8 @@ class Folder:
         for path in self.path.glob(f"*{_UNFINISHED}"):
             path.unlink(missing_ok=True)
 
-    def _record(self, entry: Entry) -> Path:
-        return self.path / f"{entry.key}{_RECORD}"
+    def _record(self, key: int) -> Path:
+        return self.path / f"{key}{_RECORD}"
 
 
 def _read(path: Path) -> Entry | None:

@@ -15,6 +15,9 @@ PATIENCE = 5.0
 """Seconds for a server to take a connection and say who it is: its event loop has other things to do, too. On Windows,
 finding out that nobody listens on a port takes two."""
 
+GREETING = 1024
+"""Bytes that the greeting has at most; who says more, on a port that was given out again, is no server."""
+
 HOST = "127.0.0.1"
 
 
@@ -30,7 +33,7 @@ class Link:
         self._sock = _connect(entry)
         self._file = self._sock.makefile("rb")
         try:
-            greeting = self._read()
+            greeting = self._read(GREETING)
             if greeting.get("id") != entry.id:
                 raise Gone(entry)
             self.version = str(greeting.get("snakepit"))
@@ -69,8 +72,8 @@ class Link:
         self._file.close()
         self._sock.close()
 
-    def _read(self) -> dict[str, Any]:
-        found = json.loads(self._file.readline())
+    def _read(self, most: int = -1) -> dict[str, Any]:
+        found = json.loads(self._file.readline(most))
         if not isinstance(found, dict):
             raise ValueError("not an object")
         return found

@@ -1,7 +1,6 @@
 """Which server a command is for: the one with that name or pid, or the one that was started in this folder."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 from snakepit.control.entry import Entry, here
@@ -33,10 +32,9 @@ def find(name: str | None, pid: int | None) -> Link:
         others += [entry for entry in entries if not wanted.fits(entry)]
         for entry in filter(wanted.fits, entries):
             try:
-                links.append(Link(entry))
+                links.append(_reach(folder, entry))
             except Gone:
-                with suppress(OSError), folder.locked():
-                    folder.remove(entry)
+                pass
             except OSError:
                 silent.append(entry)
     if len(links) == 1 and not silent:
@@ -74,6 +72,23 @@ def _folders(troubles: list[str]) -> list[Folder]:
         except OSError as error:
             troubles.append(f"{path}: {error.strerror or error}")
     return found
+
+
+def _reach(folder: Folder, entry: Entry) -> Link:
+    """Connect to a server, or to the one that has taken its place since the entry was read.
+
+    Raises Gone, with nothing left of it, or OSError where it does not answer.
+    """
+    while True:
+        try:
+            return Link(entry)
+        except Gone:
+            with folder.locked():
+                folder.remove(entry)
+                newer = folder.entry(entry.key)
+            if newer is None:
+                raise
+            entry = newer
 
 
 def _nothing(what: str, others: list[Entry], troubles: list[str]) -> str:

@@ -44,7 +44,8 @@ def commands(server: Commanded) -> dict[str, Command]:
         began = time.monotonic()
         outcome = await server.reload()
         if not outcome:
-            raise SnakepitError(f"not reloaded: {outcome.trouble}")
+            done = f"only {outcome.count} reloaded" if outcome.count else "not reloaded"
+            raise SnakepitError(_because(done, outcome.trouble))
         return {"replaced": outcome.count, "seconds": time.monotonic() - began}
 
     async def scale(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,7 +55,7 @@ def commands(server: Commanded) -> dict[str, Command]:
         before = server.wanted
         outcome = await server.scale(workers)
         if not outcome:
-            raise SnakepitError(outcome.trouble)
+            raise SnakepitError(_because(f"there are not {workers} workers", outcome.trouble))
         return {"workers": workers, "before": before}
 
     async def stop(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,3 +67,8 @@ def commands(server: Commanded) -> dict[str, Command]:
         return {"pid": await server.upgrade(), "seconds": time.monotonic() - began}
 
     return {"status": status, "reload": reload, "scale": scale, "stop": stop, "upgrade": upgrade}
+
+
+def _because(what: str, trouble: str) -> str:
+    """A traceback begins on a line of its own."""
+    return f"{what}:{'\n' if '\n' in trouble else ' '}{trouble}"

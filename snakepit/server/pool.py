@@ -246,7 +246,7 @@ class Pool:
                 worker = self._workers[number] = self._make_worker(number)
             except ConfigError as error:  # too many open files
                 self._wanted = number - 1
-                return started, f"worker {number} can't be started: {error}"
+                return started, f"Worker {number} can't be started: {error}"
             self._arrivals[number] = self._loop.create_future()
             self._spawn(worker.start(), self._tasks)
         return len(missing), ""

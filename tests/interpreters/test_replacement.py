@@ -334,7 +334,7 @@ def test_no_channel_for_a_worker_more(monkeypatch, caplog):
 
             monkeypatch.setitem(pool_module.RUNTIMES, "interpreter", no_more)
             outcome = await made.pool.scale(3)
-            assert outcome.trouble.startswith("worker 2 can't be started: no channel for worker 2: Too many open files")
+            assert outcome.trouble.startswith("Worker 2 can't be started: no channel for worker 2: Too many open files")
             assert made.pool.wanted == 1
             assert outcome.trouble in caplog.text
             assert (await made.pool.replace(1)).trouble.startswith("no channel for worker 1")

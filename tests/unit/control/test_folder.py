@@ -164,13 +164,14 @@ def test_cleaning_finds_that_nobody_listens_on_a_port(made):
     assert names(made) == []
 
 
-def test_cleaning_finds_that_somebody_else_has_the_port(made):
+@pytest.mark.parametrize("said", [b"", b"220 mail.example.com ESMTP\r\n", b"x" * 2000, b"[]\n", b'{"id": "0b"}\n'])
+def test_cleaning_finds_that_somebody_else_has_the_port(made, said):
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def greet():
             sock, _ = server.accept()
             with sock:
-                sock.sendall(b"220 mail.example.com ESMTP\r\n")
+                sock.sendall(said)
 
         thread = threading.Thread(target=greet)
         thread.start()

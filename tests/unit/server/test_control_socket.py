@@ -353,6 +353,21 @@ def test_a_newer_process_takes_over_and_the_old_one_leaves_it_alone(play, carrie
     play(scenario)
 
 
+def test_who_has_read_the_old_entry_reaches_the_new_process(play, carrier, monkeypatch):
+    async def scenario():
+        async with opened(carrier, app="old:app") as old:
+            before = entries()
+            async with opened(carrier, app="new:app"):
+                await old.close()
+                with monkeypatch.context() as patch:
+                    patch.setattr(Folder, "entries", lambda folder: before)
+                    link = await found()
+                assert link.entry.app == "new:app"
+                link.close()
+
+    play(scenario)
+
+
 def test_it_can_not_be_opened_where_there_is_no_place(play, places, monkeypatch):
     for place in places:
         place.write_text("")
