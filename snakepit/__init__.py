@@ -6,13 +6,14 @@ This module is imported in every worker, so it stays near-empty: the names below
 TYPE_CHECKING = False  # not imported: the supervisor has no other use for `typing`, which takes half a megabyte
 if TYPE_CHECKING:
     from snakepit.config import Config
-    from snakepit.server.server import Server, run
+    from snakepit.server.run import run
+    from snakepit.server.server import Server
 
 __all__ = ["Config", "Server", "__version__", "run"]
 
 __version__ = "0.1.0"
 
-_HOMES = {"Config": "snakepit.config", "Server": "snakepit.server.server", "run": "snakepit.server.server"}
+_HOMES = {"Config": "snakepit.config", "Server": "snakepit.server.server", "run": "snakepit.server.run"}
 
 
 def __getattr__(name: str) -> object:

@@ -1,11 +1,14 @@
 """The command line, derived from `snakepit.config.OPTIONS`."""
 
+import os
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from snakepit import __version__
 from snakepit.config import OPTIONS, Option
+from snakepit.control import commands
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -49,7 +52,7 @@ def _click_option(option: Option) -> click.Option:
 
 def _run(app: str, **given: Any) -> None:
     """Serve APP, which is module:attribute, as in main:app."""
-    from snakepit.server.server import run
+    from snakepit.server.run import run
 
     run(app, **{name: value for name, value in given.items() if value is not None and value != ()})
 
@@ -63,6 +66,40 @@ def _check(app: str, as_json: bool, verbose: bool, timeout: float, **given: Any)
 
     named = {name: value for name, value in given.items() if value is not None}
     raise SystemExit(main(app, as_json=as_json, verbose=verbose, timeout=timeout, given=named))
+
+
+def _status(as_json: bool, name: str | None, pid: int | None) -> None:
+    """Say what a running server does: its connections, requests and workers."""
+    commands.status(*_which(name, pid), as_json)
+
+
+def _reload(name: str | None, pid: int | None) -> None:
+    """Replace all workers of a running server, one after the other, by new ones that import the app anew."""
+    commands.reload(*_which(name, pid))
+
+
+def _scale(workers: int, name: str | None, pid: int | None) -> None:
+    """Have so many WORKERS in a running server."""
+    commands.scale(workers, *_which(name, pid))
+
+
+def _stop(name: str | None, pid: int | None) -> None:
+    """Stop a running server gracefully, and wait for its end."""
+    commands.stop(*_which(name, pid))
+
+
+def _upgrade(name: str | None, pid: int | None) -> None:
+    """Have a new server process take over from a running one."""
+    commands.upgrade(*_which(name, pid))
+
+
+def _which(name: str | None, pid: int | None) -> tuple[str | None, int | None]:
+    """The server that is meant."""
+    if name is not None and pid is not None:
+        raise click.UsageError("--name and --pid can't be used together")
+    if pid is not None:
+        return None, pid
+    return name or os.environ.get(NAME.env) or None, None
 
 
 CHECKED = ("extensions", "interface", "factory", "app_dir", "env_file")
@@ -96,3 +133,30 @@ cli.add_command(
         ],
     )
 )
+
+NAME = next(option for option in OPTIONS if option.name == "name")
+
+
+def _control_command(name: str, callback: Callable[..., None], *params: click.Parameter) -> click.Command:
+    which = [
+        click.Option(["--name"], metavar="NAME", help=f"The server that was started with this name.  [{NAME.env}]"),
+        click.Option(
+            ["--pid"],
+            type=click.IntRange(1),
+            metavar="PID",
+            help="The server with this process.  [default: the one that was started in this folder]",
+        ),
+    ]
+    return click.Command(name, callback=callback, help=callback.__doc__, params=[*params, *which])
+
+
+for _command in (
+    _control_command(
+        "status", _status, click.Option(["--json", "as_json"], is_flag=True, help="Print it as a JSON object.")
+    ),
+    _control_command("reload", _reload),
+    _control_command("scale", _scale, click.Argument(["workers"], type=click.IntRange(1, 1024), metavar="WORKERS")),
+    _control_command("stop", _stop),
+    _control_command("upgrade", _upgrade),
+):
+    cli.add_command(_command)

@@ -6,6 +6,7 @@ all derived from the fields of `Config`. Names and meanings are uvicorn's where 
 
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -171,6 +172,10 @@ class Config:
         "Serve in a child process, and start another one if it dies; only for the command, and not with --runtime "
         "thread.",
     )
+    name: str | None = _option(
+        None, "Name by which the commands status, reload, scale, stop and upgrade find this server, from any folder.",
+        metavar="NAME",
+    )  # fmt: skip
     env_file: str | None = _option(
         None, "Set environment variables from this file (KEY=value lines) first.", metavar="FILE"
     )
@@ -180,6 +185,8 @@ class Config:
             option.check(getattr(self, option.name))
         if self.uds is not None and self.fd is not None:
             raise ConfigError("uds and fd can't be used together")
+        if self.name is not None:
+            check_name(self.name)
         if self.root_path and not self.root_path.startswith("/"):
             raise ConfigError(f"root_path must start with a slash, not be {self.root_path!r}")
         object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
@@ -278,6 +285,15 @@ class Option:
             raise ConfigError(f"{self.name} must be at least {self.least:g}, not {value!r}")
         if self.most is not None and not value <= self.most:
             raise ConfigError(f"{self.name} must be at most {self.most:g}, not {value!r}")
+
+
+def check_name(name: str) -> None:
+    """Raise ConfigError for what can't be a server's name."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"name must be of letters, digits, '-', '_' and '.', 64 at most, not {name!r}")
+
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def load_env_file(path: str) -> None:

@@ -2,7 +2,7 @@
 
 A line is a word, and perhaps a space and more. From a server process: LISTENING, with its listening sockets where it
 made them itself; READY; ALIVE; RELOADING, RELOADED; STOPPING; HAND_OVER and why. From the supervisor: STOP, the
-signal's number and how many such signals there have been; RELOAD; SCALE and by how much; RETIRE and the process that
+signal's number and how many such signals there have been; SIGNAL and the name of another; RETIRE and the process that
 took over; NOT_HANDED_OVER and why.
 
 Sockets cross as file descriptors, on Windows as what `socket.share` makes for the supervisor's process.
@@ -17,7 +17,7 @@ ENVIRONMENT = "SNAKEPIT_SUPERVISED"
 
 LISTENING, READY, ALIVE, STOPPING, HAND_OVER = "listening", "ready", "alive", "stopping", "hand-over"
 RELOADING, RELOADED = "reloading", "reloaded"
-STOP, RELOAD, SCALE, RETIRE, NOT_HANDED_OVER = "stop", "reload", "scale", "retire", "not-handed-over"
+STOP, SIGNAL, RETIRE, NOT_HANDED_OVER = "stop", "signal", "retire", "not-handed-over"
 
 _READ = 65536  # bytes
 _MOST = 64  # sockets in one message

@@ -7,6 +7,7 @@ from snakepit.check.progress import STAGES
 from snakepit.packages import PYTHON as THE_STANDARD_LIBRARY
 from snakepit.packages import package_of
 from snakepit.refusal import ARROW, import_chain
+from snakepit.table import aligned
 
 _HEADINGS = ("MODULE", "HOW", "PACKAGE", "IMPORTED BY", "ADVICE")
 
@@ -20,7 +21,7 @@ def render(report: Report, verbose: bool) -> str:
 def _table(modules: Sequence[Module], verbose: bool) -> str:
     natives = [module for module in modules if module.how == "native"]
     listed = modules if verbose else [module for module in modules if module.how != "native"]
-    lines = _aligned([_HEADINGS, *map(_row, listed)]) if listed else []
+    lines = aligned([_HEADINGS, *map(_row, listed)]) if listed else []
     if natives and not verbose:
         count = f"{len(natives)} extension module{'s' if len(natives) > 1 else ''}"
         lines += ["", f"{count} loaded as usual (-v lists them)."]
@@ -34,11 +35,6 @@ def _row(module: Module) -> tuple[str, ...]:
 
 def _shortest(chain: list[str]) -> list[str]:
     return chain if len(chain) <= 3 else [*chain[:2], "…", chain[-1]]
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _verdict(report: Report) -> str:

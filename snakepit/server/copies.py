@@ -11,30 +11,12 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+
+from snakepit.locks import try_lock
 
 PREFIX = "snakepit-extensions-"
 _LOCK = "lock"
 _YOUNG = 60.0  # seconds; a folder without a lock that is younger may belong to a process that is just making it
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(file: IO[bytes]) -> bool:
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-else:
-    import fcntl
-
-    def _try_lock(file: IO[bytes]) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
 
 
 class CopiesFolder:
@@ -43,7 +25,7 @@ class CopiesFolder:
     def __init__(self) -> None:
         self.path = tempfile.mkdtemp(prefix=PREFIX)
         self._lock = (Path(self.path) / _LOCK).open("wb")
-        _try_lock(self._lock)
+        try_lock(self._lock)
 
     def remove(self) -> None:
         """Delete it. What is loaded stays loaded; on Windows such files stay, until the next start."""
@@ -73,4 +55,4 @@ def _is_left_over(folder: Path) -> bool:
     except FileNotFoundError:
         return time.time() - folder.stat().st_mtime > _YOUNG
     with file:
-        return _try_lock(file)
+        return try_lock(file)

@@ -22,11 +22,8 @@ class Managed(Protocol):
     def told_to_stop(self, number: int, count: int) -> None:
         """So many stop signals have come, this the latest."""
 
-    def reload(self) -> None:
-        """Replace the workers."""
-
-    def scale(self, change: int) -> None:
-        """Have so many workers more or less."""
+    def signalled(self, name: str) -> None:
+        """A signal came that concerns the workers."""
 
     def retire(self, successor: int) -> None:
         """Another process serves now: finish what has begun, and end."""
@@ -155,10 +152,8 @@ class Supervisor(Manager):
                 if word == link.STOP:
                     number, count = map(int, text.split())
                     server.told_to_stop(number, count)
-                elif word == link.RELOAD:
-                    server.reload()
-                elif word == link.SCALE:
-                    server.scale(int(text))
+                elif word == link.SIGNAL:
+                    server.signalled(text)
                 elif word == link.RETIRE:
                     server.retire(int(text))
                 elif word == link.NOT_HANDED_OVER:

@@ -40,6 +40,8 @@ BACKOFF = 0.2, 30.0
 LAST_CALL = 3.0
 """Seconds that workers get to shut down once what they were doing has been cut."""
 
+STOPPING = "the server is stopping"
+
 
 @dataclass(frozen=True, slots=True)
 class PoolOptions:
@@ -101,12 +103,25 @@ class Observer:
         """Something has piled up that goes only with the process: have it replaced."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of replacing workers, or of having more or fewer; true if it is what was asked for."""
+
+    count: int
+    """The workers that were replaced, or started, or retired."""
+    trouble: str = ""
+    """Why it went no further."""
+
+    def __bool__(self) -> bool:
+        return not self.trouble
+
+
 @dataclass(slots=True)
 class Succession:
     """A worker that is to take another's place."""
 
     worker: Worker
-    outcome: "asyncio.Future[bool]"  # whether one did, be it this worker or a newer one
+    trouble: "asyncio.Future[str]"  # what keeps the place from being taken; empty: this worker or a newer one took it
     memory_before: int | None
     """Bytes resident in the process when it began; None where others are coming and going, too."""
     siblings: frozenset[int] = frozenset()
@@ -139,6 +154,7 @@ class Pool:
         self._successors: dict[int, Succession] = {}  # by the number of the worker to be replaced
         self._retiring: dict[Worker, Succession | None] = {}  # and who came in its place
         self._lost: dict[int, Worker] = {}  # that have nobody in their place yet, by number
+        self._arrivals: dict[int, asyncio.Future[str]] = {}  # what keeps one from starting that was asked for later on
         self._ages: dict[int, asyncio.TimerHandle] = {}  # of workers whose lifetime is limited
         self._restarts: dict[int, asyncio.TimerHandle] = {}  # by the number of the worker to be replaced
         self._tasks: set[asyncio.Task[object]] = set()
@@ -204,30 +220,53 @@ class Pool:
         for number in range(1, self._wanted + 1):
             await self._start_worker(number)
 
-    async def scale(self, workers: int) -> None:
-        """Have so many workers, one at least: more are started, those with the highest numbers retire."""
-        if self._closing:
-            return
-        self._wanted = max(1, workers)
-        for number in sorted(number for number in self._workers if number > self._wanted):
-            self._dismiss(number)
-        for number in range(1, self._wanted + 1):
-            if number not in self._workers:
-                try:
-                    await self._start_worker(number)
-                except ConfigError as error:  # too many open files
-                    self._wanted = number - 1
-                    self._log.error("Worker %d can't be started: %s", number, error)
-                    return
+    async def scale(self, workers: int) -> Outcome:
+        """Have so many workers, one at least: more are started, those with the highest numbers retire.
 
-    def _dismiss(self, number: int) -> None:
-        """Let a worker go without a successor."""
+        Returns when the new ones are ready or could not start, and the others have ended.
+        """
+        if self._closing:
+            return Outcome(0, STOPPING)
+        self._wanted = max(1, workers)
+        leaving = [self._dismiss(number) for number in sorted(self._workers) if number > self._wanted]
+        started, trouble = self._start_missing()
+        if trouble:
+            self._log.error("%s", trouble)
+        troubles = await asyncio.gather(*(asyncio.shield(arrival) for arrival in self._arrivals.values()))
+        ending = [task for task in leaving if task is not None]
+        if ending:
+            await asyncio.wait(ending)
+        return Outcome(started + len(leaving), next(filter(None, [trouble, *troubles]), ""))
+
+    def _start_missing(self) -> tuple[int, str]:
+        """Start workers until there are enough; returns how many, and why not more."""
+        missing = [number for number in range(1, self._wanted + 1) if number not in self._workers]
+        for started, number in enumerate(missing):
+            try:
+                worker = self._workers[number] = self._make_worker(number)
+            except ConfigError as error:  # too many open files
+                self._wanted = number - 1
+                return started, f"Worker {number} can't be started: {error}"
+            self._arrivals[number] = self._loop.create_future()
+            self._spawn(worker.start(), self._tasks)
+        return len(missing), ""
+
+    def _arrived(self, number: int, trouble: str) -> None:
+        """A worker that was asked for is there, or could not start."""
+        arrival = self._arrivals.pop(number, None)
+        if arrival is not None:
+            arrival.set_result(trouble)
+
+    def _dismiss(self, number: int) -> "asyncio.Task[object] | None":
+        """Let a worker go without a successor; returns what waits for its end."""
+        why = f"worker {number} is not wanted any more"
+        self._arrived(number, why)
         self._forget_age(number)
         self._forget_restart(number)
         self._lost.pop(number, None)
         worker = self._workers.pop(number)
-        self._drop_successor(number)
-        self._see_off(worker, None)
+        self._drop_successor(number, why)
+        return self._see_off(worker, None)
 
     async def _start_worker(self, number: int) -> None:
         worker = self._workers[number] = self._make_worker(number)
@@ -246,36 +285,42 @@ class Pool:
 
     # -- make before break -----------------------------------------------------------------------------------------
 
-    async def replace(self, number: int) -> bool:
+    async def replace(self, number: int) -> Outcome:
         """Have a successor take a worker's place as soon as it is ready; returns whether one did.
 
         What the worker has begun it finishes, after that.
         """
-        succession = self._begin_succession(number)
-        return succession is not None and await asyncio.shield(succession.outcome)
+        trouble = await asyncio.shield(self._begin_succession(number))
+        return Outcome(0 if trouble else 1, trouble)
 
-    async def reload(self) -> bool:
-        """Replace every worker, one after the other; stops at the first that can't be. Returns whether all were."""
+    async def reload(self) -> Outcome:
+        """Replace every worker, one after the other; stops at the first that can't be."""
+        count = 0
         for number in sorted(self._workers):
-            if number in self._workers and not await self.replace(number):
-                return False
-        return True
+            if number in self._workers:
+                outcome = await self.replace(number)
+                if not outcome:
+                    return Outcome(count, outcome.trouble)
+                count += 1
+        return Outcome(count)
 
-    async def replace_all(self) -> bool:
-        """Replace every worker, all at once; the first that can't be ends it. Returns whether all were."""
+    async def replace_all(self) -> Outcome:
+        """Replace every worker, all at once; the first that can't be ends it."""
         numbers = frozenset(self._workers)
         begun = [self._begin_succession(number, numbers) for number in sorted(numbers)]
-        outcomes = await asyncio.gather(*(asyncio.shield(one.outcome) for one in begun if one is not None))
-        return len(outcomes) == len(numbers) and all(outcomes)
+        troubles = await asyncio.gather(*(asyncio.shield(trouble) for trouble in begun))
+        return Outcome(troubles.count(""), next(filter(None, troubles), ""))
 
-    def _begin_succession(self, number: int, siblings: frozenset[int] = frozenset()) -> Succession | None:
-        if self._closing or number not in self._workers:
-            return None
+    def _begin_succession(self, number: int, siblings: frozenset[int] = frozenset()) -> "asyncio.Future[str]":
+        if self._closing:
+            return self._refused(STOPPING)
+        if number not in self._workers:
+            return self._refused(f"there is no worker {number}")
         try:
             worker = self._make_worker(number)
         except ConfigError as error:  # too many open files
             self._log.error("Worker %d can't be replaced now: %s", number, error)
-            return None
+            return self._refused(str(error))
         self._forget_restart(number)
         self._told_of_trouble = False
         alone = not self._successors and not self._retiring
@@ -288,7 +333,12 @@ class Pool:
             self._see_off(former, None)
         succession.siblings = siblings
         self._spawn(worker.start(), self._tasks)
-        return succession
+        return succession.trouble
+
+    def _refused(self, why: str) -> "asyncio.Future[str]":
+        refused: asyncio.Future[str] = self._loop.create_future()
+        refused.set_result(why)
+        return refused
 
     def _succeed(self, worker: Worker) -> None:
         """A successor is ready: it takes over."""
@@ -296,31 +346,35 @@ class Pool:
         predecessor = self._workers[worker.number]
         self._workers[worker.number] = worker
         self._see_off(predecessor, succession)
-        _settle(succession, True)
+        _settle(succession, "")
 
-    def _drop_successor(self, number: int) -> None:
+    def _drop_successor(self, number: int, why: str) -> None:
         """Let a worker that is on its way not take over."""
         succession = self._successors.pop(number, None)
         if succession is not None:
             self._see_off(succession.worker, None)
-            _settle(succession, False)
+            _settle(succession, why)
             if number in self._lost:  # and so nobody is in its place
                 self._restart_later(number, BACKOFF[0])
 
-    def _see_off(self, worker: Worker, succession: "Succession | None") -> None:
-        """Retire a worker, and mind its deadline."""
+    def _see_off(self, worker: Worker, succession: "Succession | None") -> "asyncio.Task[object] | None":
+        """Retire a worker, and mind its deadline; returns what does, unless it has ended already."""
         self.flow.remove(worker)
         self._ready_at.pop(worker, None)
         if worker.state in (WorkerState.STARTING, WorkerState.READY):
             self._retiring[worker] = succession
             worker.retire()
             deadline = self._loop.time() + self._options.retiring_seconds
-            self._spawn(self._end([worker], deadline), self._minding)
+            return self._spawn(self._end([worker], deadline), self._minding)
+        return None
 
-    def _spawn(self, coroutine: Coroutine[object, object, object], among: "set[asyncio.Task[object]]") -> None:
+    def _spawn(
+        self, coroutine: Coroutine[object, object, object], among: "set[asyncio.Task[object]]"
+    ) -> "asyncio.Task[object]":
         task = self._loop.create_task(coroutine)
         among.add(task)
         task.add_done_callback(among.discard)
+        return task
 
     # -- recycling -------------------------------------------------------------------------------------------------
 
@@ -361,6 +415,7 @@ class Pool:
         number = worker.number
         self._ready_at[worker] = self._loop.time()
         self._observer.worker_ready(worker)
+        self._arrived(number, "")
         succession = self._successors.get(number)
         if succession is not None and succession.worker is worker:
             self._succeed(worker)
@@ -464,13 +519,15 @@ class Pool:
                 self._count_age(predecessor)  # its time may have come meanwhile
         else:
             self._could_not_start(worker)
-        _settle(succession, False)
+        trouble = str(_as_error(worker))
+        _settle(succession, trouble)
         for sibling in succession.siblings:  # it would most likely fail in the same way, and is not to take over
-            self._drop_successor(sibling)
+            self._drop_successor(sibling, trouble)
 
     def _worker_lost(self, worker: Worker, kind: str, why: str, lived: float) -> None:
         """A worker is no more that was to serve; another is to come."""
         number = worker.number
+        self._arrived(number, str(_as_error(worker)))
         self._lost[number] = worker
         if kind == "config":
             self._replace_later(number, worker.failure[1])
@@ -547,7 +604,9 @@ class Pool:
             task.cancel()
         workers = [*self.workers, *(succession.worker for succession in self._successors.values())]
         for succession in self._successors.values():
-            _settle(succession, False)
+            _settle(succession, STOPPING)
+        for number in list(self._arrivals):
+            self._arrived(number, STOPPING)
         for worker in workers:
             self.flow.remove(worker)
             worker.retire()
@@ -590,9 +649,9 @@ class Pool:
         return [worker for worker in workers if not worker.ended.is_set()]
 
 
-def _settle(succession: Succession, outcome: bool) -> None:
-    if not succession.outcome.done():
-        succession.outcome.set_result(outcome)
+def _settle(succession: Succession, trouble: str) -> None:
+    if not succession.trouble.done():
+        succession.trouble.set_result(trouble)
 
 
 def _as_error(worker: Worker) -> AppError | ConfigError | WorkerLost:

@@ -1,61 +1,32 @@
 """The server: binds, starts the workers, serves, and takes everything down again."""
 
 import asyncio
-import faulthandler
 import logging
 import os
 import platform
-import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from snakepit import __version__, app_reference, logs
+from snakepit import __version__, app_reference
 from snakepit.config import Config
 from snakepit.errors import ConfigError, SnakepitError
-from snakepit.lifecycle import WorkerState
-from snakepit.memory import keep_freed_memory
-from snakepit.protocol.choice import parser_factory
-from snakepit.protocol.interface import Limits
+from snakepit.memory import resident_memory
+from snakepit.server.changes import Changes
+from snakepit.server.commands import commands
 from snakepit.server.connection import Connection
+from snakepit.server.control import ControlSocket, Identity
 from snakepit.server.copies import CopiesFolder, remove_left_over
+from snakepit.server.hand_over import HandOver
 from snakepit.server.listener import Listener
-from snakepit.server.loops import loop_factory
-from snakepit.server.managers import Manager, find_manager
-from snakepit.server.open_files import raise_open_files_limit
-from snakepit.server.pool import Pool, PoolOptions
+from snakepit.server.managers import Manager
+from snakepit.server.pool import Outcome, Pool, PoolOptions
 from snakepit.server.reloader import Reloader
 from snakepit.server.report import StartupReport
 from snakepit.server.signals import Stops, handle_signals, leave
 from snakepit.server.site import Site
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerStatistics:
-    """One worker, as `Server.statistics` sees it. One that retires has the number of the one in its place."""
-
-    number: int
-    state: str
-    exchanges: int
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """What the main interpreter knows. Counters run from the start of the server."""
-
-    connections: int
-    open_connections: int
-    requests: int
-    in_progress: int
-    waiting: int
-    workers: tuple[WorkerStatistics, ...]
-
-
-NAMED = 5
-"""Changed files that are named in the log; a checkout of another branch changes hundreds."""
+from snakepit.server.statistics import Statistics, of_workers
 
 LAST_TURNS = 2
 """Turns of the loop after the listening sockets are closed, so that what clients had sent until then is read."""
@@ -65,16 +36,15 @@ STARTUP_PATIENCE = 3.0
 
 
 class Server:
-    """Serves one app. Use `snakepit.run`, or `await Server(config).serve()` inside an asyncio loop of your own."""
+    """Serves one app. Use `snakepit.run`, or `await Server(config).serve()` inside an asyncio loop of your own.
 
-    def __init__(self, config: Config, manager: Manager | None = None) -> None:
+    Args:
+        control: whether `snakepit status` and the other commands are to find it.
+        manager: who looks after this process, if somebody does.
+    """
+
+    def __init__(self, config: Config, *, control: bool = False, manager: Manager | None = None) -> None:
         self.config = config
-        self._manager = manager or Manager()
-        self._stops = Stops(self.stop, self._exit_now)
-        self._successor: int | None = None  # the process that serves now
-        self._handing_over: asyncio.Future[int] | None = None
-        self._alive: asyncio.Task[None] | None = None
-        self._readying: asyncio.Task[None] | None = None
         self._reference = app_reference.find(config.app)
         self._log = logging.getLogger("snakepit.server")
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -82,11 +52,15 @@ class Server:
         self._listener: Listener | None = None
         self._site: Site | None = None
         self._pool: Pool | None = None
+        self._changes: Changes | None = None
         self._left_open = 0
         self._reloader = Reloader(config) if config.reload else None
-        self._watching: asyncio.Task[None] | None = None
-        self._reloading: asyncio.Task[None] | None = None
-        self._scaling: set[asyncio.Task[None]] = set()
+        self._control = control
+        self._manager = manager or Manager()
+        self._hand_over = HandOver(self._manager, self._log)
+        self._stops = Stops(self.stop, self._exit_now)
+        self._telling: list[asyncio.Task[None]] = []
+        self._began = time.time(), time.monotonic()
 
     @property
     def address(self) -> str | None:
@@ -98,22 +72,43 @@ class Server:
         """Interpreters that could not be closed; if there are any, the process can only be left with `os._exit`."""
         return self._left_open
 
+    @property
+    def wanted(self) -> int:
+        """How many workers there are to be."""
+        return self._pool.wanted if self._pool is not None else self.config.interpreters
+
     def statistics(self) -> Statistics:
         """What is going on."""
         site, pool = self._site, self._pool
-        if site is None or pool is None:
-            return Statistics(0, 0, 0, 0, 0, ())
+        since, began = self._began
+        now = time.monotonic()
         return Statistics(
-            connections=site.counters.connections,
-            open_connections=len(site.connections),
-            requests=site.counters.requests,
-            in_progress=pool.in_progress,
-            waiting=pool.waiting,
-            workers=tuple(
-                WorkerStatistics(worker.number, worker.state.name.lower(), pool.load(worker))
-                for worker in pool.workers + pool.retiring
-            ),
+            name=self.config.name,
+            state=self._state(),
+            pid=os.getpid(),
+            supervisor=self._manager.supervisor,
+            app=str(self._reference),
+            address=self.address,
+            version=__version__,
+            python=platform.python_version(),
+            runtime=self.config.runtime,
+            since=since,
+            uptime=now - began,
+            connections=site.counters.connections if site is not None else 0,
+            open_connections=len(site.connections) if site is not None else 0,
+            requests=site.counters.requests if site is not None else 0,
+            in_progress=pool.in_progress if pool is not None else 0,
+            waiting=pool.waiting if pool is not None else 0,
+            memory=resident_memory(),
+            restarts=self._manager.restarts,
+            workers=of_workers(pool, now) if pool is not None else (),
         )
+
+    def _state(self) -> str:
+        if self._stop_requested.is_set():
+            return "stopping"
+        serving = self._pool is not None and self._pool.first_ready.is_set()
+        return "serving" if serving else "starting"
 
     def stop(self) -> None:
         """Ask the server to stop gracefully; `serve` returns when it has. May be called from any thread."""
@@ -122,31 +117,24 @@ class Server:
         else:
             self._loop.call_soon_threadsafe(self._stop_requested.set)
 
-    def reload(self) -> None:
-        """Replace the workers, one after the other, by new ones that import the app anew. From any thread.
+    async def reload(self) -> Outcome:
+        """Replace the workers, one after the other, by new ones that import the app anew.
 
-        A reload that is under way is given up for the new one.
+        A reload that is under way is given up for the new one. Raises SnakepitError where workers can't be replaced.
         """
-        self._begin(lambda: self._change_workers(self._begin_reload))
+        return await self._serving().reload()
 
-    def scale(self, change: int) -> None:
-        """Have so many workers more, or less; one at least. From any thread."""
-        self._begin(lambda: self._change_workers(lambda: self._begin_scaling(change)))
+    async def scale(self, workers: int) -> Outcome:
+        """Have so many workers; returns when the new ones are ready and the others have ended. Raises SnakepitError."""
+        return await self._serving().scale(workers)
 
     async def upgrade(self) -> int:
         """Have a new process take over, with whatever is installed by now; returns its number when it serves.
 
         This one then finishes what it has begun. Raises SnakepitError where it can't be, and this one goes on.
         """
-        if self._handing_over is None:
-            loop = asyncio.get_running_loop()
-            if not self._hand_over("snakepit upgrade"):
-                raise SnakepitError("only a supervisor can start another process: run without --no-supervise")
-            self._handing_over = loop.create_future()
-        return await asyncio.shield(self._handing_over)
-
-    def _hand_over(self, reason: str) -> bool:
-        return not self._stop_requested.is_set() and self._manager.hand_over(reason)
+        self._serving()
+        return await self._hand_over.upgrade()
 
     # -- from the manager, in any thread -----------------------------------------------------------------------------
 
@@ -154,96 +142,32 @@ class Server:
         """So many stop signals have come, this the latest."""
         self._stops.told(number, count)
 
+    def signalled(self, name: str) -> None:
+        """Another signal came."""
+        self._serving().by_signal()[name]()
+
     def retire(self, successor: int) -> None:
         """Another process serves now: finish what has begun, and end."""
-        self._begin(lambda: self._retire(successor))
+        self._call_soon(lambda: self._retire(successor))
 
     def not_handed_over(self, reason: str) -> None:
         """No other process could take over."""
-        self._begin(lambda: self._not_handed_over(reason))
+        self._call_soon(lambda: self._hand_over.failed(reason))
 
     def _retire(self, successor: int) -> None:
-        self._successor = successor
-        if self._handing_over is not None:
-            self._handing_over.set_result(successor)
+        self._hand_over.retire(successor)
         self._stop_requested.set()
 
-    def _not_handed_over(self, reason: str) -> None:
-        self._log.error("Not handed over to another process: %s", reason)
-        handing_over, self._handing_over = self._handing_over, None
-        if handing_over is not None:
-            handing_over.set_exception(SnakepitError(reason))
+    def _call_soon(self, call: Callable[[], None]) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(call)
 
-    def _other_signals(self) -> dict[str, Callable[[], None]]:
-        if self._manager.supervisor is not None:  # which passes on what it gets; all else is the same one again
-            return dict.fromkeys(("SIGHUP", "SIGTTIN", "SIGTTOU"), lambda: None)
-        return {
-            "SIGHUP": self.reload,
-            "SIGTTIN": lambda: self.scale(1),
-            "SIGTTOU": lambda: self.scale(-1),
-        }
+    # ----------------------------------------------------------------------------------------------------------------
 
-    def _begin(self, work: Callable[[], None]) -> None:
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(work)
-
-    def _change_workers(self, work: Callable[[], None]) -> None:
-        if self._stop_requested.is_set() or self._pool is None:
-            return
-        if self.config.runtime == "thread":
-            self._log.warning("--runtime thread has one worker, whose modules are imported once: nothing changes")
-        elif not self._pool.all_ready.is_set():
-            self._log.warning("Workers are still starting: nothing changes")
-        else:
-            work()
-
-    def _begin_reload(self) -> None:
-        if self._reloading is not None:
-            self._reloading.cancel()
-        self._reloading = asyncio.ensure_future(self._reload())
-
-    async def _reload(self) -> None:
-        assert self._pool is not None
-        self._log.info("Reloading: new workers, one after the other")
-        self._manager.reloading()
-        try:
-            done = await self._pool.reload()
-        finally:
-            self._manager.reloaded()
-        self._log.info("Reloaded" if done else "Not reloaded; still serving the previous version")
-
-    def _begin_scaling(self, change: int) -> None:
-        task = asyncio.ensure_future(self._scale(change))
-        self._scaling.add(task)
-        task.add_done_callback(self._scaling.discard)
-
-    async def _scale(self, change: int) -> None:
-        pool = self._pool
-        assert pool is not None
-        before = pool.wanted
-        await pool.scale(before + change)
-        self._log.info("Workers: %d, were %d", pool.wanted, before)
-
-    async def _watch(self, reloader: Reloader, pool: Pool) -> None:
-        # soon: once the loop turns again, what comes next has begun to watch
-        asyncio.get_running_loop().call_soon(
-            self._log.info, "Watching %s for changes", ", ".join(map(str, reloader.folders))
-        )
-        try:
-            async for changed in reloader.changes():
-                if self._reloading is not None:
-                    self._reloading.cancel()  # what it imports is old
-                self._reloading = asyncio.ensure_future(self._reload_changed(changed, pool))
-        except OSError as error:
-            self._log.error("Changes can't be watched any more: %s", error)
-
-    async def _reload_changed(self, changed: list[Path], pool: Pool) -> None:
-        self._log.info("Changed: %s; reloading", _named(changed))
-        began = time.monotonic()
-        if await pool.replace_all():
-            self._log.info("Reloaded in %.2f s", time.monotonic() - began)
-        elif any(worker.state is WorkerState.READY for worker in pool.workers):
-            self._log.info("Not reloaded; still serving the previous version")
+    def _serving(self) -> Changes:
+        if self._changes is None:
+            raise SnakepitError("The server does not run: nothing changes")
+        return self._changes
 
     async def serve(self) -> None:
         """Serve until `stop` is called, or SIGINT or SIGTERM comes (in the main thread). Raises SnakepitError."""
@@ -255,6 +179,8 @@ class Server:
         copies = self._make_copies_folder()
         pool = self._pool = Pool(self._pool_options(copies), report, loop)
         site = self._site = Site(self.config, pool, loop)
+        changes = self._changes = Changes(pool, self.config.runtime, self._log, loop, self._manager)
+        control = self._control_socket(listener)
         self._log.info(
             "Snakepit %s on Python %s: %s, app %s, process %d",
             __version__,
@@ -264,14 +190,16 @@ class Server:
             os.getpid(),
         )
         try:
-            with handle_signals(self._stops, self._other_signals()):
+            if not self._manager.takes_over:
+                await self._open(control)
+            with handle_signals(self._stops, self._signals(changes)):
                 self._manager.attach(self)
                 try:
                     await pool.start()
                     report.started()
                     if self._reloader is not None:
-                        self._watching = asyncio.ensure_future(self._watch(self._reloader, pool))
-                    await self._serve(listener, pool, site)
+                        changes.watch(self._reloader)
+                    await self._serve(listener, pool, site, control)
                 finally:
                     report.close()
                     patience = STARTUP_PATIENCE if pool.failure.done() else self.config.timeout_graceful_shutdown
@@ -280,6 +208,30 @@ class Server:
             listener.close(keep_path=self._keeps_path)
             if copies is not None:
                 copies.remove()
+            if control is not None:
+                await control.close()
+
+    def _signals(self, changes: Changes) -> dict[str, Callable[[], None]]:
+        if self._manager.supervisor is None:
+            return changes.by_signal()
+        # the supervisor passes on what it gets; what comes here as well is the same one again
+        return dict.fromkeys(changes.by_signal(), lambda: None)
+
+    def _control_socket(self, listener: Listener) -> ControlSocket | None:
+        if not self._control:
+            return None
+        key = self._manager.supervisor or os.getpid()
+        return ControlSocket(Identity(key, self.config.name, str(self._reference), listener.address), commands(self))
+
+    async def _open(self, control: ControlSocket | None) -> None:
+        if control is None:
+            return
+        try:
+            await control.open()
+        except ConfigError as error:
+            if self.config.name is not None:  # it is to be found
+                raise
+            self._log.info("Commands such as snakepit status won't find this server: %s", error)
 
     def _make_copies_folder(self) -> CopiesFolder | None:
         if self.config.extensions == "native" or self.config.runtime != "interpreter":
@@ -293,8 +245,8 @@ class Server:
                 "or use --extensions native"
             ) from None
 
-    async def _serve(self, listener: Listener, pool: Pool, site: Site) -> None:
-        self._alive = asyncio.ensure_future(self._say_alive())
+    async def _serve(self, listener: Listener, pool: Pool, site: Site, control: ControlSocket | None) -> None:
+        self._telling.append(asyncio.ensure_future(self._tell_alive()))
         ready = pool.all_ready if self._manager.takes_over else pool.first_ready
         await _first_of(ready.wait(), self._stop_requested.wait(), _outcome(pool))
         _raise_failure(pool)
@@ -302,44 +254,46 @@ class Server:
             return
         await listener.serve(asyncio.get_running_loop(), lambda: Connection(site))
         self._log.info("Listening on %s (Ctrl+C to stop)", ", ".join(listener.addresses))
+        if self._manager.takes_over:
+            await self._open(control)
         self._manager.listening(listener.sockets)
-        self._readying = asyncio.ensure_future(self._say_ready(pool))
+        self._telling.append(asyncio.ensure_future(self._tell_ready(pool)))
         await _first_of(self._stop_requested.wait(), _outcome(pool))
         _raise_failure(pool)
 
-    async def _say_ready(self, pool: Pool) -> None:
+    async def _tell_ready(self, pool: Pool) -> None:
         await pool.all_ready.wait()
         self._manager.ready()
 
-    async def _say_alive(self) -> None:
+    async def _tell_alive(self) -> None:
         while self._manager.alive_seconds is not None:
             self._manager.alive()
             await asyncio.sleep(self._manager.alive_seconds)
 
     @property
     def _keeps_path(self) -> bool:
-        """Whether the file of a Unix socket stays: another process serves there, or will."""
-        manager = self._manager
-        return self._successor is not None or (manager.takes_over and not self._stop_requested.is_set())
+        """Whether the file of a Unix socket stays: another process serves there."""
+        return self._hand_over.successor is not None or (self._manager.takes_over and not self._stop_requested.is_set())
 
     async def _shut_down(self, listener: Listener, pool: Pool, site: Site, patience: float) -> None:
-        handed_over = self._successor is not None
-        if not handed_over and not pool.failure.done():
+        successor = self._hand_over.successor
+        self._hand_over.end()
+        if successor is None and not pool.failure.done():
             self._manager.stopping()
-        await self._end_tasks()
+        await self._serving().end()
         deadline = asyncio.get_running_loop().time() + patience
-        if handed_over:
+        if successor is not None:
             listener.close(keep_path=True)
         else:
             await listener.close_empty(asyncio.get_running_loop())
             for _ in range(LAST_TURNS):
                 await asyncio.sleep(0)
-        what = f"Handed over to process {self._successor}" if handed_over else "Stopping"
+        what = "Stopping" if successor is None else f"Handed over to process {successor}"
         if pool.in_progress:
             self._log.info("%s: waiting for %s in flight", what, _requests(pool.in_progress))
         elif not pool.failure.done():
             self._log.info(what)
-        site.drain(gently=handed_over)
+        site.drain(gently=successor is not None)
         try:
             async with asyncio.timeout_at(deadline):
                 await pool.wait_idle()
@@ -349,17 +303,10 @@ class Server:
             self._log.warning("Cut %s still in flight after %g s", _requests(cut), patience)
         site.close()
         self._left_open = await pool.close(deadline)
+        for task in self._telling:
+            task.cancel()
         if not pool.failure.done():
             self._log.info("Stopped")
-
-    async def _end_tasks(self) -> None:
-        begun = self._watching, self._reloading, self._readying, self._alive, *self._scaling
-        tasks = [task for task in begun if task is not None]
-        for task in tasks:
-            task.cancel()
-        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(outcome, Exception):
-                self._log.error("Error while workers were replaced", exc_info=outcome)
 
     def _exit_now(self, signal_number: int) -> None:
         if self._listener is not None:
@@ -401,65 +348,6 @@ class Server:
                 "write_bytecode": not config.reload,
             },
         )
-
-
-def run(app: Any, **options: Any) -> None:
-    """Serve an app until Ctrl+C or SIGTERM. Options are the command line's, with underscores.
-
-    `app` is "module:attribute", or an app that is defined at the top level of a module or of the script being run.
-    Ends the process with status 2 (a wrong option, a port in use) or 3 (the app can't be imported or started).
-    """
-    if getattr(sys.modules.get("snakepit.worker.bootstrap"), "serving", False):
-        _exit_with(
-            ConfigError(
-                "snakepit.run() was called in a worker; if that was while it imported the app, put the call under "
-                "if __name__ == '__main__':"
-            )
-        )
-    try:
-        manager = find_manager()
-        config = Config.resolve(app, options)
-        logs.configure(config)
-        sys.path.insert(0, os.path.abspath(config.app_dir))
-        server = Server(config, manager)
-        make_loop = loop_factory(config.loop)
-        parser_factory(config.http, Limits())
-    except SnakepitError as error:
-        _exit_with(error)
-    raise_open_files_limit()
-    keep_freed_memory()
-    if sys.stderr is not None and not faulthandler.is_enabled():
-        faulthandler.enable()  # a crash in C code ends all workers: the log is to say where it was
-    status = 0
-    try:
-        asyncio.run(server.serve(), loop_factory=make_loop)
-    except SnakepitError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        status = error.exit_status
-    except KeyboardInterrupt:  # before the server's own handlers were there, or after
-        status = 128 + signal.SIGINT
-    if server.left_open:
-        leave(status)  # ending the main interpreter would wait for their threads, or crash over them
-    if status:
-        raise SystemExit(status)
-
-
-def _exit_with(error: SnakepitError) -> NoReturn:
-    print(f"Error: {error}", file=sys.stderr)
-    raise SystemExit(error.exit_status)
-
-
-def _named(files: list[Path]) -> str:
-    """Files, for the log: the first few by name."""
-    names = [_shortest(path) for path in files[:NAMED]]
-    return ", ".join(names) + (f" and {len(files) - NAMED} more" if len(files) > NAMED else "")
-
-
-def _shortest(path: Path) -> str:
-    try:
-        return min(os.path.relpath(path), str(path), key=len)
-    except ValueError:  # another drive
-        return str(path)
 
 
 async def _first_of(*conditions: Coroutine[Any, Any, object]) -> None:

@@ -87,6 +87,8 @@ class Worker:
         self.memory_at_end: int | None = None  # bytes resident in the process before its runtime was closed
         self.requests_left: int | None = None  # until it is to be replaced
         self.exchanges: dict[int, Exchange] = {}
+        self.served = 0  # exchanges that it is through with
+        self.began = monotonic()
         self.ended = asyncio.Event()
         self.stuck = False  # its loop was found in a long computation, and has not turned since
         self._owner = owner
@@ -280,6 +282,7 @@ class Worker:
         exchange = self.exchanges.pop(number, None)
         if exchange is None:
             raise InternalError(f"{self} ended exchange {number} twice")
+        self.served += 1
         if self._seats is not None:
             self._seats.leave(number)
         return exchange

@@ -37,6 +37,8 @@ _STOPS = [signal.SIGINT, signal.SIGTERM]
 if sys.platform == "win32":
     _STOPS.append(signal.SIGBREAK)
 
+_PASSED_ON = {"SIGHUP", "SIGTTIN", "SIGTTOU"}
+
 _FALSE = {"0", "false", "no", "off"}
 
 
@@ -263,9 +265,8 @@ class Supervisor:
             name = signal.Signals(number).name
             if number in _STOPS or (name == "SIGHUP" and self._terminal_gone()):
                 self._stop(number)
-            elif name in _OTHERS and self._current is not None:
-                word, text = _OTHERS[name]
-                self._current.link.send(word, text)
+            elif name in _PASSED_ON and self._current is not None:
+                self._current.link.send(link.SIGNAL, name)
             elif name == "SIGUSR2":
                 self._hand_over("SIGUSR2")
 
@@ -303,13 +304,6 @@ class Supervisor:
             self._kill_at = None
             for child in self._children:
                 child.kill()
-
-
-_OTHERS = {
-    "SIGHUP": (link.RELOAD, ""),
-    "SIGTTIN": (link.SCALE, "1"),
-    "SIGTTOU": (link.SCALE, "-1"),
-}
 
 
 def supervise() -> None:

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -59,10 +60,13 @@ class Server:
 
     def __init__(self, *arguments: str, cwd: Path = APPS, env: dict[str, str] | None = None, script: bool = False):
         command = [sys.executable, *(() if script else ("-m", "snakepit", "run")), *arguments]
+        self._runtime_folder = tempfile.TemporaryDirectory(prefix="snakepit-e2e-")  # where only this one is found
+        self.cwd = cwd
+        self.env = {**os.environ, "XDG_RUNTIME_DIR": self._runtime_folder.name, **(env or {})}
         self.process = subprocess.Popen(
             command,
             cwd=cwd,
-            env={**os.environ, **(env or {})},
+            env=self.env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -127,7 +131,15 @@ class Server:
         status = self.process.wait(patience)
         for thread in self._threads:
             thread.join(PATIENCE)
+        self._runtime_folder.cleanup()
         return status
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `snakepit status` or the like, where this server is found."""
+        command = [sys.executable, "-m", "snakepit", *arguments]
+        return subprocess.run(
+            command, cwd=self.cwd, env=self.env, capture_output=True, text=True, encoding="utf-8", timeout=3 * PATIENCE
+        )
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)

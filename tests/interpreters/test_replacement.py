@@ -9,6 +9,7 @@ from test_pool import PATIENCE, client, gate, play, running, until
 
 from snakepit.lifecycle import WorkerState
 from snakepit.server import pool as pool_module
+from snakepit.server.pool import Outcome
 
 VERSIONED = """
 from pathlib import Path
@@ -59,7 +60,7 @@ def test_reload_replaces_all(version):
         async with running(**version.app, workers=3) as made:
             version.set("2")
             async with asyncio.timeout(PATIENCE):
-                assert await made.pool.reload()
+                assert await made.pool.reload() == Outcome(3)
             assert {(await made.get("/")).body for _ in range(12)} == {b"2"}
 
     play(scenario)
@@ -72,7 +73,9 @@ def test_a_successor_that_can_not_start_changes_nothing(version, all_at_once):
             before = made.pool.workers
             version.set(None)
             async with asyncio.timeout(PATIENCE):
-                assert not await (made.pool.replace_all() if all_at_once else made.pool.reload())
+                outcome = await (made.pool.replace_all() if all_at_once else made.pool.reload())
+            assert (bool(outcome), outcome.count) == (False, 0)
+            assert "FileNotFoundError" in outcome.trouble
             assert made.pool.workers == before
             assert (await made.get("/")).body == b"1"
             version.set("2")
@@ -208,12 +211,16 @@ def test_a_worker_is_replaced_after_its_lifetime():
 def test_more_and_less_workers():
     async def scenario():
         async with running(workers=2) as made:
-            await made.pool.scale(4)
-            await until(lambda: [worker.state for worker in made.pool.workers] == [WorkerState.READY] * 4)
+            async with asyncio.timeout(PATIENCE):
+                assert await made.pool.scale(4) == Outcome(2)
+            assert [worker.state for worker in made.pool.workers] == [WorkerState.READY] * 4
             gone = made.pool.workers[1:]
-            await made.pool.scale(0)
+            async with asyncio.timeout(PATIENCE):
+                assert await made.pool.scale(0) == Outcome(3)
             assert len(made.pool.workers) == 1
-            await until(lambda: all(worker.state is WorkerState.CLOSED for worker in gone))
+            assert [worker.state for worker in gone] == [WorkerState.CLOSED] * 3
+            async with asyncio.timeout(PATIENCE):
+                assert await made.pool.scale(1) == Outcome(0)
             assert (await made.get("/")).status == 200
 
     play(scenario)
@@ -256,6 +263,96 @@ def test_who_asks_for_a_replacement_gets_what_is_there_then(hanging, how):
     play(scenario)
 
 
+def test_a_worker_more_that_can_not_start_is_told_and_tried_again(version, monkeypatch):
+    monkeypatch.setattr(pool_module, "BACKOFF", (0.05, 0.05))
+
+    async def scenario():
+        async with running(**version.app) as made:
+            version.set(None)
+            async with asyncio.timeout(PATIENCE):
+                outcome = await made.pool.scale(2)
+            assert not outcome
+            assert "FileNotFoundError" in outcome.trouble
+            assert (await made.get("/")).body == b"1"
+            version.set("2")
+            await until(lambda: made.pool.workers[1].state is WorkerState.READY)
+
+    play(scenario)
+
+
+def test_more_workers_while_more_are_on_their_way(hanging):
+    async def scenario():
+        async with running(**hanging.app) as made:
+            hanging.set("hangs")
+            more = asyncio.ensure_future(made.pool.scale(3))
+            await until(lambda: len(made.pool.workers) == 3)
+            same = asyncio.ensure_future(made.pool.scale(3))
+            hanging.set("2")
+            async with asyncio.timeout(PATIENCE):
+                assert (await more, await same) == (Outcome(2), Outcome(0))
+            assert [worker.state for worker in made.pool.workers] == [WorkerState.READY] * 3
+
+    play(scenario)
+
+
+def test_fewer_workers_while_more_are_on_their_way(hanging):
+    async def scenario():
+        async with running(**hanging.app) as made:
+            hanging.set("hangs")
+            more = asyncio.ensure_future(made.pool.scale(3))
+            await until(lambda: len(made.pool.workers) == 3)
+            fewer = asyncio.ensure_future(made.pool.scale(1))
+            async with asyncio.timeout(PATIENCE):
+                assert (await more).trouble == "worker 2 is not wanted any more"
+            assert [worker.number for worker in made.pool.workers] == [1]
+            hanging.set("2")
+            async with asyncio.timeout(PATIENCE):
+                assert await fewer == Outcome(2)
+
+    play(scenario)
+
+
+def test_the_pool_ends_while_more_are_on_their_way(hanging):
+    async def scenario():
+        async with running(**hanging.app) as made:
+            hanging.set("hangs")
+            more = asyncio.ensure_future(made.pool.scale(2))
+            await until(lambda: len(made.pool.workers) == 2)
+            hanging.set("2")
+        async with asyncio.timeout(PATIENCE):
+            assert not await more
+
+    play(scenario)
+
+
+def test_no_channel_for_a_worker_more(monkeypatch, caplog):
+    async def scenario():
+        async with running() as made:
+
+            def no_more(seats):
+                raise OSError(24, "Too many open files")
+
+            monkeypatch.setitem(pool_module.RUNTIMES, "interpreter", no_more)
+            outcome = await made.pool.scale(3)
+            assert outcome.trouble.startswith("Worker 2 can't be started: no channel for worker 2: Too many open files")
+            assert made.pool.wanted == 1
+            assert outcome.trouble in caplog.text
+            assert (await made.pool.replace(1)).trouble.startswith("no channel for worker 1")
+
+    play(scenario)
+
+
+def test_what_a_worker_has_served_is_counted():
+    async def scenario():
+        async with running() as made:
+            for _ in range(3):
+                await made.get("/")
+            [worker] = made.pool.workers
+            assert worker.served == 3
+
+    play(scenario)
+
+
 def test_fewer_workers_while_one_is_being_replaced(hanging):
     async def scenario():
         async with running(**hanging.app, workers=2) as made:
@@ -264,7 +361,7 @@ def test_fewer_workers_while_one_is_being_replaced(hanging):
             await until(lambda: made.pool._successors)
             await made.pool.scale(1)
             async with asyncio.timeout(PATIENCE):
-                assert not await replacing
+                assert await replacing == Outcome(0, "worker 2 is not wanted any more")
             assert [worker.number for worker in made.pool.workers] == [1]
             hanging.set("2")
             await until(lambda: not made.pool.retiring)

@@ -15,7 +15,7 @@ from snakepit.config import OPTIONS
 def runs(monkeypatch):
     """What the command line would have run."""
     calls = []
-    monkeypatch.setattr("snakepit.server.server.run", lambda app, **given: calls.append((app, given)))
+    monkeypatch.setattr("snakepit.server.run.run", lambda app, **given: calls.append((app, given)))
     for option in OPTIONS:
         monkeypatch.delenv(option.env, raising=False)
     return calls
@@ -186,6 +186,63 @@ def test_what_check_refuses(checks, arguments):
     assert result.exit_code == 2
     assert arguments[0] in result.output
     assert checks == []
+
+
+@pytest.fixture
+def commands(monkeypatch):
+    """What the command line would have asked a running server."""
+    calls = []
+    for name in ("status", "reload", "scale", "stop", "upgrade"):
+        monkeypatch.setattr(f"snakepit.control.commands.{name}", lambda *given, name=name: calls.append((name, *given)))
+    monkeypatch.delenv("SNAKEPIT_NAME", raising=False)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("arguments", "call"),
+    [
+        (["status"], ("status", None, None, False)),
+        (["status", "--json", "--name", "shop"], ("status", "shop", None, True)),
+        (["reload"], ("reload", None, None)),
+        (["reload", "--pid", "12"], ("reload", None, 12)),
+        (["scale", "4"], ("scale", 4, None, None)),
+        (["scale", "--name", "shop", "1"], ("scale", 1, "shop", None)),
+        (["stop"], ("stop", None, None)),
+        (["upgrade"], ("upgrade", None, None)),
+    ],
+)
+def test_commands_for_a_running_server(commands, arguments, call):
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    assert commands == [call]
+
+
+def test_the_name_from_the_environment(commands, monkeypatch):
+    monkeypatch.setenv("SNAKEPIT_NAME", "shop")
+    for arguments in (["reload"], ["reload", "--name", "other"], ["reload", "--pid", "12"]):
+        assert invoke(*arguments).exit_code == 0
+    assert commands == [("reload", "shop", None), ("reload", "other", None), ("reload", None, 12)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["scale"], "WORKERS"),
+        (["scale", "0"], "WORKERS"),
+        (["scale", "1025"], "WORKERS"),
+        (["scale", "two"], "WORKERS"),
+        (["stop", "--pid", "x"], "--pid"),
+        (["stop", "--pid", "0"], "--pid"),
+        (["stop", "--pid", "1", "--name", "shop"], "--name and --pid can't be used together"),
+        (["reload", "--json"], "--json"),
+        (["status", "main:app"], "main:app"),
+    ],
+)
+def test_what_commands_refuse(commands, arguments, named):
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert named in result.output
+    assert commands == []
 
 
 def test_bad_app_in_a_real_process():

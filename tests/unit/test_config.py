@@ -189,6 +189,17 @@ def test_root_path(given_path, kept):
     assert Config(APP, root_path=given_path).root_path == kept
 
 
+@pytest.mark.parametrize("name", [None, "shop", "Shop-2_b.example", "x" * 64])
+def test_name(name):
+    assert Config(APP, name=name).name == name
+
+
+@pytest.mark.parametrize("name", ["", "x" * 65, "a b", "a/b", "grün", "a\n", "a:b"])
+def test_what_can_not_be_a_name(name):
+    with pytest.raises(ConfigError, match="name must be of letters, digits,"):
+        Config(APP, name=name)
+
+
 def test_root_path_must_start_with_a_slash():
     with pytest.raises(ConfigError, match="root_path must start with a slash, not be 'api'"):
         Config(APP, root_path="api")

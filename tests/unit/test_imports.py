@@ -101,6 +101,25 @@ def test_the_check_imports_the_worker_only_in_what_runs_inside_interpreters():
     assert offenders([name for name in modules_in("snakepit.check") if name != INSIDE], INSIDE) == set()
 
 
+@pytest.mark.parametrize("folder", ["snakepit.server", "snakepit.worker", "snakepit.protocol", "snakepit.check"])
+def test_the_commands_for_a_running_server_import_none_of_it(folder):
+    assert offenders(modules_in("snakepit.control"), folder) == set()
+
+
+def test_only_the_control_socket_imports_how_it_is_found():
+    importers = [name for name in SOURCES if not inside(name, "snakepit.control")]
+    found = {name for name in importers for module in imports(name) if inside(module, "snakepit.control")}
+    assert found == {"snakepit.cli", "snakepit.server.control"}
+
+
+def test_a_command_starts_quickly():
+    code = "import sys, snakepit.control.commands; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    loaded = done.stdout.split()
+    assert "snakepit.control.commands" in loaded, done.stderr
+    assert {"asyncio", "logging", "h11", "snakepit.config"} & set(loaded) == set()
+
+
 def test_the_check_needs_of_the_server_only_the_folder_for_copies():
     found = {module for name in modules_in("snakepit.check") for module in imports(name)}
     assert {module for module in found if inside(module, "snakepit.server")} == {"snakepit.server.copies"}

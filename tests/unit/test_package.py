@@ -7,7 +7,8 @@ import pytest
 
 import snakepit
 from snakepit.config import Config
-from snakepit.server.server import Server, run
+from snakepit.server.run import run
+from snakepit.server.server import Server
 
 
 def fresh(code):
@@ -45,7 +46,7 @@ def test_import_loads_nothing_heavy():
 
 def test_star_import():
     assert fresh("from snakepit import *; print(run.__module__, Config.__module__, Server.__module__)").split() == [
-        "snakepit.server.server",
+        "snakepit.server.run",
         "snakepit.config",
         "snakepit.server.server",
     ]

@@ -1,0 +1,4 @@
+"""How the commands find a running server and talk to it: status, reload, scale, stop, upgrade.
+
+The server's side is snakepit.server.control. Nothing here imports the server, so that a command starts quickly.
+"""

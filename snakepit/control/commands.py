@@ -1,0 +1,69 @@
+"""The commands for a running server, as the command line calls them: each prints what came of it."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from snakepit import __version__
+from snakepit.control.link import Link
+from snakepit.control.search import find
+from snakepit.control.text import render
+from snakepit.errors import SnakepitError
+
+
+def status(name: str | None, pid: int | None, as_json: bool) -> None:
+    """What the server does."""
+    with _server(name, pid) as server:
+        found = server.ask("status")["status"]
+        print(json.dumps(found, indent=2) if as_json else render(found))
+
+
+def reload(name: str | None, pid: int | None) -> None:
+    """New workers, one after the other."""
+    with _server(name, pid) as server:
+        answer = server.ask("reload")
+        print(f"Reloaded {_workers(answer['replaced'])} in {answer['seconds']:.2f} s")
+
+
+def scale(workers: int, name: str | None, pid: int | None) -> None:
+    """More or fewer workers."""
+    with _server(name, pid) as server:
+        answer = server.ask("scale", workers=workers)
+        print(f"{_workers(answer['workers'])}, {answer['before']} before")
+
+
+def stop(name: str | None, pid: int | None) -> None:
+    """The end, gracefully."""
+    with _server(name, pid) as server:
+        server.ask("stop")
+        server.wait_closed()
+    print(f"Stopped, pid {server.entry.pid}")
+
+
+def upgrade(name: str | None, pid: int | None) -> None:
+    """A new server process in the place of this one."""
+    with _server(name, pid) as server:
+        answer = server.ask("upgrade")
+        print(f"Upgraded in {answer['seconds']:.2f} s: pid {answer['pid']} serves now, in place of {server.entry.pid}")
+
+
+@contextmanager
+def _server(name: str | None, pid: int | None) -> Iterator[Link]:
+    """The server that is meant; an error is one for whoever gave the command."""
+    try:
+        link = find(name, pid)
+        try:
+            yield link
+        except KeyError as error:
+            told = f"the server is Snakepit {link.version}, and says nothing of {error}; this command is {__version__}"
+            raise SnakepitError(told) from None
+        finally:
+            link.close()
+    except SnakepitError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_status) from None
+
+
+def _workers(count: int) -> str:
+    return f"{count} worker{'' if count == 1 else 's'}"

@@ -1,0 +1,157 @@
+"""The folder in which the running servers of one user have their entries, and their control sockets.
+
+Who can read and write in it may give commands, so it must be the user's alone. Whoever changes anything in it, or reads
+several files that belong together, holds its lock meanwhile: for milliseconds.
+"""
+
+import errno
+import os
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from snakepit.control.entry import Entry
+from snakepit.control.link import is_gone, is_left_over
+from snakepit.errors import ConfigError
+from snakepit.locks import try_lock
+
+PATIENCE = 10.0
+"""Seconds for the lock: more than it takes to find out that a server does not answer."""
+
+_LOCK = "lock"
+_RECORD = ".json"
+_SOCKET = ".sock"
+_UNFINISHED = ".new"
+
+
+def places() -> list[Path]:
+    """Where servers may have their folder, the best place first.
+
+    There are two, since who asks may be in a session and the server, under the same user, in none.
+    """
+    if sys.platform == "win32":
+        return [Path(os.environ.get("LOCALAPPDATA") or tempfile.gettempdir()) / "snakepit" / "run"]
+    found = [Path(tempfile.gettempdir()) / f"snakepit-{os.geteuid()}"]
+    session = os.environ.get("XDG_RUNTIME_DIR", "")
+    if os.path.isabs(session):
+        found.insert(0, Path(session) / "snakepit")
+    return found
+
+
+class Folder:
+    """One that is there and safe. Raises ConfigError if it is not safe, FileNotFoundError if it is not there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        _check(path)
+
+    @classmethod
+    def make(cls) -> "Folder":
+        """The first place that can be used, made if need be. Raises ConfigError."""
+        troubles = []
+        for path in places():
+            try:
+                with suppress(FileExistsError):
+                    if sys.platform == "win32":
+                        path.parent.mkdir(exist_ok=True)
+                    path.mkdir(0o700)
+                return cls(path)
+            except OSError as error:
+                troubles.append(f"{path} can't be made: {error.strerror or error}")
+            except ConfigError as error:
+                troubles.append(str(error))
+        raise ConfigError(f"no folder for control sockets: {'; '.join(troubles)}")
+
+    @contextmanager
+    def locked(self, patience: float = PATIENCE) -> Iterator[None]:
+        """Nobody else works in the folder within this block. Raises OSError where that can't be had in time."""
+        with (self.path / _LOCK).open("ab") as file:
+            until = time.monotonic() + patience
+            while not try_lock(file):
+                if time.monotonic() >= until:
+                    raise OSError(errno.EBUSY, "another process holds its lock", str(self.path))
+                time.sleep(0.005)
+            yield
+
+    def socket_path(self, id: str) -> str:
+        """Where the server with this id has its Unix socket."""
+        return str(self.path / f"{id}{_SOCKET}")
+
+    def entries(self) -> list[Entry]:
+        """What servers have written down, be they still there or not."""
+        return [entry for entry in map(_read, sorted(self.path.glob(f"*{_RECORD}"))) if entry is not None]
+
+    def entry(self, key: int) -> Entry | None:
+        """The one with this key."""
+        return _read(self._record(key))
+
+    def put(self, entry: Entry) -> None:
+        """Write an entry down; it takes the place of one with the same key, at once."""
+        unfinished = self.path / f"{entry.id}{_UNFINISHED}"
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(entry.dump())
+        os.replace(unfinished, self._record(entry.key))
+
+    def keep(self, entry: Entry) -> None:
+        """Make what belongs to an entry look new, or it would be cleared away in time, as old temporary files are."""
+        record = self._record(entry.key)
+        found = _read(record)
+        if found is None:
+            self.put(entry)
+        for path in (str(record) if found == entry else "", entry.path):
+            if path:
+                os.utime(path)
+
+    def remove(self, entry: Entry) -> None:
+        """Remove what belongs to an entry, but not an entry that has taken its place."""
+        record = self._record(entry.key)
+        found = _read(record)
+        if found is None or found.id == entry.id:
+            record.unlink(missing_ok=True)
+        if entry.path:
+            Path(entry.path).unlink(missing_ok=True)
+
+    def clean(self, key: int) -> None:
+        """Remove what servers have left that were killed; the entry with this key is about to be replaced."""
+        used = set()
+        for entry in self.entries():
+            if entry.key == key:
+                continue
+            if is_gone(entry):
+                self.remove(entry)
+            else:
+                used.add(entry.path)
+        for path in self.path.glob(f"*{_SOCKET}"):
+            if str(path) not in used and is_left_over(str(path)):
+                path.unlink(missing_ok=True)
+        for path in self.path.glob(f"*{_UNFINISHED}"):
+            path.unlink(missing_ok=True)
+
+    def _record(self, key: int) -> Path:
+        return self.path / f"{key}{_RECORD}"
+
+
+def _read(path: Path) -> Entry | None:
+    try:
+        return Entry.parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _check(path: Path) -> None:
+    found = path.lstat()
+    if stat.S_ISLNK(found.st_mode):
+        raise ConfigError(f"{path} is a symbolic link; remove it")
+    if not stat.S_ISDIR(found.st_mode):
+        raise ConfigError(f"{path} is not a folder; remove it")
+    if sys.platform == "win32":
+        return  # below LOCALAPPDATA everything belongs to the user alone
+    if found.st_uid != os.geteuid():
+        raise ConfigError(f"{path} belongs to another user (uid {found.st_uid})")
+    if found.st_mode & 0o077:
+        raise ConfigError(f"{path} is open to other users (mode {stat.S_IMODE(found.st_mode):03o}): chmod 700 it")

@@ -1,0 +1,58 @@
+"""What `snakepit status` prints for people."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from snakepit.table import aligned
+
+_HEADINGS = ("WORKER", "STATE", "INTERFACE", "NOW", "SERVED", "AGE", "IMPORT", "START-UP")
+
+
+def render(status: Mapping[str, Any]) -> str:
+    """The server, then a line for each worker."""
+    rows = [_row(worker) for worker in status["workers"]]
+    return "\n".join([*aligned(_facts(status)), "", *aligned([_HEADINGS, *rows])])
+
+
+def _facts(status: Mapping[str, Any]) -> list[tuple[str, str]]:
+    supervisor = f", supervisor {status['supervisor']}" if status["supervisor"] is not None else ""
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status["since"]))
+    facts = [
+        ("Server", f"{status['state']}, pid {status['pid']}{supervisor}"),
+        ("App", status["app"]),
+        ("Address", status["address"] or "none yet"),
+        ("Runtime", f"{status['runtime']}, Snakepit {status['version']}, Python {status['python']}"),
+        ("Up", f"{duration(status['uptime'])}, since {since}"),
+        ("Connections", f"{status['open_connections']} open, {status['connections']} in all"),
+        (
+            "Requests",
+            f"{status['in_progress']} in progress, {status['waiting']} of them waiting, {status['requests']} in all",
+        ),
+        ("Memory", f"{status['memory'] / 2**20:.0f} MiB" if status["memory"] is not None else "unknown"),
+        ("Restarts", str(status["restarts"])),
+    ]
+    return [("Name", status["name"]), *facts] if status["name"] is not None else facts
+
+
+def _row(worker: Mapping[str, Any]) -> tuple[str, ...]:
+    began = bool(worker["interface"])  # before that there is nothing to say of the rest
+    return (
+        str(worker["number"]),
+        worker["state"],
+        worker["interface"].upper(),
+        str(worker["exchanges"]),
+        str(worker["served"]),
+        duration(worker["age"]),
+        f"{worker['import_seconds']:.2f} s" if began else "",
+        f"{worker['startup_seconds']:.2f} s" if began else "",
+    )
+
+
+def duration(seconds: float) -> str:
+    """A time span in its two largest units."""
+    whole = int(seconds)
+    for size, unit, smaller_size, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // smaller_size} {smaller}"
+    return f"{whole} s"

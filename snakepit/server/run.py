@@ -1,0 +1,66 @@
+"""`snakepit.run()` and `snakepit run`: a server that has its process to itself."""
+
+import asyncio
+import faulthandler
+import os
+import signal
+import sys
+from typing import Any, NoReturn
+
+from snakepit import logs
+from snakepit.config import Config
+from snakepit.errors import ConfigError, SnakepitError
+from snakepit.memory import keep_freed_memory
+from snakepit.protocol.choice import parser_factory
+from snakepit.protocol.interface import Limits
+from snakepit.server.loops import loop_factory
+from snakepit.server.managers import find_manager
+from snakepit.server.open_files import raise_open_files_limit
+from snakepit.server.server import Server
+from snakepit.server.signals import leave
+
+
+def run(app: Any, **options: Any) -> None:
+    """Serve an app until Ctrl+C or SIGTERM. Options are the command line's, with underscores.
+
+    `app` is "module:attribute", or an app that is defined at the top level of a module or of the script being run.
+    Ends the process with status 2 (a wrong option, a port in use) or 3 (the app can't be imported or started).
+    """
+    if getattr(sys.modules.get("snakepit.worker.bootstrap"), "serving", False):
+        _exit_with(
+            ConfigError(
+                "snakepit.run() was called in a worker; if that was while it imported the app, put the call under "
+                "if __name__ == '__main__':"
+            )
+        )
+    try:
+        manager = find_manager()
+        config = Config.resolve(app, options)
+        logs.configure(config)
+        sys.path.insert(0, os.path.abspath(config.app_dir))
+        server = Server(config, control=True, manager=manager)
+        make_loop = loop_factory(config.loop)
+        parser_factory(config.http, Limits())
+    except SnakepitError as error:
+        _exit_with(error)
+    raise_open_files_limit()
+    keep_freed_memory()
+    if sys.stderr is not None and not faulthandler.is_enabled():
+        faulthandler.enable()  # a crash in C code ends all workers: the log is to say where it was
+    status = 0
+    try:
+        asyncio.run(server.serve(), loop_factory=make_loop)
+    except SnakepitError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        status = error.exit_status
+    except KeyboardInterrupt:  # before the server's own handlers were there, or after
+        status = 128 + signal.SIGINT
+    if server.left_open:
+        leave(status)  # ending the main interpreter would wait for their threads, or crash over them
+    if status:
+        raise SystemExit(status)
+
+
+def _exit_with(error: SnakepitError) -> NoReturn:
+    print(f"Error: {error}", file=sys.stderr)
+    raise SystemExit(error.exit_status)

@@ -1,0 +1,93 @@
+"""snakepit.control.text: what `snakepit status` prints."""
+
+import time
+
+import pytest
+
+from snakepit.control.text import duration, render
+
+SINCE = time.mktime((2026, 1, 2, 3, 4, 5, 0, 0, -1))
+
+STATUS = {
+    "name": "shop",
+    "state": "serving",
+    "pid": 12,
+    "supervisor": 11,
+    "app": "main:app",
+    "address": "http://127.0.0.1:8000",
+    "version": "0.1.0",
+    "python": "3.14.0",
+    "runtime": "interpreter",
+    "since": SINCE,
+    "uptime": 3700.0,
+    "connections": 20,
+    "open_connections": 3,
+    "requests": 40,
+    "in_progress": 2,
+    "waiting": 1,
+    "memory": 64 * 2**20,
+    "restarts": 5,
+    "workers": [
+        {
+            "number": 1,
+            "state": "ready",
+            "interface": "asgi",
+            "exchanges": 1,
+            "served": 39,
+            "age": 3699.0,
+            "import_seconds": 0.25,
+            "startup_seconds": 0.011,
+        },
+        {
+            "number": 2,
+            "state": "starting",
+            "interface": "",
+            "exchanges": 0,
+            "served": 0,
+            "age": 3.2,
+            "import_seconds": 0.0,
+            "startup_seconds": 0.0,
+        },
+    ],
+}
+
+
+def test_all_of_it():
+    assert render(STATUS) == (
+        "Name         shop\n"
+        "Server       serving, pid 12, supervisor 11\n"
+        "App          main:app\n"
+        "Address      http://127.0.0.1:8000\n"
+        "Runtime      interpreter, Snakepit 0.1.0, Python 3.14.0\n"
+        "Up           1 h 1 min, since 2026-01-02 03:04:05\n"
+        "Connections  3 open, 20 in all\n"
+        "Requests     2 in progress, 1 of them waiting, 40 in all\n"
+        "Memory       64 MiB\n"
+        "Restarts     5\n"
+        "\n"
+        "WORKER  STATE     INTERFACE  NOW  SERVED  AGE        IMPORT  START-UP\n"
+        "1       ready     ASGI       1    39      1 h 1 min  0.25 s  0.01 s\n"
+        "2       starting             0    0       3 s"
+    )
+
+
+def test_what_there_may_not_be():
+    text = render({**STATUS, "name": None, "supervisor": None, "address": None, "memory": None, "workers": []})
+    assert text.startswith("Server       serving, pid 12\n")
+    assert "\nAddress      none yet\n" in text
+    assert "\nMemory       unknown\n" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.9, "0 s"),
+        (59.9, "59 s"),
+        (60, "1 min 0 s"),
+        (3599, "59 min 59 s"),
+        (7260, "2 h 1 min"),
+        (90000, "1 d 1 h"),
+    ],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text

@@ -1,0 +1,151 @@
+"""snakepit.server.changes: one reload at a time, and what can't be is said."""
+
+import asyncio
+import logging
+
+import pytest
+
+from snakepit.errors import SnakepitError
+from snakepit.server.changes import Changes
+from snakepit.server.managers import Manager
+from snakepit.server.pool import Outcome
+
+PATIENCE = 20
+
+
+class Pool:
+    """Reloads when it is told to."""
+
+    def __init__(self):
+        self.wanted = 2
+        self.all_ready = asyncio.Event()
+        self.all_ready.set()
+        self.reloads = []
+        self.workers = []
+
+    async def reload(self):
+        self.reloads.append(asyncio.get_running_loop().create_future())
+        return await self.reloads[-1]
+
+    async def scale(self, workers):
+        self.wanted = workers
+        return Outcome(1)
+
+
+def play(scenario, runtime="interpreter"):
+    async def limited():
+        pool = Pool()
+        changes = Changes(pool, runtime, logging.getLogger("snakepit.server"), asyncio.get_running_loop(), Manager())
+        async with asyncio.timeout(PATIENCE):
+            await scenario(pool, changes)
+            await changes.end()
+
+    asyncio.run(limited())
+
+
+@pytest.fixture(autouse=True)
+def logged(caplog):
+    caplog.set_level(logging.INFO, "snakepit.server")
+    return lambda: [record.getMessage() for record in caplog.records]
+
+
+async def until(condition):
+    while not condition():
+        await asyncio.sleep(0)
+
+
+def test_reload(logged):
+    async def scenario(pool, changes):
+        reload = asyncio.ensure_future(changes.reload())
+        await until(lambda: pool.reloads)
+        pool.reloads[0].set_result(Outcome(2))
+        assert await reload == Outcome(2)
+
+    play(scenario)
+    assert logged() == ["Reloading: new workers, one after the other", "Reloaded"]
+
+
+def test_who_waits_for_a_reload_gets_the_newest_ones_outcome(logged):
+    async def scenario(pool, changes):
+        first = asyncio.ensure_future(changes.reload())
+        await until(lambda: len(pool.reloads) == 1)
+        second = asyncio.ensure_future(changes.reload())
+        await until(lambda: len(pool.reloads) == 2)
+        assert pool.reloads[0].cancelled()
+        assert not first.done()
+        pool.reloads[1].set_result(Outcome(0, "broken"))
+        assert await first == await second == Outcome(0, "broken")
+
+    play(scenario)
+    assert logged()[-1] == "Not reloaded; still serving the previous version"
+
+
+def test_a_reload_goes_on_when_nobody_waits_for_it_any_more():
+    async def scenario(pool, changes):
+        waiting = asyncio.ensure_future(changes.reload())
+        await until(lambda: pool.reloads)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert not pool.reloads[0].cancelled()
+
+    play(scenario)
+
+
+def test_the_end_comes_during_a_reload():
+    async def scenario(pool, changes):
+        reload = asyncio.ensure_future(changes.reload())
+        await until(lambda: pool.reloads)
+        await changes.end()
+        assert await reload == Outcome(0, "the server is stopping")
+        with pytest.raises(SnakepitError, match="The server is stopping: nothing changes"):
+            await changes.reload()
+        changes.by_signal()["SIGHUP"]()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert len(pool.reloads) == 1
+
+    play(scenario)
+
+
+def test_scale(logged):
+    async def scenario(pool, changes):
+        assert await changes.scale(5)
+        assert await changes.scale_by(-1)
+        assert pool.wanted == 4
+        assert await changes.scale_by(-9)
+        assert pool.wanted == 1, "one stays"
+
+    play(scenario)
+    assert logged() == ["Workers: 5, were 2", "Workers: 4, were 5", "Workers: 1, were 4"]
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1025])
+def test_numbers_of_workers_that_can_not_be(workers):
+    async def scenario(pool, changes):
+        with pytest.raises(SnakepitError, match=f"^There can be 1 to 1024 workers, not {workers}: nothing changes$"):
+            await changes.scale(workers)
+        assert pool.wanted == 2
+
+    play(scenario)
+
+
+def test_signals_say_in_the_log_what_can_not_be(logged):
+    async def scenario(pool, changes):
+        pool.all_ready.clear()
+        signals = changes.by_signal()
+        assert set(signals) == {"SIGHUP", "SIGTTIN", "SIGTTOU"}
+        for call in signals.values():
+            call()
+        await until(lambda: len(logged()) == 3)
+
+    play(scenario)
+    assert set(logged()) == {"Workers are still starting: nothing changes"}
+
+
+def test_nothing_changes_in_a_thread():
+    async def scenario(pool, changes):
+        for change in (changes.reload(), changes.scale(2)):
+            with pytest.raises(SnakepitError, match="--runtime thread has one worker"):
+                await change
+
+    play(scenario, "thread")

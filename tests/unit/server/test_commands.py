@@ -1,0 +1,81 @@
+"""snakepit.server.commands: what the commands ask of the server, and what they answer."""
+
+import asyncio
+
+import pytest
+
+from snakepit.errors import SnakepitError
+from snakepit.server.commands import commands
+from snakepit.server.pool import Outcome
+
+
+class Server:
+    """Does what it is told to, or what the test wants."""
+
+    wanted = 2
+
+    def __init__(self, outcome=None):
+        self.outcome = outcome
+        self.stopped = 0
+        self.scaled = []
+
+    def stop(self):
+        self.stopped += 1
+
+    async def reload(self):
+        return self.outcome
+
+    async def scale(self, workers):
+        self.scaled.append(workers)
+        return self.outcome
+
+    async def upgrade(self):
+        return 13
+
+
+def ask(server, command, **request):
+    return asyncio.run(commands(server)[command](request))
+
+
+def test_reload():
+    answer = ask(Server(Outcome(3)), "reload")
+    assert (set(answer), answer["replaced"]) == ({"replaced", "seconds"}, 3)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text"),
+    [
+        (Outcome(0, "too bad"), "not reloaded: too bad"),
+        (Outcome(1, "Traceback\nError"), "only 1 reloaded:\nTraceback\nError"),
+    ],
+)
+def test_not_reloaded(outcome, text):
+    with pytest.raises(SnakepitError) as caught:
+        ask(Server(outcome), "reload")
+    assert str(caught.value) == text
+
+
+def test_scale():
+    server = Server(Outcome(1))
+    assert ask(server, "scale", workers=3) == {"workers": 3, "before": 2}
+    assert server.scaled == [3]
+    with pytest.raises(SnakepitError, match="there are not 4 workers: too bad"):
+        ask(Server(Outcome(1, "too bad")), "scale", workers=4)
+
+
+@pytest.mark.parametrize("workers", [None, "3", 3.0, True, [3]])
+def test_no_number_of_workers(workers):
+    server = Server()
+    with pytest.raises(SnakepitError, match="workers must be a whole number, not "):
+        ask(server, "scale", workers=workers)
+    assert server.scaled == []
+
+
+def test_stop():
+    server = Server()
+    assert ask(server, "stop") == {}
+    assert server.stopped == 1
+
+
+def test_upgrade():
+    assert ask(Server(), "upgrade")["pid"] == 13
