@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -114,7 +115,9 @@ def test_status(app, parts, way):
         assert bool(record_of(server)["token"]) is bool(way)
 
         lines = said(server.command("status")).splitlines()
-        assert lines[0] == f"Server       serving, pid {server.pid}"
+        supervisor = "" if RUNTIME == "thread" else f", supervisor {server.process.pid}"
+        assert found["supervisor"] == (server.process.pid if supervisor else None)
+        assert lines[0] == f"Server       serving, pid {server.pid}{supervisor}"
         assert f"Address      {server.address}" in lines
         assert len(lines) == lines.index("") + 2 + workers_of(2)
 
@@ -170,7 +173,7 @@ def test_reload(site, parts):
         (site / "version").write_text("broken")
         done = server.command("reload")
         assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr.startswith("Error: not reloaded:\nTraceback")
+        assert done.stderr.startswith("Error: not reloaded:\nModule 'site_app' can't be imported\nTraceback")
         assert "RuntimeError: this version is broken" in done.stderr
         assert client.request("/").text == "2"
 
@@ -191,7 +194,7 @@ def test_a_reload_takes_the_place_of_one_that_hangs(site):
 
 @NEEDS_TWO_WORKERS
 def test_the_server_is_killed_during_a_reload(site):
-    with running("site_app:app", cwd=site) as server, ThreadPoolExecutor() as threads:
+    with running("site_app:app", "--no-supervise", cwd=site) as server, ThreadPoolExecutor() as threads:
         (site / "version").write_text("slow")
         reload = threads.submit(server.command, "reload")
         server.wait_logged("Reloading")
@@ -239,7 +242,7 @@ def test_scale(site):
         (site / "version").write_text("broken")
         done = server.command("scale", "2")
         assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr.startswith("Error: there are not 2 workers:\nTraceback")
+        assert done.stderr.startswith("Error: there are not 2 workers:\nModule 'site_app' can't be imported\nTraceback")
         assert "RuntimeError: this version is broken" in done.stderr
         assert server.get("/").text == "1"
 
@@ -276,10 +279,48 @@ def test_stop_waits_for_the_end(app, site, parts):
 
 
 def test_upgrade_without_a_supervisor():
-    with running("behaviors:app", workers=1) as server:
+    with running("behaviors:app", "--no-supervise", workers=1) as server:
         done = server.command("upgrade")
         assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr.startswith("Error: snakepit upgrade needs the supervisor: ")
+        assert "only the supervisor can start another process, and this server has none" in done.stderr
+
+
+@NEEDS_TWO_WORKERS
+def test_upgrade(site):
+    with running("site_app:app", "--name", "shop", cwd=site) as server:
+        (site / "version").write_text("2")
+        for _ in range(2):
+            first = server.pid
+            answer = said(server.command("upgrade"))
+            assert re.fullmatch(rf"Upgraded in .* s: pid {server.pid} serves now, in place of {first}\n", answer)
+            assert server.pid != first
+            found = status_of(server, "--name", "shop")  # the new one, at once
+            assert (found["pid"], found["supervisor"]) == (server.pid, server.process.pid)
+        assert server.get("/").text == "2"
+        assert said(server.command("stop")) == f"Stopped, pid {server.pid}\n"
+        assert server.wait_ended() == 0
+
+
+@NEEDS_TWO_WORKERS
+def test_an_upgrade_that_fails(site):
+    with running("site_app:app", cwd=site) as server:
+        first = server.pid
+        (site / "version").write_text("broken")
+        done = server.command("upgrade")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == "Error: the new server process exited with status 3; the log says more\n"
+        assert status_of(server)["pid"] == first  # it is found still
+        assert server.stop() == 0
+
+
+@NEEDS_TWO_WORKERS
+def test_restarts_are_counted():
+    with running("behaviors:app") as server:
+        first = server.pid
+        os.kill(first, getattr(signal, "SIGKILL", signal.SIGTERM))
+        wait_until(lambda: server.pid != first and server.err.count("Listening on") == 2, "another one serves")
+        found = status_of(server)
+        assert (found["pid"], found["restarts"]) == (server.pid, 1)
 
 
 # -- which server ----------------------------------------------------------------------------------------------------
