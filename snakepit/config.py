@@ -148,6 +148,12 @@ class Config:
     workers_lifetime: float | None = _option(
         None, "Seconds after which a worker is replaced by a new one.", least=1, metavar="SECONDS", shown="no limit"
     )
+    workers_max_rss: int | None = _option(
+        None,
+        "MiB of memory in RAM past which a worker is replaced by a new one; with runtime interpreter, of the whole "
+        "process.",
+        least=1, metavar="MIB", shown="no limit",
+    )  # fmt: skip
     limit_waiting: int = _option(2048, "Requests that may wait for a free worker; one more gets 503.", least=0)
     limit_request_head: int = _option(
         65_536, "Bytes of request line and header fields; more gets 431.", least=1024, metavar="BYTES"
@@ -182,7 +188,7 @@ class Config:
             object.__setattr__(self, "interpreters", usable_cpus())
         if self.runtime == "thread":
             object.__setattr__(self, "interpreters", 1)
-            for name in ("reload", "limit_max_requests", "workers_lifetime"):
+            for name in ("reload", "limit_max_requests", "workers_lifetime", "workers_max_rss"):
                 if getattr(self, name):
                     raise ConfigError(f"{name} can't be used with runtime thread, where modules are imported once")
 

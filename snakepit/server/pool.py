@@ -29,6 +29,7 @@ from snakepit.server import error_page
 from snakepit.server.exchange import Exchange
 from snakepit.server.flow import Flow
 from snakepit.server.runtimes import RUNTIMES, RuntimeName
+from snakepit.server.wear import Wear
 from snakepit.server.worker import Worker
 
 QUICK_DEATH = 10.0
@@ -58,6 +59,7 @@ class PoolOptions:
         max_requests: exchanges after which a worker is replaced; None: never.
         max_requests_jitter: up to so many more, at random, so that workers are not all replaced at once.
         lifetime: seconds after which a worker is replaced; None: never.
+        max_rss: bytes in RAM past which a worker is replaced, or the process that all share; None: never.
         patient: an app that can't be started may be mended, so wait for that.
         settings: what each worker is told; see snakepit.worker.bootstrap.
     """
@@ -75,6 +77,7 @@ class PoolOptions:
     max_requests: int | None = None
     max_requests_jitter: int = 0
     lifetime: float | None = None
+    max_rss: int | None = None
     patient: bool = False
 
 
@@ -97,8 +100,12 @@ class Observer:
         should be replaced itself.
         """
 
-    def worn_out(self, reason: str) -> None:
-        """Something has piled up that goes only with the process: have it replaced."""
+    def worn_out(self, reason: str) -> bool:
+        """Something has piled up that goes only with the process: have it replaced.
+
+        Returns whether that is being seen to. It is told once; again when there is clearly more of it.
+        """
+        return False
 
 
 @dataclass(slots=True)
@@ -126,6 +133,7 @@ class Pool:
         self._loop = loop
         self._log = logging.getLogger("snakepit.server")
         self.flow = Flow(options.concurrency, options.waiting, options.waiting_seconds, loop)
+        self._wear = Wear(self, observer, options.max_rss, options.runtime == "process")
         self._workers: dict[int, Worker] = {}
         self._wanted = options.workers
         self._recycling = asyncio.Lock()
@@ -142,7 +150,7 @@ class Pool:
         self._ages: dict[int, asyncio.TimerHandle] = {}  # of workers whose lifetime is limited
         self._restarts: dict[int, asyncio.TimerHandle] = {}  # by the number of the worker to be replaced
         self._tasks: set[asyncio.Task[object]] = set()
-        self._minding: set[asyncio.Task[object]] = set()  # deadlines of retired workers
+        self._minding: set[asyncio.Task[object]] = set()  # deadlines of retired workers, and memory
         self.first_ready = asyncio.Event()
         self.all_ready = asyncio.Event()
         self.failure: asyncio.Future[SnakepitError] = loop.create_future()
@@ -160,6 +168,11 @@ class Pool:
     def retiring(self) -> list[Worker]:
         """Those that were replaced or are not wanted any more, and have not ended yet."""
         return list(self._retiring)
+
+    @property
+    def serving(self) -> dict[Worker, float]:
+        """The workers that get exchanges, and since when (loop time)."""
+        return dict(self._ready_at)
 
     @property
     def in_progress(self) -> int:
@@ -203,6 +216,8 @@ class Pool:
         """Start all workers; they become ready in their own time."""
         for number in range(1, self._wanted + 1):
             await self._start_worker(number)
+        if self._options.max_rss is not None:
+            self._spawn(self._wear.watch(), self._minding)
 
     async def scale(self, workers: int) -> None:
         """Have so many workers, one at least: more are started, those with the highest numbers retire."""
@@ -339,14 +354,17 @@ class Pool:
 
     def _recycle(self, worker: Worker) -> None:
         if self._is_current(worker) and worker.number not in self._successors:
-            self._spawn(self._recycle_in_turn(worker), self._tasks)
+            self._spawn(self.recycle(worker), self._tasks)
 
-    async def _recycle_in_turn(self, worker: Worker) -> None:
+    async def recycle(self, worker: Worker) -> bool:
+        """Replace a worker when its turn comes, unless it is being replaced; returns False if no other could start."""
         async with self._recycling:  # one at a time: starting takes CPU time from those that serve
             if self._is_current(worker) and worker.number not in self._successors:
-                began = await self.replace(worker.number)
-                if not began and self._is_current(worker):
+                replaced = await self.replace(worker.number)
+                if not replaced and self._is_current(worker):
                     self._count_age(worker)
+                return replaced
+        return True
 
     def _is_current(self, worker: Worker) -> bool:
         return self._workers.get(worker.number) is worker
@@ -506,6 +524,7 @@ class Pool:
         now = resident_memory()
         size = None if now is None or before is None else max(0, now - before)
         self._observer.memory_kept(predecessor, size)
+        self._wear.kept(sum(file for _, file in predecessor.copies) if size is None else size)
 
     # -- in place of workers that were lost ------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from snakepit import __version__, app_reference, logs
 from snakepit.config import Config
 from snakepit.errors import ConfigError, SnakepitError
 from snakepit.lifecycle import WorkerState
-from snakepit.memory import keep_freed_memory
+from snakepit.memory import keep_freed_memory, resident_memory
 from snakepit.protocol.choice import parser_factory
 from snakepit.protocol.interface import Limits
 from snakepit.server.connection import Connection
@@ -73,6 +73,8 @@ class Server:
         self._pool: Pool | None = None
         self._left_open = 0
         self._reloader = Reloader(config) if config.reload else None
+        if config.workers_max_rss is not None and resident_memory() is None:
+            raise ConfigError("workers_max_rss can't be used: this system does not tell how much memory a process has")
         self._watching: asyncio.Task[None] | None = None
         self._reloading: asyncio.Task[None] | None = None
         self._scaling: set[asyncio.Task[None]] = set()
@@ -296,6 +298,7 @@ class Server:
             max_requests=config.limit_max_requests,
             max_requests_jitter=config.limit_max_requests_jitter,
             lifetime=config.workers_lifetime,
+            max_rss=None if config.workers_max_rss is None else config.workers_max_rss * 2**20,
             patient=config.reload,
             settings={
                 "sys_path": [str(folder) for folder in sys.path],

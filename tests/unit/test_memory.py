@@ -1,0 +1,34 @@
+"""snakepit.memory."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from snakepit.memory import resident_memory
+
+MIB = 2**20
+
+pytestmark = pytest.mark.skipif(resident_memory() is None, reason="this system does not tell")
+
+
+def test_our_own():
+    before = resident_memory()
+    held = b"x" * (64 * MIB)
+    after = resident_memory()
+    assert 48 * MIB < after - before < 80 * MIB
+    assert held
+
+
+def test_that_of_another_process():
+    code = "held = b'x' * (64 * 2**20); print('made', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline().strip() == b"made"
+        assert 64 * MIB < resident_memory(process.pid) < 256 * MIB
+        process.communicate(b"\n")
+    assert resident_memory(process.pid) is None, "it has ended"
+
+
+def test_by_number():
+    assert abs(resident_memory(os.getpid()) - resident_memory()) < 16 * MIB
