@@ -163,6 +163,9 @@ class Config:
         None, "Bytes of a request's body; more get 413.", least=0, metavar="BYTES", shown="no limit"
     )
     reload: bool = _option(False, "Replace the workers whenever a file of the app changes (needs watchfiles).")
+    reload_browser: bool = _option(
+        False, "Pages in browsers reload themselves when the new version answers; needs --reload."
+    )
     reload_dir: tuple[str, ...] = _option(
         (), "Watch this folder; may be given several times.", metavar="DIR", shown="app_dir"
     )
@@ -184,6 +187,8 @@ class Config:
         if self.root_path and not self.root_path.startswith("/"):
             raise ConfigError(f"root_path must start with a slash, not be {self.root_path!r}")
         object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
+        if self.reload_browser and not self.reload:
+            raise ConfigError("reload_browser needs reload")
         if self.interpreters == 0:
             object.__setattr__(self, "interpreters", usable_cpus())
         if self.runtime == "thread":

@@ -62,6 +62,7 @@ class PoolOptions:
         max_rss: bytes in RAM past which a worker is replaced, or the process that all share; None: never.
         patient: an app that can't be started may be mended, so wait for that.
         settings: what each worker is told; see snakepit.worker.bootstrap.
+        page_script: the address of a script for pages, but for the number of their version; empty: there is none.
     """
 
     workers: int
@@ -79,6 +80,7 @@ class PoolOptions:
     lifetime: float | None = None
     max_rss: int | None = None
     patient: bool = False
+    page_script: str = ""
 
 
 class Observer:
@@ -136,6 +138,7 @@ class Pool:
         self._wear = Wear(self, observer, options.max_rss, options.runtime == "process")
         self._workers: dict[int, Worker] = {}
         self._wanted = options.workers
+        self._version = 0
         self._recycling = asyncio.Lock()
         self._closing = False
         self._interface = ""
@@ -188,6 +191,12 @@ class Pool:
     def wanted(self) -> int:
         """How many workers there are to be."""
         return self._wanted
+
+    @property
+    def version(self) -> int:
+        """How often the app has been imported anew, or has been tried to be, by all workers; what they serve is one
+        of these versions."""
+        return self._version
 
     @property
     def interface(self) -> str:
@@ -252,12 +261,17 @@ class Pool:
         seats = 1 if self._options.interface == "asgi" else self._options.threads
         try:
             runtime = RUNTIMES[self._options.runtime](seats)
-            return Worker(number, self._options.settings, runtime, self, self._loop)
+            settings = {**self._options.settings, "page_script": self._page_script()}
+            return Worker(number, settings, runtime, self, self._loop)
         except OSError as error:
             raise ConfigError(
                 f"no channel for worker {number}: {error.strerror}; use fewer interpreters or threads, or raise the "
                 "limit on open files (ulimit -n)"
             ) from None
+
+    def _page_script(self) -> str:
+        address = self._options.page_script
+        return f"{address}{self._version}" if address else ""
 
     # -- make before break -----------------------------------------------------------------------------------------
 
@@ -271,6 +285,7 @@ class Pool:
 
     async def reload(self) -> bool:
         """Replace every worker, one after the other; stops at the first that can't be. Returns whether all were."""
+        self._version += 1
         for number in sorted(self._workers):
             if number in self._workers and not await self.replace(number):
                 return False
@@ -278,6 +293,7 @@ class Pool:
 
     async def replace_all(self) -> bool:
         """Replace every worker, all at once; the first that can't be ends it. Returns whether all were."""
+        self._version += 1
         numbers = frozenset(self._workers)
         begun = [self._begin_succession(number, numbers) for number in sorted(numbers)]
         outcomes = await asyncio.gather(*(asyncio.shield(one.outcome) for one in begun if one is not None))
@@ -517,7 +533,7 @@ class Pool:
 
     def _show(self, worker: Worker) -> None:
         """Answer everything with what keeps a worker from starting."""
-        self.flow.answer_instead(500, error_page.FIELDS, error_page.body(str(_as_error(worker))))
+        self.flow.answer_instead(500, error_page.FIELDS, error_page.body(str(_as_error(worker)), self._page_script()))
         self.first_ready.set()
 
     def _tell_of_memory(self, predecessor: Worker, before: int | None) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import platform
+import secrets
 import signal
 import sys
 import time
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from snakepit import __version__, app_reference, logs
+from snakepit import __version__, app_reference, logs, page_script
 from snakepit.config import Config
 from snakepit.errors import ConfigError, SnakepitError
 from snakepit.lifecycle import WorkerState
@@ -24,6 +25,7 @@ from snakepit.server.copies import CopiesFolder, remove_left_over
 from snakepit.server.listener import Listener
 from snakepit.server.loops import loop_factory
 from snakepit.server.open_files import raise_open_files_limit
+from snakepit.server.pages import Pages
 from snakepit.server.pool import Pool, PoolOptions
 from snakepit.server.reloader import Reloader
 from snakepit.server.report import StartupReport
@@ -75,6 +77,8 @@ class Server:
         self._reloader = Reloader(config) if config.reload else None
         if config.workers_max_rss is not None and resident_memory() is None:
             raise ConfigError("workers_max_rss can't be used: this system does not tell how much memory a process has")
+        self._name = secrets.token_hex(4)  # so that a page in a browser knows another server by it
+        self._pages: Pages | None = None
         self._watching: asyncio.Task[None] | None = None
         self._reloading: asyncio.Task[None] | None = None
         self._scaling: set[asyncio.Task[None]] = set()
@@ -154,6 +158,8 @@ class Server:
         assert self._pool is not None
         self._log.info("Reloading: new workers, one after the other")
         done = await self._pool.reload()
+        if done:
+            self._tell_pages(self._pool)
         self._log.info("Reloaded" if done else "Not reloaded; still serving the previous version")
 
     def _begin_scaling(self, change: int) -> None:
@@ -188,6 +194,12 @@ class Server:
             self._log.info("Reloaded in %.2f s", time.monotonic() - began)
         elif any(worker.state is WorkerState.READY for worker in pool.workers):
             self._log.info("Not reloaded; still serving the previous version")
+            return
+        self._tell_pages(pool)  # of the new version, or of another trouble
+
+    def _tell_pages(self, pool: Pool) -> None:
+        if self._pages is not None:
+            self._pages.announce(pool.version)
 
     async def serve(self) -> None:
         """Serve until `stop` is called, or SIGINT or SIGTERM comes (in the main thread). Raises SnakepitError."""
@@ -198,7 +210,9 @@ class Server:
         report = StartupReport(self.config.interpreters, self._log)
         copies = self._make_copies_folder()
         pool = self._pool = Pool(self._pool_options(copies), report, loop)
-        site = self._site = Site(self.config, pool, loop)
+        if self.config.reload_browser:
+            self._pages = Pages(pool, self._name)
+        site = self._site = Site(self.config, self._pages or pool, loop)
         self._log.info(
             "Snakepit %s on Python %s: %s, app %s",
             __version__,
@@ -256,6 +270,8 @@ class Server:
             self._log.info("Stopping: waiting for %s in flight", _requests(pool.in_progress))
         elif not pool.failure.done():
             self._log.info("Stopping")
+        if self._pages is not None:
+            self._pages.close()
         site.drain()
         try:
             async with asyncio.timeout_at(deadline):
@@ -300,6 +316,7 @@ class Server:
             lifetime=config.workers_lifetime,
             max_rss=None if config.workers_max_rss is None else config.workers_max_rss * 2**20,
             patient=config.reload,
+            page_script=page_script.address(config.root_path, self._name) if config.reload_browser else "",
             settings={
                 "sys_path": [str(folder) for folder in sys.path],
                 "argv": list(sys.argv),

@@ -207,21 +207,6 @@ def reloading(folder, *arguments, ready=2):
         server.kill()
 
 
-@pytest.fixture
-def site_app(tmp_path):
-    """The folder with the app; call it to save another version."""
-
-    class SiteApp:
-        folder = tmp_path
-
-        def save(self, text):
-            new = tmp_path / "site_app.py.new"  # as many editors do it: never a half-written file
-            new.write_text(text, encoding="utf-8")
-            new.replace(tmp_path / "site_app.py")
-
-    return SiteApp()
-
-
 @pytest.mark.parametrize("source", [ASGI, WSGI], ids=["asgi", "wsgi"])
 def test_what_is_saved_answers_on_the_same_connection(site_app, source):
     site_app.save(source.format(body="1"))
