@@ -56,6 +56,7 @@ def _asgi(app: "AsgiApp", address: str) -> "AsgiApp":
 def _begin_page(message: "Message", address: str) -> "tuple[Message, bytes]":
     """The response's start, and what its body is to end with."""
     try:
+        message = {**message, "headers": list(message["headers"])}  # it may be an iterator, and have to be read again
         headers = [
             (bytes(name).decode("latin-1"), bytes(value).decode("latin-1")) for name, value in message["headers"]
         ]

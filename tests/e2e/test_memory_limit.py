@@ -28,7 +28,7 @@ def test_an_app_that_leaks_under_load_is_replaced_and_no_request_fails(app):
 
             def leak():
                 nonlocal most
-                assert leaking.request(f"/?{MIB // 4}").status == 200
+                assert leaking.request(f"/?{MIB // 8}").status == 200
                 most = max(most, server.rss())
                 return worn(server)
 
