@@ -9,6 +9,9 @@ from test_reload import Load
 MIB = 2**20
 LIMIT = 100  # MiB, of a worker's process, or of the one that interpreters share
 
+GIVES_BACK = RUNTIME == "process" or sys.version_info >= (3, 14)
+"""Whether what a worker had is free again when it has ended: 3.13 loses memory with each interpreter."""
+
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
@@ -36,7 +39,8 @@ def test_an_app_that_leaks_under_load_is_replaced_and_no_request_fails(app):
             load.wait_for_more()
             replaced = 1 if RUNTIME == "process" else 2
             wait_until(lambda: server.err.count(" ready:") >= 2 + replaced, "there are new workers")
-            wait_until(lambda: server.rss() < most - LIMIT * MIB // 4, "memory is given back")
+            if GIVES_BACK:
+                wait_until(lambda: server.rss() < most - LIMIT * MIB // 4, "memory is given back")
             load.wait_for_more()
         assert load.troubles == []
         assert server.stop() == 0

@@ -21,7 +21,8 @@ SAVES = 20  # of which the median is taken
 RELOADS = 100
 BROKEN = 5  # every so many reloads there is a syntax error
 REPLACEMENTS = 1000
-WARM = REPLACEMENTS // 10  # after so many the memory is taken to be what it should stay
+LOOK = REPLACEMENTS // 20  # after so many memory is looked at; it is to be flat in the second half, for the C library's
+# arenas, of which each thread that comes takes one, fill up for some hundred
 QUICK = 0.5  # seconds from saving to the new answer
 
 FLASK = """
@@ -143,7 +144,7 @@ def test_a_thousand_replacements_fail_no_request_and_leave_memory_as_it_was(app,
             for done in range(1, REPLACEMENTS // 2 + 1):  # each replaces two
                 server.process.send_signal(signal.SIGHUP)
                 server.wait_logged("Reloaded", times=done)
-                if done * 2 % WARM == 0:
+                if done * 2 % LOOK == 0:
                     sizes.append(round(server.rss() / 2**20, 1))
         tell(capsys, what="replacements", app=app, replaced=server.err.count(" ready:") - 2, rss_mib=sizes,
              load=vars(load))  # fmt: skip
@@ -151,4 +152,5 @@ def test_a_thousand_replacements_fail_no_request_and_leave_memory_as_it_was(app,
         assert server.err.count(" ready:") == REPLACEMENTS + 2
         assert server.stop() == 0
         if sys.version_info >= (3, 14):  # 3.13 loses some MB for each interpreter
-            assert max(sizes) < sizes[0] * 1.05
+            settled = sizes[len(sizes) // 2 :]
+            assert max(settled) < min(settled) * 1.05
