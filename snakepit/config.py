@@ -149,6 +149,12 @@ class Config:
     workers_lifetime: float | None = _option(
         None, "Seconds after which a worker is replaced by a new one.", least=1, metavar="SECONDS", shown="no limit"
     )
+    workers_max_rss: int | None = _option(
+        None,
+        "MiB of memory in RAM past which a worker is replaced by a new one; with runtime interpreter, of the whole "
+        "process.",
+        least=1, metavar="MIB", shown="no limit",
+    )  # fmt: skip
     limit_waiting: int = _option(2048, "Requests that may wait for a free worker; one more gets 503.", least=0)
     limit_request_head: int = _option(
         65_536, "Bytes of request line and header fields; more gets 431.", least=1024, metavar="BYTES"
@@ -158,6 +164,9 @@ class Config:
         None, "Bytes of a request's body; more get 413.", least=0, metavar="BYTES", shown="no limit"
     )
     reload: bool = _option(False, "Replace the workers whenever a file of the app changes (needs watchfiles).")
+    reload_browser: bool = _option(
+        False, "Pages in browsers reload themselves when the new version answers; needs --reload."
+    )
     reload_dir: tuple[str, ...] = _option(
         (), "Watch this folder; may be given several times.", metavar="DIR", shown="app_dir"
     )
@@ -190,11 +199,13 @@ class Config:
         if self.root_path and not self.root_path.startswith("/"):
             raise ConfigError(f"root_path must start with a slash, not be {self.root_path!r}")
         object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
+        if self.reload_browser and not self.reload:
+            raise ConfigError("reload_browser needs reload")
         if self.interpreters == 0:
             object.__setattr__(self, "interpreters", usable_cpus())
         if self.runtime == "thread":
             object.__setattr__(self, "interpreters", 1)
-            for name in ("reload", "limit_max_requests", "workers_lifetime"):
+            for name in ("reload", "limit_max_requests", "workers_lifetime", "workers_max_rss"):
                 if getattr(self, name):
                     raise ConfigError(f"{name} can't be used with runtime thread, where modules are imported once")
 

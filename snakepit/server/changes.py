@@ -16,6 +16,7 @@ from typing import Any
 from snakepit.errors import InternalError, SnakepitError
 from snakepit.lifecycle import WorkerState
 from snakepit.server.managers import Manager
+from snakepit.server.pages import Pages
 from snakepit.server.pool import STOPPING, Outcome, Pool
 from snakepit.server.reloader import Reloader
 from snakepit.server.runtimes import RuntimeName
@@ -40,12 +41,14 @@ class Changes:
         log: logging.Logger,
         loop: asyncio.AbstractEventLoop,
         manager: Manager,
+        pages: Pages | None = None,
     ) -> None:
         self._loop = loop
         self._pool = pool
         self._runtime = runtime
         self._log = log
         self._manager = manager
+        self._pages = pages
         self._reloading: asyncio.Task[Outcome] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ended = False
@@ -141,6 +144,8 @@ class Changes:
             outcome = await self._pool.reload()
         finally:
             self._manager.reloaded()
+        if outcome:
+            self._tell_pages()
         self._log.info("Reloaded" if outcome else "Not reloaded; still serving the previous version")
         return outcome
 
@@ -163,7 +168,13 @@ class Changes:
             self._log.info("Reloaded in %.2f s", time.monotonic() - began)
         elif any(worker.state is WorkerState.READY for worker in self._pool.workers):
             self._log.info("Not reloaded; still serving the previous version")
+            return outcome
+        self._tell_pages()  # of the new version, or of another trouble
         return outcome
+
+    def _tell_pages(self) -> None:
+        if self._pages is not None:
+            self._pages.announce(self._pool.version)
 
 
 def _named(files: list[Path]) -> str:

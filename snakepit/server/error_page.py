@@ -3,6 +3,7 @@
 from html import escape
 
 from snakepit.fields import render
+from snakepit.page_script import tag
 
 FIELDS = render([(b"content-type", b"text/html; charset=utf-8"), (b"cache-control", b"no-store")])
 
@@ -25,6 +26,7 @@ pre {{ background: #f4f4f4; color: #222; overflow-x: auto; padding: 1rem }}
 """
 
 
-def body(fault: str) -> bytes:
-    """The page that shows a fault, which may hold anything."""
-    return _PAGE.format(fault=escape(fault)).encode("utf-8", "backslashreplace")
+def body(fault: str, script: str = "") -> bytes:
+    """The page that shows a fault, which may hold anything. `script`: the address of one that reloads it."""
+    page = _PAGE.format(fault=escape(fault)).encode("utf-8", "backslashreplace")
+    return page + tag(script) if script else page

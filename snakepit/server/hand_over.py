@@ -18,12 +18,17 @@ class HandOver:
         self._manager = manager
         self._log = log
         self._answer: asyncio.Future[int] | None = None
+        self._under_way = False
         self._ended = False
 
     def ask(self, reason: str) -> bool:
-        """Have another process take over, if anybody can start one and this one does not stop anyway."""
-        if self._ended or not self._manager.hand_over(reason):
+        """Have another process take over, unless one is about to. False: nobody can start one, or this one stops."""
+        return not self._ended and (self._under_way or self._begin(reason))
+
+    def _begin(self, reason: str) -> bool:
+        if not self._manager.hand_over(reason):
             return False
+        self._under_way = True
         self._log.info("A new server process is to take over: %s", reason)
         return True
 
@@ -34,7 +39,7 @@ class HandOver:
         """
         if self._ended:
             raise SnakepitError("The server is stopping: nothing changes")
-        if not self.ask("snakepit upgrade"):
+        if not self._begin("snakepit upgrade"):
             raise SnakepitError("only the supervisor can start another process, and this server has none")
         if self._answer is None:
             self._answer = asyncio.get_running_loop().create_future()
@@ -48,6 +53,7 @@ class HandOver:
 
     def failed(self, reason: str) -> None:
         """No other process could take over."""
+        self._under_way = False
         self._log.error("Not handed over to another process: %s", reason)
         self._fail(reason)
 

@@ -29,6 +29,7 @@ from snakepit.server import error_page
 from snakepit.server.exchange import Exchange
 from snakepit.server.flow import Flow
 from snakepit.server.runtimes import RUNTIMES, RuntimeName
+from snakepit.server.wear import Wear
 from snakepit.server.worker import Worker
 
 QUICK_DEATH = 10.0
@@ -60,8 +61,10 @@ class PoolOptions:
         max_requests: exchanges after which a worker is replaced; None: never.
         max_requests_jitter: up to so many more, at random, so that workers are not all replaced at once.
         lifetime: seconds after which a worker is replaced; None: never.
+        max_rss: bytes in RAM past which a worker is replaced, or the process that all share; None: never.
         patient: an app that can't be started may be mended, so wait for that.
         settings: what each worker is told; see snakepit.worker.bootstrap.
+        page_script: the address of a script for pages, but for the number of their version; empty: there is none.
     """
 
     workers: int
@@ -77,7 +80,9 @@ class PoolOptions:
     max_requests: int | None = None
     max_requests_jitter: int = 0
     lifetime: float | None = None
+    max_rss: int | None = None
     patient: bool = False
+    page_script: str = ""
 
 
 class Observer:
@@ -99,8 +104,12 @@ class Observer:
         should be replaced itself.
         """
 
-    def worn_out(self, reason: str) -> None:
-        """Something has piled up that goes only with the process: have it replaced."""
+    def worn_out(self, reason: str) -> bool:
+        """Something has piled up that goes only with the process: have it replaced.
+
+        Returns whether that is being seen to. It is told once; again when there is clearly more of it.
+        """
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +150,10 @@ class Pool:
         self._loop = loop
         self._log = logging.getLogger("snakepit.server")
         self.flow = Flow(options.concurrency, options.waiting, options.waiting_seconds, loop)
+        self._wear = Wear(self, observer, options.max_rss, options.runtime == "process")
         self._workers: dict[int, Worker] = {}
         self._wanted = options.workers
+        self._version = 0
         self._recycling = asyncio.Lock()
         self._closing = False
         self._interface = ""
@@ -158,7 +169,7 @@ class Pool:
         self._ages: dict[int, asyncio.TimerHandle] = {}  # of workers whose lifetime is limited
         self._restarts: dict[int, asyncio.TimerHandle] = {}  # by the number of the worker to be replaced
         self._tasks: set[asyncio.Task[object]] = set()
-        self._minding: set[asyncio.Task[object]] = set()  # deadlines of retired workers
+        self._minding: set[asyncio.Task[object]] = set()  # deadlines of retired workers, and memory
         self.first_ready = asyncio.Event()
         self.all_ready = asyncio.Event()
         self.failure: asyncio.Future[SnakepitError] = loop.create_future()
@@ -178,6 +189,11 @@ class Pool:
         return list(self._retiring)
 
     @property
+    def serving(self) -> dict[Worker, float]:
+        """The workers that get exchanges, and since when (loop time)."""
+        return dict(self._ready_at)
+
+    @property
     def in_progress(self) -> int:
         """Exchanges in workers and in the line."""
         return self.flow.in_progress
@@ -191,6 +207,12 @@ class Pool:
     def wanted(self) -> int:
         """How many workers there are to be."""
         return self._wanted
+
+    @property
+    def version(self) -> int:
+        """How often the app has been imported anew, or has been tried to be, by all workers; what they serve is one
+        of these versions."""
+        return self._version
 
     @property
     def interface(self) -> str:
@@ -219,6 +241,8 @@ class Pool:
         """Start all workers; they become ready in their own time."""
         for number in range(1, self._wanted + 1):
             await self._start_worker(number)
+        if self._options.max_rss is not None:
+            self._spawn(self._wear.watch(), self._minding)
 
     async def scale(self, workers: int) -> Outcome:
         """Have so many workers, one at least: more are started, those with the highest numbers retire.
@@ -276,12 +300,17 @@ class Pool:
         seats = 1 if self._options.interface == "asgi" else self._options.threads
         try:
             runtime = RUNTIMES[self._options.runtime](seats)
-            return Worker(number, self._options.settings, runtime, self, self._loop)
+            settings = {**self._options.settings, "page_script": self._page_script()}
+            return Worker(number, settings, runtime, self, self._loop)
         except OSError as error:
             raise ConfigError(
                 f"no channel for worker {number}: {error.strerror}; use fewer interpreters or threads, or raise the "
                 "limit on open files (ulimit -n)"
             ) from None
+
+    def _page_script(self) -> str:
+        address = self._options.page_script
+        return f"{address}{self._version}" if address else ""
 
     # -- make before break -----------------------------------------------------------------------------------------
 
@@ -295,6 +324,7 @@ class Pool:
 
     async def reload(self) -> Outcome:
         """Replace every worker, one after the other; stops at the first that can't be."""
+        self._version += 1
         count = 0
         for number in sorted(self._workers):
             if number in self._workers:
@@ -306,6 +336,7 @@ class Pool:
 
     async def replace_all(self) -> Outcome:
         """Replace every worker, all at once; the first that can't be ends it."""
+        self._version += 1
         numbers = frozenset(self._workers)
         begun = [self._begin_succession(number, numbers) for number in sorted(numbers)]
         troubles = await asyncio.gather(*(asyncio.shield(trouble) for trouble in begun))
@@ -393,14 +424,17 @@ class Pool:
 
     def _recycle(self, worker: Worker) -> None:
         if self._is_current(worker) and worker.number not in self._successors:
-            self._spawn(self._recycle_in_turn(worker), self._tasks)
+            self._spawn(self.recycle(worker), self._tasks)
 
-    async def _recycle_in_turn(self, worker: Worker) -> None:
+    async def recycle(self, worker: Worker) -> bool:
+        """Replace a worker when its turn comes, unless it is being replaced; returns False if no other could start."""
         async with self._recycling:  # one at a time: starting takes CPU time from those that serve
             if self._is_current(worker) and worker.number not in self._successors:
-                began = await self.replace(worker.number)
-                if not began and self._is_current(worker):
+                replaced = await self.replace(worker.number)
+                if not replaced and self._is_current(worker):
                     self._count_age(worker)
+                return bool(replaced)
+        return True
 
     def _is_current(self, worker: Worker) -> bool:
         return self._workers.get(worker.number) is worker
@@ -556,13 +590,14 @@ class Pool:
 
     def _show(self, worker: Worker) -> None:
         """Answer everything with what keeps a worker from starting."""
-        self.flow.answer_instead(500, error_page.FIELDS, error_page.body(str(_as_error(worker))))
+        self.flow.answer_instead(500, error_page.FIELDS, error_page.body(str(_as_error(worker)), self._page_script()))
         self.first_ready.set()
 
     def _tell_of_memory(self, predecessor: Worker, before: int | None) -> None:
         now = resident_memory()
         size = None if now is None or before is None else max(0, now - before)
         self._observer.memory_kept(predecessor, size)
+        self._wear.kept(sum(file for _, file in predecessor.copies) if size is None else size)
 
     # -- in place of workers that were lost ------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import TextIO
 
 from snakepit import vetted
@@ -21,10 +22,17 @@ _CLEAR = "\r\x1b[K"
 class StartupReport(Observer):
     """Logs each worker as it comes up; on a terminal, draws how many there are."""
 
-    def __init__(self, total: int, log: logging.Logger, stream: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        total: int,
+        log: logging.Logger,
+        stream: TextIO | None = None,
+        hand_over: Callable[[str], bool] = lambda reason: False,
+    ) -> None:
         self._total = total
         self._ready = 0
         self._log = log
+        self._hand_over = hand_over
         self._stream = stream or sys.stderr
         self._bar = total > 1 and self._stream.isatty() and log.isEnabledFor(logging.INFO)
         self._handlers: list[logging.Handler] = []
@@ -75,6 +83,9 @@ class StartupReport(Observer):
             _extensions(len(predecessor.copies)),
             grown,
         )
+
+    def worn_out(self, reason: str) -> bool:
+        return self._hand_over(reason)
 
     def close(self) -> None:
         """Leave the terminal clean."""

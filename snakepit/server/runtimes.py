@@ -60,6 +60,10 @@ class Runtime(Protocol):
     def channels(self) -> Sequence[Channel | ProcessChannel]:
         """Those of the seats, and perhaps one more for the worker's last words."""
 
+    @property
+    def process(self) -> int | None:
+        """The number of the process that is the worker's alone, while there is one."""
+
     def run(self, settings: Mapping[str, object], /) -> None:
         """Run a worker to its end.
 
@@ -82,6 +86,7 @@ class InterpreterRuntime:
     """
 
     daemon = True
+    process = None
 
     def __init__(self, seats: int) -> None:
         self.seats = seats
@@ -116,6 +121,7 @@ class ThreadRuntime:
     """The main interpreter, in the thread that calls: what debuggers and profilers see best."""
 
     daemon = False  # or all threads of the app would be daemons, which they are not elsewhere
+    process = None
 
     def __init__(self, seats: int) -> None:
         self.seats = seats
@@ -146,6 +152,12 @@ class ProcessRuntime:
         self._process: subprocess.Popen[bytes] | None = None
         self._killed = False
         self._lock = threading.Lock()
+
+    @property
+    def process(self) -> int | None:
+        """The number of the process, until its end is known."""
+        process = self._process
+        return process.pid if process is not None and process.returncode is None else None
 
     def run(self, settings: Mapping[str, object]) -> None:
         """Start the process and wait for its end."""

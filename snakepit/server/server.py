@@ -4,12 +4,13 @@ import asyncio
 import logging
 import os
 import platform
+import secrets
 import sys
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from snakepit import __version__, app_reference
+from snakepit import __version__, app_reference, page_script
 from snakepit.config import Config
 from snakepit.errors import ConfigError, SnakepitError
 from snakepit.memory import resident_memory
@@ -21,6 +22,7 @@ from snakepit.server.copies import CopiesFolder, remove_left_over
 from snakepit.server.hand_over import HandOver
 from snakepit.server.listener import Listener
 from snakepit.server.managers import Manager
+from snakepit.server.pages import Pages
 from snakepit.server.pool import Outcome, Pool, PoolOptions
 from snakepit.server.reloader import Reloader
 from snakepit.server.report import StartupReport
@@ -52,6 +54,7 @@ class Server:
         self._listener: Listener | None = None
         self._site: Site | None = None
         self._pool: Pool | None = None
+        self._pages: Pages | None = None
         self._changes: Changes | None = None
         self._left_open = 0
         self._reloader = Reloader(config) if config.reload else None
@@ -61,6 +64,9 @@ class Server:
         self._stops = Stops(self.stop, self._exit_now)
         self._telling: list[asyncio.Task[None]] = []
         self._began = time.time(), time.monotonic()
+        if config.workers_max_rss is not None and resident_memory() is None:
+            raise ConfigError("workers_max_rss can't be used: this system does not tell how much memory a process has")
+        self._id = secrets.token_hex(4)  # so that a page in a browser knows another server by it
 
     @property
     def address(self) -> str | None:
@@ -175,11 +181,12 @@ class Server:
             raise SnakepitError("a Server serves once; make another one")
         loop = self._loop = asyncio.get_running_loop()
         listener = self._listener = Listener(self.config, self._manager.sockets)
-        report = StartupReport(self.config.interpreters, self._log)
+        report = StartupReport(self.config.interpreters, self._log, hand_over=self._hand_over.ask)
         copies = self._make_copies_folder()
         pool = self._pool = Pool(self._pool_options(copies), report, loop)
-        site = self._site = Site(self.config, pool, loop)
-        changes = self._changes = Changes(pool, self.config.runtime, self._log, loop, self._manager)
+        pages = self._pages = Pages(pool, self._id) if self.config.reload_browser else None
+        site = self._site = Site(self.config, pages or pool, loop)
+        changes = self._changes = Changes(pool, self.config.runtime, self._log, loop, self._manager, pages)
         control = self._control_socket(listener)
         self._log.info(
             "Snakepit %s on Python %s: %s, app %s, process %d",
@@ -293,6 +300,8 @@ class Server:
             self._log.info("%s: waiting for %s in flight", what, _requests(pool.in_progress))
         elif not pool.failure.done():
             self._log.info(what)
+        if self._pages is not None:
+            self._pages.close()
         site.drain(gently=successor is not None)
         try:
             async with asyncio.timeout_at(deadline):
@@ -329,7 +338,9 @@ class Server:
             max_requests=config.limit_max_requests,
             max_requests_jitter=config.limit_max_requests_jitter,
             lifetime=config.workers_lifetime,
+            max_rss=None if config.workers_max_rss is None else config.workers_max_rss * 2**20,
             patient=config.reload,
+            page_script=page_script.address(config.root_path, self._id) if config.reload_browser else "",
             settings={
                 "sys_path": [str(folder) for folder in sys.path],
                 "argv": list(sys.argv),

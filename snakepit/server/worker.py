@@ -104,6 +104,12 @@ class Worker:
         return self._name
 
     @property
+    def memory(self) -> int | None:
+        """Bytes of memory that it has in RAM; None unless it has a process of its own."""
+        process = self._runtime.process
+        return None if process is None else resident_memory(process)
+
+    @property
     def capacity(self) -> int:
         """Exchanges at once, where each takes a thread."""
         return len(self._ends)

@@ -49,6 +49,7 @@ class Settings(TypedDict):
     copies: str
     write_bytecode: bool
     ws_max_queue: int
+    page_script: str
 
 
 serving = False
@@ -113,6 +114,10 @@ def _serve(settings: Settings, end: Callable[[], list[str]]) -> None:
         except AppError as error:
             kind, trouble = "import", str(error)
             return
+        if settings["page_script"]:
+            from snakepit.worker.pages import with_script
+
+            app = with_script(app, interface, settings["page_script"])
         loaded = envelopes.loaded(interface, time.perf_counter() - before, extensions.copied if extensions else [])
         if interface == "asgi":
             from snakepit.worker.asgi import serve

@@ -1,9 +1,11 @@
-"""Servers that many tests share: none of these tests may end its server.
+"""What many tests share.
 
-Each test that uses them runs twice: with whatever fast parts are installed, and without them.
+None of the tests that share a server may end it. Each of them runs twice: with whatever fast parts are installed, and
+without them.
 """
 
 import pytest
+from browsing import browser  # noqa: F401
 from support import running
 
 PARTS = {"installed": (), "plain": ("--http", "h11", "--loop", "asyncio")}
@@ -24,3 +26,18 @@ def asgi(parts):
 def wsgi(parts):
     with running("wsgi_behaviors:app", *parts) as server:
         yield server
+
+
+@pytest.fixture
+def site_app(tmp_path):
+    """The folder with the app; its `save` saves another version."""
+
+    class SiteApp:
+        folder = tmp_path
+
+        def save(self, text):
+            new = tmp_path / "site_app.py.new"  # as many editors do it: never a half-written file
+            new.write_text(text, encoding="utf-8")
+            new.replace(tmp_path / "site_app.py")
+
+    return SiteApp()

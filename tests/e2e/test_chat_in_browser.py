@@ -1,54 +1,17 @@
-"""The chat example's page, in a real browser: what is typed in one window appears in the other.
+"""The chat example's page, in a real browser: what is typed in one window appears in the other."""
 
-It needs Debian's packages chromium and chromium-driver (tools/install-debian-packages). Where CI says that they must
-be there, by SNAKEPIT_TEST_BROWSER=required, their lack is an error.
-"""
-
-import os
 import signal
 from pathlib import Path
 
 import pytest
-from selenium import webdriver
+from browsing import NEEDS_BROWSER, wait_for
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.wait import WebDriverWait
-from support import PATIENCE, Server
+from support import Server
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
-MISSING = [str(path) for path in (CHROMIUM, DRIVER) if not path.exists()]
-REQUIRED = os.environ.get("SNAKEPIT_TEST_BROWSER") == "required"
-ARGUMENTS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-dev-shm-usage",
-    "--disable-sync",
-    "--no-proxy-server",
-)
 
-pytestmark = pytest.mark.skipif(
-    bool(MISSING) and not REQUIRED, reason=f"no {' and no '.join(MISSING)}; run tools/install-debian-packages"
-)
-
-
-@pytest.fixture
-def browser(tmp_path, monkeypatch):
-    assert not MISSING, f"there must be {MISSING}"
-    monkeypatch.setenv("SE_OFFLINE", "true")
-    monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for argument in (*ARGUMENTS, f"--user-data-dir={tmp_path}"):
-        options.add_argument(argument)
-    browser = webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))
-    yield browser
-    browser.quit()
+pytestmark = NEEDS_BROWSER
 
 
 @pytest.fixture
@@ -58,10 +21,6 @@ def server():
         yield server.wait_listening()
     finally:
         server.kill()
-
-
-def wait_for(browser, what):
-    return WebDriverWait(browser, PATIENCE).until(what)
 
 
 def state(browser):

@@ -1,6 +1,5 @@
 """Workers come and go while clients keep their connections: signals, recycling, --reload."""
 
-import json
 import os
 import signal
 import sys
@@ -169,21 +168,6 @@ def reloading(folder, *arguments, ready=2):
         server.kill()
 
 
-@pytest.fixture
-def site_app(tmp_path):
-    """The folder with the app; call it to save another version."""
-
-    class SiteApp:
-        folder = tmp_path
-
-        def save(self, text):
-            new = tmp_path / "site_app.py.new"  # as many editors do it: never a half-written file
-            new.write_text(text, encoding="utf-8")
-            new.replace(tmp_path / "site_app.py")
-
-    return SiteApp()
-
-
 @pytest.mark.parametrize("source", [ASGI, WSGI], ids=["asgi", "wsgi"])
 def test_what_is_saved_answers_on_the_same_connection(site_app, source):
     site_app.save(source.format(body="1"))
@@ -280,30 +264,3 @@ def test_in_a_thread_there_is_no_reload():
         assert server.err == "Error: reload can't be used with runtime thread, where modules are imported once\n"
     finally:
         server.kill()
-
-
-# -- long ------------------------------------------------------------------------------------------------------------
-
-REPLACEMENTS = 200
-CONNECTIONS = 64
-
-
-@POSIX
-@pytest.mark.stress
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("app", ["behaviors:app", "wsgi_behaviors:app"])
-def test_two_hundred_replacements_under_load(app, capsys):
-    with running(app, "--no-access-log", "--timeout-keep-alive", "60") as server:
-        sizes = []
-        with Load(server, CONNECTIONS) as load:
-            for done in range(1, REPLACEMENTS // 2 + 1):  # each replaces two
-                server.process.send_signal(signal.SIGHUP)
-                server.wait_logged("Reloaded", times=done)
-                if done % 10 == 0:
-                    sizes.append(round(server.rss() / 2**20, 1))
-        with capsys.disabled():
-            print("\n" + json.dumps({"app": app, "replaced": workers_log(server) - 2, "answers": load.answers,
-                                     "failed": len(load.troubles), "rss_mib": sizes}))  # fmt: skip
-        assert load.troubles == []
-        assert workers_log(server) == REPLACEMENTS + 2
-        assert server.stop() == 0

@@ -379,9 +379,15 @@ def test_default_text_of_several_values():
     assert [option.name for option in OPTIONS if option.several] == ["reload_dir", "reload_include", "reload_exclude"]
 
 
-@pytest.mark.parametrize("given", [{"reload": True}, {"limit_max_requests": 5}, {"workers_lifetime": 5}])
-def test_nothing_is_replaced_in_a_thread(given):
-    [name] = given
+def test_pages_reload_themselves_only_where_something_is_reloaded():
+    with pytest.raises(ConfigError, match=r"^reload_browser needs reload$"):
+        Config(APP, reload_browser=True)
+    assert Config(APP, reload=True, reload_browser=True).reload_browser
+
+
+@pytest.mark.parametrize("name", ["reload", "limit_max_requests", "workers_lifetime", "workers_max_rss"])
+def test_nothing_is_replaced_in_a_thread(name):
+    given = {name: True if name == "reload" else 5}
     with pytest.raises(
         ConfigError, match=f"^{name} can't be used with runtime thread, where modules are imported once$"
     ):

@@ -17,7 +17,7 @@ tables = pytest.mark.parametrize(("table", "states", "first"), TABLES)
 def reachable(table, start):
     found, todo = {start}, [start]
     while todo:
-        new = table[todo.pop()] - found
+        new = set(table[todo.pop()]) - found
         found |= new
         todo += new
     return found
@@ -27,6 +27,11 @@ def reachable(table, start):
 def test_table_is_closed_over_its_states(table, states, first):
     assert set(table) == set(states)
     assert set().union(*table.values()) <= set(states)
+
+
+@tables
+def test_every_arrow_says_when(table, states, first):
+    assert all(when.strip() for state in states for when in table[state].values())
 
 
 @tables

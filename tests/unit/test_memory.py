@@ -1,0 +1,35 @@
+"""snakepit.memory."""
+
+import mmap
+import os
+import subprocess
+import sys
+
+import pytest
+
+from snakepit.memory import resident_memory
+
+MIB = 2**20
+
+pytestmark = pytest.mark.skipif(resident_memory() is None, reason="this system does not tell")
+
+
+def test_our_own():
+    before = resident_memory()
+    with mmap.mmap(-1, 64 * MIB) as held:  # memory that nobody has freed before
+        for at in range(0, 64 * MIB, mmap.PAGESIZE):
+            held[at] = 1
+        assert 48 * MIB < resident_memory() - before < 80 * MIB
+
+
+def test_that_of_another_process():
+    code = "held = b'x' * (64 * 2**20); print('made', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline().strip() == b"made"
+        assert 64 * MIB < resident_memory(process.pid) < 256 * MIB
+        process.communicate(b"\n")
+    assert resident_memory(process.pid) is None, "it has ended"
+
+
+def test_by_number():
+    assert abs(resident_memory(os.getpid()) - resident_memory()) < 16 * MIB
