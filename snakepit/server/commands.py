@@ -45,7 +45,7 @@ def commands(server: Commanded) -> dict[str, Command]:
         outcome = await server.reload()
         if not outcome:
             done = f"only {outcome.count} reloaded" if outcome.count else "not reloaded"
-            raise SnakepitError(_because(done, outcome.trouble))
+            raise SnakepitError(f"{done}: {outcome.trouble}")
         return {"replaced": outcome.count, "seconds": time.monotonic() - began}
 
     async def scale(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def commands(server: Commanded) -> dict[str, Command]:
         before = server.wanted
         outcome = await server.scale(workers)
         if not outcome:
-            raise SnakepitError(_because(f"there are not {workers} workers", outcome.trouble))
+            raise SnakepitError(f"there are not {workers} workers: {outcome.trouble}")
         return {"workers": workers, "before": before}
 
     async def stop(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,8 +67,3 @@ def commands(server: Commanded) -> dict[str, Command]:
         return {"pid": await server.upgrade(), "seconds": time.monotonic() - began}
 
     return {"status": status, "reload": reload, "scale": scale, "stop": stop, "upgrade": upgrade}
-
-
-def _because(what: str, trouble: str) -> str:
-    """A traceback begins on a line of its own."""
-    return f"{what}:{'\n' if '\n' in trouble else ' '}{trouble}"

@@ -46,7 +46,7 @@ def test_reload():
     ("outcome", "text"),
     [
         (Outcome(0, "too bad"), "not reloaded: too bad"),
-        (Outcome(1, "Traceback\nError"), "only 1 reloaded:\nTraceback\nError"),
+        (Outcome(1, "No such module\nTraceback"), "only 1 reloaded: No such module\nTraceback"),
     ],
 )
 def test_not_reloaded(outcome, text):
