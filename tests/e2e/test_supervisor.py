@@ -494,22 +494,3 @@ def test_notifications_to_systemd(supervised, tmp_path):
                 hear("WATCHDOG=1")
             assert server.stop() == 0
             hear("STOPPING=1")
-
-
-# -- long ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.stress
-@pytest.mark.parametrize("app", ["behaviors:app", "wsgi_behaviors:app"])
-def test_twenty_hand_overs_under_load(app, capsys):
-    with running(app, "--no-access-log") as server:
-        with Load(server, 64, may_close=True) as load:
-            for _ in range(20):
-                former = server.pid
-                server.process.send_signal(signal.SIGUSR2)
-                server_process(server, former)
-                wait_until(lambda former=former: gone(former), "the process before ends", 60)
-        with capsys.disabled():
-            print("\n" + json.dumps({"app": app, "answers": load.answers, "failed": len(load.troubles)}))
-        assert load.troubles == []
-        assert server.stop() == 0

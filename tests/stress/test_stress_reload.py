@@ -6,17 +6,14 @@ Each test prints one line of JSON. SNAKEPIT_RUNTIME says what workers run in, as
 import json
 import signal
 import statistics
-import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from support import PATIENCE, RUNTIME, Client, Server, running, wait_until
+from steady_load import loaded
+from support import RUNTIME, Client, Server, running, wait_until
 
-CONNECTIONS = 64
-PAUSE = 0.05  # seconds between the answers and the next question of each: some 1,200 requests a second
 SAVES = 20  # of which the median is taken
 RELOADS = 100
 BROKEN = 5  # every so many reloads there is a syntax error
@@ -38,27 +35,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="sends SIGHUP, reads /proc"),
     pytest.mark.skipif(RUNTIME == "thread", reason="the main interpreter replaces nothing"),
 ]
-
-
-class Loaded:
-    """What came of a load, once it is over."""
-
-    answers = 0
-
-
-@contextmanager
-def loaded(server):
-    """A constant load on the server; nothing of it may fail, and no connection be closed."""
-    script = Path(__file__).with_name("steady.py")
-    command = [sys.executable, str(script), str(server.port), "/", str(CONNECTIONS), str(PAUSE)]
-    told = Loaded()
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield told
-            out, _ = process.communicate(timeout=PATIENCE)
-        finally:
-            process.kill()
-    vars(told).update(json.loads(out))
 
 
 @contextmanager
