@@ -3,8 +3,7 @@
 import sys
 
 import pytest
-from support import NEEDS_TWO_WORKERS, RUNTIME, Client, Server, running, wait_until
-from test_reload import Load
+from support import NEEDS_TWO_WORKERS, RUNTIME, Client, Load, Server, running, wait_until
 
 MIB = 2**20
 LIMIT = 100  # MiB, of a worker's process, or of the one that interpreters share
@@ -24,7 +23,8 @@ def worn(server):
 @NEEDS_TWO_WORKERS
 @pytest.mark.parametrize("app", ["leaking:app", "leaking:wsgi"])
 def test_an_app_that_leaks_under_load_is_replaced_and_no_request_fails(app):
-    options = ("--no-access-log", "--timeout-keep-alive", "60", "--workers-max-rss", str(LIMIT))
+    """With a supervisor, interpreters have a whole process replaced: see below."""
+    options = ("--no-access-log", "--timeout-keep-alive", "60", "--workers-max-rss", str(LIMIT), "--no-supervise")
     with running(app, *options) as server:
         with Load(server, path="/?1") as load, Client(server) as leaking:
             most = 0
@@ -43,6 +43,28 @@ def test_an_app_that_leaks_under_load_is_replaced_and_no_request_fails(app):
                 wait_until(lambda: server.rss() < most - LIMIT * MIB // 4, "memory is given back")
             load.wait_for_more()
         assert load.troubles == []
+        assert server.stop() == 0
+        assert "Traceback" not in server.err
+
+
+@LINUX
+@pytest.mark.skipif(RUNTIME != "interpreter", reason="they share one process")
+def test_a_process_with_too_much_memory_hands_over_and_no_request_fails():
+    options = ("--no-access-log", "--timeout-keep-alive", "60", "--workers-max-rss", str(LIMIT))
+    with running("leaking:app", *options) as server:
+        first = server.pid
+        with Load(server, path="/?1", may_close=True) as load:
+
+            def leak():
+                assert server.get(f"/?{MIB // 8}").status == 200
+                return "Handed over to process" in server.err
+
+            wait_until(leak, "another process has taken over")
+            load.wait_for_more()
+        assert load.troubles == []
+        assert f"than --workers-max-rss {LIMIT}" in server.err
+        assert server.pid != first
+        assert server.rss() < LIMIT * MIB
         assert server.stop() == 0
         assert "Traceback" not in server.err
 

@@ -2,8 +2,8 @@
 
 A constant load: keep-alive connections that each ask, read the answer, and pause for so many seconds, until standard
 input ends. With "again", the server may say that it closes a connection, and another is made then; and so it is when
-one breaks. Prints what came of it as JSON: how many answers, the failed ones, connections that the server closed with no
-word, how many could not be made, the milliseconds that the slowest answer took, and the longest time without one.
+one breaks. Prints what came of it as JSON: how many answers, the failed ones, connections that the server closed
+silently, how many could not be made, the milliseconds that the slowest answer took, and the longest time without one.
 """
 
 import asyncio
