@@ -22,7 +22,7 @@ from snakepit.carriers import Address as ChannelAddress
 from snakepit.carriers import Carrier, QueueCarrier, SocketCarrier, discard
 from snakepit.envelopes import Envelope, decode, encode, encode_apart
 
-__all__ = ["LIMIT", "BlockingEnd", "ChannelAddress", "ChannelEnd", "attach_blocking", "discard", "leave_words"]
+__all__ = ["LIMIT", "BlockingEnd", "ChannelAddress", "ChannelEnd", "attach_blocking", "discard"]
 
 LIMIT = 32
 """Items that may wait for the other end: far from 300, and each may hold a whole loop iteration's envelopes."""
@@ -122,14 +122,16 @@ class BlockingEnd(ChannelEnd[QueueCarrier | SocketCarrier]):
         """Whether something posted has not been sent: `wait` before posting more."""
         return bool(self._outbox)
 
-    def wait(self) -> list[Envelope]:
+    def wait(self, seconds: float | None = None) -> list[Envelope]:
         """The next item; waits for a ring if there is none (and returns nothing, if it was a late one).
+
+        It waits so long at most, where `seconds` are given, and returns nothing then.
 
         Raises ConnectionResetError when the main interpreter has closed the channel.
         """
         envelopes = self.take_one()
         if not envelopes:
-            self.carrier.wait()
+            self.carrier.wait(seconds)
             envelopes = self.take_one()
         self._taken += 1
         if self._taken % LIMIT == 0:  # the other end may be holding an outbox
@@ -141,8 +143,3 @@ class BlockingEnd(ChannelEnd[QueueCarrier | SocketCarrier]):
 def attach_blocking(address: ChannelAddress) -> BlockingEnd:
     """A worker's end, for a thread."""
     return BlockingEnd(carriers.attach(address))
-
-
-def leave_words(address: ChannelAddress, envelopes: list[Envelope]) -> None:
-    """Send without an end: for a worker whose ends are gone."""
-    carriers.leave_items(address, [encode([envelope]) for envelope in envelopes])

@@ -43,6 +43,9 @@ RESPONSE, ANSWER, CONTINUE, DONE, DECLINED, LOADED, READY, PACE, FAILED, GOODBYE
 # WebSocket: ACCEPT from the worker, BREACH to it, the others both ways
 ACCEPT, MESSAGE, CLOSE, BREACH = range(16, 20)
 
+# hung requests: TIMED_OUT, PING and ABANDONED to the worker, PONG and SEEN_TO from it
+TIMED_OUT, PING, ABANDONED, PONG, SEEN_TO = range(20, 25)
+
 _BODY_AT = {MESSAGE: 2, REQUEST: 9, BODY: 2, RESPONSE: 4, ANSWER: 4}  # where in an envelope its body is
 
 
@@ -112,6 +115,36 @@ def retire() -> Envelope:
 def stop() -> Envelope:
     """Cut what has begun, shut down, say goodbye."""
     return (STOP, 0)
+
+
+def timed_out(exchange: int) -> Envelope:
+    """The app has taken too long, and the client has its answer: end what is being done for it."""
+    return (TIMED_OUT, exchange)
+
+
+def ping() -> Envelope:
+    """Say something."""
+    return (PING, 0)
+
+
+def abandoned() -> Envelope:
+    """Nobody waits for this worker any more: raise in whatever keeps it from ending."""
+    return (ABANDONED, 0)
+
+
+def pong() -> Envelope:
+    """The worker's watchdog is alive."""
+    return (PONG, 0)
+
+
+def seen_to(exchange: int, where: str, aside: bool) -> Envelope:
+    """What the watchdog did about an exchange that timed out.
+
+    Args:
+        where: what ran there, as a stack, and gets an exception raised in it; empty if there is no such thing.
+        aside: that is a thread beside the one that runs the exchange, whose end will not tell of it.
+    """
+    return (SEEN_TO, exchange, where, aside)
 
 
 def response(exchange: int, status: int, fields: Fields, body: bytes, more: bool) -> Envelope:

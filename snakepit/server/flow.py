@@ -8,7 +8,9 @@ is stuck, others get it.
 """
 
 import asyncio
+from collections.abc import Callable
 
+from snakepit.errors import InternalError
 from snakepit.fields import Fields
 from snakepit.lifecycle import ExchangeState
 from snakepit.server.deadlines import Deadlines
@@ -33,15 +35,29 @@ class Flow:
         concurrency: exchanges in all, in workers and waiting; None: as many as workers and line take.
         waiting: how many exchanges may wait in the line.
         waiting_seconds: how long one may wait there.
+        response_seconds: how long a worker may take to begin a response; None: for ever.
+        stuck: called with a worker, and an exchange that is still going on there as long again after it timed out.
     """
 
     def __init__(
-        self, concurrency: int | None, waiting: int, waiting_seconds: float, loop: asyncio.AbstractEventLoop
+        self,
+        concurrency: int | None,
+        waiting: int,
+        waiting_seconds: float,
+        loop: asyncio.AbstractEventLoop,
+        response_seconds: float | None = None,
+        stuck: Callable[[Worker, Exchange], None] = lambda worker, exchange: None,
     ) -> None:
         self._loop = loop
         self._concurrency = concurrency
         self._dispatcher: Dispatcher[Worker, Exchange] = Dispatcher(waiting)
         self._line_patience: Deadlines[Exchange] = Deadlines(loop, waiting_seconds, self._waited_too_long)
+        self._response_seconds = response_seconds or 0.0
+        self._clock: Deadlines[Exchange] | None = None  # of those in workers whose response has not begun
+        if response_seconds is not None:
+            self._clock = Deadlines(loop, response_seconds, self._took_too_long)
+        self._ending: Deadlines[tuple[Worker, Exchange]] = Deadlines(loop, response_seconds, self._did_not_end)
+        self._stuck = stuck
         self._workers: dict[Worker, None] = {}  # that may have exchanges
         self._batch = 1  # exchanges of one loop iteration that go to a worker before the next one is found
         self._batch_of: Worker | None = None
@@ -118,8 +134,8 @@ class Flow:
         """So much CPU time an exchange takes."""
         self._batch = max(1, min(BATCH, int(BATCH_SECONDS / max(seconds, 1e-6))))
 
-    def salvage(self, worker: Worker) -> None:
-        """A worker is no more: what it had begun is lost, and others get the rest."""
+    def salvage(self, worker: Worker, status: int = 500) -> None:
+        """A worker is no more: what it had begun is lost, and answered like this; others get the rest."""
         self.remove(worker)
         self._workers.pop(worker, None)
         never_begun = worker.never_begun()
@@ -128,7 +144,7 @@ class Flow:
             envelopes = never_begun.get(number)
             if envelopes is None:
                 self._one_less()
-                exchange.lost()
+                exchange.lost(status)
             else:
                 exchange.come_back(envelopes)
                 if exchange.state is ExchangeState.NEW:
@@ -147,6 +163,9 @@ class Flow:
     def close(self) -> None:
         """Mind nothing any more."""
         self._line_patience.close()
+        self._ending.close()
+        if self._clock is not None:
+            self._clock.close()
         if self._watch is not None:
             self._watch.cancel()
 
@@ -159,7 +178,7 @@ class Flow:
             return
         worker = self._find_worker(exchange)
         if worker is not None:
-            worker.assign(exchange)
+            self._give(worker, exchange)
             self._watch_workers()
         elif self._dispatcher.in_line(exchange):
             exchange.wait()
@@ -185,9 +204,14 @@ class Flow:
     def _assign(self, assignments: list[tuple[Worker, Exchange]]) -> None:
         for worker, exchange in assignments:
             self._line_patience.discard(exchange)
-            worker.assign(exchange)
+            self._give(worker, exchange)
         if assignments:
             self._watch_workers()
+
+    def _give(self, worker: Worker, exchange: Exchange) -> None:
+        worker.assign(exchange)
+        if self._clock is not None:
+            exchange.limit(self._clock)
 
     def _watch_workers(self) -> None:
         if self._watch is None:
@@ -221,6 +245,21 @@ class Flow:
         self._dispatcher.withdraw(exchange)
         self._one_less()
         self._refuse(exchange, "No worker became free in time")
+
+    def _took_too_long(self, exchange: Exchange) -> None:
+        """The client gets its answer now, and the app as much time again to end."""
+        for worker in self._workers:
+            if worker.exchanges.get(exchange.number) is exchange:
+                exchange.time_out(self._response_seconds)
+                worker.time_out(exchange)
+                self._ending.add((worker, exchange))
+                return
+        raise InternalError(f"{exchange} timed out in no worker")
+
+    def _did_not_end(self, which: tuple[Worker, Exchange]) -> None:
+        worker, exchange = which
+        if worker.exchanges.get(exchange.number) is exchange:
+            self._stuck(worker, exchange)
 
     def _refuse(self, exchange: Exchange, reason: str) -> None:
         exchange.refuse(503, reason, [(b"retry-after", b"%d" % RETRY_AFTER)])

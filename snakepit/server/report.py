@@ -76,6 +76,9 @@ class StartupReport(Observer):
             grown,
         )
 
+    def worn_out(self, reason: str) -> None:
+        self._log.warning("The server should be restarted: %s", reason)
+
     def close(self) -> None:
         """Leave the terminal clean."""
         self._erase()

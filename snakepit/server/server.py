@@ -296,6 +296,9 @@ class Server:
             max_requests=config.limit_max_requests,
             max_requests_jitter=config.limit_max_requests_jitter,
             lifetime=config.workers_lifetime,
+            response_seconds=config.timeout_request,
+            # with runtime thread somebody may well sit in a debugger, and there nothing can be replaced
+            silent_seconds=config.timeout_worker_healthcheck if config.runtime != "thread" else 0.0,
             patient=config.reload,
             settings={
                 "sys_path": [str(folder) for folder in sys.path],
@@ -311,6 +314,7 @@ class Server:
                 "log_config": config.log_config,
                 "extensions": config.extensions,
                 "ws_max_queue": config.ws_max_queue,
+                "timeout_request": config.timeout_request,
                 "copies": copies.path if copies is not None else "",
                 "write_bytecode": not config.reload,
             },

@@ -14,24 +14,27 @@ from snakepit import envelopes
 from snakepit.async_channel import AsyncEnd, attach_async
 from snakepit.channel import discard
 from snakepit.envelopes import LARGE, WINDOW, Envelope, Headers, cost, split
-from snakepit.errors import ClientDisconnected, LifespanError, LocalProtocolError, fault
+from snakepit.errors import ClientDisconnected, LifespanError, LocalProtocolError, WorkerStopping, fault
 from snakepit.fields import Fields, of_length, render
+from snakepit.worker.hung import EXCHANGE, Tasks
 from snakepit.worker.lifespan import AsgiApp, Lifespan, Message
 from snakepit.worker.target import split_target
 
 if TYPE_CHECKING:
     from snakepit.worker.bootstrap import Settings
+    from snakepit.worker.watchdog import Watchdog
 
 _ASGI = {"version": "3.0", "spec_version": "2.5"}
 _DISCONNECT = "http.disconnect"
 _PACE_OF = 64  # exchanges, over which the pace is averaged
 
 
-def serve(app: object, settings: "Settings", loaded: Envelope) -> tuple[str, str] | None:
+def serve(app: object, settings: "Settings", loaded: Envelope, watchdog: "Watchdog") -> tuple[str, str] | None:
     """Run the app until this worker is retired; returns why not (the kind and fault of a FAILED envelope)."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     worker = AsgiWorker(cast("AsgiApp", app), settings, loop)
+    watchdog.watch(worker.tasks)
     try:
         return loop.run_until_complete(worker.serve(loaded))
     finally:
@@ -57,6 +60,8 @@ class AsgiWorker:
         self.ws_max_queue = settings["ws_max_queue"]
         self._exchanges: dict[int, Exchange] = {}
         self.stopping = False  # told to cut what has begun
+        self.tasks = Tasks(loop, [Exchange.run.__code__])
+        self.may_time_out = settings["timeout_request"] is not None
         self._retired = asyncio.Event()
         self._idle = asyncio.Event()
         self._begun = 0  # exchanges since the pace was told
@@ -89,7 +94,7 @@ class AsgiWorker:
 
     def _stop(self) -> None:
         """Cut what has begun, and end: told so, or the main process has gone, and all clients with it."""
-        self.stopping = True
+        self.stopping = self.tasks.stopping = True
         self._retired.set()
         for begun in list(self._exchanges.values()):
             begun.task.cancel()
@@ -124,6 +129,8 @@ class AsgiWorker:
                     exchange.add_credit(envelope[2])
                 elif kind == envelopes.DISCONNECT:
                     exchange.disconnect()
+                elif kind == envelopes.TIMED_OUT:
+                    exchange.time_out()
                 elif kind == envelopes.CLOSE:
                     exchange.client_closed(envelope[2], envelope[3])
                 elif kind == envelopes.BREACH:
@@ -169,6 +176,7 @@ class Exchange:
         "_senders",
         "_start",
         "_started",
+        "_timed_out",
         "_worker",
         "number",
         "scope",
@@ -196,7 +204,7 @@ class Exchange:
         self._owed = 0  # request bytes that the app has read and the main interpreter got no credit for
         self._credit = WINDOW
         self._start: tuple[int, Fields] | None = None  # held until the first of the body, to leave together with it
-        self._started = self._complete = self._disconnected = False
+        self._started = self._complete = self._disconnected = self._timed_out = False
         self._receivers: list[asyncio.Future[None]] = []
         self._senders: list[asyncio.Future[None]] = []
         raw_path, query_string = split_target(target)
@@ -225,11 +233,17 @@ class Exchange:
         """Call the app and say how it ended."""
         trouble = None
         try:
+            if self._worker.may_time_out:
+                EXCHANGE.set(self.number)
             await self._worker.app(self.scope, self.receive, self.send)
             trouble = self._unfinished()
-        except asyncio.CancelledError:
-            if not self._worker.stopping:
+        except asyncio.CancelledError as error:
+            if self._timed_out:
+                trouble = fault(error)
+            elif not self._worker.stopping:
                 trouble = "the request's task was cancelled"
+        except WorkerStopping:
+            pass
         except ClientDisconnected as error:
             # the app let the news that the client has gone pass through; that is how it stops, not a fault
             if not self._disconnected:
@@ -308,6 +322,12 @@ class Exchange:
 
     def client_broke(self, code: int, reason: str) -> None:
         """The client broke the protocol of a WebSocket."""
+
+    def time_out(self) -> None:
+        """The client has been answered, because the app took too long."""
+        self._timed_out = True
+        self.task.cancel()
+        self.disconnect()
 
     def disconnect(self) -> None:
         """The client has gone."""

@@ -158,6 +158,7 @@ def settings_for(app, folder, **settings):
         "copies": "",
         "write_bytecode": True,
         "ws_max_queue": 32,
+        "timeout_request": None,
     } | settings
 
 

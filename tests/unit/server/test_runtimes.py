@@ -33,6 +33,7 @@ SETTINGS = {
     "copies": "",
     "write_bytecode": True,
     "ws_max_queue": 32,
+    "timeout_request": None,
 }
 
 
