@@ -16,7 +16,7 @@ from snakepit.channel import discard
 from snakepit.envelopes import LARGE, WINDOW, Envelope, Headers, cost, split
 from snakepit.errors import ClientDisconnected, LifespanError, LocalProtocolError, WorkerStopping, fault
 from snakepit.fields import Fields, of_length, render
-from snakepit.worker.hung import EXCHANGE, Tasks
+from snakepit.worker.hung_tasks import EXCHANGE, Tasks
 from snakepit.worker.lifespan import AsgiApp, Lifespan, Message
 from snakepit.worker.target import split_target
 

@@ -7,7 +7,6 @@ last words through it.
 What the loop or a thread of the app can end by itself it gets a moment for: it has been told the same.
 """
 
-import logging
 import threading
 import time
 
@@ -71,6 +70,8 @@ class Watchdog:
         except OSError:
             pass  # hung up, or the main interpreter has gone
         except Exception:  # it is the last thing that should fail without a word
+            import logging
+
             logging.getLogger("snakepit.worker").exception("Error in a watchdog")
 
     def _pause(self) -> float | None:
