@@ -47,7 +47,10 @@ class ChannelEnd[C: Carrier]:
     @property
     def last(self) -> Envelope | None:
         """What was posted last, if it has not been sent yet."""
-        return self._outbox[-1] if self._outbox else None
+        try:
+            return self._outbox[-1]
+        except IndexError:
+            return None
 
     def replace_last(self, envelope: Envelope) -> None:
         """Send something else in place of what was posted last."""

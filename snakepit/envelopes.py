@@ -43,8 +43,8 @@ RESPONSE, ANSWER, CONTINUE, DONE, DECLINED, LOADED, READY, PACE, FAILED, GOODBYE
 # WebSocket: ACCEPT from the worker, BREACH to it, the others both ways
 ACCEPT, MESSAGE, CLOSE, BREACH = range(16, 20)
 
-# hung requests: TIMED_OUT, PING and ABANDONED to the worker, PONG and SEEN_TO from it
-TIMED_OUT, PING, ABANDONED, PONG, SEEN_TO = range(20, 25)
+# hung requests: TIMED_OUT, PING, SPEAK and ABANDONED to the worker, PONG and SEEN_TO from it
+TIMED_OUT, PING, SPEAK, ABANDONED, PONG, SEEN_TO = range(20, 26)
 
 _BODY_AT = {MESSAGE: 2, REQUEST: 9, BODY: 2, RESPONSE: 4, ANSWER: 4}  # where in an envelope its body is
 
@@ -127,6 +127,11 @@ def ping() -> Envelope:
     return (PING, 0)
 
 
+def speak() -> Envelope:
+    """Its loop does not turn: send what it answered in this turn, and decline what it has taken and not begun."""
+    return (SPEAK, 0)
+
+
 def abandoned() -> Envelope:
     """Nobody waits for this worker any more: raise in whatever keeps it from ending."""
     return (ABANDONED, 0)
@@ -168,7 +173,7 @@ def done(exchange: int, fault: str | None) -> Envelope:
 
 
 def declined(request: Envelope) -> Envelope:
-    """A request goes back, unbegun: the thread that it waits for has come to wait itself."""
+    """A whole request goes back, unbegun: the thread or loop that it waits for has come to wait itself, or hangs."""
     return (DECLINED, request[1], request)
 
 

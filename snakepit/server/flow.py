@@ -24,6 +24,10 @@ BATCH_SECONDS = 200e-6
 at most: waking a worker takes 20 µs, and is not worth it for less. Where exchanges take longer, each goes to the least
 loaded worker by itself."""
 
+LONG = 0.02
+"""Seconds; a worker's loop that is stuck for longer may be so for ever. What it answered in the same turn, and what it
+has taken and not begun, its watchdog has to send; and that takes time there, for which another thread has to stop."""
+
 RETRY_AFTER = 1
 """Seconds that a refused client is asked to wait (RFC 9110 section 10.2.3): a full line moves on in less."""
 
@@ -225,6 +229,7 @@ class Flow:
                 late = worker.take_back_late()
                 if worker.stuck:
                     self._dispatcher.stuck(worker)
+                    self._loop.call_later(LONG, worker.have_watchdog_speak)
                 if late:
                     self._give_back(worker, late)
                 if worker.watched:

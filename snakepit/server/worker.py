@@ -152,6 +152,11 @@ class Worker:
         self._timed_out[exchange.number] = exchange
         self._watchdog.post(envelopes.timed_out(exchange.number))
 
+    def have_watchdog_speak(self) -> None:
+        """If its loop is still stuck, have its watchdog send what it answered in this turn, and decline the rest."""
+        if self.stuck and self.exchanges:
+            self._watchdog.post(envelopes.speak())
+
     def ping(self, now: float) -> None:
         """Ask it to say something; `now` as by `time.monotonic`."""
         if self._asked_watchdog is None:
@@ -281,9 +286,10 @@ class Worker:
                 self._owner.worker_free(self)
             return
         if kind == envelopes.DECLINED:
-            if self._seats is None or number not in self.exchanges:
+            if number not in self.exchanges:
                 raise InternalError(f"{self} declined exchange {number}, which it was not given")
-            self._seats.give_up(number)
+            if self._seats is not None:
+                self._seats.give_up(number)
             self._owner.worker_declined(self, self._come_back(number, [envelope[2]]))
             return
         if kind == envelopes.SEEN_TO:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 from snakepit import envelopes
-from snakepit.async_channel import AsyncEnd, attach_async
+from snakepit.async_channel import attach_async
 from snakepit.channel import discard
 from snakepit.envelopes import LARGE, WINDOW, Envelope, Headers, cost, split
 from snakepit.errors import ClientDisconnected, LifespanError, LocalProtocolError, WorkerStopping, fault
@@ -59,14 +59,15 @@ class AsgiWorker:
         self.root_path = settings["root_path"]
         self.ws_max_queue = settings["ws_max_queue"]
         self._exchanges: dict[int, Exchange] = {}
+        self._taken: deque[Envelope] = deque()  # off the channel, and not handled yet
         self.stopping = False  # told to cut what has begun
-        self.tasks = Tasks(loop, [Exchange.run.__code__])
         self.may_time_out = settings["timeout_request"] is not None
         self._retired = asyncio.Event()
         self._idle = asyncio.Event()
         self._begun = 0  # exchanges since the pace was told
         self._cpu = 0.0  # seconds of this thread, then
-        self.end: AsyncEnd = attach_async(settings["channels"][0], loop, self._take, self._stop)
+        self.end = attach_async(settings["channels"][0], loop, self._take, self._stop)
+        self.tasks = Tasks(loop, self.held_up, [Exchange.run.__code__])
         for address in settings["channels"][1:]:
             discard(address)  # seats of a WSGI app, which this is not
 
@@ -110,7 +111,13 @@ class AsgiWorker:
             self._idle.set()
 
     def _take(self, came: list[Envelope]) -> None:
-        for envelope in came:
+        taken = self._taken
+        taken.extend(came)
+        while taken:
+            try:
+                envelope = taken.popleft()
+            except IndexError:  # the watchdog took the last one
+                break
             kind = envelope[0]
             if kind == envelopes.REQUEST:
                 self._begin(envelope)
@@ -137,6 +144,22 @@ class AsgiWorker:
                     exchange.client_broke(envelope[2], envelope[3])
         if self._begun >= _PACE_OF:
             self._tell_pace()
+
+    def held_up(self) -> list[Envelope]:
+        """In the watchdog's thread, while this loop's is in a computation: take what it holds up."""
+        said, rest = self.end.take_answers(), []
+        while self._taken:
+            try:
+                envelope = self._taken.popleft()
+            except IndexError:  # the loop took the last one
+                break
+            if envelope[0] == envelopes.REQUEST and not envelope[10]:
+                said.append(envelopes.declined(envelope))
+            else:
+                rest.append(envelope)
+        if rest:
+            self.loop.call_soon_threadsafe(self._take, rest)  # ahead of whatever comes next
+        return said
 
     def _tell_pace(self) -> None:
         now = time.thread_time()

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from types import CodeType
 from typing import Protocol
 
+from snakepit.envelopes import Envelope
 from snakepit.errors import Interrupted
 
 _NOTHING = "", False
@@ -25,6 +26,9 @@ class Hung(Protocol):
 
         Returns what ran there and whether that was aside, as in `envelopes.seen_to`; None: look again later.
         """
+
+    def held_up(self) -> list[Envelope]:
+        """Take what was answered and can't leave, and what was taken and can't begin; for the caller to send."""
 
     def end_all(self, error: type[Interrupted], again: bool, /) -> None:
         """End whatever runs; `again`: also what went on after it had been ended."""
@@ -88,6 +92,10 @@ class Seats:
         finally:
             self._at = 0
         return threads.text(where), False
+
+    def held_up(self) -> list[Envelope]:
+        """Nothing: each thread sends for itself."""
+        return []
 
     def end_all(self, error: type[Interrupted], again: bool) -> None:
         """Raise in every thread that runs the app's code."""

@@ -8,11 +8,12 @@ import asyncio
 import functools
 import threading
 from asyncio import events
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextvars import Context, ContextVar
 from types import BuiltinMethodType, CodeType, FrameType
 from typing import Any
 
+from snakepit.envelopes import Envelope
 from snakepit.errors import Interrupted
 
 EXCHANGE: ContextVar[int] = ContextVar("snakepit_exchange")
@@ -22,8 +23,11 @@ EXCHANGE: ContextVar[int] = ContextVar("snakepit_exchange")
 class Tasks:
     """The event loop of an ASGI app, and the threads that its exchanges have started."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, callers: Collection[CodeType]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, held_up: Callable[[], list[Envelope]], callers: Collection[CodeType]
+    ) -> None:
         self._loop = loop
+        self.held_up = held_up
         self._ident = threading.get_ident()
         self._callers = {*callers, events.Handle._run.__code__}
         self.stopping = False  # the loop has turned since it was told to stop, and cancelled what it had

@@ -84,6 +84,8 @@ class Watchdog:
         kind, number = envelope[0], envelope[1]
         if kind == envelopes.PING:
             self._end.post(envelopes.pong())
+        elif kind == envelopes.SPEAK:
+            self._end.post(*(self._hung.held_up() if self._hung is not None else ()), large=True)
         elif kind == envelopes.TIMED_OUT:
             self._look_again(number, FIRST_LOOK)
         elif kind in (envelopes.STOP, envelopes.ABANDONED):

@@ -41,6 +41,7 @@ MAKERS = {
     envelopes.STOP: st.builds(envelopes.stop),
     envelopes.TIMED_OUT: st.builds(envelopes.timed_out, numbers),
     envelopes.PING: st.builds(envelopes.ping),
+    envelopes.SPEAK: st.builds(envelopes.speak),
     envelopes.ABANDONED: st.builds(envelopes.abandoned),
     envelopes.PONG: st.builds(envelopes.pong),
     envelopes.SEEN_TO: st.builds(envelopes.seen_to, numbers, st.text(max_size=200), st.booleans()),
@@ -128,7 +129,7 @@ def test_each_kind_says_what_it_is_and_whose_it_is(kind):
 def test_kinds_are_all_different_and_all_tested():
     names = ["REQUEST", "BODY", "CREDIT", "DISCONNECT", "RETIRE", "STOP", "RESPONSE", "ANSWER", "CONTINUE", "DONE"]
     names += ["DECLINED", "LOADED", "READY", "PACE", "FAILED", "GOODBYE", "ACCEPT", "MESSAGE"]
-    names += ["CLOSE", "BREACH", "TIMED_OUT", "PING", "ABANDONED", "PONG", "SEEN_TO"]
+    names += ["CLOSE", "BREACH", "TIMED_OUT", "PING", "SPEAK", "ABANDONED", "PONG", "SEEN_TO"]
     kinds = [getattr(envelopes, name) for name in names]
     assert len(set(kinds)) == len(kinds)
     assert set(kinds) == set(MAKERS)
@@ -145,7 +146,7 @@ def test_every_maker_is_documented():
 
 
 ITS_OWN = [envelopes.RETIRE, envelopes.STOP, envelopes.LOADED, envelopes.READY, envelopes.PACE, envelopes.FAILED]
-ITS_OWN += [envelopes.GOODBYE, envelopes.PING, envelopes.PONG, envelopes.ABANDONED]
+ITS_OWN += [envelopes.GOODBYE, envelopes.PING, envelopes.PONG, envelopes.SPEAK, envelopes.ABANDONED]
 
 
 @given(st.one_of(*(MAKERS[kind] for kind in ITS_OWN)))
