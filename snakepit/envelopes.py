@@ -43,8 +43,8 @@ RESPONSE, ANSWER, CONTINUE, DONE, DECLINED, LOADED, READY, PACE, FAILED, GOODBYE
 # WebSocket: ACCEPT from the worker, BREACH to it, the others both ways
 ACCEPT, MESSAGE, CLOSE, BREACH = range(16, 20)
 
-# hung requests: TIMED_OUT, PING, SPEAK and ABANDONED to the worker, PONG and SEEN_TO from it
-TIMED_OUT, PING, SPEAK, ABANDONED, PONG, SEEN_TO = range(20, 26)
+# hung requests: TIMED_OUT, PING, SPEAK and ABANDONED to the worker, PONG, BUSY and SEEN_TO from it
+TIMED_OUT, PING, SPEAK, ABANDONED, PONG, BUSY, SEEN_TO = range(20, 27)
 
 _BODY_AT = {MESSAGE: 2, REQUEST: 9, BODY: 2, RESPONSE: 4, ANSWER: 4}  # where in an envelope its body is
 
@@ -140,6 +140,11 @@ def abandoned() -> Envelope:
 def pong() -> Envelope:
     """The worker's watchdog is alive."""
     return (PONG, 0)
+
+
+def busy(exchange: int) -> Envelope:
+    """Its loop does not turn because of this exchange."""
+    return (BUSY, exchange)
 
 
 def seen_to(exchange: int, where: str, aside: bool) -> Envelope:

@@ -28,6 +28,9 @@ LONG = 0.02
 """Seconds; a worker's loop that is stuck for longer may be so for ever. What it answered in the same turn, and what it
 has taken and not begun, its watchdog has to send; and that takes time there, for which another thread has to stop."""
 
+GRACE = 0.5
+"""Seconds that an exchange gets beyond its time where its worker's loop was busy with another, which is being ended."""
+
 RETRY_AFTER = 1
 """Seconds that a refused client is asked to wait (RFC 9110 section 10.2.3): a full line moves on in less."""
 
@@ -60,6 +63,7 @@ class Flow:
         self._clock: Deadlines[Exchange] | None = None  # of those in workers whose response has not begun
         if response_seconds is not None:
             self._clock = Deadlines(loop, response_seconds, self._took_too_long)
+        self._grace: Deadlines[Exchange] = Deadlines(loop, GRACE, self._time_out)
         self._ending: Deadlines[tuple[Worker, Exchange]] = Deadlines(loop, response_seconds, self._did_not_end)
         self._stuck = stuck
         self._workers: dict[Worker, None] = {}  # that may have exchanges
@@ -167,6 +171,7 @@ class Flow:
     def close(self) -> None:
         """Mind nothing any more."""
         self._line_patience.close()
+        self._grace.close()
         self._ending.close()
         if self._clock is not None:
             self._clock.close()
@@ -252,14 +257,23 @@ class Flow:
         self._refuse(exchange, "No worker became free in time")
 
     def _took_too_long(self, exchange: Exchange) -> None:
+        if self._worker_of(exchange).busy_with not in (0, exchange.number):
+            exchange.limit(self._grace)
+        else:
+            self._time_out(exchange)
+
+    def _time_out(self, exchange: Exchange) -> None:
         """The client gets its answer now, and the app as much time again to end."""
+        worker = self._worker_of(exchange)
+        exchange.time_out(self._response_seconds)
+        worker.time_out(exchange)
+        self._ending.add((worker, exchange))
+
+    def _worker_of(self, exchange: Exchange) -> Worker:
         for worker in self._workers:
             if worker.exchanges.get(exchange.number) is exchange:
-                exchange.time_out(self._response_seconds)
-                worker.time_out(exchange)
-                self._ending.add((worker, exchange))
-                return
-        raise InternalError(f"{exchange} timed out in no worker")
+                return worker
+        raise InternalError(f"{exchange} is in no worker")
 
     def _did_not_end(self, which: tuple[Worker, Exchange]) -> None:
         worker, exchange = which

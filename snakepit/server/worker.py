@@ -89,6 +89,7 @@ class Worker:
         self.exchanges: dict[int, Exchange] = {}
         self.ended = asyncio.Event()
         self.stuck = False  # its loop was found in a long computation, and has not turned since
+        self.busy_with = 0  # the exchange for which that is, if it has been told
         self.outworn = False  # another is to take its place, because an exchange hangs in it
         self._owner = owner
         self._loop = loop
@@ -292,6 +293,9 @@ class Worker:
                 self._seats.give_up(number)
             self._owner.worker_declined(self, self._come_back(number, [envelope[2]]))
             return
+        if kind == envelopes.BUSY:
+            self.busy_with = number if self.stuck else 0
+            return
         if kind == envelopes.SEEN_TO:
             self._seen_to(number, *envelope[2:])
             return
@@ -335,7 +339,7 @@ class Worker:
         self._asked_watchdog = None
 
     def _rung(self) -> None:
-        self.stuck, self._asked_loop = False, None
+        self.stuck, self.busy_with, self._asked_loop = False, 0, None
         self._owner.worker_heard(self)
 
     def _about_itself(self, envelope: Envelope) -> None:

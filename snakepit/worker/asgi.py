@@ -148,6 +148,9 @@ class AsgiWorker:
     def held_up(self) -> list[Envelope]:
         """In the watchdog's thread, while this loop's is in a computation: take what it holds up."""
         said, rest = self.end.take_answers(), []
+        busy = self.tasks.current()
+        if busy:
+            said.append(envelopes.busy(busy))
         while self._taken:
             try:
                 envelope = self._taken.popleft()

@@ -32,12 +32,16 @@ class Tasks:
         self._callers = {*callers, events.Handle._run.__code__}
         self.stopping = False  # the loop has turned since it was told to stop, and cancelled what it had
 
+    def current(self) -> int:
+        """The exchange that the loop is at, from any thread; 0 if that is not known."""
+        task = asyncio.current_task(self._loop)
+        return 0 if task is None else task.get_context().get(EXCHANGE, 0)
+
     def end_exchange(self, number: int, error: type[Interrupted]) -> tuple[str, bool] | None:
         """Raise in the loop's thread if it is at this exchange, or else in those that work for it."""
         from snakepit.worker import threads
 
-        task = asyncio.current_task(self._loop)
-        if task is not None and task.get_context().get(EXCHANGE) == number:
+        if self.current() == number:
             frame = threads.frame_of(self._ident)
             where = threads.stack(frame)
             if not threads.is_in_app(frame, self._callers):

@@ -124,11 +124,6 @@ for _path, _hang in WAYS.items():
 api = FastAPI()
 
 
-@api.middleware("http")
-async def in_a_task_of_its_own(request: Request, call_next):
-    return await call_next(request)
-
-
 @api.get("/")
 async def hello():
     return "Hello, world!"
@@ -152,6 +147,15 @@ async def in_the_loop():
 @api.websocket("/socket")
 async def never_accepts(socket: WebSocket):
     await asyncio.sleep(1000)
+
+
+layered = FastAPI()
+layered.include_router(api.router)
+
+
+@layered.middleware("http")
+async def in_a_task_of_its_own(request: Request, call_next):
+    return await call_next(request)
 
 
 if find_spec("django") is not None:
