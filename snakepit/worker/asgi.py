@@ -103,6 +103,7 @@ class AsgiWorker:
     def finished(self, exchange: "Exchange") -> None:
         """An exchange's task is over."""
         self._exchanges.pop(exchange.number, None)
+        self.tasks.cancelled.discard(exchange.number)
         if self._retired.is_set():
             self._set_idle()
 
@@ -352,6 +353,7 @@ class Exchange:
     def time_out(self) -> None:
         """The client has been answered, because the app took too long."""
         self._timed_out = True
+        self._worker.tasks.cancelled.add(self.number)
         self.task.cancel()
         self.disconnect()
 

@@ -15,7 +15,8 @@ from typing import Protocol
 from snakepit.envelopes import Envelope
 from snakepit.errors import Interrupted
 
-_NOTHING = "", False
+NOTHING = "", False
+"""What `end_exchange` returns where nothing runs for an exchange."""
 
 
 class Hung(Protocol):
@@ -24,7 +25,8 @@ class Hung(Protocol):
     def end_exchange(self, number: int, error: type[Interrupted], /) -> tuple[str, bool] | None:
         """End what is done for an exchange.
 
-        Returns what ran there and whether that was aside, as in `envelopes.seen_to`; None: look again later.
+        Returns what ran there and whether that was aside, as in `envelopes.seen_to`; None: something does, and has to
+        be looked at later.
         """
 
     def held_up(self) -> list[Envelope]:
@@ -77,10 +79,10 @@ class Seats:
         try:
             ident = self._running.pop(number, None)
             if ident is None:
-                return _NOTHING
+                return NOTHING
             try:
                 if number in self._raised and not again:
-                    return _NOTHING
+                    return NOTHING
                 frame = threads.frame_of(ident)
                 where = threads.stack(frame)
                 if not threads.is_in_app(frame, self._callers):

@@ -15,6 +15,7 @@ from typing import Any
 
 from snakepit.envelopes import Envelope
 from snakepit.errors import Interrupted
+from snakepit.worker.hung import NOTHING
 
 EXCHANGE: ContextVar[int] = ContextVar("snakepit_exchange")
 """The number of the exchange that something runs for; kept only where requests may time out."""
@@ -30,6 +31,7 @@ class Tasks:
         self.held_up = held_up
         self._ident = threading.get_ident()
         self._callers = {*callers, events.Handle._run.__code__}
+        self.cancelled: set[int] = set()  # exchanges that the loop has cancelled because they timed out
         self.stopping = False  # the loop has turned since it was told to stop, and cancelled what it had
 
     def current(self) -> int:
@@ -38,22 +40,28 @@ class Tasks:
         return 0 if task is None else task.get_context().get(EXCHANGE, 0)
 
     def end_exchange(self, number: int, error: type[Interrupted]) -> tuple[str, bool] | None:
-        """Raise in the loop's thread if it is at this exchange, or else in those that work for it."""
+        """Raise in the threads that work for this exchange, or else in the loop's if it is at it.
+
+        What the loop has cancelled may be ending just now: it is let go once.
+        """
         from snakepit.worker import threads
 
-        if self.current() == number:
-            frame = threads.frame_of(self._ident)
-            where = threads.stack(frame)
-            if not threads.is_in_app(frame, self._callers):
-                return None
-            threads.raise_in(self._ident, error)
-            return threads.text(where), False
         found = []
         for ident, frame in threads.frames():
             if ident != self._ident and number in _exchanges(frame):
                 found.append(threads.stack(frame))
                 threads.raise_in(ident, error)
-        return "\n".join(map(threads.text, found)), bool(found)
+        if found:
+            return "\n".join(map(threads.text, found)), True
+        if self.current() != number:
+            return NOTHING
+        at = threads.frame_of(self._ident)
+        where = threads.stack(at)
+        if number in self.cancelled or not threads.is_in_app(at, self._callers) or self.current() != number:
+            self.cancelled.discard(number)
+            return None
+        threads.raise_in(self._ident, error)
+        return threads.text(where), False
 
     def end_all(self, error: type[Interrupted], again: bool) -> None:
         """Raise in the loop's thread, unless it has cancelled all itself, and in those that work for exchanges."""

@@ -7,6 +7,7 @@ last words through it.
 What the loop or a thread of the app can end by itself it gets a moment for: it has been told the same.
 """
 
+import math
 import threading
 import time
 
@@ -15,7 +16,7 @@ from snakepit.carriers import QueueCarrier, SocketCarrier
 from snakepit.channel import BlockingEnd, ChannelAddress, attach_blocking
 from snakepit.envelopes import Envelope
 from snakepit.errors import RequestTimeout, WorkerStopping
-from snakepit.worker.hung import Hung
+from snakepit.worker.hung import NOTHING, Hung
 
 FIRST_LOOK = 0.05
 """Seconds until the first look at what should have ended; twice as long each time until the next."""
@@ -40,6 +41,7 @@ class Watchdog:
         self._end = attach_blocking(address)
         self._hung: Hung | None = None
         self._looks: dict[int, tuple[float, float]] = {}  # by exchange: when to look, and the pause before that
+        self._untold: set[int] = set()  # exchanges of which the pool does not know yet what was done about them
         self._abandoned = False
         daemon = isinstance(self._end.carrier, SocketCarrier)
         self._thread = threading.Thread(target=self._run, name="snakepit-watchdog", daemon=daemon)
@@ -50,14 +52,13 @@ class Watchdog:
         self._hung = hung
 
     def leave(self, words: list[Envelope]) -> None:
-        """End, and say a worker's last words."""
+        """End, and say a worker's last words. What was to be looked at is ended now, or its threads keep all open."""
         carrier = self._end.carrier
         if isinstance(carrier, QueueCarrier):
             carrier.hang_up()
             self._thread.join(_ENDING)
-        last = BlockingEnd(carrier)  # as the thread may still have the other
-        last.post(*words)
-        last.flush_all()
+        self._look(math.inf)
+        self._say(*words)
         if isinstance(carrier, QueueCarrier):
             carrier.close()
 
@@ -66,7 +67,7 @@ class Watchdog:
             while True:
                 for envelope in self._end.wait(self._pause()):
                     self._take(envelope)
-                self._look()
+                self._look(time.monotonic())
         except OSError:
             pass  # hung up, or the main interpreter has gone
         except Exception:  # it is the last thing that should fail without a word
@@ -83,10 +84,11 @@ class Watchdog:
     def _take(self, envelope: Envelope) -> None:
         kind, number = envelope[0], envelope[1]
         if kind == envelopes.PING:
-            self._end.post(envelopes.pong())
+            self._say(envelopes.pong())
         elif kind == envelopes.SPEAK:
-            self._end.post(*(self._hung.held_up() if self._hung is not None else ()), large=True)
+            self._say(*(self._hung.held_up() if self._hung is not None else ()))
         elif kind == envelopes.TIMED_OUT:
+            self._untold.add(number)
             self._look_again(number, FIRST_LOOK)
         elif kind in (envelopes.STOP, envelopes.ABANDONED):
             self._abandoned = kind == envelopes.ABANDONED
@@ -95,22 +97,28 @@ class Watchdog:
     def _look_again(self, number: int, pause: float) -> None:
         self._looks[number] = time.monotonic() + pause, pause
 
-    def _look(self) -> None:
-        now = time.monotonic()
+    def _say(self, *said: Envelope) -> None:
+        end = BlockingEnd(self._end.carrier)  # one of its own, since the last words come from another thread
+        end.post(*said, large=True)
+        end.flush_all()
+
+    def _look(self, now: float) -> None:
         for number, (due, pause) in list(self._looks.items()):
             if due <= now:
-                del self._looks[number]
+                self._looks.pop(number, None)
                 if number == _ALL:
                     self._end_all(pause)
                 else:
                     self._end_exchange(number, pause)
 
     def _end_exchange(self, number: int, pause: float) -> None:
-        ended = None if self._hung is None else self._hung.end_exchange(number, RequestTimeout)
-        if ended is None and pause * 2 <= LAST_LOOK:
+        ended = NOTHING if self._hung is None else self._hung.end_exchange(number, RequestTimeout)
+        again = ended != NOTHING and pause * 2 <= LAST_LOOK
+        if again:
             self._look_again(number, pause * 2)
-        else:
-            self._end.post(envelopes.seen_to(number, *(ended or ("", False))))
+        if number in self._untold and not (ended is None and again):
+            self._untold.discard(number)
+            self._say(envelopes.seen_to(number, *(ended or NOTHING)))
 
     def _end_all(self, pause: float) -> None:
         if self._hung is not None:

@@ -10,6 +10,7 @@ from flask import Flask
 
 
 def burn():
+    print("begun", flush=True)
     while True:
         pass
 
@@ -78,6 +79,7 @@ async def asgi(scope, receive, send):
     if path in WAYS:
         WAYS[path]()
     elif path == "/await":
+        print("begun", flush=True)
         await asyncio.sleep(1000)
     elif path == "/shrug":
         await shrug()
