@@ -180,7 +180,13 @@ class Worker:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, request: bytes) -> None:
         channel = Channel()
-        settings = {"channels": [channel.address], "root_path": "", "lifespan": "off", "ws_max_queue": 32}
+        settings = {
+            "channels": [channel.address],
+            "root_path": "",
+            "lifespan": "off",
+            "ws_max_queue": 32,
+            "timeout_request": None,
+        }
         self._worker = asgi.AsgiWorker(self.app, cast("Any", settings), loop)
         self._main = channel.main_end(loop, lambda envelopes: None)
         self._batch = [envelope(number, request) for number in range(BATCH)]

@@ -1,13 +1,14 @@
 """The ends of a channel that belong to an event loop: the main interpreter's, and that of an ASGI worker."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
 
 from snakepit.async_carriers import AsyncCarrier, QueueLink, SocketLink, attach_async_carrier
 from snakepit.channel import LIMIT, ChannelAddress, ChannelEnd
-from snakepit.envelopes import Envelope
+from snakepit.envelopes import ANSWER, Envelope
 
 
 class AsyncEnd(ChannelEnd[AsyncCarrier]):
@@ -62,6 +63,30 @@ class AsyncEnd(ChannelEnd[AsyncCarrier]):
 
 class WorkerEnd(AsyncEnd):
     """The end of a worker's event loop."""
+
+    def __init__(
+        self,
+        carrier: AsyncCarrier,
+        loop: asyncio.AbstractEventLoop,
+        on_envelopes: Callable[[list[Envelope]], None],
+    ) -> None:
+        super().__init__(carrier, loop, on_envelopes)
+        self._flushing = threading.Lock()
+
+    def flush_all(self) -> None:
+        with self._flushing:
+            super().flush_all()
+
+    def take_answers(self) -> list[Envelope]:
+        """Take out the whole answers that wait for this turn to end, for another thread to send; which is the caller.
+
+        Nothing else of their exchanges can come behind them, so it does not matter which way they go.
+        """
+        with self._flushing:
+            answers = [envelope for envelope in self._outbox if envelope[0] == ANSWER]
+            for answer in answers:
+                self._outbox.remove(answer)
+        return answers
 
     def _turned(self, silent: bool) -> None:
         self.carrier.turned(silent)

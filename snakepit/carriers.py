@@ -13,10 +13,11 @@ one frame then. Everything else waits on the main interpreter's side, where it c
 can't be.
 """
 
+import select
 import socket
 import sys
+import threading
 from collections import deque
-from collections.abc import Iterable
 from struct import Struct
 from typing import Protocol
 
@@ -102,10 +103,21 @@ class QueueCarrier:
         except OSError:
             pass  # the other end is gone; its owner will say so
 
-    def wait(self) -> None:
-        """Wait for a ring. Raises ConnectionResetError when none can come any more."""
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait for a ring, so long at most. Raises ConnectionResetError when none can come any more."""
+        if seconds is not None and not _readable(self._doorbell, seconds):
+            return
         if not self._doorbell.recv(RINGS_READ):
             raise ConnectionResetError("the main interpreter closed the channel")
+
+    def hang_up(self) -> None:
+        """Have another thread's `wait` return; what is still sent arrives, but without a ring."""
+        try:
+            self._doorbell.shutdown(socket.SHUT_RD)
+        except OSError:
+            pass  # the other end is gone, which has the same effect
+        if sys.platform == "win32":
+            self._doorbell.close()  # there only this wakes for certain
 
     def close(self) -> None:
         """Let go of the doorbell."""
@@ -172,6 +184,7 @@ class SocketCarrier:
         self._socket.setblocking(True)
         self._reader = FrameReader()
         self._said_waits = False  # and no item came since
+        self._sending = threading.Lock()  # a worker's last words may come from another thread
 
     def waiting(self) -> int:
         """Nothing: `send` has waited until the kernel took all of it."""
@@ -184,7 +197,8 @@ class SocketCarrier:
     def send(self, item: Item) -> None:
         """Send an item; waits while the other end has much to read."""
         try:
-            self._socket.sendall(b"".join(frame(item)))
+            with self._sending:
+                self._socket.sendall(b"".join(frame(item)))
         except OSError:
             pass  # the other end is gone, which the next `wait` finds out
 
@@ -202,12 +216,15 @@ class SocketCarrier:
     def ring(self) -> None:
         """Nothing to be done: the other end reads whatever comes."""
 
-    def wait(self) -> None:
-        """Ask for an item and wait for it. Raises ConnectionResetError when none can come any more."""
+    def wait(self, seconds: float | None = None) -> None:
+        """Ask for an item and wait for it, so long at most. Raises ConnectionResetError when none can come any more."""
         try:
             if not self._said_waits:
-                self._socket.sendall(WAITS)
+                with self._sending:
+                    self._socket.sendall(WAITS)
                 self._said_waits = True
+            if seconds is not None and not _readable(self._socket, seconds):
+                return
             data = self._socket.recv(_READ)
         except OSError:
             data = b""
@@ -248,17 +265,13 @@ def discard(address: Address) -> None:
     (attach_queues(address)[2] if isinstance(address, tuple) else attach_socket(address)).close()
 
 
-def leave_items(address: Address, items: Iterable[Item]) -> None:
-    """Send for one whose end is gone: without a ring, to be found when it has ended. Closes what is a socket."""
-    if isinstance(address, tuple):
-        queue = queue_by_id(address[1])
-        for item in items:
-            queue.put_nowait(item)
-    else:
-        carrier = SocketCarrier(attach_socket(address))
-        for item in items:
-            carrier.send(item)
-        carrier.close()
+def _readable(waited_for: socket.socket, seconds: float) -> bool:
+    """Whether there is something to read within so long."""
+    if sys.platform == "win32":
+        return bool(select.select([waited_for], [], [], seconds)[0])
+    poll = select.poll()  # select() can't have descriptors from 1024
+    poll.register(waited_for, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
 
 
 def _next(queue: Queue) -> Item | None:

@@ -22,7 +22,7 @@ from snakepit.carriers import Address as ChannelAddress
 from snakepit.carriers import Carrier, QueueCarrier, SocketCarrier, discard
 from snakepit.envelopes import Envelope, decode, encode, encode_apart
 
-__all__ = ["LIMIT", "BlockingEnd", "ChannelAddress", "ChannelEnd", "attach_blocking", "discard", "leave_words"]
+__all__ = ["LIMIT", "BlockingEnd", "ChannelAddress", "ChannelEnd", "attach_blocking", "discard"]
 
 LIMIT = 32
 """Items that may wait for the other end: far from 300, and each may hold a whole loop iteration's envelopes."""
@@ -47,7 +47,10 @@ class ChannelEnd[C: Carrier]:
     @property
     def last(self) -> Envelope | None:
         """What was posted last, if it has not been sent yet."""
-        return self._outbox[-1] if self._outbox else None
+        try:
+            return self._outbox[-1]
+        except IndexError:
+            return None
 
     def replace_last(self, envelope: Envelope) -> None:
         """Send something else in place of what was posted last."""
@@ -122,14 +125,16 @@ class BlockingEnd(ChannelEnd[QueueCarrier | SocketCarrier]):
         """Whether something posted has not been sent: `wait` before posting more."""
         return bool(self._outbox)
 
-    def wait(self) -> list[Envelope]:
+    def wait(self, seconds: float | None = None) -> list[Envelope]:
         """The next item; waits for a ring if there is none (and returns nothing, if it was a late one).
+
+        It waits so long at most, where `seconds` are given, and returns nothing then.
 
         Raises ConnectionResetError when the main interpreter has closed the channel.
         """
         envelopes = self.take_one()
         if not envelopes:
-            self.carrier.wait()
+            self.carrier.wait(seconds)
             envelopes = self.take_one()
         self._taken += 1
         if self._taken % LIMIT == 0:  # the other end may be holding an outbox
@@ -141,8 +146,3 @@ class BlockingEnd(ChannelEnd[QueueCarrier | SocketCarrier]):
 def attach_blocking(address: ChannelAddress) -> BlockingEnd:
     """A worker's end, for a thread."""
     return BlockingEnd(carriers.attach(address))
-
-
-def leave_words(address: ChannelAddress, envelopes: list[Envelope]) -> None:
-    """Send without an end: for a worker whose ends are gone."""
-    carriers.leave_items(address, [encode([envelope]) for envelope in envelopes])

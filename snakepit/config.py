@@ -132,6 +132,15 @@ class Config:
     timeout_waiting: float = _option(
         60.0, "Seconds that a request may wait for a free worker before it gets 503.", least=0, metavar="SECONDS"
     )
+    timeout_request: float | None = _option(
+        None,
+        "Seconds until the app begins its response; then the client gets 504, and what the app does is ended.",
+        least=0.01, metavar="SECONDS", shown="no limit",
+    )  # fmt: skip
+    timeout_worker_healthcheck: float = _option(
+        60.0, "Seconds that a worker may not react for, an event loop included; then it is replaced. 0: no such limit.",
+        least=0, metavar="SECONDS",
+    )  # fmt: skip
     timeout_graceful_shutdown: float = _option(
         30.0, "Seconds that requests in flight, and then lifespan shut-down, may take at the end.",
         least=0, metavar="SECONDS",

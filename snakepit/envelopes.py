@@ -43,6 +43,9 @@ RESPONSE, ANSWER, CONTINUE, DONE, DECLINED, LOADED, READY, PACE, FAILED, GOODBYE
 # WebSocket: ACCEPT from the worker, BREACH to it, the others both ways
 ACCEPT, MESSAGE, CLOSE, BREACH = range(16, 20)
 
+# hung requests: TIMED_OUT, PING, SPEAK and ABANDONED to the worker, PONG, BUSY and SEEN_TO from it
+TIMED_OUT, PING, SPEAK, ABANDONED, PONG, BUSY, SEEN_TO = range(20, 27)
+
 _BODY_AT = {MESSAGE: 2, REQUEST: 9, BODY: 2, RESPONSE: 4, ANSWER: 4}  # where in an envelope its body is
 
 
@@ -114,6 +117,46 @@ def stop() -> Envelope:
     return (STOP, 0)
 
 
+def timed_out(exchange: int) -> Envelope:
+    """The app has taken too long, and the client has its answer: end what is being done for it."""
+    return (TIMED_OUT, exchange)
+
+
+def ping() -> Envelope:
+    """Say something."""
+    return (PING, 0)
+
+
+def speak() -> Envelope:
+    """Its loop does not turn: send what it answered in this turn, and decline what it has taken and not begun."""
+    return (SPEAK, 0)
+
+
+def abandoned() -> Envelope:
+    """Nobody waits for this worker any more: raise in whatever keeps it from ending."""
+    return (ABANDONED, 0)
+
+
+def pong() -> Envelope:
+    """The worker's watchdog is alive."""
+    return (PONG, 0)
+
+
+def busy(exchange: int) -> Envelope:
+    """Its loop does not turn because of this exchange."""
+    return (BUSY, exchange)
+
+
+def seen_to(exchange: int, where: str, aside: bool) -> Envelope:
+    """What the watchdog did about an exchange that timed out.
+
+    Args:
+        where: what ran there, as a stack, and gets an exception raised in it; empty if there is no such thing.
+        aside: that is a thread beside the one that runs the exchange, whose end will not tell of it.
+    """
+    return (SEEN_TO, exchange, where, aside)
+
+
 def response(exchange: int, status: int, fields: Fields, body: bytes, more: bool) -> Envelope:
     """The response's head with the first of its body."""
     return (RESPONSE, exchange, status, fields, body, more)
@@ -135,7 +178,7 @@ def done(exchange: int, fault: str | None) -> Envelope:
 
 
 def declined(request: Envelope) -> Envelope:
-    """A request goes back, unbegun: the thread that it waits for has come to wait itself."""
+    """A whole request goes back, unbegun: the thread or loop that it waits for has come to wait itself, or hangs."""
     return (DECLINED, request[1], request)
 
 

@@ -71,6 +71,27 @@ class WorkerLost(WorkerError):
     exit_status = 3
 
 
+class Interrupted(BaseException):
+    """Raised from outside in the app's code, wherever that is.
+
+    Not an Exception, as CancelledError is none: what an app does about its own errors is no answer to this.
+    """
+
+
+class RequestTimeout(Interrupted):
+    """The request has taken longer than --timeout-request, and its client has got 504."""
+
+    def __str__(self) -> str:
+        return "no response within --timeout-request"
+
+
+class WorkerStopping(Interrupted):
+    """The worker must end now; whatever it was doing is cut."""
+
+    def __str__(self) -> str:
+        return "the worker must end"
+
+
 class InternalError(SnakepitError):
     """A bug in Snakepit."""
 

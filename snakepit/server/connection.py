@@ -172,10 +172,11 @@ class Connection(asyncio.Protocol):
     def report_fault(self, exchange: Exchange, fault: str) -> None:
         head = exchange.head
         self._site.log.error(
-            "%s %s from %s failed in %s\n%s",
+            "%s %s from %s %s in %s\n%s",
             head.method,
             head.target.decode("latin-1"),
             self.peer,
+            "timed out" if exchange.timed_out else "failed",
             exchange.served_by,
             fault,
         )

@@ -60,6 +60,16 @@ class Client(Protocol):
         """Log what went wrong in the app."""
 
 
+class Clock(Protocol):
+    """What limits the time until the app begins to answer."""
+
+    def add(self, exchange: "Exchange", /) -> None:
+        """Start its time, anew if it runs."""
+
+    def discard(self, exchange: "Exchange", /) -> None:
+        """Stop its time."""
+
+
 class Line(Protocol):
     """What an exchange needs of the pool."""
 
@@ -72,6 +82,7 @@ class Exchange:
 
     __slots__ = (
         "_client",
+        "_clock",
         "_continue_pending",
         "_held",
         "_large",
@@ -85,6 +96,8 @@ class Exchange:
         "served_by",
         "state",
         "status",
+        "timed_out",
+        "where",
     )
 
     def __init__(self, number: int, client: Client, line: Line, head: RequestHead) -> None:
@@ -95,7 +108,10 @@ class Exchange:
         self.request_complete = False
         self.served_by = "no worker"  # for the log
         self.status = 0  # of the response, once it has begun
+        self.timed_out = False
+        self.where = ""  # the app was after that, as a stack
         self._client = client
+        self._clock: Clock | None = None  # which runs until the response begins
         self._continue_pending = head.expects_continue
         self._held: list[Envelope] = []
         self._large = False  # a body among what a worker gets may be LARGE
@@ -133,6 +149,8 @@ class Exchange:
         self.request_complete = not more
         if data:
             self._continue_pending = False  # the client did not wait
+        if self._clock is not None:
+            self._clock.add(self)  # the app can't be blamed for what a client takes to send
         if self.answered:
             return
         *chunks, last = split(data)
@@ -197,6 +215,26 @@ class Exchange:
         for envelope in self._held:
             worker.post(envelope, self._large)
         self._held = []
+
+    def limit(self, clock: Clock) -> None:
+        """The worker's time runs from now until the response begins."""
+        self._clock = clock
+        clock.add(self)
+
+    def time_out(self, seconds: float) -> None:
+        """It has not begun in time: answer in the app's stead, and have the worker end what it does."""
+        if self._worker is not None:
+            self._worker.post(envelopes.timed_out(self.number))
+        self.timed_out, self.status = True, 504
+        self._to(ExchangeState.ABANDONED)
+        self._client.report_fault(self, f"no response after {seconds:g} s; ending it")
+        self._client.send_error(504, "The app took too long", [])
+
+    def seen_to(self, where: str, aside: bool) -> None:
+        """It had timed out, and the app is being ended here."""
+        self.where = where
+        if aside:
+            self._client.report_fault(self, f"Ending what runs for it in another thread, here:\n{where}")
 
     def come_back(self, held: list[Envelope]) -> None:
         """The worker died before it began: be as if it had never been assigned."""
@@ -277,9 +315,12 @@ class Exchange:
         if state in (ExchangeState.ASSIGNED, ExchangeState.RESPONDING):
             self._client.send_error(500, "Internal Server Error", [])
 
-    def lost(self) -> None:
-        """The worker died over it."""
-        self.done(None)
+    def lost(self, status: int = 500) -> None:
+        """The worker died over it, or hangs (504)."""
+        state, self._worker = self.state, None
+        self._to(ExchangeState.CLOSED)
+        if state in (ExchangeState.ASSIGNED, ExchangeState.RESPONDING):
+            self._client.send_error(status, "Internal Server Error" if status == 500 else "The app took too long", [])
 
     def _endpoints(self) -> tuple[Address, Address, str]:
         return self._client.endpoints
@@ -308,3 +349,6 @@ class Exchange:
 
     def _to(self, state: ExchangeState) -> None:
         self.state = advance(EXCHANGE, self.state, state)
+        if self._clock is not None:
+            self._clock.discard(self)
+            self._clock = None

@@ -8,7 +8,9 @@ is stuck, others get it.
 """
 
 import asyncio
+from collections.abc import Callable
 
+from snakepit.errors import InternalError
 from snakepit.fields import Fields
 from snakepit.lifecycle import ExchangeState
 from snakepit.server.deadlines import Deadlines
@@ -22,6 +24,13 @@ BATCH_SECONDS = 200e-6
 at most: waking a worker takes 20 µs, and is not worth it for less. Where exchanges take longer, each goes to the least
 loaded worker by itself."""
 
+LONG = 0.02
+"""Seconds; a worker's loop that is stuck for longer may be so for ever. What it answered in the same turn, and what it
+has taken and not begun, its watchdog has to send; and that takes time there, for which another thread has to stop."""
+
+GRACE = 0.5
+"""Seconds that an exchange gets beyond its time where its worker's loop was busy with another, which is being ended."""
+
 RETRY_AFTER = 1
 """Seconds that a refused client is asked to wait (RFC 9110 section 10.2.3): a full line moves on in less."""
 
@@ -33,15 +42,30 @@ class Flow:
         concurrency: exchanges in all, in workers and waiting; None: as many as workers and line take.
         waiting: how many exchanges may wait in the line.
         waiting_seconds: how long one may wait there.
+        response_seconds: how long a worker may take to begin a response; None: for ever.
+        stuck: called with a worker, and an exchange that is still going on there as long again after it timed out.
     """
 
     def __init__(
-        self, concurrency: int | None, waiting: int, waiting_seconds: float, loop: asyncio.AbstractEventLoop
+        self,
+        concurrency: int | None,
+        waiting: int,
+        waiting_seconds: float,
+        loop: asyncio.AbstractEventLoop,
+        response_seconds: float | None = None,
+        stuck: Callable[[Worker, Exchange], None] = lambda worker, exchange: None,
     ) -> None:
         self._loop = loop
         self._concurrency = concurrency
         self._dispatcher: Dispatcher[Worker, Exchange] = Dispatcher(waiting)
         self._line_patience: Deadlines[Exchange] = Deadlines(loop, waiting_seconds, self._waited_too_long)
+        self._response_seconds = response_seconds or 0.0
+        self._clock: Deadlines[Exchange] | None = None  # of those in workers whose response has not begun
+        if response_seconds is not None:
+            self._clock = Deadlines(loop, response_seconds, self._took_too_long)
+        self._grace: Deadlines[Exchange] = Deadlines(loop, GRACE, self._time_out)
+        self._ending: Deadlines[tuple[Worker, Exchange]] = Deadlines(loop, response_seconds, self._did_not_end)
+        self._stuck = stuck
         self._workers: dict[Worker, None] = {}  # that may have exchanges
         self._batch = 1  # exchanges of one loop iteration that go to a worker before the next one is found
         self._batch_of: Worker | None = None
@@ -118,8 +142,8 @@ class Flow:
         """So much CPU time an exchange takes."""
         self._batch = max(1, min(BATCH, int(BATCH_SECONDS / max(seconds, 1e-6))))
 
-    def salvage(self, worker: Worker) -> None:
-        """A worker is no more: what it had begun is lost, and others get the rest."""
+    def salvage(self, worker: Worker, status: int = 500) -> None:
+        """A worker is no more: what it had begun is lost, and answered like this; others get the rest."""
         self.remove(worker)
         self._workers.pop(worker, None)
         never_begun = worker.never_begun()
@@ -128,7 +152,7 @@ class Flow:
             envelopes = never_begun.get(number)
             if envelopes is None:
                 self._one_less()
-                exchange.lost()
+                exchange.lost(status)
             else:
                 exchange.come_back(envelopes)
                 if exchange.state is ExchangeState.NEW:
@@ -147,6 +171,10 @@ class Flow:
     def close(self) -> None:
         """Mind nothing any more."""
         self._line_patience.close()
+        self._grace.close()
+        self._ending.close()
+        if self._clock is not None:
+            self._clock.close()
         if self._watch is not None:
             self._watch.cancel()
 
@@ -159,7 +187,7 @@ class Flow:
             return
         worker = self._find_worker(exchange)
         if worker is not None:
-            worker.assign(exchange)
+            self._give(worker, exchange)
             self._watch_workers()
         elif self._dispatcher.in_line(exchange):
             exchange.wait()
@@ -185,9 +213,14 @@ class Flow:
     def _assign(self, assignments: list[tuple[Worker, Exchange]]) -> None:
         for worker, exchange in assignments:
             self._line_patience.discard(exchange)
-            worker.assign(exchange)
+            self._give(worker, exchange)
         if assignments:
             self._watch_workers()
+
+    def _give(self, worker: Worker, exchange: Exchange) -> None:
+        worker.assign(exchange)
+        if self._clock is not None:
+            exchange.limit(self._clock)
 
     def _watch_workers(self) -> None:
         if self._watch is None:
@@ -201,6 +234,7 @@ class Flow:
                 late = worker.take_back_late()
                 if worker.stuck:
                     self._dispatcher.stuck(worker)
+                    self._loop.call_later(LONG, worker.have_watchdog_speak)
                 if late:
                     self._give_back(worker, late)
                 if worker.watched:
@@ -221,6 +255,30 @@ class Flow:
         self._dispatcher.withdraw(exchange)
         self._one_less()
         self._refuse(exchange, "No worker became free in time")
+
+    def _took_too_long(self, exchange: Exchange) -> None:
+        if self._worker_of(exchange).busy_with not in (0, exchange.number):
+            exchange.limit(self._grace)
+        else:
+            self._time_out(exchange)
+
+    def _time_out(self, exchange: Exchange) -> None:
+        """The client gets its answer now, and the app as much time again to end."""
+        worker = self._worker_of(exchange)
+        exchange.time_out(self._response_seconds)
+        worker.time_out(exchange)
+        self._ending.add((worker, exchange))
+
+    def _worker_of(self, exchange: Exchange) -> Worker:
+        for worker in self._workers:
+            if worker.exchanges.get(exchange.number) is exchange:
+                return worker
+        raise InternalError(f"{exchange} is in no worker")
+
+    def _did_not_end(self, which: tuple[Worker, Exchange]) -> None:
+        worker, exchange = which
+        if worker.exchanges.get(exchange.number) is exchange:
+            self._stuck(worker, exchange)
 
     def _refuse(self, exchange: Exchange, reason: str) -> None:
         exchange.refuse(503, reason, [(b"retry-after", b"%d" % RETRY_AFTER)])

@@ -28,6 +28,7 @@ from snakepit.memory import resident_memory
 from snakepit.server import error_page
 from snakepit.server.exchange import Exchange
 from snakepit.server.flow import Flow
+from snakepit.server.health import Health
 from snakepit.server.runtimes import RUNTIMES, RuntimeName
 from snakepit.server.wear import Wear
 from snakepit.server.worker import Worker
@@ -62,6 +63,8 @@ class PoolOptions:
         max_requests_jitter: up to so many more, at random, so that workers are not all replaced at once.
         lifetime: seconds after which a worker is replaced; None: never.
         max_rss: bytes in RAM past which a worker is replaced, or the process that all share; None: never.
+        response_seconds: how long a worker may take to begin a response; None: for ever.
+        silent_seconds: how long a worker may be silent when it is asked whether it is alive; 0: for ever.
         patient: an app that can't be started may be mended, so wait for that.
         settings: what each worker is told; see snakepit.worker.bootstrap.
         page_script: the address of a script for pages, but for the number of their version; empty: there is none.
@@ -81,6 +84,8 @@ class PoolOptions:
     max_requests_jitter: int = 0
     lifetime: float | None = None
     max_rss: int | None = None
+    response_seconds: float | None = None
+    silent_seconds: float = 0.0
     patient: bool = False
     page_script: str = ""
 
@@ -149,7 +154,10 @@ class Pool:
         self._observer = observer
         self._loop = loop
         self._log = logging.getLogger("snakepit.server")
-        self.flow = Flow(options.concurrency, options.waiting, options.waiting_seconds, loop)
+        self.flow = Flow(
+            options.concurrency, options.waiting, options.waiting_seconds, loop, options.response_seconds, self._stuck
+        )
+        self._health = Health(lambda: self.workers, options.silent_seconds, self._silent, loop)
         self._wear = Wear(self, observer, options.max_rss, options.runtime == "process")
         self._workers: dict[int, Worker] = {}
         self._wanted = options.workers
@@ -202,6 +210,11 @@ class Pool:
     def waiting(self) -> int:
         """Exchanges in the line."""
         return self.flow.waiting
+
+    @property
+    def abandoned(self) -> int:
+        """Workers that were left to themselves and have not ended."""
+        return sum(self._abandoned.values())
 
     @property
     def wanted(self) -> int:
@@ -457,6 +470,7 @@ class Pool:
         if lost is not None and lost.copies:
             self._tell_of_memory(lost, lost.memory_at_end)
         self._count_age(worker)
+        self._health.start()
         self.first_ready.set()
         if len(self._ready_at) >= self._wanted:
             self.all_ready.set()
@@ -527,7 +541,9 @@ class Pool:
             self._could_not_start(worker)
         else:
             self._forget_age(worker.number)
-            self._worker_lost(worker, kind, why, lived)
+            if kind != "config":
+                self._log.error("%s ended unexpectedly: %s", str(worker).capitalize(), why)
+            self._worker_lost(worker, lived)
 
     def _retired_worker_ended(self, worker: Worker) -> None:
         """A worker ended that was told to."""
@@ -546,7 +562,9 @@ class Pool:
         del self._successors[number]
         predecessor = self._workers[number]
         if number in self._lost:
-            self._worker_lost(worker, worker.failure[0], why, 0.0)
+            if worker.failure[0] != "config":
+                self._log.error("%s ended unexpectedly: %s", str(worker).capitalize(), why)
+            self._worker_lost(worker, 0.0)
         elif predecessor.state in (WorkerState.STARTING, WorkerState.READY):
             self._observer.successor_failed(worker, worker.failure[1] or why)
             if predecessor.state is WorkerState.READY:
@@ -558,9 +576,9 @@ class Pool:
         for sibling in succession.siblings:  # it would most likely fail in the same way, and is not to take over
             self._drop_successor(sibling, trouble)
 
-    def _worker_lost(self, worker: Worker, kind: str, why: str, lived: float) -> None:
+    def _worker_lost(self, worker: Worker, lived: float) -> None:
         """A worker is no more that was to serve; another is to come."""
-        number = worker.number
+        number, kind = worker.number, worker.failure[0]
         self._arrived(number, str(_as_error(worker)))
         self._lost[number] = worker
         if kind == "config":
@@ -569,7 +587,6 @@ class Pool:
         first, most = BACKOFF
         self._quick_deaths = self._quick_deaths + 1 if lived < QUICK_DEATH else 0
         delay = 0.0 if self._quick_deaths < 2 else min(first * 2.0 ** (self._quick_deaths - 2), most)
-        self._log.error("%s ended unexpectedly: %s", str(worker).capitalize(), why)
         if self._options.patient and kind in ("import", "lifespan") and not self._ready_at:
             self._show(worker)
         if number not in self._successors:  # or one is on its way anyhow
@@ -598,6 +615,36 @@ class Pool:
         size = None if now is None or before is None else max(0, now - before)
         self._observer.memory_kept(predecessor, size)
         self._wear.kept(sum(file for _, file in predecessor.copies) if size is None else size)
+
+    # -- what hangs --------------------------------------------------------------------------------------------------
+
+    def _stuck(self, worker: Worker, exchange: Exchange) -> None:
+        """An exchange timed out and can't be ended: replace its worker, once."""
+        if self._closing or worker.outworn or not self._is_current(worker) or self._options.runtime == "thread":
+            return
+        if worker.state is WorkerState.READY:
+            worker.outworn = True
+            self._log.error(
+                "%s is replaced: %s, which timed out there, can't be ended%s",
+                str(worker).capitalize(),
+                f"{exchange.head.method} {exchange.head.target.decode('latin-1')}",
+                f"\n{exchange.where}" if exchange.where else "",
+            )
+            self._spawn(self._replace_outworn(worker), self._tasks)
+
+    async def _replace_outworn(self, worker: Worker) -> None:
+        await self.recycle(worker)
+        worker.outworn = False  # if it is still there, what hangs next gives another reason to try
+
+    def _silent(self, worker: Worker) -> None:
+        """A worker does not answer: others get what it has not begun, and another its place."""
+        self._log.error("%s has not answered for %g s", str(worker).capitalize(), self._options.silent_seconds)
+        self._forget_age(worker.number)
+        lived = self._loop.time() - self._ready_at.pop(worker, self._loop.time())
+        worker.failure = ("lost", "it did not answer")
+        worker.to(WorkerState.LOST)
+        self._abandon(worker, 504)
+        self._worker_lost(worker, lived)
 
     # -- in place of workers that were lost ------------------------------------------------------------------------
 
@@ -633,11 +680,13 @@ class Pool:
         Returns how many interpreters stay open: of abandoned workers, and of those with daemon threads.
         """
         self._closing = True
+        self._health.close()
         for handle in (*self._restarts.values(), *self._ages.values()):
             handle.cancel()
         for task in self._minding:
             task.cancel()
-        workers = [*self.workers, *(succession.worker for succession in self._successors.values())]
+        serving = [worker for worker in self.workers if worker.state is not WorkerState.ABANDONED]
+        workers = [*serving, *(succession.worker for succession in self._successors.values())]
         for succession in self._successors.values():
             _settle(succession, STOPPING)
         for number in list(self._arrivals):
@@ -662,9 +711,10 @@ class Pool:
             if worker.state is not WorkerState.ABANDONED:
                 self._abandon(worker)
 
-    def _abandon(self, worker: Worker) -> None:
+    def _abandon(self, worker: Worker, status: int = 500) -> None:
+        """Wait for a worker no more; what it has begun is answered like this."""
         self._retiring.pop(worker, None)
-        self.flow.salvage(worker)
+        self.flow.salvage(worker, status)
         worker.stop()  # once more: what it had not read was taken back, and it is to end if it ever can
         self._abandoned[worker] = worker.abandon()
         self._left_open += self._abandoned[worker]
@@ -672,6 +722,10 @@ class Pool:
             self._log.warning("%s does not end; its thread is left to itself", str(worker).capitalize())
         else:
             self._log.warning("%s does not end; it is killed", str(worker).capitalize())
+        if self._abandoned[worker] and not self._closing and self.abandoned >= self._wanted:
+            reason = f"{self.abandoned} abandoned worker{'s have' if self.abandoned > 1 else ' has'} not ended"
+            if not self._observer.worn_out(reason):
+                self._log.warning("The server should be restarted: %s", reason)
 
     async def _wait_ended(self, workers: list[Worker], deadline: float) -> list[Worker]:
         """Wait for workers to end until `deadline`; returns those that have not."""

@@ -58,7 +58,7 @@ class Runtime(Protocol):
 
     @property
     def channels(self) -> Sequence[Channel | ProcessChannel]:
-        """Those of the seats, and perhaps one more for the worker's last words."""
+        """Those of the seats, and one more for the worker's watchdog, which also says its last words."""
 
     @property
     def process(self) -> int | None:
@@ -90,7 +90,7 @@ class InterpreterRuntime:
 
     def __init__(self, seats: int) -> None:
         self.seats = seats
-        self.channels = _several(Channel, seats)
+        self.channels = _several(Channel, seats + 1)
         self._interpreter: Interpreter | None = None
 
     def run(self, settings: Mapping[str, object]) -> None:
@@ -98,7 +98,7 @@ class InterpreterRuntime:
         with _creating:
             self._interpreter = create_interpreter()
         addresses = [channel.address for channel in self.channels]
-        complete = {**settings, "runtime": "interpreter", "channels": addresses, "words": addresses[0]}
+        complete = {**settings, "runtime": "interpreter", "channels": addresses[:-1], "watch": addresses[-1]}
         self._interpreter.prepare_main({"settings": marshal.dumps(complete)})
         self._interpreter.exec(_BOOTSTRAP)
 
@@ -125,12 +125,12 @@ class ThreadRuntime:
 
     def __init__(self, seats: int) -> None:
         self.seats = seats
-        self.channels = _several(Channel, seats)
+        self.channels = _several(Channel, seats + 1)
 
     def run(self, settings: Mapping[str, object]) -> None:
         """Run the worker here."""
         addresses = [channel.address for channel in self.channels]
-        complete = {**settings, "runtime": "thread", "channels": addresses, "words": addresses[0]}
+        complete = {**settings, "runtime": "thread", "channels": addresses[:-1], "watch": addresses[-1]}
         exec(_BOOTSTRAP, {"settings": marshal.dumps(complete)})
 
     def close(self, keep_open: bool) -> None:
@@ -172,7 +172,7 @@ class ProcessRuntime:
                     "limits on open files and processes (ulimit -n, ulimit -u)"
                 ) from None
         addresses = [channel.address_for(process.pid) for channel in self.channels]
-        complete = {**settings, "runtime": "process", "channels": addresses[:-1], "words": addresses[-1]}
+        complete = {**settings, "runtime": "process", "channels": addresses[:-1], "watch": addresses[-1]}
         assert process.stdin is not None
         try:
             data = marshal.dumps(complete)

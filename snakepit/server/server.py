@@ -339,6 +339,9 @@ class Server:
             max_requests_jitter=config.limit_max_requests_jitter,
             lifetime=config.workers_lifetime,
             max_rss=None if config.workers_max_rss is None else config.workers_max_rss * 2**20,
+            response_seconds=config.timeout_request,
+            # with runtime thread somebody may well sit in a debugger, and there nothing can be replaced
+            silent_seconds=config.timeout_worker_healthcheck if config.runtime != "thread" else 0.0,
             patient=config.reload,
             page_script=page_script.address(config.root_path, self._id) if config.reload_browser else "",
             settings={
@@ -355,6 +358,7 @@ class Server:
                 "log_config": config.log_config,
                 "extensions": config.extensions,
                 "ws_max_queue": config.ws_max_queue,
+                "timeout_request": config.timeout_request,
                 "copies": copies.path if copies is not None else "",
                 "write_bytecode": not config.reload,
             },

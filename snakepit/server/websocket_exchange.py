@@ -116,12 +116,12 @@ class WebSocketExchange(Exchange):
         if fault is not None:
             socket.report_fault(self, fault)
 
-    def lost(self) -> None:
-        """The worker died over it."""
+    def lost(self, status: int = 500) -> None:
+        """The worker died over it, or hangs."""
         if self._socket is not None and self.state is ExchangeState.RESPONDING:
             self._end(self._socket, INTERNAL_ERROR)
         else:
-            super().lost()
+            super().lost(status)
 
     def _end(self, socket: Socket, code: int) -> None:
         self._worker = None

@@ -91,12 +91,19 @@ class Worker:
         self.began = monotonic()
         self.ended = asyncio.Event()
         self.stuck = False  # its loop was found in a long computation, and has not turned since
+        self.busy_with = 0  # the exchange for which that is, if it has been told
+        self.outworn = False  # another is to take its place, because an exchange hangs in it
         self._owner = owner
         self._loop = loop
         self._runtime = runtime
         self._settings = {**settings, "number": number}
-        ends = [channel.main_end(loop, self._take, self._rung) for channel in runtime.channels]
-        self._ends, self._listening = ends[: runtime.seats], ends
+        self._ends = [channel.main_end(loop, self._take, self._rung) for channel in runtime.channels[:-1]]
+        self._watchdog = runtime.channels[-1].main_end(loop, self._take, self._watchdog_rang)
+        self._watchdog.one_by_one()
+        self._listening = [*self._ends, self._watchdog]
+        self._asked_watchdog: float | None = None  # when it was pinged, if it has not answered yet
+        self._asked_loop: float | None = None
+        self._timed_out: dict[int, Exchange] = {}  # which the watchdog sees to
         self._seats: Seats | None = None  # of a WSGI app
         self._name = f"worker {number}"
 
@@ -149,6 +156,30 @@ class Worker:
             return []
         return [self._come_back(number, held) for number, held in unbegun.items()]
 
+    def time_out(self, exchange: Exchange) -> None:
+        """Have the watchdog end what is being done for an exchange."""
+        self._timed_out[exchange.number] = exchange
+        self._watchdog.post(envelopes.timed_out(exchange.number))
+
+    def have_watchdog_speak(self) -> None:
+        """If its loop is still stuck, have its watchdog send what it answered in this turn, and decline the rest."""
+        if self.stuck and self.exchanges:
+            self._watchdog.post(envelopes.speak())
+
+    def ping(self, now: float) -> None:
+        """Ask it to say something; `now` as by `time.monotonic`."""
+        if self._asked_watchdog is None:
+            self._asked_watchdog = now
+            self._watchdog.post(envelopes.ping())
+        if self._asked_loop is None and self._seats is None:
+            self._asked_loop = now
+            self._ends[0].post(envelopes.ping())  # a ring would do, but between processes nothing rings
+
+    def silent_for(self, now: float) -> float:
+        """Seconds since it was asked to say something, and has not."""
+        asked = [when for when in (self._asked_watchdog, self._asked_loop) if when is not None]
+        return now - min(asked) if asked else 0.0
+
     def retire(self) -> None:
         """Have it finish what it has begun, shut down and end."""
         if self.state in (WorkerState.STARTING, WorkerState.READY):
@@ -158,15 +189,17 @@ class Worker:
 
     def stop(self) -> None:
         """Have it cut what it has begun, shut down and end."""
-        for end in self._ends:
+        for end in (*self._ends, self._watchdog):
             end.post(envelopes.stop())
 
     def abandon(self) -> bool:
         """Kill it, or else leave its thread to itself; returns whether that had to be.
 
+        Its watchdog raises an exception in what keeps it from ending, where that is Python code.
         Its last words are still heard, should it come to its end: they tell whether its interpreter can be closed.
         """
         self.to(WorkerState.ABANDONED)
+        self._watchdog.post(envelopes.abandoned())
         return not self._runtime.kill()
 
     def let_go(self) -> None:
@@ -262,10 +295,17 @@ class Worker:
                 self._owner.worker_free(self)
             return
         if kind == envelopes.DECLINED:
-            if self._seats is None or number not in self.exchanges:
+            if number not in self.exchanges:
                 raise InternalError(f"{self} declined exchange {number}, which it was not given")
-            self._seats.give_up(number)
+            if self._seats is not None:
+                self._seats.give_up(number)
             self._owner.worker_declined(self, self._come_back(number, [envelope[2]]))
+            return
+        if kind == envelopes.BUSY:
+            self.busy_with = number if self.stuck else 0
+            return
+        if kind == envelopes.SEEN_TO:
+            self._seen_to(number, *envelope[2:])
             return
         begun = self.exchanges.get(number)
         if begun is None:
@@ -293,13 +333,22 @@ class Worker:
             self._seats.leave(number)
         return exchange
 
+    def _seen_to(self, number: int, where: str, aside: bool) -> None:
+        exchange = self._timed_out.pop(number, None)
+        if exchange is None:
+            raise InternalError(f"{self} ended exchange {number}, which had not timed out")
+        exchange.seen_to(where, aside)
+
     def _come_back(self, number: int, held: list[Envelope]) -> Exchange:
         exchange = self.exchanges.pop(number)
         exchange.come_back(held)
         return exchange
 
+    def _watchdog_rang(self) -> None:
+        self._asked_watchdog = None
+
     def _rung(self) -> None:
-        self.stuck = False
+        self.stuck, self.busy_with, self._asked_loop = False, 0, None
         self._owner.worker_heard(self)
 
     def _about_itself(self, envelope: Envelope) -> None:
@@ -313,6 +362,8 @@ class Worker:
                 if self.state is WorkerState.STARTING:
                     self.to(WorkerState.READY)
                     self._owner.worker_ready(self)
+            case (envelopes.PONG, _):
+                pass
             case (envelopes.PACE, _, float(seconds)):
                 self._owner.worker_pace(self, seconds)
             case (envelopes.FAILED, _, str(kind), str(trouble)):

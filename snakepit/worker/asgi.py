@@ -11,27 +11,30 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 from snakepit import envelopes
-from snakepit.async_channel import AsyncEnd, attach_async
+from snakepit.async_channel import attach_async
 from snakepit.channel import discard
 from snakepit.envelopes import LARGE, WINDOW, Envelope, Headers, cost, split
-from snakepit.errors import ClientDisconnected, LifespanError, LocalProtocolError, fault
+from snakepit.errors import ClientDisconnected, LifespanError, LocalProtocolError, WorkerStopping, fault
 from snakepit.fields import Fields, of_length, render
+from snakepit.worker.hung_tasks import EXCHANGE, Tasks
 from snakepit.worker.lifespan import AsgiApp, Lifespan, Message
 from snakepit.worker.target import split_target
 
 if TYPE_CHECKING:
     from snakepit.worker.bootstrap import Settings
+    from snakepit.worker.watchdog import Watchdog
 
 _ASGI = {"version": "3.0", "spec_version": "2.5"}
 _DISCONNECT = "http.disconnect"
 _PACE_OF = 64  # exchanges, over which the pace is averaged
 
 
-def serve(app: object, settings: "Settings", loaded: Envelope) -> tuple[str, str] | None:
+def serve(app: object, settings: "Settings", loaded: Envelope, watchdog: "Watchdog") -> tuple[str, str] | None:
     """Run the app until this worker is retired; returns why not (the kind and fault of a FAILED envelope)."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     worker = AsgiWorker(cast("AsgiApp", app), settings, loop)
+    watchdog.watch(worker.tasks)
     try:
         return loop.run_until_complete(worker.serve(loaded))
     finally:
@@ -56,12 +59,15 @@ class AsgiWorker:
         self.root_path = settings["root_path"]
         self.ws_max_queue = settings["ws_max_queue"]
         self._exchanges: dict[int, Exchange] = {}
+        self._taken: deque[Envelope] = deque()  # off the channel, and not handled yet
         self.stopping = False  # told to cut what has begun
+        self.may_time_out = settings["timeout_request"] is not None
         self._retired = asyncio.Event()
         self._idle = asyncio.Event()
         self._begun = 0  # exchanges since the pace was told
         self._cpu = 0.0  # seconds of this thread, then
-        self.end: AsyncEnd = attach_async(settings["channels"][0], loop, self._take, self._stop)
+        self.end = attach_async(settings["channels"][0], loop, self._take, self._stop)
+        self.tasks = Tasks(loop, self.held_up, [Exchange.run.__code__])
         for address in settings["channels"][1:]:
             discard(address)  # seats of a WSGI app, which this is not
 
@@ -89,7 +95,7 @@ class AsgiWorker:
 
     def _stop(self) -> None:
         """Cut what has begun, and end: told so, or the main process has gone, and all clients with it."""
-        self.stopping = True
+        self.stopping = self.tasks.stopping = True
         self._retired.set()
         for begun in list(self._exchanges.values()):
             begun.task.cancel()
@@ -97,6 +103,7 @@ class AsgiWorker:
     def finished(self, exchange: "Exchange") -> None:
         """An exchange's task is over."""
         self._exchanges.pop(exchange.number, None)
+        self.tasks.cancelled.discard(exchange.number)
         if self._retired.is_set():
             self._set_idle()
 
@@ -105,7 +112,13 @@ class AsgiWorker:
             self._idle.set()
 
     def _take(self, came: list[Envelope]) -> None:
-        for envelope in came:
+        taken = self._taken
+        taken.extend(came)
+        while taken:
+            try:
+                envelope = taken.popleft()
+            except IndexError:  # the watchdog took the last one
+                break
             kind = envelope[0]
             if kind == envelopes.REQUEST:
                 self._begin(envelope)
@@ -124,12 +137,33 @@ class AsgiWorker:
                     exchange.add_credit(envelope[2])
                 elif kind == envelopes.DISCONNECT:
                     exchange.disconnect()
+                elif kind == envelopes.TIMED_OUT:
+                    exchange.time_out()
                 elif kind == envelopes.CLOSE:
                     exchange.client_closed(envelope[2], envelope[3])
                 elif kind == envelopes.BREACH:
                     exchange.client_broke(envelope[2], envelope[3])
         if self._begun >= _PACE_OF:
             self._tell_pace()
+
+    def held_up(self) -> list[Envelope]:
+        """In the watchdog's thread, while this loop's is in a computation: take what it holds up."""
+        said, rest = self.end.take_answers(), []
+        busy = self.tasks.current()
+        if busy:
+            said.append(envelopes.busy(busy))
+        while self._taken:
+            try:
+                envelope = self._taken.popleft()
+            except IndexError:  # the loop took the last one
+                break
+            if envelope[0] == envelopes.REQUEST and not envelope[10]:
+                said.append(envelopes.declined(envelope))
+            else:
+                rest.append(envelope)
+        if rest:
+            self.loop.call_soon_threadsafe(self._take, rest)  # ahead of whatever comes next
+        return said
 
     def _tell_pace(self) -> None:
         now = time.thread_time()
@@ -169,6 +203,7 @@ class Exchange:
         "_senders",
         "_start",
         "_started",
+        "_timed_out",
         "_worker",
         "number",
         "scope",
@@ -196,7 +231,7 @@ class Exchange:
         self._owed = 0  # request bytes that the app has read and the main interpreter got no credit for
         self._credit = WINDOW
         self._start: tuple[int, Fields] | None = None  # held until the first of the body, to leave together with it
-        self._started = self._complete = self._disconnected = False
+        self._started = self._complete = self._disconnected = self._timed_out = False
         self._receivers: list[asyncio.Future[None]] = []
         self._senders: list[asyncio.Future[None]] = []
         raw_path, query_string = split_target(target)
@@ -225,11 +260,17 @@ class Exchange:
         """Call the app and say how it ended."""
         trouble = None
         try:
+            if self._worker.may_time_out:
+                EXCHANGE.set(self.number)
             await self._worker.app(self.scope, self.receive, self.send)
             trouble = self._unfinished()
-        except asyncio.CancelledError:
-            if not self._worker.stopping:
+        except asyncio.CancelledError as error:
+            if self._timed_out:
+                trouble = fault(error)
+            elif not self._worker.stopping:
                 trouble = "the request's task was cancelled"
+        except WorkerStopping:
+            pass
         except ClientDisconnected as error:
             # the app let the news that the client has gone pass through; that is how it stops, not a fault
             if not self._disconnected:
@@ -308,6 +349,13 @@ class Exchange:
 
     def client_broke(self, code: int, reason: str) -> None:
         """The client broke the protocol of a WebSocket."""
+
+    def time_out(self) -> None:
+        """The client has been answered, because the app took too long."""
+        self._timed_out = True
+        self._worker.tasks.cancelled.add(self.number)
+        self.task.cancel()
+        self.disconnect()
 
     def disconnect(self) -> None:
         """The client has gone."""

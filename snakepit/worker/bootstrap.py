@@ -16,12 +16,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from snakepit import envelopes
-from snakepit.channel import ChannelAddress, discard, leave_words
+from snakepit.channel import ChannelAddress, discard
 from snakepit.errors import AppError, fault
 from snakepit.worker import loader
 from snakepit.worker.ending import end_interpreter, wait_for_threads
 from snakepit.worker.extensions import Extensions, Policy
 from snakepit.worker.interface import detect
+from snakepit.worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from snakepit.envelopes import Envelope
@@ -33,7 +34,7 @@ class Settings(TypedDict):
     number: int
     runtime: Literal["interpreter", "process", "thread"]
     channels: list[ChannelAddress]
-    words: ChannelAddress
+    watch: ChannelAddress
     sys_path: list[str]
     argv: list[str]
     module: str
@@ -50,6 +51,7 @@ class Settings(TypedDict):
     write_bytecode: bool
     ws_max_queue: int
     page_script: str
+    timeout_request: float | None
 
 
 serving = False
@@ -63,7 +65,7 @@ def run(settings: Settings) -> None:
     elif settings["runtime"] == "process":
         from snakepit.worker.process import prepare
 
-        prepare([*settings["channels"], settings["words"]])
+        prepare([*settings["channels"], settings["watch"]])
         _serve(settings, list)
     else:
         before = threading.enumerate()
@@ -100,6 +102,7 @@ def _serve(settings: Settings, end: Callable[[], list[str]]) -> None:
     attached = False
     words: list[Envelope] = []
     extensions = None
+    watchdog = Watchdog(settings["watch"])
     if settings["runtime"] == "interpreter":
         extensions = Extensions(settings["extensions"], settings["copies"])
         extensions.install()
@@ -124,7 +127,7 @@ def _serve(settings: Settings, end: Callable[[], list[str]]) -> None:
         else:
             from snakepit.worker.wsgi import serve
         attached = True
-        failed = serve(app, settings, loaded)
+        failed = serve(app, settings, loaded, watchdog)
         if failed is not None:
             kind, trouble = failed
     except BaseException as error:  # an app can end its own loop with anything, SystemExit included
@@ -136,7 +139,7 @@ def _serve(settings: Settings, end: Callable[[], list[str]]) -> None:
         if trouble:
             words.append(envelopes.failed(kind, trouble))
         words.append(envelopes.goodbye(end(), extensions.copied if extensions else []))
-        leave_words(settings["words"], words)
+        watchdog.leave(words)
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()

@@ -18,19 +18,21 @@ from wsgiref.util import FileWrapper, is_hop_by_hop
 from snakepit import envelopes
 from snakepit.channel import BlockingEnd, attach_blocking
 from snakepit.envelopes import CHUNK, LARGE, WINDOW, Envelope, cost, split
-from snakepit.errors import ClientDisconnected, LocalProtocolError, fault
+from snakepit.errors import ClientDisconnected, LocalProtocolError, WorkerStopping, fault
 from snakepit.fields import NONE, of_length, render
 from snakepit.worker.environ import EnvironFactory
+from snakepit.worker.hung import Seats
 
 if TYPE_CHECKING:
     from snakepit.worker.bootstrap import Settings
+    from snakepit.worker.watchdog import Watchdog
 
 type Environ = dict[str, Any]
 type ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 type WsgiApp = Callable[[Environ, Callable[..., Callable[[bytes], None]]], Iterable[bytes]]
 
 
-def serve(app: object, settings: "Settings", loaded: Envelope) -> tuple[str, str] | None:
+def serve(app: object, settings: "Settings", loaded: Envelope, watchdog: "Watchdog") -> tuple[str, str] | None:
     """Run the app until this worker is retired; returns why not (never: a WSGI app has no start-up)."""
     environs = EnvironFactory(
         root_path=settings["root_path"],
@@ -40,7 +42,9 @@ def serve(app: object, settings: "Settings", loaded: Envelope) -> tuple[str, str
         errors=sys.stderr,
     )
     ends = [attach_blocking(address) for address in settings["channels"]]
-    first, *others = [Seat(end, cast("WsgiApp", app), environs) for end in ends]
+    seats = Seats([Exchange.call_app.__code__])
+    watchdog.watch(seats)
+    first, *others = [Seat(end, cast("WsgiApp", app), environs, seats) for end in ends]
     threads = [threading.Thread(target=seat.run, name=f"snakepit-seat-{n}") for n, seat in enumerate(others, start=2)]
     for thread in threads:
         thread.start()
@@ -56,8 +60,9 @@ def serve(app: object, settings: "Settings", loaded: Envelope) -> tuple[str, str
 class Seat:
     """One thread's place: takes one exchange after the other off its channel, and runs the app."""
 
-    def __init__(self, end: BlockingEnd, app: WsgiApp, environs: EnvironFactory) -> None:
+    def __init__(self, end: BlockingEnd, app: WsgiApp, environs: EnvironFactory, seats: Seats) -> None:
         self.end = end
+        self.seats = seats
         self.app = app
         self.environs = environs
         self._came: deque[Envelope] = deque()
@@ -117,20 +122,27 @@ class Exchange:
 
     def run(self) -> None:
         """Call the app and send what it answers."""
-        trouble = None
+        trouble, seats = None, self._seat.seats
         try:
-            self._run()
+            try:
+                seats.enter(self.number)
+                self.call_app()
+            finally:
+                seats.leave(self.number)
         except ClientDisconnected as error:
             if not self._disconnected:
                 trouble = fault(error)
         except BaseException as error:
-            trouble = fault(error)
+            seats.leave(self.number)  # if what was raised from outside came when it was just about to
+            if not isinstance(error, WorkerStopping):
+                trouble = fault(error)
         if trouble is None and self._answer is not None:
             self._seat.post(self._answer, large=len(self._answer[4]) > LARGE)
         else:
             self._seat.post(envelopes.done(self.number, trouble))
 
-    def _run(self) -> None:
+    def call_app(self) -> None:
+        """Call the app and send what it answers, but for an answer that is whole."""
         result = self._seat.app(self._environ, self._start_response)
         if type(result) is list and len(result) == 1 and not self._begun:
             body = bytes(result[0]) if isinstance(result[0], bytes | bytearray | memoryview) else None
@@ -233,7 +245,7 @@ class Exchange:
             self._body.append((envelope[2], envelope[3]))
         elif envelope[0] == envelopes.CREDIT:
             self._credit += envelope[2]
-        elif envelope[0] == envelopes.DISCONNECT:
+        elif envelope[0] in (envelopes.DISCONNECT, envelopes.TIMED_OUT):
             self._disconnected = True
             raise ClientDisconnected("the client has closed the connection")
 

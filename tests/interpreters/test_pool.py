@@ -159,6 +159,7 @@ def settings_for(app, folder, **settings):
         "write_bytecode": True,
         "ws_max_queue": 32,
         "page_script": "",
+        "timeout_request": None,
     } | settings
 
 

@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.stress, pytest.mark.skipif(sys.platform != "linux", re
 def test_a_worker_that_computes_for_a_minute_keeps_its_websockets():
     """Both sides ping each other, and would give each other up after two seconds of silence."""
     options = ("-n", "1", "--app-dir", os.fspath(APPS), "--ws-ping-interval", "1", "--ws-ping-timeout", "1")
+    options += ("--timeout-worker-healthcheck", str(BUSY * 3))  # a loop that does not turn is given up sooner otherwise
     with serving("websocket_behaviors:app", *options) as server:
         address = f"ws://127.0.0.1:{server.port}"
         how = {"ping_interval": 1, "ping_timeout": 1, "proxy": None}

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakepit import carriers
 from snakepit.async_carriers import SocketLink, WorkerSocket
 from snakepit.carriers import WAITS, FrameReader, SocketCarrier, frame
 
@@ -347,7 +346,7 @@ def test_ended_and_close_before_open():
 WORKER = f"""
 import os, sys
 sys.path[:] = {sys.path!r}
-from snakepit.carriers import attach, leave_items
+from snakepit.carriers import attach
 carrier = attach(int(sys.argv[1]))
 carrier.wait()
 carrier.send(b"took " + carrier.take())
@@ -565,13 +564,3 @@ def test_a_thread_is_told_that_the_main_process_has_gone(pair):
         carrier.wait()
     with pytest.raises(ConnectionResetError):
         carrier.wait()
-
-
-@POSIX
-def test_last_words_are_sent_and_the_socket_is_closed():
-    ours, theirs = socket.socketpair()
-    with ours:
-        carriers.leave_items(theirs.detach(), [b"1", (b"2", b"")])
-        data = b"".join(frame(b"1")) + b"".join(frame((b"2", b"")))
-        assert read(ours, len(data)) == data
-        assert ours.recv(1) == b""

@@ -56,7 +56,7 @@ def play(scenario, *args):
             await scenario(ready)
         finally:
             for worker in ready.workers:
-                for end in worker._ends:
+                for end in worker._listening:
                     end.close()
                 for channel in worker._runtime.channels:
                     discard(channel.address)

@@ -34,6 +34,7 @@ SETTINGS = {
     "write_bytecode": True,
     "ws_max_queue": 32,
     "page_script": "",
+    "timeout_request": None,
 }
 
 

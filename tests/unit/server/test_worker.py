@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from snakepit import async_channel, envelopes
-from snakepit.channel import attach_blocking, leave_words
+from snakepit.channel import attach_blocking
 from snakepit.envelopes import BODY, REQUEST, RETIRE, STOP
 from snakepit.errors import InternalError
 from snakepit.fields import NONE
@@ -128,7 +128,7 @@ class Played:
         self.theirs = [attach_blocking(address) for address in self.addresses]
 
     async def open(self):
-        for end in self.worker._ends:
+        for end in self.worker._listening:
             await end.open()
 
     async def says(self, *said, seat=0):
@@ -161,7 +161,7 @@ class Played:
         await self.says(envelopes.loaded(interface, 0.5, []), envelopes.ready(0.25))
 
     async def close(self):
-        for end in self.worker._ends:
+        for end in self.worker._listening:
             end.close()
         for end in self.theirs:
             end.close()
@@ -839,6 +839,14 @@ def test_what_it_never_took_of_what_follows_on_a_seat():
 # -- the thread that owns the interpreter ----------------------------------------------------------------------------
 
 
+def leave_words(settings, words):
+    """Say something by the channel of the watchdog, as a worker does at its end."""
+    end = attach_blocking(settings["watch"])
+    end.post(*words)
+    end.flush_all()
+    end.carrier._doorbell.detach()  # the test closes it
+
+
 @pytest.fixture
 def owned(monkeypatch):
     """Run a worker whose interpreter runs a function of the test; returns the worker, its owner, the interpreter."""
@@ -849,12 +857,14 @@ def owned(monkeypatch):
         async def main():
             owner = FakeOwner()
             worker = Worker(3, {"module": "m"}, runtimes.InterpreterRuntime(1), owner, asyncio.get_running_loop())
-            descriptor = worker._runtime.channels[0].address[2]
+            descriptors = [channel.address[2] for channel in worker._runtime.channels]
             await worker.start()
             async with asyncio.timeout(PATIENCE):
                 await worker.ended.wait()
             before_close(worker)
-            os.close(descriptor) if os.name != "nt" else None
+            if os.name != "nt":
+                for descriptor in descriptors:
+                    os.close(descriptor)
             await asyncio.sleep(0)
             return worker, owner
 
@@ -870,8 +880,8 @@ def test_last_words_are_heard_before_the_interpreter_is_closed(owned):
         assert settings["number"] == 3
         assert settings["module"] == "m"
         for number in range(100):  # more than one look into the queue
-            leave_words(settings["words"], [envelopes.failed("lost", f"word {number}")])
-        leave_words(settings["words"], [envelopes.goodbye([], [])])
+            leave_words(settings, [envelopes.failed("lost", f"word {number}")])
+        leave_words(settings, [envelopes.goodbye([], [])])
 
     interpreter = FakeInterpreter(serve)
     close = interpreter.close
@@ -900,7 +910,7 @@ def test_last_words_are_heard_before_the_interpreter_is_closed(owned):
 
 def test_interpreter_in_which_daemon_threads_run_is_not_closed(owned):
     def serve(settings):
-        leave_words(settings["words"], [envelopes.goodbye(["endless"], [])])
+        leave_words(settings, [envelopes.goodbye(["endless"], [])])
 
     interpreter = FakeInterpreter(serve)
     try:
@@ -927,7 +937,7 @@ def test_trouble_in_the_interpreter(owned):
 
 def test_trouble_does_not_hide_what_the_worker_said_itself(owned):
     def serve(settings):
-        leave_words(settings["words"], [envelopes.failed("import", "the reason")])
+        leave_words(settings, [envelopes.failed("import", "the reason")])
         raise ValueError("a consequence")
 
     worker, owner = owned(FakeInterpreter(serve))
@@ -992,7 +1002,8 @@ def test_one_interpreter_is_made_at_a_time(monkeypatch):
             async with asyncio.timeout(PATIENCE):
                 await worker.ended.wait()
             if os.name != "nt":
-                os.close(worker._runtime.channels[0].address[2])
+                for channel in worker._runtime.channels:
+                    os.close(channel.address[2])
         await asyncio.sleep(0)
 
     asyncio.run(main())
@@ -1031,4 +1042,5 @@ def test_the_loop_is_closed_when_the_thread_ends(monkeypatch):
             assert not thread.is_alive()
     assert owner.words == []
     if os.name != "nt":
-        os.close(worker._runtime.channels[0].address[2])
+        for channel in worker._runtime.channels:
+            os.close(channel.address[2])

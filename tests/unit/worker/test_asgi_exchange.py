@@ -48,7 +48,7 @@ class FakeWorker:
         self.loop = asyncio.get_running_loop()
         self.lifespan = Lifespan(app, "off")
         self.root_path = root_path
-        self.stopping = False
+        self.stopping = self.may_time_out = False
         self.end = FakeEnd()
         self.over = []
 

@@ -11,6 +11,7 @@ from snakepit.envelopes import ANSWER, BODY, CHUNK, CHUNK_COST, CONTINUE, CREDIT
 from snakepit.errors import ClientDisconnected, LocalProtocolError
 from snakepit.fields import NONE, of_length, render
 from snakepit.worker.environ import EnvironFactory
+from snakepit.worker.hung import Seats
 from snakepit.worker.wsgi import Seat
 
 NUMBER = 7
@@ -50,7 +51,7 @@ def serve(app, *later, script=None, **fields):
     environs = EnvironFactory(
         root_path="", multithread=False, multiprocess=False, file_wrapper=FileWrapper, errors=io.StringIO()
     )
-    Seat(end, app, environs).run()
+    Seat(end, app, environs, Seats([])).run()
     return end.posted
 
 
@@ -551,7 +552,7 @@ def test_send_waits_for_credit():
     environs = EnvironFactory(
         root_path="", multithread=False, multiprocess=False, file_wrapper=FileWrapper, errors=io.StringIO()
     )
-    Seat(end, app, environs).run()
+    Seat(end, app, environs, Seats([])).run()
     assert trouble(end.posted) is None
     assert len(body_of(end.posted)) == 2 * WINDOW
     assert waits[:3] == [0, WINDOW // CHUNK, WINDOW // CHUNK + 1], "the window first, then a chunk for each credit"
@@ -628,7 +629,7 @@ def test_post_waits_for_room_in_the_channel(kind, parts):
         end.held_back = 2 if sent[0][0] == kind else 0
 
     end.post = full
-    Seat(end, app, environs).run()
+    Seat(end, app, environs, Seats([])).run()
     assert body_of(end.posted) == b"ab"
     assert not end.script
 
@@ -685,7 +686,7 @@ def test_requests_behind_a_post_that_waits_for_room_are_declined():
             end.held_back = 2
 
     end.post = full
-    Seat(end, echo, environs).run()
+    Seat(end, echo, environs, Seats([])).run()
     assert end.posted == [envelopes.answer(NUMBER, 200, NONE, b""), *map(envelopes.declined, followers)]
 
 
