@@ -101,7 +101,7 @@ unknown-example:
 	@echo "EXAMPLE must be asgi, wsgi, flask, django, starlette, fastapi, echo or chat, not '$(EXAMPLE)'" >&2
 	@exit 1
 
-test: $(DEV) ## run all tests, but for the stress tests; the end-to-end tests with each runtime (as root on Debian, installs a browser)
+test: $(DEV) ## run all tests, but for the stress tests; the end-to-end tests that have to do with runtimes with each (as root on Debian, installs a browser)
 	@tools/install-debian-packages
 	@$(PYTEST)
 	@set -e; for runtime in $(RUNTIMES); do \

@@ -6,9 +6,11 @@ without them.
 
 import pytest
 from browsing import browser  # noqa: F401
-from support import running
+from support import RUNTIME, running
 
 PARTS = {"installed": (), "plain": ("--http", "h11", "--loop", "asyncio")}
+if RUNTIME != "interpreter":  # these parts have nothing to do with what workers run in
+    del PARTS["plain"]
 
 
 @pytest.fixture(scope="session", params=PARTS)

@@ -25,6 +25,8 @@ RUNTIME = os.environ.get("SNAKEPIT_RUNTIME", "interpreter")
 
 SEVERAL = {"interpreter": "interpreters", "process": "processes", "thread": "threads"}[RUNTIME]
 
+ONE_RUNTIME = pytest.mark.skipif(RUNTIME != "interpreter", reason="has nothing to do with what workers run in")
+
 NEEDS_TWO_WORKERS = pytest.mark.skipif(RUNTIME == "thread", reason="the main interpreter has one worker")
 
 NOT_ENDING = {

@@ -7,11 +7,11 @@ import pytest
 from browsing import NEEDS_BROWSER, wait_for
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from support import Server
+from support import ONE_RUNTIME, Server
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
-pytestmark = NEEDS_BROWSER
+pytestmark = [NEEDS_BROWSER, ONE_RUNTIME]
 
 
 @pytest.fixture

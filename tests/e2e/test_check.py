@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-from support import PATIENCE, wait_until
+from support import ONE_RUNTIME, PATIENCE, wait_until
 
 from snakepit.server.copies import PREFIX
+
+pytestmark = ONE_RUNTIME
 
 APP = "def app(environ, start_response): ...\n"
 

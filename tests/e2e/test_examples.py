@@ -14,7 +14,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from support import ONE_RUNTIME
 from websockets.sync.client import connect
+
+pytestmark = ONE_RUNTIME
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 

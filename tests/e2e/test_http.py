@@ -4,7 +4,9 @@ import json
 import socket
 
 import pytest
-from support import Answer, Client, read_all, running
+from support import ONE_RUNTIME, Answer, Client, read_all, running
+
+pytestmark = ONE_RUNTIME
 
 
 def test_keep_alive_serves_several_requests_on_one_connection(asgi):

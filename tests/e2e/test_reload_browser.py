@@ -6,10 +6,10 @@ from contextlib import contextmanager
 import pytest
 from browsing import NEEDS_BROWSER, wait_for
 from selenium.webdriver.common.by import By
-from support import NEEDS_TWO_WORKERS, Client, Server
+from support import ONE_RUNTIME, Client, Server
 from test_reload import BROKEN, reloading
 
-pytestmark = NEEDS_TWO_WORKERS  # --runtime thread reloads nothing
+pytestmark = ONE_RUNTIME
 
 ASGI = """
 async def app(scope, receive, send):

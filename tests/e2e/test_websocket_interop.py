@@ -10,9 +10,11 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 import socketio
-from support import PATIENCE, RUNTIME, running
+from support import ONE_RUNTIME, PATIENCE, RUNTIME, running
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+pytestmark = ONE_RUNTIME
 
 APPS = {
     "starlette": ("sockets.starlette_app:app",),
