@@ -25,7 +25,8 @@ from snakepit.protocol.interface import Limits
 from snakepit.server.clock import CommonFields
 from snakepit.server.connection import Connection
 from snakepit.server.dispatcher import Dispatcher
-from snakepit.server.pool import Observer, Pool, PoolOptions
+from snakepit.server.pool import Pool
+from snakepit.server.pool_terms import Observer, PoolOptions
 from snakepit.server.runtimes import InterpreterRuntime
 from snakepit.server.site import Site
 from snakepit.server.worker import Worker as PoolWorker

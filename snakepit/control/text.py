@@ -32,6 +32,8 @@ def _facts(status: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Memory", f"{status['memory'] / 2**20:.0f} MiB" if status["memory"] is not None else "unknown"),
         ("Restarts", str(status["restarts"])),
     ]
+    if status["abandoned"]:
+        facts.append(("Abandoned", f"{status['abandoned']} workers that do not end"))
     return [("Name", status["name"]), *facts] if status["name"] is not None else facts
 
 

@@ -17,7 +17,8 @@ from snakepit.errors import InternalError, SnakepitError
 from snakepit.lifecycle import WorkerState
 from snakepit.server.managers import Manager
 from snakepit.server.pages import Pages
-from snakepit.server.pool import STOPPING, Outcome, Pool
+from snakepit.server.pool import Pool
+from snakepit.server.pool_terms import STOPPING, Outcome
 from snakepit.server.reloader import Reloader
 from snakepit.server.runtimes import RuntimeName
 

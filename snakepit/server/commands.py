@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from snakepit.errors import SnakepitError
 from snakepit.server.control import Command
-from snakepit.server.pool import Outcome
+from snakepit.server.pool_terms import Outcome
 from snakepit.server.statistics import Statistics
 
 

@@ -20,16 +20,17 @@ import asyncio
 import logging
 import random
 from collections.abc import Coroutine
-from dataclasses import dataclass
 
-from snakepit.errors import AppError, AppImportError, ConfigError, LifespanError, SnakepitError, WorkerLost
+from snakepit.errors import ConfigError, SnakepitError
 from snakepit.lifecycle import WorkerState
 from snakepit.memory import resident_memory
 from snakepit.server import error_page
 from snakepit.server.exchange import Exchange
 from snakepit.server.flow import Flow
 from snakepit.server.health import Health
-from snakepit.server.runtimes import RUNTIMES, RuntimeName
+from snakepit.server.pool_terms import STOPPING, Observer, Outcome, PoolOptions, Succession, as_error
+from snakepit.server.runtimes import RUNTIMES
+from snakepit.server.timers import Timers
 from snakepit.server.wear import Wear
 from snakepit.server.worker import Worker
 
@@ -41,105 +42,6 @@ BACKOFF = 0.2, 30.0
 
 LAST_CALL = 3.0
 """Seconds that workers get to shut down once what they were doing has been cut."""
-
-STOPPING = "the server is stopping"
-
-
-@dataclass(frozen=True, slots=True)
-class PoolOptions:
-    """What the pool must know.
-
-    Args:
-        workers: how many.
-        threads: WSGI: exchanges at once in one worker.
-        worker_concurrency: ASGI: exchanges at once in one worker.
-        concurrency: exchanges in all, in workers and waiting; None: as many as workers and line take.
-        waiting: how many exchanges may wait in the line.
-        waiting_seconds: how long one may wait there.
-        interface: "auto", "asgi" or "wsgi".
-        runtime: what workers run in.
-        retiring_seconds: how long a retired worker may take to finish what it has begun.
-        max_requests: exchanges after which a worker is replaced; None: never.
-        max_requests_jitter: up to so many more, at random, so that workers are not all replaced at once.
-        lifetime: seconds after which a worker is replaced; None: never.
-        max_rss: bytes in RAM past which a worker is replaced, or the process that all share; None: never.
-        response_seconds: how long a worker may take to begin a response; None: for ever.
-        silent_seconds: how long a worker may be silent when it is asked whether it is alive; 0: for ever.
-        patient: an app that can't be started may be mended, so wait for that.
-        settings: what each worker is told; see snakepit.worker.bootstrap.
-        page_script: the address of a script for pages, but for the number of their version; empty: there is none.
-    """
-
-    workers: int
-    threads: int
-    worker_concurrency: int
-    concurrency: int | None
-    waiting: int
-    waiting_seconds: float
-    interface: str
-    runtime: RuntimeName
-    settings: dict[str, object]
-    retiring_seconds: float = 30.0
-    max_requests: int | None = None
-    max_requests_jitter: int = 0
-    lifetime: float | None = None
-    max_rss: int | None = None
-    response_seconds: float | None = None
-    silent_seconds: float = 0.0
-    patient: bool = False
-    page_script: str = ""
-
-
-class Observer:
-    """Whoever wants to follow the workers' lives; does nothing by itself."""
-
-    def worker_ready(self, worker: Worker) -> None:
-        """A worker takes exchanges now."""
-
-    def worker_replaced(self, worker: Worker, delay: float) -> None:
-        """A worker ended by itself; another is started after `delay` seconds."""
-
-    def successor_failed(self, worker: Worker, fault: str) -> None:
-        """A worker that was to replace another could not start; the other goes on."""
-
-    def memory_kept(self, predecessor: Worker, size: int | None) -> None:
-        """A worker that held private copies of C extensions has been replaced, and what these keep stays in memory.
-
-        `size`: by how many bytes the process has grown, if that can be told. A process in which this happens often
-        should be replaced itself.
-        """
-
-    def worn_out(self, reason: str) -> bool:
-        """Something has piled up that goes only with the process: have it replaced.
-
-        Returns whether that is being seen to. It is told once; again when there is clearly more of it.
-        """
-        return False
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of replacing workers, or of having more or fewer; true if it is what was asked for."""
-
-    count: int
-    """The workers that were replaced, or started, or retired."""
-    trouble: str = ""
-    """Why it went no further."""
-
-    def __bool__(self) -> bool:
-        return not self.trouble
-
-
-@dataclass(slots=True)
-class Succession:
-    """A worker that is to take another's place."""
-
-    worker: Worker
-    trouble: "asyncio.Future[str]"  # what keeps the place from being taken; empty: this worker or a newer one took it
-    memory_before: int | None
-    """Bytes resident in the process when it began; None where others are coming and going, too."""
-    siblings: frozenset[int] = frozenset()
-    """The workers that are being replaced together with this one, by number."""
 
 
 class Pool:
@@ -174,8 +76,8 @@ class Pool:
         self._retiring: dict[Worker, Succession | None] = {}  # and who came in its place
         self._lost: dict[int, Worker] = {}  # that have nobody in their place yet, by number
         self._arrivals: dict[int, asyncio.Future[str]] = {}  # what keeps one from starting that was asked for later on
-        self._ages: dict[int, asyncio.TimerHandle] = {}  # of workers whose lifetime is limited
-        self._restarts: dict[int, asyncio.TimerHandle] = {}  # by the number of the worker to be replaced
+        self._ages = Timers(loop)  # of workers whose lifetime is limited
+        self._restarts = Timers(loop)  # by the number of the worker to be replaced
         self._tasks: set[asyncio.Task[object]] = set()
         self._minding: set[asyncio.Task[object]] = set()  # deadlines of retired workers, and memory
         self.first_ready = asyncio.Event()
@@ -298,8 +200,8 @@ class Pool:
         """Let a worker go without a successor; returns what waits for its end."""
         why = f"worker {number} is not wanted any more"
         self._arrived(number, why)
-        self._forget_age(number)
-        self._forget_restart(number)
+        self._ages.forget(number)
+        self._restarts.forget(number)
         self._lost.pop(number, None)
         worker = self._workers.pop(number)
         self._drop_successor(number, why)
@@ -365,7 +267,7 @@ class Pool:
         except ConfigError as error:  # too many open files
             self._log.error("Worker %d can't be replaced now: %s", number, error)
             return self._refused(str(error))
-        self._forget_restart(number)
+        self._restarts.forget(number)
         self._told_of_trouble = False
         alone = not self._successors and not self._retiring
         succession = self._successors.get(number)
@@ -390,14 +292,14 @@ class Pool:
         predecessor = self._workers[worker.number]
         self._workers[worker.number] = worker
         self._see_off(predecessor, succession)
-        _settle(succession, "")
+        succession.settle("")
 
     def _drop_successor(self, number: int, why: str) -> None:
         """Let a worker that is on its way not take over."""
         succession = self._successors.pop(number, None)
         if succession is not None:
             self._see_off(succession.worker, None)
-            _settle(succession, why)
+            succession.settle(why)
             if number in self._lost:  # and so nobody is in its place
                 self._restart_later(number, BACKOFF[0])
 
@@ -427,13 +329,7 @@ class Pool:
         if options.max_requests is not None:
             worker.requests_left = options.max_requests + random.randint(0, options.max_requests_jitter)
         if options.lifetime is not None:
-            self._forget_age(worker.number)
-            self._ages[worker.number] = self._loop.call_later(options.lifetime, self._recycle, worker)
-
-    def _forget_age(self, number: int) -> None:
-        handle = self._ages.pop(number, None)
-        if handle is not None:
-            handle.cancel()
+            self._ages.start(worker.number, options.lifetime, self._recycle, worker)
 
     def _recycle(self, worker: Worker) -> None:
         if self._is_current(worker) and worker.number not in self._successors:
@@ -537,10 +433,10 @@ class Pool:
         elif not self._is_current(worker):
             self._successor_ended(worker, why)
         elif not self.all_ready.is_set():
-            self._forget_age(worker.number)
+            self._ages.forget(worker.number)
             self._could_not_start(worker)
         else:
-            self._forget_age(worker.number)
+            self._ages.forget(worker.number)
             if kind != "config":
                 self._log.error("%s ended unexpectedly: %s", str(worker).capitalize(), why)
             self._worker_lost(worker, lived)
@@ -571,15 +467,15 @@ class Pool:
                 self._count_age(predecessor)  # its time may have come meanwhile
         else:
             self._could_not_start(worker)
-        trouble = str(_as_error(worker))
-        _settle(succession, trouble)
+        trouble = str(as_error(worker))
+        succession.settle(trouble)
         for sibling in succession.siblings:  # it would most likely fail in the same way, and is not to take over
             self._drop_successor(sibling, trouble)
 
     def _worker_lost(self, worker: Worker, lived: float) -> None:
         """A worker is no more that was to serve; another is to come."""
         number, kind = worker.number, worker.failure[0]
-        self._arrived(number, str(_as_error(worker)))
+        self._arrived(number, str(as_error(worker)))
         self._lost[number] = worker
         if kind == "config":
             self._replace_later(number, worker.failure[1])
@@ -597,17 +493,17 @@ class Pool:
         """A worker could not start, and none has served in its place."""
         if not self._options.patient:
             if not self.failure.done():
-                self.failure.set_result(_as_error(worker))
+                self.failure.set_result(as_error(worker))
         elif not self._told_of_trouble:
             self._told_of_trouble = True  # the others most likely have the same
-            self._log.error("%s can't start: %s", str(worker).capitalize(), _as_error(worker))
+            self._log.error("%s can't start: %s", str(worker).capitalize(), as_error(worker))
             if not self._ready_at:
                 self._show(worker)
                 self._log.error("Every request gets 500 until a file changes")
 
     def _show(self, worker: Worker) -> None:
         """Answer everything with what keeps a worker from starting."""
-        self.flow.answer_instead(500, error_page.FIELDS, error_page.body(str(_as_error(worker)), self._page_script()))
+        self.flow.answer_instead(500, error_page.FIELDS, error_page.body(str(as_error(worker)), self._page_script()))
         self.first_ready.set()
 
     def _tell_of_memory(self, predecessor: Worker, before: int | None) -> None:
@@ -639,7 +535,7 @@ class Pool:
     def _silent(self, worker: Worker) -> None:
         """A worker does not answer: others get what it has not begun, and another its place."""
         self._log.error("%s has not answered for %g s", str(worker).capitalize(), self._options.silent_seconds)
-        self._forget_age(worker.number)
+        self._ages.forget(worker.number)
         lived = self._loop.time() - self._ready_at.pop(worker, self._loop.time())
         worker.failure = ("lost", "it did not answer")
         worker.to(WorkerState.LOST)
@@ -650,16 +546,9 @@ class Pool:
 
     def _restart_later(self, number: int, delay: float) -> None:
         if not self._closing and number not in self._successors:
-            self._forget_restart(number)
-            self._restarts[number] = self._loop.call_later(delay, self._restart, number)
-
-    def _forget_restart(self, number: int) -> None:
-        handle = self._restarts.pop(number, None)
-        if handle is not None:
-            handle.cancel()
+            self._restarts.start(number, delay, self._restart, number)
 
     def _restart(self, number: int) -> None:
-        del self._restarts[number]
         try:
             worker = self._workers[number] = self._make_worker(number)
         except ConfigError as error:
@@ -681,14 +570,14 @@ class Pool:
         """
         self._closing = True
         self._health.close()
-        for handle in (*self._restarts.values(), *self._ages.values()):
-            handle.cancel()
+        self._restarts.close()
+        self._ages.close()
         for task in self._minding:
             task.cancel()
         serving = [worker for worker in self.workers if worker.state is not WorkerState.ABANDONED]
         workers = [*serving, *(succession.worker for succession in self._successors.values())]
         for succession in self._successors.values():
-            _settle(succession, STOPPING)
+            succession.settle(STOPPING)
         for number in list(self._arrivals):
             self._arrived(number, STOPPING)
         for worker in workers:
@@ -722,7 +611,11 @@ class Pool:
             self._log.warning("%s does not end; its thread is left to itself", str(worker).capitalize())
         else:
             self._log.warning("%s does not end; it is killed", str(worker).capitalize())
-        if self._abandoned[worker] and not self._closing and self.abandoned >= self._wanted:
+        if self._abandoned[worker]:
+            self._loop.call_later(LAST_CALL, self._mind_abandoned)  # an exception may yet end it
+
+    def _mind_abandoned(self) -> None:
+        if self.abandoned >= self._wanted and not self._closing:
             reason = f"{self.abandoned} abandoned worker{'s have' if self.abandoned > 1 else ' has'} not ended"
             if not self._observer.worn_out(reason):
                 self._log.warning("The server should be restarted: %s", reason)
@@ -736,19 +629,3 @@ class Pool:
         except TimeoutError:
             pass
         return [worker for worker in workers if not worker.ended.is_set()]
-
-
-def _settle(succession: Succession, trouble: str) -> None:
-    if not succession.trouble.done():
-        succession.trouble.set_result(trouble)
-
-
-def _as_error(worker: Worker) -> AppError | ConfigError | WorkerLost:
-    kind, fault = worker.failure
-    if kind == "config":
-        return ConfigError(fault)
-    if kind == "import":
-        return AppImportError(fault)
-    if kind == "lifespan":
-        return LifespanError(fault)
-    return WorkerLost(f"{worker} ended before it was ready\n{fault}".rstrip())

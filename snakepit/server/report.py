@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from snakepit import vetted
-from snakepit.server.pool import Observer
+from snakepit.server.pool_terms import Observer
 from snakepit.server.worker import Worker
 
 _WIDTH = 30  # characters of the bar

@@ -23,7 +23,8 @@ from snakepit.server.hand_over import HandOver
 from snakepit.server.listener import Listener
 from snakepit.server.managers import Manager
 from snakepit.server.pages import Pages
-from snakepit.server.pool import Outcome, Pool, PoolOptions
+from snakepit.server.pool import Pool
+from snakepit.server.pool_terms import Outcome, PoolOptions
 from snakepit.server.reloader import Reloader
 from snakepit.server.report import StartupReport
 from snakepit.server.signals import Stops, handle_signals, leave
@@ -107,6 +108,7 @@ class Server:
             waiting=pool.waiting if pool is not None else 0,
             memory=resident_memory(),
             restarts=self._manager.restarts,
+            abandoned=pool.abandoned if pool is not None else 0,
             workers=of_workers(pool, now) if pool is not None else (),
         )
 

@@ -46,6 +46,7 @@ class Statistics:
     waiting: int
     memory: int | None
     restarts: int
+    abandoned: int
     workers: tuple[WorkerStatistics, ...]
 
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import NEEDS_TWO_WORKERS, RUNTIME, Client, running, wait_until
+from support import NEEDS_TWO_WORKERS, RUNTIME, Client, Load, running, wait_until
 
 ABANDONS = pytest.mark.skipif(RUNTIME == "thread", reason="in the main interpreter workers are not replaced")
 INTERPRETERS = pytest.mark.skipif(RUNTIME != "interpreter", reason="of interpreters")
@@ -133,12 +133,27 @@ def test_what_can_not_be_ended_has_its_worker_replaced_once(app, path):
 
 @INTERPRETERS
 def test_as_many_abandoned_as_wanted_are_a_reason_to_restart():
-    options = (*TIME_OUT, "--timeout-graceful-shutdown", "0.1")
+    options = (*TIME_OUT, "--timeout-graceful-shutdown", "0.1", "--no-supervise")
     with running("hanging:wsgi", *options, workers=1) as server:
         assert_times_out(server, "/sleep")
         server.wait_logged("The server should be restarted: 1 abandoned worker has not ended")
         assert_times_out(server, "/sleep")
         server.wait_logged("The server should be restarted: 2 abandoned workers have not ended")
+
+
+@INTERPRETERS
+def test_with_a_supervisor_another_process_takes_over_then():
+    options = (*TIME_OUT, "--timeout-graceful-shutdown", "0.1", "--timeout-keep-alive", "60")
+    with running("hanging:wsgi", *options, workers=1) as server:
+        first = server.pid
+        with Load(server, 4, may_close=True) as load:
+            assert_times_out(server, "/sleep")
+            server.wait_logged("A new server process is to take over: 1 abandoned worker has not ended")
+            server.wait_logged("Handed over to process")
+            load.wait_for_more()
+        assert load.troubles == []
+        assert server.pid != first
+        assert server.stop() == 0
 
 
 # -- workers that do not answer --------------------------------------------------------------------------------------

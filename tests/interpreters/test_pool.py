@@ -23,7 +23,8 @@ from snakepit.server import pool as pool_module
 from snakepit.server import runtimes
 from snakepit.server import worker as worker_module
 from snakepit.server.exchange import Exchange
-from snakepit.server.pool import Observer, Pool, PoolOptions
+from snakepit.server.pool import Pool
+from snakepit.server.pool_terms import Observer, PoolOptions
 
 APPS = Path(__file__).parent.parent / "apps"
 PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))

@@ -10,7 +10,8 @@ from snakepit.channel import discard
 from snakepit.protocol.interface import RequestHead
 from snakepit.server.exchange import Exchange
 from snakepit.server.flow import BATCH, BATCH_SECONDS
-from snakepit.server.pool import Observer, Pool, PoolOptions
+from snakepit.server.pool import Pool
+from snakepit.server.pool_terms import Observer, PoolOptions
 from snakepit.server.runtimes import InterpreterRuntime
 from snakepit.server.worker import Worker
 

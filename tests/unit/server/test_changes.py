@@ -8,7 +8,7 @@ import pytest
 from snakepit.errors import SnakepitError
 from snakepit.server.changes import Changes
 from snakepit.server.managers import Manager
-from snakepit.server.pool import Outcome
+from snakepit.server.pool_terms import Outcome
 
 PATIENCE = 20
 

@@ -6,7 +6,7 @@ import pytest
 
 from snakepit.errors import SnakepitError
 from snakepit.server.commands import commands
-from snakepit.server.pool import Outcome
+from snakepit.server.pool_terms import Outcome
 
 
 class Server:
