@@ -6,6 +6,8 @@ import logging
 from snakepit.errors import SnakepitError
 from snakepit.server.managers import Manager
 
+NO_SUPERVISOR = "only the supervisor can start another process, and this server has none"
+
 
 class HandOver:
     """See the module. Called in the event loop.
@@ -40,7 +42,7 @@ class HandOver:
         if self._ended:
             raise SnakepitError("The server is stopping: nothing changes")
         if not self._begin("snakepit upgrade"):
-            raise SnakepitError("only the supervisor can start another process, and this server has none")
+            raise SnakepitError(NO_SUPERVISOR)
         if self._answer is None:
             self._answer = asyncio.get_running_loop().create_future()
         return await asyncio.shield(self._answer)

@@ -17,6 +17,7 @@ from typing import Literal, Protocol
 
 from snakepit.async_channel import Channel, ProcessChannel
 from snakepit.errors import ConfigError, WorkerLost
+from snakepit.group_signals import GROUP_SIGNALS
 from snakepit.interpreters import Interpreter, create_interpreter
 
 type RuntimeName = Literal["interpreter", "process", "thread"]
@@ -38,9 +39,6 @@ if not size or len(settings) < size:
     sys.exit(1)  # the main process has gone
 {_BOOTSTRAP}
 """
-
-_HELD_BACK = {signal.SIGINT, signal.SIGTERM}
-"""What might end a new process before it can say that it is a worker."""
 
 _creating = threading.Lock()  # interpreters are made one after another; many at once have hung and crashed on 3.13
 _never_closed: list[Interpreter] = []  # whose daemon threads still run: dropping the last reference closes, too
@@ -215,7 +213,8 @@ class ProcessRuntime:
                 env=environment,
                 creationflags=subprocess.CREATE_NEW_PROCESS_GROUP,  # Ctrl+C does not reach it
             )
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)  # which the process inherits
+        # held back until it can say that it is a worker: a process inherits that
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
         try:
             return subprocess.Popen(
                 command, stdin=subprocess.PIPE, pass_fds=[channel.descriptor for channel in self.channels]

@@ -19,7 +19,7 @@ from snakepit.server.commands import commands
 from snakepit.server.connection import Connection
 from snakepit.server.control import ControlSocket, Identity
 from snakepit.server.copies import CopiesFolder, remove_left_over
-from snakepit.server.hand_over import HandOver
+from snakepit.server.hand_over import NO_SUPERVISOR, HandOver
 from snakepit.server.listener import Listener
 from snakepit.server.managers import Manager
 from snakepit.server.pages import Pages
@@ -221,10 +221,14 @@ class Server:
                 await control.close()
 
     def _signals(self, changes: Changes) -> dict[str, Callable[[], None]]:
+        signals = {**changes.by_signal(), "SIGUSR2": self._refuse_upgrade}
         if self._manager.supervisor is None:
-            return changes.by_signal()
-        # the supervisor passes on what it gets; what comes here as well is the same one again
-        return dict.fromkeys(changes.by_signal(), lambda: None)
+            return signals
+        # the supervisor heeds what it gets, or passes it on; what comes here as well is the same one again
+        return dict.fromkeys(signals, lambda: None)
+
+    def _refuse_upgrade(self) -> None:
+        self._call_soon(lambda: self._log.warning("%s: nothing changes", NO_SUPERVISOR))
 
     def _control_socket(self, listener: Listener) -> ControlSocket | None:
         if not self._control:

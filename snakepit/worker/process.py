@@ -8,11 +8,8 @@ import threading
 from collections.abc import Iterable
 
 from snakepit.carriers import Address
+from snakepit.group_signals import GROUP_SIGNALS
 from snakepit.memory import keep_freed_memory
-
-_NOT_OURS = [signal.SIGINT, signal.SIGTERM]
-if sys.platform == "win32":
-    _NOT_OURS.append(signal.SIGBREAK)
 
 
 def prepare(sockets: Iterable[Address]) -> None:
@@ -22,14 +19,14 @@ def prepare(sockets: Iterable[Address]) -> None:
     must finish what it has begun. They were held back until here, so that none could end it earlier.
     Its standard input tells when the main process has gone, however that came about; the app gets an empty one.
     """
-    for number in _NOT_OURS:
+    for number in GROUP_SIGNALS:
         signal.signal(number, _ignore)  # not SIG_IGN, which processes that the app starts would inherit
     lifeline = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0, inheritable=True)
     os.close(nothing)
     if sys.platform != "win32":
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _NOT_OURS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, GROUP_SIGNALS)
         for descriptor in sockets:
             assert isinstance(descriptor, int)
             os.set_inheritable(descriptor, False)  # what the app starts has no business there

@@ -151,8 +151,9 @@ def test_what_can_not_start_is_not_tried_again(arguments, status, message):
 def test_without_supervisor():
     with running("behaviors:app", "--no-supervise") as server:
         assert server.pid == server.process.pid
-        server.process.send_signal(signal.SIGUSR2)  # says nothing to a server of its own: Python's default
-        assert server.wait_ended() == -signal.SIGUSR2
+        server.process.send_signal(signal.SIGUSR2)
+        server.wait_logged("only the supervisor can start another process, and this server has none: nothing changes")
+        assert server.stop() == 0
 
 
 def test_without_supervisor_by_environment():
@@ -234,6 +235,22 @@ def test_signals_for_workers_are_passed_on():
         server.wait_logged("Reloaded")
         assert server.err.count(" ready:") == 6
         assert server.stop() == 0
+
+
+@LINUX
+def test_signals_to_all_processes_count_once():
+    """As `systemctl kill` sends them, also to workers' processes."""
+    with running("behaviors:app") as server, Load(server, may_close=True) as load:
+        first = server.pid
+        for number in (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR2):
+            for pid in (*children_of(server.pid), server.pid, server.process.pid):
+                os.kill(pid, number)
+        server_process(server, first)
+        wait_until(lambda: gone(first), "the process before ends")
+        load.wait_for_more()
+        assert "ended unexpectedly" not in server.err
+        assert load.troubles == []
+    assert server.err.count("Handed over") == 1
 
 
 def test_a_terminal_that_is_closed(tmp_path):
