@@ -6,6 +6,7 @@ from the exchange's own, and so do functions that they have called in threads.
 
 import asyncio
 import functools
+import sys
 import threading
 from asyncio import events
 from collections.abc import Callable, Collection, Iterable
@@ -16,6 +17,9 @@ from typing import Any
 from snakepit.envelopes import Envelope
 from snakepit.errors import Interrupted
 from snakepit.worker.hung import NOTHING
+
+if sys.version_info < (3, 14):
+    from concurrent.futures.thread import _WorkItem
 
 EXCHANGE: ContextVar[int] = ContextVar("snakepit_exchange")
 """The number of the exchange that something runs for; kept only where requests may time out."""
@@ -96,6 +100,9 @@ def _contexts(value: Any) -> Iterable[Context]:
         yield value
     elif kind is functools.partial:
         for part in (value.func, *value.args):
+            yield from _contexts(part)
+    elif sys.version_info < (3, 14) and kind is _WorkItem:  # later versions have what it holds in a frame of its own
+        for part in (value.fn, *value.args):
             yield from _contexts(part)
     elif kind is BuiltinMethodType and type(value.__self__) is Context:  # its run()
         yield value.__self__

@@ -147,6 +147,108 @@ def in_state(state):
 S = ExchangeState
 
 
+# -- an app that takes too long -------------------------------------------------------------------------------------
+
+
+class FakeClock:
+    """Keeps whose time runs."""
+
+    def __init__(self):
+        self.running = []
+        self.started = 0
+
+    def add(self, exchange):
+        self.started += 1
+        if exchange not in self.running:
+            self.running.append(exchange)
+
+    def discard(self, exchange):
+        self.running.remove(exchange)
+
+
+def limited(**kwargs):
+    exchange, client, end = assigned(**kwargs)
+    clock = FakeClock()
+    exchange.limit(clock)
+    assert clock.running == [exchange]
+    end.posted.clear()
+    return exchange, client, end, clock
+
+
+def test_504_and_the_worker_hears_of_it():
+    exchange, client, end, clock = limited()
+    exchange.time_out(2.5)
+    assert (client.status, client.body, client.complete) == (504, b"The app took too long", True)
+    assert client.faults == ["no response after 2.5 s; ending it"]
+    assert end.posted == [envelopes.timed_out(NUMBER)]
+    assert (exchange.state, exchange.timed_out, exchange.status) == (S.ABANDONED, True, 504)
+    assert clock.running == []
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        lambda exchange: exchange.respond(200, NONE, b"x", True),
+        lambda exchange: exchange.respond(200, NONE, b"x", False),
+        lambda exchange: exchange.answer(200, NONE, b"x"),
+        lambda exchange: exchange.done(None),
+        lambda exchange: exchange.lost(),
+        lambda exchange: exchange.client_gone(),
+        lambda exchange: exchange.come_back([]),
+    ],
+    ids=["response", "whole response", "answer", "done", "lost", "client gone", "come back"],
+)
+def test_time_stops(ends):
+    exchange, _, _, clock = limited()
+    ends(exchange)
+    assert clock.running == []
+
+
+def test_each_piece_from_the_client_starts_the_time_anew():
+    exchange, _, _, clock = limited(more=True)
+    assert clock.started == 1
+    exchange.add_body(b"a", True)
+    exchange.add_body(b"b", False)
+    assert clock.started == 3
+    exchange.respond(200, NONE, b"x", True)
+    exchange.add_body(b"", False)
+    assert clock.started == 3
+
+
+@pytest.mark.parametrize(
+    ("late", "told"),
+    [
+        (lambda exchange: exchange.respond(200, NONE, b"x", False), []),
+        (lambda exchange: exchange.respond_body(b"x", False), []),
+        (lambda exchange: exchange.answer(200, NONE, b"x"), []),
+        (lambda exchange: exchange.done(None), []),
+        (lambda exchange: exchange.done("where it was"), ["where it was"]),
+        (lambda exchange: exchange.lost(), []),
+        (lambda exchange: exchange.come_back([]), []),
+        (lambda exchange: exchange.add_body(b"x", False), []),
+        (lambda exchange: exchange.seen_to("", False), []),
+        (lambda exchange: exchange.seen_to("a stack", False), []),
+        (
+            lambda exchange: exchange.seen_to("a stack", True),
+            ["Ending what runs for it in another thread, here:\na stack"],
+        ),
+    ],
+)
+def test_what_comes_after_504_changes_nothing_for_the_client(late, told):
+    exchange, client, _, _ = limited(more=True)
+    exchange.time_out(1.0)
+    late(exchange)
+    assert (client.status, client.body, client.broken) == (504, b"The app took too long", False)
+    assert client.faults[1:] == told
+
+
+@pytest.mark.parametrize("state", [S.ASSIGNED, S.RESPONDING])
+def test_lost_with_a_worker_that_hangs(state):
+    exchange, client, _ = in_state(state)
+    exchange.lost(504)
+    assert client.broken if state is S.RESPONDING else client.status == 504
+
+
 # -- the request -----------------------------------------------------------------------------------------------------
 
 
@@ -786,6 +888,12 @@ class Walk(RuleBasedStateMachine):
     def worker_dies_before(self):
         self.kept = [envelope for envelope in self.end.posted if envelope[0] in (REQUEST, BODY)]
         self.exchange.come_back(list(self.kept))
+
+    @precondition(lambda self: self.in_worker and self.state_in(S.ASSIGNED))
+    @rule()
+    def time_is_over(self):
+        self.exchange.time_out(1.0)
+        assert self.client.status == 504
 
     @precondition(lambda self: self.in_worker and self.begun)
     @rule()

@@ -466,6 +466,123 @@ def test_the_seat_that_was_used_last_comes_first():
 # -- what comes back -------------------------------------------------------------------------------------------------
 
 
+# -- what hangs -------------------------------------------------------------------------------------------------------
+
+WATCHDOG = -1
+
+
+def test_a_worker_is_silent_until_its_watchdog_and_its_loop_have_answered():
+    async def scenario(played, worker):
+        await played.be_ready()
+        assert worker.silent_for(100.0) == 0.0
+        worker.ping(100.0)
+        worker.ping(101.0)
+        await until(lambda: played.waits(WATCHDOG) and played.waits())
+        assert worker.silent_for(103.0) == 3.0
+        assert played.theirs[WATCHDOG].wait() == [envelopes.ping()], "asked once"
+        await played.says(envelopes.pong(), seat=WATCHDOG)
+        assert worker.silent_for(103.0) == 3.0
+        assert await played.got(1) == [envelopes.ping()]
+        assert worker.silent_for(103.0) == 0.0
+        worker.ping(110.0)
+        await played.got(1)
+        assert worker.silent_for(111.0) == 1.0
+
+    play(scenario)
+
+
+def test_a_watchdogs_ring_does_not_mean_that_the_loop_turns():
+    async def scenario(played, worker):
+        await played.be_ready()
+        worker.stuck = True
+        await played.says(envelopes.pong(), seat=WATCHDOG)
+        await until(lambda: not played.theirs[WATCHDOG].backlog)
+        assert worker.stuck
+
+    play(scenario)
+
+
+def test_only_the_watchdog_of_a_wsgi_app_is_asked():
+    async def scenario(played, worker):
+        await played.be_ready("wsgi")
+        worker.ping(100.0)
+        await until(lambda: played.waits(WATCHDOG))
+        assert played.waits(0) == played.waits(1) == 0
+        await played.says(envelopes.pong(), seat=WATCHDOG)
+        assert worker.silent_for(103.0) == 0.0
+
+    play(scenario, seats=2)
+
+
+def test_the_watchdog_hears_what_timed_out_and_says_what_it_did():
+    async def scenario(played, worker):
+        await played.be_ready()
+        exchange = exchange_of(1)
+        worker.assign(exchange)
+        exchange.time_out(1.0)
+        worker.time_out(exchange)
+        await until(lambda: played.waits(WATCHDOG))
+        assert played.theirs[WATCHDOG].wait() == [envelopes.timed_out(1)]
+        await played.says(envelopes.done(1, None))
+        await played.says(envelopes.seen_to(1, "a stack", True), seat=WATCHDOG)
+        assert exchange.where == "a stack"
+        assert sent(exchange) == [
+            "no response after 1 s; ending it",
+            504,
+            "Ending what runs for it in another thread, here:\na stack",
+        ]
+
+    play(scenario)
+
+
+def test_the_watchdog_speaks_for_a_loop_that_is_stuck(clock):
+    async def scenario(played, worker):
+        await played.be_ready()
+        answered, unbegun, at_work = exchange_of(1), exchange_of(2), exchange_of(3)
+        for exchange in (answered, unbegun, at_work):
+            worker.assign(exchange)
+        worker.have_watchdog_speak()
+        await until(lambda: played.waits())
+        assert not played.waits(WATCHDOG), "it is not stuck"
+        end = played.theirs[0]
+        requests = end.wait()
+        clock.now += 1.1
+        worker.take_back_late()
+        assert worker.stuck
+        worker.have_watchdog_speak()
+        await until(lambda: played.waits(WATCHDOG))
+        assert played.theirs[WATCHDOG].wait() == [envelopes.speak()]
+        await played.says(
+            envelopes.busy(3),
+            envelopes.answer(1, 200, (b"", 0, None), b"body"),
+            envelopes.declined(requests[1]),
+            seat=WATCHDOG,
+        )
+        assert worker.busy_with == 3
+        assert sent(answered) == [(200, b"body", False)]
+        assert played.owner.declined == [unbegun]
+        assert list(worker.exchanges) == [3]
+        await played.turns()
+        assert worker.busy_with == 0
+        await played.says(envelopes.busy(3), seat=WATCHDOG)
+        assert worker.busy_with == 0, "it has turned since"
+
+    play(scenario)
+
+
+def test_the_watchdog_of_one_that_must_end_is_told():
+    async def scenario(played, worker):
+        await played.be_ready()
+        worker.retire()
+        worker.stop()
+        worker.abandon()
+        await until(lambda: played.waits(WATCHDOG) == 2)
+        end = played.theirs[WATCHDOG]
+        assert end.wait() + end.wait() == [envelopes.stop(), envelopes.abandoned()]
+
+    play(scenario)
+
+
 @pytest.fixture
 def clock(monkeypatch):
     """A clock that stands still until it is set; what waits is too late after more than 1 second of it."""

@@ -1,0 +1,130 @@
+"""snakepit.server.health: who is asked, and who is given up."""
+
+import asyncio
+
+import pytest
+
+from snakepit.lifecycle import WorkerState
+from snakepit.server import health as health_module
+from snakepit.server.health import Health
+
+
+class FakeWorker:
+    def __init__(self, state=WorkerState.READY):
+        self.state = state
+        self.pinged = 0
+        self.silence = 0.0
+
+    def ping(self, now):
+        self.pinged += 1
+
+    def silent_for(self, now):
+        return self.silence
+
+
+class FakeLoop:
+    """Calls what is due when the test says so."""
+
+    def __init__(self):
+        self.now = 100.0
+        self.timers = []
+
+    def time(self):
+        return self.now
+
+    def call_later(self, seconds, call, *args):
+        timer = FakeTimer(self.now + seconds, call, args)
+        self.timers.append(timer)
+        return timer
+
+    def advance(self, seconds):
+        self.now += seconds
+        due = [timer for timer in self.timers if timer.when <= self.now]
+        self.timers = [timer for timer in self.timers if timer.when > self.now]
+        for timer in due:
+            timer.call(*timer.args)
+
+
+class FakeTimer:
+    def __init__(self, when, call, args):
+        self.when, self.call, self.args = when, call, args
+
+    def cancel(self):
+        self.when = float("inf")
+
+
+def make(*workers, seconds=8.0):
+    loop, lost = FakeLoop(), []
+    health = Health(lambda: workers, seconds, lost.append, loop)
+    health.start()
+    return health, loop, lost
+
+
+def test_each_is_asked_several_times_within_its_time():
+    first, second = FakeWorker(), FakeWorker()
+    health, loop, lost = make(first, second)
+    health.start()  # which changes nothing
+    for _ in range(health_module.ASKED):
+        loop.advance(2.0)
+    assert first.pinged == second.pinged == health_module.ASKED
+    assert lost == []
+
+
+@pytest.mark.parametrize("state", [state for state in WorkerState if state is not WorkerState.READY])
+def test_only_those_that_serve_are_asked(state):
+    worker = FakeWorker(state)
+    worker.silence = 1000.0
+    _, loop, lost = make(worker)
+    loop.advance(2.0)
+    assert (worker.pinged, lost) == (0, [])
+
+
+def test_one_that_is_silent_is_given_up_and_not_asked_again():
+    worker, other = FakeWorker(), FakeWorker()
+    _, loop, lost = make(worker, other)
+    worker.silence = 7.9
+    loop.advance(2.0)
+    assert lost == []
+    worker.silence = 8.0
+    loop.advance(2.0)
+    assert lost == [worker]
+    assert (worker.pinged, other.pinged) == (1, 2)
+
+
+def test_a_loop_that_was_held_up_itself_judges_nobody():
+    worker = FakeWorker()
+    _, loop, lost = make(worker)
+    worker.silence = 50.0
+    loop.advance(50.0)
+    assert lost == []
+    loop.advance(2.0)
+    assert lost == [worker]
+
+
+def test_nobody_is_asked_where_that_is_off():
+    _, loop, _ = make(FakeWorker(), seconds=0.0)
+    assert loop.timers == []
+
+
+def test_closed_while_somebody_is_given_up():
+    worker = FakeWorker()
+    worker.silence = 9.0
+    loop = FakeLoop()
+    health = Health(lambda: [worker], 8.0, lambda worker: health.close(), loop)
+    health.start()
+    loop.advance(2.0)
+    assert loop.timers == []
+
+
+def test_with_a_real_loop():
+    async def main():
+        worker = FakeWorker()
+        lost = asyncio.get_running_loop().create_future()
+        worker.silence = 1.0
+        health = Health(lambda: [worker], 0.01, lost.set_result, asyncio.get_running_loop())
+        health.start()
+        async with asyncio.timeout(20):
+            assert await lost is worker
+        health.close()
+
+    asyncio.run(main())

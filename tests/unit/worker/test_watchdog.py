@@ -1,0 +1,209 @@
+"""snakepit.worker.watchdog: what it answers, when it looks, and how it ends."""
+
+import asyncio
+import os
+import threading
+
+import pytest
+
+from snakepit import envelopes
+from snakepit.async_channel import Channel
+from snakepit.errors import RequestTimeout, WorkerStopping
+from snakepit.worker import watchdog as watchdog_module
+from snakepit.worker.hung import NOTHING
+from snakepit.worker.watchdog import Watchdog
+
+PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
+WORDS = [envelopes.failed("lost", "why"), envelopes.goodbye([], [])]
+
+
+class FakeHung:
+    """Keeps what it is asked; answers from a script, and with the last of it from then on."""
+
+    def __init__(self, *script):
+        self.script = list(script)
+        self.asked = []
+
+    def end_exchange(self, number, error):
+        self.asked.append((number, error))
+        return self.script.pop(0) if len(self.script) > 1 else self.script[0]
+
+    def end_all(self, error, again):
+        self.asked.append((error, again))
+
+    def held_up(self):
+        return [envelopes.busy(3)]
+
+
+class Played:
+    """A watchdog, and the main interpreter's side of its channel."""
+
+    def __init__(self, hung=None):
+        self.came = []
+        self._channel = Channel()
+        self.end = self._channel.main_end(asyncio.get_running_loop(), self.came.extend)
+        self.end.one_by_one()
+        self.watchdog = Watchdog(self._channel.address)
+        if hung is not None:
+            self.watchdog.watch(hung)
+
+    async def said(self, count):
+        async with asyncio.timeout(PATIENCE):
+            while len(self.came) < count:
+                await asyncio.sleep(0.001)
+        return self.came
+
+    @property
+    def thread(self):
+        return self.watchdog._thread
+
+
+def play(scenario, hung=None):
+    async def main():
+        played = Played(hung)
+        await played.end.open()
+        try:
+            await scenario(played)
+        finally:
+            await asyncio.to_thread(played.watchdog.leave, [])
+            played.end.close()
+            assert not played.thread.is_alive()
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    monkeypatch.setattr(watchdog_module, "FIRST_LOOK", 0.001)
+
+
+def test_a_ping_is_answered():
+    async def scenario(played):
+        for count in (1, 2, 3):
+            played.end.post(envelopes.ping())
+            assert await played.said(count) == [envelopes.pong()] * count
+
+    play(scenario)
+
+
+def test_what_is_held_up_is_sent():
+    async def scenario(played):
+        played.end.post(envelopes.speak())
+        assert await played.said(1) == [envelopes.busy(3)]
+
+    play(scenario, FakeHung(None))
+
+
+@pytest.mark.parametrize(
+    ("script", "looks", "told"),
+    [
+        ([NOTHING], 1, NOTHING),
+        ([("a stack", False), NOTHING], 2, ("a stack", False)),
+        ([("a stack", True), NOTHING], 2, ("a stack", True)),
+        ([None, None, ("a stack", False), ("another", False), NOTHING], 5, ("a stack", False)),
+    ],
+)
+def test_what_timed_out_is_looked_at_until_nothing_is_left_and_told_once(script, looks, told):
+    hung = FakeHung(*script)
+
+    async def scenario(played):
+        played.end.post(envelopes.timed_out(5))
+        assert await played.said(1) == [envelopes.seen_to(5, *told)]
+        async with asyncio.timeout(PATIENCE):
+            while len(hung.asked) < looks:
+                await asyncio.sleep(0.001)
+        played.end.post(envelopes.ping())
+        assert (await played.said(2))[1] == envelopes.pong()
+        assert hung.asked == [(5, RequestTimeout)] * looks
+
+    play(scenario, hung)
+
+
+def test_what_can_never_be_ended_is_given_up(monkeypatch):
+    monkeypatch.setattr(watchdog_module, "LAST_LOOK", 0.01)
+    hung = FakeHung(None)
+
+    async def scenario(played):
+        played.end.post(envelopes.timed_out(5))
+        assert await played.said(1) == [envelopes.seen_to(5, *NOTHING)]
+        assert len(hung.asked) == 4  # after 1, 2, 4 and 8 ms
+
+    play(scenario, hung)
+
+
+@pytest.mark.parametrize(("envelope", "again"), [(envelopes.stop(), False), (envelopes.abandoned(), True)])
+def test_a_worker_that_must_end_has_all_ended(envelope, again):
+    hung = FakeHung(NOTHING)
+
+    async def scenario(played):
+        played.end.post(envelope)
+        async with asyncio.timeout(PATIENCE):
+            while len(hung.asked) < 3:
+                await asyncio.sleep(0.001)
+        assert set(hung.asked) == {(WorkerStopping, again)}
+
+    play(scenario, hung)
+
+
+def test_last_words_come_last_and_what_was_to_be_looked_at_is_ended_first(monkeypatch):
+    monkeypatch.setattr(watchdog_module, "FIRST_LOOK", 1000.0)
+    monkeypatch.setattr(watchdog_module, "LAST_LOOK", 1.0)
+    hung = FakeHung(("a stack", True))
+
+    async def main():
+        played = Played(hung)
+        await played.end.open()
+        played.end.post(envelopes.timed_out(5))
+        played.end.post(envelopes.ping())
+        assert await played.said(1) == [envelopes.pong()]
+        await asyncio.to_thread(played.watchdog.leave, WORDS)
+        assert not played.thread.is_alive()
+        await played.end.hear_out()
+        played.end.close()
+        assert played.came[1:] == [envelopes.seen_to(5, "a stack", True), *WORDS]
+        assert hung.asked == [(5, RequestTimeout)]
+
+    asyncio.run(main())
+
+
+def test_a_main_interpreter_that_has_gone_ends_it():
+    async def main():
+        played = Played()
+        await played.end.open()
+        played.end.close()
+        await asyncio.sleep(0)
+        await asyncio.to_thread(played.thread.join, PATIENCE)
+        assert not played.thread.is_alive()
+        await asyncio.to_thread(played.watchdog.leave, WORDS)
+
+    asyncio.run(main())
+
+
+def test_its_own_trouble_is_logged_and_keeps_nothing_from_ending(caplog):
+    class Broken(FakeHung):
+        def end_exchange(self, number, error):
+            raise ValueError("broken")
+
+    async def main():
+        played = Played(Broken())
+        await played.end.open()
+        played.end.post(envelopes.timed_out(5))
+        await asyncio.to_thread(played.thread.join, PATIENCE)
+        assert "ValueError: broken" in caplog.text
+        await asyncio.to_thread(played.watchdog.leave, WORDS)
+        await played.end.hear_out()
+        played.end.close()
+        assert played.came == WORDS
+
+    asyncio.run(main())
+
+
+def test_it_is_no_daemon_in_an_interpreter():
+    """Closing an interpreter aborts the process if one runs there."""
+
+    async def scenario(played):
+        assert not played.thread.daemon
+        assert played.thread.name in [thread.name for thread in threading.enumerate()]
+
+    play(scenario)
