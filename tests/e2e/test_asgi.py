@@ -136,12 +136,12 @@ def test_a_worker_whose_loop_is_stopped_is_replaced():
         assert client.request("/stop-loop").status == 500
         server.wait_logged("ended unexpectedly")
         server.wait_logged(" ready:", times=workers_of(2) + 1)
-        answers = {client.request("/who").body for _ in range(10)}
         if RUNTIME == "thread":
+            answers = {client.request("/who").body for _ in range(10)}
             assert answers == {first}  # the main interpreter has imported the app once and for all
-        else:
-            assert len(answers) == 2
-            assert len(answers - {first}) >= 1
+        else:  # on a loaded machine one of the two may be too slow to be given anything for a while
+            answers = {first}
+            wait_until(lambda: answers.add(client.request("/who").body) or len(answers) > 1, "another answers")
         assert server.stop() == 0
 
 

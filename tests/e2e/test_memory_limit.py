@@ -8,8 +8,8 @@ from support import NEEDS_TWO_WORKERS, RUNTIME, Client, Load, Server, running, w
 MIB = 2**20
 LIMIT = 100  # MiB, of a worker's process, or of the one that interpreters share
 
-GIVES_BACK = RUNTIME == "process" or sys.version_info >= (3, 14)
-"""Whether what a worker had is free again when it has ended: 3.13 loses memory with each interpreter."""
+GIVES_BACK = RUNTIME == "process"
+"""Whether what a worker had is free again when it has ended: the C library may keep what an interpreter had."""
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
