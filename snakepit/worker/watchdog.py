@@ -64,16 +64,21 @@ class Watchdog:
 
     def _run(self) -> None:
         try:
-            while True:
-                for envelope in self._end.wait(self._pause()):
+            while (came := self._wait()) is not None:
+                for envelope in came:
                     self._take(envelope)
                 self._look(time.monotonic())
-        except OSError:
-            pass  # hung up, or the main interpreter has gone
         except Exception:  # it is the last thing that should fail without a word
             import logging
 
             logging.getLogger("snakepit.worker").exception("Error in a watchdog")
+
+    def _wait(self) -> list[Envelope] | None:
+        """What comes until there is something to be done; None: nothing more."""
+        try:
+            return self._end.wait(self._pause())
+        except (OSError, ValueError):
+            return None  # hung up, or the main interpreter has gone
 
     def _pause(self) -> float | None:
         """Seconds until there is something to be done; None if nothing waits."""
@@ -91,7 +96,7 @@ class Watchdog:
             self._untold.add(number)
             self._look_again(number, FIRST_LOOK)
         elif kind in (envelopes.STOP, envelopes.ABANDONED):
-            self._abandoned = kind == envelopes.ABANDONED
+            self._abandoned = self._abandoned or kind == envelopes.ABANDONED
             self._look_again(_ALL, FIRST_LOOK)
 
     def _look_again(self, number: int, pause: float) -> None:
