@@ -1,9 +1,9 @@
 """The link between the supervisor and a server process: a socket, and what either tells the other over it, a line each.
 
 A line is a word, and perhaps a space and more. From a server process: LISTENING, with its listening sockets where it
-made them itself; READY; ALIVE; RELOADING, RELOADED; STOPPING; HAND_OVER and why. From the supervisor: STOP, the
-signal's number and how many such signals there have been; SIGNAL and the name of another; RETIRE and the process that
-took over; NOT_HANDED_OVER and why.
+made them itself; READY; ALIVE; RELOADING, RELOADED; SCALED and to how many workers; STOPPING; HAND_OVER and why. From
+the supervisor: STOP, the signal's number and how many such signals there have been; SIGNAL and the name of another;
+RETIRE and the process that took over; NOT_HANDED_OVER and why.
 
 Sockets cross as file descriptors, on Windows as what `socket.share` makes for the supervisor's process.
 """
@@ -16,7 +16,7 @@ ENVIRONMENT = "SNAKEPIT_SUPERVISED"
 """The environment variable that tells a server process of its supervisor."""
 
 LISTENING, READY, ALIVE, STOPPING, HAND_OVER = "listening", "ready", "alive", "stopping", "hand-over"
-RELOADING, RELOADED = "reloading", "reloaded"
+RELOADING, RELOADED, SCALED = "reloading", "reloaded", "scaled"
 STOP, SIGNAL, RETIRE, NOT_HANDED_OVER = "stop", "signal", "retire", "not-handed-over"
 
 _READ = 65536  # bytes
@@ -85,18 +85,22 @@ class Origin:
         supervisor: the process that started it.
         restarts: how many before it ended unexpectedly.
         takes_over: from another that serves until this one can.
+        workers: how many it is to have, whatever the options say; 0: what these say.
         sockets: listening sockets that it is to use, as descriptors.
     """
 
-    def __init__(self, link: int, supervisor: int, restarts: int, takes_over: bool, sockets: Sequence[int]) -> None:
+    def __init__(
+        self, link: int, supervisor: int, restarts: int, takes_over: bool, workers: int, sockets: Sequence[int]
+    ) -> None:
         self.link = link
         self.supervisor = supervisor
         self.restarts = restarts
         self.takes_over = takes_over
+        self.workers = workers
         self.sockets = sockets
 
     def __str__(self) -> str:
-        numbers = self.link, self.supervisor, self.restarts, int(self.takes_over), *self.sockets
+        numbers = self.link, self.supervisor, self.restarts, int(self.takes_over), self.workers, *self.sockets
         return " ".join(map(str, numbers))
 
     @classmethod
@@ -105,8 +109,8 @@ class Origin:
         text = environ.pop(ENVIRONMENT, None)
         if text is None:
             return None
-        link, supervisor, restarts, takes_over, *sockets = map(int, text.split())
-        return cls(link, supervisor, restarts, bool(takes_over), sockets)
+        link, supervisor, restarts, takes_over, workers, *sockets = map(int, text.split())
+        return cls(link, supervisor, restarts, bool(takes_over), workers, sockets)
 
 
 def is_supervised(environ: Mapping[str, str]) -> bool:

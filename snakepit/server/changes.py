@@ -67,6 +67,7 @@ class Changes:
             raise SnakepitError(f"There can be 1 to {MOST} workers, not {workers}: nothing changes")
         before = self._pool.wanted
         outcome = await self._pool.scale(workers)
+        self._manager.scaled(self._pool.wanted)
         self._log.info("Workers: %d, were %d", self._pool.wanted, before)
         return outcome
 

@@ -47,6 +47,9 @@ class Manager:
     restarts = 0
     """How many server processes before this one ended unexpectedly."""
 
+    workers = 0
+    """How many workers there are to be, in place of what the options say; 0: that."""
+
     alive_seconds: float | None = None
     """How often it wants to hear `alive`."""
 
@@ -67,6 +70,9 @@ class Manager:
 
     def reloaded(self) -> None:
         """That is done, or was given up."""
+
+    def scaled(self, workers: int) -> None:
+        """There are to be so many workers from now on."""
 
     def stopping(self) -> None:
         """The server stops for good."""
@@ -111,6 +117,7 @@ class Supervisor(Manager):
         self.takes_over = origin.takes_over
         self.supervisor = origin.supervisor
         self.restarts = origin.restarts
+        self.workers = origin.workers
         self.alive_seconds = systemd.watchdog_seconds(os.environ)
         self._given = bool(self.sockets)
         self._link = Link(end)
@@ -134,6 +141,9 @@ class Supervisor(Manager):
 
     def reloaded(self) -> None:
         self._send(link.RELOADED)
+
+    def scaled(self, workers: int) -> None:
+        self._send(link.SCALED, str(workers))
 
     def stopping(self) -> None:
         self._send(link.STOPPING)

@@ -5,6 +5,7 @@ import faulthandler
 import os
 import signal
 import sys
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from snakepit import logs
@@ -36,6 +37,8 @@ def run(app: Any, **options: Any) -> None:
     try:
         manager = find_manager()
         config = Config.resolve(app, options)
+        if manager.workers:
+            config = replace(config, interpreters=manager.workers)
         logs.configure(config)
         sys.path.insert(0, os.path.abspath(config.app_dir))
         server = Server(config, control=True, manager=manager)

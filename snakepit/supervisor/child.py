@@ -16,12 +16,12 @@ class Child:
     Raises OSError where no process can be started.
     """
 
-    def __init__(self, sockets: Sequence[socket.socket], restarts: int, takes_over: bool) -> None:
+    def __init__(self, sockets: Sequence[socket.socket], restarts: int, takes_over: bool, workers: int) -> None:
         ours, theirs = socket.socketpair()
         try:
             for passed in (theirs, *sockets):
                 passed.set_inheritable(True)
-            origin = Origin(theirs.fileno(), os.getpid(), restarts, takes_over, tuple(s.fileno() for s in sockets))
+            origin = Origin(theirs.fileno(), os.getpid(), restarts, takes_over, workers, [s.fileno() for s in sockets])
             command = [sys.executable, *sys.orig_argv[1:]]
             self.pid = _spawn(command, {**os.environ, ENVIRONMENT: str(origin)})
         except BaseException:

@@ -72,6 +72,7 @@ class Supervisor:
         self._others: list[Child] = []  # that retire
         self._start_at: float | None = None  # when there is no current one
         self._has_listened = False
+        self._workers = 0  # that somebody has asked for since; 0: as many as the options say
         self._stops = 0
         self._last_stop = (0, 0.0)
         self._kill_at: float | None = None
@@ -124,7 +125,7 @@ class Supervisor:
 
     def _make_child(self, takes_over: bool) -> Child | None:
         try:
-            child = Child(self._sockets, self._restarts.total, takes_over)
+            child = Child(self._sockets, self._restarts.total, takes_over, self._workers)
         except OSError as error:
             _say("ERROR", f"No server process can be started: {error.strerror or error}")
             return None
@@ -183,6 +184,8 @@ class Supervisor:
                 self._notifier.reloading()
             elif word == link.RELOADED:
                 self._notifier.ready()
+            elif word == link.SCALED:
+                self._workers = int(text)
 
     def _end_listening(self) -> None:
         """The service stops: whoever connects from now on is to be refused, and not to wait for nobody."""

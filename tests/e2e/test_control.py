@@ -314,6 +314,18 @@ def test_an_upgrade_that_fails(site):
 
 
 @NEEDS_TWO_WORKERS
+def test_another_process_has_as_many_workers():
+    with running("behaviors:app") as server:
+        assert said(server.command("scale", "3")) == "3 workers, 2 before\n"
+        said(server.command("upgrade"))
+        assert len(status_of(server)["workers"]) == 3
+        first = server.pid
+        os.kill(first, getattr(signal, "SIGKILL", signal.SIGTERM))
+        wait_until(lambda: server.pid != first and server.err.count("Listening on") == 3, "another one serves")
+        assert len(status_of(server)["workers"]) == 3
+
+
+@NEEDS_TWO_WORKERS
 def test_restarts_are_counted():
     with running("behaviors:app") as server:
         first = server.pid

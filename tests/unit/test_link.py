@@ -74,10 +74,10 @@ def test_sockets_cross(ends):
 
 
 def test_origin_is_told_by_the_environment_and_taken_out():
-    environ = {ENVIRONMENT: str(Origin(5, 123, 2, True, (6, 7))), "HOME": "/"}
+    environ = {ENVIRONMENT: str(Origin(5, 123, 2, True, 3, (6, 7))), "HOME": "/"}
     assert is_supervised(environ)
     origin = Origin.take(environ)
-    assert (origin.link, origin.supervisor, origin.restarts, origin.takes_over) == (5, 123, 2, True)
+    assert (origin.link, origin.supervisor, origin.restarts, origin.takes_over, origin.workers) == (5, 123, 2, True, 3)
     assert list(origin.sockets) == [6, 7]
     assert environ == {"HOME": "/"}
     assert Origin.take(environ) is None

@@ -26,7 +26,7 @@ from snakepit.supervisor.parent import is_wanted
         ("run main:app --no-supervise", {}, False),
         ("run main:app", {"SNAKEPIT_SUPERVISE": "off"}, False),
         ("run main:app", {"SNAKEPIT_SUPERVISE": "No"}, False),
-        ("run main:app", {ENVIRONMENT: "5 1 0 0"}, False),  # it has one
+        ("run main:app", {ENVIRONMENT: "5 1 0 0 0"}, False),  # it has one
         ("run --help", {}, False),
         ("check main:app", {}, False),
         ("--version", {}, False),
