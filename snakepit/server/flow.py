@@ -31,6 +31,10 @@ has taken and not begun, its watchdog has to send; and that takes time there, fo
 GRACE = 0.5
 """Seconds that an exchange gets beyond its time where its worker's loop was busy with another, which is being ended."""
 
+ENDING = 3.0
+"""Seconds; the least that an app gets to end an exchange that timed out, until its worker is replaced. A worker's first
+exception takes an import, of ctypes, beside all that its threads compute."""
+
 RETRY_AFTER = 1
 """Seconds that a refused client is asked to wait (RFC 9110 section 10.2.3): a full line moves on in less."""
 
@@ -43,7 +47,7 @@ class Flow:
         waiting: how many exchanges may wait in the line.
         waiting_seconds: how long one may wait there.
         response_seconds: how long a worker may take to begin a response; None: for ever.
-        stuck: called with a worker, and an exchange that is still going on there as long again after it timed out.
+        stuck: called with a worker, and an exchange that is still going on there long after it timed out.
     """
 
     def __init__(
@@ -64,7 +68,9 @@ class Flow:
         if response_seconds is not None:
             self._clock = Deadlines(loop, response_seconds, self._took_too_long)
         self._grace: Deadlines[Exchange] = Deadlines(loop, GRACE, self._time_out)
-        self._ending: Deadlines[tuple[Worker, Exchange]] = Deadlines(loop, response_seconds, self._did_not_end)
+        self._ending: Deadlines[tuple[Worker, Exchange]] = Deadlines(
+            loop, max(self._response_seconds, ENDING), self._did_not_end
+        )
         self._stuck = stuck
         self._workers: dict[Worker, None] = {}  # that may have exchanges
         self._batch = 1  # exchanges of one loop iteration that go to a worker before the next one is found

@@ -359,7 +359,7 @@ def test_a_second_signal_leaves_no_worker_behind(app, path):
             wait_gone(pids)
 
 
-@pytest.mark.parametrize(("app", "path"), [("dying:app", "/spin-in-c"), ("dying:wsgi", "/spin")])
+@pytest.mark.parametrize(("app", "path"), [("dying:app", "/spin-in-c"), ("dying:wsgi", "/spin-in-c")])
 def test_a_worker_that_hangs_is_killed_past_the_limit(app, path):
     with running(app, "--timeout-graceful-shutdown", "0.2") as server, Client(server) as client:
         pids = server.children()

@@ -80,6 +80,8 @@ def test_those_that_wait_on_a_loop_that_is_given_up_get_504_and_others_another_w
 
 
 def test_an_exchange_that_can_not_be_ended_has_its_worker_replaced(hangs, monkeypatch):
+    monkeypatch.setattr(flow_module, "ENDING", 0.2)
+
     async def scenario():
         settings = {"timeout_request": 0.2}.items()
         async with running(
