@@ -112,7 +112,7 @@ test: $(DEV) ## run all tests, but for the stress tests; the end-to-end tests th
 RUNTIMES ?= process thread
 # Nothing where ARGS name other tests; and nothing is wrong where they select none of these, pytest's status 5.
 NAMED = $(filter tests/%,$(ARGS))
-PYTEST = $(PYTHON_IN_VENV) -m pytest -n 2 --dist loadfile $(ARGS)
+PYTEST = $(PYTHON_IN_VENV) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 IN_E2E = { $(if $(NAMED),$(if $(filter tests/e2e%,$(NAMED)),$(PYTEST),true),$(PYTEST) tests/e2e) || test $$? = 5; }
 
 check: lint docs test ## what CI runs (.ci/run, on Python 3.14 and 3.13): lint, docs, test
