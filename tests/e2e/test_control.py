@@ -378,8 +378,7 @@ def test_names(tmp_path, way):
             assert f"Error: a server with the name 'shop' runs already, pid {one.pid};" in third.err
         finally:
             third.kill()
-        one.process.kill()
-        one.process.wait()
+        one.kill()
         with running("behaviors:app", "--name", "shop", workers=1, env=env) as fourth:
             assert status_of(fourth, "--name", "shop")["pid"] == fourth.pid
 
@@ -388,7 +387,8 @@ def test_a_killed_server_is_not_found_any_more(tmp_path, way):
     env = {"XDG_RUNTIME_DIR": str(tmp_path), **way}
     folder = Path(env["XDG_RUNTIME_DIR"]) / "snakepit"
     with running("behaviors:app", workers=1, env=env) as server:
-        server.process.kill()
+        for pid in (server.process.pid, server.pid):
+            os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
         server.process.wait()
         assert len(list(folder.iterdir())) > 1
         assert server.command("status").returncode == 2

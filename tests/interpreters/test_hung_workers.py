@@ -60,7 +60,7 @@ def test_a_silent_worker_is_abandoned_and_comes_to_its_end(hangs, worn_out):
             assert (await made.get("/")).body == b"done"
             await until(lambda: made.pool.abandoned == 0)
             assert worker.ended.is_set()
-        assert worn_out == ["1 abandoned worker has not ended"]
+        assert worn_out == []  # it was given up for a moment only
 
     play(scenario)
 

@@ -2,6 +2,7 @@
 test knows for what servers write down."""
 
 import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -13,11 +14,15 @@ settings.load_profile("unit")
 
 
 @pytest.fixture
-def places(tmp_path, monkeypatch):
-    """Where servers may have their folder: the session's place and the other one, both not there yet."""
-    for name in ("session", "tmp"):
-        (tmp_path / name).mkdir()
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "session"))
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "session"))
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
-    return folder.places()
+def places(monkeypatch):
+    """Where servers may have their folder: the session's place and the other one, both not there yet.
+
+    Not in tmp_path, which may be too long for the path of a Unix socket.
+    """
+    with tempfile.TemporaryDirectory(prefix="snakepit-") as short:
+        for name in ("session", "tmp"):
+            (Path(short) / name).mkdir()
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(Path(short) / "session"))
+        monkeypatch.setenv("LOCALAPPDATA", str(Path(short) / "session"))
+        monkeypatch.setattr(tempfile, "tempdir", str(Path(short) / "tmp"))
+        yield folder.places()
