@@ -53,10 +53,10 @@ class Listener:
                 server = await loop.create_server(connection, sock=sock, backlog=self._backlog)
             self._servers.append(server)
 
-    async def close_empty(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def close_empty(self, loop: asyncio.AbstractEventLoop, keep_path: bool = False) -> None:
         """Accept the connections that wait in the backlog, which `close` would reset, and then nothing more."""
         last = [sock.dup() for sock in self.sockets if self._servers]
-        self.close()
+        self.close(keep_path)
         for listening in last:
             with listening:
                 listening.setblocking(False)

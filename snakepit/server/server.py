@@ -63,6 +63,7 @@ class Server:
         self._manager = manager or Manager()
         self._hand_over = HandOver(self._manager, self._log)
         self._stops = Stops(self.stop, self._exit_now)
+        self._accepts = False  # connections, or has done
         self._telling: list[asyncio.Task[None]] = []
         self._began = time.time(), time.monotonic()
         if config.workers_max_rss is not None and resident_memory() is None:
@@ -266,6 +267,7 @@ class Server:
         if self._stop_requested.is_set():
             return
         await listener.serve(asyncio.get_running_loop(), lambda: Connection(site))
+        self._accepts = True
         self._log.info("Listening on %s (Ctrl+C to stop)", ", ".join(listener.addresses))
         if self._manager.takes_over:
             await self._open(control)
@@ -285,8 +287,8 @@ class Server:
 
     @property
     def _keeps_path(self) -> bool:
-        """Whether the file of a Unix socket stays: another process serves there."""
-        return self._hand_over.successor is not None or (self._manager.takes_over and not self._stop_requested.is_set())
+        """Whether the file of a Unix socket stays: another process serves there, or still does."""
+        return self._hand_over.successor is not None or (self._manager.takes_over and not self._accepts)
 
     async def _shut_down(self, listener: Listener, pool: Pool, site: Site, patience: float) -> None:
         successor = self._hand_over.successor
@@ -298,7 +300,7 @@ class Server:
         if successor is not None:
             listener.close(keep_path=True)
         else:
-            await listener.close_empty(asyncio.get_running_loop())
+            await listener.close_empty(asyncio.get_running_loop(), self._keeps_path)
             for _ in range(LAST_TURNS):
                 await asyncio.sleep(0)
         what = "Stopping" if successor is None else f"Handed over to process {successor}"

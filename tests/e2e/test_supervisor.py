@@ -452,6 +452,43 @@ def test_a_unix_socket_is_handed_over(tmp_path):
         server.kill()
 
 
+def test_a_process_that_never_takes_over_leaves_the_unix_socket_alone(tmp_path):
+    """Neither one that can't start, nor one that is stopped for a newer one."""
+    path, module = tmp_path / "sock", tmp_path / "slow.py"
+    module.write_text(SLOW, encoding="utf-8")
+    server = Server("slow:app", "--uds", str(path), "--interpreters", "1", cwd=tmp_path).wait_listening()
+
+    def is_answered():
+        with closing(socket.socket(socket.AF_UNIX)) as client:
+            client.settimeout(PATIENCE)
+            client.connect(str(path))
+            client.sendall(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+            return client.recv(100).startswith(b"HTTP/1.1 200")
+
+    try:
+        module.write_text("1 / 0", encoding="utf-8")
+        server.process.send_signal(signal.SIGUSR2)
+        server.wait_logged("Not handed over to another process")
+        assert is_answered()
+
+        module.write_text(SLOW, encoding="utf-8")
+        (tmp_path / "hold").touch()
+        first = server.pid
+        server.process.send_signal(signal.SIGUSR2)
+        wait_until(lambda: server.pid != first, "a process starts")
+        second = server.pid
+        server.process.send_signal(signal.SIGUSR2)
+        wait_until(lambda: server.pid != second, "a newer one starts")
+        (tmp_path / "hold").unlink()
+        server.wait_logged("Handed over to process")
+        wait_until(lambda: gone(second), "the one that was not wanted any more ends")
+        assert is_answered()
+        assert server.stop() == 0
+        assert not path.exists()
+    finally:
+        server.kill()
+
+
 # -- systemd ---------------------------------------------------------------------------------------------------------
 
 ACTIVATED = """
