@@ -38,10 +38,6 @@ class Notifier:
         """The server's event loop turns."""
         self.send("WATCHDOG=1")
 
-    def status(self, text: str) -> None:
-        """Something for `systemctl status`."""
-        self.send(f"STATUS={text}")
-
     def send(self, message: str) -> None:
         """Send, if anybody asked."""
         if not self._address or sys.platform == "win32":

@@ -17,6 +17,7 @@ from typing import Literal, Protocol
 
 from snakepit.async_channel import Channel, ProcessChannel
 from snakepit.errors import ConfigError, WorkerLost
+from snakepit.exit_status import how_ended
 from snakepit.group_signals import GROUP_SIGNALS
 from snakepit.interpreters import Interpreter, create_interpreter
 
@@ -180,7 +181,7 @@ class ProcessRuntime:
             pass  # it has ended already, and its status says how
         status = process.wait()
         if status:
-            raise WorkerLost(f"process {process.pid} {_how_ended(status)}")
+            raise WorkerLost(f"process {process.pid} {how_ended(status)}")
 
     def close(self, keep_open: bool) -> None:
         """Let go of the process that has ended."""
@@ -237,15 +238,6 @@ def _several[C: (Channel, ProcessChannel)](make: Callable[[], C], count: int) ->
 
 def _named(error: OSError) -> str:
     return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
-
-
-def _how_ended(status: int) -> str:
-    if status >= 0:
-        return f"exited with status {status}"
-    try:
-        return f"was ended by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"was ended by signal {-status}"
 
 
 RUNTIMES: Mapping[RuntimeName, Callable[[int], Runtime]] = {

@@ -11,18 +11,11 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 
-ECHO = 0.2
-"""Seconds within which the same signal again is the same request: wrappers such as timeout(1) signal a process and its
-group, so it gets one twice. Nobody presses Ctrl+C twice as fast."""
-
-STOP_SIGNALS = [signal.SIGINT, signal.SIGTERM]
-if sys.platform == "win32":
-    STOP_SIGNALS.append(signal.SIGBREAK)
+from snakepit.group_signals import STOP_SIGNALS, StopCount
 
 
 class Stops:
@@ -31,17 +24,13 @@ class Stops:
     def __init__(self, stop: Callable[[], None], exit_now: Callable[[int], None]) -> None:
         self._stop = stop
         self._exit_now = exit_now
-        self._own = 0
-        self._last = (0, 0.0)  # signal and time of the latest that counted
+        self._own = StopCount()
         self._heeded = 0
 
     def signalled(self, number: int) -> None:
         """This process got a signal."""
-        last, now = self._last, time.monotonic()
-        if last[0] != number or now - last[1] > ECHO:
-            self._last = number, now
-            self._own += 1
-            self.told(number, self._own)
+        if self._own.add(number):
+            self.told(number, self._own.value)
 
     def told(self, number: int, count: int) -> None:
         """So many stop signals have come, this the latest. From any thread."""

@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
+from snakepit.exit_status import how_ended
 from snakepit.link import ENVIRONMENT, Link, Origin
 
 
@@ -50,13 +51,7 @@ class Child:
     @property
     def how_ended(self) -> str:
         """For the log."""
-        status = self.status
-        if status is None or status >= 0:
-            return f"exited with status {status}"
-        try:
-            return f"was ended by {signal.Signals(-status).name}"
-        except ValueError:
-            return f"was ended by signal {-status}"
+        return how_ended(self.status or 0)
 
     @property
     def exit_status(self) -> int:

@@ -18,11 +18,9 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 
 from snakepit import link, systemd
+from snakepit.group_signals import STOP_SIGNALS, StopCount
 from snakepit.supervisor.child import Child, ended
 from snakepit.supervisor.restarts import Restarts
-
-ECHO = 0.2
-"""Seconds within which the same stop signal again is the same request; see snakepit.server.signals."""
 
 KILL_AFTER = 3.0
 """Seconds after the second stop signal until a server process that is still there is killed."""
@@ -32,10 +30,6 @@ POLL = 0.05
 
 GAVE_UP = 3
 """The exit status when the server process ends again and again: as when the app can't be started."""
-
-_STOPS = [signal.SIGINT, signal.SIGTERM]
-if sys.platform == "win32":
-    _STOPS.append(signal.SIGBREAK)
 
 _PASSED_ON = {"SIGHUP", "SIGTTIN", "SIGTTOU"}
 
@@ -73,8 +67,7 @@ class Supervisor:
         self._start_at: float | None = None  # when there is no current one
         self._has_listened = False
         self._workers = 0  # that somebody has asked for since; 0: as many as the options say
-        self._stops = 0
-        self._last_stop = (0, 0.0)
+        self._stops = StopCount()
         self._kill_at: float | None = None
         self._signals: list[int] = []
         self._exit_status: int | None = None
@@ -133,7 +126,7 @@ class Supervisor:
         return child
 
     def _hand_over(self, reason: str) -> None:
-        if self._stops or self._last_status is not None:
+        if self._stops.value or self._last_status is not None:
             return
         if self._successor is not None:  # what it imported may have changed since
             self._successor.link.send(link.STOP, f"{int(signal.SIGTERM)} 1")
@@ -151,7 +144,7 @@ class Supervisor:
     def _read(self, child: Child) -> None:
         lines = child.link.receive()
         came, child.link.sockets = child.link.sockets, []
-        if came and not self._stops:
+        if came and not self._stops.value:
             self._sockets = came
         else:
             for sock in came:
@@ -224,12 +217,12 @@ class Supervisor:
             self._current_ended(child)
         else:
             self._others.remove(child)
-        if not self._children and (self._stops or self._last_status is not None):
+        if not self._children and (self._stops.value or self._last_status is not None):
             self._exit_status = self._last_status or 0
 
     def _current_ended(self, child: Child) -> None:
-        if child.stopping or self._stops or not self._has_listened:
-            if child.status is not None and child.status < 0 and not (child.stopping or self._stops):
+        if child.stopping or self._stops.value or not self._has_listened:
+            if child.status is not None and child.status < 0 and not (child.stopping or self._stops.value):
                 _say("ERROR", f"The server {child} {child.how_ended} before it was ready")
             self._last_status = child.exit_status
             for other in self._children:  # which have their last exchanges
@@ -266,7 +259,7 @@ class Supervisor:
         signals, self._signals = self._signals, []
         for number in signals:
             name = signal.Signals(number).name
-            if number in _STOPS or (name == "SIGHUP" and self._terminal_gone()):
+            if number in STOP_SIGNALS or (name == "SIGHUP" and self._terminal_gone()):
                 self._stop(number)
             elif name in _PASSED_ON and self._current is not None:
                 self._current.link.send(link.SIGNAL, name)
@@ -274,16 +267,13 @@ class Supervisor:
                 self._hand_over("SIGUSR2")
 
     def _stop(self, number: int) -> None:
-        last, now = self._last_stop, time.monotonic()
-        if last[0] == number and now - last[1] < ECHO:
+        if not self._stops.add(number):
             return
-        self._last_stop = number, now
-        self._stops += 1
         self._end_listening()
         for child in self._children:
-            child.link.send(link.STOP, f"{number} {self._stops}")
-        if self._stops > 1 and self._kill_at is None:
-            self._kill_at = now + KILL_AFTER
+            child.link.send(link.STOP, f"{number} {self._stops.value}")
+        if self._stops.value > 1 and self._kill_at is None:
+            self._kill_at = time.monotonic() + KILL_AFTER
         if not self._children:
             self._exit_status = 0
 
@@ -301,7 +291,7 @@ class Supervisor:
         now = time.monotonic()
         if self._exit_status is not None:
             return
-        if self._start_at is not None and now >= self._start_at and not self._stops:
+        if self._start_at is not None and now >= self._start_at and not self._stops.value:
             self._start()
         if self._kill_at is not None and now >= self._kill_at:
             self._kill_at = None

@@ -196,6 +196,15 @@ def children_of(pid: int) -> list[int]:
     return sorted(found)
 
 
+def gone(pid: int) -> bool:
+    """Whether a process has ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
 def read_all(sock: socket.socket) -> bytes:
     received = []
     while piece := sock.recv(65536):

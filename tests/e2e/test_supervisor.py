@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support import APPS, PATIENCE, RUNTIME, Client, Load, Server, children_of, running, wait_until
+from support import APPS, PATIENCE, RUNTIME, Client, Load, Server, children_of, gone, running, wait_until
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals"),
@@ -31,14 +31,6 @@ def server_process(server, other_than=0):
 
 def processes(server):
     return server.err.count("Snakepit ")
-
-
-def gone(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 # -- the server process dies -----------------------------------------------------------------------------------------

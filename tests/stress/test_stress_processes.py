@@ -11,7 +11,7 @@ import time
 
 import pytest
 from steady_load import CONNECTIONS, loaded
-from support import RUNTIME, Client, running, wait_until
+from support import RUNTIME, Client, gone, running, wait_until
 
 HAND_OVERS = 20
 CRASHES = 3
@@ -22,14 +22,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="sends signals"),
     pytest.mark.skipif(RUNTIME == "thread", reason="has no supervisor"),
 ]
-
-
-def gone(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 def wait_for_another(server, former):

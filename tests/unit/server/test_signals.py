@@ -56,7 +56,7 @@ def test_signals_to_the_server_and_to_its_supervisor_are_the_same_ones(news, sto
 @pytest.mark.parametrize("first", STOP_SIGNALS)
 @pytest.mark.parametrize("second", STOP_SIGNALS)
 def test_first_stops_and_second_exits(first, second, monkeypatch):
-    monkeypatch.setattr("snakepit.server.signals.ECHO", -1.0)
+    monkeypatch.setattr("snakepit.group_signals.ECHO", -1.0)
     calls = Calls()
     with handle_signals(Stops(calls.stop, calls.exits.append)):
         signal.raise_signal(first)
@@ -66,7 +66,7 @@ def test_first_stops_and_second_exits(first, second, monkeypatch):
 
 
 def test_the_same_signal_twice_at_once_is_one(monkeypatch):
-    monkeypatch.setattr("snakepit.server.signals.ECHO", 3600.0)
+    monkeypatch.setattr("snakepit.group_signals.ECHO", 3600.0)
     calls = Calls()
     with handle_signals(Stops(calls.stop, calls.exits.append)):
         signal.raise_signal(signal.SIGINT)
