@@ -8,7 +8,7 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test check lint format docs bench bench-own compat stress autobahn clean
+.PHONY: help run test check lint format docs bench bench-own compat stress liveness autobahn clean
 
 EXAMPLE ?= asgi
 APP_asgi := asgi:app
@@ -147,6 +147,9 @@ compat: $(COMPAT) ## try packages in parallel interpreters, in an environment of
 
 stress: $(DEV) ## run the stress tests, which take minutes
 	@$(PYTHON_IN_VENV) -m pytest tests/stress -m stress $(ARGS)
+
+liveness: $(DEV) ## check that no second goes without answers under loads of many kinds; takes 40 minutes, with ARGS=--quick one
+	@$(PYTHON_IN_VENV) tests/liveness/run.py $(ARGS)
 
 autobahn: $(DEV) ## run Autobahn's WebSocket test suite (needs Python 2.7; ARGS=--quick takes two minutes)
 	@$(PYTHON_IN_VENV) tests/autobahn/run.py $(ARGS)

@@ -1,6 +1,7 @@
 """The ends of a channel that belong to an event loop: the main interpreter's, and that of an ASGI worker."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from time import monotonic
@@ -9,6 +10,7 @@ from typing import Protocol
 from snakepit.async_carriers import AsyncCarrier, QueueLink, SocketLink, attach_async_carrier
 from snakepit.channel import LIMIT, ChannelAddress, ChannelEnd
 from snakepit.envelopes import ANSWER, Envelope
+from snakepit.errors import Interrupted
 
 
 class AsyncEnd(ChannelEnd[AsyncCarrier]):
@@ -23,6 +25,7 @@ class AsyncEnd(ChannelEnd[AsyncCarrier]):
         super().__init__(carrier)
         self._loop = loop
         self._on_envelopes = on_envelopes
+        self._ending = 0.0  # when this turn began to end, or the last one
 
     async def open(self) -> None:
         """Begin to listen."""
@@ -40,14 +43,20 @@ class AsyncEnd(ChannelEnd[AsyncCarrier]):
             self._large = True
 
     def woken(self) -> None:
-        """The other end rang."""
-        if envelopes := self.take():
-            self._on_envelopes(envelopes)
-        if self.has_more:
-            self._loop.call_soon(self.woken)
-        silent = not self._outbox
-        self.flush()
-        self._turned(silent)
+        """The other end rang: a turn (see `snakepit.channel`), which ends with a ring whatever happens in it."""
+        try:
+            try:
+                if envelopes := self.take():
+                    self._on_envelopes(envelopes)
+            finally:
+                if self.has_more:
+                    self._loop.call_soon(self.woken)
+                self._ending = monotonic()
+                self._turned(self.flush())
+        except Interrupted:
+            pass  # meant for the app's code, which had just ended
+        except Exception:  # asyncio would close the doorbell over it
+            logging.getLogger("snakepit").exception("Error while handling what came over a channel")
 
     async def hear_out(self) -> None:
         """The other end will say no more: take all that it has said."""
@@ -57,12 +66,12 @@ class AsyncEnd(ChannelEnd[AsyncCarrier]):
         """Return when all that was sent before `close` is on its way."""
         await self.carrier.closed()
 
-    def _turned(self, silent: bool) -> None:
-        pass
+    def _turned(self, sent: bool) -> None:
+        """The turn is over; `sent`: what it said is on its way."""
 
 
 class WorkerEnd(AsyncEnd):
-    """The end of a worker's event loop."""
+    """The end of a worker's event loop; between the times `rang` it has rung last, as by `time.monotonic`."""
 
     def __init__(
         self,
@@ -72,30 +81,40 @@ class WorkerEnd(AsyncEnd):
     ) -> None:
         super().__init__(carrier, loop, on_envelopes)
         self._flushing = threading.Lock()
+        self.rang = 0.0, 0.0
 
-    def flush_all(self) -> None:
+    def flush_all(self) -> bool:
         with self._flushing:
-            super().flush_all()
+            return super().flush_all()
 
     def take_answers(self) -> list[Envelope]:
-        """Take out the whole answers that wait for this turn to end, for another thread to send; which is the caller.
+        """Take whole answers out of the outbox, for another thread, the caller, which sends them by its own channel.
 
-        Nothing else of their exchanges can come behind them, so it does not matter which way they go.
+        So a turn that takes long does not hold up what it has answered. By these rules neither thread can be wrong
+        about the outbox:
+
+        - Only exchanges leave that have been answered whole, with all that was said of them. Nothing can come behind
+          that, so it does not matter which way it goes.
+        - The owner appends, and changes the last envelope where that is a RESPONSE, without the lock; this takes away
+          what is no such thing, each by one operation on the list. The lock keeps the owner from sending meanwhile.
         """
         with self._flushing:
-            answers = [envelope for envelope in self._outbox if envelope[0] == ANSWER]
-            for answer in answers:
-                self._outbox.remove(answer)
-        return answers
+            answered = {envelope[1] for envelope in self._outbox if envelope[0] == ANSWER}
+            said = [envelope for envelope in self._outbox if envelope[1] in answered]
+            for envelope in said:
+                self._outbox.remove(envelope)
+        return said
 
-    def _turned(self, silent: bool) -> None:
-        self.carrier.turned(silent)
+    def _turned(self, sent: bool) -> None:
+        self.carrier.turned(not sent)
+        self.rang = self._ending, monotonic()
 
 
 class MainEnd(AsyncEnd):
     """The main interpreter's end, which takes note of when the worker was last heard of.
 
-    `on_rung` is called for each ring, after what came with it was handled.
+    `on_rung` is called for each ring, after what came with it was handled. `heard_at` is when it last had taken what
+    had come, as by `time.monotonic`.
     """
 
     room = 1
@@ -111,6 +130,7 @@ class MainEnd(AsyncEnd):
         self._on_rung = on_rung
         self._one_by_one = False
         self._unheard_since: float | None = None
+        self.heard_at = 0.0
 
     def one_by_one(self) -> None:
         """From now on each envelope crosses as an item of its own: the other end is a thread's."""
@@ -123,13 +143,15 @@ class MainEnd(AsyncEnd):
         else:
             super().post(envelope, large)
 
-    def flush(self) -> None:
-        if self._one_by_one:
-            while self._outbox and self.carrier.waiting() < self.room:
-                self._send([self._outbox.pop(0)], self._large)
-            self._large = self._large and bool(self._outbox)
-        else:
-            super().flush()
+    def flush(self) -> bool:
+        if not self._one_by_one:
+            return super().flush()
+        sent = False
+        while self._outbox and self.carrier.waiting() < self.room:
+            self._send([self._outbox.pop(0)], self._large)
+            sent = True
+        self._large = self._large and bool(self._outbox)
+        return sent
 
     @property
     def unheard(self) -> bool:
@@ -142,10 +164,26 @@ class MainEnd(AsyncEnd):
             return 0.0
         return now - self._unheard_since
 
-    def woken(self) -> None:
-        self._unheard_since = monotonic() if self.carrier.waiting() else None
-        super().woken()
+    def take(self) -> list[Envelope]:
+        envelopes = super().take()
+        self.heard_at = monotonic()
+        self._unheard_since = self.heard_at if self.carrier.waiting() else None
+        return envelopes
+
+    def _turned(self, sent: bool) -> None:
         self._on_rung()
+
+    def ask(self, envelope: Envelope) -> None:
+        """Look for what has come without a ring, and have the other end turn, and thus ring.
+
+        It is posted this, or where it has something to take, rung.
+        """
+        if self.carrier.arrived():
+            self.woken()
+        if self.carrier.waiting():
+            self.carrier.ring()
+        else:
+            self.post(envelope)
 
     def put_back(self, envelopes: list[Envelope]) -> None:
         """Post again what was taken back, ahead of anything else."""

@@ -1,7 +1,7 @@
 """The channel between the main interpreter and a worker: two ends, and what carries items between them.
 
-Each end has exactly one reader and one writer: the thread that owns it. What carries is in `snakepit.carriers`. The
-rules of both ends, each with its reason:
+Each end is owned by one thread, which alone takes, posts, flushes and rings. What carries is in `snakepit.carriers`.
+The rules of both ends, each with its reason:
 
 - What one loop iteration has to say crosses as one item, and the other end is woken once for it.
 - At most LIMIT items wait for the other end; what comes later stays in the outbox and crosses together. CPython frees
@@ -13,6 +13,29 @@ rules of both ends, each with its reason:
   gets one item, and the next when it has taken that one: either it has all of what waits, or nothing. A thread's gets
   an item for each envelope and takes them one by one.
 - A worker's event loop rings in every turn in which it was rung, even if it has nothing to say: it is awake.
+
+Why no wake-up is lost
+----------------------
+What an end does when it has been rung is a *turn*: take what came, handle it, send what the outbox holds, ring. While
+something waits in the queue of a worker's loop, or that has taken something in a turn that is not over, the main
+interpreter counts on being rung again; and on that account it holds things back: its outbox, and what a worker that is
+stuck or limited does not get (`snakepit.server.dispatcher`). It may do so because of this invariant:
+
+    When a turn is over in which an end was rung, the other end has been rung after the last item was taken.
+
+1. `AsyncEnd.woken` is the turn. It sends and rings last, whatever happened before, also where handling raised.
+2. It rings where it *did* not send, and not where it thought that it would: `flush` returns whether something was sent.
+   A worker's watchdog may have taken the answers out of the outbox at any moment before, and the other end may have too
+   many items to take. Nothing that was read of an outbox is true later, but what `flush` returns.
+3. What was sent rings, unless its queue held something already. Then the other end has not looked yet at that, and
+   takes until it finds the queue empty, in a turn that is not over. This holds for one writer for each queue. So where
+   two threads may say something on one end, one after the other does (`Watchdog`).
+4. Whether something waits for the other end (`backlog`) is asked after taking what it said, never before: what it said
+   may be its answer to just that.
+
+The only thing of an end that another thread touches is the outbox of a worker's loop. `WorkerEnd.take_answers` has the
+rules for that. Everything else that one thread of a worker knows and another wants goes through a channel.
+`tests/interleavings` tries all of this with every interruption that there can be.
 
 What an event loop needs for its end is in `snakepit.async_channel`: WSGI workers, which have none, do without asyncio.
 """
@@ -56,17 +79,18 @@ class ChannelEnd[C: Carrier]:
         """Send something else in place of what was posted last."""
         self._outbox[-1] = envelope
 
-    def flush(self) -> None:
-        """Send what the outbox holds, unless the other end has too many items to take first."""
-        if self._outbox and self.carrier.waiting() < self.room:
-            self.flush_all()
+    def flush(self) -> bool:
+        """Send what the outbox holds, unless the other end has too many items to take first; returns whether it did."""
+        return bool(self._outbox) and self.carrier.waiting() < self.room and self.flush_all()
 
-    def flush_all(self) -> None:
-        """Send what the outbox holds, however much waits already: for an end's last words."""
-        if self._outbox:
-            posted, large = self._outbox, self._large
-            self._outbox, self._large = [], False
-            self._send(posted, large)
+    def flush_all(self) -> bool:
+        """Send what the outbox holds, however much waits already: for an end's last words. Returns whether it did."""
+        if not self._outbox:
+            return False
+        posted, large = self._outbox, self._large
+        self._outbox, self._large = [], False
+        self._send(posted, large)
+        return True
 
     def take(self) -> list[Envelope]:
         """What has come: everything, or the first LIMIT items of it; then `has_more`."""

@@ -137,9 +137,13 @@ def abandoned() -> Envelope:
     return (ABANDONED, 0)
 
 
-def pong() -> Envelope:
-    """The worker's watchdog is alive."""
-    return (PONG, 0)
+def pong(since: float, until: float) -> Envelope:
+    """The worker's watchdog is alive, or its loop turns.
+
+    Between these times the loop has rung, at the end of its turn before this one. They are those of `time.monotonic`,
+    a clock that all processes have in common; 0.0 from the watchdog.
+    """
+    return (PONG, 0, since, until)
 
 
 def busy(exchange: int) -> Envelope:

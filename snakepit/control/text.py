@@ -34,6 +34,8 @@ def _facts(status: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     if status["abandoned"]:
         facts.append(("Abandoned", f"{status['abandoned']} workers that do not end"))
+    if status["lost_wakeups"]:
+        facts.append(("Lost", f"{status['lost_wakeups']} wake-ups, which is a bug in snakepit; please report it"))
     return [("Name", status["name"]), *facts] if status["name"] is not None else facts
 
 

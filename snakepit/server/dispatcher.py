@@ -51,6 +51,11 @@ class Dispatcher[W: Hashable, X: Hashable]:
         """Exchanges in the line."""
         return len(self._line)
 
+    @property
+    def asleep(self) -> list[W]:
+        """The workers that get nothing until they are heard of."""
+        return [worker for worker, slot in self._slots.items() if slot.stuck or (slot.window and slot.budget <= 0)]
+
     def load(self, worker: W) -> int:
         """Exchanges that a worker has."""
         return self._slots[worker].load

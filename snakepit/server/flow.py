@@ -8,7 +8,10 @@ is stuck, others get it.
 """
 
 import asyncio
+import logging
+import math
 from collections.abc import Callable
+from time import monotonic
 
 from snakepit.errors import InternalError
 from snakepit.fields import Fields
@@ -28,6 +31,13 @@ LONG = 0.02
 """Seconds; a worker's loop that is stuck for longer may be so for ever. What it answered in the same turn, and what it
 has taken and not begun, its watchdog has to send; and that takes time there, for which another thread has to stop."""
 
+ASK_AGAIN = 0.05
+"""Seconds after which workers that get nothing until they are heard of are asked whether they are awake, again and
+again. A wake-up that was lost, which is a bug, then costs so much, and not all that a worker could do."""
+
+TELL_AGAIN = 10.0
+"""Seconds between two lines in the log about lost wake-ups."""
+
 GRACE = 0.5
 """Seconds that an exchange gets beyond its time where its worker's loop was busy with another, which is being ended."""
 
@@ -37,6 +47,9 @@ exception takes an import, of ctypes, beside all that its threads compute."""
 
 RETRY_AFTER = 1
 """Seconds that a refused client is asked to wait (RFC 9110 section 10.2.3): a full line moves on in less."""
+
+
+_log = logging.getLogger("snakepit.server")
 
 
 class Flow:
@@ -77,6 +90,9 @@ class Flow:
         self._batch_of: Worker | None = None
         self._room_in_batch = 0
         self._watch: asyncio.TimerHandle | None = None  # set while something waits for a worker
+        self._asking: asyncio.TimerHandle | None = None  # set while a worker is asleep
+        self.lost_wakeups = 0
+        self._told_of_lost = -math.inf  # loop time
         self._in_progress = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -144,6 +160,19 @@ class Flow:
         """A worker's loop turns."""
         self._assign(self._dispatcher.heard(worker))
 
+    def missed(self, worker: Worker, seconds: float) -> None:
+        """A worker has rung so long ago, and was not heard."""
+        self.lost_wakeups += 1
+        if self._loop.time() - self._told_of_lost >= TELL_AGAIN:
+            self._told_of_lost = self._loop.time()
+            _log.warning(
+                "%s has rung %.0f ms ago and was not heard (lost wake-ups until now: %d): this is a bug in snakepit; "
+                "please report it",
+                str(worker).capitalize(),
+                seconds * 1000,
+                self.lost_wakeups,
+            )
+
     def pace(self, seconds: float) -> None:
         """So much CPU time an exchange takes."""
         self._batch = max(1, min(BATCH, int(BATCH_SECONDS / max(seconds, 1e-6))))
@@ -181,8 +210,9 @@ class Flow:
         self._ending.close()
         if self._clock is not None:
             self._clock.close()
-        if self._watch is not None:
-            self._watch.cancel()
+        for timer in (self._watch, self._asking):
+            if timer is not None:
+                timer.cancel()
 
     # --------------------------------------------------------------------------------------------------------------
 
@@ -241,10 +271,22 @@ class Flow:
                 if worker.stuck:
                     self._dispatcher.stuck(worker)
                     self._loop.call_later(LONG, worker.have_watchdog_speak)
+                    self._ask_later()
                 if late:
                     self._give_back(worker, late)
                 if worker.watched:
                     self._watch_workers()
+
+    def _ask_later(self) -> None:
+        if self._asking is None:
+            self._asking = self._loop.call_later(ASK_AGAIN, self._ask_asleep)
+
+    def _ask_asleep(self) -> None:
+        """Have workers that get nothing until they are heard of say that they are awake."""
+        self._asking = None
+        for worker in self._dispatcher.asleep:
+            worker.ask_loop(monotonic())
+            self._ask_later()
 
     def _give_back(self, worker: Worker, exchanges: list[Exchange]) -> None:
         fresh: list[Exchange] = []

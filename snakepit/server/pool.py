@@ -389,6 +389,10 @@ class Pool:
         """A worker's loop turns."""
         self.flow.heard(worker)
 
+    def worker_missed(self, worker: Worker, seconds: float) -> None:
+        """A worker has rung, and was not heard."""
+        self.flow.missed(worker, seconds)
+
     def worker_pace(self, worker: Worker, seconds: float) -> None:
         """A worker knows how long an exchange takes."""
         self.flow.pace(seconds)

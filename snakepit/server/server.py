@@ -110,6 +110,7 @@ class Server:
             memory=resident_memory(),
             restarts=self._manager.restarts,
             abandoned=pool.abandoned if pool is not None else 0,
+            lost_wakeups=pool.flow.lost_wakeups if pool is not None else 0,
             workers=of_workers(pool, now) if pool is not None else (),
         )
 

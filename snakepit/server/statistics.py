@@ -47,6 +47,7 @@ class Statistics:
     memory: int | None
     restarts: int
     abandoned: int
+    lost_wakeups: int
     workers: tuple[WorkerStatistics, ...]
 
 

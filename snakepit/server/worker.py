@@ -27,6 +27,9 @@ from snakepit.server.websocket_exchange import WebSocketExchange
 PATIENCE = 0.002
 """Seconds that a worker's loop may be silent until what waits for it is given to others."""
 
+TURNS = 3
+"""Turns of this loop after which everything has been heard that workers had rung before."""
+
 _log = logging.getLogger("snakepit.server")
 
 
@@ -50,6 +53,9 @@ class Owner(Protocol):
 
     def worker_heard(self, worker: "Worker") -> None:
         """Its loop turns."""
+
+    def worker_missed(self, worker: "Worker", seconds: float) -> None:
+        """It has rung so long ago, and was not heard: a bug."""
 
     def worker_pace(self, worker: "Worker", seconds: float) -> None:
         """What an exchange takes there of CPU time, lately and on average."""
@@ -103,6 +109,7 @@ class Worker:
         self._listening = [*self._ends, self._watchdog]
         self._asked_watchdog: float | None = None  # when it was pinged, if it has not answered yet
         self._asked_loop: float | None = None
+        self._unheard = 0.0, 0.0  # after the first no ring of its loop was heard, from before the second none will be
         self._timed_out: dict[int, Exchange] = {}  # which the watchdog sees to
         self._seats: Seats | None = None  # of a WSGI app
         self._name = f"worker {number}"
@@ -174,6 +181,20 @@ class Worker:
         if self._asked_loop is None and self._seats is None:
             self._asked_loop = now
             self._ends[0].post(envelopes.ping())  # a ring would do, but between processes nothing rings
+
+    def ask_loop(self, now: float, turns: int = TURNS) -> None:
+        """Have its event loop ring, if it has not been heard by then, in some turns; `now` as by `time.monotonic`."""
+        end = self._ends[0]
+        if end.heard_at >= now:
+            return
+        if turns:
+            self._loop.call_soon(self.ask_loop, now, turns - 1)
+            return
+        heard_at = end.heard_at
+        end.ask(envelopes.ping())
+        self._unheard = heard_at, now
+        if self._asked_loop is None:
+            self._asked_loop = now
 
     def silent_for(self, now: float) -> float:
         """Seconds since it was asked to say something, and has not."""
@@ -348,7 +369,7 @@ class Worker:
         self._asked_watchdog = None
 
     def _rung(self) -> None:
-        self.stuck, self.busy_with, self._asked_loop = False, 0, None
+        self.stuck, self.busy_with, self._asked_loop, self._unheard = False, 0, None, (0.0, 0.0)
         self._owner.worker_heard(self)
 
     def _about_itself(self, envelope: Envelope) -> None:
@@ -362,8 +383,10 @@ class Worker:
                 if self.state is WorkerState.STARTING:
                     self.to(WorkerState.READY)
                     self._owner.worker_ready(self)
-            case (envelopes.PONG, _):
-                pass
+            case (envelopes.PONG, _, float(since), float(until)):
+                heard_at, asked_at = self._unheard
+                if heard_at < since and until < asked_at:
+                    self._owner.worker_missed(self, asked_at - until)
             case (envelopes.PACE, _, float(seconds)):
                 self._owner.worker_pace(self, seconds)
             case (envelopes.FAILED, _, str(kind), str(trouble)):

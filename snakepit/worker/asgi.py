@@ -5,6 +5,7 @@ a handler that never waits costs no further turn and its response leaves with wh
 """
 
 import asyncio
+import logging
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, cast
@@ -14,7 +15,7 @@ from snakepit import envelopes
 from snakepit.async_channel import attach_async
 from snakepit.channel import discard
 from snakepit.envelopes import LARGE, WINDOW, Envelope, Headers, cost, split
-from snakepit.errors import ClientDisconnected, LifespanError, LocalProtocolError, WorkerStopping, fault
+from snakepit.errors import ClientDisconnected, Interrupted, LifespanError, LocalProtocolError, WorkerStopping, fault
 from snakepit.fields import Fields, of_length, render
 from snakepit.worker.hung_tasks import EXCHANGE, Tasks
 from snakepit.worker.lifespan import AsgiApp, Lifespan, Message
@@ -23,6 +24,8 @@ from snakepit.worker.target import split_target
 if TYPE_CHECKING:
     from snakepit.worker.bootstrap import Settings
     from snakepit.worker.watchdog import Watchdog
+
+_log = logging.getLogger("snakepit.worker")
 
 _ASGI = {"version": "3.0", "spec_version": "2.5"}
 _DISCONNECT = "http.disconnect"
@@ -119,50 +122,60 @@ class AsgiWorker:
                 envelope = taken.popleft()
             except IndexError:  # the watchdog took the last one
                 break
-            kind = envelope[0]
-            if kind == envelopes.REQUEST:
-                self._begin(envelope)
-            elif kind == envelopes.MESSAGE:
-                if exchange := self._exchanges.get(envelope[1]):
-                    exchange.add_message(envelope[2])
-            elif kind == envelopes.RETIRE:
-                self._retired.set()
-            elif kind == envelopes.STOP:
-                self._stop()
-            elif exchange := self._exchanges.get(envelope[1]):
-                if kind == envelopes.BODY:
-                    _, _, data, more = envelope
-                    exchange.add_body(data, more)
-                elif kind == envelopes.CREDIT:
-                    exchange.add_credit(envelope[2])
-                elif kind == envelopes.DISCONNECT:
-                    exchange.disconnect()
-                elif kind == envelopes.TIMED_OUT:
-                    exchange.time_out()
-                elif kind == envelopes.CLOSE:
-                    exchange.client_closed(envelope[2], envelope[3])
-                elif kind == envelopes.BREACH:
-                    exchange.client_broke(envelope[2], envelope[3])
+            try:
+                self._handle(envelope)
+            except Interrupted:  # meant for the app's code, which had just ended
+                pass
+            except Exception:  # one exchange's trouble must not take what came behind it along
+                _log.exception("Error while handling what came for exchange %d", envelope[1])
         if self._begun >= _PACE_OF:
             self._tell_pace()
 
+    def _handle(self, envelope: Envelope) -> None:
+        kind = envelope[0]
+        if kind == envelopes.REQUEST:
+            self._begin(envelope)
+        elif kind == envelopes.MESSAGE:
+            if exchange := self._exchanges.get(envelope[1]):
+                exchange.add_message(envelope[2])
+        elif kind == envelopes.PING:
+            self.end.post(envelopes.pong(*self.end.rang))
+        elif kind == envelopes.RETIRE:
+            self._retired.set()
+        elif kind == envelopes.STOP:
+            self._stop()
+        elif exchange := self._exchanges.get(envelope[1]):
+            if kind == envelopes.BODY:
+                _, _, data, more = envelope
+                exchange.add_body(data, more)
+            elif kind == envelopes.CREDIT:
+                exchange.add_credit(envelope[2])
+            elif kind == envelopes.DISCONNECT:
+                exchange.disconnect()
+            elif kind == envelopes.TIMED_OUT:
+                exchange.time_out()
+            elif kind == envelopes.CLOSE:
+                exchange.client_closed(envelope[2], envelope[3])
+            elif kind == envelopes.BREACH:
+                exchange.client_broke(envelope[2], envelope[3])
+
     def held_up(self) -> list[Envelope]:
-        """In the watchdog's thread, while this loop's is in a computation: take what it holds up."""
-        said, rest = self.end.take_answers(), []
+        """In the watchdog's thread, while this loop's is in a computation: take what it holds up.
+
+        Of what has come and waits for this turn to get to it, whole requests leave, each by one operation on the deque:
+        either this thread has one or the loop. Everything else stays where it is, in its order.
+        """
+        said = self.end.take_answers()
         busy = self.tasks.current()
         if busy:
             said.append(envelopes.busy(busy))
-        while self._taken:
-            try:
-                envelope = self._taken.popleft()
-            except IndexError:  # the loop took the last one
-                break
+        for envelope in list(self._taken):
             if envelope[0] == envelopes.REQUEST and not envelope[10]:
+                try:
+                    self._taken.remove(envelope)
+                except ValueError:  # the loop took it
+                    continue
                 said.append(envelopes.declined(envelope))
-            else:
-                rest.append(envelope)
-        if rest:
-            self.loop.call_soon_threadsafe(self._take, rest)  # ahead of whatever comes next
         return said
 
     def _tell_pace(self) -> None:

@@ -43,6 +43,7 @@ class Watchdog:
         self._looks: dict[int, tuple[float, float]] = {}  # by exchange: when to look, and the pause before that
         self._untold: set[int] = set()  # exchanges of which the pool does not know yet what was done about them
         self._abandoned = False
+        self._saying = threading.Lock()
         daemon = isinstance(self._end.carrier, SocketCarrier)
         self._thread = threading.Thread(target=self._run, name="snakepit-watchdog", daemon=daemon)
         self._thread.start()
@@ -89,7 +90,7 @@ class Watchdog:
     def _take(self, envelope: Envelope) -> None:
         kind, number = envelope[0], envelope[1]
         if kind == envelopes.PING:
-            self._say(envelopes.pong())
+            self._say(envelopes.pong(0.0, 0.0))
         elif kind == envelopes.SPEAK:
             self._say(*(self._hung.held_up() if self._hung is not None else ()))
         elif kind == envelopes.TIMED_OUT:
@@ -103,9 +104,10 @@ class Watchdog:
         self._looks[number] = time.monotonic() + pause, pause
 
     def _say(self, *said: Envelope) -> None:
-        end = BlockingEnd(self._end.carrier)  # one of its own, since the last words come from another thread
-        end.post(*said, large=True)
-        end.flush_all()
+        with self._saying:  # the last words come from another thread
+            end = BlockingEnd(self._end.carrier)
+            end.post(*said, large=True)
+            end.flush_all()
 
     def _look(self, now: float) -> None:
         for number, (due, pause) in list(self._looks.items()):

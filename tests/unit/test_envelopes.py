@@ -43,7 +43,7 @@ MAKERS = {
     envelopes.PING: st.builds(envelopes.ping),
     envelopes.SPEAK: st.builds(envelopes.speak),
     envelopes.ABANDONED: st.builds(envelopes.abandoned),
-    envelopes.PONG: st.builds(envelopes.pong),
+    envelopes.PONG: st.builds(envelopes.pong, seconds, seconds),
     envelopes.BUSY: st.builds(envelopes.busy, numbers),
     envelopes.SEEN_TO: st.builds(envelopes.seen_to, numbers, st.text(max_size=200), st.booleans()),
     envelopes.RESPONSE: st.builds(envelopes.response, numbers, st.integers(200, 999), fields, chunks, st.booleans()),

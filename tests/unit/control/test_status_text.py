@@ -28,6 +28,7 @@ STATUS = {
     "memory": 64 * 2**20,
     "restarts": 5,
     "abandoned": 0,
+    "lost_wakeups": 0,
     "workers": [
         {
             "number": 1,
@@ -74,6 +75,7 @@ def test_all_of_it():
 
 def test_what_there_may_not_be():
     assert "\nAbandoned    2 workers that do not end\n" in render({**STATUS, "abandoned": 2})
+    assert "\nLost         3 wake-ups, which is a bug in snakepit; please" in render({**STATUS, "lost_wakeups": 3})
     text = render({**STATUS, "name": None, "supervisor": None, "address": None, "memory": None, "workers": []})
     assert text.startswith("Server       serving, pid 12\n")
     assert "\nAddress      none yet\n" in text

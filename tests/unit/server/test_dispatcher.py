@@ -167,6 +167,24 @@ def test_a_stuck_worker_gets_nothing(dispatcher):
     assert repr(dispatcher) == "<Dispatcher [a 0/10, b 2/2] waiting 0>"
 
 
+def test_who_gets_nothing_until_it_is_heard_of_is_asleep():
+    dispatcher = Dispatcher(line_limit=10)
+    for worker in "ab":
+        dispatcher.add(worker, 10)
+    assert dispatcher.asleep == []
+    dispatcher.stuck("a")
+    assert dispatcher.asleep == ["a"]
+    dispatcher.heard("a")
+    assert dispatcher.asleep == [], "it may have one"
+    given = [dispatcher.submit(number) for number in range(2)]
+    assert sorted(given) == ["a", "b"]
+    assert dispatcher.asleep == ["a"], "it has that one"
+    dispatcher.heard("a")
+    assert dispatcher.asleep == []
+    dispatcher.remove("a")
+    assert dispatcher.asleep == []
+
+
 def test_all_are_stuck(dispatcher):
     for worker in "ab":
         dispatcher.add(worker, 10)

@@ -5,6 +5,7 @@ import asyncio
 import marshal
 import os
 import threading
+from time import monotonic
 
 import pytest
 
@@ -31,6 +32,7 @@ class FakeOwner:
         self.heard = 0
         self.declined = []
         self.paces = []
+        self.missed = []
 
     def __getattr__(self, name):
         if not name.startswith("worker_"):
@@ -40,6 +42,9 @@ class FakeOwner:
     def worker_heard(self, worker):
         assert not worker.stuck
         self.heard += 1
+
+    def worker_missed(self, worker, seconds):
+        self.missed.append(seconds)
 
     def worker_pace(self, worker, seconds):
         self.paces.append(seconds)
@@ -480,7 +485,7 @@ def test_a_worker_is_silent_until_its_watchdog_and_its_loop_have_answered():
         await until(lambda: played.waits(WATCHDOG) and played.waits())
         assert worker.silent_for(103.0) == 3.0
         assert played.theirs[WATCHDOG].wait() == [envelopes.ping()], "asked once"
-        await played.says(envelopes.pong(), seat=WATCHDOG)
+        await played.says(envelopes.pong(0.0, 0.0), seat=WATCHDOG)
         assert worker.silent_for(103.0) == 3.0
         assert await played.got(1) == [envelopes.ping()]
         assert worker.silent_for(103.0) == 0.0
@@ -495,9 +500,72 @@ def test_a_watchdogs_ring_does_not_mean_that_the_loop_turns():
     async def scenario(played, worker):
         await played.be_ready()
         worker.stuck = True
-        await played.says(envelopes.pong(), seat=WATCHDOG)
+        await played.says(envelopes.pong(0.0, 0.0), seat=WATCHDOG)
         await until(lambda: not played.theirs[WATCHDOG].backlog)
         assert worker.stuck
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("rang", "missed"),
+    [((0.0, 0.0), 0), ((19.0, 30.0), 0), ((30.0, 31.0), 1), ((30.0, 51.0), 0), ((51.0, 52.0), 0)],
+    ids=["the watchdog's", "may have been heard", "was not heard", "may be heard yet", "came when it was asked"],
+)
+def test_a_ring_that_was_not_heard_is_told(rang, missed):
+    async def scenario(played, worker):
+        await played.be_ready()
+        worker.stuck = True
+        worker._ends[0].heard_at = 20.0
+        worker.ask_loop(50.0)
+        await until(played.waits)
+        assert played.theirs[0].wait() == [envelopes.ping()]
+        await played.says(envelopes.pong(*rang))
+        assert len(played.owner.missed) == missed
+        assert not worker.stuck
+        await played.says(envelopes.pong(*rang))
+        assert len(played.owner.missed) == missed, "nobody asked"
+
+    play(scenario)
+
+
+def test_what_a_loop_has_said_without_a_ring_is_read():
+    async def scenario(played, worker):
+        await played.be_ready()
+        worker.stuck = True
+        played.theirs[0].carrier._outgoing.put_nowait(envelopes.encode([envelopes.pace(1.0)]))
+        worker.ask_loop(monotonic())
+        await until(lambda: played.owner.paces)
+        assert not worker.stuck
+        await until(played.waits)
+        assert played.theirs[0].wait() == [envelopes.ping()], "to be told whether it had rung"
+
+    play(scenario)
+
+
+def test_a_loop_is_not_asked_that_is_heard_meanwhile():
+    async def scenario(played, worker):
+        await played.be_ready()
+        worker.ask_loop(monotonic())
+        played.theirs[0].carrier.ring()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not played.waits()
+
+    play(scenario)
+
+
+def test_a_loop_that_is_asked_again_is_rung_where_it_has_not_taken_the_question():
+    async def scenario(played, worker):
+        await played.be_ready()
+        first, second = monotonic(), monotonic() + 1.0
+        worker.ask_loop(first)
+        await until(played.waits)
+        assert played.theirs[0].carrier._doorbell.recv(100)
+        worker.ask_loop(second)
+        assert await asyncio.to_thread(played.theirs[0].carrier._doorbell.recv, 100) == b"\0"
+        assert played.waits() == 1
+        assert worker.silent_for(first + 11.0) == 11.0, "since it was asked first"
 
     play(scenario)
 
@@ -508,7 +576,7 @@ def test_only_the_watchdog_of_a_wsgi_app_is_asked():
         worker.ping(100.0)
         await until(lambda: played.waits(WATCHDOG))
         assert played.waits(0) == played.waits(1) == 0
-        await played.says(envelopes.pong(), seat=WATCHDOG)
+        await played.says(envelopes.pong(0.0, 0.0), seat=WATCHDOG)
         assert worker.silent_for(103.0) == 0.0
 
     play(scenario, seats=2)

@@ -82,7 +82,7 @@ def test_a_ping_is_answered():
     async def scenario(played):
         for count in (1, 2, 3):
             played.end.post(envelopes.ping())
-            assert await played.said(count) == [envelopes.pong()] * count
+            assert await played.said(count) == [envelopes.pong(0.0, 0.0)] * count
 
     play(scenario)
 
@@ -114,7 +114,7 @@ def test_what_timed_out_is_looked_at_until_nothing_is_left_and_told_once(script,
             while len(hung.asked) < looks:
                 await asyncio.sleep(0.001)
         played.end.post(envelopes.ping())
-        assert (await played.said(2))[1] == envelopes.pong()
+        assert (await played.said(2))[1] == envelopes.pong(0.0, 0.0)
         assert hung.asked == [(5, RequestTimeout)] * looks
 
     play(scenario, hung)
@@ -156,7 +156,7 @@ def test_last_words_come_last_and_what_was_to_be_looked_at_is_ended_first(monkey
         await played.end.open()
         played.end.post(envelopes.timed_out(5))
         played.end.post(envelopes.ping())
-        assert await played.said(1) == [envelopes.pong()]
+        assert await played.said(1) == [envelopes.pong(0.0, 0.0)]
         await asyncio.to_thread(played.watchdog.leave, WORDS)
         assert not played.thread.is_alive()
         await played.end.hear_out()

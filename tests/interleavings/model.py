@@ -1,0 +1,396 @@
+"""A server's pool with its workers, each of them the real code, in the threads of a machine (see `machine`).
+
+What is not real: queues and sockets are those of the machine, a worker is a thread of this interpreter, and an exchange
+has a client that takes note. The app does what the target of a request says: `compute`, `sleep`, `stream` and a number
+of milliseconds, or `read`, which reads a body.
+"""
+
+import asyncio
+import logging
+import re
+import sys
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import pytest
+from machine import Lock, Loop, Machine, Pipe
+
+from snakepit import async_carriers, async_channel, carriers, channel, envelopes, interpreters
+from snakepit.async_carriers import ListeningQueueCarrier, MainSocket, WorkerSocket
+from snakepit.async_channel import MainEnd, WorkerEnd
+from snakepit.carriers import QueueCarrier, SocketCarrier
+from snakepit.channel import BlockingEnd
+from snakepit.lifecycle import ExchangeState
+from snakepit.protocol.interface import RequestHead
+from snakepit.server import flow, pool_terms, seats
+from snakepit.server import worker as server_worker
+from snakepit.server.exchange import Exchange
+from snakepit.server.pool import Pool
+from snakepit.worker import asgi, hung, watchdog, wsgi
+from snakepit.worker.environ import EnvironFactory
+
+WATCHED = frozenset(
+    module.__file__ for module in (channel, async_channel, carriers, async_carriers, asgi, wsgi, watchdog)
+)
+"""What two threads of a worker, or both ends of a channel, touch."""
+
+CHUNK = b"x" * 100
+
+
+@dataclass(frozen=True)
+class Request:
+    """When it comes, in milliseconds, and what the app does; `leaves`: when the client goes, after that."""
+
+    at: float
+    does: str
+    leaves: float | None = None
+
+    @property
+    def what(self) -> str:
+        return self.does.split("/")[0]
+
+
+class Queue:
+    """A queue between interpreters."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._items: deque[object] = deque()
+
+    def put_nowait(self, item: Any) -> None:
+        self._machine.point()
+        self._items.append(item)
+
+    def get_nowait(self) -> object:
+        self._machine.point()
+        if not self._items:
+            raise interpreters.QueueEmpty
+        return self._items.popleft()
+
+    def qsize(self) -> int:
+        self._machine.point()
+        return len(self._items)
+
+
+class QueueChannel:
+    """A channel within a process."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._to_worker, self._from_worker = Queue(machine), Queue(machine)
+        self._ours, self._theirs = Pipe.pair(machine)
+        self.address = self
+
+    def main_end(self, loop: Loop, on_envelopes: Any, on_rung: Any = lambda: None) -> MainEnd:
+        return MainEnd(
+            ListeningQueueCarrier(self._from_worker, self._to_worker, self._ours), loop, on_envelopes, on_rung
+        )
+
+    def worker_end(self, loop: Loop, on_envelopes: Any, on_gone: Any) -> WorkerEnd:
+        return WorkerEnd(ListeningQueueCarrier(self._to_worker, self._from_worker, self._theirs), loop, on_envelopes)
+
+    def blocking_end(self) -> BlockingEnd:
+        return BlockingEnd(QueueCarrier(self._to_worker, self._from_worker, self._theirs))
+
+
+class SocketChannel:
+    """A channel to a process."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._ours, self._theirs = Pipe.pair(machine)
+        self.address = self
+
+    def main_end(self, loop: Loop, on_envelopes: Any, on_rung: Any = lambda: None) -> MainEnd:
+        return MainEnd(MainSocket(self._ours, self._theirs), loop, on_envelopes, on_rung)
+
+    def worker_end(self, loop: Loop, on_envelopes: Any, on_gone: Any) -> WorkerEnd:
+        return WorkerEnd(WorkerSocket(self._theirs, on_gone), loop, on_envelopes)
+
+    def blocking_end(self) -> BlockingEnd:
+        return BlockingEnd(SocketCarrier(self._theirs))
+
+
+class Runtime:
+    """What a worker runs in; nobody starts it."""
+
+    daemon, process = True, None
+
+    def __init__(self, machine: Machine, make: Callable[[Machine], Any], seats: int) -> None:
+        self.seats = seats
+        self.channels = [make(machine) for _ in range(seats + 1)]
+
+
+@dataclass
+class Client:
+    """Takes note of what it gets."""
+
+    loop: Loop
+    writable: bool = True
+    endpoints: Any = (None, None, "http")
+    status: int = 0
+    body: bytes = b""
+    complete: bool = False
+    answered_at: float = 0.0
+    faults: list[str] = field(default_factory=list)
+
+    def send_continue(self) -> None:
+        pass
+
+    def send_response(self, status: int, fields: Any, body: bytes, more: bool) -> None:
+        assert not self.status
+        self.status = status
+        self.send_body(body, more)
+
+    def send_body(self, data: bytes, more: bool) -> None:
+        assert not self.complete
+        self.body += data
+        self.complete = not more
+        self.answered_at = self.loop.time()
+
+    def send_error(self, status: int, reason: str, headers: Any) -> None:
+        self.status, self.complete = status, True
+
+    def body_wanted(self) -> None:
+        pass
+
+    def report_fault(self, exchange: Exchange, fault: str) -> None:
+        self.faults.append(fault)
+
+
+class Errors(logging.Handler):
+    """What was logged."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.records: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(logging.Formatter().format(record))
+
+
+class Model:
+    """See the module.
+
+    Args:
+        seats: threads of a WSGI app in each worker; 0: the app is ASGI.
+        asks_again: whether the second line of defence is there, which mends what should not be broken.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        monkeypatch: pytest.MonkeyPatch,
+        make_channel: Callable[[Machine], Any] = QueueChannel,
+        workers: int = 1,
+        seats: int = 0,
+        asks_again: bool = False,
+    ) -> None:
+        self.machine = machine
+        self._seats = seats
+        self._patch(monkeypatch, asks_again)
+        self.errors = Errors()
+        self.loop = Loop(machine)
+        interface = "wsgi" if seats else "asgi"
+        options = pool_terms.PoolOptions(workers, seats, 1000, None, 1000, 3600.0, interface, "interpreter", {})
+        self.pool = Pool(options, pool_terms.Observer(), self.loop)
+        self.workers = []
+        for number in range(1, workers + 1):
+            runtime = Runtime(machine, make_channel, max(1, seats))
+            worker = server_worker.Worker(number, {}, runtime, self.pool, self.loop)  # type: ignore[arg-type]
+            self.pool._workers[number] = worker
+            self.workers.append(worker)
+        self.came: list[tuple[Request, Exchange, Client]] = []
+
+    def _patch(self, monkeypatch: pytest.MonkeyPatch, asks_again: bool) -> None:
+        machine = self.machine
+
+        class Threading:
+            Thread = machine.thread
+            Lock = staticmethod(lambda: Lock(machine))
+            get_ident = staticmethod(lambda: 0)
+
+        class Time:
+            monotonic = staticmethod(machine.monotonic)
+            thread_time = perf_counter = monotonic
+
+        def readable(pipe: Pipe, seconds: float) -> bool:
+            return machine.wait(lambda: pipe.readable, machine.now + seconds)
+
+        for module in (async_channel, server_worker, flow):
+            monkeypatch.setattr(module, "monotonic", machine.monotonic)
+        monkeypatch.setattr(server_worker, "Seats", partial(seats.Seats, clock=machine.monotonic))
+        for module in (async_channel, watchdog, carriers):
+            monkeypatch.setattr(module, "threading", Threading, raising=False)
+        for module in (asgi, watchdog):
+            monkeypatch.setattr(module, "time", Time)
+        monkeypatch.setattr(carriers, "_readable", readable)
+        monkeypatch.setattr(
+            asgi, "attach_async", lambda channel, loop, take, gone: channel.worker_end(loop, take, gone)
+        )
+        monkeypatch.setattr(watchdog, "attach_blocking", lambda channel: channel.blocking_end())
+        if not asks_again:
+            monkeypatch.setattr(flow.Flow, "_ask_later", lambda self: None)
+
+    # -- what runs -----------------------------------------------------------------------------------------------------
+
+    def start(self, requests: Collection[Request]) -> None:
+        """Start everything."""
+        logger = logging.getLogger("snakepit")
+        logger.addHandler(self.errors)
+        self.machine.thread(lambda: self._main(requests), "main", lines=False).start()
+        for worker in self.workers:
+            self.machine.thread(lambda worker=worker: self._work(worker), str(worker)).start()
+
+    def close(self) -> None:
+        logging.getLogger("snakepit").removeHandler(self.errors)
+        self.loop.close()
+
+    def _main(self, requests: Collection[Request]) -> None:
+        async def main() -> None:
+            for worker in self.workers:
+                for end in worker._listening:
+                    await end.open()
+            await self.pool.all_ready.wait()
+            self.machine.begun = True
+            begin = self.loop.time()
+            for request in requests:
+                self.loop.call_at(begin + request.at / 1000, self._submit, request)
+            await asyncio.Event().wait()
+
+        self.loop.set_exception_handler(self._loop_failed)
+        self._run(self.loop, main())
+
+    def _submit(self, request: Request) -> None:
+        client = Client(self.loop)
+        body = CHUNK if request.what == "read" else b""
+        number = len(self.came) + 1
+        exchange = Exchange(
+            number, client, self.pool, RequestHead("POST", b"/" + request.does.encode(), "1.1", [], False)
+        )
+        self.came.append((request, exchange, client))
+        exchange.begin(body, request.what == "read")
+        self.pool.submit(exchange)
+        if request.what == "read":
+            for part in range(3):
+                self.loop.call_later(0.001 * part, self._add_body, exchange, part)
+        if request.leaves is not None:
+            self.loop.call_later(request.leaves / 1000, self._leave, exchange)
+
+    def _add_body(self, exchange: Exchange, part: int) -> None:
+        if not exchange.answered:
+            exchange.add_body(b"%d" % part * 100, part < 2)
+
+    def _leave(self, exchange: Exchange) -> None:
+        exchange.client_gone()
+
+    def _loop_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self.machine.errors.append(context.get("exception") or AssertionError(context["message"]))
+
+    def _work(self, worker: server_worker.Worker) -> None:
+        *seats, watch = (channel.address for channel in worker._runtime.channels)
+        if self._seats:
+            self._work_in_threads(worker, seats, watch)
+        else:
+            self._work_in_loop(seats[0], watch)
+
+    def _work_in_threads(self, worker: server_worker.Worker, seats: list[Any], watch: Any) -> None:
+        running = hung.Seats([wsgi.Exchange.call_app.__code__])
+        watchdog.Watchdog(watch).watch(running)
+        environs = EnvironFactory(
+            root_path="", multithread=True, multiprocess=True, file_wrapper=list, errors=sys.stderr
+        )
+        first, *others = [wsgi.Seat(seat.blocking_end(), self._wsgi_app, environs, running) for seat in seats]
+        for number, seat in enumerate(others, start=2):
+            self.machine.thread(seat.run, f"{worker}, seat {number}").start()
+        first.end.post(envelopes.loaded("wsgi", 0.0, []), envelopes.ready(0.0))
+        first.run()
+
+    def _work_in_loop(self, seat: Any, watch: Any) -> None:
+        loop = Loop(self.machine)
+        loop.set_exception_handler(self._loop_failed)
+        settings: Any = {
+            "channels": [seat],
+            "lifespan": "off",
+            "root_path": "",
+            "ws_max_queue": 32,
+            "timeout_request": None,
+        }
+        watching = watchdog.Watchdog(watch)
+        serving = asgi.AsgiWorker(self._app, settings, loop)
+        watching.watch(serving.tasks)
+        self._run(loop, serving.serve(envelopes.loaded("asgi", 0.0, [])))
+        watching.leave([envelopes.goodbye([], [])])
+
+    def _run(self, loop: Loop, coroutine: Any) -> None:
+        task = loop.create_task(coroutine)
+        task.add_done_callback(lambda _: loop.stop())
+        loop.run_forever()
+        if task.done():
+            task.result()
+
+    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
+        what, _, number = scope["path"][1:].partition("/")
+        seconds = float(number or 0) / 1000
+        if what == "compute":
+            self.machine.compute(seconds)
+        elif what == "sleep":
+            await asyncio.sleep(seconds)
+        elif what == "later":  # is awake, and computes then
+            await asyncio.sleep(0.001)
+            self.machine.compute(seconds)
+        elif what == "read":
+            data = b""
+            while True:
+                message = await receive()
+                data += message.get("body", b"")
+                if not message.get("more_body"):
+                    break
+            if message["type"] == "http.request":
+                assert data == CHUNK + b"0" * 100 + b"1" * 100 + b"2" * 100, data
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        if what == "stream":
+            for part in range(3):
+                await send({"type": "http.response.body", "body": b"%d" % part, "more_body": True})
+                self.machine.compute(seconds)
+        await send({"type": "http.response.body", "body": b"end"})
+
+    def _wsgi_app(self, environ: Any, start_response: Any) -> Any:
+        what, _, number = environ["PATH_INFO"][1:].partition("/")
+        seconds = float(number or 0) / 1000
+        if what == "read":
+            data = environ["wsgi.input"].read()
+            assert data == CHUNK + b"0" * 100 + b"1" * 100 + b"2" * 100, data
+        elif what != "stream":
+            self.machine.compute(seconds)
+        start_response("200 OK", [])
+        return self._stream(seconds) if what == "stream" else [b"end"]
+
+    def _stream(self, seconds: float) -> Any:
+        for part in range(3):
+            yield b"%d" % part
+            self.machine.compute(seconds)
+        yield b"end"
+
+    # -- what has to hold ----------------------------------------------------------------------------------------------
+
+    def check(self, requests: Collection[Request], logged: Collection[str] = ()) -> None:
+        """Everything is answered, and every worker would take more; the log has a line for each of these patterns."""
+        assert len(self.errors.records) == len(logged), self.errors.records
+        for line, pattern in zip(self.errors.records, logged, strict=True):
+            assert re.search(pattern, line), line
+        assert len(self.came) == len(requests), "not all requests came"
+        for request, exchange, client in self.came:
+            assert not client.faults, client.faults
+            assert exchange.state is ExchangeState.CLOSED, f"{exchange} is not over: {self.pool}"
+            if request.leaves is None:
+                assert (client.status, client.complete) == (200, True), f"{exchange}: {client}"
+                assert client.body == (b"012end" if request.what == "stream" else b"end"), f"{exchange}: {client}"
+        assert self.pool.in_progress == 0
+        dispatcher = self.pool.flow._dispatcher
+        for worker in self.workers:
+            assert not worker.stuck, f"{worker} is taken for stuck, and has nothing to do"
+            slot = dispatcher._slots[worker]
+            assert slot.load == 0
+            assert worker in dispatcher._buckets[0], f"{worker} gets nothing more: window {slot.window}"

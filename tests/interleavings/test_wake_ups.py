@@ -1,0 +1,160 @@
+"""No wake-up between the main interpreter and a worker is lost, and no envelope, whoever comes when.
+
+Each scenario is run with every single interruption that there can be, and random ones with many.
+"""
+
+import itertools
+import os
+import threading
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from machine import At, Machine, Noting, Often, never
+from model import WATCHED, Model, QueueChannel, Request, SocketChannel
+
+from snakepit import envelopes
+from snakepit.async_channel import AsyncEnd
+from snakepit.carriers import QueueCarrier
+from snakepit.envelopes import REQUEST
+from snakepit.server.flow import ASK_AGAIN
+from snakepit.worker.asgi import AsgiWorker
+
+CHANNELS = {"queues": QueueChannel, "socket": SocketChannel}
+
+EVERY = int(os.environ.get("SNAKEPIT_TEST_INTERRUPTIONS", "1"))
+"""Of so many interruptions one is tried: 1 for all of them."""
+
+SCENARIOS = {
+    # the loop is stuck after 4 ms, and asked to speak 20 ms after that: just when it sends its answers
+    "spoken for as the turn ends": [Request(0, "compute/12"), Request(0, "compute/12"), Request(30, "compute/0")],
+    "long, and others wait": [Request(0, "compute/30"), Request(1, "compute/0"), Request(1, "compute/0")],
+    "long after a sleep": [Request(0, "later/25"), Request(0, "compute/0"), Request(2, "compute/0")],
+    "streams": [Request(0, "stream/8"), Request(0, "compute/3"), Request(4, "compute/0")],
+    "bodies": [Request(0, "compute/25"), Request(0, "read"), Request(3, "read")],
+    "clients that leave": [
+        Request(0, "compute/25", leaves=5),
+        Request(0, "compute/5", leaves=10),
+        Request(1, "read", leaves=2),
+    ],
+}
+
+REQUESTS = st.builds(
+    Request,
+    st.integers(0, 40),
+    st.one_of(
+        st.just("read"),
+        st.builds("{}/{}".format, st.sampled_from(["compute", "later", "sleep", "stream"]), st.integers(0, 30)),
+    ),
+    st.one_of(st.none(), st.integers(0, 50)),
+)
+
+
+def play(policy, requests, channel="queues", logged=(), **options):
+    """Run the model, with exactly these lines in the log."""
+    machine = Machine(policy, {*WATCHED, __file__})
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        model = Model(machine, monkeypatch, CHANNELS[channel], **options)
+        try:
+            model.start(requests)
+            machine.run()
+            model.check(requests, logged)
+        finally:
+            machine.close()
+            model.close()
+    return model
+
+
+def play_with_every_interruption(requests, channel, **options):
+    noting = Noting()
+    play(noting, requests, channel, **options)
+    for point, others in list(noting.others.items())[::EVERY]:
+        for which in range(1, others + 1):
+            try:
+                play(At({point: which}), requests, channel, **options)
+            except Exception as error:
+                error.add_note(f"with interruption {which} of {others} at point {point} of {len(noting.others)}")
+                raise
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_of_a_loop_with_every_interruption(name, channel):
+    play_with_every_interruption(SCENARIOS[name], channel)
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize("name", ["long, and others wait", "streams", "bodies", "clients that leave"])
+def test_of_threads_with_every_interruption(name, channel):
+    play_with_every_interruption(SCENARIOS[name], channel, seats=2)
+
+
+@pytest.mark.parametrize("seats", [0, 2], ids=["loop", "threads"])
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(
+    requests=st.lists(REQUESTS, min_size=1, max_size=8),
+    channel=st.sampled_from(sorted(CHANNELS)),
+    workers=st.integers(1, 2),
+    seed=st.integers(0),
+    rarely=st.sampled_from([3, 10, 30, 100]),
+)
+def test_with_many_interruptions(seats, requests, channel, workers, seed, rarely):
+    play(Often(seed, rarely), requests, channel, seats=seats, workers=workers)
+
+
+# -- what finds faults, and what mends them, is tried with faults ------------------------------------------------------
+
+
+def decide_too_early(self):
+    """A turn that asks what it has to say before it says it."""
+    self._on_envelopes(self.take())
+    sent = bool(self._outbox)
+    self.flush()
+    self._turned(sent)
+
+
+def take_in_two_steps(self):
+    """The watchdog's look at what the loop has taken, with hands on what it does not want."""
+    said, rest = self.end.take_answers(), []
+    while self._taken:
+        try:
+            envelope = self._taken.popleft()
+        except IndexError:
+            break
+        if envelope[0] == REQUEST and not envelope[10]:
+            said.append(envelopes.declined(envelope))
+        else:
+            rest.append(envelope)
+    if rest:
+        self.loop.call_soon_threadsafe(self._take, rest)
+    return said
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "faulty", "scenario"),
+    [
+        (AsyncEnd, "woken", decide_too_early, "spoken for as the turn ends"),
+        (AsgiWorker, "held_up", take_in_two_steps, "bodies"),
+    ],
+)
+def test_faults_are_found(monkeypatch, where, name, faulty, scenario):
+    monkeypatch.setattr(where, name, faulty)
+    with pytest.raises(AssertionError, match=r"is not over|status=503|stuck"):
+        play_with_every_interruption(SCENARIOS[scenario], "queues")
+
+
+def test_a_wake_up_that_is_lost_costs_milliseconds_and_is_told(monkeypatch):
+    ring, rings = QueueCarrier.ring, itertools.count(1)
+
+    def lose_some(self):
+        if not threading.current_thread().name.startswith("worker") or next(rings) % 5:
+            ring(self)
+
+    monkeypatch.setattr(QueueCarrier, "ring", lose_some)
+    requests = [Request(at, "compute/30") for at in range(0, 300, 7)]
+    told = "has rung [0-9]+ ms ago and was not heard"
+    model = play(never, requests, logged=[told], asks_again=True)
+    assert model.pool.flow.lost_wakeups
+    computing = sum(30 for _ in requests) / 1000
+    took = max(client.answered_at for _, _, client in model.came) - 1000
+    assert took < computing + model.pool.flow.lost_wakeups * 2 * ASK_AGAIN

@@ -1,0 +1,147 @@
+"""snakepit.async_channel: what an end believes of the other after a turn. With real interpreters:
+tests/interpreters/test_channel.py; with every interruption: tests/interleavings."""
+
+import logging
+
+import pytest
+
+from snakepit import envelopes
+from snakepit.async_channel import MainEnd, WorkerEnd
+from snakepit.envelopes import decode, encode
+from snakepit.errors import RequestTimeout
+from snakepit.fields import NONE
+
+PING = envelopes.ping()
+ANSWER = envelopes.answer(1, 200, NONE, b"")
+
+
+class HandLoop:
+    """Runs nothing by itself."""
+
+    def __init__(self):
+        self.soon = []
+
+    def call_soon(self, call, *args):
+        self.soon.append(call)
+
+
+class Carrier:
+    """Counts, and does what the test says when something is taken."""
+
+    def __init__(self, came=()):
+        self.came = list(came)
+        self.sent = []
+        self.waits = 0  # items that the other end has not taken
+        self.rings = 0
+        self.silent = []
+        self.on_take = lambda: None
+
+    def waiting(self):
+        return self.waits
+
+    def arrived(self):
+        return len(self.came)
+
+    def take(self):
+        self.on_take()
+        return encode([self.came.pop(0)])
+
+    def send(self, item):
+        self.sent.append(item)
+        self.waits += 1
+
+    def ring(self):
+        self.rings += 1
+
+    def turned(self, silent):
+        self.silent.append(silent)
+
+
+def test_an_item_is_not_waited_for_whose_answer_came_in_the_same_turn():
+    carrier = Carrier([ANSWER])
+    end = MainEnd(carrier, HandLoop(), lambda came: None)
+    end.post(PING)
+    end.flush()
+    assert end.unheard
+
+    def take():
+        carrier.waits = 0  # the worker took it after this end was rung, and its answer is what is taken here
+
+    carrier.on_take = take
+    end.woken()
+    assert not end.unheard
+
+
+def test_an_item_is_waited_for_that_still_waits():
+    carrier = Carrier([ANSWER])
+    end = MainEnd(carrier, HandLoop(), lambda came: None)
+    end.post(PING)
+    end.flush()
+    end.woken()
+    assert end.unheard
+
+
+def test_a_turn_rings_where_its_answers_were_taken_by_another_thread():
+    carrier, loop = Carrier([PING]), HandLoop()
+    taken = []
+
+    def answer(came):
+        end.post(ANSWER)
+        taken.extend(end.take_answers())
+
+    end = WorkerEnd(carrier, loop, answer)
+    end.woken()
+    assert (taken, carrier.sent, carrier.silent) == ([ANSWER], [], [True])
+
+
+def test_a_turn_rings_where_nothing_could_be_sent():
+    carrier = Carrier([PING])
+    carrier.waits = 1000
+    end = WorkerEnd(carrier, HandLoop(), lambda came: end.post(ANSWER))
+    end.woken()
+    assert (carrier.sent, carrier.silent) == ([], [True])
+
+
+def test_a_turn_does_not_ring_twice():
+    carrier = Carrier([PING])
+    end = WorkerEnd(carrier, HandLoop(), lambda came: end.post(ANSWER))
+    end.woken()
+    assert (len(carrier.sent), carrier.silent) == (1, [False])
+
+
+@pytest.mark.parametrize("error", [RequestTimeout, ZeroDivisionError])
+def test_a_turn_ends_with_what_was_to_be_said_whatever_is_raised_in_it(error, caplog):
+    def answer(came):
+        end.post(ANSWER)
+        raise error
+
+    carrier = Carrier([PING])
+    end = WorkerEnd(carrier, HandLoop(), answer)
+    with caplog.at_level(logging.ERROR):
+        end.woken()
+    assert (len(carrier.sent), carrier.silent) == (1, [False])
+    assert ("ZeroDivisionError" in caplog.text) == (error is ZeroDivisionError)
+
+
+def test_answers_leave_with_all_that_was_said_of_their_exchanges():
+    end = WorkerEnd(Carrier(), HandLoop(), lambda came: None)
+    of_one = [envelopes.go_on(1), envelopes.credit(1, 100), ANSWER]
+    others = [envelopes.pace(0.1), envelopes.credit(2, 100), envelopes.response(3, 200, NONE, b"", True)]
+    for pair in zip(others, of_one, strict=True):
+        for envelope in pair:
+            end.post(envelope)
+    assert end.take_answers() == of_one
+    assert end.last == others[-1]
+    end.flush_all()
+    assert [decode(item) for item in end.carrier.sent] == [others]
+
+
+@pytest.mark.parametrize(("waits", "rings", "sends"), [(0, 0, 1), (1, 1, 0)])
+def test_asking_sends_only_where_nothing_waits(waits, rings, sends):
+    carrier, loop = Carrier(), HandLoop()
+    carrier.waits = waits
+    end = MainEnd(carrier, loop, lambda came: None)
+    end.ask(PING)
+    for call in loop.soon:
+        call()
+    assert (carrier.rings, len(carrier.sent)) == (rings, sends)
