@@ -176,9 +176,12 @@ def go_on(exchange: int) -> Envelope:
     return (CONTINUE, exchange)
 
 
-def done(exchange: int, fault: str | None) -> Envelope:
-    """The app is through with an exchange, response or not; the last envelope of each, unless that is an ANSWER."""
-    return (DONE, exchange, fault)
+def done(exchange: int, fault: str | None, cut_off: bool = False) -> Envelope:
+    """The app is through with an exchange, response or not; the last envelope of each, unless that is an ANSWER.
+
+    `cut_off`: the client left in the middle of its request, and the fault came of that.
+    """
+    return (DONE, exchange, fault, cut_off)
 
 
 def declined(request: Envelope) -> Envelope:

@@ -58,7 +58,10 @@ class LocalProtocolError(ProtocolError):
 
 
 class ClientDisconnected(OSError):
-    """The client has gone; raised in the app by a send after that, as ASGI's HTTP specification 2.4 asks."""
+    """The client has left; raised in the app by what waits for it in WSGI, and by sending a WebSocket message.
+
+    The latter is what ASGI's WebSocket specification asks for since 2.4.
+    """
 
 
 class WorkerError(SnakepitError):

@@ -169,9 +169,10 @@ class Connection(asyncio.Protocol):
         opened.take_over(self._protocol.rest(), self._reading)
         return opened
 
-    def report_fault(self, exchange: Exchange, fault: str) -> None:
+    def report_fault(self, exchange: Exchange, fault: str, cut_off: bool = False) -> None:
         head = exchange.head
-        self._site.log.error(
+        self._site.log.log(
+            logging.DEBUG if cut_off else logging.ERROR,
             "%s %s from %s %s in %s\n%s",
             head.method,
             head.target.decode("latin-1"),

@@ -56,8 +56,8 @@ class Client(Protocol):
     def body_wanted(self) -> None:
         """The request's body may flow again."""
 
-    def report_fault(self, exchange: "Exchange", fault: str) -> None:
-        """Log what went wrong in the app."""
+    def report_fault(self, exchange: "Exchange", fault: str, cut_off: bool = False) -> None:
+        """Log what went wrong in the app; `cut_off`: because its client left in the middle of the request."""
 
 
 class Clock(Protocol):
@@ -306,12 +306,15 @@ class Exchange:
             self._continue_pending = False
             self._client.send_continue()
 
-    def done(self, fault: str | None) -> None:
-        """The app is through. Without a complete response the client gets 500, or a broken connection."""
+    def done(self, fault: str | None, cut_off: bool = False) -> None:
+        """The app is through. Without a complete response the client gets 500, or a broken connection.
+
+        `cut_off`: the client left in the middle of its request, and the fault came of that.
+        """
         state, self._worker = self.state, None
         self._to(ExchangeState.CLOSED)
         if fault is not None:
-            self._client.report_fault(self, fault)
+            self._client.report_fault(self, fault, cut_off)
         if state in (ExchangeState.ASSIGNED, ExchangeState.RESPONDING):
             self._client.send_error(500, "Internal Server Error", [])
 

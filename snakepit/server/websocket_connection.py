@@ -146,7 +146,7 @@ class WebSocketConnection(asyncio.Protocol):
     def send_error(self, status: int, reason: str, headers: Headers) -> None:
         self.close(INTERNAL_ERROR, "")
 
-    def report_fault(self, exchange: "Exchange", fault: str) -> None:
+    def report_fault(self, exchange: "Exchange", fault: str, cut_off: bool = False) -> None:
         target = exchange.head.target.decode("latin-1")
         self._site.log.error("WebSocket %s from %s failed in %s\n%s", target, self.peer, exchange.served_by, fault)
 

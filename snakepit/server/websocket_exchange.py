@@ -106,11 +106,11 @@ class WebSocketExchange(Exchange):
             self._to(ExchangeState.ANSWERED)
             self._socket.close(envelope[2], envelope[3])
 
-    def done(self, fault: str | None) -> None:
+    def done(self, fault: str | None, cut_off: bool = False) -> None:
         """The app is through. A session that is still open is closed."""
         socket = self._socket
         if socket is None or self.state is not ExchangeState.RESPONDING:
-            super().done(fault)
+            super().done(fault, cut_off)
             return
         self._end(socket, INTERNAL_ERROR if fault is not None else NORMAL)
         if fault is not None:

@@ -311,7 +311,7 @@ class Worker:
                     _, _, status, fields, body = envelope
                     exchange.answer(status, fields, body)
                 else:
-                    exchange.done(envelope[2])
+                    exchange.done(envelope[2], envelope[3])
             finally:
                 self._owner.worker_free(self)
             return

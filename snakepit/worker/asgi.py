@@ -1,7 +1,12 @@
-"""The worker of an ASGI app: one event loop, one task per exchange (ASGI specification 3.0, HTTP 2.5).
+"""The worker of an ASGI app: one event loop, one task per exchange (ASGI specification 3.0, HTTP 2.3).
 
 Envelopes come off the channel in the loop; each request starts its task at once, in the same turn (an eager task), so
 a handler that never waits costs no further turn and its response leaves with whatever else this turn has to say.
+
+A client that leaves is no fault of the app's, and none of its business: `receive` tells whoever asks, and `send` does
+nothing from then on, so the app ends as it would have, commits what it has done, and runs what it does afterwards. That
+is what other servers do, and why HTTP 2.3 is announced: since 2.4 `send` has to raise. A response that goes on and on,
+to nobody, is cut (see ENDLESS).
 """
 
 import asyncio
@@ -27,8 +32,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("snakepit.worker")
 
-_ASGI = {"version": "3.0", "spec_version": "2.5"}
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
 _DISCONNECT = "http.disconnect"
+
+ENDLESS = 5.0, 16 * 1024 * 1024
+"""Seconds after a client has left, and bytes that were sent to it since then, past which a response is taken for one
+without an end, and its task cancelled: events, a camera, the lines of a log. What has an end comes to it in less."""
 _PACE_OF = 64  # exchanges, over which the pace is averaged
 
 
@@ -210,6 +219,7 @@ class Exchange:
         "_credit",
         "_disconnected",
         "_expects_continue",
+        "_left_at",
         "_more",
         "_owed",
         "_receivers",
@@ -217,6 +227,7 @@ class Exchange:
         "_start",
         "_started",
         "_timed_out",
+        "_to_nobody",
         "_worker",
         "number",
         "scope",
@@ -280,16 +291,13 @@ class Exchange:
         except asyncio.CancelledError as error:
             if self._timed_out:
                 trouble = fault(error)
-            elif not self._worker.stopping:
+            elif not (self._worker.stopping or self._disconnected):
                 trouble = "the request's task was cancelled"
         except WorkerStopping:
             pass
-        except ClientDisconnected as error:
-            # the app let the news that the client has gone pass through; that is how it stops, not a fault
-            if not self._disconnected:
-                trouble = fault(error)
         except BaseException as error:
-            trouble = fault(error)
+            if not (self._disconnected and isinstance(error, ClientDisconnected)):  # let through: not a fault
+                trouble = fault(error)
         finally:
             self._post_done(trouble)
             self._worker.finished(self)
@@ -306,7 +314,12 @@ class Exchange:
             _, number, status, fields, body, _ = last  # the usual case: nothing came in between
             end.replace_last(envelopes.answer(number, status, fields, body))
         else:
-            end.post(envelopes.done(self.number, trouble))
+            end.post(envelopes.done(self.number, trouble, self._was_cut_off))
+
+    @property
+    def _was_cut_off(self) -> bool:
+        """Whether the client left before the app had all of its request: what the app makes of that is no fault."""
+        return self._disconnected and self._more and not self._timed_out
 
     async def receive(self) -> Message:
         """ASGI's `receive`: the body's next chunk, then `http.disconnect` when the client or the response is done."""
@@ -328,16 +341,14 @@ class Exchange:
         return {"type": "http.request", "body": data, "more_body": more}
 
     async def send(self, message: Message) -> None:
-        """ASGI's `send`. Raises LocalProtocolError for what makes no sense, ClientDisconnected if nobody listens."""
+        """ASGI's `send`. Does nothing once the client has left. Raises LocalProtocolError for what makes no sense."""
         kind = message["type"]
-        if kind == "http.response.body" and (self._start is not None or self._started) and not self._complete:
-            if self._disconnected:
-                raise ClientDisconnected("the client has closed the connection")
+        if self._disconnected:
+            await self._send_to_nobody(message)
+        elif kind == "http.response.body" and (self._start is not None or self._started) and not self._complete:
             body = _as_bytes(message.get("body", b""), "a body")
             await self._send_body(body, bool(message.get("more_body", False)))
         elif kind == "http.response.start" and self._start is None and not self._started:
-            if self._disconnected:
-                raise ClientDisconnected("the client has closed the connection")
             self._start = _checked_start(message)
         else:
             raise LocalProtocolError(f"{kind!r} is not a message that can be sent {self._phase()}")
@@ -371,10 +382,24 @@ class Exchange:
         self.disconnect()
 
     def disconnect(self) -> None:
-        """The client has gone."""
+        """The client has left."""
         self._disconnected = True
+        self._left_at, self._to_nobody = self._worker.loop.time(), 0
         _wake(self._receivers)
         _wake(self._senders)
+
+    async def _send_to_nobody(self, message: Message) -> None:
+        """Drop a message; cancel what goes on sending such."""
+        if not message.get("more_body"):
+            return
+        self._to_nobody += cost(message.get("body", b""))
+        seconds, size = ENDLESS
+        endless = self._to_nobody > size or self._worker.loop.time() - self._left_at > seconds
+        if endless:
+            self.task.cancel()
+        await asyncio.sleep(0)  # whoever never waits for anything but the client would stop the loop
+        if endless:
+            raise asyncio.CancelledError  # in a task that the app has made for this
 
     def _phase(self) -> str:
         if self._complete:
@@ -387,6 +412,8 @@ class Exchange:
         for index, chunk in enumerate(chunks):
             if self._credit <= 0:
                 await self._wait_for_credit()
+                if self._disconnected:
+                    return
             self._credit -= cost(chunk)
             self._put(chunk, more or index < last, len(body) if index < last and not more else None)
         if not more:
@@ -406,9 +433,7 @@ class Exchange:
         end.post(envelopes.response(self.number, status, fields, chunk, more), len(chunk) > LARGE)
 
     async def _wait_for_credit(self) -> None:
-        while self._credit <= 0:
-            if self._disconnected:
-                raise ClientDisconnected("the client has closed the connection")
+        while self._credit <= 0 and not self._disconnected:
             await self._wait(self._senders)
 
     async def _wait(self, waiters: "list[asyncio.Future[None]]") -> None:

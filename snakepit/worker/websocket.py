@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from snakepit.worker.asgi import AsgiWorker
     from snakepit.worker.lifespan import Message
 
+_ASGI = {"version": "3.0", "spec_version": "2.5"}
+
 _SERVERS_OWN = {
     b"upgrade",
     b"connection",
@@ -48,6 +50,7 @@ class WebSocketExchange(Exchange):
         self.scope.update(
             {
                 "type": "websocket",
+                "asgi": _ASGI,
                 "subprotocols": [name for name in subprotocols if name],
                 "extensions": {"websocket.http.response": {}},
             }
@@ -74,10 +77,16 @@ class WebSocketExchange(Exchange):
         return {"type": "websocket.receive", "text" if isinstance(data, str) else "bytes": data}
 
     async def send(self, message: "Message") -> None:
-        """ASGI's `send`. Raises LocalProtocolError for what makes no sense, ClientDisconnected if nobody listens."""
+        """ASGI's `send`. Raises LocalProtocolError for what makes no sense.
+
+        Once the client has left, a message raises ClientDisconnected, or whoever never receives would go on for ever;
+        everything else does nothing, for it is how an app tidies up.
+        """
         kind = message["type"]
         if self._disconnected:
-            raise ClientDisconnected("the client has closed the connection")
+            if kind == "websocket.send":
+                raise ClientDisconnected("the client has closed the connection")
+            return
         is_open = self._accepted and (self._close is None or self._answering)
         if is_open and kind == "websocket.send":
             await self._send_message(message)
@@ -134,6 +143,8 @@ class WebSocketExchange(Exchange):
         data = _data(message)
         while self._credit <= 0:
             await self._wait_for_credit()
+            if self._disconnected:
+                raise ClientDisconnected("the client has closed the connection")
             if self._close is not None and not self._answering:
                 raise LocalProtocolError("the app closed the WebSocket while it was sending")
         self._credit -= cost(data)

@@ -119,6 +119,8 @@ async def send_after_close(scope, receive, send):
         await say(send, "too late")
     except OSError as error:
         log(f"send raised {type(error).__name__}")
+    await send({"type": "websocket.close"})
+    log("tidied up")
 
 
 async def flood(scope, receive, send):

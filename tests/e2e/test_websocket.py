@@ -276,6 +276,7 @@ def test_sending_to_a_client_that_has_gone_raises(server):
     with dial(server, "/send-after-close") as client:
         client.close()
     server.wait_logged("send raised ClientDisconnected", times + 1)
+    server.wait_logged("tidied up", times + 1)
 
 
 # -- flow control ----------------------------------------------------------------------------------------------------

@@ -155,7 +155,7 @@ class Client:
     def body_wanted(self) -> None:
         pass
 
-    def report_fault(self, exchange: Exchange, fault: str) -> None:
+    def report_fault(self, exchange: Exchange, fault: str, cut_off: bool = False) -> None:
         self.faults.append(fault)
 
 

@@ -101,7 +101,7 @@ class FakeClient:
     def body_wanted(self):
         pass
 
-    def report_fault(self, exchange, fault):
+    def report_fault(self, exchange, fault, cut_off=False):
         self.faults.append(fault)
 
     @property

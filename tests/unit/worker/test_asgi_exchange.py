@@ -9,6 +9,7 @@ from snakepit import envelopes
 from snakepit.envelopes import ANSWER, BODY, CHUNK, CONTINUE, CREDIT, DONE, RESPONSE, WINDOW, cost
 from snakepit.errors import ClientDisconnected, LocalProtocolError
 from snakepit.fields import NONE, of_length, render
+from snakepit.worker import asgi
 from snakepit.worker.asgi import Exchange
 from snakepit.worker.lifespan import Lifespan
 
@@ -141,7 +142,7 @@ def scope_of(root_path="", **fields):
 def test_scope():
     assert scope_of(target=b"/a%20b/c%2Fd?e=%20", headers=[(b"host", b"a"), (b"x", b"y")]) == {
         "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.5"},
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
         "method": "POST",
         "scheme": "http",
@@ -762,19 +763,16 @@ def test_receive_within_a_body_tells_that_the_client_has_gone():
 
 
 @pytest.mark.parametrize("sent", [[], [start()], [start(), body(b"x", True)]], ids=["nothing", "start", "some body"])
-@pytest.mark.parametrize("catches", [True, False])
-def test_send_raises_when_the_client_has_gone(sent, catches):
+def test_send_does_nothing_when_the_client_has_left(sent):
     async def app(scope, receive, send):
         for message in sent:
             await send(message)
         await receive()
         await receive()
-        try:
-            await send(body(b"y", True) if sent else start())
-        except OSError as error:
-            seen.append(error)
-            if not catches:
-                raise
+        for message in (start(), body(b"y", True), body(b"z")):
+            await send(message)
+        seen.append(await receive())
+        seen.append("tidied up")
 
     async def scenario(exchange, worker):
         await turn()
@@ -782,29 +780,106 @@ def test_send_raises_when_the_client_has_gone(sent, catches):
 
     seen = []
     worker = serve(app, scenario)
-    assert [type(error) for error in seen] == [ClientDisconnected]
-    assert trouble(worker) is None, "the app let the news pass through; that is no fault"
+    assert seen == [{"type": "http.disconnect"}, "tidied up"]
+    assert trouble(worker) is None
     assert len(worker.posted(RESPONSE, BODY)) == max(0, len(sent) - 1)
 
 
-def test_send_that_waits_raises_when_the_client_has_gone():
+def test_send_that_waits_returns_when_the_client_leaves():
     async def app(scope, receive, send):
         await send(start())
-        try:
-            while True:
-                await send(body(bytes(CHUNK), True))
-        except ClientDisconnected as error:
-            seen.append(error)
-            raise
+        seen.append("waits")
+        await send(body(bytes(WINDOW * 2), True))
+        seen.append("goes on")
 
     async def scenario(exchange, worker):
         await turn()
-        assert seen == []
+        assert seen == ["waits"]
+        exchange.disconnect()
+
+    seen = []
+    worker = serve(app, scenario)
+    assert trouble(worker) is None
+    assert seen == ["waits", "goes on"]
+    assert len(worker.posted(RESPONSE, BODY)) == WINDOW // CHUNK
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["in its task", "in a task of its own"])
+@pytest.mark.parametrize("limit", [(0.01, 1 << 40), (1e9, 100_000)], ids=["seconds", "bytes"])
+def test_a_stream_without_an_end_is_cut_when_nobody_reads_it(monkeypatch, limit, beside):
+    async def stream(send):
+        try:
+            while True:
+                await send(body(b"data", True))
+        finally:
+            seen.append("tidied up")
+
+    async def app(scope, receive, send):
+        await send(start())
+        if beside:
+            await asyncio.create_task(stream(send))
+        else:
+            await stream(send)
+
+    async def scenario(exchange, worker):
+        await turn()
+        exchange.disconnect()
+
+    monkeypatch.setattr(asgi, "ENDLESS", limit)
+    seen = []
+    assert trouble(serve(app, scenario)) is None
+    assert seen == ["tidied up"]
+
+
+def test_a_stream_that_nobody_reads_does_not_stop_the_loop():
+    async def app(scope, receive, send):
+        await send(start())
+        while not seen:
+            await send(body(b"data", True))
+
+    async def scenario(exchange, worker):
+        await turn()
+        exchange.disconnect()
+        await turn()
+        seen.append("the loop turns")
+
+    seen = []
+    assert trouble(serve(app, scenario)) is None
+
+
+def test_a_stream_with_an_end_comes_to_it():
+    async def app(scope, receive, send):
+        await send(start())
+        await receive()
+        await receive()
+        for _ in range(100):
+            await send(body(bytes(100_000), True))
+        await send(body())
+        seen.append("committed")
+
+    async def scenario(exchange, worker):
+        await turn()
         exchange.disconnect()
 
     seen = []
     assert trouble(serve(app, scenario)) is None
-    assert len(seen) == 1
+    assert seen == ["committed"]
+
+
+@pytest.mark.parametrize(("more", "cut_off"), [(True, True), (False, False)], ids=["within", "after its request"])
+def test_what_fails_because_the_client_left_in_the_middle_is_told(more, cut_off):
+    async def app(scope, receive, send):
+        await receive()
+        await receive()
+        raise ZeroDivisionError
+
+    async def scenario(exchange, worker):
+        await turn()
+        exchange.disconnect()
+
+    worker = serve(app, scenario, body=b"a", more=more)
+    assert "ZeroDivisionError" in trouble(worker)
+    assert worker.end.posted[-1][3] == cut_off
 
 
 def test_own_client_disconnected_is_a_fault():
