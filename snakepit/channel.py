@@ -40,6 +40,8 @@ rules for that. Everything else that one thread of a worker knows and another wa
 What an event loop needs for its end is in `snakepit.async_channel`: WSGI workers, which have none, do without asyncio.
 """
 
+import threading
+
 from snakepit import carriers
 from snakepit.carriers import Address as ChannelAddress
 from snakepit.carriers import Carrier, QueueCarrier, SocketCarrier, discard
@@ -128,21 +130,26 @@ class ChannelEnd[C: Carrier]:
 
 
 class BlockingEnd(ChannelEnd[QueueCarrier | SocketCarrier]):
-    """An end owned by a thread that may wait, and so has nothing to gather: what it posts crosses at once."""
+    """An end owned by a thread that may wait, and so has nothing to gather: what it posts crosses at once.
+
+    Several threads may post; they do so one after the other. One at a time may `wait`.
+    """
 
     def __init__(self, carrier: QueueCarrier | SocketCarrier) -> None:
         super().__init__(carrier)
         self._taken = 0
+        self._sending = threading.Lock()
 
     def post(self, *envelopes: Envelope, large: bool = False) -> None:
         """Send as one item, at once or, where the other end has too much to take first, with the next `wait`.
 
         `large`: a body among it may be LARGE.
         """
-        self._outbox += envelopes
-        if large:
-            self._large = True
-        self.flush()
+        with self._sending:
+            self._outbox += envelopes
+            if large:
+                self._large = True
+            self.flush()
 
     @property
     def holds_back(self) -> bool:
@@ -163,7 +170,9 @@ class BlockingEnd(ChannelEnd[QueueCarrier | SocketCarrier]):
         self._taken += 1
         if self._taken % LIMIT == 0:  # the other end may be holding an outbox
             self.carrier.ring()
-        self.flush()
+        if self._outbox:
+            with self._sending:
+                self.flush()
         return envelopes
 
 

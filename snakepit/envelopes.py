@@ -102,9 +102,9 @@ def credit(exchange: int, amount: int) -> Envelope:
     return (CREDIT, exchange, amount)
 
 
-def disconnect(exchange: int) -> Envelope:
-    """The client has gone."""
-    return (DISCONNECT, exchange)
+def disconnect(exchange: int, stopping: bool = False) -> Envelope:
+    """The client has left, or is to: `stopping` says that the server stops, and what is streamed is to end at once."""
+    return (DISCONNECT, exchange, stopping)
 
 
 def retire() -> Envelope:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _PLAIN_TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
+EVENT_STREAM = b"content-type: text/event-stream"
+"""What the fields of an event stream have (HTML, "Server-sent events")."""
+
 DISCARD = 1024 * 1024
 """Bytes of a request's body that are read and thrown away after the app answered without reading it, so that the
 connection can be used again. Past that a new connection is cheaper for both sides."""
@@ -49,6 +52,7 @@ class Connection(asyncio.Protocol):
         self._discarding = False  # answered, and what is left of the request's body is thrown away
         self._discarded = 0
         self._closing = False
+        self._streams_events = False  # the response that is under way is an event stream
 
     def __repr__(self) -> str:
         return f"<Connection {self.peer} {self._exchange}>"
@@ -76,6 +80,8 @@ class Connection(asyncio.Protocol):
             return
         self._protocol.receive_data(data)
         self._advance()
+        if self._site.stopping:
+            self._limit_rest_of_request(more_came=True)
 
     def eof_received(self) -> bool:
         # A client that has shut down its side is taken to have gone, as everywhere: it can't be told from one that
@@ -116,6 +122,8 @@ class Connection(asyncio.Protocol):
     def send_continue(self) -> None:
         self._protocol.send_informational(100)
         self._flush()
+        if self._site.stopping:
+            self._limit_rest_of_request()
 
     def send_response(self, status: int, fields: Fields, body: bytes, more: bool) -> None:
         exchange, site = self._exchange, self._site
@@ -129,6 +137,10 @@ class Connection(asyncio.Protocol):
         self._flush()
         if not more:
             self._answered()
+        elif EVENT_STREAM in fields[0].lower():
+            self._streams_events = True
+            if site.draining:
+                site.loop.call_soon(self._end_events)
 
     def send_body(self, data: bytes, more: bool) -> None:
         self._protocol.send_body(data, more)
@@ -170,12 +182,10 @@ class Connection(asyncio.Protocol):
         return opened
 
     def report_fault(self, exchange: Exchange, fault: str, cut_off: bool = False) -> None:
-        head = exchange.head
         self._site.log.log(
             logging.DEBUG if cut_off else logging.ERROR,
-            "%s %s from %s %s in %s\n%s",
-            head.method,
-            head.target.decode("latin-1"),
+            "%s from %s %s in %s\n%s",
+            exchange.asked_for,
             self.peer,
             "timed out" if exchange.timed_out else "failed",
             exchange.served_by,
@@ -197,9 +207,27 @@ class Connection(asyncio.Protocol):
 
     def drain(self, gently: bool = False) -> None:
         """Close now if nothing is going on, unless `gently`; otherwise the next response says that it is the last."""
+        if self._streams_events:
+            self._end_events()
         if gently:
             return
-        if self._exchange is None and not self._discarding and not self._closing and not self._protocol.in_head:
+        if self._closing:
+            if self._deadline is not None:
+                self._expect(self._site.lingering)
+        elif self._discarding:
+            self._linger()
+        elif self._exchange is not None:
+            self._limit_rest_of_request()
+        elif self._protocol.in_head:
+            self._expect(self._site.heads)
+        else:
+            self._close()
+
+    def client_stalled(self) -> None:
+        """The server stops, and the client has not gone on with the request that it has begun."""
+        if self._exchange is not None:
+            self._exchange.stalled()
+        else:
             self._close()
 
     def linger_over(self) -> None:
@@ -214,6 +242,21 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     # -- its own -------------------------------------------------------------------------------------------------
+
+    def _limit_rest_of_request(self, more_came: bool = False) -> None:
+        """While the server stops: limit the client's time for the rest of a body, anew with each piece that comes."""
+        exchange = self._exchange
+        if exchange is None or self._closing:
+            return
+        its_turn = not exchange.request_complete and not exchange.waits_for_continue and self._reading
+        self._expect(self._site.stalled if its_turn else None, keep=not more_came)
+
+    def _end_events(self) -> None:
+        """End a response that is an event stream and goes on: its client connects again."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None and self._streams_events and not self._closing:
+            exchange.client_gone(stopping=True)
+            self._close()
 
     def _advance(self) -> None:
         if self._closing:
@@ -269,6 +312,7 @@ class Connection(asyncio.Protocol):
 
     def _answered(self) -> None:
         exchange, self._exchange = self._exchange, None
+        self._streams_events = False
         if self._closing:
             return
         if exchange is None or exchange.request_complete:
@@ -354,6 +398,8 @@ class Connection(asyncio.Protocol):
         if not self._reading and not self._transport.is_closing():
             self._reading = True
             self._transport.resume_reading()
+            if self._site.stopping:
+                self._limit_rest_of_request()
 
     def _reading_off(self) -> None:
         if self._reading and not self._transport.is_closing():

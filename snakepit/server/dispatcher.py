@@ -52,6 +52,11 @@ class Dispatcher[W: Hashable, X: Hashable]:
         return len(self._line)
 
     @property
+    def line(self) -> list[X]:
+        """The exchanges that wait, the oldest first."""
+        return list(self._line)
+
+    @property
     def asleep(self) -> list[W]:
         """The workers that get nothing until they are heard of."""
         return [worker for worker, slot in self._slots.items() if slot.stuck or (slot.window and slot.budget <= 0)]
@@ -99,7 +104,7 @@ class Dispatcher[W: Hashable, X: Hashable]:
 
     def clear_line(self) -> list[X]:
         """No worker is to be expected; returns who waited, and waits no more."""
-        line, self._line = list(self._line), {}
+        line, self._line = self.line, {}
         return line
 
     def finished(self, worker: W) -> list[tuple[W, X]]:

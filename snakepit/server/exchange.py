@@ -11,6 +11,7 @@ As long as no worker has it, the exchange holds the envelopes that the worker is
 began them, they come back and are held again.
 """
 
+from time import monotonic
 from typing import Protocol
 
 from snakepit import envelopes
@@ -89,6 +90,7 @@ class Exchange:
         "_owed",
         "_upstream",
         "_worker",
+        "began",
         "head",
         "line",
         "number",
@@ -102,6 +104,7 @@ class Exchange:
 
     def __init__(self, number: int, client: Client, line: Line, head: RequestHead) -> None:
         self.number = number
+        self.began = monotonic()
         self.head = head
         self.line = line
         self.state = ExchangeState.NEW
@@ -121,6 +124,11 @@ class Exchange:
 
     def __repr__(self) -> str:
         return f"<Exchange {self.number} {self.head.method} {self.head.target!r} {self.state.name}>"
+
+    @property
+    def asked_for(self) -> str:
+        """Method and target, for the log."""
+        return f"{self.head.method} {self.head.target.decode('latin-1')}"
 
     @property
     def answered(self) -> bool:
@@ -185,15 +193,20 @@ class Exchange:
             self.add_body(rest, more)
         self.request_complete = not more
 
-    def client_gone(self) -> None:
-        """The client has closed the connection, or was cut off."""
+    def client_gone(self, stopping: bool = False) -> None:
+        """The client has closed the connection, or was cut off; `stopping`: because the server stops."""
         if self.state is ExchangeState.WAITING:
             self.line.withdraw(self)
         if self._worker is not None and not self.answered:
-            self._worker.post(envelopes.disconnect(self.number))
+            self._worker.post(envelopes.disconnect(self.number, stopping))
             self._to(ExchangeState.ABANDONED)
         elif not self.answered:
             self._to(ExchangeState.CLOSED)
+
+    def stalled(self) -> None:
+        """The server stops, and the client does not go on with its request."""
+        self.client_gone(stopping=True)
+        self._client.send_error(503, "The server is stopping", [])
 
     def pay(self) -> None:
         """The transport takes data again: give the credit back that was kept."""
@@ -273,7 +286,7 @@ class Exchange:
         """The whole response; and the app is through."""
         if self.state is ExchangeState.ASSIGNED:
             self.status = status
-            self._worker = None
+            self._leave_worker()
             self._to(ExchangeState.CLOSED)
             try:
                 self._client.send_response(status, fields, body, False)
@@ -311,7 +324,8 @@ class Exchange:
 
         `cut_off`: the client left in the middle of its request, and the fault came of that.
         """
-        state, self._worker = self.state, None
+        state = self.state
+        self._leave_worker()
         self._to(ExchangeState.CLOSED)
         if fault is not None:
             self._client.report_fault(self, fault, cut_off)
@@ -327,6 +341,12 @@ class Exchange:
 
     def _endpoints(self) -> tuple[Address, Address, str]:
         return self._client.endpoints
+
+    def _leave_worker(self) -> None:
+        """The app is through; a thread of its own that still waits for the request's body is to hear of it."""
+        worker, self._worker = self._worker, None
+        if worker is not None and not self.request_complete:
+            worker.post(envelopes.disconnect(self.number))
 
     def _forward(self, envelope: Envelope) -> None:
         if self._worker is None:

@@ -111,6 +111,12 @@ class Flow:
         """Exchanges in the line."""
         return self._dispatcher.waiting
 
+    @property
+    def oldest(self) -> Exchange | None:
+        """The exchange in progress that came first."""
+        in_workers = (exchange for worker in self._workers for exchange in worker.exchanges.values())
+        return min((*in_workers, *self._dispatcher.line), key=lambda exchange: exchange.began, default=None)
+
     async def wait_idle(self) -> None:
         """Return when no exchange is in progress."""
         await self._idle.wait()

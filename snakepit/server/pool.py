@@ -43,6 +43,9 @@ BACKOFF = 0.2, 30.0
 LAST_CALL = 3.0
 """Seconds that workers get to shut down once what they were doing has been cut."""
 
+CUT_START = 0.5
+"""Seconds that workers get, when the server stops, to leave an import, or to hear that their start-up is to end."""
+
 
 class Pool:
     """See the module.
@@ -97,6 +100,12 @@ class Pool:
     def retiring(self) -> list[Worker]:
         """Those that were replaced or are not wanted any more, and have not ended yet."""
         return list(self._retiring)
+
+    @property
+    def living(self) -> list[Worker]:
+        """Those that have not ended, but for the abandoned."""
+        workers = [*self.workers, *(succession.worker for succession in self._successors.values()), *self._retiring]
+        return [w for w in workers if not w.ended.is_set() and w.state is not WorkerState.ABANDONED]
 
     @property
     def serving(self) -> dict[Worker, float]:
@@ -527,7 +536,7 @@ class Pool:
             self._log.error(
                 "%s is replaced: %s, which timed out there, can't be ended%s",
                 str(worker).capitalize(),
-                f"{exchange.head.method} {exchange.head.target.decode('latin-1')}",
+                exchange.asked_for,
                 f"\n{exchange.where}" if exchange.where else "",
             )
             self._spawn(self._replace_outworn(worker), self._tasks)
@@ -584,14 +593,26 @@ class Pool:
             succession.settle(STOPPING)
         for number in list(self._arrivals):
             self._arrived(number, STOPPING)
+        starting = [worker for worker in workers if worker.state is WorkerState.STARTING]
         for worker in workers:
             self.flow.remove(worker)
             worker.retire()
-        await self._end([*workers, *self._retiring], deadline)
+        others = [worker for worker in (*workers, *self._retiring) if worker not in starting]
+        await asyncio.gather(self._cut_start(starting, deadline), self._end(others, deadline))
         for worker in self._abandoned:
             worker.let_go()
         self.flow.close()
         return self._left_open
+
+    async def _cut_start(self, workers: list[Worker], deadline: float) -> None:
+        """Stop workers that are on their way: nobody waits for them. What a start-up has begun may be ended in time."""
+        for worker in workers:
+            worker.stop()
+        living = await self._wait_ended(workers, self._loop.time() + CUT_START)
+        for worker in living:
+            if not worker.ends_start_up:
+                self._abandon(worker)
+        await self._end([worker for worker in living if worker.state is not WorkerState.ABANDONED], deadline)
 
     async def _end(self, workers: list[Worker], deadline: float) -> None:
         """Wait for retired workers; past `deadline` cut and, if need be, abandon."""

@@ -30,9 +30,13 @@ from snakepit.server.report import StartupReport
 from snakepit.server.signals import Stops, handle_signals, leave
 from snakepit.server.site import Site
 from snakepit.server.statistics import Statistics, of_workers
+from snakepit.server.waiting import what_is_waited_for
 
 LAST_TURNS = 2
 """Turns of the loop after the listening sockets are closed, so that what clients had sent until then is read."""
+
+TELL_AFTER = 1.0
+"""Seconds that a stop may take without saying what it waits for."""
 
 STARTUP_PATIENCE = 3.0
 """Seconds that the other workers get to end when one could not start: its message should not wait for them."""
@@ -304,14 +308,12 @@ class Server:
             await listener.close_empty(asyncio.get_running_loop(), self._keeps_path)
             for _ in range(LAST_TURNS):
                 await asyncio.sleep(0)
-        what = "Stopping" if successor is None else f"Handed over to process {successor}"
-        if pool.in_progress:
-            self._log.info("%s: waiting for %s in flight", what, _requests(pool.in_progress))
-        elif not pool.failure.done():
-            self._log.info(what)
+        if not pool.failure.done():
+            self._log.info("Stopping" if successor is None else f"Handed over to process {successor}")
         if self._pages is not None:
             self._pages.close()
         site.drain(gently=successor is not None)
+        waiting = asyncio.ensure_future(self._tell_what_is_waited_for(pool, site, deadline))
         try:
             async with asyncio.timeout_at(deadline):
                 await pool.wait_idle()
@@ -320,11 +322,20 @@ class Server:
             cut = max(pool.in_progress, len(site.connections))
             self._log.warning("Cut %s still in flight after %g s", _requests(cut), patience)
         site.close()
-        self._left_open = await pool.close(deadline)
+        try:
+            self._left_open = await pool.close(deadline)
+        finally:
+            waiting.cancel()
         for task in self._telling:
             task.cancel()
         if not pool.failure.done():
             self._log.info("Stopped")
+
+    async def _tell_what_is_waited_for(self, pool: Pool, site: Site, deadline: float) -> None:
+        await asyncio.sleep(TELL_AFTER)
+        left = max(0.0, deadline - asyncio.get_running_loop().time())
+        again = "; a second Ctrl+C or SIGTERM ends at once" if self._stops.count else ""
+        self._log.info("Waiting for %s (%.0f s at most%s)", what_is_waited_for(pool, site), left, again)
 
     def _exit_now(self, signal_number: int) -> None:
         if self._listener is not None:

@@ -27,6 +27,11 @@ class Stops:
         self._own = StopCount()
         self._heeded = 0
 
+    @property
+    def count(self) -> int:
+        """How often it was."""
+        return self._heeded
+
     def signalled(self, number: int) -> None:
         """This process got a signal."""
         if self._own.add(number):

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from snakepit.server.connection import Connection
     from snakepit.server.websocket_connection import WebSocketConnection
 
-CLOSING = 10.0
-"""Seconds that a client gets to answer a WebSocket's close frame."""
+CLOSING, LAST_CLOSING = 10.0, 2.0
+"""Seconds that a client gets to answer a WebSocket's close frame; and when the server stops."""
 
 ANSWERING = 2.0
 """Seconds that an app gets to answer what a WebSocket's client said before it broke the protocol."""
@@ -31,9 +31,12 @@ ANSWERING = 2.0
 LAST_REQUEST = 0.1
 """Seconds that a connection which is accepted as the server stops gets to send its request."""
 
-LINGER = 2.0
+STALLED = 0.5
+"""Seconds that a client gets, when the server stops, to go on with a request that it has begun to send."""
+
+LINGER, LAST_LINGER = 2.0, 0.25
 """Seconds that a client gets to read an answer to a request it has not finished sending, before the socket closes
-under it (RFC 9112 section 9.6)."""
+under it (RFC 9112 section 9.6); and when the server stops."""
 
 
 class Submit(Line, Protocol):
@@ -65,8 +68,8 @@ class Site:
         self.access_log = access_log(config.access_log, loop)
         self.counters = Counters()
         self.connections: set[Connection | WebSocketConnection] = set()
-        self.draining = False
-        self._gently = False
+        self.draining = False  # no connection is to go on for longer than it must
+        self.stopping = False  # nobody else serves meanwhile
         self._all_closed = asyncio.Event()
         self._all_closed.set()
         self._numbers = itertools.count(1)
@@ -82,6 +85,10 @@ class Site:
             loop, config.timeout_request_head, lambda connection: connection.head_too_slow()
         )
         self.lingering: Deadlines[Connection] = Deadlines(loop, LINGER, lambda connection: connection.linger_over())
+        self.last_lingering: Deadlines[Connection] = Deadlines(
+            loop, LAST_LINGER, lambda connection: connection.linger_over()
+        )
+        self.stalled: Deadlines[Connection] = Deadlines(loop, STALLED, lambda connection: connection.client_stalled())
 
         self._websockets = config.ws != "none"
         self._ws_max_size = config.ws_max_size
@@ -98,6 +105,9 @@ class Site:
         )
         self.closings: Deadlines[WebSocketConnection] = Deadlines(
             loop, CLOSING, lambda connection: connection.close_overdue()
+        )
+        self.last_closings: Deadlines[WebSocketConnection] = Deadlines(
+            loop, LAST_CLOSING, lambda connection: connection.close_overdue()
         )
 
     def new_exchange(self, connection: "Connection", head: RequestHead) -> Exchange:
@@ -122,7 +132,7 @@ class Site:
 
     def drain_new(self, connection: "Connection") -> None:
         """A connection was accepted in the moment of stopping: its request is on its way, if there is to be one."""
-        if not self._gently:
+        if self.stopping:
             self.loop.call_later(LAST_REQUEST, connection.drain)
 
     def remember(self, connection: "Connection | WebSocketConnection") -> None:
@@ -147,17 +157,22 @@ class Site:
     def drain(self, gently: bool = False) -> None:
         """Close connections that carry no exchange, and the others as soon as they have answered.
 
+        Event streams and WebSockets have no end, so they are ended; browsers come back by themselves.
+
         `gently`: those that carry none may have one exchange more, until their keep-alive time is over: another process
         serves now, and a client must not find its connection closed in the moment in which it sends a request.
         """
         self.draining = True
-        self._gently = gently
+        self.stopping = not gently
+        if self.stopping:
+            self.closings.move_to(self.last_closings)
+            self.heads, self.lingering, self.closings = self.stalled, self.last_lingering, self.last_closings
         for connection in list(self.connections):
             connection.drain(gently)
 
     def close(self) -> None:
         """Cut every connection that is left."""
-        for deadlines in (self.keep_alive, self.heads, self.lingering):
+        for deadlines in (self.keep_alive, self.heads, self.lingering, self.last_lingering, self.stalled):
             deadlines.close()
         for websockets in (self.pings, self.pongs, self.breaches, self.closings):
             websockets.close()

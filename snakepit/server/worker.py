@@ -213,6 +213,11 @@ class Worker:
         for end in (*self._ends, self._watchdog):
             end.post(envelopes.stop())
 
+    @property
+    def ends_start_up(self) -> bool:
+        """Whether it has imported the app, and its loop has heard that it is to stop."""
+        return self.interface == "asgi" and not self._ends[0].unheard
+
     def abandon(self) -> bool:
         """Kill it, or else leave its thread to itself; returns whether that had to be.
 

@@ -11,6 +11,7 @@ to nobody, is cut (see ENDLESS).
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, cast
@@ -91,7 +92,8 @@ class AsgiWorker:
             before = time.perf_counter()
             await self.lifespan.start()
             self._cpu = time.thread_time()
-            self.end.post(envelopes.ready(time.perf_counter() - before))
+            if not self.stopping:
+                self.end.post(envelopes.ready(time.perf_counter() - before))
             await self._retired.wait()
             self._set_idle()
             await self._idle.wait()
@@ -108,6 +110,7 @@ class AsgiWorker:
     def _stop(self) -> None:
         """Cut what has begun, and end: told so, or the main process has gone, and all clients with it."""
         self.stopping = self.tasks.stopping = True
+        self.lifespan.cancel_start()
         self._retired.set()
         for begun in list(self._exchanges.values()):
             begun.task.cancel()
@@ -160,7 +163,7 @@ class AsgiWorker:
             elif kind == envelopes.CREDIT:
                 exchange.add_credit(envelope[2])
             elif kind == envelopes.DISCONNECT:
-                exchange.disconnect()
+                exchange.disconnect(envelope[2])
             elif kind == envelopes.TIMED_OUT:
                 exchange.time_out()
             elif kind == envelopes.CLOSE:
@@ -381,10 +384,10 @@ class Exchange:
         self.task.cancel()
         self.disconnect()
 
-    def disconnect(self) -> None:
-        """The client has left."""
+    def disconnect(self, stopping: bool = False) -> None:
+        """The client has left, or is to because the server stops, and then nothing more is to be streamed."""
         self._disconnected = True
-        self._left_at, self._to_nobody = self._worker.loop.time(), 0
+        self._left_at, self._to_nobody = -math.inf if stopping else self._worker.loop.time(), 0
         _wake(self._receivers)
         _wake(self._senders)
 

@@ -21,6 +21,7 @@ from snakepit.errors import AppError, fault
 from snakepit.worker import loader
 from snakepit.worker.ending import end_interpreter, wait_for_threads
 from snakepit.worker.extensions import Extensions, Policy
+from snakepit.worker.hung import Loading
 from snakepit.worker.interface import detect
 from snakepit.worker.watchdog import Watchdog
 
@@ -110,6 +111,7 @@ def _serve(settings: Settings, end: Callable[[], list[str]]) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True, write_through=False)
     try:
+        watchdog.watch(Loading([loader.load.__code__]))
         before = time.perf_counter()
         try:
             app = _load(settings, extensions)

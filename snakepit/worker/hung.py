@@ -36,6 +36,29 @@ class Hung(Protocol):
         """End whatever runs; `again`: also what went on after it had been ended."""
 
 
+class Loading:
+    """The import of the app, in the thread that made this."""
+
+    def __init__(self, callers: Collection[CodeType]) -> None:
+        self._callers = callers
+        self._ident = threading.get_ident()
+
+    def end_exchange(self, number: int, error: type[Interrupted]) -> tuple[str, bool] | None:
+        """Nothing: there are none yet."""
+        return NOTHING
+
+    def held_up(self) -> list[Envelope]:
+        """Nothing."""
+        return []
+
+    def end_all(self, error: type[Interrupted], again: bool) -> None:
+        """Raise in the thread, if it runs the app's code."""
+        from snakepit.worker import threads
+
+        if threads.is_in_app(threads.frame_of(self._ident), self._callers):
+            threads.raise_in(self._ident, error)
+
+
 class Seats:
     """The threads of a WSGI app, and the exchange that each is at.
 

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Literal
 
-from snakepit.errors import LifespanError, LocalProtocolError, fault
+from snakepit.errors import LifespanError, LocalProtocolError, WorkerStopping, fault
 
 type Message = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
@@ -29,6 +29,7 @@ class Lifespan:
         self._failure: str | None = None
         self._supported = mode != "off"
         self._task: asyncio.Task[None] | None = None
+        self._cancelled = False  # before it had completed its start-up
 
     async def start(self) -> None:
         """Run the app's start-up. Raises LifespanError."""
@@ -39,6 +40,12 @@ class Lifespan:
         await self._started.wait()
         if self._failure is not None:
             raise LifespanError(self._failure)
+
+    def cancel_start(self) -> None:
+        """Cancel a start-up that is under way; `start` returns when the app has tidied up what it had begun."""
+        if self._task is not None and not self._started.is_set():
+            self._cancelled = True
+            self._task.cancel()
 
     async def shut_down(self) -> str | None:
         """Run the app's shut-down; returns what went wrong with it, if anything."""
@@ -52,10 +59,12 @@ class Lifespan:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         try:
             await self._app(scope, self._incoming.get, self._send)
-            if not self._started.is_set() and self._failure is None:
+            if not self._started.is_set() and self._failure is None and not self._cancelled:
                 self._without("the app returned from its lifespan without completing its start-up")
         except BaseException as error:  # an app may raise anything here; in "auto" it means "I have no lifespan"
-            if self._started.is_set():
+            if self._cancelled or isinstance(error, WorkerStopping):
+                pass  # it was told to end
+            elif self._started.is_set():
                 self._failure = self._failure or f"the app's lifespan failed\n{fault(error)}"
             else:
                 self._without(f"the app's lifespan start-up failed\n{fault(error)}")
@@ -73,9 +82,11 @@ class Lifespan:
         kind = message["type"]
         text = str(message.get("message", ""))
         if kind == "lifespan.startup.complete" and not self._started.is_set():
+            self._cancelled = False
             self._started.set()
         elif kind == "lifespan.startup.failed" and not self._started.is_set():
-            self._failure = _with_text("start-up", text)
+            if not self._cancelled:
+                self._failure = _with_text("start-up", text)
             self._started.set()
         elif kind == "lifespan.shutdown.complete" and self._started.is_set() and not self._stopped.is_set():
             self._stopped.set()

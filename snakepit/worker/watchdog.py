@@ -13,7 +13,7 @@ import time
 
 from snakepit import envelopes
 from snakepit.carriers import QueueCarrier, SocketCarrier
-from snakepit.channel import BlockingEnd, ChannelAddress, attach_blocking
+from snakepit.channel import ChannelAddress, attach_blocking
 from snakepit.envelopes import Envelope
 from snakepit.errors import RequestTimeout, WorkerStopping
 from snakepit.worker.hung import NOTHING, Hung
@@ -104,8 +104,8 @@ class Watchdog:
         self._looks[number] = time.monotonic() + pause, pause
 
     def _say(self, *said: Envelope) -> None:
-        with self._saying:  # the last words come from another thread
-            end = BlockingEnd(self._end.carrier)
+        end = self._end
+        with self._saying:  # the last words come from another thread, and leave whatever waits
             end.post(*said, large=True)
             end.flush_all()
 

@@ -121,7 +121,7 @@ class WebSocketExchange(Exchange):
             self._answering = True
             self._over(code, reason)
 
-    def disconnect(self) -> None:
+    def disconnect(self, stopping: bool = False) -> None:
         """The client has gone before the app has accepted."""
         self.client_closed(ABNORMAL, "")
 

@@ -3,12 +3,19 @@
 Each thread is a seat with a channel of its own, and the main interpreter gives an exchange to a free seat: the thread
 that the doorbell wakes is the one that runs the app, and nothing is handed over between threads, which costs dearly
 under one GIL. While the app runs, its thread reads the channel only when it has to wait: for more of the request's
-body, or for credit to send more of the response.
+body, or for credit to send more of the response; and now and then while it streams, to see the client go.
+
+An app may hand its request to threads of its own, and these may read the body while its seat's thread sends the
+response. So one thread at a time reads the channel, and what it reads it hands out; the others wait for that
+(`Seat.read`). When the exchange is over, what still wants to read it gets an error. If it is at the channel just then,
+it leaves, since the main interpreter says of a request that did not come whole that its client has gone.
 """
 
 import io
+import math
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, MutableSequence
 from types import TracebackType
@@ -57,6 +64,11 @@ def serve(app: object, settings: "Settings", loaded: Envelope, watchdog: "Watchd
     return None
 
 
+LOOK = 0.05
+"""Seconds between looks at the channel while a response is streamed: so late at most, and at its next piece, an endless
+stream ends when its client has left."""
+
+
 class Seat:
     """One thread's place: takes one exchange after the other off its channel, and runs the app."""
 
@@ -65,41 +77,67 @@ class Seat:
         self.seats = seats
         self.app = app
         self.environs = environs
-        self._came: deque[Envelope] = deque()
+        self.changed = threading.Condition(threading.Lock())  # something was read, or an exchange is over
+        self._being_read = False
+        self._exchange: Exchange | None = None  # that is being served
+        self._came: deque[Envelope] = deque()  # for the seat itself
 
     def run(self) -> None:
         """Serve until the worker is retired."""
         while True:
             while self._came:
                 envelope = self._came.popleft()
-                if envelope[0] == envelopes.REQUEST:
-                    Exchange(self, envelope).run()
-                elif envelope[0] in (envelopes.RETIRE, envelopes.STOP):
-                    return
-                # anything else belongs to an exchange that is over
-            self._came += self.end.wait()
+                if envelope[0] != envelopes.REQUEST:
+                    return  # RETIRE or STOP
+                self._exchange = Exchange(self, envelope)
+                self._exchange.run()
+                self._exchange = None
+            self.read(lambda: bool(self._came))
 
-    def next_of(self, number: int) -> Envelope:
-        """Wait for the next envelope of the exchange that is being served."""
-        while True:
-            for index, envelope in enumerate(self._came):
-                if envelope[1] == number:
-                    del self._came[index]
-                    return envelope
-            self._came += self._not_begun_here(self.end.wait())
+    def read(self, enough: Callable[[], object], seconds: float | None = None) -> bool:
+        """Read the channel once, or wait until another thread has read what is `enough`.
+
+        Reads for so many seconds at most. Returns whether this thread has read something.
+        """
+        with self.changed:
+            while self._being_read and not enough():
+                self.changed.wait()
+            if enough():
+                return False
+            self._being_read = True
+        came: list[Envelope] = []
+        try:
+            came = self.end.wait(seconds)
+            return bool(came)
+        finally:
+            with self.changed:
+                self._being_read = False
+                for envelope in came:
+                    self._hand_out(envelope)
+                self.changed.notify_all()
+
+    def look(self) -> None:
+        """Read what has come, unless another thread reads anyhow."""
+        while not self._being_read and self.read(bool, 0.0):
+            pass
 
     def post(self, *sent: Envelope, large: bool = False) -> None:
         """Send, and wait for room in the channel if the main interpreter is far behind."""
         self.end.post(*sent, large=large)
         while self.end.holds_back:
-            self._came += self._not_begun_here(self.end.wait())
+            self.read(lambda: not self.end.holds_back)
 
-    def _not_begun_here(self, came: list[Envelope]) -> list[Envelope]:
-        """Send requests back: this thread waits for its client, and they would wait with it."""
-        kept = [envelope for envelope in came if envelope[0] != envelopes.REQUEST]
-        if len(kept) < len(came):
-            self.end.post(*(envelopes.declined(envelope) for envelope in came if envelope[0] == envelopes.REQUEST))
-        return kept
+    def _hand_out(self, envelope: Envelope) -> None:
+        kind, exchange = envelope[0], self._exchange
+        if (
+            kind == envelopes.REQUEST and exchange is not None
+        ):  # this thread waits for its client, and it would wait, too
+            self.end.post(envelopes.declined(envelope))
+        elif kind in (envelopes.REQUEST, envelopes.RETIRE, envelopes.STOP):
+            self._came.append(envelope)
+        elif exchange is not None and envelope[1] == exchange.number:
+            exchange.take(envelope)
+        # anything else belongs to an exchange that is over
 
 
 class Exchange:
@@ -116,6 +154,8 @@ class Exchange:
         self._answer: Envelope | None = None  # the whole response, if it leaves together with the news of the end
         self._left: int | None = None  # body bytes that Content-Length still allows for
         self._disconnected = False
+        self._over = False  # the app is through with it
+        self._looked = math.inf  # when the channel was looked at; inf: not while this is streamed
         self._body: deque[tuple[bytes, bool]] = deque()  # chunks of the request that came while a send had to wait
         stream = io.BufferedReader(Input(self, body, expects_continue), WINDOW) if more else io.BytesIO(body)
         self._environ = seat.environs.make(envelope, stream)
@@ -136,6 +176,9 @@ class Exchange:
             seats.leave(self.number)  # if what was raised from outside came when it was just about to
             if not isinstance(error, WorkerStopping):
                 trouble = fault(error)
+        with self._seat.changed:
+            self._over = True
+            self._seat.changed.notify_all()
         if trouble is None and self._answer is not None:
             self._seat.post(self._answer, large=len(self._answer[4]) > LARGE)
         else:
@@ -206,11 +249,13 @@ class Exchange:
         chunks = split(data)
         last = len(chunks) - 1
         for index, chunk in enumerate(chunks):
-            while self._credit <= 0:
-                self._wait()
+            if self._credit <= 0:
+                self._wait_until(lambda: self._credit > 0)
             self._credit -= cost(chunk)
             self._put(chunk, more or index < last, length, hold)
         self._complete = not more
+        if more:
+            self._look()
 
     def _put(self, chunk: bytes, more: bool, length: int | None, hold: bool) -> None:
         if self._begun:
@@ -226,9 +271,11 @@ class Exchange:
             )
 
     def wait_for_body(self) -> tuple[bytes, bool]:
-        """The next chunk of the request's body, and whether more follows. Raises ClientDisconnected."""
-        while not self._body:
-            self._wait()
+        """The next chunk of the request's body, and whether more follows.
+
+        Raises ClientDisconnected, and ValueError, as a closed file does, when the app is through with the exchange.
+        """
+        self._wait_until(lambda: self._body)
         return self._body.popleft()
 
     def give_credit(self, amount: int) -> None:
@@ -239,14 +286,35 @@ class Exchange:
         """Let the client send its body."""
         self._seat.post(envelopes.go_on(self.number))
 
-    def _wait(self) -> None:
-        envelope = self._seat.next_of(self.number)
+    def take(self, envelope: Envelope) -> None:
+        """Something came for this exchange."""
         if envelope[0] == envelopes.BODY:
             self._body.append((envelope[2], envelope[3]))
         elif envelope[0] == envelopes.CREDIT:
             self._credit += envelope[2]
         elif envelope[0] in (envelopes.DISCONNECT, envelopes.TIMED_OUT):
             self._disconnected = True
+
+    def _wait_until(self, ready: Callable[[], object]) -> None:
+        """Raises ClientDisconnected if the client leaves before that, and ValueError if the app returns."""
+        while not ready():
+            self._check_open()
+            self._seat.read(lambda: ready() or self._disconnected or self._over)
+
+    def _look(self) -> None:
+        """See whether the client has left, if it is time for that. Raises ClientDisconnected."""
+        now = time.monotonic()
+        if self._looked == math.inf:
+            self._looked = now
+        elif now - self._looked >= LOOK:
+            self._looked = now
+            self._seat.look()
+            self._check_open()
+
+    def _check_open(self) -> None:
+        if self._over:
+            raise ValueError("the request can't be read any more: its response is complete")
+        if self._disconnected:
             raise ClientDisconnected("the client has closed the connection")
 
 

@@ -129,7 +129,7 @@ def test_status_while_a_request_is_served_and_while_the_server_stops(site):
         found = status_of(server)
         assert [worker["exchanges"] for worker in found["workers"] if worker["exchanges"]] == [1]
         server.process.send_signal(signal.SIGTERM)
-        server.wait_logged("waiting for 1 request in flight")
+        server.wait_logged("Stopping")
         assert status_of(server)["state"] == "stopping"
         done = server.command("reload")
         assert (done.returncode, done.stderr) == (1, "Error: The server is stopping: nothing changes\n")
@@ -268,7 +268,7 @@ def test_stop_waits_for_the_end(app, site, parts):
             client.send(WAIT)
             wait_until(lambda: status_of(server)["in_progress"] == 1, "the request is being served")
             stopping = threads.submit(server.command, "stop")
-            server.wait_logged("waiting for 1 request in flight")
+            server.wait_logged("Stopping")
             assert not stopping.done()
             (site / "go").touch()
             assert client.read().status == 200

@@ -21,7 +21,7 @@ def test_in_flight_requests_are_finished(app, number):
         wait_until(lambda: server.get("/").status == 200, "the server serves")
         server.process.send_signal(number)
         assert idle.sock.recv(1) == b""  # an idle connection is closed at once
-        server.wait_logged("waiting for")  # this one; another may have been answered and not be over yet
+        server.wait_logged("Stopping")
         answer = busy.read()
         assert answer.status == 200
         assert answer.headers["connection"] == "close"
@@ -35,7 +35,7 @@ def test_nothing_is_accepted_while_stopping():
         busy.send(b"GET /sleep?1.5 HTTP/1.1\r\nHost: t\r\n\r\n")
         wait_until(lambda: server.get("/").status == 200, "the server serves")
         server.process.send_signal(signal.SIGTERM)
-        server.wait_logged("waiting for")
+        server.wait_logged("Stopping")
         with pytest.raises(ConnectionError):
             server.connect()
         assert busy.read().status == 200
@@ -95,7 +95,7 @@ def test_a_second_signal_ends_at_once():
         server.wait_logged("blocking")
         for _ in range(2):
             server.process.send_signal(signal.SIGINT)  # twice at once counts as one, as timeout(1) sends it
-        server.wait_logged("waiting for")
+        server.wait_logged("Stopping")
         assert server.process.poll() is None
 
         def pressed_again() -> bool:

@@ -257,12 +257,38 @@ class Lock:
         self._machine = machine
         self._held = False
 
-    def __enter__(self) -> None:
+    def acquire(self, blocking: bool = True) -> bool:
+        if not blocking and self._held:
+            return False
         self._machine.wait(lambda: not self._held)
         self._held = True
+        return True
+
+    def release(self) -> None:
+        self._held = False
+
+    def __enter__(self) -> None:
+        self.acquire()
 
     def __exit__(self, *error: object) -> None:
-        self._held = False
+        self.release()
+
+
+class Condition(Lock):
+    """In place of `threading.Condition`."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__(machine)
+        self._notified = 0
+
+    def wait(self) -> None:
+        before = self._notified
+        self.release()
+        self._machine.wait(lambda: self._notified > before)
+        self.acquire()
+
+    def notify_all(self) -> None:
+        self._notified += 1
 
 
 class Loop(asyncio.BaseEventLoop):

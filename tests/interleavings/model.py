@@ -16,13 +16,14 @@ from functools import partial
 from typing import Any
 
 import pytest
-from machine import Lock, Loop, Machine, Pipe
+from machine import Condition, Lock, Loop, Machine, Pipe
 
 from snakepit import async_carriers, async_channel, carriers, channel, envelopes, interpreters
 from snakepit.async_carriers import ListeningQueueCarrier, MainSocket, WorkerSocket
 from snakepit.async_channel import MainEnd, WorkerEnd
 from snakepit.carriers import QueueCarrier, SocketCarrier
 from snakepit.channel import BlockingEnd
+from snakepit.envelopes import WINDOW
 from snakepit.lifecycle import ExchangeState
 from snakepit.protocol.interface import RequestHead
 from snakepit.server import flow, pool_terms, seats
@@ -201,6 +202,7 @@ class Model:
             worker = server_worker.Worker(number, {}, runtime, self.pool, self.loop)  # type: ignore[arg-type]
             self.pool._workers[number] = worker
             self.workers.append(worker)
+        self.read_on = 0  # threads that got an error over that
         self.came: list[tuple[Request, Exchange, Client]] = []
 
     def _patch(self, monkeypatch: pytest.MonkeyPatch, asks_again: bool) -> None:
@@ -209,6 +211,7 @@ class Model:
         class Threading:
             Thread = machine.thread
             Lock = staticmethod(lambda: Lock(machine))
+            Condition = staticmethod(lambda lock: Condition(machine))
             get_ident = staticmethod(lambda: 0)
 
         class Time:
@@ -221,9 +224,9 @@ class Model:
         for module in (async_channel, server_worker, flow):
             monkeypatch.setattr(module, "monotonic", machine.monotonic)
         monkeypatch.setattr(server_worker, "Seats", partial(seats.Seats, clock=machine.monotonic))
-        for module in (async_channel, watchdog, carriers):
+        for module in (channel, async_channel, carriers, watchdog, wsgi):
             monkeypatch.setattr(module, "threading", Threading, raising=False)
-        for module in (asgi, watchdog):
+        for module in (asgi, watchdog, wsgi):
             monkeypatch.setattr(module, "time", Time)
         monkeypatch.setattr(carriers, "_readable", readable)
         monkeypatch.setattr(
@@ -264,15 +267,16 @@ class Model:
 
     def _submit(self, request: Request) -> None:
         client = Client(self.loop)
-        body = CHUNK if request.what == "read" else b""
+        sends = request.what in ("read", "both", "on")
+        body = CHUNK if sends else b""
         number = len(self.came) + 1
         exchange = Exchange(
             number, client, self.pool, RequestHead("POST", b"/" + request.does.encode(), "1.1", [], False)
         )
         self.came.append((request, exchange, client))
-        exchange.begin(body, request.what == "read")
+        exchange.begin(body, sends)
         self.pool.submit(exchange)
-        if request.what == "read":
+        if sends:
             for part in range(3):
                 self.loop.call_later(0.001 * part, self._add_body, exchange, part)
         if request.leaves is not None:
@@ -362,10 +366,32 @@ class Model:
         if what == "read":
             data = environ["wsgi.input"].read()
             assert data == CHUNK + b"0" * 100 + b"1" * 100 + b"2" * 100, data
+        elif what == "both":
+            start_response("200 OK", [])
+            return self._both(environ["wsgi.input"], seconds)
+        elif what == "on":  # and on it reads, when the response is long complete
+            self.machine.thread(lambda: self._read_on(environ["wsgi.input"]), "reader").start()
         elif what != "stream":
             self.machine.compute(seconds)
         start_response("200 OK", [])
         return self._stream(seconds) if what == "stream" else [b"end"]
+
+    def _both(self, stream: Any, seconds: float) -> Any:
+        """Read in one thread, write in another, more than there is credit for."""
+        read: list[bytes] = []
+        reader = self.machine.thread(lambda: read.append(stream.read()), "reader")
+        reader.start()
+        for _ in range(6):
+            yield bytes(WINDOW // 4)
+        reader.join()
+        assert read == [CHUNK + b"0" * 100 + b"1" * 100 + b"2" * 100]
+        yield b"end"
+
+    def _read_on(self, stream: Any) -> None:
+        try:
+            stream.read()
+        except ValueError:
+            self.read_on += 1
 
     def _stream(self, seconds: float) -> Any:
         for part in range(3):
@@ -386,7 +412,9 @@ class Model:
             assert exchange.state is ExchangeState.CLOSED, f"{exchange} is not over: {self.pool}"
             if request.leaves is None:
                 assert (client.status, client.complete) == (200, True), f"{exchange}: {client}"
-                assert client.body == (b"012end" if request.what == "stream" else b"end"), f"{exchange}: {client}"
+                body = client.body.lstrip(b"\0") if request.what == "both" else client.body
+                assert body == (b"012end" if request.what == "stream" else b"end"), f"{exchange}: {client}"
+        assert not [thread for thread in self.machine.threads if thread.alive and thread.name == "reader"]
         assert self.pool.in_progress == 0
         dispatcher = self.pool.flow._dispatcher
         for worker in self.workers:

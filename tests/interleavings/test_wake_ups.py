@@ -39,6 +39,11 @@ SCENARIOS = {
     ],
 }
 
+OF_THREADS = {
+    "reads and writes at once": [Request(0, "both"), Request(3, "compute/1")],
+    "reads on": [Request(0, "on"), Request(1, "compute/1"), Request(4, "compute/1")],
+}
+
 REQUESTS = st.builds(
     Request,
     st.integers(0, 40),
@@ -84,9 +89,9 @@ def test_of_a_loop_with_every_interruption(name, channel):
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
-@pytest.mark.parametrize("name", ["long, and others wait", "streams", "bodies", "clients that leave"])
+@pytest.mark.parametrize("name", ["long, and others wait", "streams", "bodies", "clients that leave", *OF_THREADS])
 def test_of_threads_with_every_interruption(name, channel):
-    play_with_every_interruption(SCENARIOS[name], channel, seats=2)
+    play_with_every_interruption(SCENARIOS.get(name) or OF_THREADS[name], channel, seats=2)
 
 
 @pytest.mark.parametrize("seats", [0, 2], ids=["loop", "threads"])

@@ -14,11 +14,12 @@ settings.load_profile("unit")
 
 
 @pytest.fixture
-def places(monkeypatch):
+def places(monkeypatch, tmp_path_factory):
     """Where servers may have their folder: the session's place and the other one, both not there yet.
 
     Not in tmp_path, which may be too long for the path of a Unix socket.
     """
+    tmp_path_factory.getbasetemp()  # or that of all tests would be made in here, and go with it
     with tempfile.TemporaryDirectory(prefix="snakepit-") as short:
         for name in ("session", "tmp"):
             (Path(short) / name).mkdir()

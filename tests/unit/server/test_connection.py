@@ -14,7 +14,7 @@ from snakepit.envelopes import BODY, CHUNK, CREDIT, DISCONNECT, REQUEST, WINDOW,
 from snakepit.fields import NONE, render
 from snakepit.lifecycle import ExchangeState
 from snakepit.server.connection import DISCARD, Connection
-from snakepit.server.site import LINGER, Site
+from snakepit.server.site import LAST_LINGER, LINGER, STALLED, Site
 
 HEAD_TIME = 20.0
 KEEP_ALIVE = 5.0
@@ -284,7 +284,7 @@ class World:
     @property
     def deadlines(self):
         site = self.site
-        return [len(deadlines) for deadlines in (site.keep_alive, site.heads, site.lingering)]
+        return [len(site.keep_alive), sum(map(len, {site.heads, site.stalled})), len(site.lingering)]
 
 
 def play(scenario, echoes=False, **options):
@@ -297,7 +297,7 @@ def play(scenario, echoes=False, **options):
         world.site.close()
         await turn()
         assert world.site.connections == set()
-        assert world.deadlines == [0, 0, 0]
+        assert sum(world.deadlines) == 0
         assert errors == []
 
     asyncio.run(main(), loop_factory=HandLoop)
@@ -1167,7 +1167,7 @@ def test_no_time_runs_while_the_app_works():
     async def scenario(world):
         client = world.connect()
         client.send(request())
-        assert world.deadlines == [0, 0, 0]
+        assert sum(world.deadlines) == 0
         await advance(HEAD_TIME * 2)
         world.app.respond()
         assert statuses(client) == [200]
@@ -1198,7 +1198,7 @@ def test_pipelined_request_meets_no_deadline_of_the_one_before(mode):
         world.pool.mode = mode
         await turn()
         assert len(world.pool.open) == 1
-        assert world.deadlines == [0, 0, 0]
+        assert sum(world.deadlines) == 0
 
     play(scenario)
 
@@ -1379,7 +1379,7 @@ def test_client_goes_when_nobody_works_for_it(leave, sent):
         await turn()
         assert client.lost
         assert world.site.connections == set()
-        assert world.deadlines == [0, 0, 0]
+        assert sum(world.deadlines) == 0
 
     play(scenario)
 
@@ -1483,9 +1483,9 @@ def test_drain_while_a_body_is_thrown_away():
         world.app.respond()
         world.site.drain()
         await turn()
-        assert not client.closing
+        assert client.eof_written, "it may read the answer, and need not send the rest"
         client.send(b"x" * 8)
-        await turn()
+        await advance(LAST_LINGER)
         assert client.lost
         assert statuses(client) == [200]
 
@@ -1505,6 +1505,131 @@ def test_drain_lets_a_request_come_whose_head_has_begun():
         ((status, fields, _),) = answers(client.received)
         assert (status, fields["connection"]) == (200, "close")
         assert client.lost
+
+    play(scenario)
+
+
+def test_drain_closes_whose_head_does_not_come():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request()[:10])
+        world.site.drain()
+        await advance(STALLED / 2)
+        client.send(request()[10:12])
+        assert not client.closing
+        await advance(STALLED / 2)
+        assert client.lost
+        assert client.received == b""
+
+    play(scenario)
+
+
+UPLOAD = b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\n"
+
+
+def test_drain_lets_a_body_come_for_as_long_as_it_comes():
+    async def scenario(world):
+        client = world.connect()
+        client.send(UPLOAD)
+        world.site.drain()
+        for _ in range(9):
+            await advance(STALLED / 2)
+            client.send(b"x")
+        await advance(STALLED * 2)
+        assert not client.closing, "it is the app's turn"
+        world.app.respond()
+        await turn()
+        assert statuses(client) == [200]
+        assert client.lost
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("responding", [False, True])
+def test_drain_gives_up_whose_body_does_not_come(responding):
+    async def scenario(world):
+        client = world.connect()
+        client.send(UPLOAD + b"x")
+        if responding:
+            world.app.respond(body=b"a", more=True)
+        world.site.drain()
+        await advance(STALLED)
+        assert world.app.gone
+        assert client.eof_written or client.aborted
+        await advance(LAST_LINGER)
+        assert client.lost
+        if not responding:
+            assert statuses(client) == [503]
+
+    play(scenario)
+
+
+def test_drain_waits_for_an_app_that_does_not_read_what_comes():
+    async def scenario(world):
+        client = world.connect()
+        client.send(UPLOAD.replace(b"9", b"999999") + bytes(WINDOW))
+        assert not client.reading
+        world.site.drain()
+        await advance(STALLED * 3)
+        assert not client.closing
+        world.app.exchange.add_credit(WINDOW)
+        assert client.reading
+        await advance(STALLED)
+        assert world.app.gone
+
+    play(scenario)
+
+
+def test_drain_waits_for_an_app_that_has_not_asked_for_the_body():
+    async def scenario(world):
+        client = world.connect()
+        client.send(UPLOAD.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"))
+        world.site.drain()
+        await advance(STALLED * 3)
+        assert not client.closing
+        world.app.exchange.go_on()
+        await advance(STALLED)
+        assert world.app.gone
+
+    play(scenario)
+
+
+EVENTS = render([(b"Content-Type", b"text/event-stream; charset=utf-8")])
+
+
+@pytest.mark.parametrize("gently", [False, True])
+@pytest.mark.parametrize("begins", ["before", "after"])
+def test_drain_ends_event_streams(gently, begins):
+    async def scenario(world):
+        client = world.connect()
+        client.send(request())
+        if begins == "after":
+            world.site.drain(gently)
+        world.app.exchange.respond(200, EVENTS, b"data: 1\n\n", True)
+        if begins == "before":
+            world.site.drain(gently)
+        await turn()
+        assert world.app.gone
+        assert client.lost
+        assert not client.aborted
+        assert b"data: 1\n\n" in client.received
+
+    play(scenario)
+
+
+def test_drain_lets_what_is_no_event_stream_any_more_finish():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request())
+        world.app.exchange.respond(200, EVENTS, b"data: 1\n\n", True)
+        world.app.exchange.respond_body(b"", False)
+        world.app.exchange.done(None)
+        client.send(request())
+        world.app.respond(body=b"a", more=True)
+        world.site.drain()
+        world.app.exchange.respond_body(b"b", False)
+        await turn()
+        assert bodies(client)[1] == b"ab"
 
     play(scenario)
 
@@ -1533,8 +1658,8 @@ def test_drain_does_not_cut_a_client_that_is_reading_its_refusal():
         client.send(b"rubbish\r\n\r\n")
         world.site.drain()
         await turn()
-        assert not client.closing, "its time to read the answer runs already"
-        await advance(LINGER)
+        assert not client.closing, "it has a moment to read the answer"
+        await advance(LAST_LINGER)
         assert client.aborted
 
     play(scenario)

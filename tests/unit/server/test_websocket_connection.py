@@ -119,7 +119,7 @@ def test_a_client_that_goes_before_it_is_accepted():
         peer = Peer(world, accepts=False)
         peer.transport.client_resets()
         await turn()
-        assert peer.told(DISCONNECT, CLOSE) == [(DISCONNECT,)]
+        assert peer.told(DISCONNECT, CLOSE) == [(DISCONNECT, False)]
         peer.session.handle(envelopes.accept(1, None, NONE))
         peer.session.done(None)
         assert peer.transport.received == b""

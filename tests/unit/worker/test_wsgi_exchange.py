@@ -1,7 +1,9 @@
 """snakepit.worker.wsgi: a seat serves exchanges off a channel whose other end is a script of what comes."""
 
 import io
+import itertools
 from collections import deque
+from types import SimpleNamespace
 from wsgiref.util import FileWrapper
 
 import pytest
@@ -10,18 +12,23 @@ from snakepit import envelopes
 from snakepit.envelopes import ANSWER, BODY, CHUNK, CHUNK_COST, CONTINUE, CREDIT, DECLINED, DONE, RESPONSE, WINDOW
 from snakepit.errors import ClientDisconnected, LocalProtocolError
 from snakepit.fields import NONE, of_length, render
+from snakepit.worker import wsgi
 from snakepit.worker.environ import EnvironFactory
 from snakepit.worker.hung import Seats
-from snakepit.worker.wsgi import Seat
+from snakepit.worker.wsgi import LOOK, Seat
 
 NUMBER = 7
 
 
 class ScriptedEnd:
-    """The worker's end of a channel: keeps what is posted, and hands out the script, one step for each wait."""
+    """The worker's end of a channel: keeps what is posted, and hands out the script, one step for each wait.
 
-    def __init__(self, script):
+    `has_come` is what somebody finds who does not wait.
+    """
+
+    def __init__(self, script, has_come=()):
         self.script = deque(script)
+        self.has_come = deque(has_come)
         self.posted = []
         self.held_back = 0
 
@@ -33,7 +40,9 @@ class ScriptedEnd:
     def holds_back(self):
         return self.held_back > 0
 
-    def wait(self):
+    def wait(self, seconds=None):
+        if seconds == 0.0:
+            return [self.has_come.popleft()] if self.has_come else []
         assert self.script, f"would wait for ever, after {self.posted}"
         self.held_back -= 1
         return self.script.popleft()
@@ -44,10 +53,10 @@ def request(body=b"", more=False, expects_continue=False, number=NUMBER):
     return envelopes.request(number, "POST", b"/", "1.1", headers, None, None, "http", body, more, expects_continue)
 
 
-def serve(app, *later, script=None, **fields):
+def serve(app, *later, script=None, has_come=(), **fields):
     """Run an app over one exchange, then retire; `later` comes while it runs, an envelope for each wait."""
     script = script or [[request(**fields)], *([envelope] for envelope in later), [envelopes.retire()]]
-    end = ScriptedEnd(script)
+    end = ScriptedEnd(script, has_come)
     environs = EnvironFactory(
         root_path="", multithread=False, multiprocess=False, file_wrapper=FileWrapper, errors=io.StringIO()
     )
@@ -544,9 +553,9 @@ def test_send_waits_for_credit():
     waits = []
     wait = end.wait
 
-    def counted():
+    def counted(seconds=None):
         waits.append(len(end.posted))
-        return wait()
+        return wait(seconds)
 
     end.wait = counted
     environs = EnvironFactory(
@@ -571,6 +580,70 @@ def test_disconnect_ends_a_send_that_waits():
     assert trouble(posted) is None, "the client's going is not the app's fault"
     assert len(body_of(posted)) == WINDOW
     assert seen == ["closed"]
+
+
+def test_a_stream_ends_when_its_client_leaves_though_it_never_waits(monkeypatch):
+    monkeypatch.setattr(wsgi, "LOOK", 0.0)
+    seen = []
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return stream()
+
+    def stream():
+        try:
+            yield from itertools.repeat(b"a", 1000)
+        finally:
+            seen.append("closed")
+
+    posted = serve(app, has_come=[envelopes.credit(NUMBER, 5), envelopes.disconnect(NUMBER)])
+    assert trouble(posted) is None
+    assert body_of(posted) == b"aa"
+    assert seen == ["closed"]
+
+
+def test_a_stream_looks_for_its_client_now_and_then(monkeypatch):
+    looks = []
+
+    class Looking(ScriptedEnd):
+        def wait(self, seconds=None):
+            if seconds == 0.0:
+                looks.append(len(self.posted))
+            return super().wait(seconds)
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return itertools.repeat(b"a", 8)
+
+    monkeypatch.setitem(globals(), "ScriptedEnd", Looking)
+    times = [100 + number * LOOK * 0.3 for number in range(8)]
+    monkeypatch.setattr(wsgi, "time", SimpleNamespace(monotonic=iter(times).__next__))
+    assert trouble(serve(app)) is None
+    assert looks == [5]
+
+
+def test_a_request_that_comes_while_a_stream_looks_is_declined(monkeypatch):
+    monkeypatch.setattr(wsgi, "LOOK", 0.0)
+    other = request(number=NUMBER + 1)
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return itertools.repeat(b"a", 3)
+
+    assert envelopes.declined(other) in serve(app, has_come=[other])
+
+
+def test_what_reads_on_after_the_response_gets_an_error():
+    streams = []
+
+    def app(environ, start_response):
+        streams.append(environ["wsgi.input"])
+        start_response("200 OK", [])
+        return [b"accepted"]
+
+    assert trouble(serve(app, body=b"a", more=True)) is None
+    with pytest.raises(ValueError, match="its response is complete"):
+        streams[0].read()
 
 
 def test_own_client_disconnected_is_a_fault():
