@@ -98,11 +98,12 @@ class AsgiWorker:
         self.stopping = self.tasks.stopping = True
         self._retired.set()
         for begun in list(self._exchanges.values()):
-            begun.task.cancel()
+            begun.cancel()
 
     def finished(self, exchange: "Exchange") -> None:
         """An exchange's task is over."""
         self._exchanges.pop(exchange.number, None)
+        exchange.task = None
         self.tasks.cancelled.discard(exchange.number)
         if self._retired.is_set():
             self._set_idle()
@@ -185,7 +186,9 @@ class AsgiWorker:
             return
         self._begun += 1
         self._exchanges[exchange.number] = exchange
-        exchange.task = asyncio.Task(exchange.run(), loop=self.loop, eager_start=True)
+        task = asyncio.Task(exchange.run(), loop=self.loop, eager_start=True)
+        if not task.done():
+            exchange.task = task
 
 
 class Exchange:
@@ -225,7 +228,8 @@ class Exchange:
             self._more,  # of the request's body is to come
             self._expects_continue,
         ) = envelope
-        self.task: asyncio.Task[None]
+        # While it runs. After that it would be a cycle wherever the app has put the request into a context variable.
+        self.task: asyncio.Task[None] | None = None
         self._worker = worker
         self._chunks: deque[bytes] = deque((body,)) if body or not self._more else deque()
         self._owed = 0  # request bytes that the app has read and the main interpreter got no credit for
@@ -354,8 +358,13 @@ class Exchange:
         """The client has been answered, because the app took too long."""
         self._timed_out = True
         self._worker.tasks.cancelled.add(self.number)
-        self.task.cancel()
+        self.cancel()
         self.disconnect()
+
+    def cancel(self) -> None:
+        """Cut what the app does for it."""
+        if self.task is not None:
+            self.task.cancel()
 
     def disconnect(self) -> None:
         """The client has gone."""

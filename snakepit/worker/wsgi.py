@@ -137,6 +137,7 @@ class Exchange:
         except BaseException as error:
             seats.leave(self.number)
             trouble = fault(error)
+        self._environ = {}  # whose wsgi.input refers to this exchange, and holds up to WINDOW bytes
         if trouble is None and self._answer is not None:
             self._seat.post(self._answer, large=len(self._answer[4]) > LARGE)
         else:
