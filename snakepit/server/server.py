@@ -44,9 +44,17 @@ class Server:
     Args:
         control: whether `snakepit status` and the other commands are to find it.
         manager: who looks after this process, if somebody does.
+        open_files: the limit on open files before it was raised, and after, if it was.
     """
 
-    def __init__(self, config: Config, *, control: bool = False, manager: Manager | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        control: bool = False,
+        manager: Manager | None = None,
+        open_files: tuple[int, int] | None = None,
+    ) -> None:
         self.config = config
         self._reference = app_reference.find(config.app)
         self._log = logging.getLogger("snakepit.server")
@@ -61,6 +69,7 @@ class Server:
         self._reloader = Reloader(config) if config.reload else None
         self._control = control
         self._manager = manager or Manager()
+        self._open_files = open_files
         self._hand_over = HandOver(self._manager, self._log)
         self._stops = Stops(self.stop, self._exit_now)
         self._accepts = False  # connections, or has done
@@ -369,6 +378,8 @@ class Server:
                 "timeout_request": config.timeout_request,
                 "copies": copies.path if copies is not None else "",
                 "write_bytecode": not config.reload,
+                "environ": dict(os.environ),  # as it is now, whatever workers do to the process's later
+                "open_files": self._open_files,
             },
         )
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from snakepit import envelopes
 from snakepit.channel import ChannelAddress, discard
 from snakepit.errors import AppError, fault
-from snakepit.worker import loader
+from snakepit.worker import children, loader
 from snakepit.worker.ending import end_interpreter, wait_for_threads
 from snakepit.worker.extensions import Extensions, Policy
 from snakepit.worker.interface import detect
@@ -52,6 +52,8 @@ class Settings(TypedDict):
     ws_max_queue: int
     page_script: str
     timeout_request: float | None
+    environ: dict[str, str]
+    open_files: tuple[int, int] | None
 
 
 serving = False
@@ -60,7 +62,9 @@ serving = False
 
 def run(settings: Settings) -> None:
     """Serve exchanges until the main interpreter retires this worker."""
+    children.install(settings["runtime"] == "interpreter", settings["open_files"])
     if settings["runtime"] == "interpreter":
+        children.set_environment(settings["environ"])
         in_a_second_thread(lambda: _serve(settings, end_interpreter), f"snakepit-worker-{settings['number']}")
     elif settings["runtime"] == "process":
         from snakepit.worker.process import prepare

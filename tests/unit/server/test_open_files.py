@@ -1,4 +1,4 @@
-"""snakepit.server.open_files, in processes of their own: a limit that was lowered for good must not stay with us."""
+"""snakepit.server.open_files. Limits are set in processes of their own: one that was lowered must not stay with us."""
 
 import subprocess
 import sys
@@ -16,10 +16,13 @@ def limits_after(before, setup=""):
     code = (
         "import resource\n"
         "from snakepit.server.open_files import raise_open_files_limit\n"
-        f"resource.setrlimit(resource.RLIMIT_NOFILE, {before})\n"
+        f"before = {before}\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, before)\n"
         f"{setup}\n"
-        "raise_open_files_limit()\n"
-        "print(*resource.getrlimit(resource.RLIMIT_NOFILE))\n"
+        "told = raise_open_files_limit()\n"
+        "now = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+        f"assert told == ((before[0], now[0]) if now[0] != {before[0]} else None), told\n"
+        "print(*now)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert done.stderr == ""
@@ -46,4 +49,4 @@ def test_system_that_refuses(error):
 def test_windows(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setitem(sys.modules, "resource", None)  # as there: importing it fails
-    raise_open_files_limit()
+    assert raise_open_files_limit() is None
