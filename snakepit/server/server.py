@@ -197,7 +197,7 @@ class Server:
         copies = self._make_copies_folder()
         pool = self._pool = Pool(self._pool_options(copies), report, loop)
         pages = self._pages = Pages(pool, self._id) if self.config.reload_browser else None
-        site = self._site = Site(self.config, pages or pool, loop)
+        site = self._site = Site(self.config, pages or pool, loop, self._open_files)
         changes = self._changes = Changes(pool, self.config.runtime, self._log, loop, self._manager, pages)
         control = self._control_socket(listener)
         self._log.info(
@@ -225,6 +225,7 @@ class Server:
                     await self._shut_down(listener, pool, site, patience)
         finally:
             listener.close(keep_path=self._keeps_path)
+            site.open_files.close()
             if copies is not None:
                 copies.remove()
             if control is not None:
@@ -275,6 +276,7 @@ class Server:
         _raise_failure(pool)
         if self._stop_requested.is_set():
             return
+        site.open_files.watch()
         await listener.serve(asyncio.get_running_loop(), lambda: Connection(site))
         self._accepts = True
         self._log.info("Listening on %s (Ctrl+C to stop)", ", ".join(listener.addresses))
