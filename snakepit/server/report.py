@@ -96,6 +96,13 @@ class StartupReport(Observer):
         self._handlers.clear()
 
     def _tell_of_copies(self, modules: list[str]) -> None:
+        losing = [module for module in modules if vetted.loses_writes(module)]
+        if losing:
+            self._log.warning(
+                "Writes to a file that several workers open with their copies of %s get lost without an error; "
+                "--runtime process keeps them",
+                ", ".join(losing),
+            )
         unvetted = [module for module in modules if vetted.find(module) is None]
         if unvetted:
             self._log.warning("Copied at your own risk, as --extensions all asks: %s", ", ".join(unvetted))

@@ -186,6 +186,15 @@ def test_copies_of_extensions(terminal, log, monkeypatch):
     ]
 
 
+def test_copies_that_lose_writes(terminal, log):
+    report = StartupReport(1, log, terminal)
+    report.worker_ready(worker(1, copies=["_duckdb", "lmdb.cpython", "strange"]))
+    assert terminal.screen[1] == (
+        "Writes to a file that several workers open with their copies of _duckdb, lmdb.cpython get lost without an "
+        "error; --runtime process keeps them"
+    )
+
+
 @pytest.mark.parametrize(("size", "said"), [(21 * 2**20, ", 21 MiB now"), (0, ", 0 MiB now"), (None, "")])
 def test_what_a_replaced_worker_leaves_in_memory(terminal, log, size, said):
     report = StartupReport(1, log, terminal)
