@@ -150,6 +150,7 @@ stress: $(DEV) ## run the stress tests, which take minutes
 
 liveness: $(DEV) ## check that no second goes without answers under loads of many kinds; takes 40 minutes, with ARGS=--quick one
 	@$(PYTHON_IN_VENV) tests/liveness/run.py $(ARGS)
+	@$(if $(findstring --quick,$(ARGS)),true,SNAKEPIT_TEST_INTERRUPTIONS=1 $(PYTHON_IN_VENV) -m pytest -q tests/interleavings)
 
 autobahn: $(DEV) ## run Autobahn's WebSocket test suite (needs Python 2.7; ARGS=--quick takes two minutes)
 	@$(PYTHON_IN_VENV) tests/autobahn/run.py $(ARGS)

@@ -3,7 +3,27 @@
 An entry stands on the page only while the case fails.
 """
 
+_BY_PROCESS = (
+    "A database in a file. It keeps others away by locks that belong to the process (`fcntl`), and itself from opening "
+    "the file twice by a list of what it has open. Each copy has a list of its own, and the locks do not hold within "
+    "the process: {}. `--runtime process` is the way out."
+)
+
 CAUSES = {
+    "apsw": _BY_PROCESS.format(
+        "two workers write as if each were alone; Python's own `sqlite3` is one for all workers"
+    ),
+    "duckdb": _BY_PROCESS.format("each worker writes its own version of the file, and the last one stays"),
+    "h5py": (
+        "`libhdf5.so` is an ordinary shared library, loaded once in a process, and not made for several threads. h5py "
+        "guards it with a lock, of which each worker has its own. `--runtime process` is the way out."
+    ),
+    "lmdb": _BY_PROCESS.format(
+        "the table of readers goes by process; LMDB's manual forbids to open a file twice in one"
+    ),
+    "pysqlite3": _BY_PROCESS.format(
+        "two workers write as if each were alone; Python's own `sqlite3` is one for all workers"
+    ),
     "tokenizers": (
         "Training from an iterator reads it in threads of its own (Rayon), which attach to the main interpreter: "
         "Python objects are made in one interpreter and freed in another. With `TOKENIZERS_PARALLELISM=false` it uses "

@@ -33,7 +33,8 @@ _never_closed: list[Interpreter] = []  # whose daemon threads still run
 class Plan(TypedDict):
     """What a process has to do: so many interpreters at a time, each replaced until there were `lives` in its place.
 
-    `folder` is for copies and reports; `vetted` a file with a list to use, or empty.
+    `folder` is for copies and reports; `vetted` a file with a list to use, or empty; `shares`: instead of using the
+    package, all write to one file (`compat.sharing`).
     """
 
     case: str
@@ -45,6 +46,7 @@ class Plan(TypedDict):
     seconds: float
     folder: str
     vetted: str
+    shares: bool
 
 
 def _lives(plan: Plan, place: int, troubles: list[str]) -> None:
@@ -59,6 +61,8 @@ def _lives(plan: Plan, place: int, troubles: list[str]) -> None:
             vetted=plan["vetted"],
             seconds=plan["seconds"],
             report=str(report),
+            place=place,
+            places=plan["interpreters"] if plan["shares"] else 0,
         )
         try:
             with _creating:

@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+from compat import sharing
 from compat.child import Plan
 from compat.registry import Case
 from compat.services import SERVICES
@@ -106,8 +108,17 @@ class Driver:
             result.reason = self.run(case, "all", result, interpreters, self.lives, environment)
             if result.reason:
                 result.status = "failed"
-                break
+                return result
+        if case.file is not None:
+            result.reason = self.share_file(case, result)
+            result.status = "failed" if result.reason else "passed"
         return result
+
+    def share_file(self, case: Case, result: Result) -> str:
+        """Have several interpreters write to one file; returns what was lost, or went wrong."""
+        interpreters = [*range(2, self.most + 1)] * self.rounds
+        reasons = (self.run(case, "all", result, number, lives=1, shares=True) for number in interpreters)
+        return next(filter(None, reasons), "")
 
     def verify(self, case: Case, vetted: str) -> str:
         """Use the package with copies only of what is on the list in that file; returns what went wrong."""
@@ -122,6 +133,7 @@ class Driver:
         lives: int,
         environment: Mapping[str, str] = {},  # read only
         vetted: str = "",
+        shares: bool = False,
     ) -> str:
         """Run one process; adds what it loaded to the result, and returns why it failed, or nothing."""
         with tempfile.TemporaryDirectory(prefix="snakepit-compat-") as folder:
@@ -135,12 +147,13 @@ class Driver:
                 seconds=self.seconds,
                 folder=folder,
                 vetted=vetted,
+                shares=shares,
             )
             file = Path(folder) / "plan.json"
             file.write_text(json.dumps(plan), encoding="utf-8")
             command = [sys.executable, "-X", "faulthandler", "-m", "compat.child", str(file)]
             output = Path(folder) / "output"
-            with output.open("wb") as stream:
+            with output.open("wb") as stream, _beside(case, folder, interpreters + 1 if shares else 0) as acknowledged:
                 process = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
@@ -154,13 +167,39 @@ class Driver:
                     process.kill()  # it has ended, unless we are being ended
             said = output.read_text(errors="replace")
             reports = [json.loads(path.read_text(encoding="utf-8")) for path in Path(folder).glob("report-*.json")]
-        add_reports(result, reports)
-        reason = explain(process.returncode, hung, said, reports)
-        if not reason and len(reports) != interpreters * lives:
-            reason = f"{len(reports)} of {interpreters * lives} interpreters reported"
+            add_reports(result, reports)
+            reason = explain(process.returncode, hung, said, reports)
+            if not reason and len(reports) != interpreters * lives:
+                reason = f"{len(reports)} of {interpreters * lives} interpreters reported"
+            if shares and not reason:
+                acknowledged += [key for report in reports for key in report["acknowledged"]]
+                reason = sharing.lost(_sharing(case, folder), acknowledged)
         if reason and policy != "native" and os.environ.get("COMPAT_VERBOSE"):
             print(said, *(report["trouble"] for report in reports), sep="\n", file=sys.stderr)
         return reason
+
+
+@contextmanager
+def _beside(case: Case, folder: str, places: int) -> Iterator[list[str]]:
+    """Have a process by itself write to a file beside interpreters; at the end what it was told is done is added.
+
+    `places`: how many write, it included; 0: none does.
+    """
+    acknowledged: list[str] = []
+    if not places:
+        yield acknowledged
+        return
+    with ThreadPoolExecutor(1) as thread:
+        told = thread.submit(_sharing, case, folder, str(places))
+        yield acknowledged
+        if told.result().returncode == 0:
+            acknowledged += json.loads(told.result().stdout)
+
+
+def _sharing(case: Case, folder: str, *more: str) -> subprocess.CompletedProcess[str]:
+    """Run `compat.sharing` in a process by itself."""
+    command = [sys.executable, "-m", "compat.sharing", case.use.__module__, case.name, folder, *more]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def installed(case: Case) -> dict[str, str] | None:

@@ -7,11 +7,24 @@ interpreter (tables, keys) has names of its own.
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 type Use = Callable[..., None]
+
+
+class SharedFile(NamedTuple):
+    """How a package keeps a file; see `compat.sharing` for what is asked of it.
+
+    Args:
+        open: opens the file at a path for writing. Returns a function that adds a key, and returns when that is said
+            to be kept; and a function that closes the file.
+        read: the keys that are in the file.
+    """
+
+    open: Callable[[str], tuple[Callable[[str], object], Callable[[], object]]]
+    read: Callable[[str], Iterable[str]]
 
 
 class Case(NamedTuple):
@@ -28,6 +41,7 @@ class Case(NamedTuple):
         environment: variables that have to be set for it to work.
         with_: further distributions whose versions matter.
         distribution: the distribution's name where `name` says more than that.
+        file: where the package keeps a file that several may open.
     """
 
     name: str
@@ -39,6 +53,7 @@ class Case(NamedTuple):
     with_: tuple[str, ...]
     distribution: str
     environment: Mapping[str, str]
+    file: SharedFile | None = None
 
 
 CASES: dict[str, Case] = {}
@@ -53,6 +68,7 @@ def case(
     with_: tuple[str, ...] = (),
     distribution: str = "",
     environment: Mapping[str, str] = MappingProxyType({}),
+    file: SharedFile | None = None,
 ) -> Callable[[Use], Use]:
     """Add the decorated function to the list; see `Case`."""
 
@@ -60,7 +76,7 @@ def case(
         if name in CASES:
             raise ValueError(f"there is a case {name} already")
         whole = distribution or name
-        CASES[name] = Case(name, use, modules, of or whole, exercised, services, with_, whole, environment)
+        CASES[name] = Case(name, use, modules, of or whole, exercised, services, with_, whole, environment, file)
         return use
 
     return add

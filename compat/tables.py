@@ -30,6 +30,10 @@ As `make compat` does it, 18 interpreters use each package so, at least three ti
 copied but what is on the list. That shows crashes which are likely, not one in many thousand requests. Frameworks
 answered requests within the interpreter, not behind the server.
 
+A package that keeps a database in a file has to keep what it acknowledges: interpreters and a process beside them write
+to one file at the same time, and another process then finds each write that was said to be done. It may refuse to open
+the file, or to write. [One process: what is shared](explanation/one-process.md) tells what this is about.
+
 PostgreSQL, Redis and MariaDB were real servers. {counts}
 
 ## What a private copy is

@@ -10,6 +10,7 @@ import traceback
 import warnings
 from typing import TypedDict
 
+from compat import sharing
 from compat.registry import CASES
 from snakepit import vetted
 from snakepit.worker.ending import end_interpreter
@@ -19,7 +20,7 @@ LEAST_USES = 3
 
 
 class Settings(TypedDict):
-    """What the child's main interpreter tells this one."""
+    """What the child's main interpreter tells this one; `places`: how many are to share a file, 0: none is."""
 
     case: str
     module: str
@@ -29,13 +30,16 @@ class Settings(TypedDict):
     vetted: str
     seconds: float
     report: str
+    place: int
+    places: int
 
 
 class Report(TypedDict):
     """What became of one interpreter's life.
 
     `trouble` is the traceback of what went wrong, or empty; `daemons` names the daemon threads that did not end;
-    `loads` is of modules outside the standard library, and of any that was refused.
+    `loads` is of modules outside the standard library, and of any that was refused; `acknowledged` and `not_written`
+    what became of what was written to a file that is shared.
     """
 
     uses: int
@@ -43,6 +47,8 @@ class Report(TypedDict):
     daemons: list[str]
     warnings: list[str]
     loads: list[list[str]]
+    acknowledged: list[str]
+    not_written: list[str]
 
 
 def run(settings: Settings) -> None:
@@ -54,7 +60,7 @@ def run(settings: Settings) -> None:
 
 
 def _live(settings: Settings, ended: threading.Lock) -> None:
-    report = Report(uses=0, trouble="", daemons=[], warnings=[], loads=[])
+    report = Report(uses=0, trouble="", daemons=[], warnings=[], loads=[], acknowledged=[], not_written=[])
     try:
         if settings["vetted"]:
             vetted.LIST = settings["vetted"]
@@ -82,7 +88,13 @@ def _live(settings: Settings, ended: threading.Lock) -> None:
 
 def _use(settings: Settings, report: Report) -> None:
     importlib.import_module(settings["module"])  # that one only: a worker has enough to import
-    use = CASES[settings["case"]].use
+    case = CASES[settings["case"]]
+    if settings["places"]:
+        assert case.file is not None
+        told = sharing.write(case.file, settings["copies"], settings["place"], settings["places"])
+        report["acknowledged"], report["not_written"] = told
+        return
+    use = case.use
     end = time.monotonic() + settings["seconds"]
     while report["uses"] < LEAST_USES or time.monotonic() < end:
         use(*settings["urls"])

@@ -210,12 +210,12 @@ def breach(exchange: int, code: int, reason: str) -> Envelope:
     return (BREACH, exchange, code, reason)
 
 
-def loaded(interface: str, seconds: float, copies: list[Copy]) -> Envelope:
+def loaded(interface: str, seconds: float, copies: list[Copy], notes: list[str]) -> Envelope:
     """The app was imported within `seconds`, and speaks `interface` ("asgi" or "wsgi").
 
-    `copies`: C extensions that were loaded from private copies.
+    `copies`: C extensions that were loaded from private copies; `notes`: lines for the log.
     """
-    return (LOADED, 0, interface, seconds, copies)
+    return (LOADED, 0, interface, seconds, copies, notes)
 
 
 def ready(seconds: float) -> Envelope:

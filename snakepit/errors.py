@@ -6,6 +6,10 @@ Exception objects never cross an interpreter; their text does, as a fault (see `
 
 import traceback
 
+FAULT_LIMIT = 64 * 1024
+"""Characters of a fault; what is more is left out of its middle. An exception's text may be as long as an app likes,
+and all of it would cross to the main interpreter and into the log. A traceback of a hundred calls has 10,000."""
+
 
 class SnakepitError(Exception):
     """The base of everything that Snakepit raises on purpose."""
@@ -103,5 +107,50 @@ class InternalError(SnakepitError):
 
 
 def fault(error: BaseException) -> str:
-    """Flatten an exception to the text that may cross an interpreter: its traceback, without a trailing newline."""
+    """Flatten an exception to the text that may cross an interpreter: its traceback, without a trailing newline.
+
+    Never raises: formatting calls methods of the app's, `__str__` for one, and a thread that failed over them would be
+    lost. What can't be formatted is left out, and the text says so.
+    """
+    for attempt in (_whole, _without_causes, _without_text, _without_traceback):
+        try:
+            return shortened(attempt(error))
+        except BaseException:  # KeyboardInterrupt and MemoryError included: the next attempt asks for less
+            continue
+    return "an exception that can't be formatted"
+
+
+def shortened(text: str) -> str:
+    """A text that any log can take: no longer than FAULT_LIMIT, and without lone surrogates."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    left_out = len(text) - FAULT_LIMIT
+    if left_out <= 0:
+        return text
+    half = FAULT_LIMIT // 2
+    return f"{text[:half]}\n[{left_out} characters left out]\n{text[-half:]}"
+
+
+def _whole(error: BaseException) -> str:
     return "".join(traceback.format_exception(error)).rstrip("\n")
+
+
+def _without_causes(error: BaseException) -> str:
+    return f"{_traceback(error)}{_name(error)}: {error}\n(it can't be formatted as a whole)"
+
+
+def _without_text(error: BaseException) -> str:
+    return f"{_traceback(error)}{_name(error)} (its text can't be formatted)"
+
+
+def _without_traceback(error: BaseException) -> str:
+    return f"{_name(error)} (it can't be formatted)"
+
+
+def _traceback(error: BaseException) -> str:
+    # by the base class's descriptor: a subclass may have put a property over it, or a __getattribute__
+    frames = BaseException.__dict__["__traceback__"].__get__(error)
+    return "".join(["Traceback (most recent call last):\n", *traceback.format_tb(frames)])
+
+
+def _name(error: BaseException) -> str:
+    return str(type.__dict__["__name__"].__get__(type(error)))  # a metaclass may have one of its own

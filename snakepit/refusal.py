@@ -27,6 +27,8 @@ def explain(module: str, file: str, importers: Iterable[str], policy: str) -> st
     chain = import_chain(importers)
     if chain:
         lines.append(f"imported by: {ARROW.join(chain)}")
+    if vetted.loses_writes(module):
+        lines.append("with a copy in each worker, writes to a file that several open would be lost without an error")
     lines.append("ways out:")
     lines += [f"  {way}" for way in ways_out(module, file, package, policy)]
     return "\n".join(lines)
@@ -53,6 +55,6 @@ def ways_out(module: str, file: str, package: Package | None, policy: str) -> li
         ways.append(f"a version of {subject} that supports subinterpreters (PEP 684){tried}")
     if file and policy == "native" and known is not None:
         ways.append("--extensions vetted: each worker loads a copy of its own")
-    elif file and policy != "all":
+    elif file and policy != "all" and not vetted.loses_writes(module):
         ways.append("--extensions all: each worker loads a copy of its own, at your own risk")
     return ways

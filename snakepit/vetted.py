@@ -13,6 +13,10 @@ from typing import NamedTuple
 THIS_PYTHON = "Python {}.{}".format(*sys.version_info)
 LIST = os.path.join(os.path.dirname(__file__), "vetted.json")
 
+LOSE_WRITES = frozenset({"_duckdb", "apsw", "duckdb", "lmdb", "pysqlite3"})
+"""Modules of databases that are files. With a copy in each worker, writes that were acknowledged got lost: the copies
+do not know of each other, and locks on a file do not keep them apart within one process. See `compat/sharing.py`."""
+
 
 class Package(NamedTuple):
     """An entry. `versions` is empty where the package was not vetted for this Python."""
@@ -49,3 +53,8 @@ def find(module: str) -> Package | None:
             return package
         module = module.rpartition(".")[0]
     return None
+
+
+def loses_writes(module: str) -> bool:
+    """Whether a module (its full name) is known to lose writes to a file, with a copy in each worker."""
+    return module.partition(".")[0] in LOSE_WRITES

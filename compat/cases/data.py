@@ -304,37 +304,6 @@ def polars() -> None:
 
 
 @case(
-    "duckdb",
-    "duckdb",
-    "_duckdb",
-    exercised="tables, files in memory, functions in Python that raise, transactions, errors",
-)
-def duckdb() -> None:
-    import duckdb
-
-    with duckdb.connect(":memory:") as connection:
-        connection.execute("create table t as select range as v, 'k' || (range % 4) as k from range(1000)")
-        assert connection.execute("select sum(v) from t where k = 'k1'").fetchall()[0] == (sum(range(1, 1000, 4)),)
-        assert connection.sql("from t select k, count(*) group by k order by k").fetchall()[3] == ("k3", 250)
-        connection.executemany("insert into t values (?, ?)", [(index, "x") for index in range(20)])
-        assert connection.execute("select {'a': [1, 2]}").fetchall()[0] == ({"a": [1, 2]},)
-        connection.create_function("twice", lambda value: 2 * value, ["BIGINT"], "BIGINT")
-        assert connection.execute("select twice(21)").fetchall()[0] == (42,)
-
-        def fail(_: object) -> int:
-            raise LookupError("from a function")
-
-        connection.create_function("fail", fail, ["BIGINT"], "BIGINT")
-        assert "from a function" in raises(duckdb.Error, lambda: connection.execute("select fail(1)").fetchall())
-        raises(duckdb.ParserException, connection.execute, "selec 1")
-        raises(duckdb.CatalogException, connection.execute, "select * from no_such_table")
-        connection.begin()
-        connection.execute("delete from t")
-        connection.rollback()
-        assert connection.execute("select count(*) from t").fetchall()[0] == (1020,)
-
-
-@case(
     "Pillow",
     "PIL",
     exercised="draw, resize, filter, JPEG, PNG, WebP and GIF both ways, text, broken files",

@@ -1,6 +1,7 @@
 """Databases, with real servers behind the clients where there is one to be had."""
 
-from compat.registry import case, raises
+from compat.cases.files import open_sqlite, read_sqlite
+from compat.registry import SharedFile, case, raises
 
 
 @case("greenlet", "greenlet", exercised="switches, exceptions both ways, threads, greenlets collected unfinished")
@@ -293,7 +294,11 @@ def asyncpg(url: str) -> None:
     asyncio.run(run())
 
 
-@case("aiosqlite", exercised="tables, functions in Python that raise, roll-back, errors")
+@case(
+    "aiosqlite",
+    exercised="tables, functions in Python that raise, roll-back, errors, one file",
+    file=SharedFile(open_sqlite, read_sqlite),
+)
 def aiosqlite() -> None:
     import asyncio
     import sqlite3

@@ -147,7 +147,7 @@ def _modules(app: str, stories: list[Story], policy: str, imported: bool) -> lis
             package = package_of(name, file)
             known = vetted.find(name)
             versions = known.versions if known is not None else ()
-            advice = _advice(how, file, package, versions, policy, imported)
+            advice = _advice(name, how, file, package, versions, policy, imported)
             found[name] = Module(name, file, how, package, versions, tuple(importers), advice)
     return list(found.values())
 
@@ -157,18 +157,20 @@ def _top(module: str) -> str:
 
 
 def _advice(
-    how: str, file: str, package: Package | None, versions: tuple[str, ...], policy: str, imported: bool
+    module: str, how: str, file: str, package: Package | None, versions: tuple[str, ...], policy: str, imported: bool
 ) -> str:
     if how == "source":
         return "runs as the Python module beside it"
     if how == "copied":
+        if vetted.loses_writes(module):
+            return "loses writes to files that several workers open: --runtime process"
         if not versions:
             return "not vetted: at your own risk, or --runtime process"
         return _vetted(package, versions)
     if how == "refused":
         if imported:
             return "its importer does without"
-        if policy == "all" or not file:
+        if policy == "all" or not file or vetted.loses_writes(module):
             return "--runtime process"
         if versions:
             return "vetted: --extensions vetted, or --runtime process"

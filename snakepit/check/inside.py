@@ -13,7 +13,7 @@ from typing import Any, Literal, TypedDict
 
 from snakepit.check.progress import Progress
 from snakepit.errors import AppError, fault
-from snakepit.worker import bootstrap, loader
+from snakepit.worker import bootstrap, children, loader
 from snakepit.worker.ending import end_interpreter
 from snakepit.worker.extensions import Extensions, Policy
 from snakepit.worker.interface import detect
@@ -24,6 +24,7 @@ class Settings(TypedDict):
 
     sys_path: list[str]
     argv: list[str]
+    environ: dict[str, str]
     module: str
     attribute: str
     factory: bool
@@ -34,6 +35,8 @@ class Settings(TypedDict):
 
 def run(settings: Settings, path: str) -> None:
     """Import the app, then end the interpreter, short of closing it; what happens is written to the file `path`."""
+    children.set_environment(settings["environ"])
+    children.install(own_environment=True, open_files=None)
     bootstrap.in_a_second_thread(lambda: _run(settings, Progress(path)), "snakepit-check")
 
 

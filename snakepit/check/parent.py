@@ -76,6 +76,7 @@ def _run_child(config: Config, reference: AppReference, folder: str, timeout: fl
         "inside": {
             "sys_path": [str(path) for path in sys.path],
             "argv": list(sys.argv),
+            "environ": dict(os.environ),
             "module": reference.module,
             "attribute": reference.attribute,
             "factory": config.factory,

@@ -73,7 +73,9 @@ class H11Parser:
                 elif isinstance(event, h11.ConnectionClosed):
                     break
         except h11.RemoteProtocolError as error:
-            raise RemoteProtocolError(_readable(str(error)), error.error_status_hint) from error
+            # without its traceback: one of h11's frames there holds the error itself, and others all of the connection
+            cause = error.with_traceback(None)
+            raise RemoteProtocolError(_readable(str(error)), error.error_status_hint) from cause
         return events
 
     def restart(self) -> None:

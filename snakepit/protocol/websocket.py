@@ -161,6 +161,10 @@ class Deflate(PerMessageDeflate):
         self._max_size = max_size
         self._size = 0  # of the message that is being read
 
+    def end(self) -> None:
+        """Let go of zlib's memory; the connection is closed."""
+        self._compressor = self._decompressor = None
+
     def accept(self, offer: str) -> bool | str | None:
         """Answer an offer: the parameters agreed on; None if it can't be agreed to."""
         name, *given = (part.strip() for part in offer.split(";"))
@@ -339,6 +343,14 @@ class WebSocketProtocol:
         """What the client must get, since the last call, in pieces."""
         data, self._output = self._output, []
         return data
+
+    def end(self) -> None:
+        """Let go of what takes memory; the connection is closed.
+
+        A parser of wsproto's refers to itself, and so stays until the garbage collector runs, with what it refers to.
+        """
+        if self._deflate is not None:
+            self._deflate.end()
 
     def _use_library(self) -> Connection:
         if self._library is None:

@@ -62,10 +62,13 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         sock = transport.get_extra_info("socket")
-        if sock is not None and sock.family != getattr(socket, "AF_UNIX", None):
-            # asyncio does this only for sockets made with an explicit IPPROTO_TCP, which accepted ones are not
-            # where their listening socket was not. Without it a keep-alive client waits 40 ms for each answer.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if sock is not None:
+            if sock.fileno() >= self._site.open_files.last:
+                self._site.open_files.ran_out()
+            if sock.family != getattr(socket, "AF_UNIX", None):
+                # asyncio does this only for sockets made with an explicit IPPROTO_TCP, which accepted ones are not
+                # where their listening socket was not. Without it a keep-alive client waits 40 ms for each answer.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._site.draining:
             self._site.drain_new(self)
         self._client = _address(transport.get_extra_info("peername"))

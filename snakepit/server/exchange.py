@@ -345,7 +345,7 @@ class Exchange:
     def _leave_worker(self) -> None:
         """The app is through; a thread of its own that still waits for the request's body is to hear of it."""
         worker, self._worker = self._worker, None
-        if worker is not None and not self.request_complete:
+        if worker is not None and not self.request_complete and self.state is not ExchangeState.ABANDONED:
             worker.post(envelopes.disconnect(self.number))
 
     def _forward(self, envelope: Envelope) -> None:

@@ -1,18 +1,142 @@
-"""How many files this process may have open: each connection is one, and each worker's channels take a few."""
+"""How many files this process may have open: each connection is one, and each worker's channels take a few.
 
+When there are no more, a connection can't be accepted. asyncio then says so and tries again a second later; uvloop
+(libuv) closes what comes, without a word. Here both are logged in the same words: when the last descriptor goes to a
+connection, when asyncio says that none was left, and when a look, once a second, finds none.
+"""
+
+import asyncio
+import errno
+import logging
+import os
 import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LOOK = 1.0
+"""Seconds between two looks, and between two lines in the log. A look is two system calls for each that is told."""
+
+# What asyncio's loop reports (selector_events.py): as often as there may be connections in the backlog, each time with
+# a timer to listen again, all of which fail if the socket has been closed until then (CPython issue 151615).
+_NOT_ACCEPTED = "socket.accept() out of system resource"
+_NOT_LISTENING = "_start_serving("
+_RETRY = 1.0  # seconds until asyncio listens again (constants.ACCEPT_RETRY_DELAY)
 
 
-def raise_open_files_limit() -> None:
-    """Raise the soft limit to the hard one, as far as the platform has such limits and allows it."""
+def raise_open_files_limit() -> tuple[int, int] | None:
+    """Raise the soft limit to the hard one, as far as the platform has such limits and allows it.
+
+    Returns the limit before and after; None where it stays as it was.
+    """
     if sys.platform == "win32":
-        return
+        return None
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == hard:
-        return
+        return None
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     except (ValueError, OSError):
-        pass  # macOS says "unlimited" and then refuses it; the soft limit stays
+        return None  # macOS says "unlimited" and then refuses it; the soft limit stays
+    return soft, hard
+
+
+class OpenFiles:
+    """Tells when descriptors run out; `raised` is what `raise_open_files_limit` returned.
+
+    `last` is the highest number that a descriptor can have. A new one gets the lowest number that is free, so when
+    somebody gets this one, there are no more.
+    """
+
+    def __init__(
+        self, log: logging.Logger, loop: asyncio.AbstractEventLoop, raised: tuple[int, int] | None = None
+    ) -> None:
+        self.last = sys.maxsize
+        self._log = log
+        self._loop = loop
+        self._raised = raised
+        self._told = -LOOK  # when the log was told, by the loop's clock
+        self._others: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self) -> None:
+        """Look now, and again and again until `close`."""
+        if sys.platform != "win32":  # which has no such limit
+            self._others = self._loop.get_exception_handler()
+            self._loop.set_exception_handler(self._handle)
+            self._look()
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._loop.call_later(_RETRY + LOOK, self._hand_back)  # asyncio's timers still run
+
+    def ran_out(self, number: int = errno.EMFILE) -> None:
+        """Log that there are no more; `number`: the system's error, if it said one."""
+        now = self._loop.time()
+        if now - self._told < LOOK:
+            return
+        self._told = now
+        if number == errno.EMFILE:
+            self._log.error(
+                "No descriptors left: this process may have %d files open, and has; connections that come are closed, "
+                "or have to wait. Raise the limit (ulimit -n, or LimitNOFILE= with systemd)",
+                self.last + 1,
+            )
+        else:
+            self._log.error("Connections that come are closed, or have to wait: %s", os.strerror(number))
+
+    def _hand_back(self) -> None:
+        if self._loop.get_exception_handler() == self._handle:
+            self._loop.set_exception_handler(self._others)
+
+    def _handle(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        message, error = str(context.get("message")), context.get("exception")
+        if message == _NOT_ACCEPTED and isinstance(error, OSError):
+            self.ran_out(error.errno or errno.EMFILE)
+        elif _NOT_LISTENING in message and isinstance(error, ValueError):
+            pass
+        elif self._others is not None:
+            self._others(loop, context)
+        else:
+            loop.default_exception_handler(context)
+
+    def _look(self) -> None:
+        self._timer = self._loop.call_later(LOOK, self._look)
+        self.last = self._limit() - 1  # the limit may have been changed
+        number = _trouble()
+        if number:
+            self.ran_out(number)
+
+    def _limit(self) -> int:
+        """The soft limit.
+
+        A worker lowers it for a moment while it starts a process (`snakepit.worker.children`). Should it still be low,
+        for instance because a thread was cut just then, it is raised again.
+        """
+        if sys.platform == "win32":
+            return sys.maxsize
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if self._raised is not None and soft == self._raised[0]:
+            soft = self._raised[1]
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            except (ValueError, OSError):
+                pass  # the app has lowered the hard limit
+        return soft if soft != resource.RLIM_INFINITY else sys.maxsize
+
+
+def _trouble() -> int:
+    """The system's error where no file can be opened for want of descriptors or memory; 0 if one can be."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM) else 0
+    return 0

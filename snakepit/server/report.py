@@ -37,6 +37,7 @@ class StartupReport(Observer):
         self._bar = total > 1 and self._stream.isatty() and log.isEnabledFor(logging.INFO)
         self._handlers: list[logging.Handler] = []
         self._told_of_copies = False
+        self._notes: set[str] = set()  # that stand in the log
 
     def started(self) -> None:
         """Workers are on their way."""
@@ -63,6 +64,10 @@ class StartupReport(Observer):
         if worker.copies and not self._told_of_copies:
             self._told_of_copies = True
             self._tell_of_copies([module for module, _ in worker.copies])
+        for note in worker.notes:
+            if note not in self._notes:
+                self._notes.add(note)
+                self._log.warning(note)
         if self._ready < self._total:
             self._draw()
         else:
@@ -96,6 +101,13 @@ class StartupReport(Observer):
         self._handlers.clear()
 
     def _tell_of_copies(self, modules: list[str]) -> None:
+        losing = [module for module in modules if vetted.loses_writes(module)]
+        if losing:
+            self._log.warning(
+                "Writes to a file that several workers open with their copies of %s get lost without an error; "
+                "--runtime process keeps them",
+                ", ".join(losing),
+            )
         unvetted = [module for module in modules if vetted.find(module) is None]
         if unvetted:
             self._log.warning("Copied at your own risk, as --extensions all asks: %s", ", ".join(unvetted))

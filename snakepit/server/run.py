@@ -41,12 +41,11 @@ def run(app: Any, **options: Any) -> None:
             config = replace(config, interpreters=manager.workers)
         logs.configure(config)
         sys.path.insert(0, os.path.abspath(config.app_dir))
-        server = Server(config, control=True, manager=manager)
+        server = Server(config, control=True, manager=manager, open_files=raise_open_files_limit())
         make_loop = loop_factory(config.loop)
         parser_factory(config.http, Limits())
     except SnakepitError as error:
         _exit_with(error)
-    raise_open_files_limit()
     keep_freed_memory()
     if sys.stderr is not None and not faulthandler.is_enabled():
         faulthandler.enable()  # a crash in C code ends all workers: the log is to say where it was

@@ -7,13 +7,12 @@ the worker, and may block.
 
 import datetime  # noqa: F401  # before the first worker: on 3.13 two interpreters that import it corrupt the heap
 import marshal
-import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 from snakepit.async_channel import Channel, ProcessChannel
 from snakepit.errors import ConfigError, WorkerLost
@@ -164,7 +163,7 @@ class ProcessRuntime:
             if self._killed:
                 return
             try:
-                process = self._process = self._start()
+                process = self._process = self._start(cast("dict[str, str]", settings["environ"]))
             except OSError as error:
                 raise ConfigError(
                     f"no process for worker {settings['number']}: {_named(error)}; use fewer workers, or raise the "
@@ -199,12 +198,12 @@ class ProcessRuntime:
                 self._process.kill()
         return True
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        executable, environment = sys.executable, None
+    def _start(self, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        executable = sys.executable
         if sys.platform == "win32" and sys.executable != getattr(sys, "_base_executable", sys.executable):
             # a virtual environment's python.exe starts another process: sockets must be shared with that one
             executable = sys._base_executable
-            environment = {**os.environ, "__PYVENV_LAUNCHER__": sys.executable}
+            environment = {**environment, "__PYVENV_LAUNCHER__": sys.executable}
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
         command = [executable, *flags, "-c", _IN_PROCESS]
         if sys.platform == "win32":
@@ -218,7 +217,10 @@ class ProcessRuntime:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
         try:
             return subprocess.Popen(
-                command, stdin=subprocess.PIPE, pass_fds=[channel.descriptor for channel in self.channels]
+                command,
+                stdin=subprocess.PIPE,
+                env=environment,
+                pass_fds=[channel.descriptor for channel in self.channels],
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -48,9 +48,17 @@ class Server:
     Args:
         control: whether `snakepit status` and the other commands are to find it.
         manager: who looks after this process, if somebody does.
+        open_files: the limit on open files before it was raised, and after, if it was.
     """
 
-    def __init__(self, config: Config, *, control: bool = False, manager: Manager | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        control: bool = False,
+        manager: Manager | None = None,
+        open_files: tuple[int, int] | None = None,
+    ) -> None:
         self.config = config
         self._reference = app_reference.find(config.app)
         self._log = logging.getLogger("snakepit.server")
@@ -65,6 +73,7 @@ class Server:
         self._reloader = Reloader(config) if config.reload else None
         self._control = control
         self._manager = manager or Manager()
+        self._open_files = open_files
         self._hand_over = HandOver(self._manager, self._log)
         self._stops = Stops(self.stop, self._exit_now)
         self._accepts = False  # connections, or has done
@@ -193,7 +202,7 @@ class Server:
         copies = self._make_copies_folder()
         pool = self._pool = Pool(self._pool_options(copies), report, loop)
         pages = self._pages = Pages(pool, self._id) if self.config.reload_browser else None
-        site = self._site = Site(self.config, pages or pool, loop)
+        site = self._site = Site(self.config, pages or pool, loop, self._open_files)
         changes = self._changes = Changes(pool, self.config.runtime, self._log, loop, self._manager, pages)
         control = self._control_socket(listener)
         self._log.info(
@@ -221,6 +230,7 @@ class Server:
                     await self._shut_down(listener, pool, site, patience)
         finally:
             listener.close(keep_path=self._keeps_path)
+            site.open_files.close()
             if copies is not None:
                 copies.remove()
             if control is not None:
@@ -271,6 +281,7 @@ class Server:
         _raise_failure(pool)
         if self._stop_requested.is_set():
             return
+        site.open_files.watch()
         await listener.serve(asyncio.get_running_loop(), lambda: Connection(site))
         self._accepts = True
         self._log.info("Listening on %s (Ctrl+C to stop)", ", ".join(listener.addresses))
@@ -381,6 +392,8 @@ class Server:
                 "timeout_request": config.timeout_request,
                 "copies": copies.path if copies is not None else "",
                 "write_bytecode": not config.reload,
+                "environ": dict(os.environ),  # as it is now, whatever workers do to the process's later
+                "open_files": self._open_files,
             },
         )
 

@@ -14,6 +14,7 @@ from snakepit.server.access_log import access_log
 from snakepit.server.clock import CommonFields
 from snakepit.server.deadlines import Deadlines
 from snakepit.server.exchange import Exchange, Line
+from snakepit.server.open_files import OpenFiles
 from snakepit.server.websocket_exchange import WebSocketExchange
 
 if TYPE_CHECKING:
@@ -59,14 +60,21 @@ class Counters:
 
 
 class Site:
-    """One server's connections and what they have in common."""
+    """One server's connections and what they have in common; `open_files` as for `OpenFiles`."""
 
-    def __init__(self, config: "Config", pool: Submit, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        config: "Config",
+        pool: Submit,
+        loop: asyncio.AbstractEventLoop,
+        open_files: tuple[int, int] | None = None,
+    ) -> None:
         self.pool = pool
         self.loop = loop
         self.log = logging.getLogger("snakepit.server")
         self.access_log = access_log(config.access_log, loop)
         self.counters = Counters()
+        self.open_files = OpenFiles(self.log, loop, open_files)
         self.connections: set[Connection | WebSocketConnection] = set()
         self.draining = False  # no connection is to go on for longer than it must
         self.stopping = False  # nobody else serves meanwhile

@@ -92,6 +92,7 @@ class WebSocketConnection(asyncio.Protocol):
             deadlines.discard(self)
         self._site.forget(self)
         self._end_session(ABNORMAL, "")
+        self._protocol.end()
 
     def pause_writing(self) -> None:
         self.writable = False

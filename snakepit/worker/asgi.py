@@ -113,11 +113,12 @@ class AsgiWorker:
         self.lifespan.cancel_start()
         self._retired.set()
         for begun in list(self._exchanges.values()):
-            begun.task.cancel()
+            begun.cancel()
 
     def finished(self, exchange: "Exchange") -> None:
         """An exchange's task is over."""
         self._exchanges.pop(exchange.number, None)
+        exchange.task = None
         self.tasks.cancelled.discard(exchange.number)
         if self._retired.is_set():
             self._set_idle()
@@ -210,7 +211,9 @@ class AsgiWorker:
             return
         self._begun += 1
         self._exchanges[exchange.number] = exchange
-        exchange.task = asyncio.Task(exchange.run(), loop=self.loop, eager_start=True)
+        task = asyncio.Task(exchange.run(), loop=self.loop, eager_start=True)
+        if not task.done():
+            exchange.task = task
 
 
 class Exchange:
@@ -252,7 +255,8 @@ class Exchange:
             self._more,  # of the request's body is to come
             self._expects_continue,
         ) = envelope
-        self.task: asyncio.Task[None]
+        # While it runs. After that it would be a cycle wherever the app has put the request into a context variable.
+        self.task: asyncio.Task[None] | None = None
         self._worker = worker
         self._chunks: deque[bytes] = deque((body,)) if body or not self._more else deque()
         self._owed = 0  # request bytes that the app has read and the main interpreter got no credit for
@@ -381,8 +385,13 @@ class Exchange:
         """The client has been answered, because the app took too long."""
         self._timed_out = True
         self._worker.tasks.cancelled.add(self.number)
-        self.task.cancel()
+        self.cancel()
         self.disconnect()
+
+    def cancel(self) -> None:
+        """Cut what the app does for it."""
+        if self.task is not None:
+            self.task.cancel()
 
     def disconnect(self, stopping: bool = False) -> None:
         """The client has left, or is to because the server stops, and then nothing more is to be streamed."""
@@ -399,7 +408,7 @@ class Exchange:
         seconds, size = ENDLESS
         endless = self._to_nobody > size or self._worker.loop.time() - self._left_at > seconds
         if endless:
-            self.task.cancel()
+            self.cancel()
         await asyncio.sleep(0)  # whoever never waits for anything but the client would stop the loop
         if endless:
             raise asyncio.CancelledError  # in a task that the app has made for this

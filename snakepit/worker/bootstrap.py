@@ -9,6 +9,7 @@ signal wake-up on Windows, which only the main interpreter may do.
 """
 
 import io
+import os
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from snakepit import envelopes
 from snakepit.channel import ChannelAddress, discard
 from snakepit.errors import AppError, fault
-from snakepit.worker import loader
+from snakepit.worker import children, loader, one_process
 from snakepit.worker.ending import end_interpreter, wait_for_threads
 from snakepit.worker.extensions import Extensions, Policy
 from snakepit.worker.hung import Loading
@@ -53,6 +54,8 @@ class Settings(TypedDict):
     ws_max_queue: int
     page_script: str
     timeout_request: float | None
+    environ: dict[str, str]
+    open_files: tuple[int, int] | None
 
 
 serving = False
@@ -61,7 +64,9 @@ serving = False
 
 def run(settings: Settings) -> None:
     """Serve exchanges until the main interpreter retires this worker."""
+    children.install(settings["runtime"] == "interpreter", settings["open_files"])
     if settings["runtime"] == "interpreter":
+        children.set_environment(settings["environ"])
         in_a_second_thread(lambda: _serve(settings, end_interpreter), f"snakepit-worker-{settings['number']}")
     elif settings["runtime"] == "process":
         from snakepit.worker.process import prepare
@@ -117,13 +122,14 @@ def _serve(settings: Settings, end: Callable[[], list[str]]) -> None:
             app = _load(settings, extensions)
             interface = detect(app, settings["interface"])
         except AppError as error:
-            kind, trouble = "import", str(error)
+            kind, trouble = "import", "\n".join([str(error), *_notes(settings)])
             return
         if settings["page_script"]:
             from snakepit.worker.pages import with_script
 
             app = with_script(app, interface, settings["page_script"])
-        loaded = envelopes.loaded(interface, time.perf_counter() - before, extensions.copied if extensions else [])
+        seconds, copied = time.perf_counter() - before, extensions.copied if extensions else []
+        loaded = envelopes.loaded(interface, seconds, copied, _notes(settings))
         if interface == "asgi":
             from snakepit.worker.asgi import serve
         else:
@@ -156,6 +162,12 @@ def _load(settings: Settings, extensions: Extensions | None) -> object:
     if runtime == "thread" and (script is not None or module == _name_of_main()):
         module, script = "__main__", None  # it is being run in this very interpreter
     return loader.load(module, settings["attribute"], script, settings["factory"], extensions)
+
+
+def _notes(settings: Settings) -> list[str]:
+    return one_process.notes(
+        os.environ, sys.modules, settings["interpreters"] if settings["runtime"] == "interpreter" else 1
+    )
 
 
 def _name_of_main() -> str | None:

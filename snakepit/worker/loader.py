@@ -7,7 +7,7 @@ import traceback
 from types import ModuleType
 
 import snakepit
-from snakepit.errors import AppImportError
+from snakepit.errors import AppImportError, fault, shortened
 from snakepit.worker.extensions import REFUSED, Extensions, Load
 
 SCRIPT_MODULE = "__snakepit_main__"
@@ -81,8 +81,11 @@ def _call_factory(factory: object, name: str, extensions: Extensions | None) -> 
 
 def _trouble(headline: str, error: BaseException, extensions: Extensions | None) -> str:
     """What went wrong, with the app's own traceback, and with the C extension that is behind it if one is."""
-    own = _own_traceback(error)
-    culprit, certain = _culprit(error, extensions.refused if extensions is not None else [])
+    try:
+        own = shortened(_own_traceback(error))
+        culprit, certain = _culprit(error, extensions.refused if extensions is not None else [])
+    except BaseException:  # an exception whose methods raise some themselves
+        return f"{headline}\n{fault(error)}"
     if culprit is None:
         return f"{headline}\n{own}"
     from snakepit.refusal import explain
@@ -98,9 +101,10 @@ def _culprit(error: BaseException, refused: list[Load]) -> tuple[Load | None, bo
     It is where the refusal is the error, or its cause. Some catch it and fail later over something else: the modules
     that the error came through are compared with those that did the import.
     """
-    packages = set()
+    packages, seen = set(), set()
     link: BaseException | None = error
-    while link is not None:
+    while link is not None and id(link) not in seen:  # an error may be its own cause
+        seen.add(id(link))
         if isinstance(link, ImportError) and REFUSED in str(link):
             name = str(link).partition(REFUSED)[0].split()[-1]
             unknown = Load(name, link.path or "", "refused", (), 0, "")

@@ -172,13 +172,15 @@ class Exchange:
         except ClientDisconnected as error:
             if not self._disconnected:
                 trouble = fault(error)
+        except WorkerStopping:
+            seats.leave(self.number)  # if it was raised when the app was just about to return
         except BaseException as error:
-            seats.leave(self.number)  # if what was raised from outside came when it was just about to
-            if not isinstance(error, WorkerStopping):
-                trouble = fault(error)
+            seats.leave(self.number)
+            trouble = fault(error)
         with self._seat.changed:
             self._over = True
             self._seat.changed.notify_all()
+        self._environ = {}  # whose wsgi.input refers to this exchange, and holds up to WINDOW bytes
         if trouble is None and self._answer is not None:
             self._seat.post(self._answer, large=len(self._answer[4]) > LARGE)
         else:

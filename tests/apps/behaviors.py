@@ -1,6 +1,7 @@
 """An ASGI app with one tiny behaviour per path, for the end-to-end tests."""
 
 import asyncio
+import contextvars
 import json
 import os
 import sys
@@ -247,6 +248,15 @@ async def threads(scope, receive, send):
     await answer(send, result.encode())
 
 
+REQUEST = contextvars.ContextVar("request")
+
+
+async def context(scope, receive, send):
+    REQUEST.set((scope, receive, send))  # as starlette-context and others do
+    await asyncio.sleep(0)
+    await answer(send, b"")
+
+
 async def print_(scope, receive, send):
     print("printed by the app")
     await answer(send, b"")
@@ -261,7 +271,7 @@ BEHAVIORS = {
             index, echo, echo_stream, length, slow_reader, stream, one_body, status, headers, who, sleep, block, burn,
             calls, until_disconnect, after_response, background, raise_before, raise_exit, raise_within, no_response,
             half_response, wrong_order, twice, too_long, too_short, bad_header, text_header, ignore_body, late_read,
-            stop_loop, stop_and_block, threads,
+            stop_loop, stop_and_block, threads, context,
         )
     },
 }  # fmt: skip

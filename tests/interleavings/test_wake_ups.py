@@ -22,8 +22,8 @@ from snakepit.worker.asgi import AsgiWorker
 
 CHANNELS = {"queues": QueueChannel, "socket": SocketChannel}
 
-EVERY = int(os.environ.get("SNAKEPIT_TEST_INTERRUPTIONS", "1"))
-"""Of so many interruptions one is tried: 1 for all of them."""
+EVERY = int(os.environ.get("SNAKEPIT_TEST_INTERRUPTIONS", "7"))
+"""Of so many points one is tried; `make liveness` tries all of them."""
 
 SCENARIOS = {
     # the loop is stuck after 4 ms, and asked to speak 20 ms after that: just when it sends its answers
@@ -70,10 +70,10 @@ def play(policy, requests, channel="queues", logged=(), **options):
     return model
 
 
-def play_with_every_interruption(requests, channel, **options):
+def play_with_every_interruption(requests, channel, every=EVERY, **options):
     noting = Noting()
     play(noting, requests, channel, **options)
-    for point, others in list(noting.others.items())[::EVERY]:
+    for point, others in list(noting.others.items())[::every]:
         for which in range(1, others + 1):
             try:
                 play(At({point: which}), requests, channel, **options)
@@ -145,7 +145,7 @@ def take_in_two_steps(self):
 def test_faults_are_found(monkeypatch, where, name, faulty, scenario):
     monkeypatch.setattr(where, name, faulty)
     with pytest.raises(AssertionError, match=r"is not over|status=503|stuck"):
-        play_with_every_interruption(SCENARIOS[scenario], "queues")
+        play_with_every_interruption(SCENARIOS[scenario], "queues", every=1)
 
 
 def test_a_wake_up_that_is_lost_costs_milliseconds_and_is_told(monkeypatch):

@@ -35,7 +35,10 @@ def test_packages_work_from_private_copies(runner, name):
 
 
 BROKEN = """
-from compat.registry import case
+import fcntl
+import os
+from compat.cases.files import open_sqlite, read_sqlite
+from compat.registry import SharedFile, case
 
 @case("crash", exercised="")
 def crash():
@@ -54,6 +57,40 @@ def endless():
 @case("fine", exercised="")
 def fine():
     pass
+
+def sharing(name, open_file, read=lambda path: open(path).read().split()):
+    case(name, exercised="", file=SharedFile(open_file, read))(fine)
+
+def whole(path):
+    keys = open(path).read().split() if os.path.exists(path) else []
+    return keys.append, lambda: open(path, "w").write(" ".join(keys))
+
+def appending(path):
+    file = open(path, "a")
+    return lambda key: print(key, file=file, flush=True), file.close
+
+def alone(path):
+    fd = os.open(path, os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # belongs to what is opened, not to the process
+    except OSError:
+        os.close(fd)
+        raise
+    os.lseek(fd, 0, os.SEEK_END)
+    return lambda key: os.write(fd, b"%s " % key.encode()), lambda: os.close(fd)
+
+def never(path):
+    raise PermissionError(path)
+
+def torn(path):
+    raise ValueError("half a record")
+
+sharing("whole", whole)
+sharing("appending", appending)
+sharing("alone", alone)
+sharing("never", never)
+sharing("torn", appending, torn)
+sharing("sqlite3", open_sqlite, read_sqlite)
 """
 
 
@@ -90,3 +127,27 @@ def test_a_hang_is_seen(runner, broken, monkeypatch):
 
 def test_nothing_is_seen_where_nothing_is_wrong(runner, broken):
     assert run(runner, broken("fine")) == ""
+
+
+# -- files that several write to ---------------------------------------------------------------------------------------
+
+
+def share(runner: Driver, case: Case) -> str:
+    return runner.run(case, "all", Result("passed"), interpreters=2, lives=1, shares=True)
+
+
+def test_lost_writes_are_seen(runner, broken):
+    assert share(runner, broken("whole")) == "acknowledged writes to a file are lost"
+
+
+@pytest.mark.parametrize("name", ["appending", "alone", "sqlite3"])
+def test_a_file_may_be_shared_or_refused(runner, broken, name):
+    assert share(runner, broken(name)) == ""
+
+
+def test_a_file_that_nobody_could_write(runner, broken):
+    assert share(runner, broken("never")) == "nothing could be written to a file at all"
+
+
+def test_a_file_that_cannot_be_read_afterwards(runner, broken):
+    assert share(runner, broken("torn")) == "a file that several wrote to can't be read: ValueError: half a record"

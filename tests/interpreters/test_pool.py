@@ -161,6 +161,8 @@ def settings_for(app, folder, **settings):
         "ws_max_queue": 32,
         "page_script": "",
         "timeout_request": None,
+        "environ": dict(os.environ),
+        "open_files": None,
     } | settings
 
 

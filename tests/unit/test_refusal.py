@@ -73,6 +73,8 @@ def test_package_of_a_shared_name(monkeypatch, tmp_path):
         ("new.core", "/f", None, "vetted", ["a version of this package that", "--extensions all"]),
         ("fast.core", "/f", Package("fast", "2"), "native", ["or is vetted (1.0, 1.2)", "--extensions vetted"]),
         ("new.core", "/f", Package("new", "2"), "native", ["a version of new that supports", "--extensions all"]),
+        ("_duckdb", "/f", Package("duckdb", "2"), "vetted", ["a version of duckdb that supports"]),
+        ("lmdb.cpython", "/f", Package("lmdb", "2"), "native", ["a version of lmdb that supports"]),
         ("readline", "/f", PYTHON, "vetted", ["an app that does without", "--extensions all"]),
         ("readline", "", PYTHON, "vetted", ["an app that does without"]),
     ],
@@ -99,3 +101,9 @@ def test_explain(monkeypatch, vetted_fast):
 
 def test_explain_without_importers():
     assert "imported by" not in explain("no_such_package.core", "/f", [], "vetted")
+
+
+def test_explain_what_would_lose_writes():
+    lines = explain("_duckdb", "/f", ["main"], "vetted").splitlines()
+    assert lines[2] == "with a copy in each worker, writes to a file that several open would be lost without an error"
+    assert lines[3:5] == ["ways out:", "  --runtime process: each worker is a process then"]

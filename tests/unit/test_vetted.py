@@ -79,3 +79,22 @@ def test_nothing_else_is_found(list_of, module):
 def test_a_package_vetted_for_another_python_is_not_found(list_of):
     list_of({"one": entry("one", python="3.0")})
     assert vetted.find("one") is None
+
+
+@pytest.mark.parametrize(
+    ("module", "loses"), [("_duckdb", True), ("duckdb.part", True), ("duckdbx", False), ("sqlite3", False)]
+)
+def test_what_loses_writes(module, loses):
+    assert vetted.loses_writes(module) is loses
+
+
+def test_what_loses_writes_is_a_database_that_failed():
+    failing = {
+        module
+        for of_python in results.read().values()
+        for name, result in of_python.items()
+        if result["status"] == "failed" and results.CASES[name].file is not None
+        for module in results.CASES[name].modules
+    }
+    assert failing >= vetted.LOSE_WRITES
+    assert not vetted.LOSE_WRITES & {module for found in LIST.values() for module in found["modules"]}

@@ -156,6 +156,7 @@ def test_an_app_that_runs():
         (load("new.core", "source"), "vetted", "runs as the Python module beside it"),
         (load("fast.core", "copied"), "vetted", "vetted with 1.0, 2; 1.2 is installed"),
         (load("new.core", "copied"), "all", "not vetted: at your own risk, or --runtime process"),
+        (load("_duckdb", "copied"), "all", "loses writes to files that several workers open: --runtime process"),
         (load("new.core"), "vetted", "its importer does without"),
     ],
 )
@@ -176,6 +177,7 @@ def test_advice_when_the_installed_version_is_vetted(monkeypatch, version):
         (load("new.core"), "native", "not vetted: --extensions all at your own risk, or --runtime process"),
         (load("fast.core"), "native", "vetted: --extensions vetted, or --runtime process"),
         (load("new.core", file=""), "vetted", "--runtime process"),
+        (load("_duckdb"), "vetted", "--runtime process"),
     ],
 )
 def test_advice_when_the_app_does_not_run(record, policy, advice):

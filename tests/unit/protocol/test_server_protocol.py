@@ -3,6 +3,9 @@
 Every request is fed whole, byte by byte, and cut in two at every place: what it means must not depend on how it came.
 """
 
+import gc
+import weakref
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -982,3 +985,24 @@ def test_known_block_counts_for_the_limit_of_the_head(make):
     with pytest.raises(RemoteProtocolError) as caught:
         feed(make(head=60), b"GET /" + b"x" * 50 + b" HTTP/1.1\r\nHost: a\r\n\r\n")
     assert caught.value.status == 431
+
+
+# -- memory ----------------------------------------------------------------------------------------------------------
+
+
+def refused(protocol):
+    protocol.receive_data(b"BAD\r\n\r\n")
+    with pytest.raises(RemoteProtocolError):
+        protocol.events_received()
+
+
+def test_a_refused_request_keeps_nothing(make):
+    gc.disable()
+    try:
+        protocol = make()
+        gone = weakref.ref(protocol._parser)
+        refused(protocol)
+        del protocol
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -888,3 +888,15 @@ def test_compressed_rubbish_ends_it_with_1007(data):
 )
 def test_the_bit_of_compression_where_it_may_not_be_ends_it_with_1002(data):
     assert plain(feed(server(deflate=agreed("permessage-deflate")[0]), data)) == [(1002, True, "")]
+
+
+def test_a_closed_connection_keeps_no_memory_of_zlib():
+    deflate, _ = agreed("permessage-deflate", MAX)
+    protocol = server(MAX, deflate)
+    protocol.send_message("a" * 1000)
+    feed(protocol, compressed(1000))
+    assert deflate._compressor is not None
+    assert deflate._decompressor is not None
+    protocol.end()
+    assert deflate._compressor is None
+    assert deflate._decompressor is None

@@ -46,9 +46,14 @@ async def advance(seconds):
 class FakeSocket:
     """Keeps its options."""
 
+    number = 5
+
     def __init__(self, family):
         self.family = family
         self.options = []
+
+    def fileno(self):
+        return self.number
 
     def setsockopt(self, *option):
         self.options.append(option)
@@ -1789,3 +1794,19 @@ def test_random_requests_and_an_app_that_does_anything(data, doings):
 def test_deadlines_are_those_of_the_options():
     config = Config("app:app")
     assert (config.timeout_request_head, config.timeout_keep_alive) == (HEAD_TIME, KEEP_ALIVE)
+
+
+def test_the_last_descriptor_is_told_of(caplog):
+    async def scenario(world):
+        world.site.open_files.last = 6
+        world.connect()
+        assert caplog.messages == []
+        FakeSocket.number = 6
+        world.connect()
+        world.connect(family=socket.AF_UNIX)
+        assert [message[:21] for message in caplog.messages] == ["No descriptors left: "]
+
+    try:
+        play(scenario)
+    finally:
+        FakeSocket.number = 5

@@ -59,7 +59,7 @@ def log(terminal):
     assert handler.filters == [], "the report left its filter behind"
 
 
-def worker(number=1, startup=0.0, copies=(), memory=None):
+def worker(number=1, startup=0.0, copies=(), memory=None, notes=()):
     return SimpleNamespace(
         number=number,
         interface="asgi",
@@ -67,6 +67,7 @@ def worker(number=1, startup=0.0, copies=(), memory=None):
         startup_seconds=startup,
         copies=[(module, 1000) for module in copies],
         memory_at_end=memory,
+        notes=list(notes),
     )
 
 
@@ -184,6 +185,22 @@ def test_copies_of_extensions(terminal, log, monkeypatch):
         "Worker 2 ready: ASGI, import 0.25 s, copies of 1 C extension",
         "",
     ]
+
+
+def test_notes_on_what_an_app_uses(terminal, log):
+    report = StartupReport(2, log, terminal)
+    report.worker_ready(worker(1, notes=["mind this", "and 100 % of that"]))
+    report.worker_ready(worker(2, notes=["mind this"]))
+    assert [line for line in terminal.screen if line and "ready" not in line] == ["mind this", "and 100 % of that"]
+
+
+def test_copies_that_lose_writes(terminal, log):
+    report = StartupReport(1, log, terminal)
+    report.worker_ready(worker(1, copies=["_duckdb", "lmdb.cpython", "strange"]))
+    assert terminal.screen[1] == (
+        "Writes to a file that several workers open with their copies of _duckdb, lmdb.cpython get lost without an "
+        "error; --runtime process keeps them"
+    )
 
 
 @pytest.mark.parametrize(("size", "said"), [(21 * 2**20, ", 21 MiB now"), (0, ", 0 MiB now"), (None, "")])

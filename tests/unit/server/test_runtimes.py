@@ -35,6 +35,8 @@ SETTINGS = {
     "ws_max_queue": 32,
     "page_script": "",
     "timeout_request": None,
+    "environ": dict(os.environ),
+    "open_files": None,
 }
 
 

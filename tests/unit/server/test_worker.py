@@ -163,7 +163,7 @@ class Played:
         return self.theirs[seat].carrier.arrived()
 
     async def be_ready(self, interface="asgi"):
-        await self.says(envelopes.loaded(interface, 0.5, []), envelopes.ready(0.25))
+        await self.says(envelopes.loaded(interface, 0.5, [], []), envelopes.ready(0.25))
 
     async def close(self):
         for end in self.worker._listening:
@@ -191,7 +191,7 @@ def play(scenario, seats=1):
 def test_from_start_to_end():
     async def scenario(played, worker):
         assert (worker.state, str(worker), worker.interface) == (WorkerState.STARTING, "worker 3", "")
-        await played.says(envelopes.loaded("asgi", 0.5, []))
+        await played.says(envelopes.loaded("asgi", 0.5, [], []))
         assert (worker.interface, worker.import_seconds) == ("asgi", 0.5)
         await played.says(envelopes.ready(0.25))
         assert (worker.state, worker.startup_seconds) == (WorkerState.READY, 0.25)
@@ -433,6 +433,7 @@ def test_each_exchange_of_a_wsgi_app_that_is_not_whole_has_a_seat():
         assert [envelope[1] for envelope in await played.got(1, 0)] == [1]
         assert [envelope[1] for envelope in await played.got(1, 1)] == [2]
         await played.says(envelopes.done(2, None), seat=1)
+        assert await played.got(1, 1) == [envelopes.disconnect(2)], "a thread may still read the rest of its request"
         worker.assign(exchange_of(3))
         assert [envelope[1] for envelope in await played.got(1, 1)] == [3], "the seat that is free"
 

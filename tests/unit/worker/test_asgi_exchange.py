@@ -1,7 +1,10 @@
 """snakepit.worker.asgi.Exchange: ASGI's `receive` and `send`, with a worker that only keeps what is posted."""
 
 import asyncio
+import contextvars
+import gc
 import http
+import weakref
 
 import pytest
 
@@ -10,7 +13,7 @@ from snakepit.envelopes import ANSWER, BODY, CHUNK, CONTINUE, CREDIT, DONE, RESP
 from snakepit.errors import ClientDisconnected, LocalProtocolError
 from snakepit.fields import NONE, of_length, render
 from snakepit.worker import asgi
-from snakepit.worker.asgi import Exchange
+from snakepit.worker.asgi import AsgiWorker, Exchange
 from snakepit.worker.lifespan import Lifespan
 
 PATIENCE = 20  # seconds until a test that hangs is a failed one
@@ -904,3 +907,37 @@ def test_listener_beside_the_answer_ends_with_it():
     seen = []
     assert trouble(serve(app)) is None
     assert seen == [{"type": "http.disconnect"}]
+
+
+# -- memory ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_request_in_a_context_variable_is_gone_with_its_exchange(monkeypatch, waits):
+    class Request:
+        def __init__(self, *parts):
+            self.parts = parts
+
+    async def app(scope, receive, send):
+        request = Request(scope, receive, send)
+        context.set(request)
+        kept.append(weakref.ref(request))
+        if waits:
+            await asyncio.sleep(0)
+        await answer(send)
+
+    async def main():
+        settings = {"lifespan": "off", "root_path": "", "ws_max_queue": 1, "timeout_request": None, "channels": [None]}
+        worker = AsgiWorker(app, settings, asyncio.get_running_loop())
+        worker._take([request()])
+        await turn()
+        assert worker.end.posted[-1][0] == ANSWER
+        assert [reference() for reference in kept] == [None]
+
+    monkeypatch.setattr(asgi, "attach_async", lambda *_: FakeEnd())
+    context, kept = contextvars.ContextVar("request"), []
+    gc.disable()
+    try:
+        asyncio.run(main())
+    finally:
+        gc.enable()

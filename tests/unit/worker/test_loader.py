@@ -342,3 +342,25 @@ def test_logging_by_file(tmp_path):
     path.write_text(json.dumps(settings), encoding="utf-8")
     configure_logging(str(path))
     assert logging.getLogger("shop.test_loader").level == 17
+
+
+# -- exceptions that can't be formatted --------------------------------------------------------------------------------
+
+
+def test_an_error_that_cannot_be_formatted(write):
+    write("textless.py", "class E(Exception):\n    def __getattribute__(self, name): raise SystemExit\nraise E")
+    with pytest.raises(AppImportError) as caught:
+        load("textless", "app", None, False)
+    message = str(caught.value)
+    assert message.startswith("Module 'textless' can't be imported\nTraceback (most recent call last):\n")
+    assert message.endswith("(it can't be formatted as a whole)")
+
+
+def test_an_error_that_is_its_own_cause(write):
+    write("circular.py", "a, b = ValueError('a'), ValueError('b')\na.__cause__, b.__cause__ = b, a\nraise a")
+    assert trouble("circular").endswith("ValueError: a")
+
+
+def test_a_long_error_is_shortened(write):
+    write("long.py", "raise ValueError('x' * 1_000_000)")
+    assert "characters left out]" in trouble("long")

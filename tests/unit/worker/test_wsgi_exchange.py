@@ -1,7 +1,9 @@
 """snakepit.worker.wsgi: a seat serves exchanges off a channel whose other end is a script of what comes."""
 
+import gc
 import io
 import itertools
+import weakref
 from collections import deque
 from types import SimpleNamespace
 from wsgiref.util import FileWrapper
@@ -929,3 +931,25 @@ def test_continue_is_not_sent_when_the_app_does_not_read():
 def test_continue_is_not_sent_when_some_of_the_body_is_there():
     posted = serve(echo, envelopes.body(NUMBER, b"b", False), body=b"a", more=True, expects_continue=True)
     assert kinds(posted) == [ANSWER]
+
+
+# -- memory ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_upload_is_gone_with_its_exchange(fails):
+    def app(environ, start_response):
+        environ["wsgi.input"].read()
+        start_response("200 OK", [])
+        kept.extend([weakref.ref(environ["wsgi.input"]), weakref.ref(start_response.__self__)])
+        if fails:
+            raise ValueError
+        return [b"", b""]
+
+    kept = []
+    gc.disable()
+    try:
+        serve(app, envelopes.body(NUMBER, b"b", False), body=b"a", more=True)
+        assert [reference() for reference in kept] == [None, None]
+    finally:
+        gc.enable()

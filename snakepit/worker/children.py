@@ -1,0 +1,112 @@
+"""What processes that the app starts inherit of things that belong to the process, and so to all workers in it.
+
+- The environment. A worker's `os.environ` is its own, over one environment of the process, which C code sees, and
+  which whoever set a variable last has set. Children get what their worker's `os.environ` says.
+- The limit on open files. The server raises its soft limit for its connections; what the app starts gets the one that
+  the server was started with. Some programs go through all numbers up to it, and select() can't have large ones.
+
+Both are seen to where Python starts processes: `fork_exec`, which `subprocess`, asyncio and multiprocessing call, and
+`posix_spawn`. C code that starts processes, `os.system` included, passes on what the process has.
+
+A child inherits the limit that holds in this process at that moment, and nothing can be done in between. So the limit
+is lowered for the moment, a millisecond or a few, if that leaves room for as many files again: a connection that finds
+no descriptor is lost. (Should it stay low, `snakepit.server.open_files` raises it again.) With more files open, and
+where two threads start processes at the same time, the child's limit is set when it has begun, which it may notice.
+"""
+
+import math
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_installed = False
+
+
+def set_environment(wanted: Mapping[str, str]) -> None:
+    """Have `os.environ` say this and nothing else, and leave the environment of the process as it is.
+
+    That one other workers may have set, for C code of theirs.
+    """
+    environ = os.environ
+    data = vars(environ)["_data"]  # assigning to os.environ would set the process's, too
+    data.clear()
+    data.update({environ.encodekey(name): environ.encodevalue(value) for name, value in wanted.items()})
+
+
+def install(own_environment: bool, open_files: tuple[int, int] | None) -> None:
+    """Take over the starting of processes in this interpreter, for good.
+
+    Args:
+        own_environment: whether `os.environ` may be another than the process's environment.
+        open_files: the soft limit that children get, and the raised one; None: it was not raised. If the app sets yet
+            another limit, that is meant for its children, too.
+    """
+    global _installed
+    if _installed or sys.platform == "win32":  # a worker in the main interpreter may have been there before
+        return
+    _installed = True
+    import _posixsubprocess
+
+    # The places of `env` among the arguments are the same in Python 3.13 to 3.15; it has none by name.
+    for module, name, place in ((_posixsubprocess, "fork_exec", 5), (os, "posix_spawn", 2), (os, "posix_spawnp", 2)):
+        start: Callable[..., int] | None = getattr(module, name, None)
+        if start is None:
+            continue  # not every system has all of them
+        if open_files is not None:
+            start = _limited(start, *open_files)
+        if own_environment:
+            start = _with_environment(start, place, as_lines=module is _posixsubprocess)
+        vars(module)[name] = start
+    if "subprocess" in sys.modules:  # which has taken that function by its name
+        vars(sys.modules["subprocess"])["_fork_exec"] = _posixsubprocess.fork_exec
+
+
+def _with_environment(start: Callable[..., int], place: int, as_lines: bool) -> Callable[..., int]:
+    """Give a process what `os.environ` says where it would get the environment of this one."""
+
+    def start_with_environment(*given: Any, **more: Any) -> int:
+        if given[place : place + 1] == (None,):
+            data = vars(os.environ)["_data"].copy()
+            environment = [name + b"=" + value for name, value in data.items()] if as_lines else data
+            given = (*given[:place], environment, *given[place + 1 :])
+        return start(*given, **more)
+
+    return start_with_environment
+
+
+def _limited(start: Callable[..., int], soft: int, raised: int) -> Callable[..., int]:
+    """Give a process this soft limit where it would get the raised one."""
+    import resource
+
+    limit = resource.RLIMIT_NOFILE
+
+    def start_limited(*given: Any, **more: Any) -> int:
+        now, hard = resource.getrlimit(limit)
+        if now not in (soft, raised):
+            return start(*given, **more)  # the app has set another one, for its children, too
+        lowers = now == raised and _open_files() < soft // 2
+        try:
+            if lowers:
+                resource.setrlimit(limit, (soft, hard))
+            process = start(*given, **more)
+        finally:
+            if lowers:
+                resource.setrlimit(limit, (raised, hard))
+        if sys.platform == "linux":
+            try:
+                if resource.prlimit(process, limit)[0] == raised:
+                    resource.prlimit(process, limit, (soft, hard))
+            except OSError:
+                pass  # it has ended, or runs as another user
+        return process
+
+    return start_limited
+
+
+def _open_files() -> float:
+    """How many files this process has open; infinitely many where that can't be told."""
+    try:
+        return len(os.listdir("/dev/fd")) if sys.platform in ("linux", "darwin") else math.inf
+    except OSError:
+        return math.inf
