@@ -7,6 +7,7 @@ client has left; a dependency then commits, and something runs in the background
 import asyncio
 import gc
 
+PAUSE = 0.1  # seconds
 RUNNING = set()
 DONE = []
 
@@ -16,14 +17,14 @@ def told():
     return {"running": len(RUNNING), "done": DONE}
 
 
-async def ticks(pause=0.01):
+async def ticks():
     """An endless stream."""
     me = object()
     RUNNING.add(me)
     try:
         while True:
             yield b"data: tick\n\n"
-            await asyncio.sleep(pause)
+            await asyncio.sleep(PAUSE)
     finally:
         RUNNING.discard(me)
 
@@ -57,6 +58,28 @@ async def restless(scope, receive, send):
             await send({"type": "http.response.body", "body": b"x" * 1000, "more_body": True})
     finally:
         RUNNING.discard(me)
+
+
+def wsgi(environ, start_response):
+    """A stream in a thread."""
+    import json
+    import time
+
+    start_response("200 OK", [])
+    if environ["PATH_INFO"] == "/running":
+        return [json.dumps(told()).encode()]
+
+    def stream():
+        me = object()
+        RUNNING.add(me)
+        try:
+            while True:
+                yield b"data: tick\n\n"
+                time.sleep(PAUSE)
+        finally:
+            RUNNING.discard(me)
+
+    return stream()
 
 
 # -- Starlette --------------------------------------------------------------------------------------------------------

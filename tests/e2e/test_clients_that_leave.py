@@ -9,14 +9,14 @@ import pytest
 from support import Client, running, wait_until
 
 CLIENTS = 10
-APPS = ["raw", "restless", "starlette", "fastapi", "quart", "django", "falcon", "litestar"]
+APPS = ["raw", "restless", "wsgi", "starlette", "fastapi", "quart", "django", "falcon", "litestar"]
 ABOVE_INFO = re.compile(r"^.*(?:Traceback| (?:WARNING|ERROR|CRITICAL) ).*$", re.MULTILINE)
 
 
 @pytest.fixture(scope="module", params=APPS)
 def site(request):
-    factory = [] if request.param in ("raw", "restless") else ["--factory"]
-    with running(f"leaving:{request.param}", *factory, "--log-level", "info", workers=1) as server:
+    factory = [] if request.param in ("raw", "restless", "wsgi") else ["--factory"]
+    with running(f"leaving:{request.param}", *factory, "--threads", str(CLIENTS + 1), workers=1) as server:
         server.name = request.param
         yield server
         assert server.stop() == 0
