@@ -20,9 +20,9 @@ IDLE = 0.05
 """Of a CPU: what a server may take that has nothing to do."""
 
 GROWTH, GROWTH_OF_PEAKS = 1.05, 1.3
-"""Memory after the last round, as a multiple of that after half of them. A stream that never waits fills all buffers of
-clients that do not read, a hundred megabytes, and the C library keeps of such a peak what is not in one piece; it levels
-off at twice what a server has otherwise."""
+"""Memory after the last round, as a multiple of that after half of them. A stream that never waits fills all buffers
+of clients that do not read, a hundred megabytes, and the C library keeps of such a peak what is not in one piece; it
+levels off at twice what a server has otherwise."""
 
 APPS = ["raw", "restless", "starlette", "fastapi", "quart", "django", "falcon", "litestar", "wsgi"]
 
