@@ -589,6 +589,12 @@ class Pool:
         self.flow.close()
         return self._left_open
 
+    def kill(self) -> None:
+        """Kill whatever can be killed: the loop does not run any more, and this is all that can be done without it."""
+        successors = [succession.worker for succession in self._successors.values()]
+        for worker in [*self.workers, *successors, *self._retiring]:
+            worker.kill()
+
     async def _end(self, workers: list[Worker], deadline: float) -> None:
         """Wait for retired workers; past `deadline` cut and, if need be, abandon."""
         living = await self._wait_ended(workers, deadline)

@@ -6,6 +6,7 @@ import os
 import platform
 import secrets
 import sys
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -25,6 +26,7 @@ from snakepit.server.managers import Manager
 from snakepit.server.pages import Pages
 from snakepit.server.pool import Pool
 from snakepit.server.pool_terms import Outcome, PoolOptions
+from snakepit.server.program_end import STATUS, servers, serving
 from snakepit.server.reloader import Reloader
 from snakepit.server.report import StartupReport
 from snakepit.server.signals import Stops, handle_signals, leave
@@ -36,6 +38,10 @@ LAST_TURNS = 2
 
 STARTUP_PATIENCE = 3.0
 """Seconds that the other workers get to end when one could not start: its message should not wait for them."""
+
+LAST_PATIENCE = 1.0
+"""Seconds that requests in flight get when the program ends that the server is embedded in: nobody there waits for
+their answers, and somebody for the program's end."""
 
 
 class Server:
@@ -58,6 +64,7 @@ class Server:
         self._pages: Pages | None = None
         self._changes: Changes | None = None
         self._left_open = 0
+        self._patience = config.timeout_graceful_shutdown
         self._reloader = Reloader(config) if config.reload else None
         self._control = control
         self._manager = manager or Manager()
@@ -126,6 +133,27 @@ class Server:
         else:
             self._loop.call_soon_threadsafe(self._stop_requested.set)
 
+    def stop_at_once(self) -> bool:
+        """Ask the server to stop, and give what is in flight a second only. May be called from any thread.
+
+        False: it can't, since its loop does not run any more.
+        """
+        self._patience = min(self._patience, LAST_PATIENCE)
+        try:
+            self.stop()
+        except RuntimeError:  # the loop is closed
+            pass
+        if self._loop is None or self._loop.is_running():
+            return True
+        if self._pool is not None:
+            self._pool.kill()
+        return False
+
+    def release(self) -> None:
+        """Close the listening sockets, and remove the file of a Unix socket: the process ends at once."""
+        if self._listener is not None:
+            self._listener.close(keep_path=self._keeps_path)
+
     async def reload(self) -> Outcome:
         """Replace the workers, one after the other, by new ones that import the app anew.
 
@@ -179,9 +207,22 @@ class Server:
         return self._changes
 
     async def serve(self) -> None:
-        """Serve until `stop` is called, or SIGINT or SIGTERM comes (in the main thread). Raises SnakepitError."""
+        """Serve until `stop` is called, or SIGINT or SIGTERM comes (in the main thread). Raises SnakepitError.
+
+        In a daemon thread it also stops when the program comes to its end, which waits for that.
+        """
         if self._listener is not None:
             raise SnakepitError("a Server serves once; make another one")
+        embedded = type(self._manager) is Manager or threading.current_thread() is not threading.main_thread()
+        try:
+            with serving(self, watch_status=embedded) as in_time:
+                if in_time:
+                    await self._serve_all()
+        finally:
+            if self._left_open:
+                STATUS.watch()  # the program may have to be ended by `os._exit`
+
+    async def _serve_all(self) -> None:
         loop = self._loop = asyncio.get_running_loop()
         listener = self._listener = Listener(self.config, self._manager.sockets)
         report = StartupReport(self.config.interpreters, self._log, hand_over=self._hand_over.ask)
@@ -212,8 +253,9 @@ class Server:
                     await self._serve(listener, pool, site, control)
                 finally:
                     report.close()
-                    patience = STARTUP_PATIENCE if pool.failure.done() else self.config.timeout_graceful_shutdown
-                    await self._shut_down(listener, pool, site, patience)
+                    await self._shut_down(
+                        listener, pool, site, STARTUP_PATIENCE if pool.failure.done() else self._patience
+                    )
         finally:
             listener.close(keep_path=self._keeps_path)
             if copies is not None:
@@ -326,8 +368,8 @@ class Server:
             self._log.info("Stopped")
 
     def _exit_now(self, signal_number: int) -> None:
-        if self._listener is not None:
-            self._listener.close(keep_path=self._keeps_path)
+        for server in servers():
+            server.release()
         self._log.warning("Stopped at once by a second signal")
         leave(128 + signal_number)
 

@@ -200,7 +200,11 @@ class Worker:
         """
         self.to(WorkerState.ABANDONED)
         self._watchdog.post(envelopes.abandoned())
-        return not self._runtime.kill()
+        return not self.kill()
+
+    def kill(self) -> bool:
+        """End it whatever it does, where that can be done; returns whether it can. From any thread."""
+        return self._runtime.kill()
 
     def let_go(self) -> None:
         """Do not listen to an abandoned one any more."""

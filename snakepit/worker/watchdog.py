@@ -43,7 +43,7 @@ class Watchdog:
         self._looks: dict[int, tuple[float, float]] = {}  # by exchange: when to look, and the pause before that
         self._untold: set[int] = set()  # exchanges of which the pool does not know yet what was done about them
         self._abandoned = False
-        daemon = isinstance(self._end.carrier, SocketCarrier)
+        daemon = True if isinstance(self._end.carrier, SocketCarrier) else None  # None: as the thread we are in
         self._thread = threading.Thread(target=self._run, name="snakepit-watchdog", daemon=daemon)
         self._thread.start()
 
