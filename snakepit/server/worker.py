@@ -375,6 +375,8 @@ class Worker:
                 if self.state is WorkerState.STARTING and kind != "lost":
                     self.to(WorkerState.FAILED)
                     self._owner.worker_failed(self)
+            case (envelopes.LIFESPAN_FAILED, _, str(trouble)):
+                _log.error("%s serves on, though %s", self._name.capitalize(), trouble)
             case (envelopes.GOODBYE, _, list(threads), list(copies)):
                 self.daemon_threads, self.copies = threads, copies
                 self.said_goodbye = True
