@@ -20,6 +20,7 @@ from snakepit.channel import BlockingEnd, attach_blocking
 from snakepit.envelopes import CHUNK, LARGE, WINDOW, Envelope, cost, split
 from snakepit.errors import ClientDisconnected, LocalProtocolError, WorkerStopping, fault
 from snakepit.fields import NONE, of_length, render
+from snakepit.worker.disconnect import client_disconnected
 from snakepit.worker.environ import EnvironFactory
 from snakepit.worker.hung import Seats
 
@@ -247,7 +248,7 @@ class Exchange:
             self._credit += envelope[2]
         elif envelope[0] in (envelopes.DISCONNECT, envelopes.TIMED_OUT):
             self._disconnected = True
-            raise ClientDisconnected("the client has closed the connection")
+            raise client_disconnected()
 
 
 class Input(io.RawIOBase):
