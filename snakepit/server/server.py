@@ -39,6 +39,10 @@ LAST_TURNS = 2
 STARTUP_PATIENCE = 3.0
 """Seconds that the other workers get to end when one could not start: its message should not wait for them."""
 
+LEAST_SILENCE = 5.0
+"""Seconds that the supervisor bears at least before it takes this process to hang: with it end all workers, so what
+`--timeout-worker-healthcheck` allows a single one, for a test perhaps, may be too little."""
+
 LAST_PATIENCE = 1.0
 """Seconds that requests in flight get when the program ends that the server is embedded in: nobody there waits for
 their answers, and somebody for the program's end."""
@@ -323,9 +327,12 @@ class Server:
         self._manager.ready()
 
     async def _tell_alive(self) -> None:
-        while self._manager.alive_seconds is not None:
-            self._manager.alive()
-            await asyncio.sleep(self._manager.alive_seconds)
+        silence = self.config.timeout_worker_healthcheck
+        if silence:
+            silence = max(silence, LEAST_SILENCE)
+        while (pause := self._manager.alive_every(silence)) is not None:
+            self._manager.alive(silence)
+            await asyncio.sleep(pause)
 
     @property
     def _keeps_path(self) -> bool:
@@ -364,6 +371,7 @@ class Server:
         self._left_open = await pool.close(deadline)
         for task in self._telling:
             task.cancel()
+        self._manager.ending()
         if not pool.failure.done():
             self._log.info("Stopped")
 
