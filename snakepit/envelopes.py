@@ -46,8 +46,8 @@ ACCEPT, MESSAGE, CLOSE, BREACH = range(16, 20)
 # hung requests: TIMED_OUT, PING, SPEAK and ABANDONED to the worker, PONG, BUSY and SEEN_TO from it
 TIMED_OUT, PING, SPEAK, ABANDONED, PONG, BUSY, SEEN_TO = range(20, 27)
 
-# from a worker that serves, and goes on
-LIFESPAN_FAILED = 27
+# from a worker that serves, and goes on; and to its watchdog
+LIFESPAN_FAILED, REOPEN_LOGS = range(27, 29)
 
 _BODY_AT = {MESSAGE: 2, REQUEST: 9, BODY: 2, RESPONSE: 4, ANSWER: 4}  # where in an envelope its body is
 
@@ -138,6 +138,11 @@ def speak() -> Envelope:
 def abandoned() -> Envelope:
     """Nobody waits for this worker any more: raise in whatever keeps it from ending."""
     return (ABANDONED, 0)
+
+
+def reopen_logs() -> Envelope:
+    """Log files were moved away: open them anew."""
+    return (REOPEN_LOGS, 0)
 
 
 def pong() -> Envelope:

@@ -14,6 +14,7 @@ from typing import Any
 from snakepit import __version__, app_reference, page_script
 from snakepit.config import Config
 from snakepit.errors import ConfigError, SnakepitError
+from snakepit.log_files import reopen_log_files
 from snakepit.memory import resident_memory
 from snakepit.server.changes import Changes
 from snakepit.server.commands import commands
@@ -185,7 +186,7 @@ class Server:
 
     def signalled(self, name: str) -> None:
         """Another signal came."""
-        self._serving().by_signal()[name]()
+        self._by_signal(self._serving())[name]()
 
     def retire(self, successor: int) -> None:
         """Another process serves now: finish what has begun, and end."""
@@ -268,11 +269,25 @@ class Server:
                 await control.close()
 
     def _signals(self, changes: Changes) -> dict[str, Callable[[], None]]:
-        signals = {**changes.by_signal(), "SIGUSR2": self._refuse_upgrade}
+        signals = {**self._by_signal(changes), "SIGUSR2": self._refuse_upgrade}
         if self._manager.supervisor is None:
             return signals
         # the supervisor heeds what it gets, or passes it on; what comes here as well is the same one again
-        return dict.fromkeys(signals, lambda: None)
+        return {**dict.fromkeys(signals, lambda: None), "SIGUSR1": signals["SIGUSR1"]}  # twice does no harm there
+
+    def _by_signal(self, changes: Changes) -> dict[str, Callable[[], None]]:
+        return {**changes.by_signal(), "SIGUSR1": lambda: self._call_soon(self._reopen_logs)}
+
+    def _reopen_logs(self) -> None:
+        opened, troubles = reopen_log_files()
+        if self._pool is not None:
+            self._pool.reopen_logs()
+        for trouble in troubles:
+            self._log.error("%s", trouble)
+        if opened:
+            self._log.info("Log files were moved, and are opened anew: %s", ", ".join(sorted(opened)))
+        else:
+            self._log.debug("SIGUSR1: no log file was moved")
 
     def _refuse_upgrade(self) -> None:
         self._call_soon(lambda: self._log.warning("%s: nothing changes", NO_SUPERVISOR))

@@ -1,5 +1,6 @@
 """SIGINT, SIGTERM and, on Windows, SIGBREAK: the first asks the server to stop, the second ends the process.
-SIGHUP replaces the workers, SIGTTIN and SIGTTOU ask for one more and one less, where these signals exist.
+SIGHUP replaces the workers, SIGTTIN and SIGTTOU ask for one more and one less, SIGUSR1 opens moved log files anew,
+where these signals exist.
 
 `signal.signal` works on every platform and loop; asyncio's own handlers don't exist on Windows.
 
@@ -14,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import Any
 
@@ -65,7 +67,7 @@ class Handlers:
         if threading.current_thread() is threading.main_thread():  # Python allows the following there only
             self._in_main_thread += 1
             for number in calls:
-                if number not in self._before:
+                if number not in self._before and not _belongs_to_program(number):
                     self._before[number] = signal.signal(number, self._handle)
 
     def remove(self, calls: dict[int, Callable[[], None]]) -> None:
@@ -86,6 +88,23 @@ class Handlers:
         for calls in list(self._heeding):
             if number in calls:
                 calls[number]()
+
+
+def _belongs_to_program(number: int) -> bool:
+    """Whether this is a signal that servers leave to the program that they are embedded in, and that it has taken.
+
+    That may be in C code, as by `faulthandler.register`, of which Python's `signal` does not know; Linux tells.
+    """
+    if number != getattr(signal, "SIGUSR1", None):
+        return False
+    if signal.getsignal(number) is not signal.SIG_DFL:
+        return True
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught >> (number - 1) & 1)
 
 
 _handlers = Handlers()

@@ -166,6 +166,10 @@ class Worker:
         if self.stuck and self.exchanges:
             self._watchdog.post(envelopes.speak())
 
+    def reopen_logs(self) -> None:
+        """Have it open log files anew that were moved away."""
+        self._watchdog.post(envelopes.reopen_logs())
+
     def ping(self, now: float) -> None:
         """Ask it to say something; `now` as by `time.monotonic`."""
         if self._asked_watchdog is None:

@@ -32,7 +32,7 @@ POLL = 0.05
 GAVE_UP = 3
 """The exit status when the server process ends again and again: as when the app can't be started."""
 
-_PASSED_ON = {"SIGHUP", "SIGTTIN", "SIGTTOU"}
+_PASSED_ON = {"SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1"}
 
 _FALSE = {"0", "false", "no", "off"}
 
@@ -83,7 +83,7 @@ class Supervisor:
             end.setblocking(False)
         signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
         self._selector.register(awake, selectors.EVENT_READ, None)
-        for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR2", "SIGCHLD"):
+        for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGUSR2", "SIGCHLD", *_PASSED_ON):
             number = getattr(signal, name, None)
             if number is not None:
                 signal.signal(number, self._note)

@@ -43,6 +43,7 @@ MAKERS = {
     envelopes.PING: st.builds(envelopes.ping),
     envelopes.SPEAK: st.builds(envelopes.speak),
     envelopes.ABANDONED: st.builds(envelopes.abandoned),
+    envelopes.REOPEN_LOGS: st.builds(envelopes.reopen_logs),
     envelopes.PONG: st.builds(envelopes.pong),
     envelopes.BUSY: st.builds(envelopes.busy, numbers),
     envelopes.SEEN_TO: st.builds(envelopes.seen_to, numbers, st.text(max_size=200), st.booleans()),
@@ -132,7 +133,7 @@ def test_kinds_are_all_different_and_all_tested():
     names = ["REQUEST", "BODY", "CREDIT", "DISCONNECT", "RETIRE", "STOP", "RESPONSE", "ANSWER", "CONTINUE", "DONE"]
     names += ["DECLINED", "LOADED", "READY", "PACE", "FAILED", "GOODBYE", "ACCEPT", "MESSAGE"]
     names += ["CLOSE", "BREACH", "TIMED_OUT", "PING", "SPEAK", "ABANDONED", "PONG", "BUSY", "SEEN_TO"]
-    names += ["LIFESPAN_FAILED"]
+    names += ["LIFESPAN_FAILED", "REOPEN_LOGS"]
     kinds = [getattr(envelopes, name) for name in names]
     assert len(set(kinds)) == len(kinds)
     assert set(kinds) == set(MAKERS)

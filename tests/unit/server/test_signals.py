@@ -1,5 +1,6 @@
 """snakepit.server.signals: handlers in this process, and what ends a process in one of its own."""
 
+import faulthandler
 import os
 import signal
 import subprocess
@@ -264,6 +265,54 @@ def test_others_of_several_blocks():
     second.end()
     assert called == ["first", "second", "second", "in"]
     assert signal.getsignal(signal.SIGHUP) is before
+
+
+USR1 = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="POSIX signals")
+
+
+@USR1
+def test_usr1_is_taken_where_the_program_has_not():
+    called = []
+    block = Block({"SIGUSR1": lambda: called.append("ours")})
+    signal.raise_signal(signal.SIGUSR1)
+    block.end()
+    assert called == ["ours"]
+    assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+
+
+@USR1
+@pytest.mark.parametrize("theirs", ["handler", "ignored"])
+def test_usr1_is_left_to_a_program_that_has_taken_it(theirs):
+    called = []
+    handler = signal.SIG_IGN if theirs == "ignored" else lambda *_: called.append("theirs")
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        blocks = [Block({"SIGUSR1": lambda: called.append("ours")}) for _ in range(2)]
+        signal.raise_signal(signal.SIGUSR1)
+        for block in blocks:
+            block.end()
+        signal.raise_signal(signal.SIGUSR1)
+        assert called == ["theirs"] * (2 if theirs == "handler" else 0)
+        assert signal.getsignal(signal.SIGUSR1) is handler
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_usr1_is_left_to_faulthandler(tmp_path):
+    """It takes the signal in C, and Python's signal module does not know."""
+    called = []
+    with (tmp_path / "stacks").open("w+") as stacks:
+        faulthandler.register(signal.SIGUSR1, stacks)
+        try:
+            block = Block({"SIGUSR1": lambda: called.append("ours")})
+            signal.raise_signal(signal.SIGUSR1)
+            block.end()
+        finally:
+            faulthandler.unregister(signal.SIGUSR1)
+        stacks.seek(0)
+        assert "most recent call first" in stacks.read()
+    assert called == []
 
 
 def test_a_signal_that_the_system_does_not_have_is_passed_over():

@@ -178,6 +178,14 @@ def test_a_process_that_is_stopped(watched):
     assert watched.child.done == ["abort"]
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="POSIX signals")
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1"])
+def test_signals_are_passed_on(watched, name):
+    watched.supervisor._note(signal.Signals[name], None)
+    watched.supervisor._handle_signals()
+    assert Link(watched.there).receive() == [(link.SIGNAL, name)]
+
+
 def test_a_process_that_retires_is_watched_too(watched):
     watched.hears(LISTENS, ALIVE)
     watched.supervisor._others.append(watched.child)
