@@ -22,7 +22,7 @@ from types import CodeType
 from typing import Protocol
 
 from snakepit.server.runtimes import keep_process, keep_threads
-from snakepit.server.signals import leave
+from snakepit.server.signals import flush, leave
 
 LIMIT = 5.0
 """Seconds that all servers together get to stop: one for what is in flight, three for workers that were told to end
@@ -175,6 +175,7 @@ class ExitStatus:
     def leave(self) -> None:
         """End the process with it."""
         if self.value < 0:
+            flush()
             signal.signal(-self.value, signal.SIG_DFL)
             signal.raise_signal(-self.value)
         leave(self.value & 0xFF)

@@ -128,6 +128,12 @@ def handle_signals(stops: Stops, others: Mapping[str, Callable[[], None]] = Mapp
 
 def leave(status: int) -> None:
     """End the process without waiting for anything: threads, interpreters, exit handlers."""
+    flush()
+    os._exit(status)
+
+
+def flush() -> None:
+    """Write what was printed and waits to be written."""
     for stream in (sys.stdout, sys.stderr):
         if stream is None:  # pythonw
             continue
@@ -135,4 +141,3 @@ def leave(status: int) -> None:
             stream.flush()
         except (OSError, ValueError):
             pass
-    os._exit(status)

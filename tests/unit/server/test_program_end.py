@@ -42,7 +42,7 @@ from snakepit.server.program_end import STATUS
 
 STATUS.watch()
 threading._register_atexit(STATUS.freeze)
-atexit.register(lambda: (print("left", flush=True), STATUS.leave()))
+atexit.register(lambda: (print("left"), STATUS.leave()))
 
 def caught():
     try:
