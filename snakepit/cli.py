@@ -52,9 +52,9 @@ def _click_option(option: Option) -> click.Option:
 
 def _run(app: str, **given: Any) -> None:
     """Serve APP, which is module:attribute, as in main:app."""
-    from snakepit.server.run import run
+    from snakepit.server.run import run_command
 
-    run(app, **{name: value for name, value in given.items() if value is not None and value != ()})
+    run_command(app, **{name: value for name, value in given.items() if value is not None and value != ()})
 
 
 def _check(app: str, as_json: bool, verbose: bool, timeout: float, **given: Any) -> None:

@@ -138,7 +138,8 @@ class Config:
         least=0.01, metavar="SECONDS", shown="no limit",
     )  # fmt: skip
     timeout_worker_healthcheck: float = _option(
-        60.0, "Seconds that a worker may not react for, an event loop included; then it is replaced. 0: no such limit.",
+        60.0, "Seconds that a worker may not react for, an event loop included; then it is replaced. So is the server "
+        "process, by its supervisor, after 5 at least. 0: no such limit.",
         least=0, metavar="SECONDS",
     )  # fmt: skip
     timeout_graceful_shutdown: float = _option(

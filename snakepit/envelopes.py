@@ -46,6 +46,9 @@ ACCEPT, MESSAGE, CLOSE, BREACH = range(16, 20)
 # hung requests: TIMED_OUT, PING, SPEAK and ABANDONED to the worker, PONG, BUSY and SEEN_TO from it
 TIMED_OUT, PING, SPEAK, ABANDONED, PONG, BUSY, SEEN_TO = range(20, 27)
 
+# from a worker that serves, and goes on; and to its watchdog
+LIFESPAN_FAILED, REOPEN_LOGS = range(27, 29)
+
 _BODY_AT = {MESSAGE: 2, REQUEST: 9, BODY: 2, RESPONSE: 4, ANSWER: 4}  # where in an envelope its body is
 
 
@@ -146,6 +149,11 @@ def pong(since: float, until: float) -> Envelope:
     return (PONG, 0, since, until)
 
 
+def reopen_logs() -> Envelope:
+    """Log files were moved away: open them anew."""
+    return (REOPEN_LOGS, 0)
+
+
 def busy(exchange: int) -> Envelope:
     """Its loop does not turn because of this exchange."""
     return (BUSY, exchange)
@@ -231,6 +239,11 @@ def pace(seconds: float) -> Envelope:
 def failed(kind: str, fault: str) -> Envelope:
     """The worker can't serve: `kind` is "import", "lifespan" or "lost"."""
     return (FAILED, 0, kind, fault)
+
+
+def lifespan_failed(fault: str) -> Envelope:
+    """The app's lifespan failed after its start-up, and before it was told to shut down. Exchanges go on."""
+    return (LIFESPAN_FAILED, 0, fault)
 
 
 def goodbye(threads: list[str], copies: list[Copy]) -> Envelope:

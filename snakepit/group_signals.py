@@ -8,7 +8,7 @@ STOP_SIGNALS = [signal.SIGINT, signal.SIGTERM]
 if sys.platform == "win32":
     STOP_SIGNALS.append(signal.SIGBREAK)
 
-_OTHERS = ("SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR2")
+_OTHERS = ("SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGUSR2")
 
 GROUP_SIGNALS = [*STOP_SIGNALS, *(signal.Signals[name] for name in _OTHERS if hasattr(signal, name))]
 """What a process that the server starts must not heed: it has its orders from the server."""

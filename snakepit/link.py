@@ -1,9 +1,10 @@
 """The link between the supervisor and a server process: a socket, and what either tells the other over it, a line each.
 
 A line is a word, and perhaps a space and more. From a server process: LISTENING, with its listening sockets where it
-made them itself; READY; ALIVE; RELOADING, RELOADED; SCALED and to how many workers; STOPPING; HAND_OVER and why. From
-the supervisor: STOP, the signal's number and how many such signals there have been; SIGNAL and the name of another;
-RETIRE and the process that took over; NOT_HANDED_OVER and why.
+made them itself; READY; ALIVE, and within how many seconds it will say so again (0, or nothing from an older version:
+whenever); RELOADING, RELOADED; SCALED and to how many workers; STOPPING; HAND_OVER and why. From the supervisor: STOP,
+the signal's number and how many such signals there have been; SIGNAL and the name of another; RETIRE and the process
+that took over; NOT_HANDED_OVER and why.
 
 Sockets cross as file descriptors, on Windows as what `socket.share` makes for the supervisor's process.
 """

@@ -15,6 +15,10 @@ from typing import Protocol
 from snakepit import link, systemd
 from snakepit.link import Link, Origin
 
+BEATS = 4
+"""Times that a server process says that it is alive within the silence that the supervisor bears: on a busy machine
+some of it may come late."""
+
 
 class Managed(Protocol):
     """What a manager may ask of the server. Called from any thread."""
@@ -50,8 +54,10 @@ class Manager:
     workers = 0
     """How many workers there are to be, in place of what the options say; 0: that."""
 
-    alive_seconds: float | None = None
-    """How often it wants to hear `alive`."""
+    def alive_every(self, silence: float) -> float | None:
+        """How often it wants to hear `alive`, where a silence of so many seconds means that the loop hangs (0: none
+        does); None: never."""
+        return None
 
     def attach(self, server: Managed) -> None:
         """Let it ask things of the server from now on."""
@@ -62,8 +68,11 @@ class Manager:
     def ready(self) -> None:
         """All workers are ready."""
 
-    def alive(self) -> None:
-        """The event loop turns."""
+    def alive(self, silence: float) -> None:
+        """The event loop turns, and this will be said again before there is such a silence."""
+
+    def ending(self) -> None:
+        """The event loop will not turn for much longer: `alive` is not to be expected."""
 
     def reloading(self) -> None:
         """Workers are being replaced; `reloaded` follows."""
@@ -88,12 +97,15 @@ class ServiceManager(Manager):
     def __init__(self) -> None:
         self.sockets = systemd.take_sockets(os.environ)
         self._notifier = systemd.Notifier(os.environ)
-        self.alive_seconds = systemd.watchdog_seconds(os.environ)
+        self._period = systemd.watchdog_seconds(os.environ)
+
+    def alive_every(self, silence: float) -> float | None:
+        return self._period
 
     def listening(self, sockets: Sequence[socket.socket]) -> None:
         self._notifier.ready()
 
-    def alive(self) -> None:
+    def alive(self, silence: float) -> None:
         self._notifier.alive()
 
     def reloading(self) -> None:
@@ -118,10 +130,14 @@ class Supervisor(Manager):
         self.supervisor = origin.supervisor
         self.restarts = origin.restarts
         self.workers = origin.workers
-        self.alive_seconds = systemd.watchdog_seconds(os.environ)
+        self._period = systemd.watchdog_seconds(os.environ)  # the supervisor passes on what it hears
         self._given = bool(self.sockets)
         self._link = Link(end)
         self._lock = threading.Lock()
+
+    def alive_every(self, silence: float) -> float | None:
+        periods = [period for period in (self._period, silence / BEATS) if period]
+        return min(periods) if periods else None
 
     def attach(self, server: Managed) -> None:
         # a thread, since it can be told to end at once even if the event loop hangs
@@ -133,8 +149,11 @@ class Supervisor(Manager):
     def ready(self) -> None:
         self._send(link.READY)
 
-    def alive(self) -> None:
-        self._send(link.ALIVE)
+    def alive(self, silence: float) -> None:
+        self._send(link.ALIVE, f"{silence:g}")
+
+    def ending(self) -> None:
+        self._send(link.ALIVE, "0")
 
     def reloading(self) -> None:
         self._send(link.RELOADING)

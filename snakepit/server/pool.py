@@ -525,6 +525,12 @@ class Pool:
         self._observer.memory_kept(predecessor, size)
         self._wear.kept(sum(file for _, file in predecessor.copies) if size is None else size)
 
+    def reopen_logs(self) -> None:
+        """Have all workers open log files anew that were moved away."""
+        for worker in self._living:
+            if worker.state in (WorkerState.READY, WorkerState.RETIRING):
+                worker.reopen_logs()
+
     # -- what hangs --------------------------------------------------------------------------------------------------
 
     def _stuck(self, worker: Worker, exchange: Exchange) -> None:
@@ -613,6 +619,17 @@ class Pool:
             if not worker.ends_start_up:
                 self._abandon(worker)
         await self._end([worker for worker in living if worker.state is not WorkerState.ABANDONED], deadline)
+
+    def kill(self) -> None:
+        """Kill whatever can be killed: the loop does not run any more, and this is all that can be done without it."""
+        for worker in self._living:
+            worker.kill()
+
+    @property
+    def _living(self) -> list[Worker]:
+        """All workers, with those that are to come and those that retire."""
+        successors = [succession.worker for succession in self._successors.values()]
+        return [*self.workers, *successors, *self._retiring]
 
     async def _end(self, workers: list[Worker], deadline: float) -> None:
         """Wait for retired workers; past `deadline` cut and, if need be, abandon."""

@@ -26,7 +26,23 @@ def run(app: Any, **options: Any) -> None:
 
     `app` is "module:attribute", or an app that is defined at the top level of a module or of the script being run.
     Ends the process with status 2 (a wrong option, a port in use) or 3 (the app can't be imported or started).
+    In a daemon thread it also returns when the program comes to its end.
     """
+    status, _ = _serve(app, options)
+    if status:
+        raise SystemExit(status)
+
+
+def run_command(app: str, **options: Any) -> NoReturn:
+    """The same for `snakepit run`, where nothing follows: end the process."""
+    status, left_open = _serve(app, options)
+    if left_open:
+        leave(status)  # ending the main interpreter would wait for their threads, or crash over them
+    raise SystemExit(status)
+
+
+def _serve(app: Any, options: dict[str, Any]) -> tuple[int, int]:
+    """Serve; returns the exit status, and how many interpreters could not be closed."""
     if getattr(sys.modules.get("snakepit.worker.bootstrap"), "serving", False):
         _exit_with(
             ConfigError(
@@ -57,10 +73,7 @@ def run(app: Any, **options: Any) -> None:
         status = error.exit_status
     except KeyboardInterrupt:  # before the server's own handlers were there, or after
         status = 128 + signal.SIGINT
-    if server.left_open:
-        leave(status)  # ending the main interpreter would wait for their threads, or crash over them
-    if status:
-        raise SystemExit(status)
+    return status, server.left_open
 
 
 def _exit_with(error: SnakepitError) -> NoReturn:

@@ -42,17 +42,19 @@ if not size or len(settings) < size:
 
 _creating = threading.Lock()  # interpreters are made one after another; many at once have hung and crashed on 3.13
 _never_closed: list[Interpreter] = []  # whose daemon threads still run: dropping the last reference closes, too
+_open: "set[InterpreterRuntime | ThreadRuntime]" = set()  # that keep Python from ending
 
 
 class Runtime(Protocol):
     """One worker's place.
 
     `seats`: how many exchanges a WSGI app gets at once, each on a channel of its own.
-    `daemon`: whether the thread that owns it is to be a daemon, as threads are that the app starts in it.
+    `daemon`: whether the thread that owns it is to be a daemon, as threads are that the app starts in it; None: as the
+    server's own thread is.
     """
 
     seats: int
-    daemon: bool
+    daemon: bool | None
 
     @property
     def channels(self) -> Sequence[Channel | ProcessChannel]:
@@ -83,7 +85,7 @@ class InterpreterRuntime:
     interpreter that another thread is entering crashes the process (CPython issue 127041).
     """
 
-    daemon = True
+    daemon: bool | None = True
     process = None
 
     def __init__(self, seats: int) -> None:
@@ -93,6 +95,7 @@ class InterpreterRuntime:
 
     def run(self, settings: Mapping[str, object]) -> None:
         """Make the interpreter and run the worker in it."""
+        _open.add(self)
         with _creating:
             self._interpreter = create_interpreter()
         addresses = [channel.address for channel in self.channels]
@@ -102,13 +105,14 @@ class InterpreterRuntime:
 
     def close(self, keep_open: bool) -> None:
         """Close the interpreter, unless daemon threads run in it, which aborts the process."""
-        if self._interpreter is None:
-            return
-        if keep_open:
-            _never_closed.append(self._interpreter)
-        else:
-            self._interpreter.close()
-        self._interpreter = None
+        if self._interpreter is not None:
+            if keep_open:
+                _never_closed.append(self._interpreter)
+            else:
+                self._interpreter.close()
+            self._interpreter = None
+        if not keep_open:
+            _open.discard(self)
 
     def kill(self) -> bool:
         """Interpreters can't be killed."""
@@ -118,31 +122,36 @@ class InterpreterRuntime:
 class ThreadRuntime:
     """The main interpreter, in the thread that calls: what debuggers and profilers see best."""
 
-    daemon = False  # or all threads of the app would be daemons, which they are not elsewhere
+    daemon: bool | None = None  # not always, or all threads of the app would be daemons, which they are not elsewhere
     process = None
 
     def __init__(self, seats: int) -> None:
         self.seats = seats
         self.channels = _several(Channel, seats + 1)
+        self.given_up = False
 
     def run(self, settings: Mapping[str, object]) -> None:
         """Run the worker here."""
         addresses = [channel.address for channel in self.channels]
         complete = {**settings, "runtime": "thread", "channels": addresses[:-1], "watch": addresses[-1]}
+        if not threading.current_thread().daemon:
+            _open.add(self)
         exec(_BOOTSTRAP, {"settings": marshal.dumps(complete)})
 
     def close(self, keep_open: bool) -> None:
-        """Nothing to be done."""
+        """The threads have ended."""
+        _open.discard(self)
 
     def kill(self) -> bool:
         """Threads can't be killed."""
+        self.given_up = True
         return False
 
 
 class ProcessRuntime:
     """A child process, started afresh (no fork), which ends by itself when this process does."""
 
-    daemon = True
+    daemon: bool | None = True
 
     def __init__(self, seats: int) -> None:
         self.seats = seats
@@ -224,6 +233,16 @@ class ProcessRuntime:
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def keep_threads() -> bool:
+    """Whether threads are left that can't be ended, and that Python would wait for at its end."""
+    return any(isinstance(runtime, ThreadRuntime) and runtime.given_up for runtime in _open)
+
+
+def keep_process() -> bool:
+    """Whether interpreters are left that Python would wait for at its very end, or crash over."""
+    return any(isinstance(runtime, InterpreterRuntime) for runtime in _open)
 
 
 def _several[C: (Channel, ProcessChannel)](make: Callable[[], C], count: int) -> list[C]:

@@ -6,6 +6,7 @@ import os
 import platform
 import secrets
 import sys
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from snakepit import __version__, app_reference, page_script
 from snakepit.config import Config
 from snakepit.errors import ConfigError, SnakepitError
+from snakepit.log_files import reopen_log_files
 from snakepit.memory import resident_memory
 from snakepit.server.changes import Changes
 from snakepit.server.commands import commands
@@ -25,6 +27,7 @@ from snakepit.server.managers import Manager
 from snakepit.server.pages import Pages
 from snakepit.server.pool import Pool
 from snakepit.server.pool_terms import Outcome, PoolOptions
+from snakepit.server.program_end import STATUS, servers, serving
 from snakepit.server.reloader import Reloader
 from snakepit.server.report import StartupReport
 from snakepit.server.signals import Stops, handle_signals, leave
@@ -40,6 +43,14 @@ TELL_AFTER = 1.0
 
 STARTUP_PATIENCE = 3.0
 """Seconds that the other workers get to end when one could not start: its message should not wait for them."""
+
+LEAST_SILENCE = 5.0
+"""Seconds that the supervisor bears at least before it takes this process to hang: with it end all workers, so what
+`--timeout-worker-healthcheck` allows a single one, for a test perhaps, may be too little."""
+
+LAST_PATIENCE = 1.0
+"""Seconds that requests in flight get when the program ends that the server is embedded in: nobody there waits for
+their answers, and somebody for the program's end."""
 
 
 class Server:
@@ -70,6 +81,7 @@ class Server:
         self._pages: Pages | None = None
         self._changes: Changes | None = None
         self._left_open = 0
+        self._patience = config.timeout_graceful_shutdown
         self._reloader = Reloader(config) if config.reload else None
         self._control = control
         self._manager = manager or Manager()
@@ -140,6 +152,27 @@ class Server:
         else:
             self._loop.call_soon_threadsafe(self._stop_requested.set)
 
+    def stop_at_once(self) -> bool:
+        """Ask the server to stop, and give what is in flight a second only. May be called from any thread.
+
+        False: it can't, since its loop does not run any more.
+        """
+        self._patience = min(self._patience, LAST_PATIENCE)
+        try:
+            self.stop()
+        except RuntimeError:  # the loop is closed
+            pass
+        if self._loop is None or self._loop.is_running():
+            return True
+        if self._pool is not None:
+            self._pool.kill()
+        return False
+
+    def release(self) -> None:
+        """Close the listening sockets, and remove the file of a Unix socket: the process ends at once."""
+        if self._listener is not None:
+            self._listener.close(keep_path=self._keeps_path)
+
     async def reload(self) -> Outcome:
         """Replace the workers, one after the other, by new ones that import the app anew.
 
@@ -167,7 +200,7 @@ class Server:
 
     def signalled(self, name: str) -> None:
         """Another signal came."""
-        self._serving().by_signal()[name]()
+        self._by_signal(self._serving())[name]()
 
     def retire(self, successor: int) -> None:
         """Another process serves now: finish what has begun, and end."""
@@ -193,9 +226,22 @@ class Server:
         return self._changes
 
     async def serve(self) -> None:
-        """Serve until `stop` is called, or SIGINT or SIGTERM comes (in the main thread). Raises SnakepitError."""
+        """Serve until `stop` is called, or SIGINT or SIGTERM comes (in the main thread). Raises SnakepitError.
+
+        In a daemon thread it also stops when the program comes to its end, which waits for that.
+        """
         if self._listener is not None:
             raise SnakepitError("a Server serves once; make another one")
+        embedded = type(self._manager) is Manager or threading.current_thread() is not threading.main_thread()
+        try:
+            with serving(self, watch_status=embedded) as in_time:
+                if in_time:
+                    await self._serve_all()
+        finally:
+            if self._left_open:
+                STATUS.watch()  # the program may have to be ended by `os._exit`
+
+    async def _serve_all(self) -> None:
         loop = self._loop = asyncio.get_running_loop()
         listener = self._listener = Listener(self.config, self._manager.sockets)
         report = StartupReport(self.config.interpreters, self._log, hand_over=self._hand_over.ask)
@@ -226,8 +272,9 @@ class Server:
                     await self._serve(listener, pool, site, control)
                 finally:
                     report.close()
-                    patience = STARTUP_PATIENCE if pool.failure.done() else self.config.timeout_graceful_shutdown
-                    await self._shut_down(listener, pool, site, patience)
+                    await self._shut_down(
+                        listener, pool, site, STARTUP_PATIENCE if pool.failure.done() else self._patience
+                    )
         finally:
             listener.close(keep_path=self._keeps_path)
             site.open_files.close()
@@ -237,11 +284,25 @@ class Server:
                 await control.close()
 
     def _signals(self, changes: Changes) -> dict[str, Callable[[], None]]:
-        signals = {**changes.by_signal(), "SIGUSR2": self._refuse_upgrade}
+        signals = {**self._by_signal(changes), "SIGUSR2": self._refuse_upgrade}
         if self._manager.supervisor is None:
             return signals
         # the supervisor heeds what it gets, or passes it on; what comes here as well is the same one again
-        return dict.fromkeys(signals, lambda: None)
+        return {**dict.fromkeys(signals, lambda: None), "SIGUSR1": signals["SIGUSR1"]}  # twice does no harm there
+
+    def _by_signal(self, changes: Changes) -> dict[str, Callable[[], None]]:
+        return {**changes.by_signal(), "SIGUSR1": lambda: self._call_soon(self._reopen_logs)}
+
+    def _reopen_logs(self) -> None:
+        opened, troubles = reopen_log_files()
+        if self._pool is not None:
+            self._pool.reopen_logs()
+        for trouble in troubles:
+            self._log.error("%s", trouble)
+        if opened:
+            self._log.info("Log files were moved, and are opened anew: %s", ", ".join(sorted(opened)))
+        else:
+            self._log.debug("SIGUSR1: no log file was moved")
 
     def _refuse_upgrade(self) -> None:
         self._call_soon(lambda: self._log.warning("%s: nothing changes", NO_SUPERVISOR))
@@ -297,9 +358,12 @@ class Server:
         self._manager.ready()
 
     async def _tell_alive(self) -> None:
-        while self._manager.alive_seconds is not None:
-            self._manager.alive()
-            await asyncio.sleep(self._manager.alive_seconds)
+        silence = self.config.timeout_worker_healthcheck
+        if silence:
+            silence = max(silence, LEAST_SILENCE)
+        while (pause := self._manager.alive_every(silence)) is not None:
+            self._manager.alive(silence)
+            await asyncio.sleep(pause)
 
     @property
     def _keeps_path(self) -> bool:
@@ -339,6 +403,7 @@ class Server:
             waiting.cancel()
         for task in self._telling:
             task.cancel()
+        self._manager.ending()
         if not pool.failure.done():
             self._log.info("Stopped")
 
@@ -349,8 +414,8 @@ class Server:
         self._log.info("Waiting for %s (%.0f s at most%s)", what_is_waited_for(pool, site), left, again)
 
     def _exit_now(self, signal_number: int) -> None:
-        if self._listener is not None:
-            self._listener.close(keep_path=self._keeps_path)
+        for server in servers():
+            server.release()
         self._log.warning("Stopped at once by a second signal")
         leave(128 + signal_number)
 

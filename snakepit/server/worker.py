@@ -174,6 +174,10 @@ class Worker:
         if self.stuck and self.exchanges:
             self._watchdog.post(envelopes.speak())
 
+    def reopen_logs(self) -> None:
+        """Have it open log files anew that were moved away."""
+        self._watchdog.post(envelopes.reopen_logs())
+
     def ping(self, now: float) -> None:
         """Ask it to say something; `now` as by `time.monotonic`."""
         if self._asked_watchdog is None:
@@ -227,7 +231,11 @@ class Worker:
         """
         self.to(WorkerState.ABANDONED)
         self._watchdog.post(envelopes.abandoned())
-        return not self._runtime.kill()
+        return not self.kill()
+
+    def kill(self) -> bool:
+        """End it whatever it does, where that can be done; returns whether it can. From any thread."""
+        return self._runtime.kill()
 
     def let_go(self) -> None:
         """Do not listen to an abandoned one any more."""
@@ -400,6 +408,8 @@ class Worker:
                 if self.state is WorkerState.STARTING and kind != "lost":
                     self.to(WorkerState.FAILED)
                     self._owner.worker_failed(self)
+            case (envelopes.LIFESPAN_FAILED, _, str(trouble)):
+                _log.error("%s serves on, though %s", self._name.capitalize(), trouble)
             case (envelopes.GOODBYE, _, list(threads), list(copies)):
                 self.daemon_threads, self.copies = threads, copies
                 self.said_goodbye = True

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from snakepit.exit_status import how_ended
 from snakepit.link import ENVIRONMENT, Link, Origin
+from snakepit.supervisor.silence import Silence
 
 
 class Child:
@@ -36,9 +37,20 @@ class Child:
         self.listening_since: float | None = None
         self.stopping = False  # by its own decision, and so for good
         self.hung_up = False  # its end of the link is closed
+        self.silence = Silence()
+        self.kill_at: float | None = None  # it was told to end in a way that it may not be able to
 
     def __repr__(self) -> str:
         return f"process {self.pid}"
+
+    @property
+    def next_look(self) -> float | None:
+        """When to look whether it hangs; None: it listens to nobody yet, or has promised nothing."""
+        return self.silence.next_look if self.listening_since is not None and self.silence.limit else None
+
+    def hangs(self, now: float) -> bool:
+        """Whether it has been silent for too long."""
+        return self.listening_since is not None and self.silence.look(now, self.is_stopped)
 
     def kill(self) -> None:
         """End it, whatever it does."""
@@ -47,6 +59,23 @@ class Child:
                 _kill(self.pid)
             except OSError:
                 pass
+
+    def abort(self) -> None:
+        """End it by SIGABRT, at which `faulthandler` writes the stacks of its threads first."""
+        if self.status is None:
+            try:
+                _abort(self.pid)
+            except OSError:
+                pass
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a signal or a debugger has stopped it. Linux tells; elsewhere it is taken to run."""
+        try:
+            with open(f"/proc/{self.pid}/stat", "rb") as stat:
+                return stat.read().rpartition(b")")[2].split()[0] in (b"T", b"t")
+        except (OSError, IndexError):
+            return False
 
     @property
     def how_ended(self) -> str:
@@ -73,6 +102,8 @@ if sys.platform == "win32":
     def _kill(pid: int) -> None:
         _processes[pid].kill()
 
+    _abort = _kill  # there is no signal for it
+
     def ended() -> dict[int, int]:
         """The processes that have ended since the last call, with their status."""
         found = {pid: status for pid, process in _processes.items() if (status := process.poll()) is not None}
@@ -87,6 +118,9 @@ else:
 
     def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
+
+    def _abort(pid: int) -> None:
+        os.kill(pid, signal.SIGABRT)
 
     def ended() -> dict[int, int]:
         """The processes that have ended since the last call, with their status; negative: the signal that ended one.

@@ -23,7 +23,8 @@ from snakepit.supervisor.child import Child, ended
 from snakepit.supervisor.restarts import Restarts
 
 KILL_AFTER = 3.0
-"""Seconds after the second stop signal until a server process that is still there is killed."""
+"""Seconds until a server process is killed that is still there after the second stop signal, or after it was found to
+hang."""
 
 POLL = 0.05
 """Seconds between looks at a process that is about to end, where no signal tells."""
@@ -31,7 +32,7 @@ POLL = 0.05
 GAVE_UP = 3
 """The exit status when the server process ends again and again: as when the app can't be started."""
 
-_PASSED_ON = {"SIGHUP", "SIGTTIN", "SIGTTOU"}
+_PASSED_ON = {"SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1"}
 
 _FALSE = {"0", "false", "no", "off"}
 
@@ -82,7 +83,7 @@ class Supervisor:
             end.setblocking(False)
         signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
         self._selector.register(awake, selectors.EVENT_READ, None)
-        for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR2", "SIGCHLD"):
+        for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGUSR2", "SIGCHLD", *_PASSED_ON):
             number = getattr(signal, name, None)
             if number is not None:
                 signal.signal(number, self._note)
@@ -162,6 +163,10 @@ class Supervisor:
             self._has_listened = True
             if child is self._current:
                 self._notifier.ready()
+        elif word == link.ALIVE:
+            child.silence.heard(time.monotonic(), float(text or 0))
+            if child is self._current:
+                self._notifier.alive()
         elif word == link.READY and child is self._successor:
             self._take_over(child)
         elif word == link.HAND_OVER and child is self._current:
@@ -171,9 +176,7 @@ class Supervisor:
             if child is self._current:
                 self._end_listening()
         elif child is self._current:
-            if word == link.ALIVE:
-                self._notifier.alive()
-            elif word == link.RELOADING:
+            if word == link.RELOADING:
                 self._notifier.reloading()
             elif word == link.RELOADED:
                 self._notifier.ready()
@@ -284,7 +287,8 @@ class Supervisor:
     def _until_next(self) -> float | None:
         if sys.platform == "win32" and any(child.hung_up for child in self._children):
             return POLL
-        moments = [moment for moment in (self._start_at, self._kill_at) if moment is not None]
+        of_children = [moment for child in self._children for moment in (child.kill_at, child.next_look)]
+        moments = [moment for moment in (self._start_at, self._kill_at, *of_children) if moment is not None]
         return max(0.0, min(moments) - time.monotonic()) if moments else None
 
     def _mind_time(self) -> None:
@@ -297,6 +301,24 @@ class Supervisor:
             self._kill_at = None
             for child in self._children:
                 child.kill()
+        for child in self._children:
+            if child.kill_at is None:
+                self._mind_silence(child, now)
+            elif now >= child.kill_at:
+                child.kill_at = None
+                child.kill()
+
+    def _mind_silence(self, child: Child, now: float) -> None:
+        """End a process whose event loop does not turn; how it ended then decides what follows, as with any other."""
+        if child.hangs(now):
+            _say(
+                "ERROR",
+                f"The server {child} has not answered for {child.silence.limit:g} s: its event loop hangs, so it is "
+                "ended. What its threads are at comes next, if it can still tell",
+            )
+            child.silence.heard(now, 0.0)  # enough of it
+            child.abort()
+            child.kill_at = now + KILL_AFTER
 
 
 def supervise() -> None:

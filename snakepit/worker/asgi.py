@@ -51,7 +51,7 @@ def serve(app: object, settings: "Settings", loaded: Envelope, watchdog: "Watchd
     try:
         return loop.run_until_complete(worker.serve(loaded))
     finally:
-        worker.end.close()  # whatever ended the loop, nothing more may be begun while it is cleaned up
+        worker.close()  # whatever ended the loop, nothing more may be begun while it is cleaned up
         try:
             _cancel_all(loop)
             loop.run_until_complete(loop.shutdown_asyncgens())
@@ -68,12 +68,13 @@ class AsgiWorker:
     def __init__(self, app: AsgiApp, settings: "Settings", loop: asyncio.AbstractEventLoop) -> None:
         self.app = app
         self.loop = loop
-        self.lifespan = Lifespan(app, settings["lifespan"])
+        self.lifespan = Lifespan(app, settings["lifespan"], self._lifespan_failed)
         self.root_path = settings["root_path"]
         self.ws_max_queue = settings["ws_max_queue"]
         self._exchanges: dict[int, Exchange] = {}
         self._taken: deque[Envelope] = deque()  # off the channel, and not handled yet
         self.stopping = False  # told to cut what has begun
+        self._closed = False
         self.may_time_out = settings["timeout_request"] is not None
         self._retired = asyncio.Event()
         self._idle = asyncio.Event()
@@ -104,8 +105,17 @@ class AsgiWorker:
             return "lifespan", str(error)
         finally:
             self.end.flush_all()
-            self.end.close()
+            self.close()
         return None
+
+    def close(self) -> None:
+        """Begin nothing more, and say nothing more."""
+        self._closed = True
+        self.end.close()
+
+    def _lifespan_failed(self, trouble: str) -> None:
+        if not self._closed:
+            self.end.post(envelopes.lifespan_failed(trouble))
 
     def _stop(self) -> None:
         """Cut what has begun, and end: told so, or the main process has gone, and all clients with it."""

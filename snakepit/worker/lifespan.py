@@ -17,9 +17,15 @@ type AsgiApp = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class Lifespan:
-    """Runs one app's lifespan. `state` is what the app left for its requests."""
+    """Runs one app's lifespan. `state` is what the app left for its requests.
 
-    def __init__(self, app: AsgiApp, mode: Literal["auto", "on", "off"]) -> None:
+    `on_failure` is called, once at most, with what made the lifespan fail after its start-up and before it was told to
+    shut down. An app may return from it then: that is no failure.
+    """
+
+    def __init__(
+        self, app: AsgiApp, mode: Literal["auto", "on", "off"], on_failure: Callable[[str], None] = lambda trouble: None
+    ) -> None:
         self.state: dict[str, Any] = {}
         self._app = app
         self._mode = mode
@@ -27,6 +33,9 @@ class Lifespan:
         self._started = asyncio.Event()
         self._stopped = asyncio.Event()
         self._failure: str | None = None
+        self._on_failure = on_failure
+        self._told_to_shut_down = False
+        self._failed = False  # after start-up
         self._supported = mode != "off"
         self._task: asyncio.Task[None] | None = None
         self._cancelled = False  # before it had completed its start-up
@@ -48,9 +57,10 @@ class Lifespan:
             self._task.cancel()
 
     async def shut_down(self) -> str | None:
-        """Run the app's shut-down; returns what went wrong with it, if anything."""
+        """Run the app's shut-down; returns what went wrong with it, if anything that has not been told before."""
         if not self._supported or self._task is None:
             return None
+        self._told_to_shut_down = True
         await self._incoming.put({"type": "lifespan.shutdown"})
         await self._stopped.wait()
         return self._failure
@@ -65,12 +75,22 @@ class Lifespan:
             if self._cancelled or isinstance(error, WorkerStopping):
                 pass  # it was told to end
             elif self._started.is_set():
-                self._failure = self._failure or f"the app's lifespan failed\n{fault(error)}"
+                self._fail(f"the app's lifespan failed\n{fault(error)}")
             else:
                 self._without(f"the app's lifespan start-up failed\n{fault(error)}")
         finally:
             self._started.set()
             self._stopped.set()
+
+    def _fail(self, trouble: str) -> None:
+        """After start-up; what comes second, such as the exception behind a `shutdown.failed`, tells the same."""
+        if self._failed:
+            return
+        self._failed = True
+        if self._told_to_shut_down:
+            self._failure = trouble
+        else:
+            self._on_failure(trouble)
 
     def _without(self, trouble: str) -> None:
         if self._mode == "on":
@@ -86,12 +106,12 @@ class Lifespan:
             self._started.set()
         elif kind == "lifespan.startup.failed" and not self._started.is_set():
             if not self._cancelled:
-                self._failure = _with_text("start-up", text)
+                self._failure = _with_text("lifespan start-up", text)
             self._started.set()
         elif kind == "lifespan.shutdown.complete" and self._started.is_set() and not self._stopped.is_set():
             self._stopped.set()
         elif kind == "lifespan.shutdown.failed" and self._started.is_set() and not self._stopped.is_set():
-            self._failure = _with_text("shut-down", text)
+            self._fail(_with_text("lifespan shut-down" if self._told_to_shut_down else "lifespan", text))
             self._stopped.set()
         else:
             raise LocalProtocolError(f"the lifespan message {kind!r} makes no sense here")
@@ -100,4 +120,4 @@ class Lifespan:
 def _with_text(phase: str, text: str) -> str:
     """Starlette sends a whole traceback as the message; it reads better from a line of its own."""
     separator = "\n" if "\n" in text else ": "
-    return f"the app's lifespan {phase} failed{separator if text else ''}{text.rstrip()}"
+    return f"the app's {phase} failed{separator if text else ''}{text.rstrip()}"

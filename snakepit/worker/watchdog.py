@@ -16,6 +16,7 @@ from snakepit.carriers import QueueCarrier, SocketCarrier
 from snakepit.channel import ChannelAddress, attach_blocking
 from snakepit.envelopes import Envelope
 from snakepit.errors import RequestTimeout, WorkerStopping
+from snakepit.log_files import reopen_log_files
 from snakepit.worker.hung import NOTHING, Hung
 
 FIRST_LOOK = 0.05
@@ -44,7 +45,7 @@ class Watchdog:
         self._untold: set[int] = set()  # exchanges of which the pool does not know yet what was done about them
         self._abandoned = False
         self._saying = threading.Lock()
-        daemon = isinstance(self._end.carrier, SocketCarrier)
+        daemon = True if isinstance(self._end.carrier, SocketCarrier) else None  # None: as the thread we are in
         self._thread = threading.Thread(target=self._run, name="snakepit-watchdog", daemon=daemon)
         self._thread.start()
 
@@ -96,6 +97,8 @@ class Watchdog:
         elif kind == envelopes.TIMED_OUT:
             self._untold.add(number)
             self._look_again(number, FIRST_LOOK)
+        elif kind == envelopes.REOPEN_LOGS:
+            _reopen_logs()
         elif kind in (envelopes.STOP, envelopes.ABANDONED):
             self._abandoned = self._abandoned or kind == envelopes.ABANDONED
             self._look_again(_ALL, FIRST_LOOK)
@@ -132,3 +135,11 @@ class Watchdog:
             self._hung.end_all(WorkerStopping, self._abandoned)
         if self._abandoned or pause * 2 <= LAST_LOOK:
             self._look_again(_ALL, min(pause * 2, RARELY))
+
+
+def _reopen_logs() -> None:
+    _, troubles = reopen_log_files()
+    for trouble in troubles:
+        import logging
+
+        logging.getLogger("snakepit.worker").error("%s", trouble)

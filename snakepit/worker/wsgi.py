@@ -27,6 +27,7 @@ from snakepit.channel import BlockingEnd, attach_blocking
 from snakepit.envelopes import CHUNK, LARGE, WINDOW, Envelope, cost, split
 from snakepit.errors import ClientDisconnected, LocalProtocolError, WorkerStopping, fault
 from snakepit.fields import NONE, of_length, render
+from snakepit.worker.disconnect import client_disconnected
 from snakepit.worker.environ import EnvironFactory
 from snakepit.worker.hung import Seats
 
@@ -317,7 +318,7 @@ class Exchange:
         if self._over:
             raise ValueError("the request can't be read any more: its response is complete")
         if self._disconnected:
-            raise ClientDisconnected("the client has closed the connection")
+            raise client_disconnected()
 
 
 class Input(io.RawIOBase):

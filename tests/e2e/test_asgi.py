@@ -88,6 +88,39 @@ def test_a_body_longer_than_announced_is_cut_off(asgi):
     asgi.wait_logged("Too much data for declared Content-Length")
 
 
+@pytest.mark.parametrize("mode", ["auto", "on"])
+def test_a_lifespan_that_fails_while_requests_are_served(tmp_path, mode):
+    (tmp_path / "failing.py").write_text(FAILING_LIFESPAN, encoding="utf-8")
+    with running("failing:app", "--lifespan", mode, workers=1, cwd=tmp_path) as server:
+        assert server.get("/").text == "hello"
+        assert "queue consumer broke" not in server.err
+        assert server.get("/break").text == "hello"
+        server.wait_logged("RuntimeError: queue consumer broke")
+        assert "ERROR    Worker 1 serves on, though the app's lifespan failed\nTraceback" in server.err
+        assert server.get("/").text == "hello"
+        assert server.stop() == 0
+        assert server.err.count("queue consumer broke") == 1 + server.err.count('raise RuntimeError("queue')
+        assert server.err.count("ERROR") == 1
+
+
+FAILING_LIFESPAN = """
+import asyncio
+
+broken = asyncio.Event()
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await broken.wait()
+        raise RuntimeError("queue consumer broke")
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"hello"})
+    if scope["path"] == "/break":
+        broken.set()
+"""
+
+
 def test_lifespan_runs_once_in_each_worker():
     count = workers_of(3)
     with running("behaviors:app", workers=3) as server:

@@ -65,3 +65,30 @@ def test_unknown_path(connection):
 
 def test_head(connection):
     assert call(connection, "HEAD", "/hello/x?greeting=hi") == (200, b"")
+
+
+HEADS = {
+    "length": b"Content-Length: 1000000\r\n\r\n" + b"x" * 300_000,
+    "chunked": b"Transfer-Encoding: chunked\r\n\r\n" + b"%x\r\n" % 300_000 + b"x" * 300_000,
+}
+QUIET = {"flask": True, "bottle": True, "django-wsgi": True, "falcon-wsgi": False}
+"""The WSGI ones, and whether they take an upload that is broken off for what it is."""
+
+
+@pytest.mark.parametrize("parts", [(), ("--http", "h11")], ids=["installed", "h11"])
+@pytest.mark.parametrize("framework", QUIET)
+def test_an_upload_that_is_broken_off(framework, parts):
+    framings = ["length"] if framework in ("django-wsgi", "falcon-wsgi") else HEADS  # they read no chunked ones
+    with running(FRAMEWORKS[framework][0], *parts, workers=1) as server:
+        for times, framing in enumerate(framings, start=1):
+            with server.connect() as upload:
+                upload.sendall(b"POST /upload HTTP/1.1\r\nHost: test\r\n" + HEADS[framing])
+                server.wait_logged("reading", times)
+        assert server.stop() == 0
+        assert "POST /upload" not in server.out  # nothing was answered, for a part taken for the whole
+        if QUIET[framework]:
+            assert "Traceback" not in server.err + server.out
+            assert "ERROR" not in server.err + server.out
+        else:
+            assert server.err.count("Traceback") == len(framings)
+            assert "failed in worker" not in server.err  # that is the framework's own log

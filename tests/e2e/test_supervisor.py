@@ -78,6 +78,69 @@ def test_an_app_that_ends_the_process(app, path, how):
         assert server.stop() == 0
 
 
+BLOCKING = """
+import logging, signal, sys, threading
+
+class Blocking(logging.Handler):
+    # as one does that sends its records to somebody who does not take them
+    def emit(self, record):
+        path = record.getMessage()
+        if "/deaf" in path:
+            signal.signal(signal.SIGABRT, signal.SIG_IGN)
+        if "/hang" in path:
+            print("hangs", file=sys.stderr, flush=True)
+            threading.Event().wait()
+"""
+
+LOGGED = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)-8s %(message)s"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+        "far": {"class": "blocking.Blocking"},
+    },
+    "loggers": {"snakepit.access": {"handlers": ["far"], "propagate": False}},
+    "root": {"level": "INFO", "handlers": ["stderr"]},
+}
+
+
+@pytest.mark.parametrize("path", ["/hang", "/hang/deaf"])
+def test_a_server_process_that_hangs_is_started_again(tmp_path, path):
+    (tmp_path / "blocking.py").write_text(BLOCKING, encoding="utf-8")
+    (tmp_path / "log.json").write_text(json.dumps(LOGGED), encoding="utf-8")
+    options = "--log-config", str(tmp_path / "log.json"), "--timeout-worker-healthcheck", "5"
+    with running("behaviors:app", *options, env={"PYTHONPATH": str(tmp_path)}) as server:
+        first = server.pid
+        with server.connect() as client:
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
+            server.wait_logged("hangs")
+        with server.connect() as waiting:
+            waiting.sendall(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+            server.wait_logged(f"The server process {first} has not answered for 5 s: its event loop hangs")
+            second = server_process(server, first)
+            assert waiting.recv(100).startswith(b"HTTP/1.1 200")
+        how = "SIGKILL" if path == "/hang/deaf" else "SIGABRT"
+        assert f"The server process {first} was ended by {how}; another one starts now" in server.err
+        assert ("blocking.py" in server.err) == (how == "SIGABRT")  # where it hangs
+        assert ("in emit" in server.err) == (how == "SIGABRT")
+        assert gone(first)
+        assert server.pid == second
+        assert json.loads(server.command("status", "--pid", str(server.process.pid), "--json").stdout)["restarts"] == 1
+        assert server.stop() == 0
+
+
+def test_a_server_process_that_serves_is_not_ended():
+    """The shortest time that there is, and a supervisor and a server that have much to do."""
+    with running("behaviors:app", "--timeout-worker-healthcheck", "0.8") as server, Load(server, connections=2) as load:
+        first = server.pid
+        began = time.monotonic()
+        while time.monotonic() - began < 6:
+            load.wait_for_more()
+        assert server.pid == first
+        assert "has not answered" not in server.err
+
+
 QUICKLY = "import sys; sys.argv[0] = 'snakepit'; import snakepit.supervisor.restarts as r; r.FIRST_DELAY = {delay}; "
 QUICKLY += "from snakepit.__main__ import main; main()"
 

@@ -15,7 +15,7 @@ from snakepit.config import OPTIONS
 def runs(monkeypatch):
     """What the command line would have run."""
     calls = []
-    monkeypatch.setattr("snakepit.server.run.run", lambda app, **given: calls.append((app, given)))
+    monkeypatch.setattr("snakepit.server.run.run_command", lambda app, **given: calls.append((app, given)))
     for option in OPTIONS:
         monkeypatch.delenv(option.env, raising=False)
     return calls

@@ -43,6 +43,7 @@ MAKERS = {
     envelopes.PING: st.builds(envelopes.ping),
     envelopes.SPEAK: st.builds(envelopes.speak),
     envelopes.ABANDONED: st.builds(envelopes.abandoned),
+    envelopes.REOPEN_LOGS: st.builds(envelopes.reopen_logs),
     envelopes.PONG: st.builds(envelopes.pong, seconds, seconds),
     envelopes.BUSY: st.builds(envelopes.busy, numbers),
     envelopes.SEEN_TO: st.builds(envelopes.seen_to, numbers, st.text(max_size=200), st.booleans()),
@@ -57,6 +58,7 @@ MAKERS = {
     envelopes.BREACH: st.builds(envelopes.breach, numbers, st.integers(1000, 4999), st.text(max_size=40)),
     envelopes.LOADED: st.builds(envelopes.loaded, st.sampled_from(["asgi", "wsgi"]), seconds),
     envelopes.READY: st.builds(envelopes.ready, seconds),
+    envelopes.LIFESPAN_FAILED: st.builds(envelopes.lifespan_failed, st.text(max_size=200)),
     envelopes.PACE: st.builds(envelopes.pace, seconds),
     envelopes.FAILED: st.builds(
         envelopes.failed, st.sampled_from(["import", "lifespan", "lost"]), st.text(max_size=100)
@@ -131,6 +133,7 @@ def test_kinds_are_all_different_and_all_tested():
     names = ["REQUEST", "BODY", "CREDIT", "DISCONNECT", "RETIRE", "STOP", "RESPONSE", "ANSWER", "CONTINUE", "DONE"]
     names += ["DECLINED", "LOADED", "READY", "PACE", "FAILED", "GOODBYE", "ACCEPT", "MESSAGE"]
     names += ["CLOSE", "BREACH", "TIMED_OUT", "PING", "SPEAK", "ABANDONED", "PONG", "BUSY", "SEEN_TO"]
+    names += ["LIFESPAN_FAILED", "REOPEN_LOGS"]
     kinds = [getattr(envelopes, name) for name in names]
     assert len(set(kinds)) == len(kinds)
     assert set(kinds) == set(MAKERS)

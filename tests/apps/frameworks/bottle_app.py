@@ -21,3 +21,11 @@ def stream():
     response.content_type = "text/plain"
     for number in range(100):
         yield f"line {number}\n"
+
+
+@app.post("/upload")
+def upload():
+    print("reading", flush=True)
+    while request.environ["wsgi.input"].read(65536):
+        pass
+    return "whole"

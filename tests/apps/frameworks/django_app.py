@@ -17,6 +17,13 @@ def form(request):
     return JsonResponse({"length": len(request.POST["text"])})
 
 
+def upload(request):
+    print("reading", flush=True)
+    while request.read(65536):
+        pass
+    return HttpResponse("whole")
+
+
 def stream(request):
     return StreamingHttpResponse(stream_async() if request.scope_is_async else stream_sync())
 
@@ -40,6 +47,6 @@ def mark(get_response):
 
 
 settings.MIDDLEWARE = [f"{__name__}.mark"]
-urlpatterns = [path("hello/<str:name>", hello), path("form", form), path("stream", stream)]
+urlpatterns = [path("hello/<str:name>", hello), path("form", form), path("stream", stream), path("upload", upload)]
 application = get_wsgi_application()
 asgi = get_asgi_application()

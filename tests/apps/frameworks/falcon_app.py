@@ -16,6 +16,14 @@ class Form:
         resp.media = {"length": len(parse_qs(req.bounded_stream.read().decode())["text"][0])}
 
 
+class Upload:
+    def on_post(self, req, resp):
+        print("reading", flush=True)
+        while req.bounded_stream.read(65536):
+            pass
+        resp.text = "whole"
+
+
 class Stream:
     def on_get(self, req, resp):
         resp.stream = (b"line %d\n" % number for number in range(100))
@@ -47,3 +55,4 @@ asgi = falcon.asgi.App()
 for each, resources in ((app, (Hello(), Form(), Stream())), (asgi, (AsyncHello(), AsyncForm(), AsyncStream()))):
     for route, resource in zip(("/hello/{name}", "/form", "/stream"), resources, strict=True):
         each.add_route(route, resource)
+app.add_route("/upload", Upload())

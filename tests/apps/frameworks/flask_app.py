@@ -17,3 +17,11 @@ def form():
 @app.get("/stream")
 def stream():
     return Response(f"line {number}\n" for number in range(100))
+
+
+@app.post("/upload")
+def upload():
+    print("reading", flush=True)
+    while request.stream.read(65536):
+        pass
+    return "whole"

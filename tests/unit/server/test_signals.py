@@ -1,5 +1,6 @@
 """snakepit.server.signals: handlers in this process, and what ends a process in one of its own."""
 
+import faulthandler
 import os
 import signal
 import subprocess
@@ -108,6 +109,68 @@ def test_ignored_signal_is_ignored_again_afterwards():
         signal.signal(signal.SIGINT, before)
 
 
+class Block:
+    """A server's block, entered and left when the test says so."""
+
+    def __init__(self, others=None):
+        self.calls = Calls()
+        self._block = handle_signals(Stops(self.calls.stop, self.calls.exits.append), others or {})
+        self._block.__enter__()
+
+    def end(self):
+        self._block.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (1, 0, 2)])
+def test_several_blocks_are_all_told_and_may_end_in_any_order(order, monkeypatch):
+    monkeypatch.setattr("snakepit.group_signals.ECHO", -1.0)
+    before = handlers()
+    blocks = [Block() for _ in range(3)]
+    signal.raise_signal(signal.SIGINT)
+    assert [block.calls.stops for block in blocks] == [1, 1, 1]
+    for ended, number in enumerate(order):
+        assert all(now != then for now, then in zip(handlers(), before, strict=True))
+        signal.raise_signal(signal.SIGTERM)
+        left = [blocks[number] for number in order[ended:]]
+        assert [len(block.calls.exits) for block in left] == [ended + 1] * len(left)
+        blocks[number].end()
+    assert handlers() == before
+    assert [block.calls.stops for block in blocks] == [1, 1, 1]
+
+
+def test_a_handler_that_the_program_has_set_meanwhile_stays():
+    before, called = signal.getsignal(signal.SIGTERM), []
+    try:
+        with handle_signals(Stops(Calls().stop, [].append)):
+            signal.signal(signal.SIGTERM, lambda number, _: called.append(number))
+        signal.raise_signal(signal.SIGTERM)
+        assert called == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_block_in_another_thread_is_told_while_there_is_one_in_the_main_thread():
+    before, begun, end, blocks = handlers(), threading.Event(), threading.Event(), []
+
+    def run():
+        blocks.append(Block())
+        begun.set()
+        end.wait(PATIENCE)
+        blocks[0].end()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert begun.wait(PATIENCE)
+    in_main = Block()
+    signal.raise_signal(signal.SIGTERM)
+    assert (in_main.calls.stops, blocks[0].calls.stops) == (1, 1)
+    in_main.end()
+    assert handlers() == before
+    end.set()
+    thread.join(PATIENCE)
+    assert handlers() == before
+
+
 def test_another_thread_installs_nothing():
     before, inside = handlers(), []
 
@@ -188,6 +251,68 @@ def test_others_are_called_each_time_and_only_within_the_block():
             signal.raise_signal(number)
         assert (called, calls.stops, calls.exits) == (["hup", "hup", "ttin"], 0, [])
     assert signal.getsignal(signal.SIGHUP) is before
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="POSIX signals")
+def test_others_of_several_blocks():
+    before, called = signal.getsignal(signal.SIGHUP), []
+    first = Block({"SIGHUP": lambda: called.append("first")})
+    second = Block({"SIGHUP": lambda: called.append("second"), "SIGTTIN": lambda: called.append("in")})
+    signal.raise_signal(signal.SIGHUP)
+    first.end()
+    signal.raise_signal(signal.SIGHUP)
+    signal.raise_signal(signal.SIGTTIN)
+    second.end()
+    assert called == ["first", "second", "second", "in"]
+    assert signal.getsignal(signal.SIGHUP) is before
+
+
+USR1 = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="POSIX signals")
+
+
+@USR1
+def test_usr1_is_taken_where_the_program_has_not():
+    called = []
+    block = Block({"SIGUSR1": lambda: called.append("ours")})
+    signal.raise_signal(signal.SIGUSR1)
+    block.end()
+    assert called == ["ours"]
+    assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+
+
+@USR1
+@pytest.mark.parametrize("theirs", ["handler", "ignored"])
+def test_usr1_is_left_to_a_program_that_has_taken_it(theirs):
+    called = []
+    handler = signal.SIG_IGN if theirs == "ignored" else lambda *_: called.append("theirs")
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        blocks = [Block({"SIGUSR1": lambda: called.append("ours")}) for _ in range(2)]
+        signal.raise_signal(signal.SIGUSR1)
+        for block in blocks:
+            block.end()
+        signal.raise_signal(signal.SIGUSR1)
+        assert called == ["theirs"] * (2 if theirs == "handler" else 0)
+        assert signal.getsignal(signal.SIGUSR1) is handler
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_usr1_is_left_to_faulthandler(tmp_path):
+    """It takes the signal in C, and Python's signal module does not know."""
+    called = []
+    with (tmp_path / "stacks").open("w+") as stacks:
+        faulthandler.register(signal.SIGUSR1, stacks)
+        try:
+            block = Block({"SIGUSR1": lambda: called.append("ours")})
+            signal.raise_signal(signal.SIGUSR1)
+            block.end()
+        finally:
+            faulthandler.unregister(signal.SIGUSR1)
+        stacks.seek(0)
+        assert "most recent call first" in stacks.read()
+    assert called == []
 
 
 def test_a_signal_that_the_system_does_not_have_is_passed_over():

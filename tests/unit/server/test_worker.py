@@ -252,6 +252,18 @@ def test_shut_down_that_failed_is_no_good_end():
     play(scenario)
 
 
+def test_a_lifespan_that_fails_while_it_serves_is_logged_at_once(caplog):
+    async def scenario(played, worker):
+        await played.be_ready()
+        await played.says(envelopes.lifespan_failed("the app's lifespan failed\nTraceback"))
+        assert (worker.state, worker.failure) == (WorkerState.READY, ("", ""))
+        (record,) = caplog.records
+        assert record.levelname == "ERROR"
+        assert record.getMessage().endswith(" serves on, though the app's lifespan failed\nTraceback")
+
+    play(scenario)
+
+
 def test_retire_twice_is_told_once():
     async def scenario(played, worker):
         await played.be_ready()

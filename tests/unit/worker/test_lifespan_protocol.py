@@ -261,6 +261,79 @@ def test_shutdown_completed_before_it_was_asked_for(mode):
     assert go_through(after_startup(then), mode)[1] is None
 
 
+# -- it ends while requests are served -------------------------------------------------------------------------------
+
+
+def serve_meanwhile(then, mode):
+    """Start up, let the lifespan go on until it has nothing more to do, shut down; returns what was told, and when."""
+    told = []
+
+    async def main():
+        async with asyncio.timeout(PATIENCE):
+            lifespan = Lifespan(after_startup(then), mode, told.append)
+            await lifespan.start()
+            await turn()
+            meanwhile = list(told)
+            return meanwhile, await lifespan.shut_down()
+
+    meanwhile, trouble = asyncio.run(main())
+    assert told == meanwhile
+    return meanwhile, trouble
+
+
+@modes
+@pytest.mark.parametrize("error", [RuntimeError("gave up"), SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
+def test_a_failure_while_serving_is_told_at_once_and_once(mode, error):
+    async def then(receive, send):
+        raise error
+
+    (told,), trouble = serve_meanwhile(then, mode)
+    assert told.startswith("the app's lifespan failed\nTraceback")
+    assert type(error).__name__ in told
+    assert trouble is None
+
+
+@modes
+def test_one_that_was_cancelled_while_serving(mode):
+    async def then(receive, send):
+        asyncio.current_task().cancel()
+        await receive()
+
+    (told,), trouble = serve_meanwhile(then, mode)
+    assert told.endswith("asyncio.exceptions.CancelledError")
+    assert trouble is None
+
+
+@modes
+def test_shutdown_failed_while_serving_and_the_exception_behind_it(mode):
+    """As Starlette does it."""
+
+    async def then(receive, send):
+        await send({"type": "lifespan.shutdown.failed", "message": "Traceback\n  gave up\n"})
+        raise RuntimeError("gave up")
+
+    assert serve_meanwhile(then, mode) == (["the app's lifespan failed\nTraceback\n  gave up"], None)
+
+
+@modes
+def test_returning_while_serving_is_no_failure(mode):
+    async def then(receive, send):
+        pass
+
+    assert serve_meanwhile(then, mode) == ([], None)
+
+
+@modes
+def test_what_fails_at_shutdown_is_not_told_before(mode):
+    async def then(receive, send):
+        await receive()
+        raise RuntimeError("no goodbye")
+
+    told, trouble = serve_meanwhile(then, mode)
+    assert told == []
+    assert trouble.endswith("RuntimeError: no goodbye")
+
+
 # -- messages that make no sense -------------------------------------------------------------------------------------
 
 

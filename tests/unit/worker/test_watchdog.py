@@ -73,6 +73,21 @@ def play(scenario, hung=None):
     asyncio.run(main())
 
 
+def test_log_files_are_opened_anew(monkeypatch):
+    """And one that can't be does not end the watchdog."""
+    asked = []
+    monkeypatch.setattr(watchdog_module, "reopen_log_files", lambda: asked.append(1) or ([], ["no space left"]))
+
+    async def scenario(played):
+        for _ in range(2):
+            played.end.post(envelopes.reopen_logs())
+        played.end.post(envelopes.ping())
+        assert await played.said(1) == [envelopes.pong()]
+        assert len(asked) == 2
+
+    play(scenario)
+
+
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
     monkeypatch.setattr(watchdog_module, "FIRST_LOOK", 0.001)
