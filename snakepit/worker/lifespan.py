@@ -42,19 +42,21 @@ class Lifespan:
 
     async def start(self) -> None:
         """Run the app's start-up. Raises LifespanError."""
-        if not self._supported:
+        if not self._supported or self._cancelled:
             return
         self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task.add_done_callback(self._over)
         await self._incoming.put({"type": "lifespan.startup"})
         await self._started.wait()
         if self._failure is not None:
             raise LifespanError(self._failure)
 
     def cancel_start(self) -> None:
-        """Cancel a start-up that is under way; `start` returns when the app has tidied up what it had begun."""
-        if self._task is not None and not self._started.is_set():
+        """Cancel a start-up that is under way or to come; `start` returns when the app has tidied up after itself."""
+        if not self._started.is_set():
             self._cancelled = True
-            self._task.cancel()
+            if self._task is not None:
+                self._task.cancel()
 
     async def shut_down(self) -> str | None:
         """Run the app's shut-down; returns what went wrong with it, if anything that has not been told before."""
@@ -78,9 +80,11 @@ class Lifespan:
                 self._fail(f"the app's lifespan failed\n{fault(error)}")
             else:
                 self._without(f"the app's lifespan start-up failed\n{fault(error)}")
-        finally:
-            self._started.set()
-            self._stopped.set()
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        """Nothing more comes of it: not in `_run`, no line of which is executed where it is cancelled early."""
+        self._started.set()
+        self._stopped.set()
 
     def _fail(self, trouble: str) -> None:
         """After start-up; what comes second, such as the exception behind a `shutdown.failed`, tells the same."""

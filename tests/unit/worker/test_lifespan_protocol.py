@@ -384,3 +384,56 @@ def test_wrong_message_after_shutdown(mode):
 
     assert go_through(after_startup(then), mode)[1] is None
     assert len(seen) == 1
+
+
+@modes
+@pytest.mark.parametrize("turns", range(4))
+def test_start_up_is_cancelled_whenever_that_comes(mode, turns):
+    """Also before the app has begun with it: nothing of it may run then, and nobody may wait for it."""
+    tidied = []
+
+    async def app(scope, receive, send):
+        await receive()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            tidied.append(scope["type"])
+
+    async def main():
+        async with asyncio.timeout(PATIENCE):
+            lifespan = Lifespan(app, mode)
+            starting = asyncio.ensure_future(lifespan.start())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            lifespan.cancel_start()
+            await starting
+            return await lifespan.shut_down()
+
+    assert asyncio.run(main()) is None
+    assert tidied == ["lifespan"] * (turns >= 2)
+
+
+@modes
+def test_a_start_up_that_goes_on_when_it_is_cancelled_is_shut_down(mode):
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append((await receive())["type"])
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await send({"type": "lifespan.startup.complete"})
+        seen.append((await receive())["type"])
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def main():
+        async with asyncio.timeout(PATIENCE):
+            lifespan = Lifespan(app, mode)
+            starting = asyncio.ensure_future(lifespan.start())
+            await turn()
+            lifespan.cancel_start()
+            await starting
+            return await lifespan.shut_down()
+
+    assert asyncio.run(main()) is None
+    assert seen == ["lifespan.startup", "lifespan.shutdown"]

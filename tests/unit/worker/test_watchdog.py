@@ -82,7 +82,7 @@ def test_log_files_are_opened_anew(monkeypatch):
         for _ in range(2):
             played.end.post(envelopes.reopen_logs())
         played.end.post(envelopes.ping())
-        assert await played.said(1) == [envelopes.pong()]
+        assert await played.said(1) == [envelopes.pong(0.0, 0.0)]
         assert len(asked) == 2
 
     play(scenario)
