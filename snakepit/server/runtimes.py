@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from snakepit.async_channel import Channel, ProcessChannel
+from snakepit.channel import discard
 from snakepit.errors import ConfigError, WorkerLost
 from snakepit.exit_status import how_ended
 from snakepit.group_signals import GROUP_SIGNALS
@@ -103,7 +104,9 @@ class InterpreterRuntime:
 
     def close(self, keep_open: bool) -> None:
         """Close the interpreter, unless daemon threads run in it, which aborts the process."""
-        if self._interpreter is None:
+        if self._interpreter is None:  # nor will it be made: nobody attaches to its sides of the channels
+            for channel in self.channels:
+                discard(channel.address)
             return
         if keep_open:
             _never_closed.append(self._interpreter)

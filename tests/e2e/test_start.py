@@ -435,6 +435,33 @@ def test_serve_in_a_loop_of_ones_own(tmp_path):
         server.kill()
 
 
+def test_a_break_in_what_tells_the_manager_is_logged_at_once(tmp_path):
+    text = SCRIPT.replace(
+        "    snakepit.run(app, port=0, interpreters=2)",
+        "    import asyncio, logging\n"
+        "    from snakepit.server.managers import Manager\n"
+        "    logging.basicConfig(level='INFO')\n"
+        "    class Breaking(Manager):\n"
+        "        alive_seconds = 1.0\n"
+        "        def alive(self):\n"
+        "            raise RuntimeError('no one is there')\n"
+        "        def ready(self):\n"
+        "            raise RuntimeError('no one is there')\n"
+        f"    config = snakepit.Config(app, port=0, interpreters=2, runtime={RUNTIME!r})\n"
+        "    asyncio.run(snakepit.Server(config, manager=Breaking()).serve())\n",
+    )
+    server = script(tmp_path, text)
+    try:
+        server.wait_listening(2)
+        server.wait_logged("Error in the background task Server._tell_alive, which has ended\nTraceback")
+        server.wait_logged("Error in the background task Server._tell_ready, which has ended\nTraceback")
+        assert server.get("/").body == SCRIPT_IN_WORKERS.encode()
+        assert server.stop() == 0
+        assert server.err.count("RuntimeError: no one is there") == 2
+    finally:
+        server.kill()
+
+
 def test_a_wrong_option_in_code(tmp_path):
     server = script(tmp_path, SCRIPT.replace("port=0", "prot=0"))
     try:

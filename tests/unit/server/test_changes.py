@@ -91,6 +91,25 @@ def test_a_reload_goes_on_when_nobody_waits_for_it_any_more():
     play(scenario)
 
 
+def test_a_reload_that_breaks_is_logged_at_once(caplog):
+    def told():
+        return {str(record.exc_info[1]) for record in caplog.records if record.exc_info}
+
+    async def scenario(pool, changes):
+        changes.by_signal()["SIGHUP"]()  # nobody waits for it
+        await until(lambda: pool.reloads)
+        pool.reloads[0].set_exception(ValueError("a bug"))
+        await until(lambda: told() == {"a bug"})
+        reload = asyncio.ensure_future(changes.reload())  # somebody does
+        await until(lambda: len(pool.reloads) == 2)
+        pool.reloads[1].set_exception(ValueError("another"))
+        with pytest.raises(ValueError, match="another"):
+            await reload
+        await until(lambda: told() == {"a bug", "another"})
+
+    play(scenario)
+
+
 def test_the_end_comes_during_a_reload():
     async def scenario(pool, changes):
         reload = asyncio.ensure_future(changes.reload())

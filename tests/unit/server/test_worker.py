@@ -968,7 +968,7 @@ def leave_words(settings, words):
 def owned(monkeypatch):
     """Run a worker whose interpreter runs a function of the test; returns the worker, its owner, the interpreter."""
 
-    def run(interpreter, before_close=lambda worker: None):
+    def run(interpreter, attached=True):
         monkeypatch.setattr(runtimes, "create_interpreter", lambda: interpreter)
 
         async def main():
@@ -978,10 +978,13 @@ def owned(monkeypatch):
             await worker.start()
             async with asyncio.timeout(PATIENCE):
                 await worker.ended.wait()
-            before_close(worker)
             if os.name != "nt":
                 for descriptor in descriptors:
-                    os.close(descriptor)
+                    if attached:
+                        os.close(descriptor)
+                    else:
+                        with pytest.raises(OSError, match="Bad file descriptor"):
+                            os.fstat(descriptor)
             await asyncio.sleep(0)
             return worker, owner
 
@@ -1062,6 +1065,39 @@ def test_trouble_does_not_hide_what_the_worker_said_itself(owned):
     assert owner.told == [("failed", WorkerState.FAILED), ("ended", WorkerState.FAILED)]
 
 
+@pytest.mark.parametrize(
+    ("what", "error"),
+    [
+        ((threading.Thread, "start"), RuntimeError("can't start new thread")),
+        ((async_channel.MainEnd, "open"), OSError(24, "Too many open files")),
+    ],
+)
+def test_start_that_can_not_be(monkeypatch, what, error):
+    """Or the worker would be starting for ever, and hold its files."""
+
+    def refuse(*args):
+        raise error
+
+    async def main():
+        owner = FakeOwner()
+        worker = Worker(3, {}, runtimes.InterpreterRuntime(2), owner, asyncio.get_running_loop())
+        descriptors = [channel.address[2] for channel in worker._runtime.channels]
+        descriptors += [channel.doorbell.fileno() for channel in worker._runtime.channels]
+        with monkeypatch.context() as refusing:
+            refusing.setattr(*what, refuse)
+            await worker.start()
+        assert worker.ended.is_set()
+        assert owner.told == [("ended", WorkerState.STARTING)]
+        kind, fault = worker.failure
+        assert (kind, fault.splitlines()[-1]) == ("lost", f"{type(error).__name__}: {error}")
+        await asyncio.sleep(0)
+        for descriptor in descriptors if os.name != "nt" else ():
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                os.fstat(descriptor)
+
+    asyncio.run(main())
+
+
 def test_interpreter_that_can_not_be_made(monkeypatch, owned):
     def refuse():
         raise RuntimeError("interpreter creation failed")
@@ -1074,7 +1110,7 @@ def test_interpreter_that_can_not_be_made(monkeypatch, owned):
 
     original = monkeypatch.setattr
     original(runtimes, "_creating", _Before(run))
-    worker, owner = owned(NeverMade())
+    worker, owner = owned(NeverMade(), attached=False)
     assert "interpreter creation failed" in worker.failure[1]
     assert owner.words == ["ended"]
 
