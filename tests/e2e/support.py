@@ -60,7 +60,14 @@ def wait_until(condition: Callable[[], object], what: str, patience: float = PAT
 class Server:
     """A running `snakepit run`, and what it printed."""
 
-    def __init__(self, *arguments: str, cwd: Path = APPS, env: dict[str, str] | None = None, script: bool = False):
+    def __init__(
+        self,
+        *arguments: str,
+        cwd: Path = APPS,
+        env: dict[str, str] | None = None,
+        script: bool = False,
+        group: bool = False,  # whether its processes are a group of their own, as a shell has it
+    ) -> None:
         command = [sys.executable, *(() if script else ("-m", "snakepit", "run")), *arguments]
         self._runtime_folder = tempfile.TemporaryDirectory(prefix="snakepit-e2e-")  # where only this one is found
         self.cwd = cwd
@@ -74,6 +81,7 @@ class Server:
             stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
+            process_group=0 if group else None,
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
         self._out: list[str] = []

@@ -124,16 +124,51 @@ def test_ctrl_c_while_workers_import(tmp_path):
         server.kill()
 
 
+PRESS = """
+import os, signal, sys
+begins, moment, supervised = os.environ["PRESS"].split()
+left = int(moment) if begins == "python" else None
+
+def look(event, arguments):
+    global left
+    if left is None:
+        if event == "import" and arguments[0] == "snakepit.supervisor.parent":
+            left = int(moment)
+    elif left >= 0:
+        left -= 1
+        if left < 0:
+            print("Pressed", file=sys.stderr, flush=True)
+            os.killpg(0, signal.SIGINT)
+
+if int(supervised) == ("SNAKEPIT_SUPERVISED" in os.environ):
+    sys.addaudithook(look)
+"""
+"""Presses Ctrl+C at the so-manieth of the moments that Python gives audit hooks to look: imports, files, sockets; after
+`main` has begun or Python itself; in the process with a supervisor, or in the other one."""
+
+TO_THE_CHILD = (0, 10, 70)  # which the supervisor starts at the 80th moment
+TO_THE_PORT = (0, 10, 70, 200, 700, 1500, 2100)  # on which a server process listens at the 2,200th
+TO_MAIN = (0, 1, 10, 30)  # which begins at the 50th
+
+MOMENTS = (
+    [("main", 0, TO_THE_PORT)]
+    if RUNTIME == "thread"  # which has no supervisor
+    else [("main", 0, TO_THE_CHILD), ("python", 1, TO_MAIN), ("main", 1, TO_THE_PORT)]
+)
+
+
 @POSIX
-def test_ctrl_c_at_any_moment_prints_no_traceback():
-    for delay in (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4):
-        server = Server("behaviors:app", "--port", "0", "-n", "2")
+@pytest.mark.parametrize(("begins", "supervised", "moments"), MOMENTS)
+def test_ctrl_c_at_any_moment_prints_no_traceback(begins, supervised, moments, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(PRESS)
+    for moment in moments:
+        env = {"PRESS": f"{begins} {moment} {supervised}", "PYTHONPATH": str(tmp_path)}
+        server = Server("behaviors:app", "--port", "0", "-n", "2", env=env, group=True)
         try:
-            time.sleep(delay)  # the moment itself is what varies; nothing is waited for
-            server.process.send_signal(signal.SIGINT)
-            server.wait_ended()
-            early = "site.py" in server.err or "<frozen" in server.err  # the interpreter itself had not started yet
-            assert early or "Traceback" not in server.err, server.err
+            assert server.wait_ended() in (0, -signal.SIGINT, 128 + signal.SIGINT)
+            assert server.err.count("Pressed\n") == 1, "there is such a moment"
+            others = [line for line in server.err.splitlines() if " INFO " not in line and "lifespan " not in line]
+            assert others == ["Pressed"]
         finally:
             server.kill()
 
