@@ -14,10 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 APPS = Path(__file__).parent.parent / "apps"
-PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
-"""Seconds until a test gives a condition up; a factor stretches it on slow machines."""
 
 
 RUNTIME = os.environ.get("SNAKEPIT_RUNTIME", "interpreter")

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from support import APPS, RUNTIME, Answer, Server, how_many, read_all, running, workers_of
+from support import APPS, PATIENCE, RUNTIME, Answer, Server, how_many, read_all, running, workers_of
 
 
 def fails(*arguments, cwd=APPS, env=None):
@@ -219,7 +219,7 @@ def test_progress_bar_on_a_terminal():
             shown += os.read(ours, 4096)
         assert (b"] 0 of 3 workers ready" in shown) is (count > 1)
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
         process.wait()
@@ -281,7 +281,7 @@ def test_inherited_descriptor():
                 sock.sendall(b"GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
                 assert Answer(read_all(sock)).body == b"hello"
             process.terminate()
-            assert process.wait(20) == 0
+            assert process.wait(PATIENCE) == 0
         finally:
             process.kill()
             process.wait()

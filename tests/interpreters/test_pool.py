@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 from snakepit import interpreters
 from snakepit.errors import AppImportError, ConfigError, LifespanError, WorkerLost
@@ -29,7 +30,6 @@ from snakepit.server.pool import Pool
 from snakepit.server.pool_terms import Observer, PoolOptions
 
 APPS = Path(__file__).parent.parent / "apps"
-PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 FOR_EVER = 60.0  # seconds until workers are cut that end by themselves
 
 

@@ -4,13 +4,12 @@ import asyncio
 import logging
 
 import pytest
+from waiting import PATIENCE
 
 from snakepit.errors import SnakepitError
 from snakepit.server.changes import Changes
 from snakepit.server.managers import Manager
 from snakepit.server.pool_terms import Outcome
-
-PATIENCE = 20
 
 
 class Pool:

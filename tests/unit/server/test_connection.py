@@ -8,6 +8,7 @@ import socket
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waiting import turn
 
 from snakepit.config import Config
 from snakepit.envelopes import BODY, CHUNK, CREDIT, DISCONNECT, REQUEST, WINDOW, cost
@@ -27,12 +28,6 @@ class HandLoop(asyncio.SelectorEventLoop):
 
     def time(self):
         return self.now
-
-
-async def turn():
-    """Let everything run that can."""
-    for _ in range(8):
-        await asyncio.sleep(0)
 
 
 async def advance(seconds):
@@ -428,8 +423,6 @@ def test_a_long_row_of_pipelined_requests_that_are_refused():
         world.pool.mode = "refuse"
         client = world.connect()
         client.send(request() * 3000)
-        for _ in range(3000):
-            await asyncio.sleep(0)
         await turn()
         assert statuses(client) == [503] * 3000
 
@@ -444,8 +437,6 @@ def test_a_long_row_of_pipelined_requests_that_are_answered_at_once():
         world.pool.submit = submit
         client = world.connect()
         client.send(request() * 2000)
-        for _ in range(2000):
-            await asyncio.sleep(0)
         await turn()
         assert statuses(client) == [200] * 2000
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from waiting import PATIENCE
 
 from snakepit.lifecycle import WorkerState
 from snakepit.server import health as health_module
@@ -123,7 +124,7 @@ def test_with_a_real_loop():
         worker.silence = 1.0
         health = Health(lambda: [worker], 0.01, lost.set_result, asyncio.get_running_loop())
         health.start()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             assert await lost is worker
         health.close()
 

@@ -7,12 +7,12 @@ import stat
 import sys
 
 import pytest
+from waiting import PATIENCE
 
 from snakepit.config import Config
 from snakepit.errors import ConfigError
 from snakepit.server.listener import Listener
 
-PATIENCE = 20
 UNIX = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs Unix sockets")
 
 

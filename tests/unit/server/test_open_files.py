@@ -4,10 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from waiting import PATIENCE
 
 from snakepit.server.open_files import raise_open_files_limit
 
-PATIENCE = 20
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
 
 

@@ -1,15 +1,14 @@
 """snakepit.server.wear, with workers that are only names, and memory that is what the test says."""
 
 import asyncio
-import os
 
 import pytest
+from waiting import PATIENCE
 
 from snakepit.server import wear as wear_module
 from snakepit.server.wear import Wear
 
 MIB = 2**20
-PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 
 
 class Worker:

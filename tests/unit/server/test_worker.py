@@ -7,6 +7,7 @@ import os
 import threading
 
 import pytest
+from waiting import PATIENCE
 
 from snakepit import async_channel, envelopes
 from snakepit.channel import attach_blocking
@@ -19,8 +20,6 @@ from snakepit.server import runtimes
 from snakepit.server import worker as worker_module
 from snakepit.server.exchange import Exchange
 from snakepit.server.worker import Worker
-
-PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 
 
 class FakeOwner:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from waiting import PATIENCE
 
 from snakepit.link import ENVIRONMENT
 from snakepit.supervisor.parent import is_wanted
@@ -40,7 +41,7 @@ def test_who_gets_a_supervisor(arguments, environ, expected):
 @pytest.mark.parametrize("library", ["asyncio", "logging", "click", "subprocess", "dataclasses", "re", "json"])
 def test_it_stays_small(library):
     code = "import sys, snakepit.supervisor.parent; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     loaded = done.stdout.split()
     assert "snakepit.supervisor.child" in loaded

@@ -4,6 +4,7 @@ import asyncio
 import http
 
 import pytest
+from waiting import PATIENCE, turn
 
 from snakepit import envelopes
 from snakepit.envelopes import ANSWER, BODY, CHUNK, CONTINUE, CREDIT, DONE, RESPONSE, WINDOW, cost
@@ -12,7 +13,6 @@ from snakepit.fields import NONE, of_length, render
 from snakepit.worker.asgi import Exchange
 from snakepit.worker.lifespan import Lifespan
 
-PATIENCE = 20  # seconds until a test that hangs is a failed one
 NUMBER = 7
 
 
@@ -74,12 +74,6 @@ def request(target=b"/", headers=((b"host", b"a"),), body=b"", more=False, expec
         more,
         expects_continue,
     )
-
-
-async def turn():
-    """Let everything run that can; nothing here waits for time to pass."""
-    for _ in range(5):
-        await asyncio.sleep(0)
 
 
 def serve(app, scenario=None, root_path="", **fields):

@@ -1,16 +1,14 @@
 """snakepit.worker.hung and threads: an exception is raised in the app's code, and never anywhere else."""
 
-import os
 import threading
 import time
 
 import pytest
+from waiting import PATIENCE
 
 from snakepit.errors import Interrupted, RequestTimeout, WorkerStopping
 from snakepit.worker import threads
 from snakepit.worker.hung import NOTHING, Seats
-
-PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 
 
 def call_app(app):

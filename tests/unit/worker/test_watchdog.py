@@ -1,10 +1,10 @@
 """snakepit.worker.watchdog: what it answers, when it looks, and how it ends."""
 
 import asyncio
-import os
 import threading
 
 import pytest
+from waiting import PATIENCE
 
 from snakepit import envelopes
 from snakepit.async_channel import Channel
@@ -13,7 +13,6 @@ from snakepit.worker import watchdog as watchdog_module
 from snakepit.worker.hung import NOTHING
 from snakepit.worker.watchdog import Watchdog
 
-PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 WORDS = [envelopes.failed("lost", "why"), envelopes.goodbye([], [])]
 
 
