@@ -149,7 +149,7 @@ async def calls(scope, receive, send):
 
 async def until_disconnect(scope, receive, send):
     """Streams until the client goes, and notes how it learnt of that."""
-    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"x-worker", WORKER.encode())]})
     await send({"type": "http.response.body", "body": b"begun", "more_body": True})
     message = await receive()
     while message["type"] == "http.request":

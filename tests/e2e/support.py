@@ -56,6 +56,42 @@ def wait_until(condition: Callable[[], object], what: str, patience: float = PAT
         time.sleep(0.005)
 
 
+ROUNDS = 20
+"""Requests in a row that are answered while something else stands still: each has the server's loop and the worker's
+turn several times, so that stands still for good. A quick server or a slow machine makes no difference."""
+
+
+def settle(server: "Server", value: Callable[[], int], most: int) -> int:
+    """Wait for a value to grow no more while the server answers other requests; returns it. It may not be `most`."""
+    last, rounds = value(), 0
+    while rounds < ROUNDS:
+        assert server.get("/").status == 200
+        now = value()
+        assert now < most
+        last, rounds = now, rounds + 1 if now == last else 0
+    return last
+
+
+def send_until_stopped(server: "Server", sock: socket.socket, piece: bytes, most: int) -> tuple[int, bytes]:
+    """Send a piece over and over, until no more of it is read while the server answers other requests.
+
+    Returns how many bytes were sent, which may not be `most`, and what is left of the last piece.
+    """
+    sock.setblocking(False)
+    sent, rest, rounds = 0, piece, 0
+    while rounds < ROUNDS:
+        try:
+            count = sock.send(rest)
+        except BlockingIOError:
+            assert server.get("/").status == 200
+            rounds += 1
+        else:
+            sent, rest, rounds = sent + count, rest[count:] or piece, 0
+            assert sent < most
+    sock.settimeout(PATIENCE)
+    return sent, rest
+
+
 class Server:
     """A running `snakepit run`, and what it printed."""
 
@@ -233,14 +269,18 @@ class Client:
         self.send(f"{method} {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
         return self.read(method == "HEAD")
 
-    def read(self, is_head: bool = False) -> "Answer":
+    def read_head(self) -> "Answer":
+        """A response of which nothing but the head is read."""
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             line = self.file.readline()
             if not line:
                 raise ConnectionResetError(f"closed after {head!r}")
             head += line
-        answer = Answer(head, True)
+        return Answer(head, True)
+
+    def read(self, is_head: bool = False) -> "Answer":
+        answer = self.read_head()
         if is_head or answer.status in (204, 304) or answer.status < 200:
             return answer
         if "content-length" in answer.headers:

@@ -2,7 +2,6 @@
 
 import signal
 import sys
-import time
 from contextlib import ExitStack, closing
 
 import pytest
@@ -58,15 +57,13 @@ def test_five_hundred_requests_in_flight_are_answered(app):
         assert server.wait_ended() == 0
 
 
-@pytest.mark.parametrize("path", ["/sleep?30", "/until-disconnect", "/slow-reader?10"])
+@pytest.mark.parametrize("path", ["/sleep?1000", "/until-disconnect", "/slow-reader?10"])
 @POSIX
 def test_at_the_limit_what_is_left_is_cut(path):
     with running("behaviors:app", "--timeout-graceful-shutdown", "0.5") as server, Client(server) as busy:
         busy.send(f"POST {path} HTTP/1.1\r\nHost: t\r\nContent-Length: 1000000\r\n\r\n".encode() + b"x" * 100_000)
         wait_until(lambda: server.get("/").status == 200, "the server serves")
-        began = time.monotonic()
         assert server.stop(signal.SIGTERM) == 0
-        assert time.monotonic() - began < 15
         assert "Cut 1 request still in flight after 0.5 s" in server.err
         assert server.err.count("lifespan shutdown") == workers_of(2)
 

@@ -248,7 +248,7 @@ def test_inherited_socket_of_the_wrong_kind():
         udp.bind(("127.0.0.1", 0))
         descriptor = os.dup(udp.fileno())
         try:
-            refusal(fd=descriptor)
+            assert refusal(fd=descriptor) == f"file descriptor {descriptor} is not a stream socket"
         finally:
             try:
                 os.close(descriptor)

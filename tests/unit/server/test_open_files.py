@@ -44,6 +44,7 @@ def test_system_that_refuses(error):
 
 
 def test_windows(monkeypatch):
+    """All that is to be seen is that it does not raise: there is nothing that it could change."""
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setitem(sys.modules, "resource", None)  # as there: importing it fails
     raise_open_files_limit()

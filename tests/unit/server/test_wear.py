@@ -25,7 +25,7 @@ class Workers:
         self.world = world
         self.born_with = born_with
         self.living = {}
-        self.retiring = []
+        self.leaving = []
         self.recycled = []
         self.can_start = True
         for number in (1, 2):
@@ -35,6 +35,11 @@ class Workers:
     def serving(self):
         self.world.looks += 1
         return dict(self.living)
+
+    @property
+    def retiring(self):
+        self.world.looks += 1
+        return list(self.leaving)
 
     def add(self, number, size):
         self.living[Worker(number, size)] = asyncio.get_running_loop().time()
@@ -218,14 +223,13 @@ def test_the_outcome_is_looked_at_when_the_predecessors_have_ended(world, monkey
     async def scenario(workers, observer):
         await world.looked()
         monkeypatch.setattr(wear_module, "FRESH", 1000.0)
-        workers.retiring = list(workers.living)
+        workers.leaving = list(workers.living)
         world.process = 101
         await until(lambda: len(workers.recycled) == 2)
-        for _ in range(20):
-            await asyncio.sleep(0)
+        await world.looked(10)
         assert "soon after" not in caplog.text
         world.process = 60
-        workers.retiring = []
+        workers.leaving = []
         await world.looked(10)
         assert "soon after" not in caplog.text
 

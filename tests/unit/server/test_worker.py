@@ -31,10 +31,20 @@ class FakeOwner:
         self.declined = []
         self.paces = []
 
-    def __getattr__(self, name):
-        if not name.startswith("worker_"):
-            raise AttributeError(name)
-        return lambda worker: self.told.append((name.removeprefix("worker_"), worker.state))
+    def worker_loaded(self, worker):
+        self.told.append(("loaded", worker.state))
+
+    def worker_ready(self, worker):
+        self.told.append(("ready", worker.state))
+
+    def worker_failed(self, worker):
+        self.told.append(("failed", worker.state))
+
+    def worker_free(self, worker):
+        self.told.append(("free", worker.state))
+
+    def worker_ended(self, worker):
+        self.told.append(("ended", worker.state))
 
     def worker_heard(self, worker):
         assert not worker.stuck
