@@ -13,6 +13,14 @@ if RUNTIME != "interpreter":  # these parts have nothing to do with what workers
     del PARTS["plain"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def apart(tmp_path_factory):
+    """What these tests run and the servers of the user who runs them do not find each other."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+        yield
+
+
 @pytest.fixture(scope="session", params=PARTS)
 def parts(request):
     return PARTS[request.param]

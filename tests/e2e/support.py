@@ -47,6 +47,14 @@ def how_many(count: int) -> str:
     return f"{count} {RUNTIME if count == 1 else SEVERAL}"
 
 
+def alone(folder: Path | str) -> dict[str, str]:
+    """The environment in which servers and commands find each other in this folder, and none elsewhere.
+
+    Servers have their entries in the session's folder or in the one for temporary files; commands look into both.
+    """
+    return dict.fromkeys(("XDG_RUNTIME_DIR", "TMPDIR", "LOCALAPPDATA"), str(folder))
+
+
 def wait_until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
     """Wait for a condition to hold; looks often, since most conditions here come from another process."""
     end = time.monotonic() + patience
@@ -104,9 +112,10 @@ class Server:
         group: bool = False,  # whether its processes are a group of their own, as a shell has it
     ) -> None:
         command = [sys.executable, *(() if script else ("-m", "snakepit", "run")), *arguments]
-        self._runtime_folder = tempfile.TemporaryDirectory(prefix="snakepit-e2e-")  # where only this one is found
+        # what servers that were killed have left may still change while it is removed
+        self._folder = tempfile.TemporaryDirectory(prefix="snakepit-e2e-", ignore_cleanup_errors=True)
         self.cwd = cwd
-        self.env = {**os.environ, "XDG_RUNTIME_DIR": self._runtime_folder.name, **(env or {})}
+        self.env = {**os.environ, **alone(self._folder.name), **(env or {})}
         self.process = subprocess.Popen(
             command,
             cwd=cwd,
@@ -176,7 +185,7 @@ class Server:
         status = self.process.wait(patience)
         for thread in self._threads:
             thread.join(PATIENCE)
-        self._runtime_folder.cleanup()
+        self._folder.cleanup()
         return status
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
