@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
+from fakes import fake_of
 from waiting import PATIENCE
 
 from snakepit import interpreters
@@ -25,7 +26,7 @@ from snakepit.server import pool as pool_module
 from snakepit.server import runtimes
 from snakepit.server import wear as wear_module
 from snakepit.server import worker as worker_module
-from snakepit.server.exchange import Exchange
+from snakepit.server.exchange import Client, Exchange
 from snakepit.server.pool import Pool
 from snakepit.server.pool_terms import Observer, PoolOptions
 
@@ -68,6 +69,7 @@ class Watcher(Observer):
         self.on_replaced()
 
 
+@fake_of(Client)
 class FakeClient:
     """Keeps what an exchange sends."""
 

@@ -4,14 +4,17 @@ import asyncio
 import logging
 
 import pytest
+from fakes import fake_of
 from waiting import PATIENCE
 
 from snakepit.errors import SnakepitError
+from snakepit.server import pool as pool_module
 from snakepit.server.changes import Changes
 from snakepit.server.managers import Manager
 from snakepit.server.pool_terms import Outcome
 
 
+@fake_of(pool_module.Pool)
 class Pool:
     """Reloads when it is told to."""
 

@@ -6,6 +6,7 @@ import logging
 import socket
 
 import pytest
+from fakes import fake_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from waiting import turn
@@ -15,7 +16,8 @@ from snakepit.envelopes import BODY, CHUNK, CREDIT, DISCONNECT, REQUEST, WINDOW,
 from snakepit.fields import NONE, render
 from snakepit.lifecycle import ExchangeState
 from snakepit.server.connection import DISCARD, Connection
-from snakepit.server.site import LINGER, Site
+from snakepit.server.exchange import WorkerEnd
+from snakepit.server.site import LINGER, Site, Submit
 
 HEAD_TIME = 20.0
 KEEP_ALIVE = 5.0
@@ -171,6 +173,7 @@ class FakeTransport(asyncio.Transport):
         self.eof_written = True
 
 
+@fake_of(WorkerEnd)
 class App:
     """Plays a worker's end with an app that reads the whole body and answers with what it got."""
 
@@ -224,12 +227,14 @@ class App:
         return sum(envelope[2] for envelope in self.posted if envelope[0] == CREDIT)
 
 
+@fake_of(Submit)
 class FakePool:
     """Takes what comes: with `mode` "assign" into an app each, with "line" into the line, with "refuse" not at all."""
 
     def __init__(self, loop, echoes):
         self.loop = loop
         self.echoes = echoes
+        self.interface = "asgi"
         self.mode = "assign"
         self.apps = []
         self.line = []

@@ -3,13 +3,16 @@
 import asyncio
 
 import pytest
+from fakes import fake_of
 from waiting import PATIENCE
 
 from snakepit.lifecycle import WorkerState
 from snakepit.server import health as health_module
 from snakepit.server.health import Health
+from snakepit.server.worker import Worker
 
 
+@fake_of(Worker)
 class FakeWorker:
     def __init__(self, state=WorkerState.READY):
         self.state = state

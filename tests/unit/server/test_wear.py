@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from fakes import fake_of
 from waiting import PATIENCE
 
 from snakepit.server import wear as wear_module
@@ -17,6 +18,7 @@ class Worker:
         self.memory = size * MIB
 
 
+@fake_of(wear_module.Workers)
 class Workers:
     """Two workers; who is replaced gets a successor of the size that `born_with` says."""
 
@@ -55,6 +57,7 @@ class Workers:
         return self.can_start
 
 
+@fake_of(wear_module.Heard)
 class Observer:
     def __init__(self, answer=False):
         self.answer = answer

@@ -7,6 +7,7 @@ import os
 import threading
 
 import pytest
+from fakes import fake_of
 from waiting import PATIENCE
 
 from snakepit import async_channel, envelopes
@@ -14,14 +15,16 @@ from snakepit.channel import attach_blocking
 from snakepit.envelopes import BODY, REQUEST, RETIRE, STOP
 from snakepit.errors import InternalError
 from snakepit.fields import NONE
+from snakepit.interpreters import Interpreter
 from snakepit.lifecycle import ExchangeState, WorkerState
 from snakepit.protocol.interface import RequestHead
 from snakepit.server import runtimes
 from snakepit.server import worker as worker_module
-from snakepit.server.exchange import Exchange
-from snakepit.server.worker import Worker
+from snakepit.server.exchange import Client, Exchange
+from snakepit.server.worker import Owner, Worker
 
 
+@fake_of(Owner)
 class FakeOwner:
     """Keeps what a worker tells its pool; that it was heard, which it is all the time, by itself."""
 
@@ -61,8 +64,11 @@ class FakeOwner:
         return [word for word, _ in self.told]
 
 
+@fake_of(Interpreter)
 class FakeInterpreter:
     """Runs a function of the test where the real one runs a worker."""
+
+    id = 7
 
     def __init__(self, play):
         self.play = play
@@ -81,6 +87,7 @@ class FakeInterpreter:
         self.closed = True
 
 
+@fake_of(Client)
 class FakeClient:
     """Keeps what an exchange sends."""
 

@@ -4,18 +4,21 @@ import asyncio
 import http
 
 import pytest
+from fakes import fake_of
 from waiting import PATIENCE, turn
 
 from snakepit import envelopes
+from snakepit.async_channel import WorkerEnd
 from snakepit.envelopes import ANSWER, BODY, CHUNK, CONTINUE, CREDIT, DONE, RESPONSE, WINDOW, cost
 from snakepit.errors import ClientDisconnected, LocalProtocolError
 from snakepit.fields import NONE, of_length, render
-from snakepit.worker.asgi import Exchange
+from snakepit.worker.asgi import AsgiWorker, Exchange
 from snakepit.worker.lifespan import Lifespan
 
 NUMBER = 7
 
 
+@fake_of(WorkerEnd)
 class FakeEnd:
     """Keeps what is posted; `send` says that all of it is on its way, as it is at the end of a turn of the loop."""
 
@@ -40,6 +43,7 @@ class FakeEnd:
         self._sent = len(self.posted)
 
 
+@fake_of(AsgiWorker)
 class FakeWorker:
     """What an exchange uses of its worker."""
 

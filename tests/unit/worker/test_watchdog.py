@@ -4,18 +4,20 @@ import asyncio
 import threading
 
 import pytest
+from fakes import fake_of
 from waiting import PATIENCE
 
 from snakepit import envelopes
 from snakepit.async_channel import Channel
 from snakepit.errors import RequestTimeout, WorkerStopping
 from snakepit.worker import watchdog as watchdog_module
-from snakepit.worker.hung import NOTHING
+from snakepit.worker.hung import NOTHING, Hung
 from snakepit.worker.watchdog import Watchdog
 
 WORDS = [envelopes.failed("lost", "why"), envelopes.goodbye([], [])]
 
 
+@fake_of(Hung)
 class FakeHung:
     """Keeps what it is asked; answers from a script, and with the last of it from then on."""
 

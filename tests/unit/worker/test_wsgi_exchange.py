@@ -5,8 +5,10 @@ from collections import deque
 from wsgiref.util import FileWrapper
 
 import pytest
+from fakes import fake_of
 
 from snakepit import envelopes
+from snakepit.channel import BlockingEnd
 from snakepit.envelopes import ANSWER, BODY, CHUNK, CHUNK_COST, CONTINUE, CREDIT, DECLINED, DONE, RESPONSE, WINDOW
 from snakepit.errors import ClientDisconnected, LocalProtocolError
 from snakepit.fields import NONE, of_length, render
@@ -17,6 +19,7 @@ from snakepit.worker.wsgi import Seat
 NUMBER = 7
 
 
+@fake_of(BlockingEnd)
 class ScriptedEnd:
     """The worker's end of a channel: keeps what is posted, and hands out the script, one step for each wait."""
 
@@ -33,7 +36,7 @@ class ScriptedEnd:
     def holds_back(self):
         return self.held_back > 0
 
-    def wait(self):
+    def wait(self, seconds=None):
         assert self.script, f"would wait for ever, after {self.posted}"
         self.held_back -= 1
         return self.script.popleft()
