@@ -6,7 +6,7 @@ without them.
 
 import pytest
 from browsing import browser  # noqa: F401
-from support import RUNTIME, running
+from support import RUNTIME, Held, running
 
 PARTS = {"installed": (), "plain": ("--http", "h11", "--loop", "asyncio")}
 if RUNTIME != "interpreter":  # these parts have nothing to do with what workers run in
@@ -36,6 +36,12 @@ def asgi(parts):
 def wsgi(parts):
     with running("wsgi_behaviors:app", *parts) as server:
         yield server
+
+
+@pytest.fixture
+def held(tmp_path):
+    """Requests that are held until `held.release()`."""
+    return Held(tmp_path)
 
 
 @pytest.fixture

@@ -264,6 +264,20 @@ def read_all(sock: socket.socket) -> bytes:
     return b"".join(received)
 
 
+class Held:
+    """Requests that apps hold until they are to be answered: what a test does meanwhile may take its time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "answer"
+        self.query = str(self._file)
+
+    def request(self, path: str = "/hold") -> bytes:
+        return f"GET {path}?{self.query} HTTP/1.1\r\nHost: test\r\n\r\n".encode()
+
+    def release(self) -> None:
+        self._file.touch()
+
+
 class Client:
     """A keep-alive connection that reads one response at a time."""
 

@@ -1,12 +1,11 @@
 """Backpressure: whoever is slow slows the other side down, and nothing piles up in between."""
 
 import sys
-import threading
 import time
 from contextlib import ExitStack
 
 import pytest
-from support import APPS, NEEDS_TWO_WORKERS, PATIENCE, Client, Server, running, send_until_stopped
+from support import APPS, NEEDS_TWO_WORKERS, Client, Server, running, send_until_stopped
 
 MIB = 2**20
 SLOWLY = MIB  # bytes a second
@@ -65,19 +64,14 @@ def test_an_app_that_never_reads_stops_the_client(asgi):
 
 @NEEDS_TWO_WORKERS
 @pytest.mark.parametrize("app", ["behaviors:app", "wsgi_behaviors:app"])
-def test_a_fast_request_never_waits_behind_a_slow_one_while_another_worker_is_idle(app):
+def test_a_fast_request_never_waits_behind_a_slow_one_while_another_worker_is_idle(app, held):
     """Two workers, one of them blocked: 40 requests must all be answered before the slow one is."""
-    slow_path = "/block?2" if app == "behaviors:app" else "/sleep?2"
     with running(app, "--threads", "1", workers=2) as server, Client(server) as slow, Client(server) as fast:
-        slow.send(f"GET {slow_path} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
-        answered = threading.Event()
-        watch = threading.Thread(target=lambda: (slow.read(), answered.set()))
-        watch.start()
+        slow.send(held.request("/hold-loop" if app == "behaviors:app" else "/hold"))
         for _ in range(40):
             assert fast.request("/").status == 200
-        assert not answered.is_set()
-        watch.join(PATIENCE)
-        assert answered.is_set()
+        held.release()
+        assert slow.read().status == 200
 
 
 UNHURRIED = """

@@ -13,14 +13,15 @@ POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("app", ["behaviors:app", "wsgi_behaviors:app"])
 @POSIX
-def test_in_flight_requests_are_finished(app, number):
+def test_in_flight_requests_are_finished(app, number, held):
     with running(app) as server, Client(server) as busy, Client(server) as idle:
         assert idle.request("/").status == 200
-        busy.send(b"GET /sleep?1.5 HTTP/1.1\r\nHost: t\r\n\r\n")
-        wait_until(lambda: server.get("/").status == 200, "the server serves")
+        busy.send(held.request())
+        server.wait_logged("holding")
         server.process.send_signal(number)
         assert idle.sock.recv(1) == b""  # an idle connection is closed at once
-        server.wait_logged("waiting for")  # this one; another may have been answered and not be over yet
+        server.wait_logged("waiting for 1 request in flight")
+        held.release()
         answer = busy.read()
         assert answer.status == 200
         assert answer.headers["connection"] == "close"
@@ -29,14 +30,15 @@ def test_in_flight_requests_are_finished(app, number):
 
 
 @POSIX
-def test_nothing_is_accepted_while_stopping():
+def test_nothing_is_accepted_while_stopping(held):
     with running("behaviors:app") as server, Client(server) as busy:
-        busy.send(b"GET /sleep?1.5 HTTP/1.1\r\nHost: t\r\n\r\n")
-        wait_until(lambda: server.get("/").status == 200, "the server serves")
+        busy.send(held.request())
+        server.wait_logged("holding")
         server.process.send_signal(signal.SIGTERM)
         server.wait_logged("waiting for")
         with pytest.raises(ConnectionError):
             server.connect()
+        held.release()
         assert busy.read().status == 200
         assert server.wait_ended() == 0
 
@@ -86,10 +88,10 @@ def test_an_ordinary_thread_of_the_app_that_does_not_end_does_not_hold_the_end_u
 
 
 @POSIX
-def test_a_second_signal_ends_at_once():
+def test_a_second_signal_ends_at_once(held):
     with running("behaviors:app") as server, Client(server) as busy:
-        busy.send(b"GET /block?60 HTTP/1.1\r\nHost: t\r\n\r\n")
-        server.wait_logged("blocking")
+        busy.send(held.request("/hold-loop"))
+        server.wait_logged("holding")
         for _ in range(2):
             server.process.send_signal(signal.SIGINT)  # twice at once counts as one, as timeout(1) sends it
         server.wait_logged("waiting for")
@@ -204,13 +206,16 @@ def test_daemon_threads_do_not_hold_the_end_up():
         assert ("leaves a daemon thread running (endless)" in server.err) is closes_it
 
 
-def test_keep_alive_clients_are_told_when_the_server_stops():
+def test_keep_alive_clients_are_told_when_the_server_stops(held):
     with running("behaviors:app") as server:
         clients = [Client(server) for _ in range(50)]
         for client in clients:
-            client.send(b"GET /sleep?1.5 HTTP/1.1\r\nHost: t\r\n\r\n")
-        wait_until(lambda: server.get("/").status == 200, "the server serves")
-        assert server.stop(signal.SIGTERM) == 0
+            client.send(held.request())
+        server.wait_logged("holding", times=50)
+        server.process.send_signal(signal.SIGTERM)
+        server.wait_logged("waiting for 50 requests in flight")
+        held.release()
+        assert server.wait_ended() == 0
         answers = [client.read() for client in clients]
         assert {answer.status for answer in answers} == {200}
         for client in clients:
