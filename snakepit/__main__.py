@@ -12,6 +12,8 @@ def main() -> None:
     installs its own handlers.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # a supervisor holds it back until now
     from snakepit.supervisor.parent import is_wanted, supervise
 
     if is_wanted(sys.argv[1:], os.environ):

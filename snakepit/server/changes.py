@@ -15,6 +15,7 @@ from typing import Any
 
 from snakepit.errors import InternalError, SnakepitError
 from snakepit.lifecycle import WorkerState
+from snakepit.server.background import spawn
 from snakepit.server.managers import Manager
 from snakepit.server.pages import Pages
 from snakepit.server.pool import Pool
@@ -96,15 +97,10 @@ class Changes:
         self._ended = True
         for task in self._tasks:
             task.cancel()
-        for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
-            if isinstance(outcome, Exception):
-                self._log.error("Error while workers were replaced", exc_info=outcome)
+        await asyncio.gather(*self._tasks, return_exceptions=True)  # an exception has been logged
 
     def _spawn[T](self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        return spawn(work, self._tasks)
 
     def _check(self) -> None:
         if self._ended:

@@ -25,6 +25,7 @@ from snakepit.errors import ConfigError, SnakepitError
 from snakepit.lifecycle import WorkerState
 from snakepit.memory import resident_memory
 from snakepit.server import error_page
+from snakepit.server.background import spawn
 from snakepit.server.exchange import Exchange
 from snakepit.server.flow import Flow
 from snakepit.server.health import Health
@@ -326,10 +327,7 @@ class Pool:
     def _spawn(
         self, coroutine: Coroutine[object, object, object], among: "set[asyncio.Task[object]]"
     ) -> "asyncio.Task[object]":
-        task = self._loop.create_task(coroutine)
-        among.add(task)
-        task.add_done_callback(among.discard)
-        return task
+        return spawn(coroutine, among)
 
     # -- recycling -------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol, cast
 
 from snakepit.async_channel import Channel, ProcessChannel
+from snakepit.channel import discard
 from snakepit.errors import ConfigError, WorkerLost
 from snakepit.exit_status import how_ended
 from snakepit.group_signals import GROUP_SIGNALS
@@ -105,12 +106,14 @@ class InterpreterRuntime:
 
     def close(self, keep_open: bool) -> None:
         """Close the interpreter, unless daemon threads run in it, which aborts the process."""
-        if self._interpreter is not None:
-            if keep_open:
-                _never_closed.append(self._interpreter)
-            else:
-                self._interpreter.close()
-            self._interpreter = None
+        if self._interpreter is None:  # nor will it be made: nobody attaches to its sides of the channels
+            for channel in self.channels:
+                discard(channel.address)
+        elif keep_open:
+            _never_closed.append(self._interpreter)
+        else:
+            self._interpreter.close()
+        self._interpreter = None
         if not keep_open:
             _open.discard(self)
 

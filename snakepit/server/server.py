@@ -16,6 +16,7 @@ from snakepit.config import Config
 from snakepit.errors import ConfigError, SnakepitError
 from snakepit.log_files import reopen_log_files
 from snakepit.memory import resident_memory
+from snakepit.server.background import spawn
 from snakepit.server.changes import Changes
 from snakepit.server.commands import commands
 from snakepit.server.connection import Connection
@@ -89,7 +90,7 @@ class Server:
         self._hand_over = HandOver(self._manager, self._log)
         self._stops = Stops(self.stop, self._exit_now)
         self._accepts = False  # connections, or has done
-        self._telling: list[asyncio.Task[None]] = []
+        self._telling: set[asyncio.Task[None]] = set()
         self._began = time.time(), time.monotonic()
         if config.workers_max_rss is not None and resident_memory() is None:
             raise ConfigError("workers_max_rss can't be used: this system does not tell how much memory a process has")
@@ -336,7 +337,7 @@ class Server:
             ) from None
 
     async def _serve(self, listener: Listener, pool: Pool, site: Site, control: ControlSocket | None) -> None:
-        self._telling.append(asyncio.ensure_future(self._tell_alive()))
+        spawn(self._tell_alive(), self._telling)
         ready = pool.all_ready if self._manager.takes_over else pool.first_ready
         await _first_of(ready.wait(), self._stop_requested.wait(), _outcome(pool))
         _raise_failure(pool)
@@ -349,7 +350,7 @@ class Server:
         if self._manager.takes_over:
             await self._open(control)
         self._manager.listening(listener.sockets)
-        self._telling.append(asyncio.ensure_future(self._tell_ready(pool)))
+        spawn(self._tell_ready(pool), self._telling)
         await _first_of(self._stop_requested.wait(), _outcome(pool))
         _raise_failure(pool)
 

@@ -19,6 +19,7 @@ from snakepit.envelopes import Copy, Envelope
 from snakepit.errors import ConfigError, InternalError, WorkerLost, fault
 from snakepit.lifecycle import WORKER, WorkerState, advance
 from snakepit.memory import resident_memory
+from snakepit.server.background import spawn
 from snakepit.server.exchange import Exchange
 from snakepit.server.runtimes import Runtime
 from snakepit.server.seats import Seats
@@ -130,11 +131,15 @@ class Worker:
         return len(self._ends)
 
     async def start(self) -> None:
-        """Start the thread that owns the runtime."""
-        for end in self._listening:
-            await end.open()
+        """Start the thread that owns the runtime. What keeps it from starting ends the worker."""
         name = f"snakepit-worker-{self.number}"
-        threading.Thread(target=self._own, name=name, daemon=self._runtime.daemon).start()
+        try:
+            for end in self._listening:
+                await end.open()
+            threading.Thread(target=self._own, name=name, daemon=self._runtime.daemon).start()
+        except Exception as error:  # or the worker would be starting for ever
+            self._runtime.close(False)
+            self._thread_ended("lost", fault(error))
 
     def assign(self, exchange: Exchange) -> None:
         """Give it an exchange."""
@@ -284,7 +289,7 @@ class Worker:
                 heard.set()
 
         def begin() -> None:
-            tasks.add(self._loop.create_task(hear()))
+            spawn(hear(), tasks)
 
         if self._call_in_loop(begin):
             while not heard.wait(1.0) and not self._loop.is_closed():

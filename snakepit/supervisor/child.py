@@ -114,7 +114,12 @@ if sys.platform == "win32":
 else:
 
     def _spawn(command: list[str], environ: dict[str, str]) -> int:
-        return os.posix_spawn(command[0], command, environ)  # subprocess alone would take a megabyte
+        # Held back until its `main` takes over, which a process inherits: Python prints a traceback before that.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            return os.posix_spawn(command[0], command, environ)  # subprocess alone would take a megabyte
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)

@@ -95,8 +95,8 @@ class Supervisor:
                         _drain(awake)
                     else:
                         self._read(key.data)
+                self._handle_signals()  # first: a process that ended by the same signal did so as it should
                 self._reap()
-                self._handle_signals()
                 self._mind_time()
             return self._exit_status
         finally:

@@ -131,10 +131,20 @@ async def sleep(scope, receive, send):
     await answer(send, b"slept")
 
 
-async def block(scope, receive, send):
-    print("blocking", file=sys.stderr, flush=True)
-    time.sleep(float(scope["query_string"]))
-    await answer(send, b"blocked")
+async def hold(scope, receive, send):
+    """Answers when there is a file of the name that the query gives."""
+    print("holding", file=sys.stderr, flush=True)
+    while not os.path.exists(scope["query_string"]):
+        await asyncio.sleep(0.005)
+    await answer(send, b"held")
+
+
+async def hold_loop(scope, receive, send):
+    """The same, and nothing else runs in this worker meanwhile."""
+    print("holding", file=sys.stderr, flush=True)
+    while not os.path.exists(scope["query_string"]):
+        time.sleep(0.005)
+    await answer(send, b"held")
 
 
 async def burn(scope, receive, send):
@@ -150,7 +160,7 @@ async def calls(scope, receive, send):
 
 async def until_disconnect(scope, receive, send):
     """Streams until the client goes, and notes how it learnt of that."""
-    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"x-worker", WORKER.encode())]})
     await send({"type": "http.response.body", "body": b"begun", "more_body": True})
     message = await receive()
     while message["type"] == "http.request":
@@ -240,7 +250,8 @@ async def stop_loop(scope, receive, send):
 async def stop_and_block(scope, receive, send):
     asyncio.get_running_loop().stop()
     print("loop stopped", file=sys.stderr, flush=True)
-    time.sleep(float(scope["query_string"]))
+    while not os.path.exists(scope["query_string"]):
+        time.sleep(0.005)
 
 
 async def threads(scope, receive, send):
@@ -268,10 +279,10 @@ BEHAVIORS = {
     **{
         function.__name__.replace("_", "-"): function
         for function in (
-            index, echo, echo_stream, length, slow_reader, stream, one_body, status, headers, who, sleep, block, burn,
-            calls, until_disconnect, after_response, background, raise_before, raise_exit, raise_within, no_response,
-            half_response, wrong_order, twice, too_long, too_short, bad_header, text_header, ignore_body, late_read,
-            stop_loop, stop_and_block, threads, context,
+            index, echo, echo_stream, length, slow_reader, stream, one_body, status, headers, who, sleep,
+            hold, hold_loop, burn, calls, until_disconnect, after_response, background, raise_before, raise_exit,
+            raise_within, no_response, half_response, wrong_order, twice, too_long, too_short, bad_header,
+            text_header, ignore_body, late_read, stop_loop, stop_and_block, threads, context,
         )
     },
 }  # fmt: skip

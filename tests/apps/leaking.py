@@ -1,11 +1,13 @@
 """Apps that leak on purpose: the query says how many bytes a request leaves behind."""
 
 LEAKED: list[bytes] = []
+SIZE = [0]  # of all of them: adding it up would make each request slower than the one before
 
 
 def leak(query: bytes) -> bytes:
     LEAKED.append(b"x" * int(query or b"0"))
-    return b"%d" % sum(map(len, LEAKED))
+    SIZE[0] += len(LEAKED[-1])
+    return b"%d" % SIZE[0]
 
 
 async def app(scope, receive, send):

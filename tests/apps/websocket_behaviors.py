@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import os
 import sys
-import time
 import uuid
 
 WORKER = uuid.uuid4().hex  # another one in each worker
+SENT = [0]  # bytes, by `flood`
+LISTEN = asyncio.Event()  # for `deaf`
 
 
 def log(*words):
@@ -18,7 +20,7 @@ async def app(scope, receive, send):
         raise NotImplementedError
     if scope["type"] == "http":
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"hello"})
+        await send({"type": "http.response.body", "body": HTTP.get(scope["path"], hello)()})
         return
     message = await receive()
     assert message == {"type": "websocket.connect"}
@@ -124,24 +126,22 @@ async def send_after_close(scope, receive, send):
 
 
 async def flood(scope, receive, send):
-    """Sends as much as it may, and notes what it could."""
+    """Sends as much as it may; GET /sent tells how much that is."""
     await accept(send)
-    size, sent = int(scope["query_string"]), 0
+    size = int(scope["query_string"])
     try:
         while True:
             await send({"type": "websocket.send", "bytes": b"x" * size})
-            sent += size
-            if sent % (size * 10) == 0:
-                log(f"sent {sent}")
+            SENT[0] += size
     except OSError:
-        log(f"sent all of {sent}")
+        log(f"sent all of {SENT[0]}")
 
 
 async def deaf(scope, receive, send):
-    """Receives only once the query's seconds are over, and tells the number of messages."""
+    """Receives only once there was a GET /listen, and tells the number of messages."""
     await accept(send)
     await say(send, "deaf")
-    await asyncio.sleep(float(scope["query_string"]))
+    await LISTEN.wait()
     count = 0
     while True:
         message = await receive()
@@ -153,15 +153,14 @@ async def deaf(scope, receive, send):
 
 
 async def burn(scope, receive, send):
-    """Computes in pure Python, holding this worker's GIL."""
+    """Computes in pure Python, holding this worker's GIL, until there is a file of the name that it is sent."""
     await accept(send)
-    seconds = float((await receive())["text"])
+    enough = (await receive())["text"]
     await say(send, "busy")
     await asyncio.sleep(0)
     log("burning")
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        pass
+    while not os.path.exists(enough):
+        sum(range(1000))
     await say(send, f"burnt in {WORKER}")
     await until_closed(receive)
 
@@ -181,6 +180,21 @@ async def stubborn(scope, receive, send):
     await until_closed(receive)
     await asyncio.sleep(60)
 
+
+def listen():
+    LISTEN.set()
+    return b""
+
+
+def sent():
+    return str(SENT[0]).encode()
+
+
+def hello():
+    return b"hello"
+
+
+HTTP = {"/listen": listen, "/sent": sent}
 
 BEHAVIORS = {
     "scope": scope_,

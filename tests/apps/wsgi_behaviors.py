@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 import threading
 import time
@@ -196,6 +197,14 @@ def sleep(environ, start_response):
     return answer(start_response, f"{WORKER} {threading.get_ident()}".encode())
 
 
+def hold(environ, start_response):
+    """Answers when there is a file of the name that the query gives."""
+    print("holding", file=sys.stderr, flush=True)
+    while not os.path.exists(environ["QUERY_STRING"]):
+        time.sleep(0.005)
+    return answer(start_response, f"{WORKER} {threading.get_ident()}".encode())
+
+
 def ignore_body(environ, start_response):
     return answer(start_response, b"ignored")
 
@@ -217,7 +226,7 @@ BEHAVIORS = {
         for function in (
             index, read, read_some, lines, readlines, length, slow_reader, write, closing, raise_within, generator,
             late_start, exc_info, exc_info_late, twice, no_start, raise_before, raise_exit, file_wrapper, stream,
-            stream_closing, one_body, status, who, sleep, ignore_body, errors, hop_by_hop,
+            stream_closing, one_body, status, who, sleep, hold, ignore_body, errors, hop_by_hop,
         )
     },
 }  # fmt: skip

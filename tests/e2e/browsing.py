@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.support.wait import WebDriverWait
 from support import PATIENCE
 
@@ -48,4 +49,5 @@ def browser(tmp_path, monkeypatch):
 
 
 def wait_for(browser, what):
-    return WebDriverWait(browser, PATIENCE).until(what)
+    """Wait for something to be so; meanwhile the page may go away under whoever looks at it."""
+    return WebDriverWait(browser, PATIENCE, ignored_exceptions=[StaleElementReferenceException]).until(what)

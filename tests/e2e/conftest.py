@@ -6,11 +6,19 @@ without them.
 
 import pytest
 from browsing import browser  # noqa: F401
-from support import RUNTIME, running
+from support import RUNTIME, Held, running
 
 PARTS = {"installed": (), "plain": ("--http", "h11", "--loop", "asyncio")}
 if RUNTIME != "interpreter":  # these parts have nothing to do with what workers run in
     del PARTS["plain"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def apart(tmp_path_factory):
+    """What these tests run and the servers of the user who runs them do not find each other."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+        yield
 
 
 @pytest.fixture(scope="session", params=PARTS)
@@ -28,6 +36,12 @@ def asgi(parts):
 def wsgi(parts):
     with running("wsgi_behaviors:app", *parts) as server:
         yield server
+
+
+@pytest.fixture
+def held(tmp_path):
+    """Requests that are held until `held.release()`."""
+    return Held(tmp_path)
 
 
 @pytest.fixture

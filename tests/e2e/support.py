@@ -14,10 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 APPS = Path(__file__).parent.parent / "apps"
-PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
-"""Seconds until a test gives a condition up; a factor stretches it on slow machines."""
 
 
 RUNTIME = os.environ.get("SNAKEPIT_RUNTIME", "interpreter")
@@ -48,6 +47,14 @@ def how_many(count: int) -> str:
     return f"{count} {RUNTIME if count == 1 else SEVERAL}"
 
 
+def alone(folder: Path | str) -> dict[str, str]:
+    """The environment in which servers and commands find each other in this folder, and none elsewhere.
+
+    Servers have their entries in the session's folder or in the one for temporary files; commands look into both.
+    """
+    return dict.fromkeys(("XDG_RUNTIME_DIR", "TMPDIR", "LOCALAPPDATA"), str(folder))
+
+
 def wait_until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
     """Wait for a condition to hold; looks often, since most conditions here come from another process."""
     end = time.monotonic() + patience
@@ -57,14 +64,58 @@ def wait_until(condition: Callable[[], object], what: str, patience: float = PAT
         time.sleep(0.005)
 
 
+ROUNDS = 20
+"""Requests in a row that are answered while something else stands still: each has the server's loop and the worker's
+turn several times, so that stands still for good. A quick server or a slow machine makes no difference."""
+
+
+def settle(server: "Server", value: Callable[[], int], most: int) -> int:
+    """Wait for a value to grow no more while the server answers other requests; returns it. It may not be `most`."""
+    last, rounds = value(), 0
+    while rounds < ROUNDS:
+        assert server.get("/").status == 200
+        now = value()
+        assert now < most
+        last, rounds = now, rounds + 1 if now == last else 0
+    return last
+
+
+def send_until_stopped(server: "Server", sock: socket.socket, piece: bytes, most: int) -> tuple[int, bytes]:
+    """Send a piece over and over, until no more of it is read while the server answers other requests.
+
+    Returns how many bytes were sent, which may not be `most`, and what is left of the last piece.
+    """
+    sock.setblocking(False)
+    sent, rest, rounds = 0, piece, 0
+    while rounds < ROUNDS:
+        try:
+            count = sock.send(rest)
+        except BlockingIOError:
+            assert server.get("/").status == 200
+            rounds += 1
+        else:
+            sent, rest, rounds = sent + count, rest[count:] or piece, 0
+            assert sent < most
+    sock.settimeout(PATIENCE)
+    return sent, rest
+
+
 class Server:
     """A running `snakepit run`, and what it printed."""
 
-    def __init__(self, *arguments: str, cwd: Path = APPS, env: dict[str, str] | None = None, script: bool = False):
+    def __init__(
+        self,
+        *arguments: str,
+        cwd: Path = APPS,
+        env: dict[str, str] | None = None,
+        script: bool = False,
+        group: bool = False,  # whether its processes are a group of their own, as a shell has it
+    ) -> None:
         command = [sys.executable, *(() if script else ("-m", "snakepit", "run")), *arguments]
-        self._runtime_folder = tempfile.TemporaryDirectory(prefix="snakepit-e2e-")  # where only this one is found
+        # what servers that were killed have left may still change while it is removed
+        self._folder = tempfile.TemporaryDirectory(prefix="snakepit-e2e-", ignore_cleanup_errors=True)
         self.cwd = cwd
-        self.env = {**os.environ, "XDG_RUNTIME_DIR": self._runtime_folder.name, **(env or {})}
+        self.env = {**os.environ, **alone(self._folder.name), **(env or {})}
         self.process = subprocess.Popen(
             command,
             cwd=cwd,
@@ -74,6 +125,7 @@ class Server:
             stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
+            process_group=0 if group else None,
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
         self._out: list[str] = []
@@ -133,7 +185,7 @@ class Server:
         status = self.process.wait(patience)
         for thread in self._threads:
             thread.join(PATIENCE)
-        self._runtime_folder.cleanup()
+        self._folder.cleanup()
         return status
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -212,6 +264,20 @@ def read_all(sock: socket.socket) -> bytes:
     return b"".join(received)
 
 
+class Held:
+    """Requests that apps hold until they are to be answered: what a test does meanwhile may take its time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "answer"
+        self.query = str(self._file)
+
+    def request(self, path: str = "/hold") -> bytes:
+        return f"GET {path}?{self.query} HTTP/1.1\r\nHost: test\r\n\r\n".encode()
+
+    def release(self) -> None:
+        self._file.touch()
+
+
 class Client:
     """A keep-alive connection that reads one response at a time."""
 
@@ -226,14 +292,18 @@ class Client:
         self.send(f"{method} {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
         return self.read(method == "HEAD")
 
-    def read(self, is_head: bool = False) -> "Answer":
+    def read_head(self) -> "Answer":
+        """A response of which nothing but the head is read."""
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             line = self.file.readline()
             if not line:
                 raise ConnectionResetError(f"closed after {head!r}")
             head += line
-        answer = Answer(head, True)
+        return Answer(head, True)
+
+    def read(self, is_head: bool = False) -> "Answer":
+        answer = self.read_head()
         if is_head or answer.status in (204, 304) or answer.status < 200:
             return answer
         if "content-length" in answer.headers:

@@ -178,17 +178,19 @@ def test_a_worker_whose_loop_is_stopped_is_replaced():
         assert server.stop() == 0
 
 
-def test_requests_that_a_dying_worker_had_not_begun_go_to_another():
+def test_requests_that_a_dying_worker_had_not_begun_go_to_another(held):
     # The only worker stops its loop and then blocks, so that nothing sent meanwhile is ever taken off its channel.
     with (
         running("behaviors:app", "--no-access-log", workers=1) as server,
         Client(server) as killer,
         Client(server) as waiting,
     ):
-        killer.send(b"GET /stop-and-block?1.5 HTTP/1.1\r\nHost: t\r\n\r\n")
+        killer.send(held.request("/stop-and-block"))
         server.wait_logged("loop stopped")
         waiting.send(b"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\nbo")
         waiting.send(b"dy")
+        wait_until(lambda: '"in_progress": 2' in server.command("status", "--json").stdout, "the other is waiting")
+        held.release()
         assert killer.read().status == 500
         assert waiting.read().body == b"body"
 

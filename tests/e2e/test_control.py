@@ -17,6 +17,7 @@ from support import (
     RUNTIME,
     Client,
     Server,
+    alone,
     running,
     wait_until,
     workers_of,
@@ -339,10 +340,15 @@ def test_restarts_are_counted():
 
 
 def test_no_server(tmp_path):
-    env = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+    env = {**os.environ, **alone(tmp_path)}
     for command in (["status"], ["status", "--json"], ["reload"], ["scale", "2"], ["stop"], ["upgrade"]):
         done = subprocess.run(
-            [sys.executable, "-m", "snakepit", *command], cwd=tmp_path, env=env, capture_output=True, text=True
+            [sys.executable, "-m", "snakepit", *command],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
         )
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == f"Error: no server runs for this folder ({tmp_path})\n"
@@ -412,7 +418,7 @@ def test_only_the_user_can_reach_it():
 def test_no_folder_can_be_made(tmp_path, named):
     (tmp_path / "snakepit").mkdir(mode=0o755)
     (tmp_path / f"snakepit-{os.geteuid()}").symlink_to(tmp_path)
-    env = {"XDG_RUNTIME_DIR": str(tmp_path), "TMPDIR": str(tmp_path)}
+    env = alone(tmp_path)
     server = Server("behaviors:app", "--port", "0", *(["--name", "shop"] if named else []), env=env)
     try:
         if named:

@@ -5,7 +5,7 @@ import json
 from urllib.parse import urlencode
 
 import pytest
-from support import running
+from support import PATIENCE, running
 
 FRAMEWORKS = {
     "flask": ("frameworks.flask_app:app", "WSGI"),
@@ -31,7 +31,7 @@ def site(request):
 
 @pytest.fixture
 def connection(site):
-    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=PATIENCE)
     yield connection
     connection.close()
 

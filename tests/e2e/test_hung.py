@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import NEEDS_TWO_WORKERS, RUNTIME, Client, Load, running, wait_until
+from support import NEEDS_TWO_WORKERS, PATIENCE, RUNTIME, Client, Load, running, wait_until
 
 ABANDONS = pytest.mark.skipif(RUNTIME == "thread", reason="in the main interpreter workers are not replaced")
 INTERPRETERS = pytest.mark.skipif(RUNTIME != "interpreter", reason="of interpreters")
@@ -80,7 +80,7 @@ def test_a_client_may_take_its_time_to_upload(app):
             with pytest.raises(TimeoutError):  # which is how long a piece takes
                 client.sock.recv(1)
             client.send(b"x")
-        client.sock.settimeout(20)
+        client.sock.settimeout(PATIENCE)
         answer = client.read()
         assert (answer.status, answer.body) == (200, b"8")
 

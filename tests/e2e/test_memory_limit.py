@@ -1,9 +1,12 @@
 """`--workers-max-rss`: an app that leaks is replaced in time, and no client notices."""
 
+import json
 import sys
 
 import pytest
 from support import NEEDS_TWO_WORKERS, RUNTIME, Client, Load, Server, running, wait_until
+
+from snakepit.server.wear import CHECK, FRESH
 
 MIB = 2**20
 LIMIT = 100  # MiB, of a worker's process, or of the one that interpreters share
@@ -12,6 +15,16 @@ GIVES_BACK = RUNTIME == "process"
 """Whether what a worker had is free again when it has ended: the C library may keep what an interpreter had."""
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+def wait_seasoned(server):
+    """Wait until the limit holds for all workers that there are now: what is fresh may have more."""
+
+    def ages():
+        return [worker["age"] for worker in json.loads(server.command("status", "--json").stdout)["workers"]]
+
+    seasoned = max(ages()) + FRESH + CHECK
+    wait_until(lambda: min(ages()) >= seasoned, "no worker is fresh")
 
 
 def worn(server):
@@ -27,11 +40,12 @@ def test_an_app_that_leaks_under_load_is_replaced_and_no_request_fails(app):
     options = ("--no-access-log", "--timeout-keep-alive", "60", "--workers-max-rss", str(LIMIT), "--no-supervise")
     with running(app, *options) as server:
         with Load(server, path="/?1") as load, Client(server) as leaking:
+            wait_seasoned(server)
             most = 0
 
             def leak():
                 nonlocal most
-                assert leaking.request(f"/?{MIB // 8}").status == 200
+                assert leaking.request(f"/?{MIB}").status == 200
                 most = max(most, server.rss())
                 return worn(server)
 
@@ -54,9 +68,10 @@ def test_a_process_with_too_much_memory_hands_over_and_no_request_fails():
     with running("leaking:app", *options) as server:
         first = server.pid
         with Load(server, path="/?1", may_close=True) as load:
+            wait_seasoned(server)
 
             def leak():
-                assert server.get(f"/?{MIB // 8}").status == 200
+                assert server.get(f"/?{MIB}").status == 200
                 return "Handed over to process" in server.err
 
             wait_until(leak, "another process has taken over")

@@ -102,13 +102,14 @@ def test_one_worker_more_and_one_less_under_load():
 
 
 @POSIX
-def test_a_retiring_worker_finishes_a_slow_request():
+def test_a_retiring_worker_finishes_a_slow_request(held):
     with running("behaviors:app", workers=1) as server, Client(server) as slow, Client(server) as other:
-        slow.send(b"GET /sleep?2 HTTP/1.1\r\nHost: t\r\n\r\n")
-        wait_until(lambda: other.request("/").status == 200, "the server serves")
+        slow.send(held.request())
+        server.wait_logged("holding")
         server.process.send_signal(signal.SIGHUP)
         server.wait_logged("Reloaded")
         assert other.request("/").status == 200
+        held.release()
         assert slow.read().status == 200
         assert slow.request("/").status == 200, "its connection lives on"
 

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from support import APPS, RUNTIME, Answer, Server, how_many, read_all, running, workers_of
+from support import APPS, PATIENCE, RUNTIME, Answer, Server, how_many, read_all, running, workers_of
 
 
 def fails(*arguments, cwd=APPS, env=None):
@@ -219,7 +219,7 @@ def test_progress_bar_on_a_terminal():
             shown += os.read(ours, 4096)
         assert (b"] 0 of 3 workers ready" in shown) is (count > 1)
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
         process.wait()
@@ -281,7 +281,7 @@ def test_inherited_descriptor():
                 sock.sendall(b"GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
                 assert Answer(read_all(sock)).body == b"hello"
             process.terminate()
-            assert process.wait(20) == 0
+            assert process.wait(PATIENCE) == 0
         finally:
             process.kill()
             process.wait()
@@ -431,6 +431,33 @@ def test_serve_in_a_loop_of_ones_own(tmp_path):
         assert server.wait_ended() == 0
         assert "served" in server.err
         assert "requests=1" in server.err
+    finally:
+        server.kill()
+
+
+def test_a_break_in_what_tells_the_manager_is_logged_at_once(tmp_path):
+    text = SCRIPT.replace(
+        "    snakepit.run(app, port=0, interpreters=2)",
+        "    import asyncio, logging\n"
+        "    from snakepit.server.managers import Manager\n"
+        "    logging.basicConfig(level='INFO')\n"
+        "    class Breaking(Manager):\n"
+        "        alive_seconds = 1.0\n"
+        "        def alive(self):\n"
+        "            raise RuntimeError('no one is there')\n"
+        "        def ready(self):\n"
+        "            raise RuntimeError('no one is there')\n"
+        f"    config = snakepit.Config(app, port=0, interpreters=2, runtime={RUNTIME!r})\n"
+        "    asyncio.run(snakepit.Server(config, manager=Breaking()).serve())\n",
+    )
+    server = script(tmp_path, text)
+    try:
+        server.wait_listening(2)
+        server.wait_logged("Error in the background task Server._tell_alive, which has ended\nTraceback")
+        server.wait_logged("Error in the background task Server._tell_ready, which has ended\nTraceback")
+        assert server.get("/").body == SCRIPT_IN_WORKERS.encode()
+        assert server.stop() == 0
+        assert server.err.count("RuntimeError: no one is there") == 2
     finally:
         server.kill()
 

@@ -131,8 +131,8 @@ def test_a_server_process_that_hangs_is_started_again(tmp_path, path):
 
 
 def test_a_server_process_that_serves_is_not_ended():
-    """The shortest time that there is, and a supervisor and a server that have much to do."""
-    with running("behaviors:app", "--timeout-worker-healthcheck", "0.8") as server, Load(server, connections=2) as load:
+    """A supervisor and a server that have much to do, for longer than it takes to be found hung."""
+    with running("behaviors:app", "--timeout-worker-healthcheck", "2") as server, Load(server, connections=2) as load:
         first = server.pid
         began = time.monotonic()
         while time.monotonic() - began < 6:
@@ -225,28 +225,32 @@ def test_the_supervisor_is_small():
         assert size < 15_000_000
 
 
-def test_a_server_whose_supervisor_is_killed_ends_gracefully():
+def test_a_server_whose_supervisor_is_killed_ends_gracefully(held):
     with running("behaviors:app") as server, Client(server) as client:
-        client.send(b"GET /sleep?1 HTTP/1.1\r\nHost: test\r\n\r\n")
+        client.send(held.request())
+        server.wait_logged("holding")
         first = server.pid
         server.process.kill()
         server.process.wait()
+        server.wait_logged("The supervisor has gone")
+        server.wait_logged("waiting for 1 request in flight")
+        held.release()
         assert client.read().status == 200
         wait_until(lambda: gone(first), "the server process ends")
-        server.wait_logged("The supervisor has gone")
 
 
 # -- signals ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_signal_to_all_processes_counts_once():
+def test_a_signal_to_all_processes_counts_once(held):
     """As a terminal sends Ctrl+C, and systemd SIGTERM."""
     with running("behaviors:app") as server, Client(server) as client:
-        client.send(b"GET /sleep?1 HTTP/1.1\r\nHost: test\r\n\r\n")
-        wait_until(lambda: b"1" in server.get("/").raw, "requests are answered")
+        client.send(held.request())
+        server.wait_logged("holding")
         for pid in (server.pid, server.process.pid):
             os.kill(pid, signal.SIGTERM)
         server.wait_logged("Stopping")
+        held.release()
         assert client.read().status == 200
         assert server.wait_ended() == 0
 
@@ -258,10 +262,10 @@ def test_a_signal_to_the_server_process_alone_ends_both():
         assert processes(server) == 1
 
 
-def test_a_second_signal():
+def test_a_second_signal(held):
     with running("behaviors:app") as server, Client(server) as client:
-        client.send(b"GET /sleep?60 HTTP/1.1\r\nHost: test\r\n\r\n")
-        server.get("/")
+        client.send(held.request())
+        server.wait_logged("holding")
         server.process.send_signal(signal.SIGTERM)
         server.wait_logged("Stopping")
         server.process.send_signal(signal.SIGINT)
@@ -274,8 +278,7 @@ def test_a_second_signal_to_a_server_that_hangs():
         os.kill(server.pid, signal.SIGSTOP)
         try:
             server.process.send_signal(signal.SIGTERM)
-            time.sleep(0.3)  # longer than an echo
-            server.process.send_signal(signal.SIGTERM)
+            server.process.send_signal(signal.SIGINT)  # another one, which is no echo
             assert server.wait_ended() == 128 + signal.SIGKILL
         finally:
             if not gone(server.pid):
@@ -381,13 +384,15 @@ def test_hand_over_under_load(app):
         assert server.stop() == 0
 
 
-def test_hand_over_while_a_request_is_in_progress():
+def test_hand_over_while_a_request_is_in_progress(held):
     with running("behaviors:app") as server, Client(server) as client:
         former = server.pid
-        client.send(b"GET /sleep?2 HTTP/1.1\r\nHost: test\r\n\r\n")
-        server.get("/")
+        client.send(held.request())
+        server.wait_logged("holding")
         server.process.send_signal(signal.SIGUSR2)
         server_process(server, former)
+        server.wait_logged("waiting for 1 request in flight")
+        held.release()
         answer = client.read()
         assert (answer.status, answer.headers["connection"]) == (200, "close")
         wait_until(lambda: gone(former), "the process before ends")

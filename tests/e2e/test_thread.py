@@ -5,7 +5,7 @@ import signal
 import sys
 
 import pytest
-from support import NOT_ENDING, RUNTIME, Server, wait_until
+from support import NOT_ENDING, PATIENCE, RUNTIME, Server, wait_until
 
 pytestmark = [
     pytest.mark.skipif(RUNTIME != "thread", reason="about the thread runtime"),
@@ -123,7 +123,7 @@ def test_a_second_run_in_one_process(served_twice):
 def fetch(address):
     from urllib.request import urlopen
 
-    with urlopen(f"{address}/", timeout=20) as answer:
+    with urlopen(f"{address}/", timeout=PATIENCE) as answer:
         return json.load(answer)
 
 

@@ -1,6 +1,7 @@
 """What a WSGI app can rely on (PEP 3333), over the real server."""
 
 import json
+import select
 import threading
 from contextlib import ExitStack
 
@@ -181,15 +182,14 @@ def test_ignored_body(wsgi):
         assert client.request("/").body == b"hello"
 
 
-def test_threads_serve_at_once():
-    with running("wsgi_behaviors:app", "--threads", "4", workers=1) as server:
-        answers = []
-        clients = [threading.Thread(target=lambda: answers.append(server.get("/sleep?1").text)) for _ in range(4)]
+def test_threads_serve_at_once(held):
+    with running("wsgi_behaviors:app", "--threads", "4", workers=1) as server, ExitStack() as open_:
+        clients = [open_.enter_context(Client(server)) for _ in range(4)]
         for client in clients:
-            client.start()
-        for client in clients:
-            client.join()
-        assert len({answer.split()[1] for answer in answers}) == 4
+            client.send(held.request())
+        server.wait_logged("holding", times=4)
+        held.release()
+        assert len({client.read().text.split()[1] for client in clients}) == 4
 
 
 def test_more_requests_than_threads_wait_in_line():
@@ -203,16 +203,19 @@ def test_more_requests_than_threads_wait_in_line():
         assert answers == [200] * 20
 
 
-def test_a_full_line_gets_503_with_retry_after():
+def test_a_full_line_gets_503_with_retry_after(held):
     with (
         running("wsgi_behaviors:app", "--threads", "1", "--limit-waiting", "1", workers=1) as server,
         ExitStack() as open_,
     ):
         busy, *others = clients = [open_.enter_context(Client(server)) for _ in range(4)]
-        busy.send(b"GET /sleep?2 HTTP/1.1\r\nHost: t\r\n\r\n")
-        server.wait_logged("sleeping")
+        busy.send(held.request())
+        server.wait_logged("holding")
         for client in others:
             client.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+        waiting = [client.sock for client in others]
+        wait_until(lambda: len(select.select(waiting, [], [], 0)[0]) == 2, "two are refused")
+        held.release()
         answers = [client.read() for client in clients]
         assert sorted(answer.status for answer in answers) == [200, 200, 503, 503]
         refused = next(answer for answer in answers if answer.status == 503)
@@ -220,30 +223,34 @@ def test_a_full_line_gets_503_with_retry_after():
         assert busy.request("/").status == 200
 
 
-def test_waiting_too_long_gets_503():
+def test_waiting_too_long_gets_503(held):
     options = ("--threads", "1", "--timeout-waiting", "0.2")
     with running("wsgi_behaviors:app", *options, workers=1) as server, Client(server) as first:
-        first.send(b"GET /sleep?2 HTTP/1.1\r\nHost: t\r\n\r\n")
-        server.wait_logged("sleeping")
+        first.send(held.request())
+        server.wait_logged("holding")
         assert server.get("/").status == 503
+        held.release()
         assert first.read().status == 200
 
 
-def test_a_waiting_client_that_goes_leaves_the_line():
+def test_a_waiting_client_that_goes_leaves_the_line(held):
     with running("wsgi_behaviors:app", "--threads", "1", "--limit-waiting", "1", workers=1) as server:
         with Client(server) as first:
-            first.send(b"GET /sleep?0.6 HTTP/1.1\r\nHost: t\r\n\r\n")
+            first.send(held.request())
+            server.wait_logged("holding")
             for _ in range(5):
                 gone = Client(server)
                 gone.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
                 gone.close()
+            held.release()
             assert first.read().status == 200
         assert server.get("/").body == b"hello"
 
 
-def test_limit_concurrency():
+def test_limit_concurrency(held):
     with running("wsgi_behaviors:app", "--limit-concurrency", "1", workers=2) as server, Client(server) as first:
-        first.send(b"GET /sleep?2 HTTP/1.1\r\nHost: t\r\n\r\n")
+        first.send(held.request())
         wait_until(lambda: server.get("/").status == 503, "the limit is reached")
+        held.release()
         assert first.read().status == 200
         wait_until(lambda: server.get("/").status == 200, "there is room again")

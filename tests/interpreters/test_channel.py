@@ -9,14 +9,13 @@ from contextlib import asynccontextmanager, contextmanager
 from time import monotonic
 
 import pytest
+from waiting import PATIENCE
 
 from snakepit import envelopes
 from snakepit.async_channel import Channel, MainEnd, ProcessChannel
 from snakepit.channel import LIMIT
 from snakepit.envelopes import CHUNK, CHUNK_COST
 from snakepit.interpreters import create_interpreter
-
-PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 
 THREAD = f"""
 import sys

@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 from compat import driver
 from compat.driver import Driver, Result, Services
 from compat.registry import Case, all_cases
 
 CASES = all_cases()
-PATIENCE = 60.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 
 
 @pytest.fixture(autouse=True)

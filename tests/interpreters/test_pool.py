@@ -9,10 +9,13 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
+from fakes import fake_of
+from waiting import PATIENCE
 
 from snakepit import interpreters
 from snakepit.errors import AppImportError, ConfigError, LifespanError, WorkerLost
@@ -21,13 +24,13 @@ from snakepit.lifecycle import ExchangeState, WorkerState
 from snakepit.protocol.interface import RequestHead
 from snakepit.server import pool as pool_module
 from snakepit.server import runtimes
+from snakepit.server import wear as wear_module
 from snakepit.server import worker as worker_module
-from snakepit.server.exchange import Exchange
+from snakepit.server.exchange import Client, Exchange
 from snakepit.server.pool import Pool
 from snakepit.server.pool_terms import Observer, PoolOptions
 
 APPS = Path(__file__).parent.parent / "apps"
-PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 FOR_EVER = 60.0  # seconds until workers are cut that end by themselves
 
 
@@ -66,6 +69,7 @@ class Watcher(Observer):
         self.on_replaced()
 
 
+@fake_of(Client)
 class FakeClient:
     """Keeps what an exchange sends."""
 
@@ -195,16 +199,32 @@ async def running(*args, ready=True, **options):
         await until(lambda: living() <= before)
 
 
-def play(scenario):
-    """Run a scenario in a loop in which nothing may go wrong unseen."""
+@contextmanager
+def logged_exceptions():
+    """The exceptions that the server logs within this block, as text: all of them are bugs."""
+    logged = []
+    handler = logging.Handler()
+    handler.emit = lambda record: logged.append(repr(record.exc_info[1])) if record.exc_info else None
+    logger = logging.getLogger("snakepit.server")
+    logger.addHandler(handler)
+    try:
+        yield logged
+    finally:
+        logger.removeHandler(handler)
+
+
+def play(scenario, expected=()):
+    """Run a scenario in a loop in which nothing may go wrong unseen; `expected`: the exceptions that are logged."""
 
     async def main():
         errors = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
-        await scenario()
-        await asyncio.sleep(0)
+        with logged_exceptions() as logged:
+            await scenario()
+            await asyncio.sleep(0)
         gc.collect()  # an exception that nobody looked at is told when its task goes
         assert errors == []
+        assert logged == list(expected)
 
     asyncio.run(main())
 
@@ -369,6 +389,73 @@ async def app(scope, receive, send):
             assert "worker 1 ended before it was ready" in str(error)
 
     play(scenario)
+
+
+def refuse_threads(monkeypatch, count):
+    """The system has no thread for the next workers, so many of them."""
+    refused = []
+    start = threading.Thread.start
+
+    def refuse(thread):
+        if thread.name.startswith("snakepit-worker-") and len(refused) < count:
+            refused.append(thread)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    return refused
+
+
+def test_a_thread_that_can_not_be_started_at_the_start(monkeypatch):
+    async def scenario():
+        async with running(workers=2, ready=False) as made:
+            error = await asyncio.wait_for(made.pool.failure, PATIENCE)
+            assert type(error) is WorkerLost
+            assert "RuntimeError: can't start new thread" in str(error)
+
+    refuse_threads(monkeypatch, 1)
+    play(scenario)
+
+
+def test_a_thread_that_can_not_be_started_later_on_is_tried_again(monkeypatch, caplog):
+    async def scenario():
+        async with running() as made:
+            refused = refuse_threads(monkeypatch, 2)
+            await made.get("/stop-loop")
+            await until(lambda: len(made.watcher.ready) == 2)
+            assert len(refused) == 2
+            assert (await made.get("/")).status == 200
+
+    monkeypatch.setattr(pool_module, "BACKOFF", (0.0, 0.0))
+    play(scenario)
+    assert caplog.text.count("RuntimeError: can't start new thread") == 2
+
+
+def test_a_thread_that_can_not_be_started_for_a_successor(monkeypatch):
+    async def scenario():
+        async with running() as made:
+            refuse_threads(monkeypatch, 1)
+            outcome = await asyncio.wait_for(made.pool.reload(), PATIENCE)
+            assert not outcome
+            assert "RuntimeError: can't start new thread" in outcome.trouble
+            assert (await made.get("/")).status == 200
+
+    play(scenario)
+
+
+def test_a_break_in_what_watches_memory_is_heard(monkeypatch):
+    def measure():
+        raise ValueError("no such file")
+
+    async def scenario():
+        with logged_exceptions() as logged:
+            async with running(max_rss=2**40) as made:
+                await until(lambda: logged)
+                assert (await made.get("/")).status == 200
+
+    monkeypatch.setattr(wear_module, "CHECK", 0.0)
+    monkeypatch.setattr(wear_module, "resident_memory", measure)
+    play(scenario, expected=["ValueError('no such file')"])
 
 
 # -- exchanges -------------------------------------------------------------------------------------------------------
@@ -1355,6 +1442,19 @@ def test_failed_starts_leave_no_files_open(app_in):
             async with running(**given, threads=4, ready=False) as made:
                 await asyncio.wait_for(made.pool.failure, PATIENCE)
         await until(lambda: open_files() <= before, PATIENCE / 4)
+
+    play(scenario)
+
+
+def test_threads_that_can_not_be_started_leave_no_files_open(monkeypatch):
+    async def scenario():
+        async with running() as made:
+            before = open_files()
+            refused = refuse_threads(monkeypatch, 6)
+            for _ in range(6):
+                assert not await asyncio.wait_for(made.pool.reload(), PATIENCE)
+            assert len(refused) == 6
+            await until(lambda: open_files() <= before, PATIENCE / 4)
 
     play(scenario)
 

@@ -12,11 +12,11 @@ from contextlib import asynccontextmanager
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import PATIENCE
 
 from snakepit.async_carriers import SocketLink, WorkerSocket
 from snakepit.carriers import WAITS, FrameReader, SocketCarrier, frame
 
-PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 MIB = 2**20
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="hands a file descriptor to a process")
 

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from click.testing import CliRunner
+from waiting import PATIENCE
 
 from snakepit import __version__
 from snakepit.cli import CHECKED, cli
@@ -248,7 +249,7 @@ def test_what_commands_refuse(commands, arguments, named):
 def test_bad_app_in_a_real_process():
     # not in this process, whose logging and sys.path would not be the same afterwards
     done = subprocess.run(
-        [sys.executable, "-m", "snakepit", "run", "main.py:app"], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "snakepit", "run", "main.py:app"], capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.returncode == 2
     assert done.stdout == ""

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 import snakepit
 
@@ -114,7 +115,7 @@ def test_only_the_control_socket_imports_how_it_is_found():
 
 def test_a_command_starts_quickly():
     code = "import sys, snakepit.control.commands; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     loaded = done.stdout.split()
     assert "snakepit.control.commands" in loaded, done.stderr
     assert {"asyncio", "logging", "h11", "snakepit.config"} & set(loaded) == set()
@@ -161,7 +162,7 @@ def test_a_worker_never_imports_what_the_main_interpreter_needs(start):
 
 def test_a_worker_really_loads_none_of_it():
     code = "import sys, snakepit.worker.bootstrap; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     loaded = done.stdout.split()
     assert "snakepit.worker.bootstrap" in loaded
@@ -172,7 +173,7 @@ def test_a_worker_really_loads_none_of_it():
 def test_a_wsgi_worker_does_not_pay_for_what_only_others_need(library):
     """Each interpreter has its own copy of everything that it imports."""
     code = "import sys, snakepit.worker.bootstrap, snakepit.worker.wsgi; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     loaded = done.stdout.split()
     assert "snakepit.worker.wsgi" in loaded

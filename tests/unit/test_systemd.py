@@ -5,6 +5,7 @@ import socket
 import sys
 
 import pytest
+from waiting import PATIENCE
 
 from snakepit import systemd
 
@@ -20,7 +21,7 @@ def test_notifications(tmp_path, abstract):
     name = f"@snakepit-{os.getpid()}" if abstract else str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind("\0" + name[1:] if abstract else name)
-        manager.settimeout(5)
+        manager.settimeout(PATIENCE)
         environ = {"NOTIFY_SOCKET": name}
         notifier = systemd.Notifier(environ)
         assert environ == {}  # what the app starts must not speak for us

@@ -4,12 +4,15 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from fakes import fake_of
 
 from snakepit import __version__
 from snakepit.control import commands
+from snakepit.control import link as link_module
 from snakepit.errors import ConfigError, SnakepitError
 
 
+@fake_of(link_module.Link)
 class Link:
     """A server that says what the test wants it to say."""
 

@@ -7,6 +7,7 @@ import gc
 import weakref
 
 import pytest
+from fakes import fake_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from snakepit.protocol.h11_parser import H11Parser
 from snakepit.protocol.http1 import Http1Protocol
 from snakepit.protocol.httptools_parser import HttptoolsParser
 from snakepit.protocol.interface import BodyData, Limits, RequestEnd, RequestHead
+from snakepit.protocol.response import CommonFields
 
 _known: dict[Limits, KnownFields] = {}
 
@@ -44,6 +46,7 @@ def h11(limits):
 PARSERS = [H11Parser, fresh_h11, h11, fresh_httptools, httptools]
 
 
+@fake_of(CommonFields)
 class NoCommonFields:
     """Adds nothing."""
 

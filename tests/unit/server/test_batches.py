@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 
 import pytest
+from test_exchange import FakeClient
 
 from snakepit import envelopes
 from snakepit.channel import discard
@@ -14,12 +15,6 @@ from snakepit.server.pool import Pool
 from snakepit.server.pool_terms import Observer, PoolOptions
 from snakepit.server.runtimes import InterpreterRuntime
 from snakepit.server.worker import Worker
-
-
-class Client:
-    """Nobody answers it here."""
-
-    endpoints = (None, None, "http")
 
 
 class Ready:
@@ -44,7 +39,7 @@ class Ready:
         exchanges = []
         for _ in range(count):
             self.number += 1
-            exchanges.append(Exchange(self.number, Client(), self.pool, RequestHead("GET", b"/", "1.1", [], False)))
+            exchanges.append(Exchange(self.number, FakeClient(), self.pool, RequestHead("GET", b"/", "1.1", [], False)))
             exchanges[-1].begin(b"", False)
             self.pool.submit(exchanges[-1])
         return [exchange.served_by for exchange in exchanges]

@@ -4,15 +4,17 @@ import asyncio
 import logging
 
 import pytest
+from fakes import fake_of
+from waiting import PATIENCE
 
 from snakepit.errors import SnakepitError
+from snakepit.server import pool as pool_module
 from snakepit.server.changes import Changes
 from snakepit.server.managers import Manager
 from snakepit.server.pool_terms import Outcome
 
-PATIENCE = 20
 
-
+@fake_of(pool_module.Pool)
 class Pool:
     """Reloads when it is told to."""
 
@@ -87,6 +89,25 @@ def test_a_reload_goes_on_when_nobody_waits_for_it_any_more():
         waiting.cancel()
         await asyncio.wait([waiting])
         assert not pool.reloads[0].cancelled()
+
+    play(scenario)
+
+
+def test_a_reload_that_breaks_is_logged_at_once(caplog):
+    def told():
+        return {str(record.exc_info[1]) for record in caplog.records if record.exc_info}
+
+    async def scenario(pool, changes):
+        changes.by_signal()["SIGHUP"]()  # nobody waits for it
+        await until(lambda: pool.reloads)
+        pool.reloads[0].set_exception(ValueError("a bug"))
+        await until(lambda: told() == {"a bug"})
+        reload = asyncio.ensure_future(changes.reload())  # somebody does
+        await until(lambda: len(pool.reloads) == 2)
+        pool.reloads[1].set_exception(ValueError("another"))
+        with pytest.raises(ValueError, match="another"):
+            await reload
+        await until(lambda: told() == {"a bug", "another"})
 
     play(scenario)
 

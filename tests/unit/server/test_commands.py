@@ -1,14 +1,22 @@
 """snakepit.server.commands: what the commands ask of the server, and what they answer."""
 
 import asyncio
+from dataclasses import fields
 
 import pytest
+from fakes import fake_of
 
 from snakepit.errors import SnakepitError
-from snakepit.server.commands import commands
+from snakepit.server.commands import Commanded, commands
 from snakepit.server.pool_terms import Outcome
+from snakepit.server.statistics import Statistics, WorkerStatistics
+
+WORKER = WorkerStatistics(1, "ready", "asgi", exchanges=2, served=3, age=4.0, import_seconds=0.5, startup_seconds=0.25)
+FIELDS = {field.name: field.name for field in fields(Statistics)} | {"workers": (WORKER,)}
+STATISTICS = Statistics(**FIELDS)  # each field is its own name
 
 
+@fake_of(Commanded)
 class Server:
     """Does what it is told to, or what the test wants."""
 
@@ -18,6 +26,9 @@ class Server:
         self.outcome = outcome
         self.stopped = 0
         self.scaled = []
+
+    def statistics(self):
+        return STATISTICS
 
     def stop(self):
         self.stopped += 1
@@ -35,6 +46,12 @@ class Server:
 
 def ask(server, command, **request):
     return asyncio.run(commands(server)[command](request))
+
+
+def test_status():
+    worker = {"number": 1, "state": "ready", "interface": "asgi", "exchanges": 2, "served": 3, "age": 4.0}
+    worker |= {"import_seconds": 0.5, "startup_seconds": 0.25}
+    assert ask(Server(), "status") == {"status": FIELDS | {"workers": (worker,)}}
 
 
 def test_reload():

@@ -6,15 +6,18 @@ import logging
 import socket
 
 import pytest
+from fakes import fake_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waiting import turn
 
 from snakepit.config import Config
 from snakepit.envelopes import BODY, CHUNK, CREDIT, DISCONNECT, REQUEST, WINDOW, cost
 from snakepit.fields import NONE, render
 from snakepit.lifecycle import ExchangeState
 from snakepit.server.connection import DISCARD, Connection
-from snakepit.server.site import LAST_LINGER, LINGER, STALLED, Site
+from snakepit.server.exchange import WorkerEnd
+from snakepit.server.site import LAST_LINGER, LINGER, STALLED, Site, Submit
 
 HEAD_TIME = 20.0
 KEEP_ALIVE = 5.0
@@ -27,12 +30,6 @@ class HandLoop(asyncio.SelectorEventLoop):
 
     def time(self):
         return self.now
-
-
-async def turn():
-    """Let everything run that can."""
-    for _ in range(8):
-        await asyncio.sleep(0)
 
 
 async def advance(seconds):
@@ -181,6 +178,7 @@ class FakeTransport(asyncio.Transport):
         self.eof_written = True
 
 
+@fake_of(WorkerEnd)
 class App:
     """Plays a worker's end with an app that reads the whole body and answers with what it got."""
 
@@ -234,12 +232,14 @@ class App:
         return sum(envelope[2] for envelope in self.posted if envelope[0] == CREDIT)
 
 
+@fake_of(Submit)
 class FakePool:
     """Takes what comes: with `mode` "assign" into an app each, with "line" into the line, with "refuse" not at all."""
 
     def __init__(self, loop, echoes):
         self.loop = loop
         self.echoes = echoes
+        self.interface = "asgi"
         self.mode = "assign"
         self.apps = []
         self.line = []
@@ -433,8 +433,6 @@ def test_a_long_row_of_pipelined_requests_that_are_refused():
         world.pool.mode = "refuse"
         client = world.connect()
         client.send(request() * 3000)
-        for _ in range(3000):
-            await asyncio.sleep(0)
         await turn()
         assert statuses(client) == [503] * 3000
 
@@ -449,8 +447,6 @@ def test_a_long_row_of_pipelined_requests_that_are_answered_at_once():
         world.pool.submit = submit
         client = world.connect()
         client.send(request() * 2000)
-        for _ in range(2000):
-            await asyncio.sleep(0)
         await turn()
         assert statuses(client) == [200] * 2000
 

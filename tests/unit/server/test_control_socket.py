@@ -13,6 +13,7 @@ import threading
 from contextlib import asynccontextmanager
 
 import pytest
+from waiting import PATIENCE
 
 from snakepit import __version__
 from snakepit.control.folder import Folder
@@ -23,7 +24,6 @@ from snakepit.server import control as control_module
 from snakepit.server.control import ControlSocket, Identity
 from snakepit.server.loops import loop_factory
 
-PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 LOOPS = ["asyncio", *([] if sys.platform == "win32" else ["uvloop"])]
 CARRIERS = ["loopback", *([] if sys.platform == "win32" else ["unix"])]
 

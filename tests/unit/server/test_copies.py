@@ -8,10 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 from snakepit.server.copies import PREFIX, CopiesFolder, remove_left_over
-
-PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 
 HOLDER = """
 from snakepit.server.copies import CopiesFolder

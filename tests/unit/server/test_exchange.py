@@ -1,6 +1,7 @@
 """snakepit.server.exchange: between a client that plays HTTP and a worker's end that only keeps what is posted."""
 
 import pytest
+from fakes import fake_of
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -11,13 +12,14 @@ from snakepit.errors import InternalError, LocalProtocolError
 from snakepit.fields import NONE, render
 from snakepit.lifecycle import ExchangeState
 from snakepit.protocol.interface import RequestHead
-from snakepit.server.exchange import Exchange
+from snakepit.server.exchange import Client, Clock, Exchange, Line, WorkerEnd
 
 NUMBER = 7
 ILLEGAL = (b"x-illegal: yes\r\n", 0, None)
 HALF = WINDOW // 2
 
 
+@fake_of(WorkerEnd)
 class FakeEnd:
     """Keeps what is posted."""
 
@@ -36,6 +38,7 @@ class FakeEnd:
         return sum(amount for _, _, amount in self.of(CREDIT))
 
 
+@fake_of(Client)
 class FakeClient:
     """Plays the connection: one response, in order; refuses what is marked as illegal; can go."""
 
@@ -89,6 +92,7 @@ class FakeClient:
         self.faults.append(fault)
 
 
+@fake_of(Line)
 class FakeLine:
     """Keeps who left."""
 
@@ -150,6 +154,7 @@ S = ExchangeState
 # -- an app that takes too long -------------------------------------------------------------------------------------
 
 
+@fake_of(Clock)
 class FakeClock:
     """Keeps whose time runs."""
 

@@ -3,12 +3,16 @@
 import asyncio
 
 import pytest
+from fakes import fake_of
+from waiting import PATIENCE
 
 from snakepit.lifecycle import WorkerState
 from snakepit.server import health as health_module
 from snakepit.server.health import Health
+from snakepit.server.worker import Worker
 
 
+@fake_of(Worker)
 class FakeWorker:
     def __init__(self, state=WorkerState.READY):
         self.state = state
@@ -123,7 +127,7 @@ def test_with_a_real_loop():
         worker.silence = 1.0
         health = Health(lambda: [worker], 0.01, lost.set_result, asyncio.get_running_loop())
         health.start()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             assert await lost is worker
         health.close()
 

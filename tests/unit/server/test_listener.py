@@ -7,12 +7,12 @@ import stat
 import sys
 
 import pytest
+from waiting import PATIENCE
 
 from snakepit.config import Config
 from snakepit.errors import ConfigError
 from snakepit.server.listener import Listener
 
-PATIENCE = 20
 UNIX = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs Unix sockets")
 
 
@@ -248,7 +248,7 @@ def test_inherited_socket_of_the_wrong_kind():
         udp.bind(("127.0.0.1", 0))
         descriptor = os.dup(udp.fileno())
         try:
-            refusal(fd=descriptor)
+            assert refusal(fd=descriptor) == f"file descriptor {descriptor} is not a stream socket"
         finally:
             try:
                 os.close(descriptor)

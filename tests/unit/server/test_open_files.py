@@ -7,11 +7,11 @@ import subprocess
 import sys
 
 import pytest
+from waiting import PATIENCE
 
 from snakepit.server import open_files
 from snakepit.server.open_files import OpenFiles, raise_open_files_limit
 
-PATIENCE = 20
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
 
 
@@ -51,6 +51,7 @@ def test_system_that_refuses(error):
 
 
 def test_windows(monkeypatch):
+    """All that is to be seen is that it does not raise: there is nothing that it could change."""
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setitem(sys.modules, "resource", None)  # as there: importing it fails
     assert raise_open_files_limit() is None

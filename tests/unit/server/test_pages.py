@@ -1,6 +1,7 @@
 """snakepit.server.pages, between exchanges with clients that only keep what they get, and a pool that does no more."""
 
 import pytest
+from fakes import fake_of
 from hypothesis import given
 from hypothesis import strategies as st
 from test_exchange import FakeClient
@@ -9,10 +10,12 @@ from snakepit.lifecycle import ExchangeState
 from snakepit.protocol.interface import RequestHead
 from snakepit.server.exchange import Exchange
 from snakepit.server.pages import Pages
+from snakepit.server.site import Submit
 
 EVENTS = "/__snakepit__/reload"
 
 
+@fake_of(Submit)
 class Pool:
     interface = "wsgi"
 

@@ -5,6 +5,7 @@ import os
 import sys
 
 import pytest
+from waiting import PATIENCE
 
 from snakepit.config import Config
 from snakepit.errors import ConfigError
@@ -84,7 +85,7 @@ def test_what_has_changed_is_told(tmp_path):
         await asyncio.sleep(0)  # by then it watches
         (tmp_path / "b.txt").touch()
         (tmp_path / "a.py").touch()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             assert await first == [tmp_path.resolve() / "a.py"]
         await changes.aclose()
 

@@ -9,12 +9,12 @@ import sys
 import threading
 
 import pytest
+from waiting import PATIENCE
 
 from snakepit.errors import ConfigError, WorkerLost
 from snakepit.server import runtimes
 from snakepit.server.runtimes import ProcessRuntime
 
-PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 SETTINGS = {
     "number": 1,

@@ -1,11 +1,13 @@
 """snakepit.server.seats: which thread gets an exchange, with a clock that is set by hand and ends without channels."""
 
 import pytest
+from fakes import fake_of
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from snakepit import envelopes
+from snakepit.async_channel import MainEnd
 from snakepit.envelopes import REQUEST
 from snakepit.server.seats import FOLLOWERS, PATIENCE, QUICK, Seats
 
@@ -13,6 +15,7 @@ MOMENT = QUICK / 10
 LONG = PATIENCE * 1.1
 
 
+@fake_of(MainEnd)
 class FakeEnd:
     """The main interpreter's end of a thread's channel: what is posted waits until the thread takes it."""
 

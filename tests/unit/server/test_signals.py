@@ -8,10 +8,9 @@ import sys
 import threading
 
 import pytest
+from waiting import PATIENCE
 
 from snakepit.server.signals import STOP_SIGNALS, Stops, handle_signals
-
-PATIENCE = 20
 
 
 class Calls:

@@ -1,15 +1,15 @@
 """snakepit.server.wear, with workers that are only names, and memory that is what the test says."""
 
 import asyncio
-import os
 
 import pytest
+from fakes import fake_of
+from waiting import PATIENCE
 
 from snakepit.server import wear as wear_module
 from snakepit.server.wear import Wear
 
 MIB = 2**20
-PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 
 
 class Worker:
@@ -18,6 +18,7 @@ class Worker:
         self.memory = size * MIB
 
 
+@fake_of(wear_module.Workers)
 class Workers:
     """Two workers; who is replaced gets a successor of the size that `born_with` says."""
 
@@ -26,7 +27,7 @@ class Workers:
         self.world = world
         self.born_with = born_with
         self.living = {}
-        self.retiring = []
+        self.leaving = []
         self.recycled = []
         self.can_start = True
         for number in (1, 2):
@@ -36,6 +37,11 @@ class Workers:
     def serving(self):
         self.world.looks += 1
         return dict(self.living)
+
+    @property
+    def retiring(self):
+        self.world.looks += 1
+        return list(self.leaving)
 
     def add(self, number, size):
         self.living[Worker(number, size)] = asyncio.get_running_loop().time()
@@ -51,6 +57,7 @@ class Workers:
         return self.can_start
 
 
+@fake_of(wear_module.Heard)
 class Observer:
     def __init__(self, answer=False):
         self.answer = answer
@@ -219,14 +226,13 @@ def test_the_outcome_is_looked_at_when_the_predecessors_have_ended(world, monkey
     async def scenario(workers, observer):
         await world.looked()
         monkeypatch.setattr(wear_module, "FRESH", 1000.0)
-        workers.retiring = list(workers.living)
+        workers.leaving = list(workers.living)
         world.process = 101
         await until(lambda: len(workers.recycled) == 2)
-        for _ in range(20):
-            await asyncio.sleep(0)
+        await world.looked(10)
         assert "soon after" not in caplog.text
         world.process = 60
-        workers.retiring = []
+        workers.leaving = []
         await world.looked(10)
         assert "soon after" not in caplog.text
 

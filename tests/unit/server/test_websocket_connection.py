@@ -28,7 +28,6 @@ class Peer:
     """The client: it speaks WebSocket over a fake transport."""
 
     def __init__(self, world, accepts=True, behind=b"", **how):
-        world.pool.interface = "asgi"
         self.world = world
         self.transport = world.connect(**how)
         self.transport.send(HANDSHAKE + behind)

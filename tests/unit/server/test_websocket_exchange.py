@@ -1,6 +1,7 @@
 """snakepit.server.websocket_exchange: a session between a client that plays the socket and a worker's end."""
 
 import pytest
+from fakes import fake_of
 from hypothesis import given
 from hypothesis import strategies as st
 from test_exchange import NUMBER, FakeClient, FakeEnd, FakeLine
@@ -11,11 +12,12 @@ from snakepit.fields import NONE
 from snakepit.lifecycle import ExchangeState
 from snakepit.protocol.interface import RequestHead
 from snakepit.protocol.websocket import Handshake
-from snakepit.server.websocket_exchange import WebSocketExchange
+from snakepit.server.websocket_exchange import HandshakeClient, Socket, WebSocketExchange
 
 WAITING = 32
 
 
+@fake_of(Socket, HandshakeClient)
 class FakeSocket(FakeClient):
     """Plays the HTTP connection and then the WebSocket: it keeps what is sent, until it is closed."""
 

@@ -8,22 +8,24 @@ import threading
 from time import monotonic
 
 import pytest
+from fakes import fake_of
+from waiting import PATIENCE
 
 from snakepit import async_channel, envelopes
 from snakepit.channel import attach_blocking
 from snakepit.envelopes import BODY, REQUEST, RETIRE, STOP
 from snakepit.errors import InternalError
 from snakepit.fields import NONE
+from snakepit.interpreters import Interpreter
 from snakepit.lifecycle import ExchangeState, WorkerState
 from snakepit.protocol.interface import RequestHead
 from snakepit.server import runtimes
 from snakepit.server import worker as worker_module
-from snakepit.server.exchange import Exchange
-from snakepit.server.worker import Worker
-
-PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
+from snakepit.server.exchange import Client, Exchange
+from snakepit.server.worker import Owner, Worker
 
 
+@fake_of(Owner)
 class FakeOwner:
     """Keeps what a worker tells its pool; that it was heard, which it is all the time, by itself."""
 
@@ -34,10 +36,20 @@ class FakeOwner:
         self.paces = []
         self.missed = []
 
-    def __getattr__(self, name):
-        if not name.startswith("worker_"):
-            raise AttributeError(name)
-        return lambda worker: self.told.append((name.removeprefix("worker_"), worker.state))
+    def worker_loaded(self, worker):
+        self.told.append(("loaded", worker.state))
+
+    def worker_ready(self, worker):
+        self.told.append(("ready", worker.state))
+
+    def worker_failed(self, worker):
+        self.told.append(("failed", worker.state))
+
+    def worker_free(self, worker):
+        self.told.append(("free", worker.state))
+
+    def worker_ended(self, worker):
+        self.told.append(("ended", worker.state))
 
     def worker_heard(self, worker):
         assert not worker.stuck
@@ -57,8 +69,11 @@ class FakeOwner:
         return [word for word, _ in self.told]
 
 
+@fake_of(Interpreter)
 class FakeInterpreter:
     """Runs a function of the test where the real one runs a worker."""
+
+    id = 7
 
     def __init__(self, play):
         self.play = play
@@ -77,6 +92,7 @@ class FakeInterpreter:
         self.closed = True
 
 
+@fake_of(Client)
 class FakeClient:
     """Keeps what an exchange sends."""
 
@@ -1049,7 +1065,7 @@ def leave_words(settings, words):
 def owned(monkeypatch):
     """Run a worker whose interpreter runs a function of the test; returns the worker, its owner, the interpreter."""
 
-    def run(interpreter, before_close=lambda worker: None):
+    def run(interpreter, attached=True):
         monkeypatch.setattr(runtimes, "create_interpreter", lambda: interpreter)
 
         async def main():
@@ -1059,10 +1075,13 @@ def owned(monkeypatch):
             await worker.start()
             async with asyncio.timeout(PATIENCE):
                 await worker.ended.wait()
-            before_close(worker)
             if os.name != "nt":
                 for descriptor in descriptors:
-                    os.close(descriptor)
+                    if attached:
+                        os.close(descriptor)
+                    else:
+                        with pytest.raises(OSError, match="Bad file descriptor"):
+                            os.fstat(descriptor)
             await asyncio.sleep(0)
             return worker, owner
 
@@ -1143,6 +1162,39 @@ def test_trouble_does_not_hide_what_the_worker_said_itself(owned):
     assert owner.told == [("failed", WorkerState.FAILED), ("ended", WorkerState.FAILED)]
 
 
+@pytest.mark.parametrize(
+    ("what", "error"),
+    [
+        ((threading.Thread, "start"), RuntimeError("can't start new thread")),
+        ((async_channel.MainEnd, "open"), OSError(24, "Too many open files")),
+    ],
+)
+def test_start_that_can_not_be(monkeypatch, what, error):
+    """Or the worker would be starting for ever, and hold its files."""
+
+    def refuse(*args):
+        raise error
+
+    async def main():
+        owner = FakeOwner()
+        worker = Worker(3, {}, runtimes.InterpreterRuntime(2), owner, asyncio.get_running_loop())
+        descriptors = [channel.address[2] for channel in worker._runtime.channels]
+        descriptors += [channel.doorbell.fileno() for channel in worker._runtime.channels]
+        with monkeypatch.context() as refusing:
+            refusing.setattr(*what, refuse)
+            await worker.start()
+        assert worker.ended.is_set()
+        assert owner.told == [("ended", WorkerState.STARTING)]
+        kind, fault = worker.failure
+        assert (kind, fault.splitlines()[-1]) == ("lost", f"{type(error).__name__}: {error}")
+        await asyncio.sleep(0)
+        for descriptor in descriptors if os.name != "nt" else ():
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                os.fstat(descriptor)
+
+    asyncio.run(main())
+
+
 def test_interpreter_that_can_not_be_made(monkeypatch, owned):
     def refuse():
         raise RuntimeError("interpreter creation failed")
@@ -1155,7 +1207,7 @@ def test_interpreter_that_can_not_be_made(monkeypatch, owned):
 
     original = monkeypatch.setattr
     original(runtimes, "_creating", _Before(run))
-    worker, owner = owned(NeverMade())
+    worker, owner = owned(NeverMade(), attached=False)
     assert "interpreter creation failed" in worker.failure[1]
     assert owner.words == ["ended"]
 

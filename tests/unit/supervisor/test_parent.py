@@ -9,6 +9,7 @@ import time
 from contextlib import closing
 
 import pytest
+from waiting import PATIENCE
 
 from snakepit import link
 from snakepit.link import ENVIRONMENT, Link
@@ -49,7 +50,7 @@ def test_who_gets_a_supervisor(arguments, environ, expected):
 @pytest.mark.parametrize("library", ["asyncio", "logging", "click", "subprocess", "dataclasses", "re", "json"])
 def test_it_stays_small(library):
     code = "import sys, snakepit.supervisor.parent; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     loaded = done.stdout.split()
     assert "snakepit.supervisor.child" in loaded

@@ -7,8 +7,11 @@ import http
 import weakref
 
 import pytest
+from fakes import fake_of
+from waiting import PATIENCE, turn
 
 from snakepit import envelopes
+from snakepit.async_channel import WorkerEnd
 from snakepit.envelopes import ANSWER, BODY, CHUNK, CONTINUE, CREDIT, DONE, RESPONSE, WINDOW, cost
 from snakepit.errors import ClientDisconnected, LocalProtocolError
 from snakepit.fields import NONE, of_length, render
@@ -16,10 +19,10 @@ from snakepit.worker import asgi
 from snakepit.worker.asgi import AsgiWorker, Exchange
 from snakepit.worker.lifespan import Lifespan
 
-PATIENCE = 20  # seconds until a test that hangs is a failed one
 NUMBER = 7
 
 
+@fake_of(WorkerEnd)
 class FakeEnd:
     """Keeps what is posted; `send` says that all of it is on its way, as it is at the end of a turn of the loop."""
 
@@ -44,6 +47,7 @@ class FakeEnd:
         self._sent = len(self.posted)
 
 
+@fake_of(AsgiWorker)
 class FakeWorker:
     """What an exchange uses of its worker."""
 
@@ -78,12 +82,6 @@ def request(target=b"/", headers=((b"host", b"a"),), body=b"", more=False, expec
         more,
         expects_continue,
     )
-
-
-async def turn():
-    """Let everything run that can; nothing here waits for time to pass."""
-    for _ in range(5):
-        await asyncio.sleep(0)
 
 
 def serve(app, scenario=None, root_path="", **fields):

@@ -1,16 +1,14 @@
 """snakepit.worker.hung and threads: an exception is raised in the app's code, and never anywhere else."""
 
-import os
 import threading
 import time
 
 import pytest
+from waiting import PATIENCE
 
 from snakepit.errors import Interrupted, RequestTimeout, WorkerStopping
 from snakepit.worker import threads
 from snakepit.worker.hung import NOTHING, Seats
-
-PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 
 
 def call_app(app):
@@ -196,6 +194,7 @@ def test_frames_are_those_of_this_interpreters_threads():
 
 
 def test_a_thread_that_is_not_there_gets_nothing():
+    """All that is to be seen is that it does not raise: the thread may have ended just now."""
     threads.raise_in(2**31 - 1, RequestTimeout)
     threads.clear(2**31 - 1)
 

@@ -4,18 +4,17 @@ import asyncio
 import concurrent.futures
 import contextvars
 import functools
-import os
 import threading
 import time
 
 import anyio.to_thread
 import pytest
+from waiting import PATIENCE
 
 from snakepit.errors import RequestTimeout, WorkerStopping
 from snakepit.worker.hung import NOTHING
 from snakepit.worker.hung_tasks import EXCHANGE, Tasks
 
-PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 NUMBER = 7
 
 

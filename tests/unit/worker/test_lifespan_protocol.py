@@ -3,11 +3,10 @@
 import asyncio
 
 import pytest
+from waiting import PATIENCE, turn
 
 from snakepit.errors import LifespanError, LocalProtocolError
 from snakepit.worker.lifespan import Lifespan
-
-PATIENCE = 20  # seconds until a test that hangs is a failed one
 
 modes = pytest.mark.parametrize("mode", ["auto", "on"])
 
@@ -22,12 +21,6 @@ def go_through(app, mode):
             return lifespan, await lifespan.shut_down()
 
     return asyncio.run(main())
-
-
-async def turn():
-    """Let everything run that can; nothing here waits for time to pass."""
-    for _ in range(5):
-        await asyncio.sleep(0)
 
 
 def failure(app, mode):

@@ -1,22 +1,23 @@
 """snakepit.worker.watchdog: what it answers, when it looks, and how it ends."""
 
 import asyncio
-import os
 import threading
 
 import pytest
+from fakes import fake_of
+from waiting import PATIENCE
 
 from snakepit import envelopes
 from snakepit.async_channel import Channel
 from snakepit.errors import RequestTimeout, WorkerStopping
 from snakepit.worker import watchdog as watchdog_module
-from snakepit.worker.hung import NOTHING
+from snakepit.worker.hung import NOTHING, Hung
 from snakepit.worker.watchdog import Watchdog
 
-PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 WORDS = [envelopes.failed("lost", "why"), envelopes.goodbye([], [])]
 
 
+@fake_of(Hung)
 class FakeHung:
     """Keeps what it is asked; answers from a script, and with the last of it from then on."""
 

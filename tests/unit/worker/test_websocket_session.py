@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from test_asgi_exchange import NUMBER, PATIENCE, FakeWorker, turn
+from test_asgi_exchange import NUMBER, FakeWorker
+from waiting import PATIENCE, turn
 
 from snakepit import envelopes
 from snakepit.envelopes import ACCEPT, ANSWER, BODY, CLOSE, CREDIT, DONE, MESSAGE, RESPONSE, WINDOW

@@ -9,8 +9,10 @@ from types import SimpleNamespace
 from wsgiref.util import FileWrapper
 
 import pytest
+from fakes import fake_of
 
 from snakepit import envelopes
+from snakepit.channel import BlockingEnd
 from snakepit.envelopes import ANSWER, BODY, CHUNK, CHUNK_COST, CONTINUE, CREDIT, DECLINED, DONE, RESPONSE, WINDOW
 from snakepit.errors import ClientDisconnected, LocalProtocolError
 from snakepit.fields import NONE, of_length, render
@@ -22,6 +24,7 @@ from snakepit.worker.wsgi import LOOK, Seat
 NUMBER = 7
 
 
+@fake_of(BlockingEnd)
 class ScriptedEnd:
     """The worker's end of a channel: keeps what is posted, and hands out the script, one step for each wait.
 

@@ -1,0 +1,130 @@
+"""How long the road of a request is: the calls of Snakepit's own functions from the bytes of a request to its worker's
+queue, and from the ring of the doorbell to the bytes of the answer. All is real but for the transport and the worker,
+which this test plays."""
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+
+from test_connection import FakeTransport, HandLoop, answers, request
+from waiting import PATIENCE, turn
+
+import snakepit
+from snakepit import envelopes
+from snakepit.channel import attach_blocking
+from snakepit.config import Config
+from snakepit.fields import render
+from snakepit.server.connection import Connection
+from snakepit.server.pool import Pool
+from snakepit.server.pool_terms import Observer, PoolOptions
+from snakepit.server.runtimes import InterpreterRuntime
+from snakepit.server.site import Site
+from snakepit.server.worker import Worker
+
+PACKAGE = str(Path(snakepit.__file__).parent)
+
+THERE = 50
+"""Calls from a request's bytes to the end of the turn in which they came. There are 47."""
+
+BACK = 56
+"""Calls from the ring until the connection waits for the next request. There are 53."""
+
+TOO_LONG = """{count} calls {where}, where {most} are allowed.
+Each costs every request nearly a tenth of a microsecond (docs/explanation/performance.md). Do without the new ones, or
+without others: look for calls that only pass on what they got. Where that can't be, raise the number in this test, and
+say in the commit what it buys. When the road gets shorter, lower it.
+{calls}"""
+
+
+class Calls:
+    """Counts the calls of Snakepit's functions, by name."""
+
+    def __init__(self):
+        self.counts = Counter()
+
+    @contextmanager
+    def counted(self):
+        sys.setprofile(self._look)
+        try:
+            yield
+        finally:
+            sys.setprofile(None)
+
+    def _look(self, frame, event, argument):
+        if event == "call" and frame.f_code.co_filename.startswith(PACKAGE):
+            path = Path(frame.f_code.co_filename).relative_to(PACKAGE)
+            self.counts[f"{path}:{frame.f_code.co_firstlineno} {frame.f_code.co_qualname}"] += 1
+
+    def check(self, most, where):
+        count = self.counts.total()
+        calls = "\n".join(f"{count:3} {name}" for name, count in self.counts.items())
+        assert count <= most, TOO_LONG.format(count=count, most=most, where=where, calls=calls)
+
+
+class World:
+    """A connection, and a worker that is ready."""
+
+    def __init__(self):
+        self.loop = asyncio.get_running_loop()
+        options = PoolOptions(1, 1, 100, None, 100, 30.0, "asgi", "interpreter", {})
+        self.pool = Pool(options, Observer(), self.loop)
+        self.site = Site(Config("app:app"), self.pool, self.loop)
+        self.worker = Worker(1, {}, InterpreterRuntime(1), self.pool, self.loop)
+        self.theirs = [attach_blocking(channel.address) for channel in self.worker._runtime.channels]
+        self.transport = FakeTransport(self.loop, Connection(self.site))
+
+    async def open(self):
+        for end in self.worker._listening:
+            await end.open()
+        self.theirs[0].post(envelopes.loaded("asgi", 0.0, [], []), envelopes.ready(0.0))
+        await self.until(lambda: self.pool.first_ready.is_set())
+
+    async def until(self, condition):
+        """For what comes through a socket; no time passes in this loop, so nothing that is timed gets in between."""
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < end
+            await asyncio.sleep(0)
+        await turn()
+
+    async def close(self):
+        for end in (*self.worker._listening, *self.theirs):
+            end.close()
+        self.pool.flow.close()
+        self.site.close()
+        await turn()
+
+    async def get(self, there, back):
+        """One request and its answer."""
+        with there.counted():
+            self.transport.send(request("/", headers=["User-Agent: test", "Accept: */*"]))
+            await turn()
+        [envelope] = self.theirs[0].wait()
+        self.theirs[0].post(envelopes.answer(envelope[1], 200, render([(b"content-length", b"5")]), b"hello"))
+        self.transport.received = b""
+        self.theirs[0].flush_all()
+        with back.counted():
+            await self.until(lambda: self.transport.received)
+        [(status, _, body)] = answers(self.transport.received)
+        assert (status, body) == (200, b"hello")
+
+
+def test_the_road_of_a_request_does_not_grow():
+    there, back = Calls(), Calls()
+
+    async def main():
+        world = World()
+        await world.open()
+        try:
+            for _ in range(3):
+                await world.get(Calls(), Calls())  # the first makes things that the others find
+            await world.get(there, back)
+        finally:
+            await world.close()
+
+    asyncio.run(main(), loop_factory=HandLoop)
+    there.check(THERE, "to the worker")
+    back.check(BACK, "back from it")
