@@ -166,7 +166,7 @@ def test_a_second_signal_ends_a_program_with_several_servers(program):
         busy.sendall(b"GET /hang HTTP/1.1\r\nHost: test\r\n\r\n")
         ran.wait_logged("begun")
         ran.process.send_signal(signal.SIGINT)
-        ran.wait_logged("waiting for 1 request")
+        ran.wait_logged("Stopping", times=3)
         assert ran.process.poll() is None
 
         def pressed_again():

@@ -215,7 +215,7 @@ def test_keep_alive_clients_are_told_when_the_server_stops(held):
             client.send(held.request())
         server.wait_logged("holding", times=50)
         server.process.send_signal(signal.SIGTERM)
-        server.wait_logged("waiting for 50 requests in flight")
+        server.wait_logged("Stopping")
         held.release()
         assert server.wait_ended() == 0
         answers = [client.read() for client in clients]
