@@ -85,15 +85,21 @@ class Seat:
 
     def run(self) -> None:
         """Serve until the worker is retired."""
+        alone = True
         while True:
             while self._came:
                 envelope = self._came.popleft()
                 if envelope[0] != envelopes.REQUEST:
                     return  # RETIRE or STOP
-                self._exchange = Exchange(self, envelope)
-                self._exchange.run()
+                self._exchange = exchange = Exchange(self, envelope)
+                exchange.run()
                 self._exchange = None
-            self.read(lambda: bool(self._came))
+                alone = exchange.is_whole and not self._being_read
+            if alone:
+                for envelope in self.end.wait():
+                    self._hand_out(envelope)
+            else:  # a thread of the app may be reading, though what it read for is over
+                self.read(lambda: bool(self._came))
 
     def read(self, enough: Callable[[], object], seconds: float | None = None) -> bool:
         """Read the channel once, or wait until another thread has read what is `enough`.
@@ -130,10 +136,8 @@ class Seat:
 
     def _hand_out(self, envelope: Envelope) -> None:
         kind, exchange = envelope[0], self._exchange
-        if (
-            kind == envelopes.REQUEST and exchange is not None
-        ):  # this thread waits for its client, and it would wait, too
-            self.end.post(envelopes.declined(envelope))
+        if kind == envelopes.REQUEST and exchange is not None:
+            self.end.post(envelopes.declined(envelope))  # this thread waits for its client, and it would wait, too
         elif kind in (envelopes.REQUEST, envelopes.RETIRE, envelopes.STOP):
             self._came.append(envelope)
         elif exchange is not None and envelope[1] == exchange.number:
@@ -146,6 +150,7 @@ class Exchange:
 
     def __init__(self, seat: Seat, envelope: Envelope) -> None:
         (_, self.number, *_, body, more, expects_continue) = envelope
+        self.is_whole = not more  # nobody needs the channel to read the request
         self._seat = seat
         self._credit = WINDOW
         self._status = 0  # as given to start_response
@@ -178,9 +183,12 @@ class Exchange:
         except BaseException as error:
             seats.leave(self.number)
             trouble = fault(error)
-        with self._seat.changed:
+        if self.is_whole:
             self._over = True
-            self._seat.changed.notify_all()
+        else:
+            with self._seat.changed:
+                self._over = True
+                self._seat.changed.notify_all()
         self._environ = {}  # whose wsgi.input refers to this exchange, and holds up to WINDOW bytes
         if trouble is None and self._answer is not None:
             self._seat.post(self._answer, large=len(self._answer[4]) > LARGE)
