@@ -12,7 +12,7 @@ answer before the client has read it.
 import asyncio
 import logging
 import socket
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from snakepit.envelopes import Address, Headers
 from snakepit.errors import RemoteProtocolError
@@ -53,6 +53,7 @@ class Connection(asyncio.Protocol):
         self._discarded = 0
         self._closing = False
         self._streams_events = False  # the response that is under way is an event stream
+        self._home: Any = None  # the worker that had the last exchange
 
     def __repr__(self) -> str:
         return f"<Connection {self.peer} {self._exchange}>"
@@ -303,6 +304,7 @@ class Connection(asyncio.Protocol):
 
     def _submit(self, exchange: Exchange, body: bytes, more: bool) -> None:
         self._expect(None)
+        exchange.home = self._home
         exchange.begin(body, more)
         self._site.pool.submit(exchange)
 
@@ -316,6 +318,8 @@ class Connection(asyncio.Protocol):
     def _answered(self) -> None:
         exchange, self._exchange = self._exchange, None
         self._streams_events = False
+        if exchange is not None:
+            self._home = exchange.home
         if self._closing:
             return
         if exchange is None or exchange.request_complete:

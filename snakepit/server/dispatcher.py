@@ -2,6 +2,8 @@
 
 Least loaded first, in constant time: workers with room stand in buckets by the number of exchanges they have, and
 the lowest bucket that is not empty is remembered. Within a bucket the one that waited longest comes first.
+An exchange may have a worker where it feels at home, since that had the one before it on the same connection: it gets
+that one while it is about as free as the least loaded (NEAR), for what the app and its caches hold there.
 When no worker has room, exchanges wait in one line, oldest first, so that none waits behind a busy worker while
 another has room. The line is bounded; who finds it full waits for a stuck worker, and where all are full, is refused.
 
@@ -11,6 +13,10 @@ be the next long computation, and what was given away behind it could not be giv
 """
 
 from collections.abc import Hashable
+
+NEAR = 4
+"""A worker is about as free as the least loaded if it has at most one exchange more for each NEAR that that one has: so
+nobody waits beside a busy worker while another has nothing to do, and one more or less among many moves nobody."""
 
 _UNLIMITED = 1 << 10  # a worker that has taken so many at once and promptly may have what comes
 
@@ -77,9 +83,12 @@ class Dispatcher[W: Hashable, X: Hashable]:
         if slot is not None:
             self._leave(worker, slot)
 
-    def submit(self, exchange: X) -> W | None:
-        """Find a worker for an exchange. None: it waits in the line, or was refused if it is not `in_line`."""
-        worker = None if self._line else self._take()
+    def submit(self, exchange: X, home: W | None = None) -> W | None:
+        """Find a worker for an exchange, if possible its `home`.
+
+        None: it waits in the line, or was refused if it is not `in_line`.
+        """
+        worker = None if self._line else self._take(home)
         if worker is None:
             if len(self._line) >= self._line_limit:
                 return self._take_asleep()
@@ -165,12 +174,22 @@ class Dispatcher[W: Hashable, X: Hashable]:
             assignments.append((worker, exchange))
         return assignments
 
-    def _take(self) -> W | None:
-        """The least loaded worker, with one exchange more."""
+    def _take(self, home: W | None = None) -> W | None:
+        """The least loaded worker, or one that is about as free and `home`; with one exchange more."""
         buckets = self._buckets
         while self._lowest < len(buckets):
             bucket = buckets[self._lowest]
             if bucket:
+                if home is not None:
+                    at_home = self._slots.get(home)
+                    if (
+                        at_home is not None
+                        and at_home.load <= self._lowest + self._lowest // NEAR
+                        and at_home.load < len(buckets)  # a full one may have no bucket
+                        and home in buckets[at_home.load]
+                    ):
+                        self._give(home, at_home)
+                        return home
                 worker, slot = next(iter(bucket.items()))
                 self._give(worker, slot)
                 return worker

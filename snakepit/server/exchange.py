@@ -12,7 +12,7 @@ began them, they come back and are held again.
 """
 
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol
 
 from snakepit import envelopes
 from snakepit.envelopes import CHUNK, LARGE, WINDOW, Address, Envelope, Headers, cost, split
@@ -92,6 +92,7 @@ class Exchange:
         "_worker",
         "began",
         "head",
+        "home",
         "line",
         "number",
         "request_complete",
@@ -106,6 +107,7 @@ class Exchange:
         self.number = number
         self.began = monotonic()
         self.head = head
+        self.home: Any = None  # the worker that has it, or until then, that had the one before it on its connection
         self.line = line
         self.state = ExchangeState.NEW
         self.request_complete = False

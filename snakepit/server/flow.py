@@ -239,10 +239,12 @@ class Flow:
             self._refuse(exchange, "Too many requests are waiting")
 
     def _find_worker(self, exchange: Exchange) -> Worker | None:
-        if self._room_in_batch and self._batch_of is not None and self._dispatcher.submit_to(self._batch_of):
+        home, batch_of = exchange.home, self._batch_of
+        in_batch = self._room_in_batch and (home is None or home is batch_of)
+        if in_batch and batch_of is not None and self._dispatcher.submit_to(batch_of):
             self._room_in_batch -= 1
-            return self._batch_of
-        worker = self._dispatcher.submit(exchange)
+            return batch_of
+        worker = self._dispatcher.submit(exchange, home)
         if worker is not None and self._batch > 1:
             if self._batch_of is None:
                 self._loop.call_soon(self._end_batches)
@@ -260,6 +262,7 @@ class Flow:
             self._watch_workers()
 
     def _give(self, worker: Worker, exchange: Exchange) -> None:
+        exchange.home = worker
         worker.assign(exchange)
         if self._clock is not None:
             exchange.limit(self._clock)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from snakepit import envelopes
 from snakepit.channel import ChannelAddress, discard
 from snakepit.errors import AppError, fault
-from snakepit.worker import children, loader, one_process
+from snakepit.worker import children, loader, notes
 from snakepit.worker.ending import end_interpreter, wait_for_threads
 from snakepit.worker.extensions import Extensions, Policy
 from snakepit.worker.hung import Loading
@@ -165,9 +165,8 @@ def _load(settings: Settings, extensions: Extensions | None) -> object:
 
 
 def _notes(settings: Settings) -> list[str]:
-    return one_process.notes(
-        os.environ, sys.modules, settings["interpreters"] if settings["runtime"] == "interpreter" else 1
-    )
+    runtime, workers = settings["runtime"], settings["interpreters"]
+    return notes.notes(os.environ, sys.modules, 1 if runtime == "thread" else workers, runtime != "process")
 
 
 def _name_of_main() -> str | None:

@@ -153,6 +153,52 @@ def test_others_go_on_when_one_is_removed(dispatcher):
     assert dispatcher.finished("b") == [("b", 4)]
 
 
+# -- who feels at home somewhere -------------------------------------------------------------------------------------
+
+
+def loaded(**loads):
+    """Workers with so many exchanges each."""
+    dispatcher = Dispatcher(line_limit=2)
+    for worker, load in loads.items():
+        dispatcher.add(worker, 100)
+        for _ in range(load):
+            assert dispatcher.submit_to(worker)
+    return dispatcher
+
+
+def test_home_comes_first_among_equals():
+    dispatcher = loaded(a=0, b=0, c=0)
+    for number in range(6):
+        assert dispatcher.submit(number, "b") == "b"
+        dispatcher.finished("b")
+
+
+@pytest.mark.parametrize(
+    ("least", "home", "stays"),
+    [(0, 0, True), (0, 1, False), (3, 4, False), (4, 5, True), (4, 6, False), (40, 50, True), (40, 51, False)],
+)
+def test_home_while_it_is_about_as_free(least, home, stays):
+    dispatcher = loaded(a=home, b=least)
+    assert dispatcher.submit("x", "a") == ("a" if stays else "b")
+
+
+def test_home_may_be_full(dispatcher):
+    dispatcher.add("a", 5)
+    dispatcher.add("b", 100)
+    for worker, load in (("a", 5), ("b", 4)):
+        for _ in range(load):
+            assert dispatcher.submit_to(worker)
+    assert dispatcher.submit("x", "a") == "b"
+
+
+def test_home_may_be_stuck_or_gone():
+    dispatcher = loaded(a=0, b=0, c=0)
+    dispatcher.stuck("a")
+    dispatcher.remove("b")
+    assert dispatcher.submit("x", "a") == "c"
+    assert dispatcher.submit("y", "b") == "c"
+
+
 # -- workers that are stuck ------------------------------------------------------------------------------------------
 
 
@@ -494,7 +540,7 @@ class AgainstNaiveModel(RuleBasedStateMachine):
         if worker in self.window:
             self.budget[worker] -= 1
 
-    @rule(capacity=st.integers(1, 4))
+    @rule(capacity=st.integers(1, 9))
     def add(self, capacity):
         worker = f"w{next(self.names)}"
         self.capacity[worker] = capacity
@@ -502,13 +548,19 @@ class AgainstNaiveModel(RuleBasedStateMachine):
         self.change(worker, 0)
         assert self.dispatcher.add(worker, capacity) == self.serve_line()
 
-    @rule()
-    def submit(self):
+    def as_free(self, home, least):
+        return self.has_room(home) and self.load[home] <= self.load[least] + self.load[least] // 4
+
+    @rule(data=st.data())
+    def submit(self, data):
         exchange = f"x{next(self.names)}"
+        home = data.draw(st.sampled_from([None, *self.load, *self.gone]))
         worker = self.least_loaded()
+        if home in self.load and worker is not None and self.as_free(home, worker):
+            worker = home
         self.submitted += 1
         if worker is not None:
-            assert self.dispatcher.submit(exchange) == worker
+            assert self.dispatcher.submit(exchange, home) == worker
             self.assign(worker, exchange)
         elif len(self.line) < LINE_LIMIT:
             assert self.dispatcher.submit(exchange) is None

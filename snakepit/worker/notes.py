@@ -1,0 +1,104 @@
+"""What an app uses that does not go with several workers, or with Snakepit's threads, where it shows.
+
+Looked for once the app is imported, or could not be; the log gets a line for each. Whatever does not show is told in
+docs/explanation/one-process.md and docs/how-to/state-in-memory.md, with the ways out.
+"""
+
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Literal, NamedTuple
+
+type Environ = Mapping[str, str]
+type Modules = Mapping[str, ModuleType]
+
+
+class Note(NamedTuple):
+    """One thing to look for.
+
+    Args:
+        is_found: whether it is there, given `os.environ` and `sys.modules`.
+        matters_to: whom it does: any worker, one of several, or one of several in one process.
+        text: the line for the log.
+    """
+
+    is_found: Callable[[Environ, Modules], bool]
+    matters_to: Literal["any", "several", "several in a process"]
+    text: str
+
+
+def _is_set(variable: str) -> Callable[[Environ, Modules], bool]:
+    return lambda environ, modules: bool(environ.get(variable))
+
+
+def _holds(module: str, attribute: str) -> Callable[[Environ, Modules], bool]:
+    """Whether a module is there, and its attribute, a dict, has something in it."""
+
+    def is_found(environ: Environ, modules: Modules) -> bool:
+        held = getattr(modules.get(module), attribute, None)
+        return isinstance(held, dict) and bool(held)
+
+    return is_found
+
+
+def _is_imported(module: str) -> Callable[[Environ, Modules], bool]:
+    return lambda environ, modules: module in modules
+
+
+def _in_memory_layer(environ: Environ, modules: Modules) -> bool:
+    """Whether Django's settings name the layer of channels that is for tests."""
+    if "channels.layers" not in modules:
+        return False
+    try:
+        layers = modules["django.conf"].settings.CHANNEL_LAYERS.values()
+        return any(str(layer["BACKEND"]).endswith(".InMemoryChannelLayer") for layer in layers)
+    except Exception:  # no Django, no such setting, or none that is as it should be, which others will tell
+        return False
+
+
+_IN_MEMORY = (
+    "{} keeps {} in the memory of one worker, and requests may reach another: {} (see the page 'State in memory')"
+)
+
+_PATCHED = (
+    "{} has patched the standard library, which Snakepit's own threads use: the app may not start, and requests may "
+    "hang. Leave that out; --threads does what greenlets would (see the page 'One process: what is shared')"
+)
+
+NOTES = (
+    Note(
+        _is_set("PROMETHEUS_MULTIPROC_DIR"),
+        "several in a process",
+        "PROMETHEUS_MULTIPROC_DIR is set: prometheus_client names its files by process, and workers in one process "
+        "overwrite each other's. --runtime process helps, or a name for each worker (see the page "
+        "'One process: what is shared')",
+    ),
+    Note(_holds("gevent.monkey", "saved"), "any", _PATCHED.format("gevent")),
+    Note(_holds("eventlet.patcher", "already_patched"), "any", _PATCHED.format("eventlet")),
+    Note(_is_imported("nicegui"), "several", _IN_MEMORY.format("nicegui", "each page", "use --interpreters 1")),
+    Note(_is_imported("gradio"), "several", _IN_MEMORY.format("gradio", "each session", "use --interpreters 1")),
+    Note(
+        _is_imported("socketio.async_server"),
+        "several",
+        _IN_MEMORY.format(
+            "socketio",
+            "each client",
+            "use --interpreters 1, or clients with transports=['websocket'] and a client manager such as Redis's",
+        ),
+    ),
+    Note(
+        _is_imported("mcp.server.streamable_http_manager"),
+        "several",
+        _IN_MEMORY.format("mcp", "each session", "use --interpreters 1, or stateless_http=True"),
+    ),
+    Note(
+        _in_memory_layer,
+        "several",
+        _IN_MEMORY.format("channels' InMemoryChannelLayer", "groups", "use channels_redis, or --interpreters 1"),
+    ),
+)
+
+
+def notes(environ: Environ, modules: Modules, workers: int, in_one_process: bool) -> list[str]:
+    """The lines for what is found."""
+    matters = {"any": True, "several": workers > 1, "several in a process": workers > 1 and in_one_process}
+    return [note.text for note in NOTES if matters[note.matters_to] and note.is_found(environ, modules)]
