@@ -17,6 +17,11 @@ type Fields = tuple[bytes, int, int | None]
 ANNOUNCED, HAS_DATE, HAS_SERVER, CLOSE = 1, 2, 4, 8
 """Flags: the app announced the body's length; there is a Date, a Server field; the app wants the connection closed."""
 
+ORDINARY = bytes([*b"\t\n\r", *range(0x20, 0x7F), *range(0x80, 0x100)])
+"""What a head may be made of: all but control characters (RFC 9110 section 5.5), and these where a line ends."""
+
+_CONTROLS_AS_NUL = bytes(byte if byte in ORDINARY else 0 for byte in range(256))
+
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _NAMES_KEPT = 1024  # an app could make names up without end
 
@@ -71,7 +76,7 @@ def render(headers: Iterable[tuple[bytes, bytes]]) -> Fields:
         lines.append(prefix + value + b"\r\n")
     block = b"".join(lines)
     count = len(lines)
-    if block.count(b"\n") != count or block.count(b"\r") != count or b"\0" in block:
+    if block.count(b"\n") != count or block.count(b"\r") != count or b"\0" in block.translate(_CONTROLS_AS_NUL):
         raise _illegal(f"Illegal header value {_culprit(lines)!r}")
     return block, flags, length
 
@@ -109,7 +114,8 @@ def _check_coding(value: bytes) -> None:
 
 def _culprit(lines: list[bytes]) -> bytes:
     values = (line.partition(b": ")[2][:-2] for line in lines)
-    return next((value for value in values if any(bad in value for bad in (b"\r", b"\n", b"\0"))), b"")
+    bad = b"\r\n\0"
+    return next((value for value in values if any(byte in bad for byte in value.translate(_CONTROLS_AS_NUL))), b"")
 
 
 def _illegal(what: str) -> LocalProtocolError:

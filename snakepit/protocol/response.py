@@ -59,7 +59,8 @@ class ResponseWriter:
     ) -> list[bytes]:
         """The response's head and the first of its body, in one piece if that saves more than copying costs.
 
-        `keep_alive`: what the client and the server want. Raises LocalProtocolError where the body's length is wrong.
+        `keep_alive`: what the client and the server want. Raises LocalProtocolError where the body's length is wrong;
+        then nothing has begun, and another response may.
         """
         lines, flags, length = fields
         if length is None and not more:
@@ -70,6 +71,9 @@ class ResponseWriter:
             if length is not None and flags & ANNOUNCED and status != 204:
                 announce = b"content-length: %d\r\n" % length
         elif length is not None:
+            size = len(body)
+            if size > length or (size < length and not more):
+                raise _wrong_length(size > length)
             self._left = length
             announce = b"content-length: %d\r\n" % length
         elif http_version == "1.0":
@@ -97,10 +101,7 @@ class ResponseWriter:
         if framing is _Framing.LENGTH:
             self._left -= len(data)
             if self._left and (self._left < 0 or not more):
-                what = "much" if self._left < 0 else "little"
-                raise LocalProtocolError(
-                    f"the app sent an illegal response: Too {what} data for declared Content-Length"
-                )
+                raise _wrong_length(self._left < 0)
             self.ended = not more
             return data
         self.ended = not more
@@ -108,6 +109,11 @@ class ResponseWriter:
             chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
             return chunk if more else chunk + b"0\r\n\r\n"
         return data if framing is _Framing.UNTIL_CLOSE else b""
+
+
+def _wrong_length(too_long: bool) -> LocalProtocolError:
+    what = "much" if too_long else "little"
+    return LocalProtocolError(f"the app sent an illegal response: Too {what} data for declared Content-Length")
 
 
 def informational(status: int) -> bytes:
