@@ -22,6 +22,9 @@ ORDINARY = bytes([*b"\t\n\r", *range(0x20, 0x7F), *range(0x80, 0x100)])
 
 _CONTROLS_AS_NUL = bytes(byte if byte in ORDINARY else 0 for byte in range(256))
 
+NO_BODY = (204, 304)
+"""Statuses of responses that have no body (RFC 9110 section 6.4.1), as those to HEAD have none."""
+
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _NAMES_KEPT = 1024  # an app could make names up without end
 
@@ -85,6 +88,11 @@ def of_length(fields: Fields, length: int) -> Fields:
     """The same, for a body of known length; what the app announced stands."""
     lines, flags, announced = fields
     return lines, flags, length if announced is None else announced
+
+
+def wrong_length(too_long: bool) -> LocalProtocolError:
+    """The error for a body that is longer, or shorter, than announced."""
+    return _illegal(f"Too {'much' if too_long else 'little'} data for declared Content-Length")
 
 
 def _learn(name: bytes) -> tuple[bytes, _Kind | None]:

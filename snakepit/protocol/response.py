@@ -4,11 +4,9 @@ from enum import Enum, auto
 from http import HTTPStatus
 from typing import Protocol
 
-from snakepit.errors import LocalProtocolError
-from snakepit.fields import ANNOUNCED, CLOSE, Fields
+from snakepit.fields import ANNOUNCED, CLOSE, NO_BODY, Fields, wrong_length
 
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode("ascii")) for status in HTTPStatus}
-_NO_BODY = (204, 304)
 
 JOINED = 16 * 1024
 """Bytes; a body up to this size is put behind its head, a larger one is written beside it without being copied."""
@@ -66,14 +64,14 @@ class ResponseWriter:
         if length is None and not more:
             length = len(body)
         framing, announce = _Framing.LENGTH, b""
-        if status in _NO_BODY or is_head:
+        if status in NO_BODY or is_head:
             framing = _Framing.NONE
             if length is not None and flags & ANNOUNCED and status != 204:
                 announce = b"content-length: %d\r\n" % length
         elif length is not None:
             size = len(body)
             if size > length or (size < length and not more):
-                raise _wrong_length(size > length)
+                raise wrong_length(size > length)
             self._left = length
             announce = b"content-length: %d\r\n" % length
         elif http_version == "1.0":
@@ -101,7 +99,7 @@ class ResponseWriter:
         if framing is _Framing.LENGTH:
             self._left -= len(data)
             if self._left and (self._left < 0 or not more):
-                raise _wrong_length(self._left < 0)
+                raise wrong_length(self._left < 0)
             self.ended = not more
             return data
         self.ended = not more
@@ -109,11 +107,6 @@ class ResponseWriter:
             chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
             return chunk if more else chunk + b"0\r\n\r\n"
         return data if framing is _Framing.UNTIL_CLOSE else b""
-
-
-def _wrong_length(too_long: bool) -> LocalProtocolError:
-    what = "much" if too_long else "little"
-    return LocalProtocolError(f"the app sent an illegal response: Too {what} data for declared Content-Length")
 
 
 def informational(status: int) -> bytes:
