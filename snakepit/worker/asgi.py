@@ -333,8 +333,7 @@ class Exchange:
     def goes_on(self, task: asyncio.Task[None]) -> None:
         """The app has not returned within the turn in which the request came."""
         self.task = task
-        if self._start is not None:
-            self._worker.loop.call_soon(self._send_head, HEAD_TURNS)
+        self._send_head_soon()
 
     def _unfinished(self) -> str | None:
         """What the app, which has returned, has left undone."""
@@ -361,6 +360,7 @@ class Exchange:
             self._expects_continue = False
             if not self._chunks and self._more:
                 self._worker.end.post(envelopes.go_on(self.number))
+            self._send_head_soon()
         while not self._chunks:
             if self._disconnected or self._complete:
                 return {"type": _DISCONNECT}
@@ -447,9 +447,16 @@ class Exchange:
             return "after the response was completed"
         return "within a response" if self._started or self._start is not None else "before 'http.response.start'"
 
+    def _send_head_soon(self) -> None:
+        if self._start is not None and self.task is not None:
+            self._worker.loop.call_soon(self._send_head, HEAD_TURNS)
+
     def _send_head(self, turns: int) -> None:
-        """Send the head alone, unless the first of the body comes within so many turns."""
-        if self._start is None or self.task is None or self._disconnected:
+        """Send the head alone, unless the first of the body comes within so many turns.
+
+        While a client waits for 100 (Continue), the head waits for the app to read: behind a head it comes too late.
+        """
+        if self._start is None or self.task is None or self._disconnected or self._expects_continue:
             return
         if turns > 1:
             self._worker.loop.call_soon(self._send_head, turns - 1)

@@ -867,6 +867,28 @@ def test_continue_is_sent_when_the_app_reads():
     assert len(worker.posted(CONTINUE)) == 1
 
 
+def test_continue_comes_before_the_head():
+    """Behind it, it would come too late, and the app would wait for a body that never comes."""
+
+    async def app(scope, receive, send):
+        await send(start())
+        await reads.wait()
+        assert (await receive())["body"] == b"a"
+        await send(body(b"ok"))
+
+    async def scenario(exchange, worker):
+        await turn()
+        assert worker.end.posted == []
+        reads.set()
+        await turn()
+        assert worker.end.posted == [envelopes.go_on(NUMBER), envelopes.response(NUMBER, 200, NONE, b"", True)]
+        exchange.add_body(b"a", False)
+
+    reads = asyncio.Event()
+    worker = serve(app, scenario, more=True, expects_continue=True)
+    assert trouble(worker) is None
+
+
 def test_continue_is_not_sent_when_the_app_does_not_read():
     async def app(scope, receive, send):
         await answer(send)
