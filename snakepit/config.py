@@ -124,8 +124,9 @@ class Config:
     date_header: bool = _option(True, "Send the Date header.")
     server_header: bool = _option(True, "Send the Server header.")
     timeout_keep_alive: float = _option(
-        5.0, "Seconds to keep an idle connection open for its next request.", least=0, metavar="SECONDS"
-    )
+        5.0, "Seconds to keep an idle connection open for its next request. 0: not at all, and answers say so.",
+        least=0, metavar="SECONDS",
+    )  # fmt: skip
     timeout_request_head: float = _option(
         20.0, "Seconds that a client may take to send a request's head.", least=0.1, metavar="SECONDS"
     )

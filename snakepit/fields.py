@@ -17,6 +17,14 @@ type Fields = tuple[bytes, int, int | None]
 ANNOUNCED, HAS_DATE, HAS_SERVER, CLOSE = 1, 2, 4, 8
 """Flags: the app announced the body's length; there is a Date, a Server field; the app wants the connection closed."""
 
+ORDINARY = bytes([*b"\t\n\r", *range(0x20, 0x7F), *range(0x80, 0x100)])
+"""What a head may be made of: all but control characters (RFC 9110 section 5.5), and these where a line ends."""
+
+_CONTROLS_AS_NUL = bytes(byte if byte in ORDINARY else 0 for byte in range(256))
+
+NO_BODY = (204, 304)
+"""Statuses of responses that have no body (RFC 9110 section 6.4.1), as those to HEAD have none."""
+
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _NAMES_KEPT = 1024  # an app could make names up without end
 
@@ -71,7 +79,7 @@ def render(headers: Iterable[tuple[bytes, bytes]]) -> Fields:
         lines.append(prefix + value + b"\r\n")
     block = b"".join(lines)
     count = len(lines)
-    if block.count(b"\n") != count or block.count(b"\r") != count or b"\0" in block:
+    if block.count(b"\n") != count or block.count(b"\r") != count or b"\0" in block.translate(_CONTROLS_AS_NUL):
         raise _illegal(f"Illegal header value {_culprit(lines)!r}")
     return block, flags, length
 
@@ -80,6 +88,11 @@ def of_length(fields: Fields, length: int) -> Fields:
     """The same, for a body of known length; what the app announced stands."""
     lines, flags, announced = fields
     return lines, flags, length if announced is None else announced
+
+
+def wrong_length(too_long: bool) -> LocalProtocolError:
+    """The error for a body that is longer, or shorter, than announced."""
+    return _illegal(f"Too {'much' if too_long else 'little'} data for declared Content-Length")
 
 
 def _learn(name: bytes) -> tuple[bytes, _Kind | None]:
@@ -109,7 +122,8 @@ def _check_coding(value: bytes) -> None:
 
 def _culprit(lines: list[bytes]) -> bytes:
     values = (line.partition(b": ")[2][:-2] for line in lines)
-    return next((value for value in values if any(bad in value for bad in (b"\r", b"\n", b"\0"))), b"")
+    bad = b"\r\n\0"
+    return next((value for value in values if any(byte in bad for byte in value.translate(_CONTROLS_AS_NUL))), b"")
 
 
 def _illegal(what: str) -> LocalProtocolError:

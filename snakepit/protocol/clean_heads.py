@@ -11,9 +11,9 @@ from snakepit.envelopes import Headers
 from snakepit.errors import RemoteProtocolError
 from snakepit.protocol.h11_parser import METHODS, H11Parser
 from snakepit.protocol.interface import BodyData, Event, Limits, RequestEnd, RequestHead
+from snakepit.protocol.strict import NOT_BEGUN, has_controls
 
 _HEAD_END = b"\r\n\r\n"
-_ORDINARY = bytes([9, 10, 13, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _END = RequestEnd()
 _REQUEST_LINE = re.compile(rb"([!-~]+) (/[!-~]*) HTTP/1\.([01])\r\n")
 NOT_ORDINARY = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
@@ -98,11 +98,11 @@ class CleanHeadParser:
             return self._slow.in_head
         if self._head_done:  # but nobody has asked for it yet
             return bool(self._events) and isinstance(self._events[0], RequestHead)
-        return bool(self._rest)
+        return self._rest not in NOT_BEGUN
 
     @property
     def holds_next(self) -> bool:
-        return self._slow.holds_next if self._slow is not None else self._ended and bool(self._rest)
+        return self._slow.holds_next if self._slow is not None else self._ended and self._rest not in NOT_BEGUN
 
     def _take_head(self, data: bytes) -> None:
         end = data.find(_HEAD_END) + len(_HEAD_END)
@@ -117,7 +117,9 @@ class CleanHeadParser:
             self._rest = b""
             self._events.append(event)
             self._take_body(data[end:])
-        elif len(data) > self._limits.head or not is_clean(data[:-1] if data.endswith(b"\r") else data):
+        elif data not in NOT_BEGUN and (
+            len(data) > self._limits.head or not is_clean(data[:-1] if data.endswith(b"\r") else data)
+        ):
             self._leave(data)
         else:
             self._rest = data
@@ -180,7 +182,7 @@ def is_clean(head: bytes) -> bool:
         head.count(b"\n") == line_ends
         and head.count(b"\r") == line_ends
         and head[:1] > b" "
-        and not head.translate(None, _ORDINARY)
+        and not has_controls(head)
         and b"\r\n " not in head
         and b"\r\n\t" not in head
     )

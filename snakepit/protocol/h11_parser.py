@@ -12,7 +12,18 @@ import h11
 
 from snakepit.errors import RemoteProtocolError
 from snakepit.protocol.interface import BodyData, Event, Limits, RequestEnd, RequestHead
-from snakepit.protocol.strict import HeadCheck, bare_line_feed, check_head, http_version, keeps_alive, too_long
+from snakepit.protocol.strict import (
+    NOT_BEGUN,
+    HeadCheck,
+    bare_line_feed,
+    check_head,
+    control_character,
+    has_controls,
+    http_version,
+    keeps_alive,
+    too_long,
+    without_empty_line,
+)
 
 METHODS = {name.encode("ascii"): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
 """The usual methods as text, by their bytes: what need not be decoded each time."""
@@ -30,6 +41,7 @@ class H11Parser:
         self._check = HeadCheck(self._limits.head)
         self._refusal: RemoteProtocolError | None = None  # found while feeding, to be raised when events are asked for
         self._body_received = 0
+        self._before = b""  # came, and may be an empty line before the request
         self._fed = False  # bytes of the current request have come
         self.ended = False
         self._chunked = False
@@ -37,6 +49,12 @@ class H11Parser:
         self._tail_size = 0
 
     def feed(self, data: bytes) -> None:
+        if not self._fed:
+            data = self._before + data
+            if data in NOT_BEGUN:
+                self._before = data
+                return
+            data = without_empty_line(data)
         if not self.ended:
             self._look_at(data)
         self._connection.receive_data(data)
@@ -94,7 +112,7 @@ class H11Parser:
 
     @property
     def holds_next(self) -> bool:
-        return self.ended and bool(self.rest())
+        return self.ended and self.rest() not in NOT_BEGUN
 
     def _head(self, event: h11.Request) -> RequestHead:
         version = http_version(event.http_version)
@@ -120,9 +138,11 @@ class H11Parser:
         return BodyData(bytes(event.data))
 
     def _check_trailers(self, event: h11.EndOfMessage) -> None:
-        """Refuse bare line feeds around a chunked body's trailers: h11 takes them for line ends there, too."""
+        """Refuse bare line feeds around a chunked body's trailers, and control characters in them: h11 takes both."""
         if not self._chunked:
             return
+        if any(has_controls(value) for _, value in event.headers):
+            raise control_character()
         seen = b"".join(self._tail)
         end = len(seen) - len(self.rest())
         for _ in range(len(list(event.headers)) + 2):  # the last chunk's line, the trailers, the empty line

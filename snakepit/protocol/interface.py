@@ -69,7 +69,7 @@ class ServerProtocol(Protocol):
         """Send a response's head and the first of its body, which is left out where the response can have none.
 
         `close` says that the connection ends with this response. Raises LocalProtocolError where the body is longer
-        than announced or, without `more`, shorter.
+        than announced or, without `more`, shorter; then nothing was sent, and another response may be.
         """
 
     def send_body(self, data: bytes, more: bool) -> None:

@@ -4,11 +4,9 @@ from enum import Enum, auto
 from http import HTTPStatus
 from typing import Protocol
 
-from snakepit.errors import LocalProtocolError
-from snakepit.fields import ANNOUNCED, CLOSE, Fields
+from snakepit.fields import ANNOUNCED, CLOSE, NO_BODY, Fields, wrong_length
 
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode("ascii")) for status in HTTPStatus}
-_NO_BODY = (204, 304)
 
 JOINED = 16 * 1024
 """Bytes; a body up to this size is put behind its head, a larger one is written beside it without being copied."""
@@ -59,17 +57,21 @@ class ResponseWriter:
     ) -> list[bytes]:
         """The response's head and the first of its body, in one piece if that saves more than copying costs.
 
-        `keep_alive`: what the client and the server want. Raises LocalProtocolError where the body's length is wrong.
+        `keep_alive`: what the client and the server want. Raises LocalProtocolError where the body's length is wrong;
+        then nothing has begun, and another response may.
         """
         lines, flags, length = fields
         if length is None and not more:
             length = len(body)
         framing, announce = _Framing.LENGTH, b""
-        if status in _NO_BODY or is_head:
+        if status in NO_BODY or is_head:
             framing = _Framing.NONE
             if length is not None and flags & ANNOUNCED and status != 204:
                 announce = b"content-length: %d\r\n" % length
         elif length is not None:
+            size = len(body)
+            if size > length or (size < length and not more):
+                raise wrong_length(size > length)
             self._left = length
             announce = b"content-length: %d\r\n" % length
         elif http_version == "1.0":
@@ -97,10 +99,7 @@ class ResponseWriter:
         if framing is _Framing.LENGTH:
             self._left -= len(data)
             if self._left and (self._left < 0 or not more):
-                what = "much" if self._left < 0 else "little"
-                raise LocalProtocolError(
-                    f"the app sent an illegal response: Too {what} data for declared Content-Length"
-                )
+                raise wrong_length(self._left < 0)
             self.ended = not more
             return data
         self.ended = not more

@@ -6,9 +6,11 @@ read differently gets 400.
 
 from snakepit.envelopes import Headers
 from snakepit.errors import RemoteProtocolError
+from snakepit.fields import ORDINARY
 from snakepit.protocol.interface import Limits
 
 _HEAD_END = b"\r\n\r\n"
+_SCHEMES = (b"http://", b"https://")
 _HTTP_VERSIONS = {b"1.0": "1.0", b"1.1": "1.1"}
 
 
@@ -23,8 +25,8 @@ def http_version(version: bytes) -> str:
 class HeadCheck:
     """Looks at a request's head as it comes, in pieces of any size, before a library makes sense of it.
 
-    Refuses a head over the limit, and a line feed without a carriage return before it (RFC 9112 section 2.2 allows to
-    accept one; it does not demand it).
+    Refuses a head over the limit; a line feed without a carriage return before it (RFC 9112 section 2.2 allows to
+    accept one; it does not demand it); and control characters (RFC 9110 section 5.5).
     """
 
     def __init__(self, limit: int) -> None:
@@ -52,6 +54,30 @@ class HeadCheck:
             raise RemoteProtocolError(f"the request's head is longer than {self._limit} bytes", 431)
         if head.count(b"\n") != (before[-1:] + head).count(b"\r\n"):
             raise bare_line_feed()
+        if has_controls(head):
+            raise control_character()
+
+
+NOT_BEGUN = (b"", b"\r", b"\r\n")
+"""What may have come of a request of which nothing has come: the empty line before it, or some of that."""
+
+
+def without_empty_line(data: bytes) -> bytes:
+    """What came of a request, but for an empty line before it, which is ignored (RFC 9112 section 2.2).
+
+    One: some clients send one behind a body. `data` must be more than NOT_BEGUN.
+    """
+    return data.removeprefix(b"\r\n")
+
+
+def has_controls(data: bytes) -> bool:
+    """Whether there are control characters, but for tabs and line ends."""
+    return bool(data.translate(None, ORDINARY))
+
+
+def control_character() -> RemoteProtocolError:
+    """The error for a control character in a head or a trailer."""
+    return RemoteProtocolError("a control character in a header field or the request line")
 
 
 def bare_line_feed() -> RemoteProtocolError:
@@ -68,7 +94,8 @@ def check_head(method: str, target: bytes, headers: Headers, limits: Limits) -> 
     """
     if method == "CONNECT":
         raise RemoteProtocolError("CONNECT is for proxies", 405, ((b"allow", b"GET, HEAD, POST, PUT, DELETE"),))
-    if not target.startswith((b"/", b"http://", b"https://")) and (target != b"*" or method != "OPTIONS"):
+    is_path = target.startswith(b"/") or (target == b"*" and method == "OPTIONS")
+    if not is_path and not target[:8].lower().startswith(_SCHEMES):
         raise RemoteProtocolError("the request's target must be a path or a URL")
     if len(headers) > limits.fields:
         raise RemoteProtocolError(f"more than {limits.fields} header fields", 431)
@@ -92,7 +119,13 @@ def check_head(method: str, target: bytes, headers: Headers, limits: Limits) -> 
 
 
 def keeps_alive(version: str, headers: Headers) -> bool:
-    """Whether a request leaves the connection open (RFC 9112 section 9.3): 1.1 unless it says close, 1.0 if it asks."""
+    """Whether a request leaves the connection open (RFC 9112 section 9.3): 1.1 unless it says close, 1.0 if it asks.
+
+    One of HTTP/1.0 never does that has a Transfer-Encoding: whoever sent it on may not have understood where it ends
+    (RFC 9112 section 6.1).
+    """
+    if version == "1.0" and any(name == b"transfer-encoding" for name, _ in headers):
+        return False
     options = {
         option.strip().lower() for name, value in headers if name == b"connection" for option in value.split(b",")
     }

@@ -134,7 +134,7 @@ class Connection(asyncio.Protocol):
         if exchange is None:
             return
         # a client that was never told to go on may send its body or not: nobody can say what comes next
-        close = site.draining or exchange.waits_for_continue
+        close = site.draining or exchange.waits_for_continue or (site.never_idle and not self._protocol.holds_next)
         self._protocol.send_response(status, fields, body, more, close)
         if site.access_log is not None:
             site.access_log.add(self.peer, exchange.head, status)

@@ -78,6 +78,7 @@ class Site:
         self.connections: set[Connection | WebSocketConnection] = set()
         self.draining = False  # no connection is to go on for longer than it must
         self.stopping = False  # nobody else serves meanwhile
+        self.never_idle = not config.timeout_keep_alive  # no connection is kept open for a request that may come
         self._all_closed = asyncio.Event()
         self._all_closed.set()
         self._numbers = itertools.count(1)

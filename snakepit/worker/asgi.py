@@ -6,7 +6,11 @@ a handler that never waits costs no further turn and its response leaves with wh
 A client that leaves is no fault of the app's, and none of its business: `receive` tells whoever asks, and `send` does
 nothing from then on, so the app ends as it would have, commits what it has done, and runs what it does afterwards. That
 is what other servers do, and why HTTP 2.3 is announced: since 2.4 `send` has to raise. A response that goes on and on,
-to nobody, is cut (see ENDLESS).
+to nobody, is cut (see ENDLESS). A response that has no body, such as one to HEAD, is complete with its head: if the
+app goes on with it, its client is taken to have left.
+
+A response's head waits for the first of the body, to leave together with it, but not for long: who opens an event
+stream wants to know that it is open, though nothing may happen there for hours.
 """
 
 import asyncio
@@ -22,7 +26,7 @@ from snakepit.async_channel import attach_async
 from snakepit.channel import discard
 from snakepit.envelopes import LARGE, WINDOW, Envelope, Headers, cost, split
 from snakepit.errors import ClientDisconnected, Interrupted, LifespanError, LocalProtocolError, WorkerStopping, fault
-from snakepit.fields import Fields, of_length, render
+from snakepit.fields import NO_BODY, Fields, of_length, render, wrong_length
 from snakepit.worker.hung_tasks import EXCHANGE, Tasks
 from snakepit.worker.lifespan import AsgiApp, Lifespan, Message
 from snakepit.worker.target import split_target
@@ -39,6 +43,11 @@ _DISCONNECT = "http.disconnect"
 ENDLESS = 5.0, 16 * 1024 * 1024
 """Seconds after a client has left, and bytes that were sent to it since then, past which a response is taken for one
 without an end, and its task cancelled: events, a camera, the lines of a log. What has an end comes to it in less."""
+
+HEAD_TURNS = 3
+"""Turns of the loop for which a head waits for the first of the body. Most apps send both in one turn; a middleware
+that hands messages from task to task, such as Starlette's BaseHTTPMiddleware, takes a turn or two more."""
+
 _PACE_OF = 64  # exchanges, over which the pace is averaged
 
 
@@ -223,7 +232,7 @@ class AsgiWorker:
         self._exchanges[exchange.number] = exchange
         task = asyncio.Task(exchange.run(), loop=self.loop, eager_start=True)
         if not task.done():
-            exchange.task = task
+            exchange.goes_on(task)
 
 
 class Exchange:
@@ -235,6 +244,7 @@ class Exchange:
         "_credit",
         "_disconnected",
         "_expects_continue",
+        "_is_head",
         "_left_at",
         "_more",
         "_owed",
@@ -268,6 +278,7 @@ class Exchange:
         # While it runs. After that it would be a cycle wherever the app has put the request into a context variable.
         self.task: asyncio.Task[None] | None = None
         self._worker = worker
+        self._is_head = method == "HEAD"
         self._chunks: deque[bytes] = deque((body,)) if body or not self._more else deque()
         self._owed = 0  # request bytes that the app has read and the main interpreter got no credit for
         self._credit = WINDOW
@@ -319,6 +330,11 @@ class Exchange:
             self._post_done(trouble)
             self._worker.finished(self)
 
+    def goes_on(self, task: asyncio.Task[None]) -> None:
+        """The app has not returned within the turn in which the request came."""
+        self.task = task
+        self._send_head_soon()
+
     def _unfinished(self) -> str | None:
         """What the app, which has returned, has left undone."""
         if self._complete or self._disconnected:
@@ -344,6 +360,7 @@ class Exchange:
             self._expects_continue = False
             if not self._chunks and self._more:
                 self._worker.end.post(envelopes.go_on(self.number))
+            self._send_head_soon()
         while not self._chunks:
             if self._disconnected or self._complete:
                 return {"type": _DISCONNECT}
@@ -367,6 +384,8 @@ class Exchange:
             await self._send_body(body, bool(message.get("more_body", False)))
         elif kind == "http.response.start" and self._start is None and not self._started:
             self._start = _checked_start(message)
+            if self.task is not None:
+                self._worker.loop.call_soon(self._send_head, HEAD_TURNS)
         else:
             raise LocalProtocolError(f"{kind!r} is not a message that can be sent {self._phase()}")
 
@@ -428,7 +447,41 @@ class Exchange:
             return "after the response was completed"
         return "within a response" if self._started or self._start is not None else "before 'http.response.start'"
 
+    def _send_head_soon(self) -> None:
+        if self._start is not None and self.task is not None:
+            self._worker.loop.call_soon(self._send_head, HEAD_TURNS)
+
+    def _send_head(self, turns: int) -> None:
+        """Send the head alone, unless the first of the body comes within so many turns.
+
+        While a client waits for 100 (Continue), the head waits for the app to read: behind a head it comes too late.
+        """
+        if self._start is None or self.task is None or self._disconnected or self._expects_continue:
+            return
+        if turns > 1:
+            self._worker.loop.call_soon(self._send_head, turns - 1)
+        elif self._is_head or self._start[0] in NO_BODY:
+            self._end_with_head()
+        else:
+            self._credit -= cost(b"")
+            self._put(b"", True, None)
+
+    def _end_with_head(self) -> None:
+        """Send a head that is all of its response, though the app has more to say."""
+        self._put(b"", False, None)
+        self.disconnect()
+
     async def _send_body(self, body: bytes, more: bool) -> None:
+        if self._start is not None:
+            status, (_, _, length) = self._start
+            if self._is_head or status in NO_BODY:
+                if more:
+                    self._end_with_head()
+                    return
+                body = b""
+            elif length is not None and (len(body) > length or (len(body) < length and not more)):
+                self._start = None  # another may be sent
+                raise wrong_length(len(body) > length)
         chunks = split(body)
         last = len(chunks) - 1
         for index, chunk in enumerate(chunks):

@@ -54,9 +54,10 @@ class EnvironFactory:
         environ["SERVER_PROTOCOL"] = f"HTTP/{http_version}"
         environ["wsgi.url_scheme"] = scheme
         environ["wsgi.input"] = stream
-        host, port = server or ("localhost", 0)
+        host, port = server or ("localhost", 443 if scheme == "https" else 80)  # a Unix socket has neither
         environ["SERVER_NAME"] = host
         environ["SERVER_PORT"] = str(port)
+        environ["REMOTE_ADDR"] = ""
         if client is not None:
             environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = client[0], str(client[1])
         for name, value in headers:

@@ -9,6 +9,7 @@ one of another version. For the same reason, no cache is to keep the page.
 import re
 from collections.abc import Callable, Iterable, Iterator, MutableSequence
 from typing import TYPE_CHECKING, Any, cast
+from wsgiref.util import FileWrapper
 
 from snakepit.page_script import tag
 
@@ -76,11 +77,13 @@ def _wsgi(app: "WsgiApp", address: str) -> "WsgiApp":
         for name in _KEPT_FROM_APP:
             environ.pop(f"HTTP_{name.upper().replace('-', '_')}", None)
         end = b""
+        length: str | None = None  # that the app announces
 
         def start(
             status: str, headers: MutableSequence[tuple[str, str]], exc_info: "ExcInfo | None" = None
         ) -> Callable[[bytes], None]:
-            nonlocal end
+            nonlocal end, length
+            length = next((value for name, value in headers if name.lower() == "content-length"), None)
             code = int(status[:3]) if status[:3].isdecimal() else 0
             changed, end = _change(code, list(headers), address)
             return start_response(status, changed, exc_info)
@@ -88,20 +91,33 @@ def _wsgi(app: "WsgiApp", address: str) -> "WsgiApp":
         result = app(environ, start)
         if type(result) is list:  # the usual case, which can leave in one piece
             return [b"".join([*result, end])] if end else result
-        return _Ended(result, lambda: end)
+        if not isinstance(result, FileWrapper):
+            return _Ended(result, lambda: end)
+        if not end:
+            return result
+        return _Ended(result, lambda: end, int(length) if length and length.isdecimal() else None)
 
     return wrapper
 
 
 class _Ended:
-    """An app's iterable, and what comes after it."""
+    """An app's iterable, of which so many bytes are sent at the most, and what comes after it."""
 
-    def __init__(self, result: Iterable[bytes], end: Callable[[], bytes]) -> None:
+    def __init__(self, result: Iterable[bytes], end: Callable[[], bytes], length: int | None = None) -> None:
         self._result = result
         self._end = end
+        self._length = length
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from self._result
+        if self._length is None:
+            yield from self._result
+        else:
+            left = self._length
+            for data in self._result:
+                yield data[:left]
+                left -= len(data)
+                if left <= 0:
+                    break
         yield self._end()  # only now is it certain that the app has called start_response
 
     def close(self) -> None:

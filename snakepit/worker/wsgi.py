@@ -26,7 +26,7 @@ from snakepit import envelopes
 from snakepit.channel import BlockingEnd, attach_blocking
 from snakepit.envelopes import CHUNK, LARGE, WINDOW, Envelope, cost, split
 from snakepit.errors import ClientDisconnected, LocalProtocolError, WorkerStopping, fault
-from snakepit.fields import NONE, of_length, render
+from snakepit.fields import NO_BODY, NONE, of_length, render, wrong_length
 from snakepit.worker.disconnect import client_disconnected
 from snakepit.worker.environ import EnvironFactory
 from snakepit.worker.hung import Seats
@@ -149,10 +149,11 @@ class Exchange:
     """One request, its response, and what PEP 3333 gives the app for both."""
 
     def __init__(self, seat: Seat, envelope: Envelope) -> None:
-        (_, self.number, *_, body, more, expects_continue) = envelope
+        (_, self.number, method, *_, body, more, expects_continue) = envelope
         self.is_whole = not more  # nobody needs the channel to read the request
         self._seat = seat
         self._credit = WINDOW
+        self._is_head = method == "HEAD"
         self._status = 0  # as given to start_response
         self._fields = NONE
         self._begun = False  # the response's head has been sent
@@ -208,9 +209,14 @@ class Exchange:
                 body = b"".join(result)
                 self._send(body, False, len(body))
             else:
+                is_file = isinstance(result, FileWrapper)
                 for data in result:
+                    if is_file and self._left is not None:
+                        data = data[: self._left]  # PEP 3333, "Optional Platform-Specific File Handling"
                     if data:
                         self._send(data, True)
+                    if is_file and self._left == 0:
+                        break
                 if not self._complete:
                     self._send(b"", False)
         finally:
@@ -254,7 +260,12 @@ class Exchange:
             if not data:
                 return
             raise LocalProtocolError("the app sent more than its Content-Length announces")
+        if self._is_head or self._status in NO_BODY:
+            self._send_head(more, hold)
+            return
         if self._left is not None:
+            if not self._begun and (len(data) > self._left or (len(data) < self._left and not more)):
+                raise wrong_length(len(data) > self._left)
             self._left -= len(data)
             more = more and self._left > 0  # with the last byte announced, the response is complete
         chunks = split(data)
@@ -264,6 +275,15 @@ class Exchange:
                 self._wait_until(lambda: self._credit > 0)
             self._credit -= cost(chunk)
             self._put(chunk, more or index < last, length, hold)
+        self._complete = not more
+        if more:
+            self._look()
+
+    def _send_head(self, more: bool, hold: bool) -> None:
+        """Send the head, which is all of the response. If the app goes on, it is as if its client had left then."""
+        if not self._begun:
+            self._put(b"", False, None, hold)
+            self._disconnected = more
         self._complete = not more
         if more:
             self._look()

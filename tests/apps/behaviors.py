@@ -170,6 +170,15 @@ async def until_disconnect(scope, receive, send):
     print("committed what it did", file=sys.stderr, flush=True)
 
 
+async def quiet_events(scope, receive, send):
+    """An event stream whose first event comes when there is a file of the name that the query gives."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+    while not os.path.exists(scope["query_string"]):
+        await asyncio.sleep(0.005)
+    await send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True})
+    await send({"type": "http.response.body"})
+
+
 async def after_response(scope, receive, send):
     await receive()
     await answer(send, b"done")
@@ -223,8 +232,27 @@ async def too_short(scope, receive, send):
     await answer(send, b"abc", headers=[(b"content-length", b"30")])
 
 
+async def too_long_stream(scope, receive, send):
+    await stream_of(send, [b"abc", b"more than five"])
+
+
+async def too_short_stream(scope, receive, send):
+    await stream_of(send, [b"abc"])
+
+
+async def stream_of(send, pieces):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+    for piece in pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body"})
+
+
 async def bad_header(scope, receive, send):
     await answer(send, b"", headers=[(b"x-evil", b"a\r\nx-injected: yes")])
+
+
+async def control_header(scope, receive, send):
+    await answer(send, b"", headers=[(b"x-colour", b"\x1b[31mred")])
 
 
 async def text_header(scope, receive, send):
@@ -281,8 +309,9 @@ BEHAVIORS = {
         for function in (
             index, echo, echo_stream, length, slow_reader, stream, one_body, status, headers, who, sleep,
             hold, hold_loop, burn, calls, until_disconnect, after_response, background, raise_before, raise_exit,
-            raise_within, no_response, half_response, wrong_order, twice, too_long, too_short, bad_header,
-            text_header, ignore_body, late_read, stop_loop, stop_and_block, threads, context,
+            raise_within, no_response, half_response, wrong_order, twice, too_long, too_short, too_long_stream,
+            too_short_stream, quiet_events, bad_header, control_header, text_header, ignore_body, late_read, stop_loop,
+            stop_and_block, threads, context,
         )
     },
 }  # fmt: skip

@@ -168,6 +168,21 @@ def file_wrapper(environ, start_response):
     return environ["wsgi.file_wrapper"](io.BytesIO(body), 8192)
 
 
+def file_longer(environ, start_response):
+    """A file of which the query says how many bytes are announced, as of a part of it, or of a log that grows."""
+    start_response("200 OK", [("Content-Length", environ["QUERY_STRING"])])
+    return environ["wsgi.file_wrapper"](io.BytesIO(b"0123456789" * 20000), 8192)
+
+
+def too_long(environ, start_response):
+    start_response("200 OK", [("Content-Length", "3")])
+    return iter([b"more than three"])
+
+
+def control_header(environ, start_response):
+    return answer(start_response, b"", headers=[("X-Colour", "\x1b[31mred")])
+
+
 def stream(environ, start_response):
     count, size = map(int, environ["QUERY_STRING"].split(","))
     start_response("200 OK", [])
@@ -226,6 +241,7 @@ BEHAVIORS = {
         for function in (
             index, read, read_some, lines, readlines, length, slow_reader, write, closing, raise_within, generator,
             late_start, exc_info, exc_info_late, twice, no_start, raise_before, raise_exit, file_wrapper, stream,
+            file_longer, too_long, control_header,
             stream_closing, one_body, status, who, sleep, hold, ignore_body, errors, hop_by_hop,
         )
     },

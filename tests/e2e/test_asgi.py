@@ -37,6 +37,29 @@ def test_disconnect_is_heard_and_send_does_nothing(asgi):
     asgi.wait_logged("committed what it did")
 
 
+def test_the_head_of_an_event_stream_comes_before_its_first_event(asgi, held):
+    with Client(asgi) as client:
+        client.send(held.request("/quiet-events"))
+        head = client.read_head()
+        assert (head.status, head.headers["content-type"]) == (200, "text/event-stream")
+        held.release()
+        assert client.file.readline() == b"9\r\n"
+        assert client.file.read(9 + 2 + 5) == b"data: 1\n\n\r\n0\r\n\r\n"
+        assert client.request("/").body == b"hello"
+
+
+@pytest.mark.parametrize("path", ["/until-disconnect", "/quiet-events"])
+def test_head_of_a_stream_is_complete_with_its_head(asgi, held, path):
+    before = asgi.err.count("committed what it did")
+    with Client(asgi) as client:
+        assert client.request(f"{path}?{held.query}", "HEAD").status == 200
+        assert client.request("/").body == b"hello"
+        if path == "/until-disconnect":
+            asgi.wait_logged("committed what it did", times=before + 1)
+        held.release()
+        assert client.request("/").body == b"hello"
+
+
 def test_receive_after_the_response_says_disconnect(asgi):
     assert asgi.get("/after-response").body == b"done"
     asgi.wait_logged("after response http.disconnect")
@@ -56,6 +79,9 @@ def test_work_goes_on_after_the_response(asgi):
         ("/wrong-order", "'http.response.body' is not a message that can be sent before 'http.response.start'"),
         ("/twice", "'http.response.start' is not a message that can be sent within a response"),
         ("/bad-header", "Illegal header value"),
+        ("/control-header", "Illegal header value"),
+        ("/too-short", "Too little data for declared Content-Length"),
+        ("/too-long", "Too much data for declared Content-Length"),
         ("/text-header", "a header's name must be bytes, not str"),
     ],
 )
@@ -76,16 +102,12 @@ def test_a_response_that_breaks_off_can_be_told_from_a_whole_one(asgi, path):
     assert not raw.endswith(b"0\r\n\r\n")
 
 
-def test_a_body_shorter_than_announced_is_no_whole_response(asgi):
-    raw = asgi.exchange(b"GET /too-short HTTP/1.1\r\nHost: t\r\n\r\n")
-    assert len(raw.partition(b"\r\n\r\n")[2]) < 30
-    asgi.wait_logged("Too little data for declared Content-Length")
-
-
-def test_a_body_longer_than_announced_is_cut_off(asgi):
-    raw = asgi.exchange(b"GET /too-long HTTP/1.1\r\nHost: t\r\n\r\n")
-    assert b"more than three" not in raw
-    asgi.wait_logged("Too much data for declared Content-Length")
+@pytest.mark.parametrize(("path", "what"), [("/too-short-stream", "little"), ("/too-long-stream", "much")])
+def test_a_stream_of_a_wrong_length_is_no_whole_response(asgi, path, what):
+    raw = asgi.exchange(f"GET {path} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
+    assert raw.startswith(b"HTTP/1.1 200")
+    assert raw.endswith(b"\r\n\r\nabc")
+    asgi.wait_logged(f"Too {what} data for declared Content-Length")
 
 
 @pytest.mark.parametrize("mode", ["auto", "on"])

@@ -38,6 +38,15 @@ def test_a_long_row_of_refused_pipelined_requests_does_no_harm(asgi):
         assert {client.read().status for _ in range(1500)} == {500}
 
 
+def test_an_empty_line_before_a_request_is_ignored(asgi):
+    request = b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nbody"
+    with Client(asgi) as client:
+        client.send(b"\r\n" + request + b"\r\n" + request + b"\r\n")
+        assert [client.read().body, client.read().body] == [b"body", b"body"]
+        client.send(request)
+        assert client.read().body == b"body"
+
+
 def test_request_byte_by_byte(asgi):
     with Client(asgi) as client:
         for byte in b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello":
@@ -100,6 +109,15 @@ def test_http_1_0_stream_is_not_chunked(asgi):
     assert b"chunked" not in raw
 
 
+def test_http_1_0_with_chunks_closes(asgi):
+    raw = asgi.exchange(
+        b"POST /echo HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"
+        b"GET / HTTP/1.1\r\nHost: smuggled\r\n\r\n"
+    )
+    assert Answer(raw).headers["connection"] == "close"
+    assert raw.endswith(b"\r\n\r\nbody")
+
+
 def test_date_and_server(asgi):
     answer = asgi.get("/")
     assert answer.headers["server"] == "snakepit"
@@ -153,6 +171,8 @@ def test_a_very_long_ignored_body_ends_the_connection_after_the_answer(asgi):
         (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
         (b"GET / HTTP/1.1\nHost: a\n\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: \x1b[31m\r\n\r\n", 400),
+        (b"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         (b"POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
@@ -204,6 +224,12 @@ def test_idle_connections_are_closed():
         assert client.sock.recv(1) == b""
 
 
+def test_without_keep_alive_time_answers_say_that_they_are_the_last():
+    with running("behaviors:app", "--timeout-keep-alive", "0", workers=1) as server, Client(server) as client:
+        assert client.request("/").headers["connection"] == "close"
+        assert client.sock.recv(1) == b""
+
+
 def test_a_slow_head_gets_408():
     with running("behaviors:app", "--timeout-request-head", "0.3", workers=1) as server:
         with server.connect() as sock:
@@ -236,8 +262,9 @@ def test_scope(asgi):
     assert len(scope["state"]["started_in"]) == 32
 
 
-def test_absolute_target(asgi):
-    raw = asgi.exchange(b"GET http://test/scope?q HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+@pytest.mark.parametrize("scheme", [b"http", b"HTTP", b"hTTps"])
+def test_absolute_target(asgi, scheme):
+    raw = asgi.exchange(b"GET %s://test/scope?q HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n" % scheme)
     scope = json.loads(Answer(raw).body)
     assert (scope["path"], scope["query_string"]) == ("/scope", "q")
 

@@ -2,11 +2,12 @@
 
 import json
 import select
+import socket
 import threading
 from contextlib import ExitStack
 
 import pytest
-from support import Answer, Client, running, wait_until, workers_of
+from support import Answer, Client, read_all, running, wait_until, workers_of
 
 
 def test_validated_by_wsgiref(wsgi):
@@ -137,6 +138,8 @@ def test_exc_info_after_the_head_was_sent_raises(wsgi):
         ("/raise-before", "ValueError: raised before the response"),
         ("/raise-exit", "SystemExit: 5"),
         ("/twice", "start_response was called twice without exc_info"),
+        ("/too-long", "Too much data for declared Content-Length"),
+        ("/control-header", "Illegal header value"),
         ("/no-start", "the app sent a body before it called start_response"),
     ],
 )
@@ -148,6 +151,33 @@ def test_a_failing_app_gets_500_and_lives_on(wsgi, path, logged):
 
 def test_file_wrapper(wsgi):
     assert wsgi.get("/file-wrapper").body == b"0123456789" * 20000
+
+
+@pytest.mark.parametrize("length", [0, 20, 8192, 10_000])
+def test_a_file_that_is_longer_than_announced_is_cut(wsgi, length):
+    with Client(wsgi) as client:
+        answer = client.request(f"/file-longer?{length}")
+        assert (answer.status, answer.body) == (200, (b"0123456789" * 1000)[:length])
+        assert client.request("/").body == b"hello"
+
+
+def test_head_of_a_stream_is_complete_with_its_head(wsgi):
+    before = wsgi.err.count("close() called")
+    with Client(wsgi) as client:
+        assert client.request("/stream-closing", "HEAD").status == 200
+        assert client.request("/").body == b"hello"
+        wsgi.wait_logged("close() called", times=before + 1)
+        assert client.request("/").body == b"hello"
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no Unix sockets here")
+def test_unix_socket(tmp_path):
+    path = tmp_path / "s.sock"
+    with running("wsgi_behaviors:app", "--uds", str(path), workers=1), socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(path))
+        sock.sendall(b"GET /environ HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+        environ = json.loads(Answer(read_all(sock)).body)
+        assert [environ[key] for key in ("REMOTE_ADDR", "SERVER_NAME", "SERVER_PORT")] == ["", "localhost", "80"]
 
 
 def test_head(wsgi):

@@ -8,6 +8,7 @@ from snakepit import fields as module
 from snakepit.errors import LocalProtocolError
 from snakepit.fields import ANNOUNCED, CLOSE, HAS_DATE, HAS_SERVER, NONE, of_length, render
 
+CONTROLS = bytes([*range(9), *range(10, 32), 127])
 TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -31,10 +32,10 @@ def test_fields_go_out_as_they_were_given():
         (b"x-one", b" 2 "),
         (b"set-cookie", b"a=b; c"),
         (b"set-cookie", b""),
-        (b"x", b"\xfc\x01"),
+        (b"x", b"\xfc\t\x80"),
     ]
     assert render(given) == (
-        b"X-One: 1\r\nx-one:  2 \r\nset-cookie: a=b; c\r\nset-cookie: \r\nx: \xfc\x01\r\n",
+        b"X-One: 1\r\nx-one:  2 \r\nset-cookie: a=b; c\r\nset-cookie: \r\nx: \xfc\t\x80\r\n",
         0,
         None,
     )
@@ -170,6 +171,14 @@ def test_value_that_is_more_than_a_line(bad, around):
     assert repr(value) in str(caught.value), "which of them it is"
 
 
+@pytest.mark.parametrize("control", CONTROLS)
+def test_control_characters_in_a_value(control):
+    value = b"a%cb" % control
+    with pytest.raises(LocalProtocolError, match="Illegal header value") as caught:
+        render([(b"x", b"\t"), (b"name", value)])
+    assert repr(value) in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "value", [b"a\r\nb", b"a\nb", b"a\0b", b"close\r\nset-cookie: a", b"keep-alive\r\nx: y", b"close,\n"]
 )
@@ -273,7 +282,7 @@ def test_the_same_comes_of_the_same_whether_its_names_are_known_or_not(headers):
 
 @given(
     name=st.lists(st.sampled_from(TOKEN), min_size=1, max_size=8).map(bytes),
-    value=st.lists(st.integers(0, 255).filter(lambda byte: byte not in b"\r\n\0"), max_size=8).map(bytes),
+    value=st.lists(st.integers(0, 255).filter(lambda byte: byte not in CONTROLS), max_size=8).map(bytes),
 )
 def test_whatever_is_legal_goes_through(name, value):
     assume(name.lower() not in module._KINDS)

@@ -115,6 +115,19 @@ REQUESTS = {
         b"GET http://a/b?c HTTP/1.1\r\nHost: a\r\n\r\n",
         [head(target=b"http://a/b?c"), RequestEnd()],
     ),
+    "absolute target in capitals": (
+        b"GET HTTP://a/b HTTP/1.1\r\nHost: a\r\n\r\n",
+        [head(target=b"HTTP://a/b"), RequestEnd()],
+    ),
+    "empty line before it": (b"\r\nGET /a HTTP/1.1\r\nHost: a\r\n\r\n", [head(target=b"/a"), RequestEnd()]),
+    "empty line before a body of line ends": (
+        b"\r\nPOST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n\r\n\r\n",
+        [head("POST", headers=(HOST, (b"content-length", b"4"))), BodyData(b"\r\n\r\n"), RequestEnd()],
+    ),
+    "empty line before chunks": (
+        b"\r\nPOST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+        [head("POST", headers=(HOST, (b"transfer-encoding", b"chunked"))), BodyData(b"a"), RequestEnd()],
+    ),
     "asterisk": (b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", [head("OPTIONS", b"*"), RequestEnd()]),
     "unusual method": (b"PROPFIND / HTTP/1.1\r\nHost: a\r\n\r\n", [head("PROPFIND"), RequestEnd()]),
     "head": (b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", [head("HEAD"), RequestEnd()]),
@@ -344,6 +357,29 @@ def test_in_head_of_the_next_request(make):
     assert feed(protocol, b" HTTP/1.1\r\nHost: a\r\n\r\n") == [head(target=b"/b"), RequestEnd()]
 
 
+@pytest.mark.parametrize("came", [b"\r", b"\r\n"])
+def test_an_empty_line_is_nothing_of_a_request(make, came):
+    protocol = make()
+    assert feed(protocol, came) == []
+    assert not protocol.in_head
+    assert not protocol.holds_next
+    assert feed(protocol, b"\r\n"[len(came) :] + REQUESTS["get"][0]) == [head(), RequestEnd()]
+
+
+@pytest.mark.parametrize("came", [b"\r", b"\r\n"])
+@pytest.mark.parametrize(("data", "events"), KEPT_OPEN.values(), ids=list(KEPT_OPEN))
+def test_an_empty_line_behind_a_request_is_no_later_request(make, data, events, came):
+    protocol = make()
+    assert same(feed(protocol, data + came[:1], came[1:]), events)
+    assert not protocol.holds_next
+    answer(protocol)
+    assert protocol.next_cycle()
+    assert not protocol.in_head
+    assert feed(protocol, b"\r\n"[len(came) :]) == []
+    assert not protocol.in_head
+    assert feed(protocol, b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n") == [head(target=b"/later"), RequestEnd()]
+
+
 def test_no_next_cycle_before_the_body_was_read(make):
     protocol = make()
     feed(protocol, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab")
@@ -370,6 +406,7 @@ def test_no_next_cycle_before_the_answer(make):
         b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nConnection: x, Close\r\n\r\n",
         b"GET / HTTP/1.0\r\n\r\n",
+        b"POST / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
     ],
 )
 def test_client_that_wants_to_close(make, data):
@@ -385,6 +422,8 @@ CLOSING = {
     "get": b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
     "post": b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi",
     "http/1.0": b"POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi",
+    # RFC 9112 section 6.1: whoever sent it on may have taken something else for its end
+    "chunked http/1.0": b"POST / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 }
 
 
@@ -429,11 +468,20 @@ REFUSED = {
     "no name": (b"GET / HTTP/1.1\r\nHost: a\r\n: y\r\n\r\n", 400),
     "space before first header": (b"GET / HTTP/1.1\r\n Host: a\r\n\r\n", 400),
     "nul in value": (b"GET / HTTP/1.1\r\nHost: a\r\nX: \x00\r\n\r\n", 400),
+    "control character in value": (b"GET / HTTP/1.1\r\nHost: a\r\nX: b\x01c\r\n\r\n", 400),
+    "escape in value": (b"GET / HTTP/1.1\r\nHost: a\r\nX: \x1b[31m\r\n\r\n", 400),
+    "vertical tab in value": (b"GET / HTTP/1.1\r\nHost: a\r\nX: b\x0bc\r\n\r\n", 400),
+    "delete in value": (b"GET / HTTP/1.1\r\nHost: a\r\nX: \x7f\r\n\r\n", 400),
+    "control character in a value of http/1.0": (b"GET / HTTP/1.0\r\nX: \x02\r\n\r\n", 400),
+    "control character behind an empty line": (b"\r\nGET / HTTP/1.1\r\nHost: a\r\nX: \x02\r\n\r\n", 400),
     "bare carriage return in value": (b"GET / HTTP/1.1\r\nHost: a\r\nX: b\rY: c\r\n\r\n", 400),
     "bare line feed after request line": (b"GET / HTTP/1.1\nHost: a\r\n\r\n", 400),
     "bare line feed after header": (b"GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n", 400),
     "bare line feed at the end of the head": (b"GET / HTTP/1.1\r\nHost: a\r\n\n\r\n\r\n", 400),
     "nothing but bare line feeds": (b"GET / HTTP/1.1\nHost: a\n\n", 400),
+    "two empty lines first": (b"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "an empty line that ends with a bare line feed first": (b"\r\n\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "carriage return first": (b"\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "bare line feed first": (b"\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "both lengths": (POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
     "both lengths, the other way round": (
@@ -456,6 +504,10 @@ REFUSED = {
     "chunk size of many digits": (POST + b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 30 + b"\r\n", 400),
     "chunk longer than it says": (POST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n", 400),
     "chunk with bare line feed": (POST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\n0\r\n\r\n", 400),
+    "control character in a trailer": (
+        POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: \x01\r\n\r\n",
+        400,
+    ),
     "trailer that is no header": (POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\nx y\r\n\r\n", 400),
 }
 each_refused = pytest.mark.parametrize(("data", "status"), REFUSED.values(), ids=list(REFUSED))
@@ -907,6 +959,18 @@ def test_body_shorter_than_announced(asked, headers, length):
         protocol.send_body(b"", False)
     assert not protocol.can_answer
     assert not protocol.next_cycle()
+
+
+@pytest.mark.parametrize(("length", "body", "more"), [(4, b"abcde", True), (4, b"abcde", False), (4, b"abc", False)])
+def test_body_of_a_wrong_length_that_is_known_before_anything_was_sent(asked, length, body, more):
+    protocol = asked()
+    with pytest.raises(LocalProtocolError, match="data for declared Content-Length"):
+        protocol.send_response(200, render([(b"content-length", b"%d" % length)]), body, more, False)
+    assert sent(protocol) == b""
+    assert protocol.can_answer
+    protocol.send_response(500, NONE, b"sorry", False, False)
+    assert parse(sent(protocol))[::2] == (500, b"sorry")
+    assert protocol.next_cycle()
 
 
 def test_second_response(asked):

@@ -68,12 +68,14 @@ def test_too_long_names_the_limit():
     assert "17 bytes" in error.reason
 
 
-@pytest.mark.parametrize(("method", "target"), [("GET", b"/"), ("GET", b"http://a/b"), ("OPTIONS", b"*")])
+@pytest.mark.parametrize(("method", "target"), [("GET", b"/"), ("GET", b"HtTPs://a/b"), ("OPTIONS", b"*")])
 def test_targets(method, target):
     check_head(method, target, [], Limits())
 
 
-@pytest.mark.parametrize(("method", "target"), [("GET", b"a"), ("GET", b"*"), ("GET", b"a:80"), ("GET", b"ftp://a/")])
+@pytest.mark.parametrize(
+    ("method", "target"), [("GET", b"a"), ("GET", b"*"), ("GET", b"a:80"), ("GET", b"ftp://a/"), ("GET", b"http:/a")]
+)
 def test_targets_without_a_known_form(method, target):
     with pytest.raises(RemoteProtocolError) as raised:
         check_head(method, target, [], Limits())

@@ -847,7 +847,26 @@ def test_body_that_is_not_as_announced_is_never_passed_off_as_whole(length, body
         client.send(request())
         world.app.respond(headers=[(b"content-length", length)], body=body, more=more)
         await turn()
-        assert client.aborted or statuses(client) == [500]
+        assert statuses(client) == [500], "nothing had been sent yet"
+        assert world.app.gone
+        world.app.exchange.done(None)
+        client.send(request())
+        world.app.respond()
+        assert statuses(client) == [500, 200]
+
+    play(scenario)
+    assert "illegal response" in caplog.text
+
+
+@pytest.mark.parametrize(("first", "second", "more"), [(b"ab", b"cd", True), (b"ab", b"", False)])
+def test_body_that_turns_out_not_to_be_as_announced_breaks_off(first, second, more, caplog):
+    async def scenario(world):
+        client = world.connect()
+        client.send(request())
+        world.app.respond(headers=[(b"content-length", b"3")], body=first, more=True)
+        world.app.exchange.respond_body(second, more)
+        await turn()
+        assert client.aborted
         assert world.app.gone
         world.app.exchange.done(None)
 
@@ -862,7 +881,7 @@ def test_answer_that_is_not_as_announced_is_never_passed_off_as_whole(length, bo
         client.send(request())
         world.app.answer(headers=[(b"content-length", length)], body=body)
         await turn()
-        assert client.aborted or statuses(client) == [500]
+        assert statuses(client) == [500]
         assert world.app.exchange.state is ExchangeState.CLOSED
 
     play(scenario)
@@ -1217,8 +1236,65 @@ def test_pipelined_requests_without_keep_alive_time_are_all_answered():
         await turn()
         world.app.respond()
         assert statuses(second) == [200, 200]
+        assert [fields.get("connection") for _, fields, _ in answers(second.received)] == [None, "close"]
 
     play(scenario, timeout_keep_alive=0)
+
+
+def test_without_keep_alive_time_an_answer_says_that_it_is_the_last():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request())
+        world.app.respond()
+        [(status, fields, _)] = answers(client.received)
+        assert (status, fields["connection"]) == (200, "close")
+        await turn()
+        assert client.lost
+        assert not client.aborted
+
+    play(scenario, timeout_keep_alive=0)
+
+
+def test_an_empty_line_behind_a_request_does_not_stop_the_reading():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request("/1", "POST", b"body") + b"\r\n")
+        assert client.is_reading()
+        client.client_closes()
+        await turn()
+        assert world.app.gone, "the client was seen to leave"
+        world.app.done()
+
+    play(scenario)
+
+
+def test_an_empty_line_behind_a_request_is_none_of_the_next():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request("/1", "POST", b"body") + b"\r\n")
+        world.app.respond()
+        await turn()
+        assert world.deadlines == [1, 0, 0], "it is idle, and has no time for a head yet"
+        client.send(request("/2"))
+        world.app.respond()
+        assert statuses(client) == [200, 200]
+        client.send(b"\r\n")
+        await advance(KEEP_ALIVE)
+        assert client.lost
+        assert statuses(client) == [200, 200]
+
+    play(scenario)
+
+
+def test_an_empty_line_alone_is_no_head_that_is_too_slow():
+    async def scenario(world):
+        client = world.connect()
+        client.send(b"\r\n")
+        await advance(HEAD_TIME)
+        assert client.lost
+        assert client.received == b""
+
+    play(scenario)
 
 
 # -- flow control ----------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from snakepit.envelopes import ANSWER, BODY, CHUNK, CONTINUE, CREDIT, DONE, RESP
 from snakepit.errors import ClientDisconnected, LocalProtocolError
 from snakepit.fields import NONE, of_length, render
 from snakepit.worker import asgi
-from snakepit.worker.asgi import AsgiWorker, Exchange
+from snakepit.worker.asgi import HEAD_TURNS, AsgiWorker, Exchange
 from snakepit.worker.lifespan import Lifespan
 
 NUMBER = 7
@@ -61,6 +61,7 @@ class FakeWorker:
         self.over = []
 
     def finished(self, exchange):
+        exchange.task = None
         self.over.append(exchange)
 
     def posted(self, *kinds):
@@ -68,10 +69,16 @@ class FakeWorker:
 
 
 def request(target=b"/", headers=((b"host", b"a"),), body=b"", more=False, expects_continue=False, **other):
-    fields = {"client": ("10.0.0.1", 5000), "server": ("127.0.0.1", 8000), "version": "1.1", "scheme": "http"} | other
+    fields = {
+        "method": "POST",
+        "client": ("10.0.0.1", 5000),
+        "server": ("127.0.0.1", 8000),
+        "version": "1.1",
+        "scheme": "http",
+    } | other
     return envelopes.request(
         NUMBER,
-        "POST",
+        fields["method"],
         target,
         fields["version"],
         list(headers),
@@ -92,10 +99,12 @@ def serve(app, scenario=None, root_path="", **fields):
         worker.lifespan.state["from"] = "lifespan"
         exchange = Exchange(worker, request(**fields))
         async with asyncio.timeout(PATIENCE):
-            exchange.task = asyncio.Task(exchange.run(), loop=worker.loop, eager_start=True)
+            task = asyncio.Task(exchange.run(), loop=worker.loop, eager_start=True)
+            if not task.done():
+                exchange.goes_on(task)
             if scenario is not None:
                 await scenario(exchange, worker)
-            await exchange.task
+            await task
         assert worker.over == [exchange]
         last = worker.end.posted[-1]
         assert last[0] in (DONE, ANSWER), "DONE is the last envelope of each exchange, unless that is an ANSWER"
@@ -225,8 +234,7 @@ def test_response_with_something_behind_it_is_not_an_answer(number):
     async def main():
         worker = FakeWorker(app)
         exchange = Exchange(worker, request())
-        exchange.task = asyncio.Task(exchange.run(), loop=worker.loop, eager_start=True)
-        await exchange.task
+        await asyncio.Task(exchange.run(), loop=worker.loop, eager_start=True)
         return worker.end.posted
 
     posted = []
@@ -247,14 +255,15 @@ def test_response_of_another_exchange_is_left_alone(answers):
     async def main():
         worker = FakeWorker(app)
         exchange = Exchange(worker, request())
-        exchange.task = asyncio.Task(exchange.run(), loop=worker.loop, eager_start=True)
+        task = asyncio.Task(exchange.run(), loop=worker.loop, eager_start=True)
+        exchange.goes_on(task)
         await turn()
         worker.end.send()
         other = envelopes.response(NUMBER + 1, 200, NONE, b"other", False)
         worker.end.post(other)
         exchange.disconnect()
         gate.set()
-        await exchange.task
+        await task
         assert worker.end.posted[-2:] == [other, envelopes.done(NUMBER, None)]
 
     gate = asyncio.Event()
@@ -271,18 +280,153 @@ def test_first_of_a_stream_is_no_answer_when_the_app_stops_there():
     assert trouble(worker) == "the app returned without completing its response"
 
 
-def test_start_is_held_until_the_body():
+@pytest.mark.parametrize("turns", [0, 1], ids=["at once", "later"])
+def test_a_head_that_nothing_follows_leaves_alone(turns):
     async def app(scope, receive, send):
-        await send(start())
-        await receive()
-        await receive()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await send(start(200, [(b"content-type", b"text/event-stream")]))
+        await gate.wait()
+        await send(body(b"data: 1", True))
+        await send(body())
 
     async def scenario(exchange, worker):
         await turn()
-        assert worker.end.posted == []
-        exchange.disconnect()
+        assert worker.end.posted == [envelopes.response(NUMBER, 200, STREAM, b"", True)]
+        gate.set()
 
-    serve(app, scenario)
+    gate = asyncio.Event()
+    assert serve(app, scenario).end.posted[1:] == [
+        envelopes.body(NUMBER, b"data: 1", True),
+        envelopes.body(NUMBER, b"", False),
+        envelopes.done(NUMBER, None),
+    ]
+
+
+STREAM = render([(b"content-type", b"text/event-stream")])
+
+
+@pytest.mark.parametrize("before", [0, 1], ids=["at once", "later"])
+@pytest.mark.parametrize("between", range(HEAD_TURNS))
+def test_a_head_waits_some_turns_for_the_body(before, between):
+    async def app(scope, receive, send):
+        for _ in range(before):
+            await asyncio.sleep(0)
+        await send(start())
+        for _ in range(between):
+            await asyncio.sleep(0)
+        await send(body(b"ok"))
+
+    assert serve(app).end.posted == [envelopes.answer(NUMBER, 200, NONE, b"ok")]
+
+
+def test_what_ends_in_its_first_turn_leaves_nothing_to_be_called(monkeypatch):
+    async def app(scope, receive, send):
+        await answer(send)
+
+    async def main():
+        worker, loop = FakeWorker(app), asyncio.get_running_loop()
+        monkeypatch.setattr(loop, "call_soon", None)
+        task = asyncio.Task(Exchange(worker, request()).run(), loop=loop, eager_start=True)
+        monkeypatch.undo()
+        assert task.done()
+        return worker.end.posted
+
+    assert asyncio.run(main()) == [envelopes.answer(NUMBER, 200, NONE, b"ok")]
+
+
+@pytest.mark.parametrize("before", [0, 1], ids=["at once", "later"])
+def test_no_head_leaves_behind_the_end(before):
+    async def app(scope, receive, send):
+        for _ in range(before):
+            await asyncio.sleep(0)
+        await send(start())
+        await asyncio.sleep(0)
+        raise RuntimeError("broken")
+
+    async def scenario(exchange, worker):
+        await turn()
+
+    worker = serve(app, scenario)
+    assert [envelope[0] for envelope in worker.end.posted] == [DONE], "so there is still 500 to be had"
+
+
+def test_a_head_alone_costs_credit():
+    """As the other side counts it, which gives credit back."""
+
+    async def app(scope, receive, send):
+        await send(start())
+        await gate.wait()
+        for _ in range(WINDOW // CHUNK):
+            await send(body(bytes(CHUNK), True))
+            progress.append(CHUNK)
+        await send(body(b"x"))
+
+    async def scenario(exchange, worker):
+        await turn()
+        gate.set()
+        await turn()
+        assert len(progress) == WINDOW // CHUNK
+        assert len(worker.posted(RESPONSE, BODY)) == 1 + WINDOW // CHUNK
+        exchange.add_credit(cost(b"") + 1)
+
+    progress, gate = [], asyncio.Event()
+    assert trouble(serve(app, scenario)) is None
+
+
+# -- responses without a body ----------------------------------------------------------------------------------------
+
+bodiless = pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304), ("HEAD", 404)])
+
+
+@bodiless
+@pytest.mark.parametrize("data", [b"", b"hello", bytes(3 * CHUNK)], ids=len)
+def test_of_a_response_without_body_only_the_head_crosses(method, status, data):
+    async def app(scope, receive, send):
+        await send(start(status, [(b"content-length", b"7")]))
+        await send(body(data))
+
+    posted = serve(app, method=method).end.posted
+    assert posted == [envelopes.answer(NUMBER, status, render([(b"content-length", b"7")]), b"")]
+
+
+@bodiless
+@pytest.mark.parametrize("follows", [True, False], ids=["some of the body", "nothing"])
+def test_an_app_that_goes_on_with_a_response_without_body_is_told_that_its_client_has_left(method, status, follows):
+    async def app(scope, receive, send):
+        assert (await receive())["type"] == "http.request"
+        await send(start(status))
+        if follows:
+            await send(body(b"data", True))
+        seen.append((await receive())["type"])
+        await send(body(b"data", True))
+        await send(body())
+        seen.append("committed")
+
+    async def scenario(exchange, worker):
+        await turn()
+
+    seen = []
+    worker = serve(app, scenario, method=method)
+    assert worker.end.posted == [envelopes.response(NUMBER, status, NONE, b"", False), envelopes.done(NUMBER, None)]
+    assert seen == ["http.disconnect", "committed"]
+
+
+@bodiless
+def test_a_stream_without_an_end_is_cut_though_it_would_have_no_body(monkeypatch, method, status):
+    async def app(scope, receive, send):
+        await send(start(status))
+        try:
+            while True:
+                await send(body(b"data", True))
+        finally:
+            seen.append("tidied up")
+
+    monkeypatch.setattr(asgi, "ENDLESS", (1e9, 100_000))
+    seen = []
+    worker = serve(app, method=method)
+    assert worker.end.posted == [envelopes.response(NUMBER, status, NONE, b"", False), envelopes.done(NUMBER, None)]
+    assert seen == ["tidied up"]
 
 
 def test_streamed_response():
@@ -506,6 +650,28 @@ def test_app_can_still_answer_after_illegal_headers():
     assert serve(app).end.posted == [envelopes.answer(NUMBER, 500, render([(b"x", b"y")]), b"sorry")]
 
 
+@pytest.mark.parametrize(
+    ("length", "data", "more"),
+    [(4, b"hello", False), (4, b"hello", True), (4, b"hel", False), (4, b"", False), (0, b"x", True)],
+)
+@pytest.mark.parametrize("large", [0, 3 * CHUNK])
+def test_a_body_of_a_wrong_length_that_is_known_before_anything_was_sent(length, data, more, large):
+    announced = [(b"content-length", b"%d" % (length + large))]
+    worker = refused([start(headers=announced), body(data + bytes(large), more)], "data for declared Content-Length")
+    assert worker.posted(RESPONSE, BODY) == []
+
+
+def test_app_can_still_answer_after_a_body_of_a_wrong_length():
+    async def app(scope, receive, send):
+        await send(start(headers=[(b"content-length", b"4")]))
+        with pytest.raises(LocalProtocolError):
+            await send(body(b"hello"))
+        await send(start(500))
+        await send(body(b"sorry"))
+
+    assert serve(app).end.posted == [envelopes.answer(NUMBER, 500, NONE, b"sorry")]
+
+
 def test_app_can_still_answer_after_a_refused_start():
     async def app(scope, receive, send):
         with pytest.raises(LocalProtocolError):
@@ -701,6 +867,28 @@ def test_continue_is_sent_when_the_app_reads():
     assert len(worker.posted(CONTINUE)) == 1
 
 
+def test_continue_comes_before_the_head():
+    """Behind it, it would come too late, and the app would wait for a body that never comes."""
+
+    async def app(scope, receive, send):
+        await send(start())
+        await reads.wait()
+        assert (await receive())["body"] == b"a"
+        await send(body(b"ok"))
+
+    async def scenario(exchange, worker):
+        await turn()
+        assert worker.end.posted == []
+        reads.set()
+        await turn()
+        assert worker.end.posted == [envelopes.go_on(NUMBER), envelopes.response(NUMBER, 200, NONE, b"", True)]
+        exchange.add_body(b"a", False)
+
+    reads = asyncio.Event()
+    worker = serve(app, scenario, more=True, expects_continue=True)
+    assert trouble(worker) is None
+
+
 def test_continue_is_not_sent_when_the_app_does_not_read():
     async def app(scope, receive, send):
         await answer(send)
@@ -763,8 +951,12 @@ def test_receive_within_a_body_tells_that_the_client_has_gone():
     assert seen == ["http.request", "http.disconnect"]
 
 
-@pytest.mark.parametrize("sent", [[], [start()], [start(), body(b"x", True)]], ids=["nothing", "start", "some body"])
-def test_send_does_nothing_when_the_client_has_left(sent):
+@pytest.mark.parametrize(
+    ("sent", "posted"),
+    [([], 0), ([start()], 1), ([start(), body(b"x", True)], 1)],
+    ids=["nothing", "start", "some body"],
+)
+def test_send_does_nothing_when_the_client_has_left(sent, posted):
     async def app(scope, receive, send):
         for message in sent:
             await send(message)
@@ -783,7 +975,7 @@ def test_send_does_nothing_when_the_client_has_left(sent):
     worker = serve(app, scenario)
     assert seen == [{"type": "http.disconnect"}, "tidied up"]
     assert trouble(worker) is None
-    assert len(worker.posted(RESPONSE, BODY)) == max(0, len(sent) - 1)
+    assert len(worker.posted(RESPONSE, BODY)) == posted
 
 
 def test_send_that_waits_returns_when_the_client_leaves():

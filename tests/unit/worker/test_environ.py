@@ -110,10 +110,12 @@ def test_root_path():
     assert environ["PATH_INFO"] == "/a"
 
 
-def test_unix_socket():
-    environ = make(client=None, server=None)
-    assert (environ["SERVER_NAME"], environ["SERVER_PORT"]) == ("localhost", "0")
-    assert not {"REMOTE_ADDR", "REMOTE_PORT"} & set(environ)
+@pytest.mark.parametrize(("scheme", "port"), [("http", "80"), ("https", "443")])
+def test_unix_socket(scheme, port):
+    environ = make(client=None, server=None, scheme=scheme)
+    assert (environ["SERVER_NAME"], environ["SERVER_PORT"]) == ("localhost", port)
+    assert environ["REMOTE_ADDR"] == ""
+    assert "REMOTE_PORT" not in environ
     check_environ(environ)
 
 

@@ -1,6 +1,8 @@
 """snakepit.worker.pages: pages get the script, and everything else stays as it is."""
 
 import asyncio
+import io
+from wsgiref.util import FileWrapper
 
 import pytest
 
@@ -165,6 +167,36 @@ def test_an_iterable_stays_one_and_is_closed():
     assert not made.closed
     result.close()
     assert made.closed
+
+
+FILE = b"<p>one</p><p>that was written while the page was sent"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ([*HTML, ("Content-Length", "10")], b"<p>one</p>" + TAG),
+        ([*HTML, ("Content-Length", "0")], TAG),
+        (HTML, FILE + TAG),
+        ([*HTML, ("Content-Length", "many")], FILE + TAG),
+    ],
+)
+def test_a_file_that_is_longer_than_announced_is_cut_before_the_script(headers, body):
+    def app(environ, start_response):
+        start_response("200 OK", headers)
+        return FileWrapper(io.BytesIO(FILE), 8)
+
+    result = with_script(app, "wsgi", SCRIPT)({"REQUEST_METHOD": "GET"}, lambda *args: None)
+    assert b"".join(result) == body
+
+
+def test_a_file_that_is_no_page_stays_one():
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return file
+
+    file = FileWrapper(io.BytesIO(FILE))
+    assert with_script(app, "wsgi", SCRIPT)({"REQUEST_METHOD": "GET"}, lambda *args: None) is file
 
 
 def test_an_app_that_starts_late_and_writes():

@@ -22,6 +22,8 @@ from snakepit.worker.target import split_target
         (b"*", b"*", b""),
         (b"http://a", b"/", b""),
         (b"http://a/", b"/", b""),
+        (b"HTTP://a/b", b"/b", b""),
+        (b"HttpS://a?b", b"/", b"b"),
         (b"http://a/b/c?d", b"/b/c", b"d"),
         (b"http://a?b=/c", b"/", b"b=/c"),
         (b"https://a:8443/b?c=http://d/e", b"/b", b"c=http://d/e"),

@@ -53,9 +53,9 @@ class ScriptedEnd:
         return self.script.popleft()
 
 
-def request(body=b"", more=False, expects_continue=False, number=NUMBER):
+def request(body=b"", more=False, expects_continue=False, number=NUMBER, method="POST"):
     headers = [(b"host", b"a")]
-    return envelopes.request(number, "POST", b"/", "1.1", headers, None, None, "http", body, more, expects_continue)
+    return envelopes.request(number, method, b"/", "1.1", headers, None, None, "http", body, more, expects_continue)
 
 
 def serve(app, *later, script=None, has_come=(), **fields):
@@ -195,7 +195,7 @@ def test_empty_list():
         start_response("204 No Content", [])
         return []
 
-    assert serve(app)[0] == envelopes.response(NUMBER, 204, of_length(NONE, 0), b"", False)
+    assert serve(app)[0] == envelopes.response(NUMBER, 204, NONE, b"", False)
 
 
 def test_generator_is_sent_as_it_comes():
@@ -243,6 +243,62 @@ def test_write():
     assert trouble(posted) is None
     assert body_of(posted) == b"abc"
     assert posted[0][5] is True
+
+
+def test_write_of_nothing_sends_the_head():
+    """PEP 3333: with the first body that is not empty, or with the first call of write()."""
+
+    def app(environ, start_response):
+        write = start_response("200 OK", [])
+        assert environ["posted"]() == []
+        write(b"")
+        assert environ["posted"]() == [envelopes.response(NUMBER, 200, NONE, b"", True)]
+        return [b"a"]
+
+    class Environs(EnvironFactory):
+        def make(self, request, stream):
+            return super().make(request, stream) | {"posted": lambda: list(end.posted)}
+
+    environs = Environs(
+        root_path="", multithread=False, multiprocess=False, file_wrapper=FileWrapper, errors=io.StringIO()
+    )
+    end = ScriptedEnd([[request()], [envelopes.retire()]])
+    Seat(end, app, environs, Seats([])).run()
+    assert trouble(end.posted) is None
+    assert body_of(end.posted) == b"a"
+
+
+WRONG = {
+    "longer": [b"hello"],
+    "shorter": [b"hel"],
+    "a longer list": [b"he", b"llo"],
+    "a shorter list": (b"h", b"el"),
+    "none": [],
+    "a longer iterable": iter([b"hello", b"!"]),
+    "an empty iterable": iter([]),
+    "a large one": [bytes(3 * CHUNK)],
+}
+
+
+@pytest.mark.parametrize("result", WRONG.values(), ids=list(WRONG))
+def test_a_body_of_a_wrong_length_that_is_known_before_anything_was_sent(result):
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", "4")])
+        return result
+
+    posted = serve(app)
+    assert kinds(posted) == [DONE]
+    assert "data for declared Content-Length" in trouble(posted)
+
+
+def test_a_large_body_that_is_shorter_than_announced_is_not_begun():
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", str(4 * CHUNK))])
+        return [bytes(3 * CHUNK)]
+
+    posted = serve(app)
+    assert kinds(posted) == [DONE]
+    assert "Too little data" in trouble(posted)
 
 
 def test_content_length_ends_the_response_with_its_last_byte():
@@ -359,6 +415,107 @@ def test_file_wrapper():
     posted = serve(app)
     assert body_of(posted) == bytes(3 * 8192)
     assert file.closed
+
+
+@pytest.mark.parametrize("length", [0, 1, 8191, 8192, 8193, 20_000])
+@pytest.mark.parametrize("written", [b"", b"x" * 100])
+def test_file_that_is_longer_than_announced_is_cut(length, written):
+    data = bytes(range(256)) * 100
+    file = io.BytesIO(data)
+
+    def app(environ, start_response):
+        write = start_response("206 Partial Content", [("Content-Length", str(len(written) + length))])
+        if written:
+            write(written)
+        return environ["wsgi.file_wrapper"](file)
+
+    posted = serve(app)
+    assert trouble(posted) is None
+    assert body_of(posted) == written + data[:length]
+    assert posted[-2][-1] is False, "the response is complete"
+    assert file.closed
+
+
+def test_file_is_read_no_further_than_announced():
+    class File(io.BytesIO):
+        def read(self, size=-1):
+            reads.append(size)
+            return super().read(size)
+
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", "10")])
+        return environ["wsgi.file_wrapper"](File(bytes(1000)), 5)
+
+    reads = []
+    assert body_of(serve(app)) == bytes(10)
+    assert reads == [5, 5]
+
+
+# -- responses without a body ----------------------------------------------------------------------------------------
+
+bodiless = pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304), ("HEAD", 404)])
+
+
+@bodiless
+@pytest.mark.parametrize("make", [list, tuple, iter])
+def test_of_a_response_without_body_only_the_head_is_sent(method, status, make):
+    def app(environ, start_response):
+        start_response(f"{status} Whatever", [("Content-Length", "7")])
+        return make([b"he", b"llo"])
+
+    posted = serve(app, method=method)
+    assert posted == [
+        envelopes.response(NUMBER, status, render([(b"content-length", b"7")]), b"", False),
+        envelopes.done(NUMBER, None),
+    ]
+
+
+@bodiless
+def test_list_of_one_without_a_body_is_an_answer(method, status):
+    def app(environ, start_response):
+        start_response(f"{status} Whatever", [])
+        return [b"hello"]
+
+    assert serve(app, method=method) == [envelopes.answer(NUMBER, status, NONE, b"")]
+
+
+@bodiless
+def test_a_stream_without_an_end_is_closed_though_it_would_have_no_body(monkeypatch, method, status):
+    """The client has its answer, and the app is as if its client had left."""
+    monkeypatch.setattr(wsgi, "LOOK", 0.0)
+    seen = []
+
+    def app(environ, start_response):
+        start_response(f"{status} Whatever", [])
+        return stream()
+
+    def stream():
+        try:
+            yield from itertools.repeat(b"a")
+        finally:
+            seen.append("closed")
+
+    posted = serve(app, method=method)
+    assert posted == [envelopes.response(NUMBER, status, NONE, b"", False), envelopes.done(NUMBER, None)]
+    assert seen == ["closed"]
+
+
+def test_what_writes_without_an_end_is_told_that_nobody_reads(monkeypatch):
+    monkeypatch.setattr(wsgi, "LOOK", 0.0)
+    seen = []
+
+    def app(environ, start_response):
+        write = start_response("200 OK", [])
+        try:
+            while True:
+                write(b"a")
+        except OSError:
+            seen.append("told")
+            raise
+
+    posted = serve(app, method="HEAD")
+    assert posted == [envelopes.response(NUMBER, 200, NONE, b"", False), envelopes.done(NUMBER, None)]
+    assert seen == ["told"]
 
 
 # -- start_response --------------------------------------------------------------------------------------------------
