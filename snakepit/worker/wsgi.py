@@ -145,7 +145,7 @@ class Exchange:
     """One request, its response, and what PEP 3333 gives the app for both."""
 
     def __init__(self, seat: Seat, envelope: Envelope) -> None:
-        (_, self.number, *_, body, more, expects_continue) = envelope
+        (_, self.number, *_, body, more, expects_continue, _) = envelope
         self._seat = seat
         self._credit = WINDOW
         self._status = 0  # as given to start_response

@@ -69,6 +69,7 @@ class FakeWorker:
 
 def request(target=b"/", headers=((b"host", b"a"),), body=b"", more=False, expects_continue=False, **other):
     fields = {"client": ("10.0.0.1", 5000), "server": ("127.0.0.1", 8000), "version": "1.1", "scheme": "http"} | other
+    assert fields.keys() <= {"client", "server", "version", "scheme", "said"}
     return envelopes.request(
         NUMBER,
         "POST",
@@ -81,6 +82,7 @@ def request(target=b"/", headers=((b"host", b"a"),), body=b"", more=False, expec
         body,
         more,
         expects_continue,
+        fields.get("said"),
     )
 
 
@@ -169,6 +171,13 @@ def test_path(target, path):
 def test_root_path_is_part_of_the_path():
     scope = scope_of(root_path="/api", target=b"/a%20b")
     assert (scope["root_path"], scope["path"], scope["raw_path"]) == ("/api", "/api/a b", b"/api/a%20b")
+
+
+@pytest.mark.parametrize(("said", "path"), [(None, "/option"), ("/proxy", "/proxy"), ("", "")])
+def test_root_path_that_a_proxy_tells(said, path):
+    scope = scope_of(root_path="/option", target=b"/a%20b", said=said)
+    assert (scope["root_path"], scope["path"]) == (path, f"{path}/a b")
+    assert scope["raw_path"] == path.encode() + b"/a%20b"
 
 
 def test_unix_socket_has_no_addresses():
