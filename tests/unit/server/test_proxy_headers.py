@@ -59,7 +59,19 @@ def test_on_a_unix_socket():
 
 NAMES = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix"]
 PIECES = [
-    *("203.0.113.9", "10.0.0.1", "127.0.0.1", "[2001:db8::1]", "::1", ":80", "for=", "proto=", "host=", "https", "http"),
+    *(
+        "203.0.113.9",
+        "10.0.0.1",
+        "127.0.0.1",
+        "[2001:db8::1]",
+        "::1",
+        ":80",
+        "for=",
+        "proto=",
+        "host=",
+        "https",
+        "http",
+    ),
     *("unknown", "_x", "a", "/", "//", "%", "\xff", ";", ",", '"', "\\", "=", " ", "\t"),
 ]
 values = st.lists(st.sampled_from(PIECES), max_size=12).map("".join) | st.text(
