@@ -46,7 +46,7 @@ def _click_option(option: Option) -> click.Option:
         is_flag=option.kind is bool,
         metavar=option.metavar,
         multiple=option.several,
-        help=f"{option.help}  [{option.env}{default}]",
+        help=f"{option.help}  [{', '.join(option.variables)}{default}]",
     )
 
 

@@ -14,6 +14,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Self, TypeAliasType, Union, get_args, get_origin, get_type_hints
 
 from snakepit.errors import ConfigError
+from snakepit.trusted_proxies import PROXY_HEADERS, TrustedProxies, header_names
 
 ENV_PREFIX = "SNAKEPIT_"
 
@@ -53,8 +54,12 @@ def _option[T](
     least: float | None = None,
     most: float | None = None,
     shown: str | None = None,
+    also_env: str | None = None,
 ) -> T:
-    metadata = {"help": help, "short": short, "metavar": metavar, "least": least, "most": most, "shown": shown}
+    metadata = {
+        "help": help, "short": short, "metavar": metavar, "least": least, "most": most, "shown": shown,
+        "also_env": also_env,
+    }  # fmt: skip
     made: T = field(default=default, metadata=metadata)
     return made
 
@@ -116,6 +121,20 @@ class Config:
     app_dir: str = _option("", "Look for the app in this folder first.", metavar="DIR", shown="working directory")
     lifespan: LifespanOption = _option("auto", "Run the app's lifespan. auto: if it has one.")
     root_path: str = _option("", "Path under which a proxy publishes the app.", metavar="PATH")
+    proxy_headers: bool = _option(
+        True, "Believe what trusted proxies say of a request's client, scheme, host and path."
+    )
+    forwarded_allow_ips: str = _option(
+        "127.0.0.1,::1,unix:",
+        "Proxies to trust: IP addresses and networks, with commas between them; unix: is for Unix sockets, and * means "
+        "everybody.",
+        metavar="LIST", also_env="FORWARDED_ALLOW_IPS",
+    )  # fmt: skip
+    trusted_proxy_headers: str = _option(
+        ",".join(PROXY_HEADERS),
+        "Header fields to believe trusted proxies in, with commas between them: those that all of them set or remove.",
+        metavar="LIST",
+    )
     log_level: LogLevel = _option("info", "The least severe messages to log.")
     log_config: str | None = _option(
         None, "Logging configuration: a JSON file in logging.config's dictConfig format.", metavar="FILE"
@@ -210,6 +229,8 @@ class Config:
         if self.root_path and not self.root_path.startswith("/"):
             raise ConfigError(f"root_path must start with a slash, not be {self.root_path!r}")
         object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
+        TrustedProxies(self.forwarded_allow_ips)  # raises ConfigError, and so does the next
+        header_names(self.trusted_proxy_headers)
         if self.reload_browser and not self.reload:
             raise ConfigError("reload_browser needs reload")
         if self.interpreters == 0:
@@ -237,7 +258,7 @@ class Config:
             load_env_file(env_file)
         values = dict(given)
         for name, option in known.items():
-            text = os.environ.get(option.env)
+            text = next((os.environ[variable] for variable in option.variables if variable in os.environ), None)
             if name not in values and text is not None:
                 values[name] = option.parse(text)
         return cls(app, **values)
@@ -259,6 +280,8 @@ class Option:
     least: float | None
     most: float | None
     shown: str | None
+    also_env: str | None
+    """A variable of other servers that sets it, too, unless `env` does."""
 
     @property
     def flag(self) -> str:
@@ -269,6 +292,11 @@ class Option:
     def env(self) -> str:
         """The environment variable that sets it."""
         return ENV_PREFIX + self.name.upper()
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """All environment variables that set it; the first that is set counts."""
+        return (self.env,) if self.also_env is None else (self.env, self.also_env)
 
     @property
     def default_text(self) -> str | None:

@@ -18,6 +18,10 @@ from snakepit.fields import Fields
 type Envelope = tuple[Any, ...]
 type Headers = list[tuple[bytes, bytes]]
 type Address = tuple[str, int] | None
+type Endpoints = tuple[Address, Address, str, str | None]
+"""Of a request: the client's address, the server's, the scheme, and the path under which a proxy says that it publishes
+the app; None: it does not say."""
+
 type Copy = tuple[str, int]
 """A C extension that was loaded from a private copy: the module, and the bytes of the file."""
 
@@ -77,8 +81,12 @@ def request(
     body: bytes,
     more: bool,
     expects_continue: bool,
+    root_path: str | None = None,
 ) -> Envelope:
-    """A request, with as much of its body as is there; `more` says whether BODY envelopes follow."""
+    """A request, with as much of its body as is there; `more` says whether BODY envelopes follow.
+
+    `root_path`: in place of the option's.
+    """
     return (
         REQUEST,
         exchange,
@@ -92,6 +100,7 @@ def request(
         body,
         more,
         expects_continue,
+        root_path,
     )
 
 

@@ -24,7 +24,7 @@ def table() -> str:
     rows = [
         (
             ", ".join(f"`{flag}`" for flag in flags[option.name]),
-            f"`{option.env}`",
+            ", ".join(f"`{variable}`" for variable in option.variables),
             option.default_text or "",
             _values(option),
             option.help,

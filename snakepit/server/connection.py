@@ -14,7 +14,7 @@ import logging
 import socket
 from typing import TYPE_CHECKING, Any, cast
 
-from snakepit.envelopes import Address, Headers
+from snakepit.envelopes import Address, Endpoints, Headers
 from snakepit.errors import RemoteProtocolError
 from snakepit.fields import Fields, render
 from snakepit.protocol.interface import BodyData, Event, RequestEnd, RequestHead
@@ -25,6 +25,7 @@ from snakepit.server.websocket_exchange import WebSocketExchange
 
 if TYPE_CHECKING:
     from snakepit.server.deadlines import Deadlines
+    from snakepit.server.proxy_headers import ProxyHeaders
 
 _PLAIN_TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
@@ -45,8 +46,10 @@ class Connection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._deadline: Deadlines[Connection] | None = None
         self._transport: asyncio.Transport
-        self._client: Address = None
-        self._server: Address = None
+        self._direct: Endpoints = None, None, "http", None  # of the socket
+        self._proxy_headers: ProxyHeaders | None = None  # what reads them, if the peer is trusted
+        self._read_of: Headers | None = None  # where they were read last
+        self._read_there: Endpoints = self._direct
         self._reading = True
         self._writable = True
         self._discarding = False  # answered, and what is left of the request's body is thrown away
@@ -63,17 +66,21 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         sock = transport.get_extra_info("socket")
+        on_unix = False
         if sock is not None:
             if sock.fileno() >= self._site.open_files.last:
                 self._site.open_files.ran_out()
-            if sock.family != getattr(socket, "AF_UNIX", None):
+            on_unix = sock.family == getattr(socket, "AF_UNIX", None)
+            if not on_unix:
                 # asyncio does this only for sockets made with an explicit IPPROTO_TCP, which accepted ones are not
                 # where their listening socket was not. Without it a keep-alive client waits 40 ms for each answer.
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._site.draining:
             self._site.drain_new(self)
-        self._client = _address(transport.get_extra_info("peername"))
-        self._server = _address(transport.get_extra_info("sockname"))
+        client = _address(transport.get_extra_info("peername"))
+        self._direct = client, _address(transport.get_extra_info("sockname")), "http", None
+        if client is not None or on_unix:  # otherwise it is gone already, and could be anybody
+            self._proxy_headers = self._site.proxy_headers_of(client)
         self._site.remember(self)
         self._site.counters.connections += 1
         self._expect(self._site.heads)
@@ -116,12 +123,16 @@ class Connection(asyncio.Protocol):
 
     @property
     def peer(self) -> str:
-        """The client's address, for the log."""
-        return f"{self._client[0]}:{self._client[1]}" if self._client else "local"
+        """The address at the other end of the socket, for the log."""
+        return _name(self._direct)
 
-    @property
-    def endpoints(self) -> tuple[Address, Address, str]:
-        return self._client, self._server, "http"
+    def endpoints(self, head: RequestHead) -> Endpoints:
+        if self._proxy_headers is None:
+            return self._direct
+        if head.headers is not self._read_of:  # a header block that was seen before is the same list
+            self._read_there = self._proxy_headers.endpoints(head.headers, self._direct)
+            self._read_of = head.headers
+        return self._read_there
 
     def send_continue(self) -> None:
         self._protocol.send_informational(100)
@@ -137,7 +148,7 @@ class Connection(asyncio.Protocol):
         close = site.draining or exchange.waits_for_continue or (site.never_idle and not self._protocol.holds_next)
         self._protocol.send_response(status, fields, body, more, close)
         if site.access_log is not None:
-            site.access_log.add(self.peer, exchange.head, status)
+            site.access_log.add(_name(exchange.endpoints), exchange.head, status)
         self._flush()
         if not more:
             self._answered()
@@ -174,13 +185,11 @@ class Connection(asyncio.Protocol):
         lines = fields[0] + site.common_lines(fields)
         self._transport.write(session.handshake.response(subprotocol, deflate, lines))
         if site.access_log is not None:
-            site.access_log.add(self.peer, session.head, 101)
+            site.access_log.add(_name(session.endpoints), session.head, 101)
         self._expect(None)
         site.forget(self)
         protocol = site.new_websocket(deflate)
-        opened = WebSocketConnection(
-            site, self._transport, self.endpoints, self.peer, self._writable, session, protocol
-        )
+        opened = WebSocketConnection(site, self._transport, _name(session.endpoints), self._writable, session, protocol)
         self._transport.set_protocol(opened)
         opened.take_over(self._protocol.rest(), self._reading)
         return opened
@@ -190,7 +199,7 @@ class Connection(asyncio.Protocol):
             logging.DEBUG if cut_off else logging.ERROR,
             "%s from %s %s in %s\n%s",
             exchange.asked_for,
-            self.peer,
+            _name(exchange.endpoints),
             "timed out" if exchange.timed_out else "failed",
             exchange.served_by,
             fault,
@@ -290,7 +299,7 @@ class Connection(asyncio.Protocol):
                 try:
                     new = self._exchange = self._site.new_exchange(self, event)
                 except RemoteProtocolError as error:
-                    self._refuse(error)
+                    self._refuse(error, self.endpoints(event))
                     return
             elif isinstance(event, RequestEnd):
                 more = False
@@ -344,12 +353,13 @@ class Connection(asyncio.Protocol):
             # would end in a RecursionError
             self._site.loop.call_soon(self._advance)
 
-    def _refuse(self, error: RemoteProtocolError) -> None:
-        """Answer a request that can't be served, and close."""
+    def _refuse(self, error: RemoteProtocolError, endpoints: Endpoints | None = None) -> None:
+        """Answer a request that can't be served, and close; `endpoints`: its own, if its head could be read."""
         log = self._site.log
-        if log.isEnabledFor(logging.INFO):
-            log.info("Bad request from %s: %s (%d)", self.peer, error.reason, error.status)
         exchange, self._exchange = self._exchange, None
+        if log.isEnabledFor(logging.INFO):
+            of = exchange.endpoints if exchange is not None else endpoints or self._direct
+            log.info("Bad request from %s: %s (%d)", _name(of), error.reason, error.status)
         if exchange is not None:
             exchange.client_gone()
         if self._discarding:  # it was answered well; what came behind that is no reason to destroy the answer
@@ -412,6 +422,12 @@ class Connection(asyncio.Protocol):
         if self._reading and not self._transport.is_closing():
             self._reading = False
             self._transport.pause_reading()
+
+
+def _name(endpoints: Endpoints) -> str:
+    """The client, for the log."""
+    client = endpoints[0]
+    return f"{client[0]}:{client[1]}" if client is not None else "local"
 
 
 def _address(name: object) -> Address:

@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from snakepit import envelopes
-from snakepit.envelopes import CHUNK, LARGE, WINDOW, Address, Envelope, Headers, cost, split
+from snakepit.envelopes import CHUNK, LARGE, WINDOW, Endpoints, Envelope, Headers, cost, split
 from snakepit.errors import LocalProtocolError
 from snakepit.fields import Fields
 from snakepit.lifecycle import EXCHANGE, ExchangeState, advance
@@ -38,10 +38,6 @@ class Client(Protocol):
     def writable(self) -> bool:
         """Whether the transport takes more without piling it up."""
 
-    @property
-    def endpoints(self) -> tuple[Address, Address, str]:
-        """The client's address, the server's, and the scheme."""
-
     def send_continue(self) -> None:
         """Write 100 (Continue)."""
 
@@ -59,6 +55,13 @@ class Client(Protocol):
 
     def report_fault(self, exchange: "Exchange", fault: str, cut_off: bool = False) -> None:
         """Log what went wrong in the app; `cut_off`: because its client left in the middle of the request."""
+
+
+class RequestClient(Client, Protocol):
+    """What an exchange needs of it in the beginning."""
+
+    def endpoints(self, head: RequestHead) -> Endpoints:
+        """Where a request comes from, and where it went, as far as can be known."""
 
 
 class Clock(Protocol):
@@ -91,6 +94,7 @@ class Exchange:
         "_upstream",
         "_worker",
         "began",
+        "endpoints",
         "head",
         "home",
         "line",
@@ -103,11 +107,12 @@ class Exchange:
         "where",
     )
 
-    def __init__(self, number: int, client: Client, line: Line, head: RequestHead) -> None:
+    def __init__(self, number: int, client: RequestClient, line: Line, head: RequestHead) -> None:
         self.number = number
         self.began = monotonic()
         self.head = head
         self.home: Any = None  # the worker that has it, or until then, that had the one before it on its connection
+        self.endpoints = client.endpoints(head)
         self.line = line
         self.state = ExchangeState.NEW
         self.request_complete = False
@@ -115,7 +120,7 @@ class Exchange:
         self.status = 0  # of the response, once it has begun
         self.timed_out = False
         self.where = ""  # the app was after that, as a stack
-        self._client = client
+        self._client: Client = client
         self._clock: Clock | None = None  # which runs until the response begins
         self._continue_pending = head.expects_continue
         self._held: list[Envelope] = []
@@ -178,6 +183,7 @@ class Exchange:
         first, rest = (body, b"") if len(body) <= CHUNK else (body[:CHUNK], body[CHUNK:])
         self._upstream -= cost(first)
         self._large = len(first) > LARGE
+        client, server, scheme, root_path = self.endpoints
         self._held = [
             envelopes.request(
                 self.number,
@@ -185,10 +191,13 @@ class Exchange:
                 head.target,
                 head.http_version,
                 head.headers,
-                *self._endpoints(),
+                client,
+                server,
+                scheme,
                 first,
                 more or bool(rest),
                 self._continue_pending,
+                root_path,
             )
         ]
         if rest:
@@ -340,9 +349,6 @@ class Exchange:
         self._to(ExchangeState.CLOSED)
         if state in (ExchangeState.ASSIGNED, ExchangeState.RESPONDING):
             self._client.send_error(status, "Internal Server Error" if status == 500 else "The app took too long", [])
-
-    def _endpoints(self) -> tuple[Address, Address, str]:
-        return self._client.endpoints
 
     def _leave_worker(self) -> None:
         """The app is through; a thread of its own that still waits for the request's body is to hear of it."""

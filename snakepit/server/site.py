@@ -15,10 +15,13 @@ from snakepit.server.clock import CommonFields
 from snakepit.server.deadlines import Deadlines
 from snakepit.server.exchange import Exchange, Line
 from snakepit.server.open_files import OpenFiles
+from snakepit.server.proxy_headers import ProxyHeaders
 from snakepit.server.websocket_exchange import WebSocketExchange
+from snakepit.trusted_proxies import TrustedProxies, header_names
 
 if TYPE_CHECKING:
     from snakepit.config import Config
+    from snakepit.envelopes import Address
     from snakepit.fields import Fields
     from snakepit.server.connection import Connection
     from snakepit.server.websocket_connection import WebSocketConnection
@@ -86,6 +89,11 @@ class Site:
             head=config.limit_request_head, fields=config.limit_request_fields, body=config.limit_request_body
         )
         self._parser = parser_factory(config.http, limits)
+        self._proxy_headers: ProxyHeaders | None = None
+        if config.proxy_headers:
+            self._proxy_headers = ProxyHeaders(
+                TrustedProxies(config.forwarded_allow_ips), header_names(config.trusted_proxy_headers)
+            )
         self._common = CommonFields(date=config.date_header, server=config.server_header)
         self.keep_alive: Deadlines[Connection] = Deadlines(
             loop, config.timeout_keep_alive, lambda connection: connection.idle_too_long()
@@ -118,6 +126,12 @@ class Site:
         self.last_closings: Deadlines[WebSocketConnection] = Deadlines(
             loop, LAST_CLOSING, lambda connection: connection.close_overdue()
         )
+
+    def proxy_headers_of(self, peer: "Address") -> ProxyHeaders | None:
+        """What reads the proxy headers that a peer sends; None if they are not to be read. No peer: a Unix socket."""
+        if self._proxy_headers is None or not self._proxy_headers.trusts(peer[0] if peer is not None else None):
+            return None
+        return self._proxy_headers
 
     def new_exchange(self, connection: "Connection", head: RequestHead) -> Exchange:
         """Make an exchange with a number of its own. Raises RemoteProtocolError for a bad WebSocket handshake."""

@@ -16,7 +16,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from snakepit.close_codes import ABNORMAL, INTERNAL_ERROR, SERVICE_RESTART
-from snakepit.envelopes import Address, Headers
+from snakepit.envelopes import Headers
 from snakepit.fields import Fields
 from snakepit.protocol.websocket import Closed, Message, WebSocketProtocol
 from snakepit.server.websocket_exchange import WebSocketExchange
@@ -32,7 +32,6 @@ class WebSocketConnection(asyncio.Protocol):
     __slots__ = (
         "_breach",
         "_closing",
-        "_endpoints",
         "_protocol",
         "_reading",
         "_session",
@@ -46,7 +45,6 @@ class WebSocketConnection(asyncio.Protocol):
         self,
         site: "Site",
         transport: asyncio.Transport,
-        endpoints: tuple[Address, Address, str],
         peer: str,
         writable: bool,
         session: WebSocketExchange,
@@ -54,7 +52,6 @@ class WebSocketConnection(asyncio.Protocol):
     ) -> None:
         self._site = site
         self._transport = transport
-        self._endpoints = endpoints
         self._protocol = protocol
         self._session: WebSocketExchange | None = session  # until it is over, for this side
         self._reading = True
@@ -103,10 +100,6 @@ class WebSocketConnection(asyncio.Protocol):
             self._session.pay()
 
     # -- what a session needs of it (snakepit.server.websocket_exchange.Socket) ----------------------------------
-
-    @property
-    def endpoints(self) -> tuple[Address, Address, str]:
-        return self._endpoints
 
     def send_message(self, data: str | bytes) -> None:
         self._protocol.send_message(data)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from snakepit import envelopes
 from snakepit.close_codes import INTERNAL_ERROR, NORMAL
-from snakepit.envelopes import LARGE, WINDOW, Address, Envelope
+from snakepit.envelopes import LARGE, WINDOW, Envelope
 from snakepit.fields import Fields
 from snakepit.lifecycle import ExchangeState
-from snakepit.server.exchange import Client, Exchange, Line
+from snakepit.server.exchange import Client, Exchange, Line, RequestClient
 
 if TYPE_CHECKING:
     from snakepit.protocol.interface import RequestHead
@@ -31,7 +31,7 @@ class Socket(Client, Protocol):
         """Write a close frame; the client's, or a deadline, ends the connection."""
 
 
-class HandshakeClient(Client, Protocol):
+class HandshakeClient(RequestClient, Protocol):
     """What a session needs of the HTTP connection that it begins on."""
 
     def open_websocket(self, session: "WebSocketExchange", subprotocol: str | None, fields: Fields) -> Socket:
@@ -57,6 +57,8 @@ class WebSocketExchange(Exchange):
         waiting: int,
     ) -> None:
         super().__init__(number, client, line, head)
+        client_address, server, scheme, root_path = self.endpoints
+        self.endpoints = client_address, server, scheme.replace("http", "ws"), root_path
         self.handshake = handshake
         self._begun_on = client
         self._socket: Socket | None = None
@@ -127,7 +129,3 @@ class WebSocketExchange(Exchange):
         self._worker = None
         self._to(ExchangeState.CLOSED)
         socket.close(code, "")
-
-    def _endpoints(self) -> tuple[Address, Address, str]:
-        client, server, scheme = super()._endpoints()
-        return client, server, scheme.replace("http", "ws")

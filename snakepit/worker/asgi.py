@@ -274,6 +274,7 @@ class Exchange:
             body,
             self._more,  # of the request's body is to come
             self._expects_continue,
+            root_path,
         ) = envelope
         # While it runs. After that it would be a cycle wherever the app has put the request into a context variable.
         self.task: asyncio.Task[None] | None = None
@@ -290,8 +291,10 @@ class Exchange:
         path = raw_path.decode("ascii", "replace")
         if "%" in path:
             path = unquote(path)
-        if worker.root_path:
-            path, raw_path = worker.root_path + path, worker.root_path.encode() + raw_path
+        if root_path is None:
+            root_path = worker.root_path
+        if root_path:
+            path, raw_path = root_path + path, root_path.encode() + raw_path
         self.scope: Message = {
             "type": "http",
             "asgi": _ASGI,
@@ -301,7 +304,7 @@ class Exchange:
             "path": path,
             "raw_path": raw_path,
             "query_string": query_string,
-            "root_path": worker.root_path,
+            "root_path": root_path,
             "headers": headers,
             "client": client,
             "server": server,

@@ -44,9 +44,11 @@ class EnvironFactory:
 
     def make(self, request: Envelope, stream: object) -> dict[str, Any]:
         """The environ of a REQUEST envelope, whose body is read from `stream`."""
-        _, _, method, target, http_version, headers, client, server, scheme, *_ = request
+        _, _, method, target, http_version, headers, client, server, scheme, _, _, _, root_path = request
         raw_path, query = split_target(target)
         environ = self._base.copy()
+        if root_path is not None:  # ASCII, as nothing else is taken from a proxy
+            environ["SCRIPT_NAME"] = root_path
         environ["REQUEST_METHOD"] = method
         environ["PATH_INFO"] = unquote_to_bytes(raw_path).decode("latin-1")
         environ["RAW_URI"] = environ["REQUEST_URI"] = target.decode("latin-1")

@@ -149,7 +149,7 @@ class Exchange:
     """One request, its response, and what PEP 3333 gives the app for both."""
 
     def __init__(self, seat: Seat, envelope: Envelope) -> None:
-        (_, self.number, method, *_, body, more, expects_continue) = envelope
+        (_, self.number, method, *_, body, more, expects_continue, _) = envelope
         self.is_whole = not more  # nobody needs the channel to read the request
         self._seat = seat
         self._credit = WINDOW

@@ -23,7 +23,7 @@ from snakepit.async_carriers import ListeningQueueCarrier, MainSocket, WorkerSoc
 from snakepit.async_channel import MainEnd, WorkerEnd
 from snakepit.carriers import QueueCarrier, SocketCarrier
 from snakepit.channel import BlockingEnd
-from snakepit.envelopes import WINDOW
+from snakepit.envelopes import WINDOW, Endpoints
 from snakepit.lifecycle import ExchangeState
 from snakepit.protocol.interface import RequestHead
 from snakepit.server import flow, pool_terms, seats
@@ -129,12 +129,14 @@ class Client:
 
     loop: Loop
     writable: bool = True
-    endpoints: Any = (None, None, "http")
     status: int = 0
     body: bytes = b""
     complete: bool = False
     answered_at: float = 0.0
     faults: list[str] = field(default_factory=list)
+
+    def endpoints(self, head: RequestHead) -> Endpoints:
+        return None, None, "http", None
 
     def send_continue(self) -> None:
         pass

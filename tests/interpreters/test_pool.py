@@ -26,7 +26,7 @@ from snakepit.server import pool as pool_module
 from snakepit.server import runtimes
 from snakepit.server import wear as wear_module
 from snakepit.server import worker as worker_module
-from snakepit.server.exchange import Client, Exchange
+from snakepit.server.exchange import Exchange, RequestClient
 from snakepit.server.pool import Pool
 from snakepit.server.pool_terms import Observer, PoolOptions
 
@@ -69,19 +69,21 @@ class Watcher(Observer):
         self.on_replaced()
 
 
-@fake_of(Client)
+@fake_of(RequestClient)
 class FakeClient:
     """Keeps what an exchange sends."""
 
     def __init__(self):
         self.writable = True
-        self.endpoints = (("10.0.0.1", 5000), ("127.0.0.1", 8000), "http")
         self.status = None
         self.fields = NONE
         self.body = b""
         self.complete = False
         self.broken = False
         self.faults = []
+
+    def endpoints(self, head):
+        return ("10.0.0.1", 5000), ("127.0.0.1", 8000), "http", None
 
     def send_continue(self):
         raise AssertionError("no client here expects it")

@@ -34,7 +34,8 @@ def test_help_lists_every_option_with_its_variable(flag):
     flags = {part for word in words for part in word.strip(",").split("/")}
     for option in OPTIONS:
         assert option.flag in flags
-        assert f"[{option.env};" in words or f"[{option.env}]" in words
+        assert any(f"[{option.env}{end}" in words for end in (";", "]", ","))
+        assert {variable.rstrip(";,]").lstrip("[") for variable in words} >= set(option.variables)
         if option.short is not None:
             assert option.short in flags
 

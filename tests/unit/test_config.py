@@ -20,7 +20,7 @@ def environment():
     """The environment without Snakepit's variables, and as it was afterwards."""
     before = dict(os.environ)
     for name in before:
-        if name.startswith(ENV_PREFIX):
+        if name.startswith(ENV_PREFIX) or name == "FORWARDED_ALLOW_IPS":
             del os.environ[name]
     yield os.environ
     os.environ.clear()
@@ -280,6 +280,24 @@ def test_precedence(environment, env_file):
     assert config.host == "environment", "the environment comes before the env file"
     assert config.threads == 7, "the env file comes before the defaults"
     assert config.backlog == BY_NAME["backlog"].default
+
+
+def test_who_is_trusted_by_the_variable_of_other_servers(environment, env_file):
+    assert Config.resolve(APP, {}).forwarded_allow_ips == "127.0.0.1,::1,unix:"
+    path = env_file("FORWARDED_ALLOW_IPS=10.0.0.1\n")
+    assert Config.resolve(APP, {"env_file": path}).forwarded_allow_ips == "10.0.0.1"
+    environment["FORWARDED_ALLOW_IPS"] = ""
+    assert Config.resolve(APP, {}).forwarded_allow_ips == ""
+    environment["SNAKEPIT_FORWARDED_ALLOW_IPS"] = "10.0.0.0/8"
+    assert Config.resolve(APP, {}).forwarded_allow_ips == "10.0.0.0/8"
+    assert Config.resolve(APP, {"forwarded_allow_ips": "*"}).forwarded_allow_ips == "*"
+
+
+def test_who_is_trusted_must_be_addresses():
+    with pytest.raises(ConfigError, match=r"forwarded_allow_ips must be IP addresses, .* 'nginx' is none of these"):
+        Config(APP, forwarded_allow_ips="127.0.0.1,nginx")
+    with pytest.raises(ConfigError, match="trusted_proxy_headers: 'x-real-ip' can't be read"):
+        Config(APP, trusted_proxy_headers="X-Real-IP")
 
 
 def test_given_none_comes_before_the_environment(environment):

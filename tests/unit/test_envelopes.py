@@ -30,6 +30,7 @@ requests = st.builds(
     chunks,
     st.booleans(),
     st.booleans(),
+    st.none() | st.text(max_size=20),
 )
 
 MAKERS = {

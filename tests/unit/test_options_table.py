@@ -29,7 +29,9 @@ def test_the_page_is_up_to_date(options_table: ModuleType) -> None:
 def test_the_table_has_a_row_for_each_option(options_table: ModuleType) -> None:
     rows = options_table.table().splitlines()[2:]
 
-    assert [row.split(" | ")[1] for row in rows] == [f"`{option.env}`" for option in OPTIONS]
+    assert [row.split(" | ")[1] for row in rows] == [
+        ", ".join(f"`{variable}`" for variable in option.variables) for option in OPTIONS
+    ]
 
 
 @pytest.mark.parametrize("page", ["", "<!-- options: start -->\n", "<!-- options: end -->\n<!-- options: start -->\n"])

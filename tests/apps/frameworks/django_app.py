@@ -38,6 +38,10 @@ async def stream_async():
         yield f"line {number}\n"
 
 
+def where(request):
+    return HttpResponse(f"{request.META['REMOTE_ADDR']} {request.build_absolute_uri()}")
+
+
 def mark(get_response):
     def middleware(request):
         request.scope_is_async = hasattr(request, "scope")
@@ -47,6 +51,12 @@ def mark(get_response):
 
 
 settings.MIDDLEWARE = [f"{__name__}.mark"]
-urlpatterns = [path("hello/<str:name>", hello), path("form", form), path("stream", stream), path("upload", upload)]
+urlpatterns = [
+    path("hello/<str:name>", hello),
+    path("form", form),
+    path("stream", stream),
+    path("upload", upload),
+    path("where", where),
+]
 application = get_wsgi_application()
 asgi = get_asgi_application()

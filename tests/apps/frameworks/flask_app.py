@@ -1,4 +1,4 @@
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, jsonify, request, url_for
 
 app = Flask(__name__)
 
@@ -17,6 +17,11 @@ def form():
 @app.get("/stream")
 def stream():
     return Response(f"line {number}\n" for number in range(100))
+
+
+@app.get("/where")
+def where():
+    return f"{request.remote_addr} {url_for('where', _external=True)}"
 
 
 @app.post("/upload")

@@ -29,7 +29,16 @@ async def stream(request):
     return StreamingResponse(lines())
 
 
+async def where(request):
+    return PlainTextResponse(f"{request.client.host} {request.url_for('where')}")
+
+
 app = Starlette(
-    routes=[Route("/hello/{name}", hello), Route("/form", form, methods=["POST"]), Route("/stream", stream)],
+    routes=[
+        Route("/hello/{name}", hello),
+        Route("/form", form, methods=["POST"]),
+        Route("/stream", stream),
+        Route("/where", where),
+    ],
     lifespan=lifespan,
 )

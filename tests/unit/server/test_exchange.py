@@ -12,7 +12,7 @@ from snakepit.errors import InternalError, LocalProtocolError
 from snakepit.fields import NONE, render
 from snakepit.lifecycle import ExchangeState
 from snakepit.protocol.interface import RequestHead
-from snakepit.server.exchange import Client, Clock, Exchange, Line, WorkerEnd
+from snakepit.server.exchange import Clock, Exchange, Line, RequestClient, WorkerEnd
 
 NUMBER = 7
 ILLEGAL = (b"x-illegal: yes\r\n", 0, None)
@@ -38,13 +38,12 @@ class FakeEnd:
         return sum(amount for _, _, amount in self.of(CREDIT))
 
 
-@fake_of(Client)
+@fake_of(RequestClient)
 class FakeClient:
     """Plays the connection: one response, in order; refuses what is marked as illegal; can go."""
 
     def __init__(self):
         self.writable = True
-        self.endpoints = (("10.0.0.1", 5000), ("127.0.0.1", 8000), "http")
         self.status = None  # of the one response
         self.body = b""
         self.complete = False
@@ -52,6 +51,9 @@ class FakeClient:
         self.faults = []
         self.wanted = 0
         self.continues = 0
+
+    def endpoints(self, head):
+        return ("10.0.0.1", 5000), ("127.0.0.1", 8000), "http", None
 
     @property
     def begun(self):
@@ -294,7 +296,7 @@ def test_a_large_first_body_is_cut(size, more):
     body = bytes(range(256)) * (size // 256 + 1)
     body = body[:size]
     exchange, _, end = assigned(body, more)
-    kind, _, *_, first, first_more, _ = end.posted[0]
+    kind, _, *_, first, first_more, _, _ = end.posted[0]
     assert kind == REQUEST
     pieces = [(first, first_more)] + [(data, data_more) for _, _, data, data_more in end.of(BODY)]
     assert b"".join(data for data, _ in pieces) == body
@@ -743,7 +745,7 @@ def test_client_goes_after_it_came_back():
 
 
 def expectation(end):
-    return end.posted[0][-1]
+    return end.posted[0][11]
 
 
 def test_client_is_told_to_go_on_once():

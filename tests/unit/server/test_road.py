@@ -9,6 +9,7 @@ from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from test_connection import FakeTransport, HandLoop, answers, request
 from waiting import PATIENCE, turn
 
@@ -26,8 +27,8 @@ from snakepit.server.worker import Worker
 
 PACKAGE = str(Path(snakepit.__file__).parent)
 
-THERE = 50
-"""Calls from a request's bytes to the end of the turn in which they came. There are 47."""
+THERE = 49
+"""Calls from a request's bytes to the end of the turn in which they came. There are 46."""
 
 BACK = 56
 """Calls from the ring until the connection waits for the next request. There are 53."""
@@ -67,14 +68,14 @@ class Calls:
 class World:
     """A connection, and a worker that is ready."""
 
-    def __init__(self):
+    def __init__(self, peer):
         self.loop = asyncio.get_running_loop()
         options = PoolOptions(1, 1, 100, None, 100, 30.0, "asgi", "interpreter", {})
         self.pool = Pool(options, Observer(), self.loop)
         self.site = Site(Config("app:app"), self.pool, self.loop)
         self.worker = Worker(1, {}, InterpreterRuntime(1), self.pool, self.loop)
         self.theirs = [attach_blocking(channel.address) for channel in self.worker._runtime.channels]
-        self.transport = FakeTransport(self.loop, Connection(self.site))
+        self.transport = FakeTransport(self.loop, Connection(self.site), peername=(peer, 5000))
 
     async def open(self):
         for end in self.worker._listening:
@@ -112,11 +113,12 @@ class World:
         assert (status, body) == (200, b"hello")
 
 
-def test_the_road_of_a_request_does_not_grow():
+@pytest.mark.parametrize("peer", ["10.0.0.1", "127.0.0.1"], ids=["client", "trusted proxy"])
+def test_the_road_of_a_request_does_not_grow(peer):
     there, back = Calls(), Calls()
 
     async def main():
-        world = World()
+        world = World(peer)
         await world.open()
         try:
             for _ in range(3):

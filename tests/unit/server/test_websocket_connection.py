@@ -27,10 +27,11 @@ PINGS = {"ws_ping_interval": 5.0, "ws_ping_timeout": 2.0}
 class Peer:
     """The client: it speaks WebSocket over a fake transport."""
 
-    def __init__(self, world, accepts=True, behind=b"", **how):
+    def __init__(self, world, accepts=True, behind=b"", headers=(), **how):
         self.world = world
         self.transport = world.connect(**how)
-        self.transport.send(HANDSHAKE + behind)
+        more = "".join(f"{header}\r\n" for header in headers)
+        self.transport.send(HANDSHAKE[:-2] + more.encode() + b"\r\n" + behind)
         self.app = world.app
         self.session = self.app.exchange
         self.frames = Connection(CLIENT)

@@ -21,7 +21,7 @@ from snakepit.lifecycle import ExchangeState, WorkerState
 from snakepit.protocol.interface import RequestHead
 from snakepit.server import runtimes
 from snakepit.server import worker as worker_module
-from snakepit.server.exchange import Client, Exchange
+from snakepit.server.exchange import Exchange, RequestClient
 from snakepit.server.worker import Owner, Worker
 
 
@@ -92,15 +92,17 @@ class FakeInterpreter:
         self.closed = True
 
 
-@fake_of(Client)
+@fake_of(RequestClient)
 class FakeClient:
     """Keeps what an exchange sends."""
 
     def __init__(self):
         self.writable = True
-        self.endpoints = (None, None, "http")
         self.sent = []
         self.continues = self.wanted = 0
+
+    def endpoints(self, head):
+        return None, None, "http", None
 
     def send_response(self, status, fields, body, more):
         self.sent.append((status, body, more))

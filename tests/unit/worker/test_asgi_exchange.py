@@ -76,6 +76,7 @@ def request(target=b"/", headers=((b"host", b"a"),), body=b"", more=False, expec
         "version": "1.1",
         "scheme": "http",
     } | other
+    assert fields.keys() <= {"method", "client", "server", "version", "scheme", "said"}
     return envelopes.request(
         NUMBER,
         fields["method"],
@@ -88,6 +89,7 @@ def request(target=b"/", headers=((b"host", b"a"),), body=b"", more=False, expec
         body,
         more,
         expects_continue,
+        fields.get("said"),
     )
 
 
@@ -178,6 +180,13 @@ def test_path(target, path):
 def test_root_path_is_part_of_the_path():
     scope = scope_of(root_path="/api", target=b"/a%20b")
     assert (scope["root_path"], scope["path"], scope["raw_path"]) == ("/api", "/api/a b", b"/api/a%20b")
+
+
+@pytest.mark.parametrize(("said", "path"), [(None, "/option"), ("/proxy", "/proxy"), ("", "")])
+def test_root_path_that_a_proxy_tells(said, path):
+    scope = scope_of(root_path="/option", target=b"/a%20b", said=said)
+    assert (scope["root_path"], scope["path"]) == (path, f"{path}/a b")
+    assert scope["raw_path"] == path.encode() + b"/a%20b"
 
 
 def test_unix_socket_has_no_addresses():

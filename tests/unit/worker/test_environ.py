@@ -28,8 +28,9 @@ def request(
     client=("10.0.0.1", 5000),
     server=("127.0.0.1", 8000),
     scheme="http",
+    said=None,
 ):
-    return envelopes.request(1, method, target, version, list(headers), client, server, scheme, b"", False, False)
+    return envelopes.request(1, method, target, version, list(headers), client, server, scheme, b"", False, False, said)
 
 
 def make(*, root_path="", **fields):
@@ -102,6 +103,12 @@ def test_path(target, path, query):
     assert environ["PATH_INFO"] == "/" + path.removeprefix("/")
     assert environ["QUERY_STRING"] == query
     assert environ["REQUEST_URI"] == target.decode("latin-1")
+
+
+@pytest.mark.parametrize(("said", "name"), [(None, "/option"), ("/proxy", "/proxy"), ("", "")])
+def test_root_path_that_a_proxy_tells(said, name):
+    environ = make(root_path="/option", target=b"/a", said=said)
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == (name, "/a")
 
 
 def test_root_path():
