@@ -4,6 +4,8 @@ import os
 import signal
 import sys
 
+from snakepit.standard_streams import open_closed_streams
+
 
 def main() -> None:
     """Run the command line.
@@ -11,6 +13,7 @@ def main() -> None:
     Ctrl+C during the imports below must not print a traceback, so the default action stands in until the server
     installs its own handlers.
     """
+    open_closed_streams()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # a supervisor holds it back until now

@@ -19,6 +19,7 @@ from snakepit.server.managers import find_manager
 from snakepit.server.open_files import raise_open_files_limit
 from snakepit.server.server import Server
 from snakepit.server.signals import leave
+from snakepit.standard_streams import open_closed_streams
 
 
 def run(app: Any, **options: Any) -> None:
@@ -43,6 +44,7 @@ def run_command(app: str, **options: Any) -> NoReturn:
 
 def _serve(app: Any, options: dict[str, Any]) -> tuple[int, int]:
     """Serve; returns the exit status, and how many interpreters could not be closed."""
+    open_closed_streams()
     if getattr(sys.modules.get("snakepit.worker.bootstrap"), "serving", False):
         _exit_with(
             ConfigError(
