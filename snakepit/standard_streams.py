@@ -17,6 +17,7 @@ def open_closed_streams() -> None:
         except OSError:
             opened = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, so this one
             os.set_inheritable(opened, True)
-            stream = open(opened, "w" if descriptor else "r", encoding="utf-8", errors="replace", closefd=False)
+            mode = "w" if descriptor else "r"
+            stream = open(opened, mode, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115  # it stays
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)

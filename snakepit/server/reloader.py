@@ -56,9 +56,9 @@ class Reloader:
     def concerns(self, folder: Path, parts: Iterable[str]) -> bool:
         """Whether a file below a watched folder is one to watch."""
         *folders, name = parts
-        if name.startswith("."):  # an editor's own
-            return False
-        if not any(fnmatch(name, pattern) for pattern in self._include):
+        # names with a leading dot are an editor's own, unless they are asked for, as in a shell
+        included = (pattern for pattern in self._include if pattern.startswith(".") or not name.startswith("."))
+        if not any(fnmatch(name, pattern) for pattern in included):
             return False
         if any(fnmatch(part, pattern) for part in (*folders, name) for pattern in self._exclude):
             return False

@@ -40,7 +40,7 @@ def fails(*arguments, cwd=APPS, env=None):
         ("def app(): ...", "broken:app", "add --factory"),
         ("class app:\n    def __init__(self, scope): ...", "broken:app", "this is an ASGI 2 app"),
         ("def app(scope):\n    return None", "broken:app", "this is an ASGI 2 app"),
-        ("def app(*args): ...", "broken:app", "say so with --interface"),
+        ("def app(a, b, c=None): ...", "broken:app", "say so with --interface"),
     ],
 )
 def test_an_app_that_cannot_be_served(tmp_path, code, app, expected):
@@ -135,6 +135,38 @@ def test_an_extension_that_refuses_behind_an_error_of_its_package(tmp_path):
     assert "Module 'broken' can't be imported: readline, a C extension" in err
     assert "imported by: broken → fast\n" in err
     assert err.endswith("RuntimeError: Please reinstall fast\n")
+
+
+VALIDATED = """
+from wsgiref.validate import validator
+
+@validator
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"hello"]
+"""
+
+AWAITED = """
+class app:
+    def __init__(self, scope, receive, send):
+        self.scope, self.send = scope, send
+
+    def __await__(self):
+        return self.answer().__await__()
+
+    async def answer(self):
+        if self.scope["type"] == "http":
+            await self.send({"type": "http.response.start", "status": 200, "headers": []})
+            await self.send({"type": "http.response.body", "body": b"hello"})
+"""
+
+
+@pytest.mark.parametrize(("code", "interface"), [(VALIDATED, "WSGI"), (AWAITED, "ASGI")])
+def test_apps_that_are_no_plain_functions(tmp_path, code, interface):
+    (tmp_path / "plain.py").write_text(code, encoding="utf-8")
+    with running("plain:app", cwd=tmp_path) as server:
+        assert server.get("/").text == "hello"
+        assert f"ready: {interface}" in server.err
 
 
 def test_port_in_use():
