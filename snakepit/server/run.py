@@ -2,6 +2,7 @@
 
 import asyncio
 import faulthandler
+import logging
 import os
 import signal
 import sys
@@ -9,7 +10,7 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from snakepit import logs
-from snakepit.config import Config
+from snakepit.config import Config, ignored_variables
 from snakepit.errors import ConfigError, SnakepitError
 from snakepit.memory import keep_freed_memory
 from snakepit.protocol.choice import parser_factory
@@ -58,6 +59,8 @@ def _serve(app: Any, options: dict[str, Any]) -> tuple[int, int]:
         if manager.workers:
             config = replace(config, interpreters=manager.workers)
         logs.configure(config)
+        for sentence in ignored_variables(os.environ):
+            logging.getLogger("snakepit.server").warning("%s", sentence)
         sys.path.insert(0, os.path.abspath(config.app_dir))
         server = Server(config, control=True, manager=manager, open_files=raise_open_files_limit())
         make_loop = loop_factory(config.loop)

@@ -210,6 +210,15 @@ def test_wrong_environment_variable():
     assert "Error: SNAKEPIT_PORT must be a whole number, not 'eighty'" in server.err
 
 
+def test_variables_of_a_kubernetes_service_named_snakepit():
+    env = {"SNAKEPIT_PORT": "tcp://10.96.0.17:8000", "SNAKEPIT_PORT_8000_TCP": "tcp://10.96.0.17:8000"}
+    with running("behaviors:app", env={**env, "SNAKEPIT_UDS": ""}) as server:
+        assert server.get("/").status == 200
+        assert server.err.count("The environment variable ") == 2
+        assert "WARNING  The environment variable SNAKEPIT_PORT is ignored: 'tcp://10.96.0.17:8000'" in server.err
+        assert "WARNING  The environment variable SNAKEPIT_UDS is ignored: it is empty" in server.err
+
+
 def test_env_file(tmp_path):
     (tmp_path / "vars").write_text("GREETING='hello you'\nSNAKEPIT_INTERPRETERS=1\nexport OTHER=1\n")
     (tmp_path / "main.py").write_text(
