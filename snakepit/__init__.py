@@ -22,4 +22,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(home), name)
+    from snakepit.import_order import StandardLibraryFirst
+
+    with StandardLibraryFirst():
+        return getattr(import_module(home), name)

@@ -14,6 +14,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Self, TypeAliasType, Union, get_args, get_origin, get_type_hints
 
 from snakepit.errors import ConfigError
+from snakepit.working_directory import absolute
 
 ENV_PREFIX = "SNAKEPIT_"
 
@@ -173,7 +174,7 @@ class Config:
     limit_request_body: int | None = _option(
         None, "Bytes of a request's body; more get 413.", least=0, metavar="BYTES", shown="no limit"
     )
-    reload: bool = _option(False, "Replace the workers whenever a file of the app changes (needs watchfiles).")
+    reload: bool = _option(False, "Replace the workers whenever a file of the app changes.")
     reload_browser: bool = _option(
         False, "Pages in browsers reload themselves when the new version answers; needs --reload."
     )
@@ -209,6 +210,13 @@ class Config:
         if self.root_path and not self.root_path.startswith("/"):
             raise ConfigError(f"root_path must start with a slash, not be {self.root_path!r}")
         object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
+        for name in ("app_dir", "log_config"):  # read again and again, wherever the app has gone
+            path = getattr(self, name)
+            if path:
+                try:
+                    object.__setattr__(self, name, absolute(path))
+                except FileNotFoundError as error:
+                    raise ConfigError(f"{name}: {error}") from None
         if self.reload_browser and not self.reload:
             raise ConfigError("reload_browser needs reload")
         if self.interpreters == 0:

@@ -29,8 +29,8 @@ class Reloader:
     def __init__(self, config: "Config") -> None:
         try:
             from watchfiles import awatch
-        except ImportError:
-            raise ConfigError("--reload needs the package watchfiles: pip install 'snakepit-server[reload]'") from None
+        except ImportError as error:
+            raise ConfigError(f"--reload needs the package watchfiles: {error}; pip install watchfiles") from None
         self._awatch = awatch
         self._include = tuple(config.reload_include)
         self._exclude = tuple(config.reload_exclude)

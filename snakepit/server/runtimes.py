@@ -26,7 +26,7 @@ type RuntimeName = Literal["interpreter", "process", "thread"]
 _BOOTSTRAP = """
 import marshal, sys
 settings = marshal.loads(settings)
-sys.path[:] = settings["sys_path"]
+sys.path[:] = settings["own_path"]
 sys.argv[:] = settings["argv"]
 from snakepit.worker.bootstrap import run
 run(settings)
