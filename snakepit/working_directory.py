@@ -1,8 +1,8 @@
 """The working directory, by the name that it was entered by.
 
-The system knows a folder, not the symbolic link that led there; a shell tells that by PWD. Who publishes releases changes
-such a link, `current → releases/7`, or removes a folder and makes another of the same name. Where modules are looked
-for, and where a new worker or server process begins, is therefore told by the name.
+The system knows a folder, not the symbolic link that led there; a shell tells that by PWD. Who publishes releases
+changes such a link, `current → releases/7`, or removes a folder and makes another of the same name. Where modules are
+looked for, and where a new worker or server process begins, is therefore told by the name.
 """
 
 import os
