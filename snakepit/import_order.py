@@ -14,7 +14,6 @@ imports everything by itself:
 import _thread
 import os
 import sys
-from collections.abc import Iterable
 
 from snakepit.working_directory import by_name
 
@@ -25,7 +24,7 @@ def is_standard(folder: str) -> bool:
     return folder in (library, os.path.join(library, "lib-dynload"), os.path.join(sys.base_prefix, "DLLs"))
 
 
-def standard_first(path: Iterable[str]) -> list[str]:
+def standard_first(path: list[str]) -> list[str]:
     """The entries of a path, those of the standard library before all others."""
     return sorted(path, key=lambda folder: not is_standard(folder))
 

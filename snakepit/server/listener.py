@@ -1,6 +1,7 @@
 """The listening sockets: made before anything else, so that a port in use is known before the app is imported."""
 
 import asyncio
+import encodings.idna  # noqa: F401  # for getaddrinfo, before the app's folder is on the path
 import errno
 import os
 import socket

@@ -124,6 +124,21 @@ def test_files_of_the_app_that_are_named_as_the_standard_librarys(shadowed, app,
         assert "shadow of" not in server.err
 
 
+def test_a_script_in_such_a_folder(shadowed):
+    # what a script has imported when it calls run() stays what it is
+    app = SHADOWED_WSGI.replace("resource, code", "code").replace("{resource.MINE} ", "")
+    script = f"import snakepit\n{app}\nif __name__ == '__main__':\n    snakepit.run(app, port=0)\n"
+    (shadowed / "script.py").write_text(script, encoding="utf-8")
+    server = Server("script.py", cwd=shadowed, script=True)
+    try:
+        assert server.wait_listening().get("/").text == "code"
+        assert server.get("/error").status == 500
+        server.wait_logged("RuntimeError: told in the log")
+        assert server.stop() == 0
+    finally:
+        server.kill()
+
+
 # -- a logging configuration that names classes of the app's ---------------------------------------------------------
 
 LOGGING = """{
