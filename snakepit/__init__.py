@@ -20,6 +20,9 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    from snakepit.import_order import StandardLibraryFirst
 
-    return getattr(import_module(home), name)
+    with StandardLibraryFirst():
+        from importlib import import_module
+
+        return getattr(import_module(home), name)

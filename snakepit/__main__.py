@@ -1,8 +1,8 @@
 """The `snakepit` command, and `python -m snakepit`."""
 
-import os
-import signal
 import sys
+
+from snakepit.import_order import put_standard_library_first
 
 
 def main() -> None:
@@ -11,6 +11,13 @@ def main() -> None:
     Ctrl+C during the imports below must not print a traceback, so the default action stands in until the server
     installs its own handlers.
     """
+    put_standard_library_first()
+    import os
+    import signal
+
+    from snakepit.standard_streams import open_closed_streams
+
+    open_closed_streams()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # a supervisor holds it back until now

@@ -1,12 +1,14 @@
 """How workers find the app: they import it by themselves, so an object must be turned into a name."""
 
 import inspect
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from snakepit.errors import ConfigError
+from snakepit.working_directory import by_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def _in_main(main: ModuleType, attribute: str) -> AppReference:
             "the app was defined at a prompt or on the command line, where workers can't import it from: "
             "put it in a file"
         )
-    return AppReference("__main__", attribute, str(Path(path).resolve()))
+    return AppReference("__main__", attribute, by_name(os.path.abspath(path)))
 
 
 def _global_name(module: ModuleType, app: object) -> str | None:

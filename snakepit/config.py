@@ -15,6 +15,7 @@ from typing import Any, Literal, Self, TypeAliasType, Union, get_args, get_origi
 
 from snakepit.errors import ConfigError
 from snakepit.trusted_proxies import PROXY_HEADERS, TrustedProxies, header_names
+from snakepit.working_directory import absolute
 
 ENV_PREFIX = "SNAKEPIT_"
 
@@ -193,7 +194,7 @@ class Config:
     limit_request_body: int | None = _option(
         None, "Bytes of a request's body; more get 413.", least=0, metavar="BYTES", shown="no limit"
     )
-    reload: bool = _option(False, "Replace the workers whenever a file of the app changes (needs watchfiles).")
+    reload: bool = _option(False, "Replace the workers whenever a file of the app changes.")
     reload_browser: bool = _option(
         False, "Pages in browsers reload themselves when the new version answers; needs --reload."
     )
@@ -231,6 +232,13 @@ class Config:
         object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
         TrustedProxies(self.forwarded_allow_ips)  # raises ConfigError, and so does the next
         header_names(self.trusted_proxy_headers)
+        for name in ("app_dir", "log_config"):  # read again and again, wherever the app has gone
+            path = getattr(self, name)
+            if path:
+                try:
+                    object.__setattr__(self, name, absolute(path))
+                except FileNotFoundError as error:
+                    raise ConfigError(f"{name}: {error}") from None
         if self.reload_browser and not self.reload:
             raise ConfigError("reload_browser needs reload")
         if self.interpreters == 0:
@@ -245,20 +253,21 @@ class Config:
     def resolve(cls, app: Any, given: Mapping[str, Any]) -> Self:
         """Make a Config of what was `given`, then of the environment (and `env_file`), then of the defaults.
 
-        Variables of the env file are set in this process before workers exist, and so are theirs too; those that
-        are set already keep their value. Raises ConfigError.
+        Variables that can't be meant (`why_ignored`) count for nothing. Variables of the env file are set in this
+        process before workers exist, and so are theirs too; those that are set already keep their value. Raises
+        ConfigError.
         """
         known = {option.name: option for option in OPTIONS}
         for name in given:
             if name not in known:
                 raise ConfigError(f"there is no option {name!r}")
-        env_file = given.get("env_file", os.environ.get(known["env_file"].env))
+        env_file = given.get("env_file", _from_environment(known["env_file"]))
         if env_file is not None:
             known["env_file"].check(env_file)
             load_env_file(env_file)
         values = dict(given)
         for name, option in known.items():
-            text = next((os.environ[variable] for variable in option.variables if variable in os.environ), None)
+            text = _from_environment(option)
             if name not in values and text is not None:
                 values[name] = option.parse(text)
         return cls(app, **values)
@@ -335,6 +344,35 @@ class Option:
             raise ConfigError(f"{self.name} must be at least {self.least:g}, not {value!r}")
         if self.most is not None and not value <= self.most:
             raise ConfigError(f"{self.name} must be at most {self.most:g}, not {value!r}")
+
+
+def _from_environment(option: Option) -> str | None:
+    for variable in option.variables:
+        text = os.environ.get(variable)
+        if text is not None and not (variable == option.env and why_ignored(text)):
+            return text
+    return None
+
+
+def why_ignored(text: str) -> str:
+    """Why the value of an environment variable is not taken for an option's; empty if it is."""
+    if not text:
+        return "it is empty"
+    if _OF_KUBERNETES.match(text):
+        return (
+            f"{text!r} is what Kubernetes sets for a service named snakepit; enableServiceLinks: false in the pod's "
+            "specification turns that off"
+        )
+    return ""
+
+
+_OF_KUBERNETES = re.compile(r"(tcp|udp|sctp)://")  # SNAKEPIT_PORT=tcp://10.0.0.1:8000, as Docker's links had it
+
+
+def ignored_variables(environ: Mapping[str, str]) -> list[str]:
+    """A sentence for each variable that has an option's name, and is ignored."""
+    found = [(option.env, why_ignored(environ[option.env])) for option in OPTIONS if option.env in environ]
+    return [f"The environment variable {name} is ignored: {reason}" for name, reason in found if reason]
 
 
 def check_name(name: str) -> None:

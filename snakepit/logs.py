@@ -53,7 +53,10 @@ def default_config(level: int) -> dict[str, Any]:
 
 
 def configure(config: Config) -> None:
-    """Set logging up. Raises ConfigError for a `--log-config` that can't be used."""
+    """Set logging up. Raises ConfigError for a `--log-config` that can't be used.
+
+    The app's folder is on `sys.path` by now, since handlers and formatters may be classes of the app's.
+    """
     logging.addLevelName(TRACE, "TRACE")
     level = LOG_LEVELS[config.log_level]
     if config.log_config is None:
@@ -62,6 +65,7 @@ def configure(config: Config) -> None:
     try:
         settings = json.loads(Path(config.log_config).read_text(encoding="utf-8"))
         logging.config.dictConfig(settings)
-    except (OSError, ValueError, TypeError, AttributeError, ImportError) as error:
-        raise ConfigError(f"log config {config.log_config!r} can't be used: {error}") from None
+    except Exception as error:  # it may name classes of the app's, which raise what they like
+        cause = f": {error.__cause__}" if error.__cause__ is not None else ""
+        raise ConfigError(f"log config {config.log_config!r} can't be used: {error}{cause}") from None
     logging.getLogger("snakepit").setLevel(level)

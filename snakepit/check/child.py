@@ -28,7 +28,7 @@ GRACE = 10.0
 _INSIDE = """
 import marshal, sys
 settings = marshal.loads(settings)
-sys.path[:] = settings["sys_path"]
+sys.path[:] = settings["own_path"]
 sys.argv[:] = settings["argv"]
 from snakepit.check.inside import run
 run(settings, path)

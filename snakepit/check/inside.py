@@ -17,12 +17,15 @@ from snakepit.worker import bootstrap, children, loader
 from snakepit.worker.ending import end_interpreter
 from snakepit.worker.extensions import Extensions, Policy
 from snakepit.worker.interface import detect
+from snakepit.worker.standard_names import reserve
 
 
 class Settings(TypedDict):
     """What is to be imported, and how. Builtin types only, since it crosses by `marshal`."""
 
     sys_path: list[str]
+    own_path: list[str]
+    own_modules: list[str]
     argv: list[str]
     environ: dict[str, str]
     module: str
@@ -62,6 +65,8 @@ def _import(settings: Settings, progress: Progress) -> None:
     extensions.install()
     watch = _Watch(progress, extensions)
     watch.install()
+    sys.path[:] = settings["sys_path"]
+    reserve(settings["own_modules"])
     try:
         app = loader.load(settings["module"], settings["attribute"], None, settings["factory"], extensions)
         progress.say("app", detect(app, settings["interface"]))

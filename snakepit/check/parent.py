@@ -9,18 +9,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from snakepit import working_directory
 from snakepit.app_reference import AppReference, find
 from snakepit.check import gather, text
 from snakepit.check.findings import Report
 from snakepit.check.progress import FAULTS, path_of, read
 from snakepit.config import Config
 from snakepit.errors import AppError, ConfigError, SnakepitError
+from snakepit.import_order import add_folder, path_of_workers, standard_first, standard_modules
 from snakepit.server.copies import CopiesFolder, remove_left_over
 
 _CHILD = """
 import json, sys
 settings = json.load(sys.stdin)
-sys.path[:] = settings["inside"]["sys_path"]
+sys.path[:] = settings["inside"]["own_path"]
 from snakepit.check.child import run
 run(settings)
 """
@@ -36,7 +38,9 @@ def main(app: str, *, as_json: bool, verbose: bool, timeout: float, given: Mappi
     signal.signal(signal.SIGINT, signal.default_int_handler)  # so that the folder and the child go on Ctrl+C, too
     try:
         config = Config.resolve(app, given)
-        sys.path.insert(0, os.path.abspath(config.app_dir))
+        folder = config.app_dir or working_directory.name()
+        if folder:
+            add_folder(folder)
         report = check(config, timeout)
     except SnakepitError as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -72,9 +76,12 @@ def check(config: Config, timeout: float) -> Report:
 
 def _run_child(config: Config, reference: AppReference, folder: str, timeout: float) -> int | None:
     """Its exit status, as `subprocess` has it; None if it had to be killed."""
+    path = path_of_workers()
     settings = {
         "inside": {
-            "sys_path": [str(path) for path in sys.path],
+            "sys_path": path,
+            "own_path": standard_first(path),
+            "own_modules": standard_modules(),
             "argv": list(sys.argv),
             "environ": dict(os.environ),
             "module": reference.module,

@@ -33,9 +33,14 @@ def places() -> list[Path]:
 
     There are two, since who asks may be in a session and the server, under the same user, in none.
     """
+    try:
+        temporary = [Path(tempfile.gettempdir())]
+    except OSError:  # none can be written to
+        temporary = []
     if sys.platform == "win32":
-        return [Path(os.environ.get("LOCALAPPDATA") or tempfile.gettempdir()) / "snakepit" / "run"]
-    found = [Path(tempfile.gettempdir()) / f"snakepit-{os.geteuid()}"]
+        local = os.environ.get("LOCALAPPDATA")
+        return [folder / "snakepit" / "run" for folder in ([Path(local)] if local else temporary)]
+    found = [folder / f"snakepit-{os.geteuid()}" for folder in temporary]
     session = os.environ.get("XDG_RUNTIME_DIR", "")
     if os.path.isabs(session):
         found.insert(0, Path(session) / "snakepit")
@@ -53,7 +58,10 @@ class Folder:
     def make(cls) -> "Folder":
         """The first place that can be used, made if need be. Raises ConfigError."""
         troubles = []
-        for path in places():
+        found = places()
+        if not found:
+            raise ConfigError("no folder for control sockets: none for temporary files can be written to; set TMPDIR")
+        for path in found:
             try:
                 with suppress(FileExistsError):
                     if sys.platform == "win32":

@@ -184,5 +184,5 @@ def _named(files: list[Path]) -> str:
 def _shortest(path: Path) -> str:
     try:
         return min(os.path.relpath(path), str(path), key=len)
-    except ValueError:  # another drive
+    except (ValueError, OSError):  # another drive; or the working directory has been removed
         return str(path)

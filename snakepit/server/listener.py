@@ -1,6 +1,7 @@
 """The listening sockets: made before anything else, so that a port in use is known before the app is imported."""
 
 import asyncio
+import encodings.idna  # noqa: F401  # for getaddrinfo, before the app's folder is on the path
 import errno
 import os
 import socket
@@ -8,9 +9,18 @@ import stat
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from snakepit.config import Config
 from snakepit.errors import ConfigError
+
+PORT_ATTEMPTS = 10
+"""How often a free port is looked for that all addresses of a host name have: the one that the system picks for the
+first address may be in use on another."""
+
+type _Address = tuple[Any, ...]
+
+_MISSING = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # "::1 localhost" stands in files of machines without IPv6, too
 
 SOCKET_MODE = 0o666  # of a Unix socket: a proxy under another user must reach it; the folder guards it
 
@@ -28,7 +38,7 @@ class Listener:
         self._connection: Callable[[], asyncio.Protocol] | None = None
         self._path: Path | None = None
         if config.uds is not None:
-            self._path = Path(config.uds)
+            self._path = Path(config.uds).absolute()  # an app may change the working directory
         if inherited:
             self.sockets = [_checked(sock, f"inherited socket {sock.fileno()}") for sock in inherited]
         elif config.fd is not None:
@@ -36,7 +46,7 @@ class Listener:
         elif config.uds is not None:
             self.sockets = [_unix_socket(config.uds)]
         else:
-            self.sockets = [_tcp_socket(config.host, config.port)]
+            self.sockets = _tcp_sockets(config.host, config.port)
         self.addresses = [_address(sock) for sock in self.sockets]
         self.address = self.addresses[0]
 
@@ -87,26 +97,63 @@ def _address(sock: socket.socket) -> str:
     return f"unix:{name}"
 
 
-def _tcp_socket(host: str, port: int) -> socket.socket:
+def _tcp_sockets(host: str, port: int) -> list[socket.socket]:
+    """One for each address of this machine that the host resolves to, all with the same port."""
     try:
         found = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
         )
     except (OSError, UnicodeError) as error:
         raise ConfigError(f"host {host!r} can't be resolved: {getattr(error, 'strerror', None) or error}") from None
-    # of a name with several addresses, IPv4: what a client tries first or falls back to
-    family, kind, proto, _, address = min(found, key=lambda info: info[0] != socket.AF_INET)
-    sock = socket.socket(family, kind, proto)
+    # IPv4 first: what is shown of a name is then what any client can use
+    places = sorted(dict.fromkeys((info[0], info[4]) for info in found), key=lambda place: place[0] != socket.AF_INET)
+    attempts = 1 if port else PORT_ATTEMPTS
+    while True:
+        attempts -= 1
+        try:
+            return _bound(places)
+        except OSError as error:
+            if not (attempts and error.errno == errno.EADDRINUSE):
+                raise ConfigError(f"can't listen on {host}:{port}: {_bind_trouble(error)}") from None
+
+
+def _bound(places: Sequence[tuple[int, _Address]]) -> list[socket.socket]:
+    """Sockets bound to these addresses but for those that the machine does not have; raises OSError if it has none."""
+    sockets: list[socket.socket] = []
+    missing: OSError | None = None
+    try:
+        for family, address in places:
+            if sockets and not address[1]:  # the first has got a port from the system
+                address = (address[0], sockets[0].getsockname()[1], *address[2:])
+            try:
+                sockets.append(_tcp_socket(family, address, one_of_several=len(places) > 1))
+            except OSError as error:
+                if error.errno not in _MISSING:
+                    raise
+                missing = error
+    except OSError:
+        for sock in sockets:
+            sock.close()
+        raise
+    if not sockets and missing is not None:
+        raise missing
+    return sockets
+
+
+def _tcp_socket(family: int, address: _Address, one_of_several: bool) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if sys.platform == "win32":
             # there SO_REUSEADDR would let two servers have one port
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         else:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6 and one_of_several:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # the IPv4 address has a socket of its own
         sock.bind(address)
-    except OSError as error:
+    except OSError:
         sock.close()
-        raise ConfigError(f"can't listen on {host}:{port}: {_bind_trouble(error)}") from None
+        raise
     sock.setblocking(False)
     return sock
 
@@ -133,17 +180,29 @@ def _unix_socket(path: str) -> socket.socket:
         sock.close()
         reason = "another process uses it" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
         raise ConfigError(f"can't listen on the Unix socket {path!r}: {reason}") from None
+    except ConfigError:
+        sock.close()
+        raise
     sock.setblocking(False)
     return sock
 
 
 def _remove_stale(path: str) -> None:
-    """Remove the socket file of a server that is gone; one that somebody listens on stays, and bind() will say so."""
+    """Remove the socket file of a server that is gone; one that somebody listens on stays, and bind() will say so.
+
+    Raises ConfigError where there is something else.
+    """
     try:
-        if not stat.S_ISSOCK(os.stat(path).st_mode):
-            return
+        mode = os.stat(path).st_mode
     except FileNotFoundError:
         return
+    if stat.S_ISDIR(mode):
+        raise ConfigError(f"can't listen on the Unix socket {path!r}: that is a folder; name a file in it")
+    if not stat.S_ISSOCK(mode):
+        raise ConfigError(
+            f"can't listen on the Unix socket {path!r}: there is another file of that name; remove it, or choose "
+            "another path"
+        )
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(path)

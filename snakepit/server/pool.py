@@ -223,6 +223,8 @@ class Pool:
 
     def _make_worker(self, number: int) -> Worker:
         seats = 1 if self._options.interface == "asgi" else self._options.threads
+        if self._options.working_directory is not None:
+            self._options.working_directory.enter_anew()
         try:
             runtime = RUNTIMES[self._options.runtime](seats)
             settings = {**self._options.settings, "page_script": self._page_script()}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from snakepit.errors import AppError, AppImportError, ConfigError, LifespanError, WorkerLost
 from snakepit.server.runtimes import RuntimeName
 from snakepit.server.worker import Worker
+from snakepit.working_directory import WorkingDirectory
 
 STOPPING = "the server is stopping"
 
@@ -33,6 +34,7 @@ class PoolOptions:
         patient: an app that can't be started may be mended, so wait for that.
         settings: what each worker is told; see snakepit.worker.bootstrap.
         page_script: the address of a script for pages, but for the number of their version; empty: there is none.
+        working_directory: where each worker starts anew; None: wherever the process is.
     """
 
     workers: int
@@ -53,6 +55,7 @@ class PoolOptions:
     silent_seconds: float = 0.0
     patient: bool = False
     page_script: str = ""
+    working_directory: WorkingDirectory | None = None
 
 
 class Observer:

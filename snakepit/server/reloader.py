@@ -29,8 +29,8 @@ class Reloader:
     def __init__(self, config: "Config") -> None:
         try:
             from watchfiles import awatch
-        except ImportError:
-            raise ConfigError("--reload needs the package watchfiles: pip install 'snakepit-server[reload]'") from None
+        except ImportError as error:
+            raise ConfigError(f"--reload needs the package watchfiles: {error}; pip install watchfiles") from None
         self._awatch = awatch
         self._include = tuple(config.reload_include)
         self._exclude = tuple(config.reload_exclude)
@@ -56,9 +56,9 @@ class Reloader:
     def concerns(self, folder: Path, parts: Iterable[str]) -> bool:
         """Whether a file below a watched folder is one to watch."""
         *folders, name = parts
-        if name.startswith("."):  # an editor's own
-            return False
-        if not any(fnmatch(name, pattern) for pattern in self._include):
+        # names with a leading dot are an editor's own, unless they are asked for, as in a shell
+        included = (pattern for pattern in self._include if pattern.startswith(".") or not name.startswith("."))
+        if not any(fnmatch(name, pattern) for pattern in included):
             return False
         if any(fnmatch(part, pattern) for part in (*folders, name) for pattern in self._exclude):
             return False

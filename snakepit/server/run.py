@@ -2,15 +2,17 @@
 
 import asyncio
 import faulthandler
+import logging
 import os
 import signal
 import sys
 from dataclasses import replace
 from typing import Any, NoReturn
 
-from snakepit import logs
-from snakepit.config import Config
+from snakepit import logs, working_directory
+from snakepit.config import Config, ignored_variables
 from snakepit.errors import ConfigError, SnakepitError
+from snakepit.import_order import StandardLibraryFirst, add_folder
 from snakepit.memory import keep_freed_memory
 from snakepit.protocol.choice import parser_factory
 from snakepit.protocol.interface import Limits
@@ -19,6 +21,8 @@ from snakepit.server.managers import find_manager
 from snakepit.server.open_files import raise_open_files_limit
 from snakepit.server.server import Server
 from snakepit.server.signals import leave
+from snakepit.standard_streams import open_closed_streams
+from snakepit.working_directory import WorkingDirectory
 
 
 def run(app: Any, **options: Any) -> None:
@@ -43,6 +47,7 @@ def run_command(app: str, **options: Any) -> NoReturn:
 
 def _serve(app: Any, options: dict[str, Any]) -> tuple[int, int]:
     """Serve; returns the exit status, and how many interpreters could not be closed."""
+    open_closed_streams()
     if getattr(sys.modules.get("snakepit.worker.bootstrap"), "serving", False):
         _exit_with(
             ConfigError(
@@ -51,15 +56,26 @@ def _serve(app: Any, options: dict[str, Any]) -> tuple[int, int]:
             )
         )
     try:
-        manager = find_manager()
-        config = Config.resolve(app, options)
-        if manager.workers:
-            config = replace(config, interpreters=manager.workers)
+        with StandardLibraryFirst():
+            manager = find_manager()
+            config = Config.resolve(app, options)
+            if manager.workers:
+                config = replace(config, interpreters=manager.workers)
+            server = Server(
+                config,
+                control=True,
+                manager=manager,
+                open_files=raise_open_files_limit(),
+                working_directory=WorkingDirectory(),
+            )
+            make_loop = loop_factory(config.loop)
+            parser_factory(config.http, Limits())
+        folder = config.app_dir or working_directory.name()
+        if folder:
+            add_folder(folder)
         logs.configure(config)
-        sys.path.insert(0, os.path.abspath(config.app_dir))
-        server = Server(config, control=True, manager=manager, open_files=raise_open_files_limit())
-        make_loop = loop_factory(config.loop)
-        parser_factory(config.http, Limits())
+        for sentence in ignored_variables(os.environ):
+            logging.getLogger("snakepit.server").warning("%s", sentence)
     except SnakepitError as error:
         _exit_with(error)
     keep_freed_memory()

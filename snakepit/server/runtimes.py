@@ -26,7 +26,7 @@ type RuntimeName = Literal["interpreter", "process", "thread"]
 _BOOTSTRAP = """
 import marshal, sys
 settings = marshal.loads(settings)
-sys.path[:] = settings["sys_path"]
+sys.path[:] = settings["own_path"]
 sys.argv[:] = settings["argv"]
 from snakepit.worker.bootstrap import run
 run(settings)
@@ -217,7 +217,8 @@ class ProcessRuntime:
             executable = sys._base_executable
             environment = {**environment, "__PYVENV_LAUNCHER__": sys.executable}
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
-        command = [executable, *flags, "-c", _IN_PROCESS]
+        # -P: Python itself imports something for -c, which must not come from the working directory
+        command = [executable, *flags, "-P", "-c", _IN_PROCESS]
         if sys.platform == "win32":
             return subprocess.Popen(
                 command,

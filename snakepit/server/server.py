@@ -14,6 +14,7 @@ from typing import Any
 from snakepit import __version__, app_reference, page_script
 from snakepit.config import Config
 from snakepit.errors import ConfigError, SnakepitError
+from snakepit.import_order import path_of_workers, standard_first, standard_modules
 from snakepit.log_files import reopen_log_files
 from snakepit.memory import resident_memory
 from snakepit.server.background import spawn
@@ -35,6 +36,7 @@ from snakepit.server.signals import Stops, handle_signals, leave
 from snakepit.server.site import Site
 from snakepit.server.statistics import Statistics, of_workers
 from snakepit.server.waiting import what_is_waited_for
+from snakepit.working_directory import WorkingDirectory
 
 LAST_TURNS = 2
 """Turns of the loop after the listening sockets are closed, so that what clients had sent until then is read."""
@@ -61,6 +63,7 @@ class Server:
         control: whether `snakepit status` and the other commands are to find it.
         manager: who looks after this process, if somebody does.
         open_files: the limit on open files before it was raised, and after, if it was.
+        working_directory: of the process, if that is the server's alone.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Server:
         control: bool = False,
         manager: Manager | None = None,
         open_files: tuple[int, int] | None = None,
+        working_directory: WorkingDirectory | None = None,
     ) -> None:
         self.config = config
         self._reference = app_reference.find(config.app)
@@ -87,6 +91,7 @@ class Server:
         self._control = control
         self._manager = manager or Manager()
         self._open_files = open_files
+        self._working_directory = working_directory
         self._hand_over = HandOver(self._manager, self._log)
         self._stops = Stops(self.stop, self._exit_now)
         self._accepts = False  # connections, or has done
@@ -327,14 +332,12 @@ class Server:
     def _make_copies_folder(self) -> CopiesFolder | None:
         if self.config.extensions == "native" or self.config.runtime != "interpreter":
             return None
-        remove_left_over()
         try:
+            remove_left_over()
             return CopiesFolder()
-        except OSError as error:
-            raise ConfigError(
-                f"no folder for copies of C extensions can be made: {error}; set TMPDIR to one that can be written to, "
-                "or use --extensions native"
-            ) from None
+        except OSError as error:  # most apps don't need any; to one that does, its worker tells what is missing
+            self._log.debug("No folder for copies of C extensions can be made: %s", error)
+            return None
 
     async def _serve(self, listener: Listener, pool: Pool, site: Site, control: ControlSocket | None) -> None:
         spawn(self._tell_alive(), self._telling)
@@ -422,6 +425,7 @@ class Server:
 
     def _pool_options(self, copies: CopiesFolder | None) -> PoolOptions:
         config, reference = self.config, self._reference
+        path = path_of_workers()
         return PoolOptions(
             workers=config.interpreters,
             threads=config.threads,
@@ -440,9 +444,12 @@ class Server:
             # with runtime thread somebody may well sit in a debugger, and there nothing can be replaced
             silent_seconds=config.timeout_worker_healthcheck if config.runtime != "thread" else 0.0,
             patient=config.reload,
+            working_directory=self._working_directory,
             page_script=page_script.address(config.root_path, self._id) if config.reload_browser else "",
             settings={
-                "sys_path": [str(folder) for folder in sys.path],
+                "sys_path": path,
+                "own_path": standard_first(path),
+                "own_modules": standard_modules(),
                 "argv": list(sys.argv),
                 "module": reference.module,
                 "attribute": reference.attribute,

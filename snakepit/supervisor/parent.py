@@ -21,6 +21,7 @@ from snakepit import link, systemd
 from snakepit.group_signals import STOP_SIGNALS, StopCount
 from snakepit.supervisor.child import Child, ended
 from snakepit.supervisor.restarts import Restarts
+from snakepit.working_directory import WorkingDirectory
 
 KILL_AFTER = 3.0
 """Seconds until a server process is killed that is still there after the second stop signal, or after it was found to
@@ -75,6 +76,7 @@ class Supervisor:
         self._last_status: int | None = None  # of the process whose end is the end of all
         self._selector = selectors.DefaultSelector()
         self._had_terminal = _terminal()
+        self._working_directory = WorkingDirectory()
 
     def run(self) -> int:
         """Supervise; returns the exit status."""
@@ -118,6 +120,7 @@ class Supervisor:
             self._exit_status = 1
 
     def _make_child(self, takes_over: bool) -> Child | None:
+        self._working_directory.enter_anew()
         try:
             child = Child(self._sockets, self._restarts.total, takes_over, self._workers)
         except OSError as error:

@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from snakepit import envelopes
 from snakepit.channel import ChannelAddress, discard
 from snakepit.errors import AppError, fault
+from snakepit.import_order import StandardLibraryFirst
 from snakepit.worker import children, loader, notes
 from snakepit.worker.ending import end_interpreter, wait_for_threads
 from snakepit.worker.extensions import Extensions, Policy
 from snakepit.worker.hung import Loading
 from snakepit.worker.interface import detect
+from snakepit.worker.standard_names import reserve
 from snakepit.worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ class Settings(TypedDict):
     channels: list[ChannelAddress]
     watch: ChannelAddress
     sys_path: list[str]
+    own_path: list[str]
+    own_modules: list[str]
     argv: list[str]
     module: str
     attribute: str
@@ -116,7 +120,7 @@ def _serve(settings: Settings, end: Callable[[], list[str]]) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True, write_through=False)
     try:
-        watchdog.watch(Loading([loader.load.__code__]))
+        watchdog.watch(Loading([loader.configure_logging.__code__, loader.load.__code__]))
         before = time.perf_counter()
         try:
             app = _load(settings, extensions)
@@ -125,15 +129,16 @@ def _serve(settings: Settings, end: Callable[[], list[str]]) -> None:
             kind, trouble = "import", "\n".join([str(error), *_notes(settings)])
             return
         if settings["page_script"]:
-            from snakepit.worker.pages import with_script
-
+            with StandardLibraryFirst():
+                from snakepit.worker.pages import with_script
             app = with_script(app, interface, settings["page_script"])
         seconds, copied = time.perf_counter() - before, extensions.copied if extensions else []
         loaded = envelopes.loaded(interface, seconds, copied, _notes(settings))
-        if interface == "asgi":
-            from snakepit.worker.asgi import serve
-        else:
-            from snakepit.worker.wsgi import serve
+        with StandardLibraryFirst():
+            if interface == "asgi":
+                from snakepit.worker.asgi import serve
+            else:
+                from snakepit.worker.wsgi import serve
         attached = True
         failed = serve(app, settings, loaded, watchdog)
         if failed is not None:
@@ -155,9 +160,11 @@ def _serve(settings: Settings, end: Callable[[], list[str]]) -> None:
 
 
 def _load(settings: Settings, extensions: Extensions | None) -> object:
+    sys.path[:] = settings["sys_path"]
     runtime = settings["runtime"]
     if runtime != "thread":  # there the server has done it
-        loader.configure_logging(settings["log_config"])
+        reserve(settings["own_modules"])
+        loader.configure_logging(settings["log_config"], extensions)
     module, script = settings["module"], settings["script"]
     if runtime == "thread" and (script is not None or module == _name_of_main()):
         module, script = "__main__", None  # it is being run in this very interpreter

@@ -77,8 +77,11 @@ def _with_environment(start: Callable[..., int], place: int, as_lines: bool) -> 
 
 def _limited(start: Callable[..., int], soft: int, raised: int) -> Callable[..., int]:
     """Give a process this soft limit where it would get the raised one."""
+    was_imported = "resource" in sys.modules
     import resource
 
+    if not was_imported:
+        del sys.modules["resource"]  # which is a good name for a module of the app's, too
     limit = resource.RLIMIT_NOFILE
 
     def start_limited(*given: Any, **more: Any) -> int:

@@ -51,6 +51,7 @@ from types import FrameType, ModuleType
 from typing import Literal, NamedTuple
 
 from snakepit import vetted
+from snakepit.import_order import StandardLibraryFirst
 from snakepit.interpreters import check_extensions, current_id
 from snakepit.worker import no_faulthandler
 
@@ -96,14 +97,14 @@ class Extensions:
     """Loads the extension modules of this interpreter. Make one, then `install` it before the app is imported.
 
     Args:
-        folder: where copies go; it belongs to this process alone.
+        folder: where copies go; it belongs to this process alone. Empty: there is none.
         keep_native: record modules that need no help, too.
     """
 
     def __init__(self, policy: Policy, folder: str, keep_native: bool = False) -> None:
         self.policy = policy
         self.loads: list[Load] = []
-        self._folder = os.path.join(folder, str(current_id()))
+        self._folder = os.path.join(folder, str(current_id())) if folder else ""
         self._keep_native = keep_native
         self._unchecked = 0  # modules being made or executed without the check
         self._copies: dict[str, str] = {}  # by the original's path
@@ -202,8 +203,8 @@ class Extensions:
             check_extensions(not self._unchecked)
 
     def _create_from_copy(self, name: str, path: str, spec: ModuleSpec) -> ModuleType:
-        from snakepit.worker import extension_init
-
+        with StandardLibraryFirst():
+            from snakepit.worker import extension_init
         known = self._single_phase.get((path, name))
         if known is not None:
             return known
@@ -218,7 +219,14 @@ class Extensions:
             return extension_init.module_from_definition(made, spec)
 
     def _copy(self, path: str) -> str:
-        from shutil import copyfile
+        if not self._folder:
+            raise ImportError(
+                f"{path} can't be copied, as this worker needs it: there is no folder for temporary files; set TMPDIR "
+                "to one that can be written to, or use --runtime process",
+                path=path,
+            )
+        with StandardLibraryFirst():
+            from shutil import copyfile
 
         if sys.platform != "win32" and _names(path, _BESIDE):
             folder = _mirror(self._folder, os.path.dirname(path))

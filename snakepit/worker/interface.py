@@ -25,16 +25,17 @@ def detect(app: object, wanted: Literal["auto", "asgi", "wsgi"]) -> Interface:
     """
     if not callable(app):
         raise AppImportError(f"the app is a {type(app).__name__}, which can't be called; is it the right attribute?")
-    if inspect.isclass(app) and _by_names(app) != "wsgi":  # PEP 3333 has an example whose class is the app itself
-        asgi2 = _ASGI2 + "; or " if "scope" in _parameters(app) else ""
+    if inspect.isclass(app):
+        speaks = _spoken_by_class(app)
+        if speaks is not None:
+            return _as_wanted(speaks, wanted)
+        asgi2 = _ASGI2 + "; or " if "scope" in _parameters(app) and 3 not in _accepts(app) else ""
         raise AppImportError(f"{asgi2}the app is a class: if calling {app.__name__}() makes the app, add --factory")
     accepts = _accepts(app)
     if _gives_coroutine(app):
         if 3 not in accepts and accepts:
             raise AppImportError("the app is a coroutine function that does not take (scope, receive, send)")
-        if wanted == "wsgi":
-            raise AppImportError("the app is a coroutine function, so ASGI; it can't be served as WSGI")
-        return "asgi"
+        return _as_wanted("asgi", wanted)
     if wanted != "auto":
         if wanted == "asgi" and accepts == {1}:
             raise AppImportError(_ASGI2)
@@ -50,7 +51,25 @@ def detect(app: object, wanted: Literal["auto", "asgi", "wsgi"]) -> Interface:
         raise AppImportError(_ASGI2)
     if accepts == {0} or (0 in accepts and not accepts & {2, 3}):
         raise AppImportError("the app takes no arguments; if it makes the app, add --factory")
+    if _takes_anything(app):  # as in wsgiref.validate, and Dash; were it ASGI, it would be a coroutine function
+        return "wsgi"
     raise AppImportError("it can't be told whether the app is ASGI or WSGI; say so with --interface asgi or wsgi")
+
+
+def _spoken_by_class(app: type) -> Interface | None:
+    """What a class speaks that is the app itself: an instance is the response. None: it is no app.
+
+    PEP 3333 has an example ("The Application/Framework Side"); for ASGI, an instance is awaited.
+    """
+    if hasattr(app, "__await__") and 3 in _accepts(app):
+        return "asgi"
+    return "wsgi" if _by_names(app) == "wsgi" else None
+
+
+def _as_wanted(speaks: Interface, wanted: Literal["auto", "asgi", "wsgi"]) -> Interface:
+    if speaks == "asgi" and wanted == "wsgi":
+        raise AppImportError("the app gives something to be awaited, so it is ASGI; it can't be served as WSGI")
+    return speaks if wanted == "auto" else wanted
 
 
 def _call(app: object) -> object:
@@ -82,6 +101,17 @@ def _accepts(app: object) -> set[int]:
             continue
         counts.add(count)
     return counts
+
+
+def _takes_anything(app: object) -> bool:
+    """Whether the app is declared as (*args) or (*args, **kwargs)."""
+    try:
+        parameters = inspect.signature(app).parameters.values() if callable(app) else ()
+    except (TypeError, ValueError):
+        return False
+    kinds = {parameter.kind for parameter in parameters}
+    positional, keyword = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+    return positional in kinds and kinds <= {positional, keyword}
 
 
 def _by_names(app: object) -> Interface | None:

@@ -8,6 +8,7 @@ from types import ModuleType
 
 import snakepit
 from snakepit.errors import AppImportError, fault, shortened
+from snakepit.import_order import StandardLibraryFirst
 from snakepit.worker.extensions import REFUSED, Extensions, Load
 
 SCRIPT_MODULE = "__snakepit_main__"
@@ -15,14 +16,21 @@ SCRIPT_MODULE = "__snakepit_main__"
 as in multiprocessing's spawn."""
 
 
-def configure_logging(path: str | None) -> None:
-    """Apply a `--log-config` file (dictConfig, JSON) to this worker's loggers, which are its own."""
-    if path is not None:
-        import json
-        import logging.config
+def configure_logging(path: str | None, extensions: Extensions | None = None) -> None:
+    """Apply a `--log-config` file (dictConfig, JSON) to this worker's loggers, which are its own.
 
+    It may name classes of the app's. Raises AppImportError.
+    """
+    if path is None:
+        return
+    try:
+        with StandardLibraryFirst():
+            import json
+            import logging.config
         with open(path, encoding="utf-8") as file:
             logging.config.dictConfig(json.load(file))
+    except BaseException as error:  # a class of the app's can raise anything
+        raise AppImportError(_trouble(f"Log config {path!r} can't be used", error, extensions)) from None
 
 
 def load(
@@ -88,7 +96,8 @@ def _trouble(headline: str, error: BaseException, extensions: Extensions | None)
         return f"{headline}\n{fault(error)}"
     if culprit is None:
         return f"{headline}\n{own}"
-    from snakepit.refusal import explain
+    with StandardLibraryFirst():
+        from snakepit.refusal import explain
 
     policy = extensions.policy if extensions is not None else "vetted"
     because = ":" if certain else "; it may be because"

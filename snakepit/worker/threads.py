@@ -6,7 +6,6 @@ own, and 3.13 crashes over that. What is used here of CPython's C API is public,
 Imported only when something hangs: ctypes takes memory in each interpreter.
 """
 
-import ctypes
 import threading
 from collections.abc import Collection, Iterator
 from itertools import accumulate, chain, repeat, takewhile
@@ -15,6 +14,10 @@ from traceback import FrameSummary, StackSummary
 from types import CodeType, FrameType
 
 import snakepit
+from snakepit.import_order import StandardLibraryFirst
+
+with StandardLibraryFirst():
+    import ctypes
 
 _PACKAGE = str(Path(snakepit.__file__).parent)
 _BOOTSTRAP = threading.Thread._bootstrap.__code__  # type: ignore[attr-defined]  # where Python code of a thread begins

@@ -251,9 +251,7 @@ def test_without_watchfiles(site_app, tmp_path):
     server = Server("site_app:app", "--reload", "--port", "0", cwd=tmp_path)
     try:
         assert server.wait_ended() == 2
-        assert (
-            server.err.strip() == "Error: --reload needs the package watchfiles: pip install 'snakepit-server[reload]'"
-        )
+        assert server.err.strip() == "Error: --reload needs the package watchfiles: hidden; pip install watchfiles"
     finally:
         server.kill()
 

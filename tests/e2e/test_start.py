@@ -40,7 +40,7 @@ def fails(*arguments, cwd=APPS, env=None):
         ("def app(): ...", "broken:app", "add --factory"),
         ("class app:\n    def __init__(self, scope): ...", "broken:app", "this is an ASGI 2 app"),
         ("def app(scope):\n    return None", "broken:app", "this is an ASGI 2 app"),
-        ("def app(*args): ...", "broken:app", "say so with --interface"),
+        ("def app(a, b, c=None): ...", "broken:app", "say so with --interface"),
     ],
 )
 def test_an_app_that_cannot_be_served(tmp_path, code, app, expected):
@@ -137,6 +137,38 @@ def test_an_extension_that_refuses_behind_an_error_of_its_package(tmp_path):
     assert err.endswith("RuntimeError: Please reinstall fast\n")
 
 
+VALIDATED = """
+from wsgiref.validate import validator
+
+@validator
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"hello"]
+"""
+
+AWAITED = """
+class app:
+    def __init__(self, scope, receive, send):
+        self.scope, self.send = scope, send
+
+    def __await__(self):
+        return self.answer().__await__()
+
+    async def answer(self):
+        if self.scope["type"] == "http":
+            await self.send({"type": "http.response.start", "status": 200, "headers": []})
+            await self.send({"type": "http.response.body", "body": b"hello"})
+"""
+
+
+@pytest.mark.parametrize(("code", "interface"), [(VALIDATED, "WSGI"), (AWAITED, "ASGI")])
+def test_apps_that_are_no_plain_functions(tmp_path, code, interface):
+    (tmp_path / "plain.py").write_text(code, encoding="utf-8")
+    with running("plain:app", cwd=tmp_path) as server:
+        assert server.get("/").text == "hello"
+        assert f"ready: {interface}" in server.err
+
+
 def test_port_in_use():
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -176,6 +208,15 @@ def test_wrong_environment_variable():
     finally:
         server.kill()
     assert "Error: SNAKEPIT_PORT must be a whole number, not 'eighty'" in server.err
+
+
+def test_variables_of_a_kubernetes_service_named_snakepit():
+    env = {"SNAKEPIT_PORT": "tcp://10.96.0.17:8000", "SNAKEPIT_PORT_8000_TCP": "tcp://10.96.0.17:8000"}
+    with running("behaviors:app", env={**env, "SNAKEPIT_UDS": ""}) as server:
+        assert server.get("/").status == 200
+        assert server.err.count("The environment variable ") == 2
+        assert "WARNING  The environment variable SNAKEPIT_PORT is ignored: 'tcp://10.96.0.17:8000'" in server.err
+        assert "WARNING  The environment variable SNAKEPIT_UDS is ignored: it is empty" in server.err
 
 
 def test_env_file(tmp_path):

@@ -151,6 +151,8 @@ def settings_for(app, folder, **settings):
     module, _, attribute = app.partition(":")
     return {
         "sys_path": [str(folder), str(APPS), *sys.path],
+        "own_path": sys.path,
+        "own_modules": [],
         "argv": ["snakepit"],
         "module": module,
         "attribute": attribute,

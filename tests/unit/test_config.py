@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakepit.config import ENV_PREFIX, LOG_LEVELS, OPTIONS, Config, load_env_file, usable_cpus
+from snakepit.config import (
+    ENV_PREFIX,
+    LOG_LEVELS,
+    OPTIONS,
+    Config,
+    ignored_variables,
+    load_env_file,
+    usable_cpus,
+)
 from snakepit.errors import ConfigError
 
 APP = "main:app"
@@ -245,7 +253,6 @@ def test_false_in_an_environment_variable(environment, text):
     [
         ("SNAKEPIT_PORT", "http", "a whole number"),
         ("SNAKEPIT_PORT", "1.5", "a whole number"),
-        ("SNAKEPIT_PORT", "", "a whole number"),
         ("SNAKEPIT_TIMEOUT_KEEP_ALIVE", "long", "a number"),
         ("SNAKEPIT_ACCESS_LOG", "maybe", "true or false"),
     ],
@@ -298,6 +305,23 @@ def test_who_is_trusted_must_be_addresses():
         Config(APP, forwarded_allow_ips="127.0.0.1,nginx")
     with pytest.raises(ConfigError, match="trusted_proxy_headers: 'x-real-ip' can't be read"):
         Config(APP, trusted_proxy_headers="X-Real-IP")
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+@pytest.mark.parametrize("text", ["", "tcp://10.0.0.1:8000", "udp://[fd00::1]:53"])
+def test_variables_that_can_not_be_meant(environment, option, text):
+    environment[option.env] = text
+    assert Config.resolve("m:a", {}) == Config("m:a")
+    (sentence,) = ignored_variables(environment)
+    assert sentence.startswith(f"The environment variable {option.env} is ignored: ")
+    assert ("enableServiceLinks: false" in sentence) is bool(text)
+
+
+def test_other_variables_are_not_told_of(environment):
+    environment["SNAKEPIT_PORT_8000_TCP"] = "tcp://10.0.0.1:8000"
+    environment["SNAKEPIT_SERVICE_PORT"] = ""
+    environment["SNAKEPIT_PORT"] = "80"
+    assert ignored_variables(environment) == []
 
 
 def test_given_none_comes_before_the_environment(environment):

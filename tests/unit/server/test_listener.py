@@ -1,6 +1,7 @@
 """snakepit.server.listener: real sockets, on ports that the system picks."""
 
 import asyncio
+import errno
 import os
 import socket
 import stat
@@ -92,20 +93,91 @@ def test_serve(listen):
     assert echoed(listener, socket.AF_INET, listener.sockets[0].getsockname())
 
 
-def test_name_that_has_several_addresses(listen):
-    assert listen(host="localhost").sockets[0].getsockname()[0] == "127.0.0.1"
-
-
-def test_every_address(listen):
-    assert listen(host="").address.startswith("http://0.0.0.0:")
-
-
-def test_ipv6(listen):
+@pytest.fixture
+def ipv6():
     try:
         with socket.socket(socket.AF_INET6) as probe:
             probe.bind(("::1", 0))
     except OSError:
         pytest.skip("this machine has no IPv6")
+
+
+@pytest.fixture
+def resolves(monkeypatch):
+    """Have host names resolve to these addresses, whatever this machine makes of them."""
+    resolve = socket.getaddrinfo
+
+    def make(*addresses):
+        def getaddrinfo(host, port, **how):
+            return [info for address in addresses for info in resolve(address, port, **how)]
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+    return make
+
+
+def hosts(listener):
+    return [sock.getsockname()[0] for sock in listener.sockets]
+
+
+def test_name_that_has_several_addresses(listen, ipv6, resolves):
+    resolves("::1", "127.0.0.1", "127.0.0.1")
+    listener = listen(host="localhost")
+    assert hosts(listener) == ["127.0.0.1", "::1"]
+    port = listener.sockets[0].getsockname()[1]
+    assert listener.addresses == [f"http://127.0.0.1:{port}", f"http://[::1]:{port}"]
+    assert echoed(listener, socket.AF_INET6, ("::1", port))
+    again = listen(host="localhost", port=port)
+    assert [sock.getsockname()[1] for sock in again.sockets] == [port, port]
+
+
+def test_localhost(listen):
+    listener = listen(host="localhost")
+    assert hosts(listener)[0] == "127.0.0.1"
+    assert echoed(listener, socket.AF_INET, listener.sockets[0].getsockname())
+
+
+def test_name_of_which_this_machine_does_not_have_all_addresses(listen, resolves):
+    """As with "::1 localhost" in /etc/hosts of a container without IPv6."""
+    resolves("192.0.2.1", "127.0.0.1")
+    assert hosts(listen(host="some.name")) == ["127.0.0.1"]
+    resolves("192.0.2.1", "198.51.100.1")
+    assert "does not have that address" in refusal(host="some.name")
+
+
+def test_name_with_a_port_that_is_in_use_on_one_of_its_addresses(listen, ipv6, resolves):
+    other = listen(host="::1")
+    other.sockets[0].listen()
+    resolves("127.0.0.1", "::1")
+    assert "another process uses this port" in refusal(host="localhost", port=other.sockets[0].getsockname()[1])
+
+
+def test_another_free_port_is_tried_where_one_address_has_the_first_in_use(listen, resolves, monkeypatch):
+    resolves("127.0.0.1", "127.0.0.2")
+    if sys.platform != "linux":
+        pytest.skip("needs a second loopback address")
+    bind, refused = Listener.__init__.__globals__["_tcp_socket"], []
+
+    def bind_but_once(family, address, one_of_several):
+        if address[0] == "127.0.0.2" and not refused:
+            refused.append(address[1])
+            raise OSError(errno.EADDRINUSE, "in use")
+        return bind(family, address, one_of_several)
+
+    monkeypatch.setattr("snakepit.server.listener._tcp_socket", bind_but_once)
+    listener = listen(host="localhost")
+    assert hosts(listener) == ["127.0.0.1", "127.0.0.2"]
+    assert len({sock.getsockname()[1] for sock in listener.sockets}) == 1
+    assert len(refused) == 1
+
+
+def test_every_address(listen):
+    listener = listen(host="")
+    assert listener.address.startswith("http://0.0.0.0:")
+    assert hosts(listener) in (["0.0.0.0"], ["0.0.0.0", "::"])
+
+
+def test_ipv6(listen, ipv6):
     listener = listen(host="::1")
     assert listener.address == f"http://[::1]:{listener.sockets[0].getsockname()[1]}"
 
@@ -183,9 +255,24 @@ def test_unix_socket_of_a_server_that_runs(uds):
 def test_unix_socket_where_a_file_is(uds):
     with open(uds, "w") as file:
         file.write("precious")
-    assert "another process uses it" in refusal(uds=uds)
+    assert "there is another file of that name" in refusal(uds=uds)
     with open(uds) as file:
         assert file.read() == "precious"
+
+
+@UNIX
+def test_unix_socket_where_a_folder_is(uds):
+    os.mkdir(uds)
+    assert "that is a folder; name a file in it" in refusal(uds=uds)
+
+
+@UNIX
+def test_close_removes_the_file_wherever_the_app_has_gone(listen, uds, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    listener = listen(uds=uds)
+    monkeypatch.chdir("elsewhere")
+    listener.close()
+    assert not (tmp_path / uds).exists()
 
 
 @UNIX

@@ -19,6 +19,8 @@ POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 SETTINGS = {
     "number": 1,
     "sys_path": sys.path,
+    "own_path": sys.path,
+    "own_modules": [],
     "argv": [],
     "module": "json",
     "attribute": "missing",

@@ -1,6 +1,7 @@
 """snakepit.worker.interface: what real frameworks and plain callables speak is told by looking at them."""
 
 import functools
+import wsgiref.validate
 from types import ModuleType
 
 import pytest
@@ -193,6 +194,15 @@ class Middleware:
         await self.app(scope, receive, send)
 
 
+def wsgi_anything(*arguments, **keywords):
+    return []
+
+
+class WsgiAnything:
+    def __call__(self, *arguments):
+        return []
+
+
 def wsgi_bound(extra, environ, start_response):
     return []
 
@@ -214,6 +224,10 @@ WSGI = {
     "partial by name": functools.partial(wsgi_bound, extra=1),
     "partial of an object": functools.partial(WsgiObject()),
     "wrapped": wraps(wsgi_function),
+    "any arguments": wsgi_anything,
+    "partial of any arguments": functools.partial(wsgi_anything),
+    "object that takes any arguments": WsgiAnything(),
+    "validator": wsgiref.validate.validator(wsgi_function),
 }
 
 ASGI = {
@@ -260,6 +274,33 @@ def test_class_that_is_a_wsgi_app():
     assert detect(AppClass, "wsgi") == "wsgi"
 
 
+class AsgiClass:
+    """An instance is awaited, as the endpoints of Starlette are."""
+
+    def __init__(self, scope, receive, send):
+        self.send = send
+
+    def __await__(self):
+        return self.send({}).__await__()
+
+
+class AsgiClassOfOtherNames(AsgiClass):
+    def __init__(self, a, b, c):
+        super().__init__(a, b, c)
+
+
+@pytest.mark.parametrize("app", [AsgiClass, AsgiClassOfOtherNames, functools.partial(AsgiClass)])
+def test_class_that_is_an_asgi_app(app):
+    assert detect(app, "auto") == "asgi"
+    assert detect(app, "asgi") == "asgi"
+
+
+def test_starlette_endpoint():
+    from starlette.endpoints import HTTPEndpoint
+
+    assert detect(HTTPEndpoint, "auto") == "asgi"
+
+
 # -- refusals --------------------------------------------------------------------------------------------------------
 
 
@@ -278,6 +319,19 @@ wishes = pytest.mark.parametrize("wanted", ["auto", "asgi", "wsgi"])
 )
 def test_what_cannot_be_called(value, kind, wanted):
     assert refusal(value, wanted) == f"the app is a {kind}, which can't be called; is it the right attribute?"
+
+
+class AsgiClassWithoutAwait:
+    def __init__(self, scope, receive, send):
+        pass
+
+
+def test_class_that_can_not_be_awaited():
+    assert refusal(AsgiClassWithoutAwait).startswith("the app is a class")
+
+
+def test_class_that_is_asgi_where_wsgi_was_asked_for():
+    assert "it can't be served as WSGI" in refusal(AsgiClass, "wsgi")
 
 
 def test_class_of_an_app():
@@ -311,20 +365,11 @@ def test_asgi_2(app, wanted):
     assert "guarantee_single_callable" in message
 
 
-def anything(*arguments):
-    return None
-
-
 def two_or_three(a, b, c=None):
     return None
 
 
-class Anything:
-    def __call__(self, *arguments, **keywords):
-        return None
-
-
-@pytest.mark.parametrize("app", [anything, two_or_three, Anything(), functools.partial(anything)])
+@pytest.mark.parametrize("app", [two_or_three, functools.partial(two_or_three), lambda *rest, a=None: None])
 def test_ambiguous(app):
     message = refusal(app)
     assert "--interface asgi or wsgi" in message
