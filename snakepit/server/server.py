@@ -438,6 +438,7 @@ class Server:
             max_rss=None if config.workers_max_rss is None else config.workers_max_rss * 2**20,
             response_seconds=config.timeout_request,
             # with runtime thread somebody may well sit in a debugger, and there nothing can be replaced
+            startup_seconds=config.timeout_startup if config.runtime != "thread" else 0.0,
             silent_seconds=config.timeout_worker_healthcheck if config.runtime != "thread" else 0.0,
             patient=config.reload,
             page_script=page_script.address(config.root_path, self._id) if config.reload_browser else "",

@@ -3,8 +3,9 @@
 It knows no app, no event loop and no options: it starts the very command line that it was started with, and the server
 process hands it the sockets that it has bound. While none serves, clients wait in the sockets' backlog.
 
-A process that ends by itself before it ever listened could not start, and nothing is tried again. One that ends later
-is started again: see `snakepit.supervisor.restarts`. For a hand-over a second one is started; when its workers are
+A process that ends by itself before it ever listened could not start, and nothing is tried again. Neither is it where a
+process says so later, by its exit status, and no process ever had all workers ready. One that ends otherwise is started
+again: see `snakepit.supervisor.restarts`. For a hand-over a second one is started; when its workers are
 ready, the first is told to retire.
 """
 
@@ -31,6 +32,9 @@ POLL = 0.05
 
 GAVE_UP = 3
 """The exit status when the server process ends again and again: as when the app can't be started."""
+
+COULD_NOT_START = {2, 3}
+"""Exit statuses that say: it could not start, and the operator or the app has to be mended first."""
 
 _PASSED_ON = {"SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1"}
 
@@ -67,6 +71,7 @@ class Supervisor:
         self._others: list[Child] = []  # that retire
         self._start_at: float | None = None  # when there is no current one
         self._has_listened = False
+        self._has_been_ready = False  # with all workers
         self._workers = 0  # that somebody has asked for since; 0: as many as the options say
         self._stops = StopCount()
         self._kill_at: float | None = None
@@ -167,8 +172,10 @@ class Supervisor:
             child.silence.heard(time.monotonic(), float(text or 0))
             if child is self._current:
                 self._notifier.alive()
-        elif word == link.READY and child is self._successor:
-            self._take_over(child)
+        elif word == link.READY:
+            self._has_been_ready = True
+            if child is self._successor:
+                self._take_over(child)
         elif word == link.HAND_OVER and child is self._current:
             self._hand_over(text)
         elif word == link.STOPPING:
@@ -224,7 +231,8 @@ class Supervisor:
             self._exit_status = self._last_status or 0
 
     def _current_ended(self, child: Child) -> None:
-        if child.stopping or self._stops.value or not self._has_listened:
+        could_not_start = not self._has_been_ready and child.status in COULD_NOT_START
+        if child.stopping or self._stops.value or not self._has_listened or could_not_start:
             if child.status is not None and child.status < 0 and not (child.stopping or self._stops.value):
                 _say("ERROR", f"The server {child} {child.how_ended} before it was ready")
             self._last_status = child.exit_status

@@ -97,6 +97,8 @@ class Watchdog:
         elif kind == envelopes.TIMED_OUT:
             self._untold.add(number)
             self._look_again(number, FIRST_LOOK)
+        elif kind == envelopes.ASK_STACK:
+            self._say(envelopes.stack(self._hung.start_stack() if self._hung is not None else ""))
         elif kind == envelopes.REOPEN_LOGS:
             _reopen_logs()
         elif kind in (envelopes.STOP, envelopes.ABANDONED):
