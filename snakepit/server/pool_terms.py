@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from snakepit.errors import AppError, AppImportError, ConfigError, LifespanError, StartTimeout, WorkerLost
+from snakepit.server import limits
 from snakepit.server.runtimes import RuntimeName
 from snakepit.server.worker import Worker
 
@@ -119,6 +120,9 @@ def as_error(worker: Worker) -> AppError | ConfigError | WorkerLost:
     kind, fault = worker.failure
     if kind == "config":
         return ConfigError(fault)
+    limit = limits.explain(fault)
+    if limit is not None:
+        return ConfigError(f"{worker} can't start: {limit}\n{fault}")
     if kind == "import":
         return AppImportError(fault)
     if kind == "lifespan":

@@ -30,6 +30,9 @@ hang."""
 POLL = 0.05
 """Seconds between looks at a process that is about to end, where no signal tells."""
 
+NO_PROCESS = 2
+"""The exit status when not even the first server process can be started: the operator can mend that."""
+
 GAVE_UP = 3
 """The exit status when the server process ends again and again: as when the app can't be started."""
 
@@ -107,6 +110,10 @@ class Supervisor:
         finally:
             for child in self._children:
                 child.link.close()  # which it takes for the end of this process, and so stops
+            signal.set_wakeup_fd(-1)
+            self._selector.close()
+            for sock in (awake, waker, *self._sockets):
+                sock.close()
 
     @property
     def _children(self) -> list[Child]:
@@ -120,13 +127,17 @@ class Supervisor:
         if self._current is None and self._has_listened:
             self._again(None)
         elif self._current is None:
-            self._exit_status = 1
+            self._exit_status = NO_PROCESS
 
     def _make_child(self, takes_over: bool) -> Child | None:
         try:
             child = Child(self._sockets, self._restarts.total, takes_over, self._workers)
         except OSError as error:
-            _say("ERROR", f"No server process can be started: {error.strerror or error}")
+            _say(
+                "ERROR",
+                f"No server process can be started: {error.strerror or error}; the limits on processes and memory are "
+                "ulimit -u, ulimit -v, and those of a container or service",
+            )
             return None
         self._selector.register(child.link.socket, selectors.EVENT_READ, child)
         return child
