@@ -28,9 +28,9 @@ from snakepit.server.websocket_exchange import WebSocketExchange
 PATIENCE = 0.002
 """Seconds that a worker's loop may be silent until what waits for it is given to others."""
 
-STACK_PATIENCE = 1.0
-"""Seconds that a worker's watchdog gets to tell where a start is. It waits for the GIL for some milliseconds, or C code
-keeps that."""
+STACK_PATIENCE = 5.0
+"""Seconds that a worker's watchdog gets to tell where a start is. On a machine that has too much to do it needs more
+than one; C code that keeps the GIL lets it say nothing at all."""
 
 TURNS = 3
 """Turns of this loop after which everything has been heard that workers had rung before."""

@@ -44,7 +44,7 @@ class Lifespan:
         """Run the app's start-up. Raises LifespanError."""
         if not self._supported or self._cancelled:
             return
-        self.task = asyncio.get_running_loop().create_task(self._run())
+        self.task = asyncio.get_running_loop().create_task(self.run())
         self.task.add_done_callback(self._over)
         await self._incoming.put({"type": "lifespan.startup"})
         await self._started.wait()
@@ -67,7 +67,8 @@ class Lifespan:
         await self._stopped.wait()
         return self._failure
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Call the app: the task."""
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         try:
             await self._app(scope, self._incoming.get, self._send)
@@ -82,7 +83,7 @@ class Lifespan:
                 self._without(f"the app's lifespan start-up failed\n{fault(error)}")
 
     def _over(self, task: asyncio.Task[None]) -> None:
-        """Nothing more comes of it: not in `_run`, no line of which is executed where it is cancelled early."""
+        """Nothing more comes of it: not in `run`, no line of which is executed where it is cancelled early."""
         self._started.set()
         self._stopped.set()
 
