@@ -153,6 +153,10 @@ class Config:
     timeout_waiting: float = _option(
         60.0, "Seconds that a request may wait for a free worker before it gets 503.", least=0, metavar="SECONDS"
     )
+    timeout_startup: float = _option(
+        120.0, "Seconds that a worker may take to import the app and for lifespan start-up. 0: no such limit.",
+        least=0, metavar="SECONDS",
+    )  # fmt: skip
     timeout_request: float | None = _option(
         None,
         "Seconds until the app begins its response; then the client gets 504, and what the app does is ended.",

@@ -53,6 +53,9 @@ TIMED_OUT, PING, SPEAK, ABANDONED, PONG, BUSY, SEEN_TO = range(20, 27)
 # from a worker that serves, and goes on; and to its watchdog
 LIFESPAN_FAILED, REOPEN_LOGS = range(27, 29)
 
+# where a start is: asked of the watchdog, and answered by it
+ASK_STACK, STACK = range(29, 31)
+
 _BODY_AT = {MESSAGE: 2, REQUEST: 9, BODY: 2, RESPONSE: 4, ANSWER: 4}  # where in an envelope its body is
 
 
@@ -238,6 +241,16 @@ def loaded(interface: str, seconds: float, copies: list[Copy], notes: list[str])
 def ready(seconds: float) -> Envelope:
     """Lifespan start-up was completed within `seconds`: exchanges may come."""
     return (READY, 0, seconds)
+
+
+def ask_stack() -> Envelope:
+    """Say where the start is."""
+    return (ASK_STACK, 0)
+
+
+def stack(text: str) -> Envelope:
+    """Where the start is, for people; empty if that can't be told."""
+    return (STACK, 0, text)
 
 
 def pace(seconds: float) -> Envelope:

@@ -37,6 +37,10 @@ class LifespanError(AppError):
     """The app's lifespan start-up failed."""
 
 
+class StartTimeout(AppError):
+    """The app was not imported, or did not complete its start-up, within --timeout-startup."""
+
+
 class ProtocolError(SnakepitError):
     """Somebody broke a protocol."""
 

@@ -93,6 +93,20 @@ def check_extensions(on: bool) -> None:
     )  # 0: as the interpreter was configured, and it was configured to check
 
 
+def stop_tracing_memory() -> bool:
+    """End tracemalloc's tracing in this process (`PYTHONTRACEMALLOC`, `-X tracemalloc`); returns whether there was any.
+
+    A process with several interpreters hangs or crashes over it (CPython issue 134604): what it keeps is everybody's,
+    and names objects of interpreters that have gone. Interpreters can't import it either.
+    """
+    import _tracemalloc  # not above: this module is for workers, too
+
+    if not _tracemalloc.is_tracing():
+        return False
+    _tracemalloc.stop()
+    return True
+
+
 def is_main() -> bool:
     """Whether this code runs in the main interpreter."""
     return bool(_api.get_current().id == _api.get_main().id)

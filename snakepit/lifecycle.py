@@ -80,7 +80,7 @@ WORKER: Mapping[WorkerState, Mapping[WorkerState, str]] = {
     WorkerState.STARTING: {
         WorkerState.READY: "its start-up is completed",
         WorkerState.RETIRING: "it is not wanted any more: a newer one is on its way, or the server stops",
-        WorkerState.FAILED: "the import fails, or lifespan start-up does",
+        WorkerState.FAILED: "the import fails, or lifespan start-up does, or they take too long",
         WorkerState.LOST: "it ends without a word, or could not even be made",
         WorkerState.ABANDONED: "it does not end in time",
     },

@@ -34,6 +34,23 @@ def explain(module: str, file: str, importers: Iterable[str], policy: str) -> st
     return "\n".join(lines)
 
 
+def note(module: str, file: str, importers: Iterable[str], policy: str) -> str:
+    """A line about a module that refused and whose importers go without it; empty if it is one of Python's own.
+
+    Those are known to be missing elsewhere, too, and whoever tries them is prepared. Arguments are those of `explain`.
+    """
+    package = package_of(module, file)
+    if package == PYTHON:
+        return ""
+    of = "" if package is None else f" of {package}"
+    chain = ARROW.join(import_chain(importers))
+    by = f" (imported by {chain})" if chain else ""
+    return (
+        f"{module}, a C extension{of}, refuses to run in several interpreters{by}. The app goes without it, and what "
+        f"needs it fails or is slower. Ways out: {'; or '.join(ways_out(module, file, package, policy))}"
+    )
+
+
 def import_chain(importers: Iterable[str]) -> list[str]:
     """Who imported whom, in short: packages, but in full the module of the app from which the imports leave it."""
     chain: list[str] = []

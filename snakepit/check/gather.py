@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from snakepit import vetted
 from snakepit.check.findings import Crash, Loading, Module, Report
-from snakepit.check.progress import Record
+from snakepit.check.progress import INTERPRETERS, Record
 from snakepit.packages import Package, package_of
 
 _WORST_FIRST = ("refused", "copied", "source", "native")
@@ -66,23 +66,36 @@ def story(interpreter: int, records: Iterable[Record]) -> Story:
 
 def report(app: str, policy: str, stories: list[Story], crash: Crash | None) -> Report:
     """What there is to say about an app."""
-    errors = [text for told in stories for text in told.errors]
-    interfaces = [told.interface for told in stories]
-    error = errors[0] if errors else None
-    if error is not None and None not in interfaces:
-        error = f"the app was imported, but then an interpreter failed\n{error}"
-    elif error is not None and any(interfaces):
-        error += "\n(It happened in one of two interpreters; the other one imported the app.)"
+    error, race = _error(stories)
     imported = error is None and crash is None
     return Report(
         app=app,
-        interface=next((interface for interface in interfaces if interface is not None), None),
+        interface=next((told.interface for told in stories if told.interface is not None), None),
         policy=policy,
         modules=tuple(_modules(app, stories, policy, imported)),
         error=error,
         crash=crash,
-        notes=tuple(_notes(stories)),
+        notes=(*_notes(stories), *race),
     )
+
+
+def _error(stories: list[Story]) -> tuple[str | None, list[str]]:
+    """Why the app can't be imported, and a note where it could be after all."""
+    before = [text for told in stories for text in told.errors if told.interface is None]
+    after = [text for told in stories for text in told.errors if told.interface is not None]
+    if after:
+        return f"the app was imported, but then an interpreter failed\n{after[0]}", []
+    if not before:
+        return None, []
+    imported = [told for told in stories if told.interface is not None]
+    if len(imported) >= INTERPRETERS:
+        return None, [
+            "Two interpreters that imported the app at once got in each other's way. It could be imported when that "
+            f"was tried again, as a server does. What went wrong:\n{before[0]}"
+        ]
+    if imported:
+        return f"{before[0]}\n(It happened in one of two interpreters; the other one imported the app.)", []
+    return before[-1], []
 
 
 def crash(status: int | None, timeout: float, stories: list[Story], faults: str) -> Crash | None:

@@ -1,5 +1,7 @@
 """Inside an isolated interpreter: imports the app as a worker does, and writes down what is loaded meanwhile.
 
+`import_app` is called first, and `end` when all interpreters are there that are to be there at once.
+
 This is the one module of the check that imports `snakepit.worker`.
 """
 
@@ -36,26 +38,38 @@ class Settings(TypedDict):
     folder: str
 
 
-def run(settings: Settings, path: str) -> None:
-    """Import the app, then end the interpreter, short of closing it; what happens is written to the file `path`."""
+def import_app(settings: Settings, path: str) -> None:
+    """Import the app; what happens is written to the file `path`."""
     children.set_environment(settings["environ"])
     children.install(own_environment=True, open_files=None)
-    bootstrap.in_a_second_thread(lambda: _run(settings, Progress(path)), "snakepit-check")
+    _do(lambda progress: _import(settings, progress), path)
 
 
-def _run(settings: Settings, progress: Progress) -> None:
-    try:
-        _import(settings, progress)
-        _stage(progress, "collecting")
-        gc.collect()
-        _stage(progress, "ending")
-        progress.say("daemons", end_interpreter())
-    except BaseException as error:  # this thread has nobody else to tell
-        progress.say("error", fault(error))
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                stream.flush()
+def end(path: str) -> None:
+    """End the interpreter, short of closing it; what happens is written to the file `path`."""
+    _do(_end, path)
+
+
+def _do(work: Callable[[Progress], None], path: str) -> None:
+    def do() -> None:
+        progress = Progress(path)
+        try:
+            work(progress)
+        except BaseException as error:  # this thread has nobody else to tell
+            progress.say("error", fault(error))
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                if stream is not None:
+                    stream.flush()
+
+    bootstrap.in_a_second_thread(do, "snakepit-check")
+
+
+def _end(progress: Progress) -> None:
+    _stage(progress, "collecting")
+    gc.collect()
+    _stage(progress, "ending")
+    progress.say("daemons", end_interpreter())
 
 
 def _import(settings: Settings, progress: Progress) -> None:

@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from snakepit import working_directory
 from snakepit.app_reference import AppReference, find
 from snakepit.check import gather, text
 from snakepit.check.findings import Report
-from snakepit.check.progress import FAULTS, path_of, read
+from snakepit.check.progress import FAULTS, INTERPRETERS, path_of, read
 from snakepit.config import Config
 from snakepit.errors import AppError, ConfigError, SnakepitError
 from snakepit.import_order import add_folder, path_of_workers, standard_first, standard_modules
@@ -65,13 +66,22 @@ def check(config: Config, timeout: float) -> Report:
         ) from None
     try:
         status = _run_child(config, reference, folder.path, timeout)
-        stories = [gather.story(number, read(path_of(folder.path, number))) for number in (1, 2)]
+        stories = list(_stories(folder.path))
         faults = Path(folder.path, FAULTS)
         told = faults.read_text(encoding="utf-8", errors="replace") if faults.exists() else ""
     finally:
         folder.remove()
     crash = gather.crash(status, timeout, stories, told)
     return gather.report(str(reference), config.extensions, stories, crash)
+
+
+def _stories(folder: str) -> Iterator[gather.Story]:
+    """What happened in each interpreter: in two, and in those that were tried in the place of one."""
+    for number in count(1):
+        path = path_of(folder, number)
+        if number > INTERPRETERS and not os.path.exists(path):
+            return
+        yield gather.story(number, read(path))
 
 
 def _run_child(config: Config, reference: AppReference, folder: str, timeout: float) -> int | None:

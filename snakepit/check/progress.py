@@ -28,6 +28,9 @@ STAGES = {
 }
 """Names of stages, and how to tell people."""
 
+INTERPRETERS = 2
+"""One shows what refuses; what two share shows only when there are two."""
+
 FAULTS = "faults"
 """The file in the same folder where `faulthandler` says what crashed."""
 
@@ -35,7 +38,7 @@ type Record = tuple[Any, ...]
 
 
 def path_of(folder: str, interpreter: int) -> str:
-    """The file of an interpreter (1 or 2)."""
+    """The file of an interpreter, from 1; past INTERPRETERS, one that was tried in the place of another."""
     return os.path.join(folder, f"progress-{interpreter}")
 
 

@@ -10,7 +10,8 @@ a newer one. Reload, recycling and scaling all go this way; so does the end of a
 there the break came first.
 
 At the start, a worker that can't start is the end of the server, unless the pool is `patient`: then everything is
-answered with what went wrong, until a replacement works.
+answered with what went wrong, until a replacement works. Where another one could start, it is tried again before that
+(see snakepit.server.starts, which also says in which order workers start, and how long they may take).
 
 A worker that dies takes with it the exchanges that it had begun: each gets 500, or a broken connection where its
 response had begun. Those that it had not taken from its channel go to others.
@@ -31,6 +32,7 @@ from snakepit.server.flow import Flow
 from snakepit.server.health import Health
 from snakepit.server.pool_terms import STOPPING, Observer, Outcome, PoolOptions, Succession, as_error
 from snakepit.server.runtimes import RUNTIMES
+from snakepit.server.starts import ATTEMPTS, Starts
 from snakepit.server.timers import Timers
 from snakepit.server.wear import Wear
 from snakepit.server.worker import Worker
@@ -64,6 +66,7 @@ class Pool:
             options.concurrency, options.waiting, options.waiting_seconds, loop, options.response_seconds, self._stuck
         )
         self._health = Health(lambda: self.workers, options.silent_seconds, self._silent, loop)
+        self._starts = Starts(options.startup_seconds, self._start_timed_out)
         self._wear = Wear(self, observer, options.max_rss, options.runtime == "process")
         self._workers: dict[int, Worker] = {}
         self._wanted = options.workers
@@ -105,7 +108,7 @@ class Pool:
     @property
     def living(self) -> list[Worker]:
         """Those that have not ended, but for the abandoned."""
-        workers = [*self.workers, *(succession.worker for succession in self._successors.values()), *self._retiring]
+        workers = dict.fromkeys(self._living)
         return [w for w in workers if not w.ended.is_set() and w.state is not WorkerState.ABANDONED]
 
     @property
@@ -163,9 +166,10 @@ class Pool:
     # -- the start, and other numbers of workers -------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Start all workers; they become ready in their own time."""
+        """Make all workers, and start the first; the others start when that is ready."""
         for number in range(1, self._wanted + 1):
-            await self._start_worker(number)
+            self._workers[number] = self._make_worker(number)
+        await self._starts.begin(self.workers)
         if self._options.max_rss is not None:
             self._spawn(self._wear.watch(), self._minding)
 
@@ -197,7 +201,7 @@ class Pool:
                 self._wanted = number - 1
                 return started, f"Worker {number} can't be started: {error}"
             self._arrivals[number] = self._loop.create_future()
-            self._spawn(worker.start(), self._tasks)
+            self._starts.start(worker)
         return len(missing), ""
 
     def _arrived(self, number: int, trouble: str) -> None:
@@ -216,10 +220,6 @@ class Pool:
         worker = self._workers.pop(number)
         self._drop_successor(number, why)
         return self._see_off(worker, None)
-
-    async def _start_worker(self, number: int) -> None:
-        worker = self._workers[number] = self._make_worker(number)
-        await worker.start()
 
     def _make_worker(self, number: int) -> Worker:
         seats = 1 if self._options.interface == "asgi" else self._options.threads
@@ -290,7 +290,7 @@ class Pool:
             former, succession.worker = succession.worker, worker
             self._see_off(former, None)
         succession.siblings = siblings
-        self._spawn(worker.start(), self._tasks)
+        self._starts.start(worker)
         return succession.trouble
 
     def _refused(self, why: str) -> "asyncio.Future[str]":
@@ -319,7 +319,7 @@ class Pool:
         """Retire a worker, and mind its deadline; returns what does, unless it has ended already."""
         self.flow.remove(worker)
         self._ready_at.pop(worker, None)
-        if worker.state in (WorkerState.STARTING, WorkerState.READY):
+        if not self._starts.drop(worker) and worker.state in (WorkerState.STARTING, WorkerState.READY):
             self._retiring[worker] = succession
             worker.retire()
             deadline = self._loop.time() + self._options.retiring_seconds
@@ -377,6 +377,7 @@ class Pool:
         self._count_age(worker)
         self._health.start()
         self.first_ready.set()
+        self._starts.go_on()
         if len(self._ready_at) >= self._wanted:
             self.all_ready.set()
         self._interface = worker.interface
@@ -429,6 +430,7 @@ class Pool:
             self._left_open -= self._abandoned.pop(worker)  # it has come to its end after all
             return
         kind, fault = worker.failure
+        told = worker.state is WorkerState.FAILED and retired
         if worker.state is WorkerState.RETIRING and worker.said_goodbye and kind != "lost":
             self._retired_worker_ended(worker)
             return
@@ -441,6 +443,8 @@ class Pool:
         if self._closing:
             if not self.failure.done():  # or it is most likely the same trouble, and that is being reported
                 self._log.error("%s did not end as it should: %s", str(worker).capitalize(), fault or "no word of it")
+        elif told:
+            pass
         elif retired:
             self._log.error("%s ended unexpectedly: %s", str(worker).capitalize(), why)
         elif not self._is_current(worker):
@@ -450,9 +454,15 @@ class Pool:
             self._could_not_start(worker)
         else:
             self._ages.forget(worker.number)
-            if kind != "config":
-                self._log.error("%s ended unexpectedly: %s", str(worker).capitalize(), why)
+            self._tell_of_end(worker, why)
             self._worker_lost(worker, lived)
+
+    def _tell_of_end(self, worker: Worker, why: str) -> None:
+        kind = worker.failure[0]
+        if kind == "timeout":
+            self._log.error("%s", why)
+        elif kind != "config":
+            self._log.error("%s ended unexpectedly: %s", str(worker).capitalize(), why)
 
     def _retired_worker_ended(self, worker: Worker) -> None:
         """A worker ended that was told to."""
@@ -471,8 +481,7 @@ class Pool:
         del self._successors[number]
         predecessor = self._workers[number]
         if number in self._lost:
-            if worker.failure[0] != "config":
-                self._log.error("%s ended unexpectedly: %s", str(worker).capitalize(), why)
+            self._tell_of_end(worker, why)
             self._worker_lost(worker, 0.0)
         elif predecessor.state in (WorkerState.STARTING, WorkerState.READY):
             self._observer.successor_failed(worker, worker.failure[1] or why)
@@ -496,7 +505,7 @@ class Pool:
         first, most = BACKOFF
         self._quick_deaths = self._quick_deaths + 1 if lived < QUICK_DEATH else 0
         delay = 0.0 if self._quick_deaths < 2 else min(first * 2.0 ** (self._quick_deaths - 2), most)
-        if self._options.patient and kind in ("import", "lifespan") and not self._ready_at:
+        if self._options.patient and kind in ("import", "lifespan", "timeout") and not self._ready_at:
             self._show(worker)
         if number not in self._successors:  # or one is on its way anyhow
             self._observer.worker_replaced(worker, delay)
@@ -504,15 +513,50 @@ class Pool:
 
     def _could_not_start(self, worker: Worker) -> None:
         """A worker could not start, and none has served in its place."""
+        if self._is_current(worker) and self._try_again(worker):
+            return
         if not self._options.patient:
             if not self.failure.done():
                 self.failure.set_result(as_error(worker))
-        elif not self._told_of_trouble:
+            return
+        self._starts.go_on()
+        if not self._told_of_trouble:
             self._told_of_trouble = True  # the others most likely have the same
             self._log.error("%s can't start: %s", str(worker).capitalize(), as_error(worker))
             if not self._ready_at:
                 self._show(worker)
                 self._log.error("Every request gets 500 until a file changes")
+
+    def _try_again(self, worker: Worker) -> bool:
+        """If another worker could start, give this one's place another attempt; returns whether there is one."""
+        error = as_error(worker)
+        if not self._ready_at or self._closing or isinstance(error, ConfigError):
+            return False
+        pause = self._starts.pause_before_next_attempt(worker.number)
+        name = str(worker).capitalize()
+        if pause is None:
+            self._log.error("%s could not start in %d attempts, though another one could", name, ATTEMPTS)
+            return False
+        self._log.warning("%s could not start, though another one could; it is tried again: %s", name, error)
+        if not worker.ended.is_set() and worker not in self._retiring:
+            self._retiring[worker] = None
+            self._spawn(self._end([worker], self._loop.time() + self._options.retiring_seconds), self._minding)
+        self._restarts.start(worker.number, pause, self._restart, worker.number)
+        return True
+
+    def _start_timed_out(self, worker: Worker, fault: str) -> None:
+        """A worker took too long to start: it is ended, if it can be, and nobody waits for it."""
+        worker.failure = ("timeout", fault)
+        worker.to(WorkerState.FAILED)
+        self._retiring[worker] = None
+        self._spawn(self._cut_start([worker], self._loop.time() + self._options.retiring_seconds), self._minding)
+        if not self._is_current(worker):
+            self._successor_ended(worker, fault)
+        elif not self.all_ready.is_set():
+            self._could_not_start(worker)
+        else:
+            self._tell_of_end(worker, fault)
+            self._worker_lost(worker, 0.0)
 
     def _show(self, worker: Worker) -> None:
         """Answer everything with what keeps a worker from starting."""
@@ -573,7 +617,7 @@ class Pool:
         except ConfigError as error:
             self._replace_later(number, str(error))
         else:
-            self._spawn(worker.start(), self._tasks)
+            self._starts.start(worker)
 
     def _replace_later(self, number: int, why: str) -> None:
         """The system is out of something, such as open files; later there may be more of it."""
@@ -588,6 +632,7 @@ class Pool:
         Returns how many interpreters stay open: of abandoned workers, and of those with daemon threads.
         """
         self._closing = True
+        self._starts.close()
         self._health.close()
         self._restarts.close()
         self._ages.close()
@@ -599,7 +644,7 @@ class Pool:
             succession.settle(STOPPING)
         for number in list(self._arrivals):
             self._arrived(number, STOPPING)
-        starting = [worker for worker in workers if worker.state is WorkerState.STARTING]
+        starting = [w for w in workers if w.state is WorkerState.STARTING or w.failure[0] == "timeout"]
         for worker in workers:
             self.flow.remove(worker)
             worker.retire()

@@ -3,7 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
-from snakepit.errors import AppError, AppImportError, ConfigError, LifespanError, WorkerLost
+from snakepit.errors import AppError, AppImportError, ConfigError, LifespanError, StartTimeout, WorkerLost
+from snakepit.server import limits
 from snakepit.server.runtimes import RuntimeName
 from snakepit.server.worker import Worker
 from snakepit.working_directory import WorkingDirectory
@@ -29,6 +30,7 @@ class PoolOptions:
         max_requests_jitter: up to so many more, at random, so that workers are not all replaced at once.
         lifetime: seconds after which a worker is replaced; None: never.
         max_rss: bytes in RAM past which a worker is replaced, or the process that all share; None: never.
+        startup_seconds: how long a worker may take until it is ready; 0: for ever.
         response_seconds: how long a worker may take to begin a response; None: for ever.
         silent_seconds: how long a worker may be silent when it is asked whether it is alive; 0: for ever.
         patient: an app that can't be started may be mended, so wait for that.
@@ -51,6 +53,7 @@ class PoolOptions:
     max_requests_jitter: int = 0
     lifetime: float | None = None
     max_rss: int | None = None
+    startup_seconds: float = 0.0
     response_seconds: float | None = None
     silent_seconds: float = 0.0
     patient: bool = False
@@ -120,8 +123,13 @@ def as_error(worker: Worker) -> AppError | ConfigError | WorkerLost:
     kind, fault = worker.failure
     if kind == "config":
         return ConfigError(fault)
+    limit = limits.explain(fault)
+    if limit is not None:
+        return ConfigError(f"{worker} can't start: {limit}\n{fault}")
     if kind == "import":
         return AppImportError(fault)
     if kind == "lifespan":
         return LifespanError(fault)
+    if kind == "timeout":
+        return StartTimeout(fault)
     return WorkerLost(f"{worker} ended before it was ready\n{fault}".rstrip())

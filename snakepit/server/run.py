@@ -11,11 +11,12 @@ from typing import Any, NoReturn
 
 from snakepit import logs, working_directory
 from snakepit.config import Config, ignored_variables
-from snakepit.errors import ConfigError, SnakepitError
+from snakepit.errors import ConfigError, SnakepitError, fault
 from snakepit.import_order import StandardLibraryFirst, add_folder
 from snakepit.memory import keep_freed_memory
 from snakepit.protocol.choice import parser_factory
 from snakepit.protocol.interface import Limits
+from snakepit.server import limits
 from snakepit.server.loops import loop_factory
 from snakepit.server.managers import find_manager
 from snakepit.server.open_files import raise_open_files_limit
@@ -87,6 +88,12 @@ def _serve(app: Any, options: dict[str, Any]) -> tuple[int, int]:
     except SnakepitError as error:
         print(f"Error: {error}", file=sys.stderr)
         status = error.exit_status
+    except (RuntimeError, MemoryError) as error:
+        limit = limits.explain(fault(error))
+        if limit is None:
+            raise
+        print(f"Error: {limit}", file=sys.stderr)
+        status = ConfigError.exit_status
     except KeyboardInterrupt:  # before the server's own handlers were there, or after
         status = 128 + signal.SIGINT
     return status, server.left_open

@@ -195,8 +195,11 @@ class ProcessRuntime:
             raise WorkerLost(f"process {process.pid} {how_ended(status)}")
 
     def close(self, keep_open: bool) -> None:
-        """Let go of the process that has ended."""
-        if self._process is not None and self._process.stdin is not None:
+        """Let go of the process that has ended, or of the channels to one that was never started."""
+        if self._process is None:
+            for channel in self.channels:
+                channel.discard()
+        elif self._process.stdin is not None:
             try:
                 self._process.stdin.close()
             except OSError:

@@ -15,6 +15,7 @@ from snakepit import __version__, app_reference, page_script
 from snakepit.config import Config
 from snakepit.errors import ConfigError, SnakepitError
 from snakepit.import_order import path_of_workers, standard_first, standard_modules
+from snakepit.interpreters import stop_tracing_memory
 from snakepit.log_files import reopen_log_files
 from snakepit.memory import resident_memory
 from snakepit.server.background import spawn
@@ -251,6 +252,11 @@ class Server:
         loop = self._loop = asyncio.get_running_loop()
         listener = self._listener = Listener(self.config, self._manager.sockets)
         report = StartupReport(self.config.interpreters, self._log, hand_over=self._hand_over.ask)
+        if self.config.runtime == "interpreter" and stop_tracing_memory():
+            self._log.warning(
+                "tracemalloc is stopped: with several interpreters in a process it hangs or crashes that. --runtime "
+                "process or thread leaves it on"
+            )
         copies = self._make_copies_folder()
         pool = self._pool = Pool(self._pool_options(copies), report, loop)
         pages = self._pages = Pages(pool, self._id) if self.config.reload_browser else None
@@ -442,6 +448,7 @@ class Server:
             max_rss=None if config.workers_max_rss is None else config.workers_max_rss * 2**20,
             response_seconds=config.timeout_request,
             # with runtime thread somebody may well sit in a debugger, and there nothing can be replaced
+            startup_seconds=config.timeout_startup if config.runtime != "thread" else 0.0,
             silent_seconds=config.timeout_worker_healthcheck if config.runtime != "thread" else 0.0,
             patient=config.reload,
             working_directory=self._working_directory,

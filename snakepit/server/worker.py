@@ -28,6 +28,10 @@ from snakepit.server.websocket_exchange import WebSocketExchange
 PATIENCE = 0.002
 """Seconds that a worker's loop may be silent until what waits for it is given to others."""
 
+STACK_PATIENCE = 5.0
+"""Seconds that a worker's watchdog gets to tell where a start is. On a machine that has too much to do it needs more
+than one; C code that keeps the GIL lets it say nothing at all."""
+
 TURNS = 3
 """Turns of this loop after which everything has been heard that workers had rung before."""
 
@@ -113,6 +117,7 @@ class Worker:
         self._asked_loop: float | None = None
         self._unheard = 0.0, 0.0  # after the first no ring of its loop was heard, from before the second none will be
         self._timed_out: dict[int, Exchange] = {}  # which the watchdog sees to
+        self._stack: asyncio.Future[str] = loop.create_future()  # where its start is
         self._seats: Seats | None = None  # of a WSGI app
         self._name = f"worker {number}"
 
@@ -133,6 +138,7 @@ class Worker:
     async def start(self) -> None:
         """Start the thread that owns the runtime. What keeps it from starting ends the worker."""
         name = f"snakepit-worker-{self.number}"
+        self.began = monotonic()
         try:
             for end in self._listening:
                 await end.open()
@@ -140,6 +146,25 @@ class Worker:
         except Exception as error:  # or the worker would be starting for ever
             self._runtime.close(False)
             self._thread_ended("lost", fault(error))
+
+    def drop(self) -> None:
+        """End it, which was never started."""
+        self._runtime.close(False)
+        for end in self._listening:
+            end.close()
+        self.to(WorkerState.RETIRING)
+        self.to(WorkerState.CLOSED)
+        self.ended.set()
+
+    async def wait_stack(self) -> str:
+        """Where its start is, for people; empty if it does not say so in time."""
+        self._stack = self._loop.create_future()
+        self._watchdog.post(envelopes.ask_stack())
+        try:
+            async with asyncio.timeout(STACK_PATIENCE):
+                return await self._stack
+        except TimeoutError:
+            return ""
 
     def assign(self, exchange: Exchange) -> None:
         """Give it an exchange."""
@@ -408,8 +433,12 @@ class Worker:
                     self._owner.worker_missed(self, asked_at - until)
             case (envelopes.PACE, _, float(seconds)):
                 self._owner.worker_pace(self, seconds)
+            case (envelopes.STACK, _, str(text)):
+                if not self._stack.done():
+                    self._stack.set_result(text)
             case (envelopes.FAILED, _, str(kind), str(trouble)):
-                self.failure = (kind, trouble)
+                if self.state is not WorkerState.FAILED:  # or it was given up, and that is what there is to say
+                    self.failure = (kind, trouble)
                 if self.state is WorkerState.STARTING and kind != "lost":
                     self.to(WorkerState.FAILED)
                     self._owner.worker_failed(self)

@@ -3,8 +3,9 @@
 It knows no app, no event loop and no options: it starts the very command line that it was started with, and the server
 process hands it the sockets that it has bound. While none serves, clients wait in the sockets' backlog.
 
-A process that ends by itself before it ever listened could not start, and nothing is tried again. One that ends later
-is started again: see `snakepit.supervisor.restarts`. For a hand-over a second one is started; when its workers are
+A process that ends by itself before it ever listened could not start, and nothing is tried again. Neither is it where a
+process says so later, by its exit status, and no process ever had all workers ready. One that ends otherwise is started
+again: see `snakepit.supervisor.restarts`. For a hand-over a second one is started; when its workers are
 ready, the first is told to retire.
 """
 
@@ -30,8 +31,14 @@ hang."""
 POLL = 0.05
 """Seconds between looks at a process that is about to end, where no signal tells."""
 
+NO_PROCESS = 2
+"""The exit status when not even the first server process can be started: the operator can mend that."""
+
 GAVE_UP = 3
 """The exit status when the server process ends again and again: as when the app can't be started."""
+
+COULD_NOT_START = {2, 3}
+"""Exit statuses that say: it could not start, and the operator or the app has to be mended first."""
 
 _PASSED_ON = {"SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1"}
 
@@ -68,6 +75,7 @@ class Supervisor:
         self._others: list[Child] = []  # that retire
         self._start_at: float | None = None  # when there is no current one
         self._has_listened = False
+        self._has_been_ready = False  # with all workers
         self._workers = 0  # that somebody has asked for since; 0: as many as the options say
         self._stops = StopCount()
         self._kill_at: float | None = None
@@ -104,6 +112,10 @@ class Supervisor:
         finally:
             for child in self._children:
                 child.link.close()  # which it takes for the end of this process, and so stops
+            signal.set_wakeup_fd(-1)
+            self._selector.close()
+            for sock in (awake, waker, *self._sockets):
+                sock.close()
 
     @property
     def _children(self) -> list[Child]:
@@ -117,14 +129,18 @@ class Supervisor:
         if self._current is None and self._has_listened:
             self._again(None)
         elif self._current is None:
-            self._exit_status = 1
+            self._exit_status = NO_PROCESS
 
     def _make_child(self, takes_over: bool) -> Child | None:
         self._working_directory.enter_anew()
         try:
             child = Child(self._sockets, self._restarts.total, takes_over, self._workers)
         except OSError as error:
-            _say("ERROR", f"No server process can be started: {error.strerror or error}")
+            _say(
+                "ERROR",
+                f"No server process can be started: {error.strerror or error}; the limits on processes and memory are "
+                "ulimit -u, ulimit -v, and those of a container or service",
+            )
             return None
         self._selector.register(child.link.socket, selectors.EVENT_READ, child)
         return child
@@ -170,8 +186,10 @@ class Supervisor:
             child.silence.heard(time.monotonic(), float(text or 0))
             if child is self._current:
                 self._notifier.alive()
-        elif word == link.READY and child is self._successor:
-            self._take_over(child)
+        elif word == link.READY:
+            self._has_been_ready = True
+            if child is self._successor:
+                self._take_over(child)
         elif word == link.HAND_OVER and child is self._current:
             self._hand_over(text)
         elif word == link.STOPPING:
@@ -227,7 +245,8 @@ class Supervisor:
             self._exit_status = self._last_status or 0
 
     def _current_ended(self, child: Child) -> None:
-        if child.stopping or self._stops.value or not self._has_listened:
+        could_not_start = not self._has_been_ready and child.status in COULD_NOT_START
+        if child.stopping or self._stops.value or not self._has_listened or could_not_start:
             if child.status is not None and child.status < 0 and not (child.stopping or self._stops.value):
                 _say("ERROR", f"The server {child} {child.how_ended} before it was ready")
             self._last_status = child.exit_status

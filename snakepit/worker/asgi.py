@@ -90,7 +90,9 @@ class AsgiWorker:
         self._begun = 0  # exchanges since the pace was told
         self._cpu = 0.0  # seconds of this thread, then
         self.end = attach_async(settings["channels"][0], loop, self._take, self._stop)
-        self.tasks = Tasks(loop, self.held_up, [Exchange.run.__code__])
+        self.tasks = Tasks(
+            loop, self.held_up, [Exchange.run.__code__, Lifespan.run.__code__], lambda: self.lifespan.task
+        )
         for address in settings["channels"][1:]:
             discard(address)  # seats of a WSGI app, which this is not
 

@@ -22,7 +22,7 @@ from snakepit.errors import AppError, fault
 from snakepit.import_order import StandardLibraryFirst
 from snakepit.worker import children, loader, notes
 from snakepit.worker.ending import end_interpreter, wait_for_threads
-from snakepit.worker.extensions import Extensions, Policy
+from snakepit.worker.extensions import Extensions, Load, Policy
 from snakepit.worker.hung import Loading
 from snakepit.worker.interface import detect
 from snakepit.worker.standard_names import reserve
@@ -71,12 +71,16 @@ def run(settings: Settings) -> None:
     children.install(settings["runtime"] == "interpreter", settings["open_files"])
     if settings["runtime"] == "interpreter":
         children.set_environment(settings["environ"])
-        in_a_second_thread(lambda: _serve(settings, end_interpreter), f"snakepit-worker-{settings['number']}")
+        try:
+            in_a_second_thread(lambda: _serve(settings, end_interpreter), f"snakepit-worker-{settings['number']}")
+        except RuntimeError:  # the system has no thread for it
+            for address in (*settings["channels"], settings["watch"]):
+                discard(address)
+            raise
     elif settings["runtime"] == "process":
         from snakepit.worker.process import prepare
 
-        prepare([*settings["channels"], settings["watch"]])
-        _serve(settings, list)
+        _serve(settings, list, lambda: prepare([*settings["channels"], settings["watch"]]))
     else:
         before = threading.enumerate()
         _serve(settings, list)
@@ -101,8 +105,9 @@ def in_a_second_thread(work: Callable[[], None], name: str) -> None:
     ended.acquire()
 
 
-def _serve(settings: Settings, end: Callable[[], list[str]]) -> None:
-    """Serve; `end` is called when all is done, and returns the names of threads that keep the interpreter open."""
+def _serve(settings: Settings, end: Callable[[], list[str]], prepare: Callable[[], None] = lambda: None) -> None:
+    """Serve; `prepare` is called first of all, and `end` when all is done: it returns the names of threads that keep
+    the interpreter open."""
     global serving
     serving = True
     if not settings["write_bytecode"]:
@@ -120,6 +125,8 @@ def _serve(settings: Settings, end: Callable[[], list[str]]) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True, write_through=False)
     try:
+        prepare()
+        watchdog.start()
         watchdog.watch(Loading([loader.configure_logging.__code__, loader.load.__code__]))
         before = time.perf_counter()
         try:
@@ -133,7 +140,7 @@ def _serve(settings: Settings, end: Callable[[], list[str]]) -> None:
                 from snakepit.worker.pages import with_script
             app = with_script(app, interface, settings["page_script"])
         seconds, copied = time.perf_counter() - before, extensions.copied if extensions else []
-        loaded = envelopes.loaded(interface, seconds, copied, _notes(settings))
+        loaded = envelopes.loaded(interface, seconds, copied, [*_notes(settings), *_refused(extensions)])
         with StandardLibraryFirst():
             if interface == "asgi":
                 from snakepit.worker.asgi import serve
@@ -174,6 +181,27 @@ def _load(settings: Settings, extensions: Extensions | None) -> object:
 def _notes(settings: Settings) -> list[str]:
     runtime, workers = settings["runtime"], settings["interpreters"]
     return notes.notes(os.environ, sys.modules, 1 if runtime == "thread" else workers, runtime != "process")
+
+
+def _refused(extensions: Extensions | None) -> list[str]:
+    """Lines about C extensions that refused without keeping the app from being imported; later ones are logged then."""
+    if extensions is None:
+        return []
+    policy = extensions.policy
+
+    def line(load: Load) -> str:
+        from snakepit import refusal
+
+        return refusal.note(load.module, load.file, load.importers, policy)
+
+    def log(load: Load) -> None:
+        import logging
+
+        if told := line(load):
+            logging.getLogger("snakepit.worker").warning("%s", told)
+
+    extensions.on_refused = log
+    return [told for load in extensions.refused if (told := line(load))]
 
 
 def _name_of_main() -> str | None:

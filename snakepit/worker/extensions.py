@@ -43,7 +43,7 @@ copies whatever refuses.
 import importlib.machinery
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.machinery import BuiltinImporter, ExtensionFileLoader, ModuleSpec, SourceFileLoader
 from mmap import ACCESS_READ, mmap
@@ -104,6 +104,7 @@ class Extensions:
     def __init__(self, policy: Policy, folder: str, keep_native: bool = False) -> None:
         self.policy = policy
         self.loads: list[Load] = []
+        self.on_refused: Callable[[Load], None] = lambda load: None  # called with each that is refused from now on
         self._folder = os.path.join(folder, str(current_id())) if folder else ""
         self._keep_native = keep_native
         self._unchecked = 0  # modules being made or executed without the check
@@ -246,7 +247,10 @@ class Extensions:
         return copy
 
     def _record(self, name: str, path: str, how: How, size: int = 0, reason: str = "") -> None:
-        self.loads.append(Load(name, path, how, _importers(sys._getframe(1)), size, reason))
+        load = Load(name, path, how, _importers(sys._getframe(1)), size, reason)
+        self.loads.append(load)
+        if how == "refused":
+            self.on_refused(load)
 
 
 def _names(path: str, names: tuple[bytes, ...]) -> bool:

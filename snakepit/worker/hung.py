@@ -35,6 +35,9 @@ class Hung(Protocol):
     def end_all(self, error: type[Interrupted], again: bool, /) -> None:
         """End whatever runs; `again`: also what went on after it had been ended."""
 
+    def start_stack(self) -> str:
+        """Where the start is, for people; empty if that can't be told, or the worker has started."""
+
 
 class Loading:
     """The import of the app, in the thread that made this."""
@@ -57,6 +60,12 @@ class Loading:
 
         if threads.is_in_app(threads.frame_of(self._ident), self._callers):
             threads.raise_in(self._ident, error)
+
+    def start_stack(self) -> str:
+        """Where the import is."""
+        from snakepit.worker import threads
+
+        return threads.text_of_import(threads.stack(threads.frame_of(self._ident)))
 
 
 class Seats:
@@ -126,3 +135,7 @@ class Seats:
         """Raise in every thread that runs the app's code."""
         for number in list(self._running):
             self.end_exchange(number, error, again)
+
+    def start_stack(self) -> str:
+        """Nothing: there is no start-up."""
+        return ""

@@ -26,12 +26,20 @@ EXCHANGE: ContextVar[int] = ContextVar("snakepit_exchange")
 
 
 class Tasks:
-    """The event loop of an ASGI app, and the threads that its exchanges have started."""
+    """The event loop of an ASGI app, and the threads that its exchanges have started.
+
+    `start_up`: gives the task of the app's lifespan, once there is one.
+    """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, held_up: Callable[[], list[Envelope]], callers: Collection[CodeType]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        held_up: Callable[[], list[Envelope]],
+        callers: Collection[CodeType],
+        start_up: Callable[[], "asyncio.Task[None] | None"] = lambda: None,
     ) -> None:
         self._loop = loop
+        self._start_up = start_up
         self.held_up = held_up
         self._ident = threading.get_ident()
         self._callers = {*callers, events.Handle._run.__code__}
@@ -79,6 +87,16 @@ class Tasks:
                 hangs = bool(_exchanges(frame))
             if hangs:
                 threads.raise_in(ident, error)
+
+    def start_stack(self) -> str:
+        """Where the lifespan start-up is: in what the loop computes, or in what its task waits for."""
+        from snakepit.worker import awaiting, threads
+
+        at = threads.stack(threads.frame_of(self._ident))
+        if any(summary.name == "_run" and summary.filename == events.__file__ for summary in at):
+            return threads.text(at)
+        task = self._start_up()
+        return "" if task is None else threads.text(awaiting.stack_of(task))
 
 
 def _exchanges(frame: FrameType | None) -> set[int]:

@@ -17,7 +17,7 @@ type AsgiApp = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class Lifespan:
-    """Runs one app's lifespan. `state` is what the app left for its requests.
+    """Runs one app's lifespan, in a `task`. `state` is what the app left for its requests.
 
     `on_failure` is called, once at most, with what made the lifespan fail after its start-up and before it was told to
     shut down. An app may return from it then: that is no failure.
@@ -37,15 +37,15 @@ class Lifespan:
         self._told_to_shut_down = False
         self._failed = False  # after start-up
         self._supported = mode != "off"
-        self._task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
         self._cancelled = False  # before it had completed its start-up
 
     async def start(self) -> None:
         """Run the app's start-up. Raises LifespanError."""
         if not self._supported or self._cancelled:
             return
-        self._task = asyncio.get_running_loop().create_task(self._run())
-        self._task.add_done_callback(self._over)
+        self.task = asyncio.get_running_loop().create_task(self.run())
+        self.task.add_done_callback(self._over)
         await self._incoming.put({"type": "lifespan.startup"})
         await self._started.wait()
         if self._failure is not None:
@@ -55,19 +55,20 @@ class Lifespan:
         """Cancel a start-up that is under way or to come; `start` returns when the app has tidied up after itself."""
         if not self._started.is_set():
             self._cancelled = True
-            if self._task is not None:
-                self._task.cancel()
+            if self.task is not None:
+                self.task.cancel()
 
     async def shut_down(self) -> str | None:
         """Run the app's shut-down; returns what went wrong with it, if anything that has not been told before."""
-        if not self._supported or self._task is None:
+        if not self._supported or self.task is None:
             return None
         self._told_to_shut_down = True
         await self._incoming.put({"type": "lifespan.shutdown"})
         await self._stopped.wait()
         return self._failure
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Call the app: the task."""
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         try:
             await self._app(scope, self._incoming.get, self._send)
@@ -82,7 +83,7 @@ class Lifespan:
                 self._without(f"the app's lifespan start-up failed\n{fault(error)}")
 
     def _over(self, task: asyncio.Task[None]) -> None:
-        """Nothing more comes of it: not in `_run`, no line of which is executed where it is cancelled early."""
+        """Nothing more comes of it: not in `run`, no line of which is executed where it is cancelled early."""
         self._started.set()
         self._stopped.set()
 

@@ -6,6 +6,7 @@ own, and 3.13 crashes over that. What is used here of CPython's C API is public,
 Imported only when something hangs: ctypes takes memory in each interpreter.
 """
 
+import importlib
 import threading
 from collections.abc import Collection, Iterator
 from itertools import accumulate, chain, repeat, takewhile
@@ -20,6 +21,7 @@ with StandardLibraryFirst():
     import ctypes
 
 _PACKAGE = str(Path(snakepit.__file__).parent)
+_LOADER = str(Path(snakepit.__file__).parent / "worker" / "loader.py")
 _BOOTSTRAP = threading.Thread._bootstrap.__code__  # type: ignore[attr-defined]  # where Python code of a thread begins
 
 _api = ctypes.pythonapi  # which keeps the GIL; indexed, because its attributes are everybody's
@@ -100,6 +102,14 @@ def text(found: list[FrameSummary]) -> str:
     """A stack for people, without Snakepit's own calls and those that led to them."""
     ours = [at for at, summary in enumerate(found) if summary.filename.startswith(_PACKAGE)]
     return "".join(StackSummary.from_list(found[ours[-1] + 1 :] if ours else found).format()).rstrip("\n")
+
+
+def text_of_import(found: list[FrameSummary]) -> str:
+    """The stack of an import for people: the app's calls, and of those of its packages that import each other."""
+    began = next((at for at, summary in enumerate(found) if summary.filename == _LOADER), -1)
+    machinery = (_PACKAGE, "<frozen importlib", importlib.__file__)
+    shown = [summary for summary in found[began + 1 :] if not summary.filename.startswith(machinery)]
+    return "".join(StackSummary.from_list(shown).format()).rstrip("\n")
 
 
 def _ident(frame: FrameType) -> int | None:

@@ -47,6 +47,9 @@ class Watchdog:
         self._saying = threading.Lock()
         daemon = True if isinstance(self._end.carrier, SocketCarrier) else None  # None: as the thread we are in
         self._thread = threading.Thread(target=self._run, name="snakepit-watchdog", daemon=daemon)
+
+    def start(self) -> None:
+        """Listen. Raises RuntimeError where the system has no thread for it; `leave` works all the same."""
         self._thread.start()
 
     def watch(self, hung: Hung) -> None:
@@ -56,7 +59,7 @@ class Watchdog:
     def leave(self, words: list[Envelope]) -> None:
         """End, and say a worker's last words. What was to be looked at is ended now, or its threads keep all open."""
         carrier = self._end.carrier
-        if isinstance(carrier, QueueCarrier):
+        if isinstance(carrier, QueueCarrier) and self._thread.is_alive():
             carrier.hang_up()
             self._thread.join(_ENDING)
         self._look(math.inf)
@@ -97,6 +100,8 @@ class Watchdog:
         elif kind == envelopes.TIMED_OUT:
             self._untold.add(number)
             self._look_again(number, FIRST_LOOK)
+        elif kind == envelopes.ASK_STACK:
+            self._say(envelopes.stack(self._hung.start_stack() if self._hung is not None else ""))
         elif kind == envelopes.REOPEN_LOGS:
             _reopen_logs()
         elif kind in (envelopes.STOP, envelopes.ABANDONED):

@@ -53,9 +53,12 @@ def serve(app: object, settings: "Settings", loaded: Envelope, watchdog: "Watchd
     seats = Seats([Exchange.call_app.__code__])
     watchdog.watch(seats)
     first, *others = [Seat(end, cast("WsgiApp", app), environs, seats) for end in ends]
-    threads = [threading.Thread(target=seat.run, name=f"snakepit-seat-{n}") for n, seat in enumerate(others, start=2)]
-    for thread in threads:
-        thread.start()
+    try:
+        threads = _start_threads(others)
+    except BaseException:
+        for end in ends:
+            end.close()
+        raise
     first.end.post(loaded, envelopes.ready(0.0))
     first.run()
     for thread in threads:
@@ -63,6 +66,30 @@ def serve(app: object, settings: "Settings", loaded: Envelope, watchdog: "Watchd
     for seat in (first, *others):
         seat.end.close()
     return None
+
+
+def _start_threads(seats: "list[Seat]") -> list[threading.Thread]:
+    """Have each seat served by a thread. Raises RuntimeError where the system has too few; none is left then."""
+    all_started = threading.Event()
+    served = True
+
+    def serve_seat(seat: Seat) -> None:
+        all_started.wait()
+        if served:
+            seat.run()
+
+    threads: list[threading.Thread] = []
+    try:
+        for number, seat in enumerate(seats, start=2):
+            thread = threading.Thread(target=serve_seat, args=(seat,), name=f"snakepit-seat-{number}")
+            thread.start()
+            threads.append(thread)
+    except BaseException:
+        served = False
+        raise
+    finally:
+        all_started.set()
+    return threads
 
 
 LOOK = 0.05

@@ -303,7 +303,9 @@ class Model:
 
     def _work_in_threads(self, worker: server_worker.Worker, seats: list[Any], watch: Any) -> None:
         running = hung.Seats([wsgi.Exchange.call_app.__code__])
-        watchdog.Watchdog(watch).watch(running)
+        watching = watchdog.Watchdog(watch)
+        watching.start()
+        watching.watch(running)
         environs = EnvironFactory(
             root_path="", multithread=True, multiprocess=True, file_wrapper=list, errors=sys.stderr
         )
@@ -324,6 +326,7 @@ class Model:
             "timeout_request": None,
         }
         watching = watchdog.Watchdog(watch)
+        watching.start()
         serving = asgi.AsgiWorker(self._app, settings, loop)
         watching.watch(serving.tasks)
         self._run(loop, serving.serve(envelopes.loaded("asgi", 0.0, [], [])))

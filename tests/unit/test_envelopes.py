@@ -45,6 +45,8 @@ MAKERS = {
     envelopes.SPEAK: st.builds(envelopes.speak),
     envelopes.ABANDONED: st.builds(envelopes.abandoned),
     envelopes.REOPEN_LOGS: st.builds(envelopes.reopen_logs),
+    envelopes.ASK_STACK: st.builds(envelopes.ask_stack),
+    envelopes.STACK: st.builds(envelopes.stack, st.text(max_size=200)),
     envelopes.PONG: st.builds(envelopes.pong, seconds, seconds),
     envelopes.BUSY: st.builds(envelopes.busy, numbers),
     envelopes.SEEN_TO: st.builds(envelopes.seen_to, numbers, st.text(max_size=200), st.booleans()),
@@ -134,7 +136,7 @@ def test_kinds_are_all_different_and_all_tested():
     names = ["REQUEST", "BODY", "CREDIT", "DISCONNECT", "RETIRE", "STOP", "RESPONSE", "ANSWER", "CONTINUE", "DONE"]
     names += ["DECLINED", "LOADED", "READY", "PACE", "FAILED", "GOODBYE", "ACCEPT", "MESSAGE"]
     names += ["CLOSE", "BREACH", "TIMED_OUT", "PING", "SPEAK", "ABANDONED", "PONG", "BUSY", "SEEN_TO"]
-    names += ["LIFESPAN_FAILED", "REOPEN_LOGS"]
+    names += ["LIFESPAN_FAILED", "REOPEN_LOGS", "ASK_STACK", "STACK"]
     kinds = [getattr(envelopes, name) for name in names]
     assert len(set(kinds)) == len(kinds)
     assert set(kinds) == set(MAKERS)

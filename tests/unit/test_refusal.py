@@ -6,7 +6,7 @@ import pytest
 
 from snakepit import refusal, vetted
 from snakepit.packages import PYTHON, Package, package_of
-from snakepit.refusal import explain, import_chain, ways_out
+from snakepit.refusal import explain, import_chain, note, ways_out
 
 
 @pytest.fixture
@@ -107,3 +107,17 @@ def test_explain_what_would_lose_writes():
     lines = explain("_duckdb", "/f", ["main"], "vetted").splitlines()
     assert lines[2] == "with a copy in each worker, writes to a file that several open would be lost without an error"
     assert lines[3:5] == ["ways out:", "  --runtime process: each worker is a process then"]
+
+
+@pytest.mark.usefixtures("vetted_fast")
+def test_a_note_is_one_line(monkeypatch):
+    monkeypatch.setattr(refusal, "package_of", lambda module, file: Package("fast", "1.3"))
+    told = note("fast.core", "/fast/core.so", ["shop", "willow", "fast"], "native")
+    assert told.startswith("fast.core, a C extension of fast 1.3, refuses to run in several interpreters (imported by ")
+    assert "--runtime process: each worker is a process then; or " in told
+    assert "--extensions vetted" in told
+    assert "\n" not in told
+
+
+def test_there_is_no_note_about_what_python_itself_goes_without():
+    assert note("readline", "", ["shop", "pdb"], "vetted") == ""

@@ -213,6 +213,34 @@ def test_an_error_in_both_interpreters():
     assert found.interface is None
 
 
+FAILED = [("stage", 1, "importing"), ("error", "Module 'shop' can't be imported"), ("stage", 9, "closed")]
+
+
+def tried(*found):
+    return report("shop:app", "vetted", [story(number, records) for number, records in enumerate(found, start=1)], None)
+
+
+@pytest.mark.parametrize("found", [(DONE, FAILED, DONE), (FAILED, DONE, FAILED, DONE), (FAILED, FAILED, DONE, DONE)])
+def test_a_race_that_another_attempt_won_is_a_note(found):
+    told = tried(*found)
+    assert told.ok
+    assert told.interface == "asgi"
+    (note,) = told.notes
+    assert note.endswith("What went wrong:\nModule 'shop' can't be imported")
+
+
+@pytest.mark.parametrize("found", [(DONE, FAILED, FAILED, FAILED), (FAILED, FAILED, DONE, FAILED, FAILED)])
+def test_other_attempts_failed_too(found):
+    told = tried(*found)
+    assert not told.ok
+    assert told.error.startswith("Module 'shop' can't be imported\n(It happened in one of two")
+    assert told.notes == ()
+
+
+def test_an_error_of_one_that_was_alone_is_told_as_it_is():
+    assert tried(FAILED, FAILED, [("error", "no database")]).error == "no database"
+
+
 def test_an_error_after_the_import():
     assert made(more=[("error", "Traceback")]).error.startswith("the app was imported, but then")
 

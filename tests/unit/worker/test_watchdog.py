@@ -35,6 +35,9 @@ class FakeHung:
     def held_up(self):
         return [envelopes.busy(3)]
 
+    def start_stack(self):
+        return "where it is"
+
 
 class Played:
     """A watchdog, and the main interpreter's side of its channel."""
@@ -45,6 +48,7 @@ class Played:
         self.end = self._channel.main_end(asyncio.get_running_loop(), self.came.extend)
         self.end.one_by_one()
         self.watchdog = Watchdog(self._channel.address)
+        self.watchdog.start()
         if hung is not None:
             self.watchdog.watch(hung)
 
@@ -101,6 +105,44 @@ def test_a_ping_is_answered():
             assert await played.said(count) == [envelopes.pong(0.0, 0.0)] * count
 
     play(scenario)
+
+
+def test_where_the_start_is_can_be_asked():
+    async def scenario(played):
+        played.end.post(envelopes.ask_stack())
+        assert await played.said(1) == [envelopes.stack("where it is")]
+
+    play(scenario, FakeHung((None, False)))
+
+
+def test_nothing_is_known_of_where_a_start_is_that_has_not_begun():
+    async def scenario(played):
+        played.end.post(envelopes.ask_stack())
+        assert await played.said(1) == [envelopes.stack("")]
+
+    play(scenario)
+
+
+def test_one_that_has_no_thread_says_its_last_words_all_the_same(monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    async def main():
+        channel, came = Channel(), []
+        end = channel.main_end(asyncio.get_running_loop(), came.extend)
+        watchdog = Watchdog(channel.address)
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError, match="can't start new thread"):
+                watchdog.start()
+        watchdog.leave(WORDS)
+        await end.open()
+        await end.hear_out()
+        assert came == WORDS
+        end.close()
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
 
 
 def test_what_is_held_up_is_sent():

@@ -1,0 +1,52 @@
+"""Where a task waits, as a stack: its coroutine, what that awaits, and so on to the innermost.
+
+A coroutine that is suspended says what it awaits, and so do generators. What is between them (`anext()`, a future's own
+iterator, objects with an `__await__`) says nothing, but the garbage collector knows what it refers to.
+
+Imported only when something hangs.
+"""
+
+import asyncio
+import gc
+from traceback import FrameSummary
+from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
+from typing import Any
+
+MOST = 1000
+"""Calls that are followed; as many as Python's own recursion limit lets there be."""
+
+type Link = CoroutineType[Any, Any, Any] | GeneratorType[Any, Any, Any] | AsyncGeneratorType[Any, Any]
+
+
+def stack_of(task: "asyncio.Task[Any]") -> list[FrameSummary]:
+    """Where a task waits, the outermost call first. Reads no file."""
+    found: list[FrameSummary] = []
+    link: object = task
+    for _ in range(MOST):  # tasks may wait for each other in a circle
+        suspended = _link(link)
+        if suspended is None:
+            break
+        frame, link = _frame_and_next(suspended)
+        if frame is not None:
+            code = frame.f_code
+            found.append(FrameSummary(code.co_filename, frame.f_lineno, code.co_name, lookup_line=False))
+    return found
+
+
+def _frame_and_next(link: Link) -> tuple[FrameType | None, object]:
+    """What is suspended, and what it waits for."""
+    if isinstance(link, CoroutineType):
+        return link.cr_frame, link.cr_await
+    if isinstance(link, GeneratorType):
+        return link.gi_frame, link.gi_yieldfrom
+    return link.ag_frame, link.ag_await
+
+
+def _link(awaited: object) -> Link | None:
+    """The coroutine or generator that this is, or stands for."""
+    for found in (awaited, *gc.get_referents(awaited)):
+        if isinstance(found, asyncio.Task):
+            found = found.get_coro()
+        if isinstance(found, (CoroutineType, GeneratorType, AsyncGeneratorType)):
+            return found
+    return None

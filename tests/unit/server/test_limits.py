@@ -1,0 +1,88 @@
+"""snakepit.server.limits: what keeps threads from being started."""
+
+import os
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from snakepit.server import limits
+from snakepit.server.limits import explain
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
+
+NO_THREAD = "Traceback (most recent call last):\n  File x\nRuntimeError: can't start new thread"
+NO_MEMORY = "Traceback (most recent call last):\n  File x\nMemoryError"
+INFINITE = -1
+
+
+@pytest.fixture
+def system(monkeypatch, tmp_path):
+    """A system with these limits."""
+
+    def make(user=1000, threads=INFINITE, memory=INFINITE, pids=(), cgroup="0::/a/b\n"):
+        values = {"threads": threads, "memory": memory}
+        fake = SimpleNamespace(
+            RLIMIT_NPROC="threads", RLIMIT_AS="memory", RLIM_INFINITY=INFINITE,
+            getrlimit=lambda which: (values[which], values[which]),
+        )  # fmt: skip
+        monkeypatch.setitem(sys.modules, "resource", fake)
+        monkeypatch.setattr(os, "geteuid", lambda: user)
+        proc = tmp_path / "proc"
+        proc.write_text(cgroup)
+        root = tmp_path / "cgroups"
+        for folder, most, used in pids:
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            (root / folder / "pids.max").write_text(f"{most}\n")
+            (root / folder / "pids.current").write_text(f"{used}\n")
+        monkeypatch.setattr(limits, "_CGROUPS", root)
+        monkeypatch.setattr(limits, "_CGROUPS_OF_THIS_PROCESS", proc)
+
+    return make
+
+
+@pytest.mark.parametrize("fault", ["", "ValueError", NO_THREAD + "\nValueError: no", "MemoryErrors are no fault"])
+def test_other_faults(system, fault):
+    system(threads=8, memory=2**20)
+    assert explain(fault) is None
+
+
+def test_the_limit_of_a_user(system):
+    system(threads=8)
+    told = explain(NO_THREAD)
+    assert "(limits: 8 processes and threads of this user, ulimit -u)" in told
+
+
+def test_root_has_no_limit(system):
+    system(user=0, threads=8)
+    assert "(limits: none that this server can see)" in explain(NO_THREAD)
+
+
+def test_the_limit_of_a_container_and_those_around_it(system):
+    system(pids=[("a/b", "max", 3), ("a", 20, 20), ("", 500, 30)], threads=100)
+    told = explain(NO_THREAD)
+    found = [told.index(words) for words in ("20 processes and threads of this cont", "100 processes", "500 processes")]
+    assert found == sorted(found), "the narrowest first"
+    assert "20 in use, pids.max" in told
+
+
+def test_version_1_of_cgroups(system):
+    system(pids=[("pids/c", 9, 9)], cgroup="12:cpu,cpuacct:/c\n7:pids:/c\n")
+    assert "9 processes and threads of this container or service, 9 in use" in explain(NO_THREAD)
+
+
+def test_address_space_holds_the_stacks_of_threads(system):
+    system(memory=2**30)
+    assert "1048576 KiB of address space, ulimit -v" in explain(NO_THREAD)
+    assert "no more memory (limit: 1048576 KiB of address space, ulimit -v)" in explain(NO_MEMORY)
+
+
+def test_memory_without_a_limit_is_the_apps_business(system):
+    system()
+    assert explain(NO_MEMORY) is None
+
+
+def test_a_system_without_cgroups(system, monkeypatch, tmp_path):
+    system()
+    monkeypatch.setattr(limits, "_CGROUPS_OF_THIS_PROCESS", tmp_path / "nothing")
+    assert "(limits: none that this server can see)" in explain(NO_THREAD)
