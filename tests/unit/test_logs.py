@@ -69,7 +69,7 @@ def test_other_loggers_are_left_alone():
 
 def test_file(log_config, capsys):
     settings = logs.default_config(logging.INFO)
-    settings["formatters"]["line"]["format"] = "[%(message)s]"
+    settings["formatters"]["server"]["format"] = "[%(message)s]"
     logs.configure(log_config(json.dumps(settings)))
     logging.getLogger("snakepit.server").info("started")
     assert capsys.readouterr().err == "[started]\n"
