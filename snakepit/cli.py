@@ -25,7 +25,7 @@ class _RunCommand(click.Command):
             answers = foreign_options.about_arguments(given, known)
             if not answers:
                 raise
-            raise click.UsageError("Other servers' options.\n" + "\n".join(answers), ctx) from error
+            raise click.UsageError("\n  ".join(["There are options of other servers:", *answers]), ctx) from error
 
 
 class _Commands(click.Group):
@@ -77,7 +77,7 @@ def _click_option(option: Option) -> click.Option:
         is_flag=option.kind is bool,
         metavar=option.metavar,
         multiple=option.several,
-        help=f"{option.help}  [{', '.join(filter(None, (option.env, option.variable)))}{default}]",
+        help=f"{option.help}  [{option.env}{default}]",
     )
 
 

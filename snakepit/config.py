@@ -82,7 +82,8 @@ class Config:
     app: Any = field(kw_only=False)
 
     interpreters: int = _option(
-        0, "Workers. 0: as many as there are usable CPUs, by the affinity mask and the container's CPU quota.",
+        0, "Workers. 0: as many as there are usable CPUs, by affinity mask and CPU quota. WEB_CONCURRENCY counts where "
+        "nothing else says how many.",
         short="-n", alias="workers", alias_short="-w", variable="WEB_CONCURRENCY", least=0, most=1024,
         shown="usable CPUs",
     )  # fmt: skip

@@ -89,7 +89,7 @@ def _about(flag: str, value: str, foreign: ForeignOptions) -> Iterator[str]:
 
 def _options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Each option with what may be its value; "" where there is none."""
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, following in zip(arguments, [*arguments, ""][1:], strict=True):
         if argument == "--":
             return
         if argument.startswith("--"):
