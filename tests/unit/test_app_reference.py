@@ -46,7 +46,8 @@ def test_text(text, module, attribute):
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":", "main", "main:", ":app", "main:app:more", "a..b:app", "main:app(1)", "main:()", "main :app", "1main:app"]
+    "text",
+    ["", ":", "main", "main:", ":app", "main:app:more", "a..b:app", "main:app(1)", "main:()", "main :app", "1main:app"],
 )
 def test_text_that_names_nothing(text):
     with pytest.raises(ConfigError, match="the app must look like module:attribute, as in main:app, not") as caught:
