@@ -139,7 +139,6 @@ def environment(monkeypatch):
         ({"TERM": "dumb"}, None, Terminal(), False),
         ({"NO_COLOR": "1"}, True, io.StringIO(), True),
         ({}, False, Terminal(), False),
-        ({}, True, None, False),
     ],
 )
 def test_where_colours_are_shown(environment, variables, wanted, stream, colored):
