@@ -37,6 +37,10 @@ def _parse(text: str) -> AppReference:
         name = Path(module).stem
         raise ConfigError(f"{text!r} is a file; name the module, as in {name}:{attribute or 'app'}, with --app-dir")
     names = module.split(".") + attribute.split(".")
+    if attribute.endswith("()") and attribute[:-2].isidentifier():  # as gunicorn has it
+        raise ConfigError(
+            f"{text!r} is a call; name the function and say that it is to be called: {text[:-2]} --factory"
+        )
     if not separator or not all(name.isidentifier() for name in names):
         raise ConfigError(f"the app must look like module:attribute, as in main:app, not {text!r}")
     return AppReference(module, attribute)

@@ -11,8 +11,41 @@ from snakepit.config import OPTIONS, Option
 from snakepit.control import commands
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(__version__, "-V", "--version", prog_name="snakepit", message="%(prog)s %(version)s")
+class _RunCommand(click.Command):
+    """Answers options of other servers with what to use here."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)  # which click consumes
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            from snakepit import foreign_options
+
+            known = {name for param in self.params for name in (*param.opts, *param.secondary_opts)}
+            answers = foreign_options.about_arguments(given, known)
+            if not answers:
+                raise
+            raise click.UsageError("\n  ".join(["There are options of other servers:", *answers]), ctx) from error
+
+
+class _Commands(click.Group):
+    """Knows what an app looks like where a command should be."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if ":" in name and name not in self.commands:
+            raise click.UsageError(f"No such command {name!r}. To serve it: snakepit run {name}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _version_option(*names: str) -> Callable[[Any], Any]:
+    return click.version_option(__version__, *names, prog_name="snakepit", message="%(prog)s %(version)s")
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@_version_option("-V", "--version")
 def cli() -> None:
     """Serve ASGI and WSGI apps in parallel, by interpreters with a GIL each, in one process."""
 
@@ -33,11 +66,9 @@ def _whole(bound: float | None) -> int | None:
 
 def _click_option(option: Option) -> click.Option:
     # click's own default and environment handling stay off: Config.resolve knows what was really given
-    names = [option.flag]
-    if option.kind is bool:
-        names = [option.flag if option.name == "factory" else f"{option.flag}/--no-{option.flag[2:]}"]
-    if option.short is not None:
-        names.append(option.short)
+    names = [option.name, *option.flags]
+    if option.kind is bool and option.name != "factory":
+        names[1] += f"/--no-{option.flag[2:]}"
     default = f"; default: {option.default_text}" if option.default_text is not None else ""
     return click.Option(
         names,
@@ -106,11 +137,13 @@ CHECKED = ("extensions", "interface", "factory", "app_dir", "env_file")
 """The options of `run` that say what is imported and how."""
 
 cli.add_command(
-    click.Command(
-        "run",
-        callback=_run,
-        help=_run.__doc__,
-        params=[click.Argument(["app"], metavar="APP"), *map(_click_option, OPTIONS)],
+    _version_option("--version")(
+        _RunCommand(
+            "run",
+            callback=_run,
+            help=_run.__doc__,
+            params=[click.Argument(["app"], metavar="APP"), *map(_click_option, OPTIONS)],
+        )
     )
 )
 cli.add_command(

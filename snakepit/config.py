@@ -13,7 +13,9 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Self, TypeAliasType, Union, get_args, get_origin, get_type_hints
 
+from snakepit.cpus import usable_cpus
 from snakepit.errors import ConfigError
+from snakepit.extra_fields import parse_field
 from snakepit.trusted_proxies import PROXY_HEADERS, TrustedProxies, header_names
 from snakepit.working_directory import absolute
 
@@ -41,26 +43,32 @@ type WsOption = Literal["auto", "wsproto", "none"]
 type LifespanOption = Literal["auto", "on", "off"]
 
 
-def usable_cpus() -> int:
-    """The CPUs that this process may use (its affinity mask, `-X cpu_count`, `PYTHON_CPU_COUNT`)."""
-    return os.process_cpu_count() or 1
-
-
 def _option[T](
     default: T,
     help: str,
     *,
     short: str | None = None,
+    alias: str | None = None,
+    alias_short: str | None = None,
+    variable: str | None = None,
+    separator: str = os.pathsep,
     metavar: str | None = None,
     least: float | None = None,
     most: float | None = None,
     shown: str | None = None,
-    also_env: str | None = None,
 ) -> T:
     metadata = {
-        "help": help, "short": short, "metavar": metavar, "least": least, "most": most, "shown": shown,
-        "also_env": also_env,
-    }  # fmt: skip
+        "help": help,
+        "short": short,
+        "alias": alias,
+        "alias_short": alias_short,
+        "variable": variable,
+        "separator": separator,
+        "metavar": metavar,
+        "least": least,
+        "most": most,
+        "shown": shown,
+    }
     made: T = field(default=default, metadata=metadata)
     return made
 
@@ -76,8 +84,10 @@ class Config:
     app: Any = field(kw_only=False)
 
     interpreters: int = _option(
-        0, "Workers. 0: as many as there are usable CPUs.",
-        short="-n", least=0, most=1024, shown="usable CPUs",
+        0, "Workers. 0: as many as there are usable CPUs, by affinity mask and CPU quota. WEB_CONCURRENCY counts where "
+        "nothing else says how many.",
+        short="-n", alias="workers", alias_short="-w", variable="WEB_CONCURRENCY", least=0, most=1024,
+        shown="usable CPUs",
     )  # fmt: skip
     runtime: RuntimeOption = _option(
         "interpreter",
@@ -121,6 +131,9 @@ class Config:
     factory: bool = _option(False, "The attribute is a function that makes the app: call it.")
     app_dir: str = _option("", "Look for the app in this folder first.", metavar="DIR", shown="working directory")
     lifespan: LifespanOption = _option("auto", "Run the app's lifespan. auto: if it has one.")
+    reset_contextvars: bool = _option(
+        False, "ASGI only: run each request in a fresh contextvars.Context, without what lifespan or an import set."
+    )
     root_path: str = _option("", "Path under which a proxy publishes the app.", metavar="PATH")
     proxy_headers: bool = _option(
         True, "Believe what trusted proxies say of a request's client, scheme, host and path."
@@ -129,7 +142,7 @@ class Config:
         "127.0.0.1,::1,unix:",
         "Proxies to trust: IP addresses and networks, with commas between them; unix: is for Unix sockets, and * means "
         "everybody.",
-        metavar="LIST", also_env="FORWARDED_ALLOW_IPS",
+        metavar="LIST", variable="FORWARDED_ALLOW_IPS",
     )  # fmt: skip
     trusted_proxy_headers: str = _option(
         ",".join(PROXY_HEADERS),
@@ -141,8 +154,15 @@ class Config:
         None, "Logging configuration: a JSON file in logging.config's dictConfig format.", metavar="FILE"
     )
     access_log: bool = _option(True, "Log a line for each request.")
+    use_colors: bool | None = _option(
+        None, "Colours in the logs, but for those that --log-config sets up.", shown="on a terminal, without NO_COLOR"
+    )
     date_header: bool = _option(True, "Send the Date header.")
     server_header: bool = _option(True, "Send the Server header.")
+    header: tuple[str, ...] = _option(
+        (), "Send this header field with each response, beside the app's own; may be given several times.",
+        metavar="NAME:VALUE", separator="\n",
+    )  # fmt: skip
     timeout_keep_alive: float = _option(
         5.0, "Seconds to keep an idle connection open for its next request. 0: not at all, and answers say so.",
         least=0, metavar="SECONDS",
@@ -211,6 +231,9 @@ class Config:
     reload_exclude: tuple[str, ...] = _option(
         (), "Do not watch files and folders with names like this; may be given several times.", metavar="PATTERN"
     )
+    reload_delay: float = _option(
+        0.05, "Seconds without a further change until the workers are replaced.", least=0, metavar="SECONDS"
+    )
     supervise: bool = _option(
         True,
         "Serve in a child process, and start another one if it dies; only for the command, and not with --runtime "
@@ -223,6 +246,9 @@ class Config:
     env_file: str | None = _option(
         None, "Set environment variables from this file (KEY=value lines) first.", metavar="FILE"
     )
+
+    workers_source: str = field(default="", init=False, compare=False)
+    """Where the number of workers comes from, in words; empty: from the option."""
 
     def __post_init__(self) -> None:
         for option in OPTIONS:
@@ -243,12 +269,17 @@ class Config:
                     object.__setattr__(self, name, absolute(path))
                 except FileNotFoundError as error:
                     raise ConfigError(f"{name}: {error}") from None
+        for text in self.header:
+            parse_field(text)
         if self.reload_browser and not self.reload:
             raise ConfigError("reload_browser needs reload")
         if self.interpreters == 0:
-            object.__setattr__(self, "interpreters", usable_cpus())
+            cpus = usable_cpus()
+            object.__setattr__(self, "interpreters", cpus.count)
+            object.__setattr__(self, "workers_source", cpus.source)
         if self.runtime == "thread":
             object.__setattr__(self, "interpreters", 1)
+            object.__setattr__(self, "workers_source", "")
             for name in ("reload", "limit_max_requests", "workers_lifetime", "workers_max_rss"):
                 if getattr(self, name):
                     raise ConfigError(f"{name} can't be used with runtime thread, where modules are imported once")
@@ -262,19 +293,27 @@ class Config:
         ConfigError.
         """
         known = {option.name: option for option in OPTIONS}
+        given = _without_aliases(given)
         for name in given:
             if name not in known:
-                raise ConfigError(f"there is no option {name!r}")
-        env_file = given.get("env_file", _from_environment(known["env_file"]))
+                from snakepit import foreign_options
+
+                answers = "\n".join(foreign_options.about_keyword(name))
+                raise ConfigError(f"there is no option {name!r}{answers and f'; {answers}'}")
+        env_file = given.get("env_file", (_variable_of(known["env_file"]) or ("", None))[1])
         if env_file is not None:
             known["env_file"].check(env_file)
             load_env_file(env_file)
-        values = dict(given)
+        values, read = dict(given), {}
         for name, option in known.items():
-            text = _from_environment(option)
-            if name not in values and text is not None:
-                values[name] = option.parse(text)
-        return cls(app, **values)
+            found = _variable_of(option)
+            if name not in values and found is not None:
+                read[name], text = found
+                values[name] = option.parse(text, read[name])
+        config = cls(app, **values)
+        if read.get("interpreters") == "WEB_CONCURRENCY" and not config.workers_source and config.runtime != "thread":
+            object.__setattr__(config, "workers_source", "from WEB_CONCURRENCY")
+        return config
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,11 +328,17 @@ class Option:
     default: Any
     help: str
     short: str | None
+    alias: str | None
+    """Another name for it, from another server."""
+    alias_short: str | None
+    variable: str | None
+    """An environment variable of other servers' that sets it where nothing else does."""
+    separator: str
+    """What stands between several values in an environment variable."""
     metavar: str | None
     least: float | None
     most: float | None
     shown: str | None
-    also_env: str | None
     """A variable of other servers that sets it, too, unless `env` does."""
 
     @property
@@ -302,14 +347,21 @@ class Option:
         return "--" + self.name.replace("_", "-")
 
     @property
+    def flags(self) -> tuple[str, ...]:
+        """All its names on the command line, but for the one that turns it off."""
+        alias = None if self.alias is None else "--" + self.alias.replace("_", "-")
+        return tuple(flag for flag in (self.flag, self.short, alias, self.alias_short) if flag is not None)
+
+    @property
     def env(self) -> str:
         """The environment variable that sets it."""
         return ENV_PREFIX + self.name.upper()
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """All environment variables that set it; the first that is set counts."""
-        return (self.env,) if self.also_env is None else (self.env, self.also_env)
+        """All environment variables that set it; the first that is there counts."""
+        alias = None if self.alias is None else ENV_PREFIX + self.alias.upper()
+        return tuple(variable for variable in (self.env, alias, self.variable) if variable is not None)
 
     @property
     def default_text(self) -> str | None:
@@ -322,14 +374,14 @@ class Option:
             return " ".join(self.default) or None
         return None if self.default in (None, "") else f"{self.default:g}" if self.kind is float else str(self.default)
 
-    def parse(self, text: str) -> Any:
-        """Read a value from an environment variable. Raises ConfigError."""
+    def parse(self, text: str, variable: str | None = None) -> Any:
+        """Read a value from an environment variable, of this name if it is not `env`. Raises ConfigError."""
         try:
             if self.several:
-                return tuple(part for part in text.split(os.pathsep) if part)
+                return tuple(part for part in text.split(self.separator) if part)
             return _PARSERS[self.kind](text)
         except ValueError:
-            raise ConfigError(f"{self.env} must be {_KIND_NAMES[self.kind]}, not {text!r}") from None
+            raise ConfigError(f"{variable or self.env} must be {_KIND_NAMES[self.kind]}, not {text!r}") from None
 
     def check(self, value: Any) -> None:
         """Raise ConfigError unless the value can be."""
@@ -350,11 +402,12 @@ class Option:
             raise ConfigError(f"{self.name} must be at most {self.most:g}, not {value!r}")
 
 
-def _from_environment(option: Option) -> str | None:
+def _variable_of(option: Option) -> tuple[str, str] | None:
+    """The environment variable that sets an option, and what it says; None: there is none."""
     for variable in option.variables:
         text = os.environ.get(variable)
-        if text is not None and not (variable == option.env and why_ignored(text)):
-            return text
+        if text is not None and not (variable.startswith(ENV_PREFIX) and why_ignored(text)):
+            return variable, text
     return None
 
 
@@ -375,7 +428,8 @@ _OF_KUBERNETES = re.compile(r"(tcp|udp|sctp)://")  # SNAKEPIT_PORT=tcp://10.0.0.
 
 def ignored_variables(environ: Mapping[str, str]) -> list[str]:
     """A sentence for each variable that has an option's name, and is ignored."""
-    found = [(option.env, why_ignored(environ[option.env])) for option in OPTIONS if option.env in environ]
+    ours = (name for option in OPTIONS for name in option.variables if name.startswith(ENV_PREFIX))
+    found = [(name, why_ignored(environ[name])) for name in ours if name in environ]
     return [f"The environment variable {name} is ignored: {reason}" for name, reason in found if reason]
 
 
@@ -403,6 +457,15 @@ def load_env_file(path: str) -> None:
         os.environ.setdefault(key, value)
 
 
+def _without_aliases(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The same under the options' own names. Raises ConfigError where one is given by both of its names."""
+    names = {option.alias: option.name for option in OPTIONS if option.alias is not None}
+    for alias, name in names.items():
+        if alias in given and name in given:
+            raise ConfigError(f"{alias} is another name for {name}: give one of them")
+    return {names.get(name, name): value for name, value in given.items()}
+
+
 def _reason(error: Exception) -> str:
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
 
@@ -423,8 +486,8 @@ def _describe() -> tuple[Option, ...]:
     hints = get_type_hints(Config)
     described = []
     for item in fields(Config):
-        if item.default is MISSING:
-            continue  # the app
+        if item.default is MISSING or not item.init:
+            continue  # the app, and what is found out
         hint = hints[item.name]
         if isinstance(hint, TypeAliasType):
             hint = hint.__value__

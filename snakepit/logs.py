@@ -2,6 +2,9 @@
 
 import json
 import logging.config
+import os
+import sys
+from copy import copy
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -9,6 +12,46 @@ from snakepit.config import LOG_LEVELS, TRACE, Config
 from snakepit.errors import ConfigError
 
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
+
+
+_RESET = "\x1b[0m"
+_LEVELS = {TRACE: 34, logging.DEBUG: 36, logging.INFO: 32, logging.WARNING: 33, logging.ERROR: 31, logging.CRITICAL: 91}
+_STATUSES = {1: 97, 2: 32, 3: 33, 4: 31, 5: 91}  # by the first digit
+
+
+def _code(number: int) -> str:
+    return f"\x1b[{number}m"  # ECMA-48 section 8.3.117, Select Graphic Rendition
+
+
+def colored_level(name: str, level: int) -> str:
+    """The name of a level, in its column and in the colour that uvicorn has for it."""
+    return f"{_code(_LEVELS[level])}{name:<8}{_RESET}" if level in _LEVELS else f"{name:<8}"
+
+
+def colored_status(status: int) -> str:
+    """The status of a response, in the colour that uvicorn has for its class."""
+    return f"{_code(_STATUSES[status // 100])}{status}{_RESET}" if status // 100 in _STATUSES else str(status)
+
+
+def shows_colors(wanted: bool | None, stream: TextIO | None) -> bool:
+    """Whether logs on a stream are coloured: as `wanted`, or else on a terminal, unless NO_COLOR is set (no-color.org).
+
+    On Windows not every console understands them, so it must be one that says what it is.
+    """
+    if wanted is not None or stream is None:
+        return bool(wanted)
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty():
+        return False
+    return sys.platform != "win32" or "WT_SESSION" in os.environ or "TERM" in os.environ
+
+
+class ColorFormatter(logging.Formatter):
+    """Colours the level."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        colored = copy(record)  # other handlers get the same one
+        colored.levelname = colored_level(record.levelname, record.levelno)
+        return super().formatMessage(colored)
 
 
 class AccessHandler(logging.StreamHandler[TextIO]):
@@ -34,16 +77,17 @@ class AccessHandler(logging.StreamHandler[TextIO]):
 _NO_RECORD = logging.LogRecord("snakepit.access", logging.INFO, __file__, 0, "access log", None, None)
 
 
-def default_config(level: int) -> dict[str, Any]:
+def default_config(level: int, server_colors: bool = False, access_colors: bool = False) -> dict[str, Any]:
     """The configuration without `--log-config`, in logging.config's dictConfig format."""
-    line = {"format": "%(asctime)s %(levelname)-8s %(message)s", "datefmt": TIME_FORMAT}
+    line: dict[str, Any] = {"format": "%(asctime)s %(levelname)-8s %(message)s", "datefmt": TIME_FORMAT}
+    colored = {**line, "class": "snakepit.logs.ColorFormatter"}
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"line": line},
+        "formatters": {"server": colored if server_colors else line, "access": colored if access_colors else line},
         "handlers": {
-            "server": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"},
-            "access": {"class": "snakepit.logs.AccessHandler", "formatter": "line", "stream": "ext://sys.stdout"},
+            "server": {"class": "logging.StreamHandler", "formatter": "server", "stream": "ext://sys.stderr"},
+            "access": {"class": "snakepit.logs.AccessHandler", "formatter": "access", "stream": "ext://sys.stdout"},
         },
         "loggers": {
             "snakepit": {"handlers": ["server"], "level": level, "propagate": False},
@@ -60,11 +104,14 @@ def configure(config: Config) -> None:
     logging.addLevelName(TRACE, "TRACE")
     level = LOG_LEVELS[config.log_level]
     if config.log_config is None:
-        logging.config.dictConfig(default_config(level))
+        colors = [shows_colors(config.use_colors, stream) for stream in (sys.stderr, sys.stdout)]
+        logging.config.dictConfig(default_config(level, *colors))
         return
     try:
         settings = json.loads(Path(config.log_config).read_text(encoding="utf-8"))
         logging.config.dictConfig(settings)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"log config {config.log_config!r} can't be used: it must be a JSON file: {error}") from None
     except Exception as error:  # it may name classes of the app's, which raise what they like
         cause = f": {error.__cause__}" if error.__cause__ is not None else ""
         raise ConfigError(f"log config {config.log_config!r} can't be used: {error}{cause}") from None

@@ -40,6 +40,21 @@ def resident_memory(process: int | None = None) -> int | None:
         return None
 
 
+def private_memory(process: int | None = None) -> int | None:
+    """Bytes in RAM that a process, or else our own, shares with no file: what control groups count and can't take back.
+
+    None where it has ended, or the system is not Linux.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        with open(f"/proc/{process or os.getpid()}/statm") as file:
+            _, resident, shared, *_ = map(int, file.read().split())
+    except OSError:
+        return None
+    return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+
+
 if sys.platform == "win32":
 
     def _resident(process: int) -> int | None:

@@ -49,7 +49,8 @@ def _values(option: Option) -> str:
     if option.kind is bool:
         return "on, off"
     if option.several:
-        return "text, several times; in the variable with the system's separator of paths between them"
+        between = "line breaks" if option.separator == "\n" else "the system's separator of paths"
+        return f"text, several times; in the variable with {between} between them"
     if option.kind is str:
         return "text"
     kind = "whole number" if option.kind is int else "number"

@@ -11,7 +11,7 @@ import logging
 import time
 from typing import Protocol
 
-from snakepit.logs import AccessHandler
+from snakepit.logs import AccessHandler, ColorFormatter, colored_level, colored_status
 from snakepit.protocol.interface import RequestHead
 
 
@@ -42,6 +42,7 @@ class BatchLog:
         self._lines: list[str] = []
         self._second = 0
         self._stamp = ""
+        self._level = "INFO    "
 
     def add(self, peer: str, head: RequestHead, status: int) -> None:
         if not self._lines:
@@ -54,10 +55,25 @@ class BatchLog:
         second = int(time.time())
         if second != self._second:
             self._second = second
-            self._stamp = time.strftime(f"{self._handler.time_format} INFO     ", time.localtime(second))
+            self._stamp = time.strftime(f"{self._handler.time_format} {self._level} ", time.localtime(second))
         text = self._stamp + self._stamp.join(self._lines)
         self._lines.clear()
         self._handler.write(text)
+
+
+class ColorBatchLog(BatchLog):
+    """The same in colours."""
+
+    def __init__(self, handler: AccessHandler, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(handler, loop)
+        self._level = colored_level("INFO", logging.INFO)
+
+    def add(self, peer: str, head: RequestHead, status: int) -> None:
+        if not self._lines:
+            self._loop.call_soon(self.flush)
+        target = head.target.decode("latin-1")
+        line = f'{peer} - "{head.method} {target} HTTP/{head.http_version}" {colored_status(status)}\n'
+        self._lines.append(line)
 
 
 def access_log(enabled: bool, loop: asyncio.AbstractEventLoop) -> AccessLog | None:
@@ -68,5 +84,5 @@ def access_log(enabled: bool, loop: asyncio.AbstractEventLoop) -> AccessLog | No
     if len(logger.handlers) == 1 and not logger.propagate and not logger.filters:
         handler = logger.handlers[0]
         if isinstance(handler, AccessHandler):
-            return BatchLog(handler, loop)
+            return (ColorBatchLog if isinstance(handler.formatter, ColorFormatter) else BatchLog)(handler, loop)
     return RecordLog(logger)

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from snakepit.config import Config
 
-DEBOUNCE = 50
-"""Milliseconds without a change until what has changed is told: editors save in several steps."""
+LEAST_DELAY = 10
+"""Milliseconds without a change until what has changed is told, at least: watchfiles would not wait at all with 0."""
 
-LONGEST = 1000
-"""Milliseconds after which it is told in any case."""
+LONGEST = 20
+"""So many times that delay it takes at most until it is told, whatever else changes: editors save in several steps."""
 
 SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "build", "dist"})
 """Folders that are never watched, beside hidden ones and those that hold a virtual environment."""
@@ -32,6 +32,7 @@ class Reloader:
         except ImportError as error:
             raise ConfigError(f"--reload needs the package watchfiles: {error}; pip install watchfiles") from None
         self._awatch = awatch
+        self._delay = max(LEAST_DELAY, round(config.reload_delay * 1000))
         self._include = tuple(config.reload_include)
         self._exclude = tuple(config.reload_exclude)
         self.folders = [Path(folder).resolve() for folder in config.reload_dir or (config.app_dir or ".",)]
@@ -42,7 +43,11 @@ class Reloader:
     async def changes(self) -> AsyncIterator[list[Path]]:
         """Files that have changed, each time some have."""
         watching = self._awatch(
-            *self.folders, watch_filter=self._concerns, debounce=LONGEST, step=DEBOUNCE, ignore_permission_denied=True
+            *self.folders,
+            watch_filter=self._concerns,
+            debounce=self._delay * LONGEST,
+            step=self._delay,
+            ignore_permission_denied=True,
         )
         async for changes in watching:
             yield sorted({Path(path) for _, path in changes})

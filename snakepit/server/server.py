@@ -27,6 +27,7 @@ from snakepit.server.copies import CopiesFolder, remove_left_over
 from snakepit.server.hand_over import NO_SUPERVISOR, HandOver
 from snakepit.server.listener import Listener
 from snakepit.server.managers import Manager
+from snakepit.server.memory_forecast import MemoryForecast
 from snakepit.server.pages import Pages
 from snakepit.server.pool import Pool
 from snakepit.server.pool_terms import Outcome, PoolOptions
@@ -258,6 +259,7 @@ class Server:
                 "process or thread leaves it on"
             )
         copies = self._make_copies_folder()
+        forecast = MemoryForecast(self._manager.supervisor)
         pool = self._pool = Pool(self._pool_options(copies), report, loop)
         pages = self._pages = Pages(pool, self._id) if self.config.reload_browser else None
         site = self._site = Site(self.config, pages or pool, loop, self._open_files)
@@ -281,6 +283,7 @@ class Server:
                     report.started()
                     if self._reloader is not None:
                         changes.watch(self._reloader)
+                    spawn(self._tell_of_memory(pool, forecast), self._telling)
                     await self._serve(listener, pool, site, control)
                 finally:
                     report.close()
@@ -366,6 +369,14 @@ class Server:
     async def _tell_ready(self, pool: Pool) -> None:
         await pool.all_ready.wait()
         self._manager.ready()
+
+    async def _tell_of_memory(self, pool: Pool, forecast: MemoryForecast) -> None:
+        await pool.first_ready.wait()
+        if pool.serving:
+            first = min(pool.serving, key=lambda worker: pool.serving[worker])
+            warning = forecast.warning(first, pool.workers, pool.wanted, time.monotonic())
+            if warning:
+                self._log.warning("%s", warning)
 
     async def _tell_alive(self) -> None:
         silence = self.config.timeout_worker_healthcheck
@@ -464,6 +475,7 @@ class Server:
                 "factory": config.factory,
                 "interface": config.interface,
                 "lifespan": config.lifespan,
+                "reset_contextvars": config.reset_contextvars,
                 "root_path": config.root_path,
                 "interpreters": config.interpreters,
                 "log_config": config.log_config,
@@ -499,7 +511,8 @@ def _raise_failure(pool: Pool) -> None:
 
 def _workers(config: Config) -> str:
     several = {"interpreter": "interpreters", "process": "processes", "thread": "threads"}
-    return f"{config.interpreters} {config.runtime if config.interpreters == 1 else several[config.runtime]}"
+    source = f" ({config.workers_source})" if config.workers_source else ""
+    return f"{config.interpreters} {config.runtime if config.interpreters == 1 else several[config.runtime]}{source}"
 
 
 def _requests(count: int) -> str:

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from snakepit.extra_fields import parse_field
 from snakepit.protocol.choice import parser_factory
 from snakepit.protocol.http1 import Http1Protocol
 from snakepit.protocol.interface import Limits, RequestHead, ServerProtocol
@@ -94,7 +95,9 @@ class Site:
             self._proxy_headers = ProxyHeaders(
                 TrustedProxies(config.forwarded_allow_ips), header_names(config.trusted_proxy_headers)
             )
-        self._common = CommonFields(date=config.date_header, server=config.server_header)
+        self._common = CommonFields(
+            date=config.date_header, server=config.server_header, extra=[*map(parse_field, config.header)]
+        )
         self.keep_alive: Deadlines[Connection] = Deadlines(
             loop, config.timeout_keep_alive, lambda connection: connection.idle_too_long()
         )

@@ -125,9 +125,14 @@ class Worker:
         return self._name
 
     @property
+    def process(self) -> int | None:
+        """The process that is its alone, while there is one."""
+        return self._runtime.process
+
+    @property
     def memory(self) -> int | None:
         """Bytes of memory that it has in RAM; None unless it has a process of its own."""
-        process = self._runtime.process
+        process = self.process
         return None if process is None else resident_memory(process)
 
     @property

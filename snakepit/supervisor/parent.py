@@ -52,7 +52,7 @@ def is_wanted(arguments: Sequence[str], environ: Mapping[str, str]) -> bool:
     """
     if arguments[:1] != ["run"] or link.is_supervised(environ) or not sys.executable:
         return False
-    if {"-h", "--help", "--no-supervise", "--runtime=thread"} & set(arguments):
+    if {"-h", "--help", "--version", "--no-supervise", "--runtime=thread"} & set(arguments):
         return False
     if "--runtime" in arguments:
         runtime = arguments[arguments.index("--runtime") + 1 :][:1]

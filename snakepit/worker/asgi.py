@@ -18,6 +18,7 @@ import logging
 import math
 import time
 from collections import deque
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
@@ -84,6 +85,7 @@ class AsgiWorker:
         self._taken: deque[Envelope] = deque()  # off the channel, and not handled yet
         self.stopping = False  # told to cut what has begun
         self._closed = False
+        self.fresh_contexts = settings["reset_contextvars"]
         self.may_time_out = settings["timeout_request"] is not None
         self._retired = asyncio.Event()
         self._idle = asyncio.Event()
@@ -232,7 +234,8 @@ class AsgiWorker:
             return
         self._begun += 1
         self._exchanges[exchange.number] = exchange
-        task = asyncio.Task(exchange.run(), loop=self.loop, eager_start=True)
+        context = Context() if self.fresh_contexts else None
+        task = asyncio.Task(exchange.run(), loop=self.loop, eager_start=True, context=context)
         if not task.done():
             exchange.goes_on(task)
 

@@ -49,6 +49,7 @@ class Settings(TypedDict):
     factory: bool
     interface: Literal["auto", "asgi", "wsgi"]
     lifespan: Literal["auto", "on", "off"]
+    reset_contextvars: bool
     root_path: str
     interpreters: int
     log_config: str | None

@@ -321,6 +321,7 @@ class Model:
         settings: Any = {
             "channels": [seat],
             "lifespan": "off",
+            "reset_contextvars": False,
             "root_path": "",
             "ws_max_queue": 32,
             "timeout_request": None,

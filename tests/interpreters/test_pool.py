@@ -160,6 +160,7 @@ def settings_for(app, folder, **settings):
         "factory": False,
         "interface": "auto",
         "lifespan": "auto",
+        "reset_contextvars": False,
         "root_path": "",
         "interpreters": 2,
         "log_config": None,

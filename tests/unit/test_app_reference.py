@@ -46,12 +46,18 @@ def test_text(text, module, attribute):
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":", "main", "main:", ":app", "main:app:more", "a..b:app", "main:app()", "main :app", "1main:app"]
+    "text",
+    ["", ":", "main", "main:", ":app", "main:app:more", "a..b:app", "main:app(1)", "main:()", "main :app", "1main:app"],
 )
 def test_text_that_names_nothing(text):
     with pytest.raises(ConfigError, match="the app must look like module:attribute, as in main:app, not") as caught:
         find(text)
     assert repr(text) in str(caught.value)
+
+
+def test_a_call():
+    with pytest.raises(ConfigError, match=r"^'main:make\(\)' is a call; .*: main:make --factory$"):
+        find("main:make()")
 
 
 @pytest.mark.parametrize(

@@ -53,10 +53,11 @@ def test_help_without_a_command():
     assert "run" in result.output.split()
 
 
-@pytest.mark.parametrize("flag", ["--version", "-V"])
-def test_version(flag):
-    result = invoke(flag)
+@pytest.mark.parametrize("arguments", [["--version"], ["-V"], ["run", "--version"], ["run", "main:app", "--version"]])
+def test_version(runs, arguments):
+    result = invoke(*arguments)
     assert result.output == f"snakepit {__version__}\n"
+    assert runs == []
 
 
 def test_only_what_is_given_is_handed_on(runs):
@@ -69,6 +70,11 @@ def test_only_what_is_given_is_handed_on(runs):
     [
         (["-n", "4"], {"interpreters": 4}),
         (["--interpreters", "4"], {"interpreters": 4}),
+        (["--workers", "4"], {"interpreters": 4}),
+        (["-w", "4"], {"interpreters": 4}),
+        (["-w4", "--header", "A:1", "--header", "B:2"], {"interpreters": 4, "header": ("A:1", "B:2")}),
+        (["--use-colors", "--reset-contextvars"], {"use_colors": True, "reset_contextvars": True}),
+        (["--no-use-colors", "--reload-delay", "0.25"], {"use_colors": False, "reload_delay": 0.25}),
         (["--port", "0"], {"port": 0}),
         (["--timeout-keep-alive", "2.5"], {"timeout_keep_alive": 2.5}),
         (["--log-level", "debug"], {"log_level": "debug"}),
@@ -117,9 +123,29 @@ def test_what_click_refuses(runs, arguments, named):
     assert runs == []
 
 
+def test_options_of_other_servers_are_answered_all_at_once(runs):
+    result = invoke("run", "main:app", "-k", "gevent", "-w", "4", "--timeout", "30", "--interface", "asgi3")
+    assert result.exit_code == 2
+    lines = result.stderr.partition("Error: ")[2].splitlines()
+    assert lines[0] == "There are options of other servers:"
+    assert [line.partition(":")[0] for line in lines[1:]] == [
+        "  -k (of gunicorn and hypercorn)",
+        "  --timeout (of gunicorn)",
+        "  --interface asgi3",
+    ]
+    assert runs == []
+
+
+def test_an_app_in_place_of_a_command():
+    result = invoke("main:app", "--workers", "4")
+    assert result.exit_code == 2
+    assert result.stderr.endswith("Error: No such command 'main:app'. To serve it: snakepit run main:app\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["main:app", "--header", "x"], "Error: header must look like NAME:VALUE, as in X-Frame-Options:DENY, not 'x'"),
         (["main:app", "--uds", "x", "--fd", "3"], "Error: uds and fd can't be used together\n"),
         (["main:app", "--root-path", "api"], "Error: root_path must start with a slash, not be 'api'\n"),
         (["main:app", "--timeout-keep-alive", "nan"], "Error: timeout_keep_alive must be at least 0, not nan\n"),

@@ -1,7 +1,7 @@
 """snakepit.config: every value is checked, every source is read, and messages name the option and the remedy."""
 
 import os
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
 from hypothesis import given
@@ -14,8 +14,8 @@ from snakepit.config import (
     Config,
     ignored_variables,
     load_env_file,
-    usable_cpus,
 )
+from snakepit.cpus import Cpus, usable_cpus
 from snakepit.errors import ConfigError
 
 APP = "main:app"
@@ -28,7 +28,7 @@ def environment():
     """The environment without Snakepit's variables, and as it was afterwards."""
     before = dict(os.environ)
     for name in before:
-        if name.startswith(ENV_PREFIX) or name == "FORWARDED_ALLOW_IPS":
+        if name.startswith(ENV_PREFIX) or name in ("FORWARDED_ALLOW_IPS", "WEB_CONCURRENCY"):
             del os.environ[name]
     yield os.environ
     os.environ.clear()
@@ -49,7 +49,7 @@ def env_file(tmp_path):
 
 
 def test_options_are_the_fields_but_the_app():
-    assert [option.name for option in OPTIONS] == [item.name for item in fields(Config)][1:]
+    assert [option.name for option in OPTIONS] == [item.name for item in fields(Config) if item.init][1:]
     assert fields(Config)[0].name == "app"
 
 
@@ -63,9 +63,8 @@ def test_option_describes_itself(option):
 
 
 def test_flags_and_short_flags_are_unique():
-    shorts = [option.short for option in OPTIONS if option.short]
-    assert len(set(shorts)) == len(shorts)
-    assert len({option.flag for option in OPTIONS}) == len(OPTIONS)
+    flags = [flag for option in OPTIONS for flag in option.flags]
+    assert len(set(flags)) == len(flags) > len(OPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +102,7 @@ def test_defaults():
 
 
 def test_0_interpreters_are_as_many_as_there_are_cpus():
-    assert Config(APP).interpreters == Config(APP, interpreters=0).interpreters == usable_cpus() >= 1
+    assert Config(APP).interpreters == Config(APP, interpreters=0).interpreters == usable_cpus().count >= 1
     assert Config(APP, interpreters=3).interpreters == 3
 
 
@@ -404,6 +403,74 @@ def test_any_text_in_the_environment_is_a_value_or_a_config_error(option, text):
         assert option.name in message or option.env in message
 
 
+# -- other names -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variables", "given_options", "expected"),
+    [
+        ({"WEB_CONCURRENCY": "5"}, {}, (5, "from WEB_CONCURRENCY")),
+        ({"WEB_CONCURRENCY": "5", "SNAKEPIT_WORKERS": "6"}, {}, (6, "")),
+        ({"WEB_CONCURRENCY": "5", "SNAKEPIT_WORKERS": "6", "SNAKEPIT_INTERPRETERS": "7"}, {}, (7, "")),
+        ({"WEB_CONCURRENCY": "5"}, {"interpreters": 3}, (3, "")),
+        ({"WEB_CONCURRENCY": "5"}, {"workers": 3}, (3, "")),
+        ({"WEB_CONCURRENCY": "nonsense"}, {"workers": 3}, (3, "")),
+        ({"WEB_CONCURRENCY": "5"}, {"runtime": "thread"}, (1, "")),
+    ],
+)
+def test_what_says_how_many_workers_there_are(environment, variables, given_options, expected):
+    environment.update(variables)
+    config = Config.resolve(APP, given_options)
+    assert (config.interpreters, config.workers_source) == expected
+
+
+def test_0_workers_are_as_many_as_there_are_cpus_wherever_that_is_said(environment):
+    environment["WEB_CONCURRENCY"] = "0"
+    config = Config.resolve(APP, {})
+    assert (config.interpreters, config.workers_source) == (usable_cpus().count, usable_cpus().source)
+
+
+def test_web_concurrency_that_is_no_number(environment):
+    environment["WEB_CONCURRENCY"] = "many"
+    with pytest.raises(ConfigError, match=r"^WEB_CONCURRENCY must be a whole number, not 'many'$"):
+        Config.resolve(APP, {})
+
+
+def test_another_number_of_workers_comes_from_nowhere_else():
+    assert replace(Config(APP), interpreters=3).workers_source == ""
+
+
+def test_a_quota_is_heeded(monkeypatch):
+    monkeypatch.setattr("snakepit.config.usable_cpus", lambda: Cpus(2, "the CPU quota here is 1.5"))
+    config = Config(APP)
+    assert (config.interpreters, config.workers_source) == (2, "the CPU quota here is 1.5")
+    assert Config(APP, interpreters=5).interpreters == 5
+
+
+def test_one_option_by_both_of_its_names():
+    with pytest.raises(ConfigError, match=r"^workers is another name for interpreters: give one of them$"):
+        Config.resolve(APP, {"workers": 3, "interpreters": 3})
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [("ssl_keyfile", "there is no TLS"), ("headers", "use header="), ("h11_max_incomplete_event_size", "use --limit")],
+)
+def test_a_keyword_of_uvicorn(name, remedy):
+    with pytest.raises(ConfigError, match=rf"^there is no option '{name}'; .*{remedy}"):
+        Config.resolve(APP, {name: 1})
+
+
+def test_fields_from_the_environment(environment):
+    environment["SNAKEPIT_HEADER"] = "X-A: 1\nX-B: http://example.org\n"
+    assert Config.resolve(APP, {}).header == ("X-A: 1", "X-B: http://example.org")
+
+
+def test_bad_fields():
+    with pytest.raises(ConfigError, match="header must look like NAME:VALUE"):
+        Config(APP, header=("X-A: 1", "X-B"))
+
+
 # -- several values --------------------------------------------------------------------------------------------------
 
 
@@ -418,7 +485,12 @@ def test_several_values_from_the_environment(environment):
 def test_default_text_of_several_values():
     assert BY_NAME["reload_include"].default_text == "*.py"
     assert BY_NAME["reload_exclude"].default_text is None
-    assert [option.name for option in OPTIONS if option.several] == ["reload_dir", "reload_include", "reload_exclude"]
+    assert [option.name for option in OPTIONS if option.several] == [
+        "header",
+        "reload_dir",
+        "reload_include",
+        "reload_exclude",
+    ]
 
 
 def test_pages_reload_themselves_only_where_something_is_reloaded():

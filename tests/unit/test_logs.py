@@ -1,7 +1,9 @@
 """snakepit.logs: what happens goes to stderr, requests to stdout, and a bad file is the operator's fault."""
 
+import io
 import json
 import logging
+import sys
 
 import pytest
 
@@ -69,7 +71,7 @@ def test_other_loggers_are_left_alone():
 
 def test_file(log_config, capsys):
     settings = logs.default_config(logging.INFO)
-    settings["formatters"]["line"]["format"] = "[%(message)s]"
+    settings["formatters"]["server"]["format"] = "[%(message)s]"
     logs.configure(log_config(json.dumps(settings)))
     logging.getLogger("snakepit.server").info("started")
     assert capsys.readouterr().err == "[started]\n"
@@ -102,3 +104,95 @@ def test_file_that_cannot_be_used(log_config, text):
 def test_file_that_is_not_there():
     with pytest.raises(ConfigError, match=r"log config '/does/not/exist' can't be used: .*No such file"):
         logs.configure(Config("main:app", log_config="/does/not/exist"))
+
+
+@pytest.mark.parametrize("text", ["[loggers]\nkeys=root\n", "version: 1\n"])
+def test_a_file_of_another_format(log_config, text):
+    with pytest.raises(ConfigError, match="can't be used: it must be a JSON file: "):
+        logs.configure(log_config(text))
+
+
+# -- colours ---------------------------------------------------------------------------------------------------------
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """The environment of a terminal that shows colours."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("variables", "wanted", "stream", "colored"),
+    [
+        ({}, None, Terminal(), True),
+        ({}, None, io.StringIO(), False),
+        ({}, None, None, False),
+        ({"NO_COLOR": "1"}, None, Terminal(), False),
+        ({"NO_COLOR": ""}, None, Terminal(), True),
+        ({"TERM": "dumb"}, None, Terminal(), False),
+        ({"NO_COLOR": "1"}, True, io.StringIO(), True),
+        ({}, False, Terminal(), False),
+    ],
+)
+def test_where_colours_are_shown(environment, variables, wanted, stream, colored):
+    for name, value in variables.items():
+        environment.setenv(name, value)
+    assert logs.shows_colors(wanted, stream) is colored
+
+
+def test_colours_on_windows(environment):
+    environment.setattr("sys.platform", "win32")
+    assert logs.shows_colors(None, Terminal())
+    environment.delenv("TERM")
+    environment.delenv("WT_SESSION", raising=False)
+    assert not logs.shows_colors(None, Terminal())
+    environment.setenv("WT_SESSION", "1")
+    assert logs.shows_colors(None, Terminal())
+
+
+@pytest.mark.parametrize("colored", [True, False])
+def test_the_level_is_coloured(capsys, colored):
+    logs.configure(Config("main:app", use_colors=colored))
+    logging.getLogger("snakepit.server").warning("slow")
+    logging.getLogger("snakepit.access").info("a request")
+    captured = capsys.readouterr()
+    warning, info = ("\x1b[33mWARNING \x1b[0m", "\x1b[32mINFO    \x1b[0m") if colored else ("WARNING ", "INFO    ")
+    assert captured.err.endswith(f" {warning} slow\n")
+    assert captured.out.endswith(f" {info} a request\n")
+
+
+def test_each_stream_by_itself(environment, monkeypatch):
+    monkeypatch.setattr("sys.stderr", Terminal())
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    logs.configure(Config("main:app"))
+    logging.getLogger("snakepit.server").info("started")
+    logging.getLogger("snakepit.access").info("a request")
+    assert "\x1b[" in sys.stderr.getvalue()
+    assert "\x1b[" not in sys.stdout.getvalue()
+
+
+def test_other_handlers_get_records_without_colours(caplog):
+    logs.configure(Config("main:app", use_colors=True))
+    logger = logging.getLogger("snakepit.server")
+    logger.addHandler(caplog.handler)
+    try:
+        logger.info("started")
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert [record.levelname for record in caplog.records] == ["INFO"]
+
+
+def test_a_level_without_a_colour():
+    assert logs.colored_level("Level 7", 7) == "Level 7 "
+
+
+@pytest.mark.parametrize(("status", "text"), [(200, "\x1b[32m200\x1b[0m"), (404, "\x1b[31m404\x1b[0m"), (999, "999")])
+def test_statuses(status, text):
+    assert logs.colored_status(status) == text

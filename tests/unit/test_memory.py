@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from snakepit.memory import resident_memory
+from snakepit.memory import private_memory, resident_memory
 
 MIB = 2**20
 
@@ -33,3 +33,17 @@ def test_that_of_another_process():
 
 def test_by_number():
     assert abs(resident_memory(os.getpid()) - resident_memory()) < 16 * MIB
+
+
+@pytest.mark.skipif(private_memory() is None, reason="only Linux tells it")
+def test_private_memory(tmp_path):
+    before = private_memory()
+    file = tmp_path / "file"
+    file.write_bytes(b"x" * 64 * MIB)
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as shared:
+        assert shared.read().count(b"x") == 64 * MIB
+        held = bytearray(os.urandom(1)) * (64 * MIB)
+        grown = private_memory() - before
+        assert resident_memory() - private_memory() > 48 * MIB
+    assert 48 * MIB < grown < 160 * MIB, len(held)
+    assert private_memory(2**22 + 1) is None, "there is no such process"

@@ -38,6 +38,20 @@ def stream():
         logger.setLevel(logging.NOTSET)
 
 
+def test_colours(stream):
+    async def scenario():
+        log = batch_log()
+        log.add("1.2.3.4:5", HEAD, 200)
+        log.add("1.2.3.4:5", HEAD, 503)
+        await asyncio.sleep(0)
+
+    logging.getLogger("snakepit.access").handlers[0].setFormatter(logs.ColorFormatter())
+    asyncio.run(scenario())
+    first, second = stream.getvalue().splitlines()
+    assert first.endswith(' \x1b[32mINFO    \x1b[0m 1.2.3.4:5 - "GET /a%20b?c=é HTTP/1.1" \x1b[32m200\x1b[0m')
+    assert second.endswith(' HTTP/1.1" \x1b[91m503\x1b[0m')
+
+
 def batch_log():
     """The log as it is outside pytest, which hangs handlers of its own on loggers that do not propagate."""
     logger = logging.getLogger("snakepit.access")

@@ -60,3 +60,22 @@ def test_only_what_is_wanted_and_lacking(time, date, server, has_date, has_serve
     lines = CommonFields(date=date, server=server).lines(HAS_DATE * has_date | HAS_SERVER * has_server)
     assert (b"date: " in lines) == (date and not has_date)
     assert (b"server: " in lines) == (server and not has_server)
+
+
+EXTRA = [(b"x-a", b"1"), (b"x-a", b"2"), (b"x-b", b"")]
+
+
+@pytest.mark.parametrize("flags", [0, HAS_DATE, HAS_SERVER, HAS_DATE | HAS_SERVER])
+def test_fields_for_all_responses(time, flags):
+    common = CommonFields(date=True, server=True, extra=EXTRA)
+    own = CommonFields(date=True, server=True).lines(flags)
+    assert common.lines(flags) == own + b"x-a: 1\r\nx-a: 2\r\nx-b: \r\n"
+
+
+@pytest.mark.parametrize("usual", [True, False])
+def test_a_response_has_one_date_and_one_server(time, usual):
+    common = CommonFields(date=usual, server=usual, extra=[*EXTRA[:1], (b"server", b"mine"), (b"date", b"never")])
+    assert common.lines(0) == b"date: never\r\nserver: mine\r\nx-a: 1\r\n"
+    assert common.lines(HAS_DATE) == b"server: mine\r\nx-a: 1\r\n"
+    assert common.lines(HAS_SERVER) == b"date: never\r\nx-a: 1\r\n"
+    assert common.lines(HAS_DATE | HAS_SERVER) == b"x-a: 1\r\n"

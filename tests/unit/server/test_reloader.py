@@ -65,6 +65,27 @@ def test_hidden_files_that_are_asked_for(tmp_path, path, watched):
     assert made.concerns(tmp_path, path.split("/")) is watched
 
 
+@pytest.mark.parametrize(
+    ("seconds", "step"),
+    [(None, 50), (0.25, 250), (0, 10), (2, 2000)],
+)
+def test_delay(tmp_path, seconds, step):
+    async def awatch(*folders, debounce, step, **others):
+        watched.append((debounce, step))
+        return
+        yield
+
+    async def changes():
+        async for _ in made.changes():
+            pass
+
+    watched = []
+    made = reloader(tmp_path, **({} if seconds is None else {"reload_delay": seconds}))
+    made._awatch = awatch
+    asyncio.run(changes())
+    assert watched == [(20 * step, step)]
+
+
 def test_folders(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "app").mkdir()

@@ -28,6 +28,7 @@ SETTINGS = {
     "factory": False,
     "interface": "auto",
     "lifespan": "auto",
+    "reset_contextvars": False,
     "root_path": "",
     "interpreters": 1,
     "log_config": None,

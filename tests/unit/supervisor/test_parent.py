@@ -38,6 +38,7 @@ from snakepit.supervisor.silence import Silence
         ("run main:app", {"SNAKEPIT_SUPERVISE": "No"}, False),
         ("run main:app", {ENVIRONMENT: "5 1 0 0 0"}, False),  # it has one
         ("run --help", {}, False),
+        ("run --version", {}, False),
         ("check main:app", {}, False),
         ("--version", {}, False),
         ("", {}, False),

@@ -1126,7 +1126,14 @@ def test_a_request_in_a_context_variable_is_gone_with_its_exchange(monkeypatch, 
         await answer(send)
 
     async def main():
-        settings = {"lifespan": "off", "root_path": "", "ws_max_queue": 1, "timeout_request": None, "channels": [None]}
+        settings = {
+            "lifespan": "off",
+            "reset_contextvars": False,
+            "root_path": "",
+            "ws_max_queue": 1,
+            "timeout_request": None,
+            "channels": [None],
+        }
         worker = AsgiWorker(app, settings, asyncio.get_running_loop())
         worker._take([request()])
         await turn()

@@ -1,0 +1,119 @@
+"""The limits of the control groups that this process is in (cgroups(7)): what a container, or systemd, grants it.
+
+Both versions are read: v2's one tree, and v1's tree for each controller. Groups nest, and each limits what is below
+it, so the smallest limit on the way up counts. In a container the way up ends where the container does: at what
+mountinfo says is mounted there. What can't be read limits nothing, as on systems without control groups.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+ROOT = Path("/")
+
+
+def cpu_quota(root: Path = ROOT) -> float | None:
+    """How many CPUs' time the process may use, as in 1.5 (v2: cpu.max; v1: cpu.cfs_quota_us); None: there is no quota.
+
+    `root`: the folder in which /proc and /sys/fs/cgroup are.
+    """
+    return _smallest("cpu", root, _quota_v1, _quota_v2)
+
+
+def memory_limit(root: Path = ROOT) -> int | None:
+    """Bytes of memory that the process and its neighbours in the group may use; None: there is no limit.
+
+    v2: memory.max; v1: memory.limit_in_bytes. `root` as for `cpu_quota`.
+    """
+    return _smallest("memory", root, _memory_v1, _memory_v2)
+
+
+def _smallest[T: (int, float)](
+    controller: str, root: Path, v1: Callable[[Path], T | None], v2: Callable[[Path], T | None]
+) -> T | None:
+    try:
+        found = [(v2 if version == 2 else v1)(folder) for version, folder in _groups(controller, root)]
+    except (OSError, ValueError, IndexError):  # not Linux, or a /proc that is not as it should be
+        return None
+    return min((limit for limit in found if limit is not None), default=None)
+
+
+def _quota_v1(group: Path) -> float | None:
+    quota, period = _number(group / "cpu.cfs_quota_us"), _number(group / "cpu.cfs_period_us")
+    return quota / period if quota is not None and period and quota > 0 else None  # -1: none
+
+
+def _quota_v2(group: Path) -> float | None:
+    quota, _, period = _read(group / "cpu.max").partition(" ")  # as in "150000 100000", or "max 100000"
+    return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else None
+
+
+_UNLIMITED = 2**60
+"""Bytes: v1 says that there is no limit by the largest number of pages there is."""
+
+
+def _memory_v1(group: Path) -> int | None:
+    limit = _number(group / "memory.limit_in_bytes")
+    return limit if limit is not None and 0 < limit < _UNLIMITED else None
+
+
+def _memory_v2(group: Path) -> int | None:
+    return _number(group / "memory.max")  # "max": none
+
+
+def _number(file: Path) -> int | None:
+    try:
+        return int(_read(file))
+    except ValueError:
+        return None
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except OSError:  # the root group has no limits, and v2 has none where the controller is not enabled
+        return ""
+
+
+def _groups(controller: str, root: Path) -> Iterator[tuple[int, Path]]:
+    """The version and the folder of each group that the process is in, from its own up."""
+    mounts = list(_mounts(controller, root))
+    for line in _lines(root / "proc/self/cgroup"):  # as in "4:cpu,cpuacct:/docker/4f1b" (v1) or "0::/system.slice" (v2)
+        number, controllers, path = line.split(":", 2)
+        version = 2 if number == "0" and not controllers else 1
+        if version == 1 and controller not in controllers.split(","):
+            continue
+        for of_version, mounted, point in mounts:
+            if of_version == version:
+                for folder in _way_up(mounted, path):
+                    yield version, root / point.lstrip("/") / folder
+
+
+def _way_up(mounted: str, path: str) -> Iterator[str]:
+    """The folders to look into, below a mount point where the group `mounted` is: that of `path` first."""
+    group = PurePosixPath(path)
+    inside = group.is_relative_to(mounted) and ".." not in group.parts
+    # Otherwise the process sees another root than the one its path begins at, as in a container without a namespace of
+    # its own for groups: what is mounted is its own group.
+    below = group.relative_to(mounted) if inside else PurePosixPath()
+    yield from map(str, (below, *below.parents))
+
+
+def _mounts(controller: str, root: Path) -> Iterator[tuple[int, str, str]]:
+    """Where the trees of groups are (proc_pid_mountinfo(5)): version, the group that is mounted, and where."""
+    for line in _lines(root / "proc/self/mountinfo"):
+        mount, _, kind = line.partition(" - ")
+        _, _, _, group, point, *_ = map(_unescaped, mount.split(" "))
+        system, _, options = kind.split(" ", 2)
+        if system == "cgroup2":
+            yield 2, group, point
+        elif system == "cgroup" and controller in options.split(","):
+            yield 1, group, point
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), text)  # a space is \040

@@ -1,0 +1,59 @@
+"""Print what other servers' options are here, in Markdown, or put it into the documentation.
+
+python tools/foreign_options_table.py            print it
+python tools/foreign_options_table.py --write    replace what stands between the two markers in docs/how-to/switch.md
+"""
+
+import argparse
+import re
+from pathlib import Path
+from textwrap import fill
+
+from snakepit.foreign_options import SAME, load, shown
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "how-to" / "switch.md"
+_BETWEEN_MARKERS = re.compile(
+    r"(?<=<!-- options: start)([^\n]*\n).*?(?=^<!-- options: end -->$)", re.DOTALL | re.MULTILINE
+)
+
+
+def tables() -> str:
+    """For each server the options that are the same, and a table of the others: one line for each answer."""
+    return "\n".join(f"### {server}\n\n{_section(answers)}" for server, answers in load().options.items())
+
+
+def _section(answers: dict[str, str]) -> str:
+    same = [flag for flag, answer in answers.items() if answer == SAME]
+    rows: dict[str, list[str]] = {}
+    for flag, answer in answers.items():
+        if answer != SAME:
+            rows.setdefault(shown(answer), []).append(flag)
+    paragraph = fill(f"The same: {_listed(same)}.", 120, break_on_hyphens=False, break_long_words=False)
+    lines = [f"{paragraph}\n", "| Option | Here |", "| --- | --- |"]
+    lines += [f"| {_listed(flags)} | {answer} |" for answer, flags in rows.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _listed(flags: list[str]) -> str:
+    return ", ".join(f"`{flag}`" for flag in flags)
+
+
+def page_with(text: str, page: str) -> str:
+    """The page with this between its markers. Raises SystemExit where they are not there, once."""
+    replaced, count = _BETWEEN_MARKERS.subn(lambda found: f"{found[1]}\n{text}\n", page)
+    if count != 1:
+        raise SystemExit(f"{PAGE} must have its two markers, <!-- options: start --> and <!-- options: end -->, once")
+    return replaced
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Print what other servers' options are here, in Markdown.")
+    parser.add_argument("--write", action="store_true", help=f"put it into {PAGE.relative_to(PAGE.parents[2])}")
+    if parser.parse_args().write:
+        PAGE.write_text(page_with(tables(), PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    else:
+        print(tables(), end="")
+
+
+if __name__ == "__main__":
+    main()
