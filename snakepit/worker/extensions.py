@@ -11,8 +11,9 @@ switched off for that one module, and for no other.
 What has to hold:
 
 - Whether a file has multi-phase initialization (PEP 489) is known before the first attempt, by looking for the name
-  `PyModuleDef_Init` in it, or since 3.15 `PyModExport_` (PEP 793), which 3.15 prefers to `PyInit_`. CPython runs the init function of a single-phase module in the *main* interpreter before it
-  refuses it, and that may import half of NumPy there. So a single-phase module's original is never tried.
+  `PyModuleDef_Init` in it, or since 3.15 `PyModExport_` (PEP 793), which 3.15 prefers to `PyInit_`. CPython runs
+  the init function of a single-phase module in the *main* interpreter before it refuses it, and that may import half
+  of NumPy there. So a single-phase module's original is never tried.
 - A single-phase module's init function is called by way of ctypes, on the copy: the module is then made wholly in this
   interpreter. CPython would make it in the main one and copy its dictionary across, which corrupts the heap.
 - A module that takes NumPy's C API keeps its address in a static variable, and so the types of the first interpreter
