@@ -1,5 +1,7 @@
 # docker build -t snakepit . && docker run --rm -p 8000:8000 snakepit
-FROM python:3.14-slim
+# docker build -t snakepit --build-arg PYTHON=3.15 .
+ARG PYTHON=3.14
+FROM python:${PYTHON}-slim
 
 RUN useradd --create-home --uid 10001 snakepit
 

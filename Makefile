@@ -8,7 +8,7 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test check lint format docs bench bench-own compat stress liveness autobahn clean
+.PHONY: help run test test-by-python check lint format docs bench bench-own compat stress liveness autobahn clean
 
 EXAMPLE ?= asgi
 APP_asgi := asgi:app
@@ -65,15 +65,19 @@ $(BENCH): pyproject.toml
 	@$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check install -qq --group bench -e '.[fast]'
 	@touch $@
 
-# mysqlclient has no wheel for Linux; where it can't be built, the suite says so
+# Some have no wheel, mysqlclient for Linux, others for 3.15; where they can't be built, the suite says so. Each by
+# itself, since pip installs all or nothing.
+$(COMPAT): COMPAT_BUILT = $(shell '$(PYTHON_TAKEN)' -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["compat-built"])')
 $(COMPAT): pyproject.toml
 	@echo "Setting up $(COMPAT_VENV) with Snakepit and the packages of the compatibility suite" >&2
 	@rm -rf $(COMPAT_VENV)
 	@'$(PYTHON_TAKEN)' -m venv $(COMPAT_VENV)
 	@$(COMPAT_VENV)/bin/python -m pip --disable-pip-version-check install -qq -U pip
 	@$(COMPAT_VENV)/bin/python -m pip --disable-pip-version-check install -qq --group compat -e .
-	@$(COMPAT_VENV)/bin/python -m pip --disable-pip-version-check install -qq --group compat-built 2>/dev/null || \
-		echo "mysqlclient could not be built; it needs a C compiler and, on Debian, pkg-config and libmariadb-dev" >&2
+	@for package in $(COMPAT_BUILT); do \
+		$(COMPAT_VENV)/bin/python -m pip --disable-pip-version-check install -qq $$package 2>/dev/null || \
+			echo "$$package could not be built; on Debian, see to gcc, pkg-config, libhdf5-dev, libmariadb-dev, libsqlite3-dev" >&2; \
+	done
 	@touch $@
 
 $(RUN): $(MADE)
@@ -84,7 +88,7 @@ endif
 
 help: ## explain the targets
 	@echo "Targets:"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s  %s\n", $$1, $$2 }' Makefile
 	@echo "Variables:"
 	@echo "  EXAMPLE=NAME                              what make run serves: asgi (default), wsgi, flask, django,"
 	@echo "                                            starlette, fastapi, echo, chat"
@@ -115,7 +119,14 @@ NAMED = $(filter tests/%,$(ARGS))
 PYTEST = $(PYTHON_IN_VENV) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 IN_E2E = { $(if $(NAMED),$(if $(filter tests/e2e%,$(NAMED)),$(PYTEST),true),$(PYTEST) tests/e2e) || test $$? = 5; }
 
-check: lint docs test ## what CI runs (.ci/run, on Python 3.14 and 3.13): lint, docs, test
+# Where Pythons differ: interpreters, private copies, the end of threads, event loops, processes.
+BY_PYTHON := tests/interpreters tests/unit $(patsubst %,tests/e2e/test_%.py,\
+	asgi check cycles embedding extensions flow frameworks hung processes reload stop thread websocket wsgi)
+
+test-by-python: $(DEV) ## run the tests of what differs from Python to Python (.ci/run, on Python 3.15 and 3.13)
+	@$(PYTEST) $(BY_PYTHON)
+
+check: lint docs test ## what CI runs (.ci/run, on Python 3.14): lint, docs, test
 
 lint: $(DEV) ## check style and types: ruff, mypy
 	@$(PYTHON_IN_VENV) -m ruff check .

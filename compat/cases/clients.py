@@ -142,7 +142,7 @@ def multidict() -> None:
     raises(AttributeError, getattr, proxy, "add")
 
 
-@case("yarl", "yarl", "propcache", exercised="parsing, quoting, joining, errors", with_=("propcache", "multidict"))
+@case("yarl", "yarl", exercised="parsing, quoting, joining, errors", with_=("propcache", "multidict"))
 def yarl() -> None:
     import yarl
 
@@ -154,6 +154,39 @@ def yarl() -> None:
     raises(TypeError, yarl.URL, 5)
     for index in range(300):
         assert yarl.URL(f"http://h{index}/%C3%A4").path == "/ä"
+
+
+@case("propcache", "propcache", exercised="both properties, their caches, a property that raises, errors")
+def propcache() -> None:
+    from propcache.api import cached_property, under_cached_property
+
+    class Thing:
+        def __init__(self) -> None:
+            self._cache: dict[str, object] = {}
+            self.counted = 0
+
+        @cached_property
+        def once(self) -> list[int]:
+            self.counted += 1
+            return [self.counted]
+
+        @under_cached_property
+        def under(self) -> list[int]:
+            self.counted += 1
+            return [self.counted]
+
+        @under_cached_property
+        def failing(self) -> int:
+            return self.counted // 0
+
+    for _ in range(200):
+        thing = Thing()
+        assert thing.once is thing.once
+        assert thing.under is thing.under is thing._cache["under"]
+        assert thing.counted == 2
+        raises(ZeroDivisionError, lambda: thing.failing)  # noqa: B023  # called at once
+        raises(AttributeError, setattr, thing, "under", 5)
+    assert isinstance(Thing.under, under_cached_property)
 
 
 @case("frozenlist", "frozenlist", exercised="changes, freezing, errors")

@@ -339,6 +339,34 @@ def pillow() -> None:
 
 
 @case(
+    "pillow-heif",
+    "_pillow_heif",
+    exercised="HEIF by Pillow both ways, several images in a file, broken files",
+    with_=("pillow",),
+)
+def pillow_heif() -> None:
+    import io
+
+    import pillow_heif
+    from PIL import Image, UnidentifiedImageError
+
+    pillow_heif.register_heif_opener()
+    image = Image.effect_noise((128, 64), 50).convert("RGB")
+    file = io.BytesIO()
+    image.save(file, "HEIF", quality=90, save_all=True, append_images=[image.rotate(90)])
+    content = file.getvalue()
+    again = Image.open(io.BytesIO(content))
+    again.load()
+    assert (again.size, again.mode, again.format) == ((128, 64), "RGB", "HEIF")
+    assert abs(sum(again.resize((1, 1)).getpixel((0, 0))) - sum(image.resize((1, 1)).getpixel((0, 0)))) < 30
+    assert len(pillow_heif.open_heif(content)) == 2
+    raises(UnidentifiedImageError, Image.open, io.BytesIO(b"nonsense"))
+    raises(ValueError, pillow_heif.open_heif, b"nonsense")
+    broken = Image.open(io.BytesIO(content[: len(content) // 2]))
+    raises(ValueError, broken.load)
+
+
+@case(
     "shapely", "shapely", exercised="operations on one and on many shapes, WKT and WKB, trees, errors", with_=("numpy",)
 )
 def shapely() -> None:

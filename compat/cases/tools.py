@@ -74,6 +74,25 @@ def uuid_utils() -> None:
     raises(TypeError, uuid_utils.UUID, 5)
 
 
+@case("fastuuid", "fastuuid", exercised="versions 1, 3, 4, 5 and 7, many at once, comparison, errors")
+def fastuuid() -> None:
+    import uuid
+
+    import fastuuid
+
+    space = fastuuid.UUID(str(uuid.NAMESPACE_DNS))
+    assert fastuuid.uuid5(space, b"a").hex == uuid.uuid5(uuid.NAMESPACE_DNS, "a").hex
+    assert fastuuid.uuid3(space, b"a").hex == uuid.uuid3(uuid.NAMESPACE_DNS, "a").hex
+    made = [*fastuuid.uuid4_bulk(500), *(fastuuid.uuid4() for _ in range(500))]
+    assert len(set(made)) == 1000
+    assert len(set(fastuuid.uuid4_as_strings_bulk(2000))) == 2000
+    assert fastuuid.UUID(str(made[0])) == made[0] != made[1]
+    assert fastuuid.UUID(bytes=made[0].bytes).int == made[0].int
+    assert [found.version for found in (fastuuid.uuid1(), fastuuid.uuid7())] == [1, 7]
+    raises(ValueError, fastuuid.UUID, "nonsense")
+    raises(TypeError, fastuuid.UUID, 5)
+
+
 @case("wrapt", "wrapt", exercised="proxies, decorators, patching, functions that raise")
 def wrapt() -> None:
     import wrapt

@@ -1,5 +1,6 @@
-"""Calls an extension file's init function by way of ctypes: what CPython's import does in C, in this interpreter.
+"""Calls an extension file's entry point by way of ctypes: what CPython's import does in C, in this interpreter.
 
+That is `PyInit_<name>`, and since 3.15 `PyModExport_<name>` (PEP 793) in the first place, as CPython has it.
 Only workers that load copies import this, as ctypes costs memory. See `snakepit.worker.extensions` for why.
 """
 
@@ -7,6 +8,7 @@ import ctypes
 import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import NamedTuple
 
 _PYTHON_API_VERSION = 1013  # Include/modsupport.h
 _TYPE_AT = object.__basicsize__ - ctypes.sizeof(ctypes.c_void_p)  # ob_type is the last field of PyObject
@@ -22,14 +24,27 @@ _api.PyState_FindModule.argtypes = [ctypes.c_void_p]
 _api.PyState_AddModule.argtypes = [ctypes.py_object, ctypes.c_void_p]
 _api.Py_DecRef.argtypes = [ctypes.c_void_p]
 
-type Definition = int
-"""The address of a PyModuleDef: the module is still to be made, by multi-phase initialization (PEP 489)."""
+_HAS_EXPORT_HOOKS = sys.version_info >= (3, 15)
+if _HAS_EXPORT_HOOKS:
+    _api.PyModule_FromSlotsAndSpec.restype = ctypes.py_object
+    _api.PyModule_FromSlotsAndSpec.argtypes = [ctypes.c_void_p, ctypes.py_object]
+
+
+class Definition(NamedTuple):
+    """What a module is still to be made of, by multi-phase initialization.
+
+    Args:
+        address: of a PyModuleDef (PEP 489), or of an array of slots (PEP 793).
+    """
+
+    address: int
+    is_slots: bool
 
 
 def call_init(copy: str, name: str, original: str) -> ModuleType | Definition:
-    """Load the file `copy` and call its init function for the module `name`; `original` is the file it is a copy of.
+    """Load the file `copy` and call its entry point for the module `name`; `original` is the file it is a copy of.
 
-    Raises ImportError.
+    Raises ImportError, and what the entry point raises.
     """
     try:
         library = _load(copy, original)
@@ -40,20 +55,24 @@ def call_init(copy: str, name: str, original: str) -> ModuleType | Definition:
             name=name,
             path=original,
         ) from None
-    try:
-        init = getattr(library, _init_name(name))
-    except AttributeError:
-        raise ImportError(f"{original} does not define {_init_name(name)}", name=name, path=original) from None
-    init.restype = ctypes.c_void_p
-    address = init()  # an exception that it sets is raised here
+    prefixes = ("PyModExport", "PyInit") if _HAS_EXPORT_HOOKS else ("PyInit",)
+    symbols = [_symbol(prefix, name) for prefix in prefixes]
+    symbol = next((symbol for symbol in symbols if hasattr(library, symbol)), None)
+    if symbol is None:
+        raise ImportError(f"{original} does not define {' or '.join(symbols)}", name=name, path=original)
+    entry_point = getattr(library, symbol)
+    entry_point.restype = ctypes.c_void_p
+    address = entry_point()  # an exception that it sets is raised here
     if not address:
-        raise ImportError(f"the init function of {name} failed without an exception", name=name, path=original)
+        raise ImportError(f"{symbol} of {original} failed without an exception", name=name, path=original)
+    if symbol.startswith("PyModExport"):
+        return Definition(address, is_slots=True)
     if ctypes.c_void_p.from_address(address + _TYPE_AT).value == _definition_type:
-        return int(address)
+        return Definition(address, is_slots=False)
     module = ctypes.cast(address, ctypes.py_object).value
     _api.Py_DecRef(address)  # the reference that the function returned; the cast took one of its own
     if not isinstance(module, ModuleType):
-        raise ImportError(f"the init function of {name} made no module", name=name, path=original)
+        raise ImportError(f"{symbol} of {original} made no module", name=name, path=original)
     definition = _api.PyModule_GetDef(module)
     if definition and not _api.PyState_FindModule(definition):
         _api.PyState_AddModule(module, definition)
@@ -64,7 +83,11 @@ def call_init(copy: str, name: str, original: str) -> ModuleType | Definition:
 
 def module_from_definition(definition: Definition, spec: ModuleSpec) -> ModuleType:
     """Make the module of a definition; it is still to be executed."""
-    module: ModuleType = _api.PyModule_FromDefAndSpec2(definition, spec, _PYTHON_API_VERSION)
+    module: ModuleType
+    if definition.is_slots:
+        module = _api.PyModule_FromSlotsAndSpec(definition.address, spec)
+    else:
+        module = _api.PyModule_FromDefAndSpec2(definition.address, spec, _PYTHON_API_VERSION)
     return module
 
 
@@ -77,8 +100,9 @@ def _load(copy: str, original: str) -> ctypes.PyDLL:
     return ctypes.PyDLL(copy, mode=sys.getdlopenflags())
 
 
-def _init_name(name: str) -> str:
+def _symbol(prefix: str, name: str) -> str:
+    """The entry point's name, as PEP 489 and PEP 793 have it."""
     last = name.rpartition(".")[2]
     if last.isascii():
-        return f"PyInit_{last}"
-    return "PyInitU_" + last.encode("punycode").decode("ascii").replace("-", "_")  # PEP 489
+        return f"{prefix}_{last}"
+    return f"{prefix}U_" + last.encode("punycode").decode("ascii").replace("-", "_")

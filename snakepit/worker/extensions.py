@@ -11,8 +11,9 @@ switched off for that one module, and for no other.
 What has to hold:
 
 - Whether a file has multi-phase initialization (PEP 489) is known before the first attempt, by looking for the name
-  `PyModuleDef_Init` in it. CPython runs the init function of a single-phase module in the *main* interpreter before it
-  refuses it, and that may import half of NumPy there. So a single-phase module's original is never tried.
+  `PyModuleDef_Init` in it, or since 3.15 `PyModExport_` (PEP 793), which 3.15 prefers to `PyInit_`. CPython runs
+  the init function of a single-phase module in the *main* interpreter before it refuses it, and that may import half
+  of NumPy there. So a single-phase module's original is never tried.
 - A single-phase module's init function is called by way of ctypes, on the copy: the module is then made wholly in this
   interpreter. CPython would make it in the main one and copy its dictionary across, which corrupts the heap.
 - A module that takes NumPy's C API keeps its address in a static variable, and so the types of the first interpreter
@@ -53,7 +54,7 @@ from typing import Literal, NamedTuple
 from snakepit import vetted
 from snakepit.import_order import StandardLibraryFirst
 from snakepit.interpreters import check_extensions, current_id
-from snakepit.worker import no_faulthandler
+from snakepit.worker import no_faulthandler, no_tracemalloc
 
 type Policy = Literal["vetted", "native", "all"]
 type How = Literal["native", "copied", "source", "refused"]
@@ -61,7 +62,7 @@ type How = Literal["native", "copied", "source", "refused"]
 REFUSED = "does not support loading in subinterpreters"
 """What CPython says then (Python/import.c)."""
 
-_MULTI_PHASE = (b"PyModuleDef_Init", b"PyModExport_")  # PEP 489, PEP 793
+_MULTI_PHASE = (b"PyModuleDef_Init", b"PyModExport_")[: 2 if sys.version_info >= (3, 15) else 1]  # PEP 489, PEP 793
 _NUMPY_API = (b"_ARRAY_API",)  # the capsule's name, numpy._core._multiarray_umath._ARRAY_API
 _MUST_BE_COMPILED = (b"not cython.compiled",)  # the source of pyzmq's extension says so, and raises ImportError
 _PENDING_CALL = b"\0Py_AddPendingCall\0"
@@ -124,6 +125,7 @@ class Extensions:
     def install(self) -> None:
         """Take over the loading of extension modules in this interpreter, for good."""
         sys.modules["faulthandler"] = no_faulthandler
+        sys.modules["_tracemalloc"] = no_tracemalloc
 
         def create_module(loader: ExtensionFileLoader, spec: ModuleSpec) -> ModuleType | None:
             return self.create_module(loader, spec)

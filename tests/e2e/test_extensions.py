@@ -71,3 +71,31 @@ def test_nothing_is_copied_where_that_is_asked_for(temporary):
     assert "refuses to run in several interpreters" in server.err
     assert "--runtime process" in server.err
     assert folders(temporary) == []
+
+
+TRACING = """
+import json, tracemalloc, warnings
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        raise RuntimeError("no lifespan")
+    said = {"tracing": tracemalloc.is_tracing(), "traced": tracemalloc.get_traced_memory(), "start": "", "snapshot": ""}
+    for name, function in (("start", tracemalloc.start), ("snapshot", tracemalloc.take_snapshot)):
+        try:
+            function()
+        except RuntimeError as error:
+            said[name] = str(error)
+    tracemalloc.stop()
+    said["origin"] = tracemalloc.get_object_traceback(app)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": json.dumps(said).encode()})
+"""
+
+
+def test_tracemalloc_can_be_imported_and_says_that_it_traces_nothing(tmp_path):
+    (tmp_path / "tracing.py").write_text(TRACING)
+    with running("tracing:app", "--app-dir", str(tmp_path), workers=2) as server:
+        said = json.loads(server.get("/").text)
+    assert "--runtime process" in said.pop("start")
+    assert "must be tracing" in said.pop("snapshot")
+    assert said == {"tracing": False, "traced": [0, 0], "origin": None}

@@ -1,10 +1,11 @@
 """What snakepit.worker.extensions does by what it finds in a file, with files that are none."""
 
+import sys
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleSpec
 
 import pytest
 
-from snakepit.worker import extensions
+from snakepit.worker import extension_init, extensions
 from snakepit.worker.extensions import Extensions
 
 MULTI_PHASE = b"\0PyModuleDef_Init\0"
@@ -36,6 +37,25 @@ def test_single_phase_modules_and_those_that_use_numpy_s_api_are_never_loaded_as
     with pytest.raises(ImportError, match="--extensions is native"):
         native.create_module(loader, spec)
     assert [load.how for load in native.loads] == ["refused"]
+
+
+def test_the_export_hook_tells_multi_phase_modules_only_where_python_calls_it(native, extension, monkeypatch):
+    """PEP 793; an older Python calls `PyInit_`, which makes a single-phase module."""
+    loader, spec = extension(b"\0PyModExport_thing\0PyInit_thing\0")
+    if sys.version_info >= (3, 15):
+        monkeypatch.setattr(extensions, "_create", lambda loader, spec: sys)
+        assert native.create_module(loader, spec) is sys
+    else:
+        with pytest.raises(ImportError, match="--extensions is native"):
+            native.create_module(loader, spec)
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol"),
+    [("space.thing", "PyModExport_thing"), ("größe", "PyModExportU_gre_6ka8i"), ("x.größe", "PyModExportU_gre_6ka8i")],
+)
+def test_the_name_of_an_entry_point(name, symbol):
+    assert extension_init._symbol("PyModExport", name) == symbol
 
 
 @pytest.mark.parametrize(
