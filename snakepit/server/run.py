@@ -16,7 +16,7 @@ from snakepit.protocol.choice import parser_factory
 from snakepit.protocol.interface import Limits
 from snakepit.server import limits
 from snakepit.server.loops import loop_factory
-from snakepit.server.managers import find_manager
+from snakepit.server.managers import Manager, find_manager
 from snakepit.server.open_files import raise_open_files_limit
 from snakepit.server.server import Server
 from snakepit.server.signals import leave
@@ -51,6 +51,7 @@ def _serve(app: Any, options: dict[str, Any]) -> tuple[int, int]:
                 "if __name__ == '__main__':"
             )
         )
+    manager = Manager()
     try:
         manager = find_manager()
         config = Config.resolve(app, options)
@@ -62,6 +63,7 @@ def _serve(app: Any, options: dict[str, Any]) -> tuple[int, int]:
         make_loop = loop_factory(config.loop)
         parser_factory(config.http, Limits())
     except SnakepitError as error:
+        manager.close()
         _exit_with(error)
     keep_freed_memory()
     if sys.stderr is not None and not faulthandler.is_enabled():
@@ -80,6 +82,7 @@ def _serve(app: Any, options: dict[str, Any]) -> tuple[int, int]:
         status = ConfigError.exit_status
     except KeyboardInterrupt:  # before the server's own handlers were there, or after
         status = 128 + signal.SIGINT
+    manager.close()
     return status, server.left_open
 
 
