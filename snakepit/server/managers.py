@@ -62,6 +62,9 @@ class Manager:
     def attach(self, server: Managed) -> None:
         """Let it ask things of the server from now on."""
 
+    def close(self) -> None:
+        """Let go of what it holds, where the server has come to no start."""
+
     def listening(self, sockets: Sequence[socket.socket]) -> None:
         """Connections are accepted on these."""
 
@@ -134,14 +137,22 @@ class Supervisor(Manager):
         self._given = bool(self.sockets)
         self._link = Link(end)
         self._lock = threading.Lock()
+        self._attached = False
 
     def alive_every(self, silence: float) -> float | None:
         periods = [period for period in (self._period, silence / BEATS) if period]
         return min(periods) if periods else None
 
     def attach(self, server: Managed) -> None:
+        self._attached = True
         # a thread, since it can be told to end at once even if the event loop hangs
         threading.Thread(target=self._listen, args=(server,), name="snakepit-supervisor", daemon=True).start()
+
+    def close(self) -> None:
+        if not self._attached:  # or a thread reads from it, to the end of the process
+            self._link.close()
+            for sock in self.sockets:
+                sock.close()
 
     def listening(self, sockets: Sequence[socket.socket]) -> None:
         self._send(link.LISTENING, sockets=() if self._given else sockets)

@@ -18,7 +18,7 @@ from snakepit.protocol.choice import parser_factory
 from snakepit.protocol.interface import Limits
 from snakepit.server import limits
 from snakepit.server.loops import loop_factory
-from snakepit.server.managers import find_manager
+from snakepit.server.managers import Manager, find_manager
 from snakepit.server.open_files import raise_open_files_limit
 from snakepit.server.server import Server
 from snakepit.server.signals import leave
@@ -56,6 +56,7 @@ def _serve(app: Any, options: dict[str, Any]) -> tuple[int, int]:
                 "if __name__ == '__main__':"
             )
         )
+    manager = Manager()
     try:
         with StandardLibraryFirst():
             manager = find_manager()
@@ -78,6 +79,7 @@ def _serve(app: Any, options: dict[str, Any]) -> tuple[int, int]:
         for sentence in ignored_variables(os.environ):
             logging.getLogger("snakepit.server").warning("%s", sentence)
     except SnakepitError as error:
+        manager.close()
         _exit_with(error)
     keep_freed_memory()
     if sys.stderr is not None and not faulthandler.is_enabled():
@@ -96,6 +98,7 @@ def _serve(app: Any, options: dict[str, Any]) -> tuple[int, int]:
         status = ConfigError.exit_status
     except KeyboardInterrupt:  # before the server's own handlers were there, or after
         status = 128 + signal.SIGINT
+    manager.close()
     return status, server.left_open
 
 

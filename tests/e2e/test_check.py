@@ -305,3 +305,22 @@ def test_wrong_use(check, arguments, expected):
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     assert time.monotonic() - began < PATIENCE
+
+
+# -- apps that race ----------------------------------------------------------------------------------------------------
+
+NUMBER = "import os\nwith open('count', 'ab') as count:\n    count.write(b'.')\n    number = count.tell()\n"
+
+
+def test_an_app_that_loses_a_race_with_itself_is_fit(check):
+    """As a server does, it is tried again."""
+    found = report(check("main:app", "--json", main=NUMBER + "if number == 2: raise OSError('locked')\n" + APP))
+    assert found["ok"]
+    assert any("got in each other's way" in note and "OSError: locked" in note for note in found["notes"])
+
+
+def test_an_app_that_only_one_can_import_is_not(check):
+    found = report(check("main:app", "--json", main=NUMBER + "if number > 1: raise OSError('locked')\n" + APP))
+    assert not found["ok"]
+    assert "OSError: locked" in found["error"]
+    assert "(It happened in one of two interpreters; the other one imported the app.)" in found["error"]

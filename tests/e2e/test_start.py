@@ -270,7 +270,7 @@ def test_progress_bar_on_a_terminal():
 def test_log_level():
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    server = Server("behaviors:app", "--log-level", "warning", "--lifespan", "off", "--port", str(port))
+    server = Server("behaviors:app", "-n", "1", "--log-level", "warning", "--lifespan", "off", "--port", str(port))
     try:
         while True:
             try:

@@ -415,7 +415,7 @@ def test_a_thread_that_can_not_be_started_at_the_start(monkeypatch):
     async def scenario():
         async with running(workers=2, ready=False) as made:
             error = await asyncio.wait_for(made.pool.failure, PATIENCE)
-            assert type(error) is WorkerLost
+            assert type(error) is ConfigError
             assert "RuntimeError: can't start new thread" in str(error)
 
     refuse_threads(monkeypatch, 1)
