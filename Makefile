@@ -76,7 +76,7 @@ $(COMPAT): pyproject.toml
 	@$(COMPAT_VENV)/bin/python -m pip --disable-pip-version-check install -qq --group compat -e .
 	@for package in $(COMPAT_BUILT); do \
 		$(COMPAT_VENV)/bin/python -m pip --disable-pip-version-check install -qq $$package 2>/dev/null || \
-			echo "$$package could not be built; on Debian, see to gcc, pkg-config, libhdf5-dev, libmariadb-dev, libsqlite3-dev" >&2; \
+			echo "$$package could not be built; on Debian, see to gcc, pkg-config, libhdf5-dev, libmariadb-dev" >&2; \
 	done
 	@touch $@
 
