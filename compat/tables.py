@@ -34,8 +34,7 @@ A package that keeps a database in a file has to keep what it acknowledges: inte
 to one file at the same time, and another process then finds each write that was said to be done. It may refuse to open
 the file, or to write. [One process: what is shared](explanation/one-process.md) tells what this is about.
 
-PostgreSQL, Redis and MariaDB were real servers. {counts} What had no wheel for Python 3.15 was built from its source:
-lz4 and zstandard.
+PostgreSQL, Redis and MariaDB were real servers. {counts}
 
 ## What a private copy is
 
