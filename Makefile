@@ -76,7 +76,7 @@ $(COMPAT): pyproject.toml
 	@$(COMPAT_VENV)/bin/python -m pip --disable-pip-version-check install -qq --group compat -e .
 	@for package in $(COMPAT_BUILT); do \
 		$(COMPAT_VENV)/bin/python -m pip --disable-pip-version-check install -qq $$package 2>/dev/null || \
-			echo "$$package could not be built; on Debian, see to gcc, pkg-config, libhdf5-dev, libmariadb-dev, libsqlite3-dev" >&2; \
+			echo "$$package could not be built; on Debian, see to gcc, pkg-config, libhdf5-dev, libmariadb-dev" >&2; \
 	done
 	@touch $@
 
@@ -123,10 +123,10 @@ IN_E2E = { $(if $(NAMED),$(if $(filter tests/e2e%,$(NAMED)),$(PYTEST),true),$(PY
 BY_PYTHON := tests/interpreters tests/unit $(patsubst %,tests/e2e/test_%.py,\
 	asgi check cycles embedding extensions flow frameworks hung processes reload stop thread websocket wsgi)
 
-test-by-python: $(DEV) ## run the tests of what differs from Python to Python (.ci/run, on Python 3.15 and 3.13)
+test-by-python: $(DEV) ## run the tests of what differs from Python to Python (for Python 3.15)
 	@$(PYTEST) $(BY_PYTHON)
 
-check: lint docs test ## what CI runs (.ci/run, on Python 3.14): lint, docs, test
+check: lint docs test ## what CI runs (.ci/run, on Python 3.14 and 3.13): lint, docs, test
 
 lint: $(DEV) ## check style and types: ruff, mypy
 	@$(PYTHON_IN_VENV) -m ruff check .

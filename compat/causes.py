@@ -23,6 +23,10 @@ CAUSES = {
     ),
     "pysqlite3": _BY_PROCESS.format(
         "two workers write as if each were alone; Python's own `sqlite3` is one for all workers"
+    )
+    + (
+        " For 3.15 there is no wheel. One that is built uses the system's SQLite, of which a process has one, and "
+        "loses nothing; but a wheel brings its own again."
     ),
     "tokenizers": (
         "Training from an iterator reads it in threads of its own (Rayon), which attach to the main interpreter: "
