@@ -189,10 +189,15 @@ def _refused(extensions: Extensions | None) -> list[str]:
     if extensions is None:
         return []
     policy = extensions.policy
+    packages: set[str] = set()
 
     def line(load: Load) -> str:
         from snakepit import refusal
 
+        package = load.module.partition(".")[0]
+        if package in packages:  # one is told of, and the way out is the same
+            return ""
+        packages.add(package)
         return refusal.note(load.module, load.file, load.importers, policy)
 
     def log(load: Load) -> None:

@@ -320,7 +320,10 @@ class Client:
     def _chunked(self) -> bytes:
         body = b""
         while True:
-            size = int(self.file.readline(), 16)
+            line = self.file.readline()
+            if not line:
+                raise ConnectionError("the connection was broken off in a response")
+            size = int(line, 16)
             body += self.file.read(size)
             assert self.file.readline() == b"\r\n"
             if not size:
