@@ -121,12 +121,12 @@ IN_E2E = { $(if $(NAMED),$(if $(filter tests/e2e%,$(NAMED)),$(PYTEST),true),$(PY
 
 # Where Pythons differ: interpreters, private copies, the end of threads, event loops, processes.
 BY_PYTHON := tests/interpreters tests/unit $(patsubst %,tests/e2e/test_%.py,\
-	asgi check cycles embedding extensions flow frameworks hung processes reload stop thread websocket wsgi)
+	asgi check embedding extensions start thread wsgi)
 
-test-by-python: $(DEV) ## run the tests of what differs from Python to Python (for Python 3.15)
+test-by-python: $(DEV) ## run the tests of what differs from Python to Python (on 3.15 and 3.13)
 	@$(PYTEST) $(BY_PYTHON)
 
-check: lint docs test ## what CI runs (.ci/run, on Python 3.14 and 3.13): lint, docs, test
+check: lint docs test ## what CI runs on Python 3.14 (.ci/run): lint, docs, test
 
 lint: $(DEV) ## check style and types: ruff, mypy
 	@$(PYTHON_IN_VENV) -m ruff check .

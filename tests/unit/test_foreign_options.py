@@ -19,9 +19,7 @@ from snakepit.config import OPTIONS
 from snakepit.foreign_options import KINDS, SAME, about_arguments, about_keyword, shown
 
 FOREIGN = foreign_options.load()
-OURS = {name for param in cli.commands["run"].params for name in (*param.opts, *param.secondary_opts)} | {
-    "--proxy-headers", "--no-proxy-headers", "--forwarded-allow-ips"
-}  # fmt: skip
+OURS = {name for param in cli.commands["run"].params for name in (*param.opts, *param.secondary_opts)}
 OF_COMMANDS = {name for command in cli.commands.values() for param in command.params for name in param.opts}
 EVERY = [(server, flag) for server, answers in FOREIGN.options.items() for flag in answers]
 
