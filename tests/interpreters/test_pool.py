@@ -1271,6 +1271,13 @@ def test_requests_that_come_while_a_process_dies_are_served(app):
 # -- the end ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def patient_cut(monkeypatch):
+    """Workers get any time to hear that they are not to start: a busy machine needs more than half a second."""
+    monkeypatch.setattr(pool_module, "CUT_START", PATIENCE)
+
+
+@pytest.mark.usefixtures("patient_cut")
 def test_close_before_anybody_is_ready():
     async def scenario():
         async with running(workers=2, ready=False) as made:
@@ -1370,6 +1377,7 @@ from behaviors import app
     play(scenario)
 
 
+@pytest.mark.usefixtures("patient_cut")
 @pytest.mark.parametrize("turns", range(6))
 def test_close_while_a_replacement_is_on_its_way(turns):
     """Whatever the turn that the end comes in: no worker may be started behind its back."""
