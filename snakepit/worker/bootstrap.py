@@ -125,14 +125,18 @@ def _serve(settings: Settings, end: Callable[[], list[str]], prepare: Callable[[
     for stream in (sys.stdout, sys.stderr):  # several workers write to one pipe or file: whole lines, and at once
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True, write_through=False)
+    loading = Loading([loader.configure_logging.__code__, loader.load.__code__])
     try:
         prepare()
         watchdog.start()
-        watchdog.watch(Loading([loader.configure_logging.__code__, loader.load.__code__]))
+        watchdog.watch(loading)
         before = time.perf_counter()
         try:
-            app = _load(settings, extensions)
-            interface = detect(app, settings["interface"])
+            try:
+                app = _load(settings, extensions)
+                interface = detect(app, settings["interface"])
+            finally:
+                loading.leave()
         except AppError as error:
             kind, trouble = "import", "\n".join([str(error), *_notes(settings)])
             return
@@ -152,6 +156,7 @@ def _serve(settings: Settings, end: Callable[[], list[str]], prepare: Callable[[
         if failed is not None:
             kind, trouble = failed
     except BaseException as error:  # an app can end its own loop with anything, SystemExit included
+        loading.leave()  # if what was raised from outside came when the import was just about to be left
         trouble = fault(error)
     finally:
         if not attached:

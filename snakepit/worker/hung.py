@@ -40,11 +40,32 @@ class Hung(Protocol):
 
 
 class Loading:
-    """The import of the app, in the thread that made this."""
+    """The import of the app, in the thread that made this.
+
+    That thread says when the import is over, and waits for whoever is about to raise in it. So nothing is raised later.
+    """
 
     def __init__(self, callers: Collection[CodeType]) -> None:
         self._callers = callers
         self._ident = threading.get_ident()
+        self._over = False
+        self._looking = False  # somebody is about to raise
+        self._raised = False
+
+    def leave(self) -> None:
+        """The import is over. From here on nothing is raised in its thread, and what was not raised yet never is."""
+        while True:
+            try:
+                self._over = True
+                while self._looking:
+                    time.sleep(0.0005)
+                if self._raised:
+                    from snakepit.worker import threads
+
+                    threads.clear(self._ident)
+                return
+            except Interrupted:
+                pass  # it came too late to end anything
 
     def end_exchange(self, number: int, error: type[Interrupted]) -> tuple[str, bool] | None:
         """Nothing: there are none yet."""
@@ -58,8 +79,13 @@ class Loading:
         """Raise in the thread, if it runs the app's code."""
         from snakepit.worker import threads
 
-        if threads.is_in_app(threads.frame_of(self._ident), self._callers):
-            threads.raise_in(self._ident, error)
+        self._looking = True
+        try:
+            if not self._over and threads.is_in_app(threads.frame_of(self._ident), self._callers):
+                self._raised = True
+                threads.raise_in(self._ident, error)
+        finally:
+            self._looking = False
 
     def start_stack(self) -> str:
         """Where the import is."""

@@ -7,6 +7,7 @@ Imported only when something hangs: ctypes takes memory in each interpreter.
 """
 
 import importlib
+import sys
 import threading
 from collections.abc import Collection, Iterator
 from itertools import accumulate, chain, repeat, takewhile
@@ -15,6 +16,7 @@ from traceback import FrameSummary, StackSummary
 from types import CodeType, FrameType
 
 import snakepit
+from snakepit.errors import Interrupted
 from snakepit.import_order import StandardLibraryFirst
 
 with StandardLibraryFirst():
@@ -64,8 +66,23 @@ def frame_of(ident: int) -> FrameType | None:
 
 
 def raise_in(ident: int, error: type[BaseException]) -> None:
-    """Raise an exception in a thread, as soon as it runs Python code."""
+    """Raise an exception in a thread, as soon as it runs Python code.
+
+    Where that is a finalizer or the callback of a weak reference, Python has nobody to pass it on to. Such ones of ours
+    are not reported: it is raised again, until it comes to the app's code.
+    """
+    if sys.unraisablehook is not _report:
+        global _report_others
+        _report_others, sys.unraisablehook = sys.unraisablehook, _report
     _raise(ident, error)
+
+
+def _report(unraisable: "sys.UnraisableHookArgs") -> None:
+    if not issubclass(unraisable.exc_type, Interrupted):
+        _report_others(unraisable)
+
+
+_report_others = sys.unraisablehook
 
 
 def clear(ident: int) -> None:
