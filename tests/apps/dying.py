@@ -102,11 +102,14 @@ async def app(scope, receive, send):
         await send(start)
         await send({"type": "http.response.body", "body": body})
     else:
-        await send(start)
-        if path == "/begin-and-hold":
+        begins = path == "/begin-and-hold"
+        if begins:
+            await send(start)
             await send({"type": "http.response.body", "body": b"begun", "more_body": True})
         say("holding")
         await asyncio.sleep(float(scope["query_string"] or 60))
+        if not begins:
+            await send(start)
         await send({"type": "http.response.body", "body": b"held"})
 
 

@@ -286,7 +286,7 @@ def test_no_worker_outlives_a_server_that_is_killed_while_they_start(tmp_path):
     waits = {"IMPORT_WAITS_FOR": str(tmp_path / "never")}
     server = Server("dying:app", "--no-supervise", "--port", "0", "-n", "2", env=waits)
     try:
-        wait_until(lambda: len(server.children()) == 2, "there are processes")
+        wait_until(server.children, "there is one: the first starts alone")
         pids = server.children()
         with ended_afterwards(pids):
             server.process.kill()
