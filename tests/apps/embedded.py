@@ -4,6 +4,7 @@ import asyncio
 import atexit
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -111,6 +112,7 @@ async def several():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where a shell runs tests in the background
     logging.basicConfig(level="INFO", format="%(levelname)s %(message)s")
     program = globals()[sys.argv[1]]
     asyncio.run(program()) if program is several else program()
