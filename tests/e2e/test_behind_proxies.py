@@ -5,8 +5,10 @@ import socket
 
 import pytest
 from proxy_header_cases import CASES, LOCAL
-from support import PATIENCE, Answer, Client, Server, read_all, running
+from support import ONE_RUNTIME, PATIENCE, Answer, Client, Server, read_all, running
 from websockets.sync.client import connect
+
+pytestmark = ONE_RUNTIME
 
 HERE = [case for case in CASES if case.trusted == LOCAL]
 ALL = {

@@ -6,9 +6,11 @@ import subprocess
 import sys
 
 import pytest
-from support import APPS, NEEDS_TWO_WORKERS, SEVERAL, Answer, Client, Server, how_many, running
+from support import APPS, NEEDS_TWO_WORKERS, ONE_RUNTIME, SEVERAL, Answer, Client, Server, how_many, running
 from waiting import PATIENCE
 from websockets.sync.client import connect
+
+pytestmark = ONE_RUNTIME
 
 HEADERS = ("--header", "X-A: 1", "--header", "x-b:http://example.org/", "--header", "Server:mine")
 
