@@ -25,7 +25,7 @@ class _RunCommand(click.Command):
             answers = foreign_options.about_arguments(given, known)
             if not answers:
                 raise
-            raise click.UsageError("\n  ".join(["There are options of other servers:", *answers]), ctx) from error
+            raise click.UsageError("\n  ".join(["Options of other servers were given:", *answers]), ctx) from error
 
 
 class _Commands(click.Group):

@@ -127,7 +127,7 @@ def test_options_of_other_servers_are_answered_all_at_once(runs):
     result = invoke("run", "main:app", "-k", "gevent", "-w", "4", "--timeout", "30", "--interface", "asgi3")
     assert result.exit_code == 2
     lines = result.stderr.partition("Error: ")[2].splitlines()
-    assert lines[0] == "There are options of other servers:"
+    assert lines[0] == "Options of other servers were given:"
     assert [line.partition(":")[0] for line in lines[1:]] == [
         "  -k (of gunicorn and hypercorn)",
         "  --timeout (of gunicorn)",
