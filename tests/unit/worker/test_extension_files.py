@@ -44,6 +44,7 @@ def test_the_export_hook_tells_multi_phase_modules_only_where_python_calls_it(na
     loader, spec = extension(b"\0PyModExport_thing\0PyInit_thing\0")
     if sys.version_info >= (3, 15):
         monkeypatch.setattr(extensions, "_create", lambda loader, spec: sys)
+        monkeypatch.setattr("_imp._override_multi_interp_extensions_check", lambda value: 0)  # not in this interpreter
         assert native.create_module(loader, spec) is sys
     else:
         with pytest.raises(ImportError, match="--extensions is native"):
