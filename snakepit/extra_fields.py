@@ -3,8 +3,8 @@
 import re
 
 from snakepit.errors import ConfigError
+from snakepit.fields import TOKEN
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _VALUE = re.compile(r"[\t -~\x80-\xff]*")  # RFC 9110 section 5.5
 
 _THE_SERVERS = frozenset(
@@ -18,7 +18,7 @@ def parse_field(text: str) -> tuple[bytes, bytes]:
     """The name, in lower case, and the value of a field given as NAME:VALUE. Raises ConfigError."""
     name, colon, value = text.partition(":")
     name, value = name.strip().lower(), value.strip(" \t")
-    if not colon or not _TOKEN.fullmatch(name):
+    if not colon or not TOKEN.fullmatch(name.encode("utf-8", "replace")):
         raise ConfigError(f"header must look like NAME:VALUE, as in X-Frame-Options:DENY, not {text!r}")
     if not _VALUE.fullmatch(value):
         raise ConfigError(f"header {name} must be in Latin-1, without line breaks and control codes, not {value!r}")

@@ -17,15 +17,15 @@ type Fields = tuple[bytes, int, int | None]
 ANNOUNCED, HAS_DATE, HAS_SERVER, CLOSE = 1, 2, 4, 8
 """Flags: the app announced the body's length; there is a Date, a Server field; the app wants the connection closed."""
 
-ORDINARY = bytes([*b"\t\n\r", *range(0x20, 0x7F), *range(0x80, 0x100)])
+_ORDINARY = bytes([*b"\t\n\r", *range(0x20, 0x7F), *range(0x80, 0x100)])
 """What a head may be made of: all but control characters (RFC 9110 section 5.5), and these where a line ends."""
-
-_CONTROLS_AS_NUL = bytes(byte if byte in ORDINARY else 0 for byte in range(256))
 
 NO_BODY = (204, 304)
 """Statuses of responses that have no body (RFC 9110 section 6.4.1), as those to HEAD have none."""
 
-_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A name of a field, for one (RFC 9110 section 5.6.2)."""
+
 _NAMES_KEPT = 1024  # an app could make names up without end
 
 
@@ -79,9 +79,14 @@ def render(headers: Iterable[tuple[bytes, bytes]]) -> Fields:
         lines.append(prefix + value + b"\r\n")
     block = b"".join(lines)
     count = len(lines)
-    if block.count(b"\n") != count or block.count(b"\r") != count or b"\0" in block.translate(_CONTROLS_AS_NUL):
+    if block.count(b"\n") != count or block.count(b"\r") != count or block.translate(None, _ORDINARY):
         raise _illegal(f"Illegal header value {_culprit(lines)!r}")
     return block, flags, length
+
+
+def has_controls(data: bytes) -> bool:
+    """Whether there are control characters in a head or a part of it, but for tabs and line ends."""
+    return bool(data.translate(None, _ORDINARY))
 
 
 def of_length(fields: Fields, length: int) -> Fields:
@@ -96,7 +101,7 @@ def wrong_length(too_long: bool) -> LocalProtocolError:
 
 
 def _learn(name: bytes) -> tuple[bytes, _Kind | None]:
-    if not _TOKEN.fullmatch(name):
+    if not TOKEN.fullmatch(name):
         raise _illegal(f"Illegal header name {name!r}")
     name = bytes(name)
     known = (name + b": ", _KINDS.get(name.lower()))
@@ -122,8 +127,7 @@ def _check_coding(value: bytes) -> None:
 
 def _culprit(lines: list[bytes]) -> bytes:
     values = (line.partition(b": ")[2][:-2] for line in lines)
-    bad = b"\r\n\0"
-    return next((value for value in values if any(byte in bad for byte in value.translate(_CONTROLS_AS_NUL))), b"")
+    return next((value for value in values if b"\r" in value or b"\n" in value or has_controls(value)), b"")
 
 
 def _illegal(what: str) -> LocalProtocolError:

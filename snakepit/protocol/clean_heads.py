@@ -9,9 +9,10 @@ import re
 
 from snakepit.envelopes import Headers
 from snakepit.errors import RemoteProtocolError
+from snakepit.fields import has_controls
 from snakepit.protocol.h11_parser import METHODS, H11Parser
 from snakepit.protocol.interface import BodyData, Event, Limits, RequestEnd, RequestHead
-from snakepit.protocol.strict import NOT_BEGUN, has_controls
+from snakepit.protocol.strict import NOT_BEGUN
 
 _HEAD_END = b"\r\n\r\n"
 _END = RequestEnd()

@@ -11,6 +11,7 @@ from collections import deque
 import h11
 
 from snakepit.errors import RemoteProtocolError
+from snakepit.fields import has_controls
 from snakepit.protocol.interface import BodyData, Event, Limits, RequestEnd, RequestHead
 from snakepit.protocol.strict import (
     NOT_BEGUN,
@@ -18,7 +19,6 @@ from snakepit.protocol.strict import (
     bare_line_feed,
     check_head,
     control_character,
-    has_controls,
     http_version,
     keeps_alive,
     too_long,

@@ -6,7 +6,7 @@ read differently gets 400.
 
 from snakepit.envelopes import Headers
 from snakepit.errors import RemoteProtocolError
-from snakepit.fields import ORDINARY
+from snakepit.fields import has_controls
 from snakepit.protocol.interface import Limits
 
 _HEAD_END = b"\r\n\r\n"
@@ -68,11 +68,6 @@ def without_empty_line(data: bytes) -> bytes:
     One: some clients send one behind a body. `data` must be more than NOT_BEGUN.
     """
     return data.removeprefix(b"\r\n")
-
-
-def has_controls(data: bytes) -> bool:
-    """Whether there are control characters, but for tabs and line ends."""
-    return bool(data.translate(None, ORDINARY))
 
 
 def control_character() -> RemoteProtocolError:

@@ -29,10 +29,10 @@ from wsproto.utilities import generate_accept_token
 
 from snakepit.envelopes import Headers
 from snakepit.errors import RemoteProtocolError
+from snakepit.fields import TOKEN
 from snakepit.protocol.interface import RequestHead
 
 VERSION = b"13"
-_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")  # 16 bytes in base64
 _PARAMETER = re.compile(
     r"(server|client)_(no_context_takeover|max_window_bits)(?:\s*=\s*(\"?)(?P<bits>[89]|1[0-5])\3)?", re.ASCII
@@ -129,7 +129,7 @@ def check_handshake(head: RequestHead) -> Handshake:
     if any(name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers):
         raise RemoteProtocolError("a WebSocket handshake must have no body")
     for protocol in _elements(headers, b"sec-websocket-protocol"):
-        if not _TOKEN.fullmatch(protocol):
+        if not TOKEN.fullmatch(protocol):
             raise RemoteProtocolError("a WebSocket handshake's subprotocols must be tokens")
     offers = [offer.decode("latin-1") for offer in _elements(headers, b"sec-websocket-extensions")]
     return Handshake(keys[0], tuple(offers))
