@@ -28,13 +28,19 @@ def memory_limit(root: Path = ROOT) -> int | None:
     return _smallest("memory", root, _memory_v1, _memory_v2)
 
 
+def thread_limits(root: Path = ROOT) -> list[tuple[int, int | None]]:
+    """How many processes and threads each group may have, where that is limited, and has (pids.max and pids.current).
+
+    From the process's own group up. `root` as for `cpu_quota`.
+    """
+    found = [(_number(folder / "pids.max"), _number(folder / "pids.current")) for _, folder in _groups("pids", root)]
+    return [(most, used) for most, used in found if most is not None]
+
+
 def _smallest[T: (int, float)](
     controller: str, root: Path, v1: Callable[[Path], T | None], v2: Callable[[Path], T | None]
 ) -> T | None:
-    try:
-        found = [(v2 if version == 2 else v1)(folder) for version, folder in _groups(controller, root)]
-    except (OSError, ValueError, IndexError):  # not Linux, or a /proc that is not as it should be
-        return None
+    found = [(v2 if version == 2 else v1)(folder) for version, folder in _groups(controller, root)]
     return min((limit for limit in found if limit is not None), default=None)
 
 
@@ -75,8 +81,15 @@ def _read(file: Path) -> str:
         return ""
 
 
-def _groups(controller: str, root: Path) -> Iterator[tuple[int, Path]]:
+def _groups(controller: str, root: Path) -> list[tuple[int, Path]]:
     """The version and the folder of each group that the process is in, from its own up."""
+    try:
+        return list(_way_up_of_all(controller, root))
+    except (OSError, ValueError, IndexError):  # not Linux, or a /proc that is not as it should be
+        return []
+
+
+def _way_up_of_all(controller: str, root: Path) -> Iterator[tuple[int, Path]]:
     mounts = list(_mounts(controller, root))
     for line in _lines(root / "proc/self/cgroup"):  # as in "4:cpu,cpuacct:/docker/4f1b" (v1) or "0::/system.slice" (v2)
         number, controllers, path = line.split(":", 2)

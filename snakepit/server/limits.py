@@ -9,14 +9,13 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+
+from snakepit import cgroups
 
 NO_THREAD = "can't start new thread"
 """What CPython says (Modules/_threadmodule.c)."""
 
 _NO_MEMORY = re.compile(r"MemoryError$|MemoryError: |OSError: .*Cannot allocate memory|.*interpreter creation failed")
-_CGROUPS = Path("/sys/fs/cgroup")
-_CGROUPS_OF_THIS_PROCESS = Path("/proc/self/cgroup")
 
 
 def explain(fault: str) -> str | None:
@@ -45,10 +44,8 @@ def _threads() -> Iterator[str]:
         limit = resource.getrlimit(resource.RLIMIT_NPROC)[0]
         if limit != resource.RLIM_INFINITY:
             found.append((limit, f"{limit} processes and threads of this user, ulimit -u"))
-    for folder in _groups():
-        most, used = _number(folder / "pids.max"), _number(folder / "pids.current")
-        if most is not None:
-            found.append((most, f"{most} processes and threads of this container or service, {used} in use, pids.max"))
+    for most, used in cgroups.thread_limits():
+        found.append((most, f"{most} processes and threads of this container or service, {used} in use, pids.max"))
     yield from (text for _, text in sorted(found))
 
 
@@ -59,25 +56,3 @@ def _address_space() -> Iterator[str]:
         limit = resource.getrlimit(resource.RLIMIT_AS)[0]
         if limit != resource.RLIM_INFINITY:
             yield f"{limit // 1024} KiB of address space, ulimit -v"
-
-
-def _groups() -> Iterator[Path]:
-    """The folders of the cgroups that this process is in and that count its threads, as far as they can be seen."""
-    try:
-        lines = _CGROUPS_OF_THIS_PROCESS.read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers in ("", "pids"):  # version 2, version 1
-            root = _CGROUPS / controllers
-            folder = root / path.lstrip("/")
-            yield from (group for group in (folder, *folder.parents) if group.is_relative_to(root))
-
-
-def _number(file: Path) -> int | None:
-    """What a file says; None where there is none, or no number in it."""
-    try:
-        return int(file.read_text())
-    except (OSError, ValueError):
-        return None

@@ -2,11 +2,12 @@
 
 import os
 import sys
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
-from snakepit.server import limits
+from snakepit import cgroups
 from snakepit.server.limits import explain
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
@@ -14,6 +15,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
 NO_THREAD = "Traceback (most recent call last):\n  File x\nRuntimeError: can't start new thread"
 NO_MEMORY = "Traceback (most recent call last):\n  File x\nMemoryError"
 INFINITE = -1
+V2 = "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
+V1 = "33 32 0:29 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"
 
 
 @pytest.fixture
@@ -28,15 +31,18 @@ def system(monkeypatch, tmp_path):
         )  # fmt: skip
         monkeypatch.setitem(sys.modules, "resource", fake)
         monkeypatch.setattr(os, "geteuid", lambda: user)
-        proc = tmp_path / "proc"
-        proc.write_text(cgroup)
-        root = tmp_path / "cgroups"
+        proc = tmp_path / "proc/self"
+        proc.mkdir(parents=True)
+        (proc / "cgroup").write_text(cgroup)
+        mounts = V2 if cgroup.startswith("0::") else V1
+        (proc / "mountinfo").write_text(mounts)
+        root = tmp_path / "sys/fs/cgroup"
         for folder, most, used in pids:
             (root / folder).mkdir(parents=True, exist_ok=True)
             (root / folder / "pids.max").write_text(f"{most}\n")
             (root / folder / "pids.current").write_text(f"{used}\n")
-        monkeypatch.setattr(limits, "_CGROUPS", root)
-        monkeypatch.setattr(limits, "_CGROUPS_OF_THIS_PROCESS", proc)
+        thread_limits = partial(cgroups.thread_limits, tmp_path)
+        monkeypatch.setattr(cgroups, "thread_limits", thread_limits)
 
     return make
 
@@ -82,7 +88,7 @@ def test_memory_without_a_limit_is_the_apps_business(system):
     assert explain(NO_MEMORY) is None
 
 
-def test_a_system_without_cgroups(system, monkeypatch, tmp_path):
+def test_a_system_without_cgroups(system, tmp_path):
     system()
-    monkeypatch.setattr(limits, "_CGROUPS_OF_THIS_PROCESS", tmp_path / "nothing")
+    (tmp_path / "proc/self/cgroup").unlink()
     assert "(limits: none that this server can see)" in explain(NO_THREAD)
