@@ -254,9 +254,12 @@ def _short(name: str) -> str:
 
 
 def _fatal(said: str) -> str:
-    """What the C library or Python said about it, where it is more than the signal."""
+    """What the C library or Python said about it, where it is more than the signal.
+
+    Python's own words may be cut anywhere: a second thread that crashes meanwhile ends the process.
+    """
     found = re.search(
-        r"^(Fatal Python error: (?!Segmentation|Aborted).*|.*(?:free\(\)|corrupt|invalid pointer).*)$", said, re.M
+        r"^(Fatal Python error: (?!Segmentation|Aborted).+|.*(?:free\(\)|corrupt|invalid pointer).*)$", said, re.M
     )
     return f": {found[1]}" if found else ""
 

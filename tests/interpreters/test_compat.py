@@ -1,6 +1,7 @@
 """A part of the compatibility suite, and that it sees what goes wrong. `make compat` runs all of it."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -107,13 +108,30 @@ def broken(tmp_path: Path, monkeypatch):
     return lambda name: Case(name, use, (), name, "", (), (), name, {})
 
 
-def run(runner: Driver, case: Case) -> str:
-    return runner.run(case, "all", Result("passed"), interpreters=2, lives=1)
+def run(runner: Driver, case: Case, interpreters: int = 2) -> str:
+    return runner.run(case, "all", Result("passed"), interpreters, lives=1)
 
 
 def test_a_crash_is_seen_and_its_place(runner, broken):
-    reason = run(runner, broken("crash"))
-    assert reason.startswith("SIGSEGV in string_at")
+    # One interpreter: a second would crash while the first says where it did, which ends the process at once.
+    assert run(runner, broken("crash"), interpreters=1).startswith("SIGSEGV in string_at")
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("Fatal Python error: ", "SIGSEGV"),
+        ("Fatal Python error: Segmentation fault\n\n", "SIGSEGV"),
+        ("Fatal Python error: Bus error\n", "SIGSEGV: Fatal Python error: Bus error"),
+        (
+            'Fatal Python error: Segmentation fault\n\nCurrent thread 0x1 (most recent call first):\n  File "/a/b/c.py", '
+            "line 3 in crash\n",
+            "SIGSEGV in crash (b/c.py)",
+        ),
+    ],
+)
+def test_what_is_said_of_a_crash(said, reason):
+    assert driver.explain(-signal.SIGSEGV, False, said, []) == reason
 
 
 def test_a_failed_assertion_is_seen(runner, broken):
