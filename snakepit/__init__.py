@@ -20,9 +20,11 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from snakepit.import_order import StandardLibraryFirst
+    from snakepit.import_order import StandardLibraryFirst, import_what_is_lazy
 
     with StandardLibraryFirst():
         from importlib import import_module
 
-        return getattr(import_module(home), name)
+        module = import_module(home)
+        import_what_is_lazy()
+        return getattr(module, name)

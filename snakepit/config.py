@@ -406,16 +406,20 @@ def _variable_of(option: Option) -> tuple[str, str] | None:
     """The environment variable that sets an option, and what it says; None: there is none."""
     for variable in option.variables:
         text = os.environ.get(variable)
-        if text is not None and not (variable.startswith(ENV_PREFIX) and why_ignored(text)):
+        if text is not None and not why_ignored(option, variable, text):
             return variable, text
     return None
 
 
-def why_ignored(text: str) -> str:
-    """Why the value of an environment variable is not taken for an option's; empty if it is."""
-    if not text:
+def why_ignored(option: Option, variable: str, text: str) -> str:
+    """Why the value of an environment variable is not taken for an option's; empty if it is.
+
+    An empty text may be meant in a variable of other servers': FORWARDED_ALLOW_IPS names nobody then.
+    """
+    ours = variable.startswith(ENV_PREFIX)
+    if not text and (ours or option.kind is not str):
         return "it is empty"
-    if _OF_KUBERNETES.match(text):
+    if ours and _OF_KUBERNETES.match(text):
         return (
             f"{text!r} is what Kubernetes sets for a service named snakepit; enableServiceLinks: false in the pod's "
             "specification turns that off"
@@ -428,8 +432,8 @@ _OF_KUBERNETES = re.compile(r"(tcp|udp|sctp)://")  # SNAKEPIT_PORT=tcp://10.0.0.
 
 def ignored_variables(environ: Mapping[str, str]) -> list[str]:
     """A sentence for each variable that has an option's name, and is ignored."""
-    ours = (name for option in OPTIONS for name in option.variables if name.startswith(ENV_PREFIX))
-    found = [(name, why_ignored(environ[name])) for name in ours if name in environ]
+    names = ((option, name) for option in OPTIONS for name in option.variables if name in environ)
+    found = [(name, why_ignored(option, name, environ[name])) for option, name in names]
     return [f"The environment variable {name} is ignored: {reason}" for name, reason in found if reason]
 
 

@@ -7,6 +7,8 @@ imports everything by itself:
 
 - What Snakepit imports, it imports with the standard library at the front of the path: for as long as the process lives
   where that is its own (`put_standard_library_first`), else within a block (`StandardLibraryFirst`).
+- What the standard library imports at first use (PEP 810, Python 3.15 and later) is imported then and there, too, where
+  Snakepit is in a program's interpreter (`import_what_is_lazy`).
 - In workers, the names that the server has imported from the standard library (`standard_modules`) mean that one; see
   `snakepit.worker.standard_names`. All others may be the app's.
 """
@@ -34,10 +36,36 @@ _LEFT_TO_APPS = {"resource"}  # a name that apps do have, of a module that other
 
 def standard_modules() -> list[str]:
     """The modules of the standard library that this interpreter has imported, by their names; no submodules."""
-    library = os.path.join(os.path.dirname(os.__file__), "")
-    names = sys.stdlib_module_names - _LEFT_TO_APPS
-    origins = {name: getattr(getattr(sys.modules.get(name), "__spec__", None), "origin", None) for name in names}
-    return sorted(name for name, origin in origins.items() if origin is not None and origin.startswith(library))
+    return sorted(filter(_is_imported, sys.stdlib_module_names - _LEFT_TO_APPS))
+
+
+def _is_imported(name: str) -> bool:
+    """Whether this interpreter has imported a module, and from the standard library's folder."""
+    origin = getattr(getattr(sys.modules.get(name), "__spec__", None), "origin", None)
+    return origin is not None and origin.startswith(os.path.join(os.path.dirname(os.__file__), ""))
+
+
+_USED_BEFORE = {"site"}  # what it imports at first use, it uses when Python starts, or never
+
+
+def import_what_is_lazy() -> None:
+    """Import what modules of the standard library, of those that are imported, would import at first use.
+
+    At first use the path would be the program's, and the module a file of the app's. Python 3.14 imported these modules
+    with the others. Submodules are none that a file could stand for.
+    """
+    if not hasattr(sys, "lazy_modules"):
+        return
+    seen = set(_USED_BEFORE)
+    while names := {name for name in sys.stdlib_module_names & sys.modules.keys() - seen if _is_imported(name)}:
+        seen |= names
+        for name in names:
+            module = sys.modules[name]
+            for attribute in list(vars(module)):
+                try:
+                    getattr(module, attribute, None)
+                except ImportError:  # this system does not have it
+                    continue
 
 
 _path_of_workers: list[str] | None = None  # where `sys.path` is another one

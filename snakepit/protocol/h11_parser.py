@@ -22,7 +22,7 @@ from snakepit.protocol.strict import (
     http_version,
     keeps_alive,
     too_long,
-    without_empty_line,
+    without_empty_lines,
 )
 
 METHODS = {name.encode("ascii"): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
@@ -41,7 +41,7 @@ class H11Parser:
         self._check = HeadCheck(self._limits.head)
         self._refusal: RemoteProtocolError | None = None  # found while feeding, to be raised when events are asked for
         self._body_received = 0
-        self._before = b""  # came, and may be an empty line before the request
+        self._before = b""  # came, and may be empty lines before the request
         self._fed = False  # bytes of the current request have come
         self.ended = False
         self._chunked = False
@@ -54,7 +54,7 @@ class H11Parser:
             if data in NOT_BEGUN:
                 self._before = data
                 return
-            data = without_empty_line(data)
+            data = without_empty_lines(data)
         if not self.ended:
             self._look_at(data)
         self._connection.receive_data(data)

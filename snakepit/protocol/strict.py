@@ -58,16 +58,20 @@ class HeadCheck:
             raise control_character()
 
 
-NOT_BEGUN = (b"", b"\r", b"\r\n")
-"""What may have come of a request of which nothing has come: the empty line before it, or some of that."""
+EMPTY_LINES = b"\r\n" * 4
+"""The most that is ignored before a request line. RFC 9112 section 2.2 asks for one at least, which some clients send
+behind a body; other servers take any number, some of which clients have come to send. It is bounded, so that what is
+kept of them is, too."""
+
+NOT_BEGUN = tuple(EMPTY_LINES[:size] for size in range(len(EMPTY_LINES) + 1))
+"""What may have come of a request of which nothing has come: the empty lines before it, or some of them."""
 
 
-def without_empty_line(data: bytes) -> bytes:
-    """What came of a request, but for an empty line before it, which is ignored (RFC 9112 section 2.2).
-
-    One: some clients send one behind a body. `data` must be more than NOT_BEGUN.
-    """
-    return data.removeprefix(b"\r\n")
+def without_empty_lines(data: bytes) -> bytes:
+    """What came of a request, but for EMPTY_LINES before it. `data` must be more than NOT_BEGUN."""
+    for _ in range(EMPTY_LINES.count(b"\r\n")):
+        data = data.removeprefix(b"\r\n")
+    return data
 
 
 def control_character() -> RemoteProtocolError:

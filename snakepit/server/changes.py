@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from snakepit import working_directory
 from snakepit.errors import InternalError, SnakepitError
 from snakepit.lifecycle import WorkerState
 from snakepit.server.background import spawn
@@ -51,6 +52,7 @@ class Changes:
         self._log = log
         self._manager = manager
         self._pages = pages
+        self._folder = working_directory.name()  # now: an app may go elsewhere
         self._reloading: asyncio.Task[Outcome] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ended = False
@@ -159,7 +161,7 @@ class Changes:
             self._log.error("Changes can't be watched any more: %s", error)
 
     async def _reload_changed(self, changed: list[Path]) -> Outcome:
-        self._log.info("Changed: %s; reloading", _named(changed))
+        self._log.info("Changed: %s; reloading", _named(changed, self._folder))
         began = time.monotonic()
         outcome = await self._pool.replace_all()
         if outcome:
@@ -175,14 +177,14 @@ class Changes:
             self._pages.announce(self._pool.version)
 
 
-def _named(files: list[Path]) -> str:
-    """Files, for the log: the first few by name."""
-    names = [_shortest(path) for path in files[:NAMED]]
+def _named(files: list[Path], folder: str) -> str:
+    """Files, for the log: the first few by name, as they are found from a folder."""
+    names = [_shortest(path, folder) for path in files[:NAMED]]
     return ", ".join(names) + (f" and {len(files) - NAMED} more" if len(files) > NAMED else "")
 
 
-def _shortest(path: Path) -> str:
+def _shortest(path: Path, folder: str) -> str:
     try:
-        return min(os.path.relpath(path), str(path), key=len)
-    except (ValueError, OSError):  # another drive; or the working directory has been removed
+        return min(os.path.relpath(path, os.path.realpath(folder)) if folder else str(path), str(path), key=len)
+    except ValueError:  # another drive
         return str(path)

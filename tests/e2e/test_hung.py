@@ -162,7 +162,7 @@ def test_with_a_supervisor_another_process_takes_over_then():
 @ABANDONS
 @pytest.mark.parametrize(("app", "path"), [("asgi", "/sleep"), ("asgi", "/gil"), ("wsgi", "/gil"), ("asgi", "/burn")])
 def test_a_worker_that_does_not_answer_is_replaced(app, path):
-    with running(f"hanging:{app}", *QUICK_CHECK) as server, Client(server) as client:
+    with running(f"hanging:{app}", *QUICK_CHECK, "--timeout-keep-alive", "60") as server, Client(server) as client:
         client.send(f"GET {path} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
         answer = client.read()
         assert (answer.status, answer.body) == (504, b"The app took too long\n")

@@ -245,6 +245,15 @@ def test_what_is_watched(site_app):
         assert [line.partition("Changed: ")[2] for line in changed] == [os.path.join("site", "a.html") + "; reloading"]
 
 
+def test_what_has_changed_is_named_from_where_the_server_was_started(site_app):
+    away = "import os\nos.chdir('/')\n" + ASGI
+    site_app.save(away.format(body="1"))
+    with reloading(site_app.folder) as server:
+        assert server.get("/").body == b"1"
+        site_app.save(away.format(body="2"))
+        server.wait_logged("Changed: site_app.py; reloading")
+
+
 def test_without_watchfiles(site_app, tmp_path):
     site_app.save(ASGI.format(body="1"))
     (tmp_path / "watchfiles.py").write_text("raise ImportError('hidden')", encoding="utf-8")

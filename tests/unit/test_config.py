@@ -316,10 +316,18 @@ def test_variables_that_can_not_be_meant(environment, option, text):
     assert ("enableServiceLinks: false" in sentence) is bool(text)
 
 
+def test_a_variable_of_other_servers_is_empty(environment):
+    environment["WEB_CONCURRENCY"] = ""
+    config = Config.resolve(APP, {})
+    assert (config.interpreters, config.workers_source) == (usable_cpus().count, usable_cpus().source)
+    assert ignored_variables(environment) == ["The environment variable WEB_CONCURRENCY is ignored: it is empty"]
+
+
 def test_other_variables_are_not_told_of(environment):
     environment["SNAKEPIT_PORT_8000_TCP"] = "tcp://10.0.0.1:8000"
     environment["SNAKEPIT_SERVICE_PORT"] = ""
     environment["SNAKEPIT_PORT"] = "80"
+    environment["FORWARDED_ALLOW_IPS"] = ""  # nobody
     assert ignored_variables(environment) == []
 
 

@@ -1,6 +1,7 @@
 """snakepit.import_order: what stands where in the path, and for how long."""
 
 import os
+import subprocess
 import sys
 import threading
 
@@ -99,3 +100,22 @@ def test_names_that_mean_the_standard_library(tmp_path):
     assert finder.find_spec("queue").origin == os.path.join(LIBRARY, "queue.py")
     assert finder.find_spec("code") is None
     assert finder.find_spec("package.queue", ["/somewhere"]) is None
+
+
+LAZY = """
+import pathlib
+lazy import code
+
+import snakepit
+assert callable(snakepit.run)
+print([path.name for path in pathlib.Path(__file__).parent.glob("glo?.py")], code.MINE)
+"""
+
+
+@pytest.mark.skipif(not hasattr(sys, "lazy_modules"), reason="Python 3.15 and later")
+def test_what_the_standard_library_imports_at_first_use_is_not_the_apps(tmp_path):
+    (tmp_path / "glob.py").write_text("raise ImportError('the app has it')\n", encoding="utf-8")
+    (tmp_path / "code.py").write_text("MINE = 1\n", encoding="utf-8")
+    (tmp_path / "script.py").write_text(LAZY, encoding="utf-8")
+    ran = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ran.stdout, ran.stderr) == ("['glob.py'] 1\n", "")

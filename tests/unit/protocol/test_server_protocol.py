@@ -120,6 +120,10 @@ REQUESTS = {
         [head(target=b"HTTP://a/b"), RequestEnd()],
     ),
     "empty line before it": (b"\r\nGET /a HTTP/1.1\r\nHost: a\r\n\r\n", [head(target=b"/a"), RequestEnd()]),
+    "four empty lines before it": (
+        b"\r\n\r\n\r\n\r\nGET /a HTTP/1.1\r\nHost: a\r\n\r\n",
+        [head(target=b"/a"), RequestEnd()],
+    ),
     "empty line before a body of line ends": (
         b"\r\nPOST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n\r\n\r\n",
         [head("POST", headers=(HOST, (b"content-length", b"4"))), BodyData(b"\r\n\r\n"), RequestEnd()],
@@ -357,25 +361,25 @@ def test_in_head_of_the_next_request(make):
     assert feed(protocol, b" HTTP/1.1\r\nHost: a\r\n\r\n") == [head(target=b"/b"), RequestEnd()]
 
 
-@pytest.mark.parametrize("came", [b"\r", b"\r\n"])
-def test_an_empty_line_is_nothing_of_a_request(make, came):
+@pytest.mark.parametrize("came", [b"\r", b"\r\n", b"\r\n\r", b"\r\n\r\n"])
+def test_empty_lines_are_nothing_of_a_request(make, came):
     protocol = make()
     assert feed(protocol, came) == []
     assert not protocol.in_head
     assert not protocol.holds_next
-    assert feed(protocol, b"\r\n"[len(came) :] + REQUESTS["get"][0]) == [head(), RequestEnd()]
+    assert feed(protocol, b"\r\n\r\n"[len(came) :] + REQUESTS["get"][0]) == [head(), RequestEnd()]
 
 
-@pytest.mark.parametrize("came", [b"\r", b"\r\n"])
+@pytest.mark.parametrize("came", [b"\r", b"\r\n", b"\r\n\r", b"\r\n\r\n"])
 @pytest.mark.parametrize(("data", "events"), KEPT_OPEN.values(), ids=list(KEPT_OPEN))
-def test_an_empty_line_behind_a_request_is_no_later_request(make, data, events, came):
+def test_empty_lines_behind_a_request_are_no_later_request(make, data, events, came):
     protocol = make()
     assert same(feed(protocol, data + came[:1], came[1:]), events)
     assert not protocol.holds_next
     answer(protocol)
     assert protocol.next_cycle()
     assert not protocol.in_head
-    assert feed(protocol, b"\r\n"[len(came) :]) == []
+    assert feed(protocol, b"\r\n\r\n"[len(came) :]) == []
     assert not protocol.in_head
     assert feed(protocol, b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n") == [head(target=b"/later"), RequestEnd()]
 
@@ -479,7 +483,8 @@ REFUSED = {
     "bare line feed after header": (b"GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n", 400),
     "bare line feed at the end of the head": (b"GET / HTTP/1.1\r\nHost: a\r\n\n\r\n\r\n", 400),
     "nothing but bare line feeds": (b"GET / HTTP/1.1\nHost: a\n\n", 400),
-    "two empty lines first": (b"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "five empty lines first": (b"\r\n\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "nothing but empty lines": (b"\r\n" * 5, 400),
     "an empty line that ends with a bare line feed first": (b"\r\n\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "carriage return first": (b"\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "bare line feed first": (b"\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
