@@ -103,6 +103,14 @@ class Dispatcher[W: Hashable, X: Hashable]:
         self._give(worker, slot)
         return True
 
+    def insist(self, worker: W) -> bool:
+        """Give an exchange to this worker, which alone can serve it, if it is not full; whoever waits, and stuck or not."""
+        slot = self._slots.get(worker)
+        if slot is None or slot.load >= slot.capacity:
+            return False
+        self._give(worker, slot)
+        return True
+
     def in_line(self, exchange: X) -> bool:
         """Whether an exchange waits."""
         return exchange in self._line
@@ -206,7 +214,7 @@ class Dispatcher[W: Hashable, X: Hashable]:
         return worker
 
     def _give(self, worker: W, slot: _Slot) -> None:
-        del self._buckets[slot.load][worker]
+        self._leave(worker, slot)
         slot.load += 1
         if slot.window:
             slot.budget -= 1

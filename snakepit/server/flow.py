@@ -19,6 +19,7 @@ from snakepit.lifecycle import ExchangeState
 from snakepit.server.deadlines import Deadlines
 from snakepit.server.dispatcher import Dispatcher
 from snakepit.server.exchange import Exchange
+from snakepit.server.sessions import Sessions
 from snakepit.server.worker import PATIENCE, Worker
 
 BATCH = 8
@@ -97,6 +98,7 @@ class Flow:
         self._idle = asyncio.Event()
         self._idle.set()
         self._instead: tuple[int, Fields, bytes] | None = None
+        self._sessions: Sessions[Worker] | None = None  # where the app keeps any in memory
 
     def __repr__(self) -> str:
         return repr(self._dispatcher)
@@ -149,9 +151,16 @@ class Flow:
         self._workers[worker] = None
         self._assign(self._dispatcher.add(worker, capacity))
 
+    def keep_sessions(self, frameworks: list[str]) -> None:
+        """The app uses these, which keep sessions in a worker's memory: what belongs to them follows its client."""
+        if self._sessions is None:
+            self._sessions = Sessions(frameworks)
+
     def remove(self, worker: Worker) -> None:
         """A worker gets nothing more."""
         self._dispatcher.remove(worker)
+        if self._sessions is not None:
+            self._sessions.forget(worker)
 
     def free(self, worker: Worker) -> None:
         """A worker is through with an exchange."""
@@ -239,6 +248,8 @@ class Flow:
             self._refuse(exchange, "Too many requests are waiting")
 
     def _find_worker(self, exchange: Exchange) -> Worker | None:
+        if self._sessions is not None and exchange.endpoints[0] is not None and self._sessions.belongs(exchange.head):
+            return self._find_worker_of(exchange, exchange.endpoints[0][0], self._sessions)
         home, batch_of = exchange.home, self._batch_of
         in_batch = self._room_in_batch and (home is None or home is batch_of)
         if in_batch and batch_of is not None and self._dispatcher.submit_to(batch_of):
@@ -250,6 +261,16 @@ class Flow:
                 self._loop.call_soon(self._end_batches)
             self._batch_of, self._room_in_batch = worker, self._batch - 1
         return worker
+
+    def _find_worker_of(self, exchange: Exchange, address: str, sessions: Sessions[Worker]) -> Worker | None:
+        """The worker that a client's sessions are in. One that is stuck, too: to any other they are unknown."""
+        worker = sessions.worker_of(address)
+        if worker is not None and self._dispatcher.insist(worker):
+            return worker
+        found = self._dispatcher.submit(exchange)
+        if found is not None and worker is None:
+            sessions.begin(address, found)
+        return found
 
     def _end_batches(self) -> None:
         self._batch_of, self._room_in_batch = None, 0
@@ -299,14 +320,19 @@ class Flow:
 
     def _give_back(self, worker: Worker, exchanges: list[Exchange]) -> None:
         fresh: list[Exchange] = []
+        faithful: list[Exchange] = []  # they wait for the worker that they were taken from
         for exchange in exchanges:
-            if exchange.state is ExchangeState.NEW:
+            if exchange.state is not ExchangeState.NEW:  # its client has gone
+                self._one_less()
+            elif self._sessions is not None and self._sessions.belongs(exchange.head):
+                faithful.append(exchange)
+            else:
                 exchange.wait()
                 self._line_patience.add(exchange)
                 fresh.append(exchange)
-            else:  # its client has gone
-                self._one_less()
         self._assign(self._dispatcher.give_back(worker, fresh, len(exchanges)))
+        for exchange in faithful:
+            self._place(exchange)
 
     def _waited_too_long(self, exchange: Exchange) -> None:
         self._dispatcher.withdraw(exchange)

@@ -361,6 +361,8 @@ class Pool:
 
     def worker_loaded(self, worker: Worker) -> None:
         """A worker imported the app."""
+        if worker.sessions:
+            self.flow.keep_sessions(worker.sessions)
 
     def worker_ready(self, worker: Worker) -> None:
         """A worker completed its start-up: exchanges may go to it."""

@@ -145,7 +145,9 @@ def _serve(settings: Settings, end: Callable[[], list[str]], prepare: Callable[[
                 from snakepit.worker.pages import with_script
             app = with_script(app, interface, settings["page_script"])
         seconds, copied = time.perf_counter() - before, extensions.copied if extensions else []
-        loaded = envelopes.loaded(interface, seconds, copied, [*_notes(settings), *_refused(extensions)])
+        loaded = envelopes.loaded(
+            interface, seconds, copied, [*_notes(settings), *_refused(extensions)], notes.sessions(sys.modules)
+        )
         with StandardLibraryFirst():
             if interface == "asgi":
                 from snakepit.worker.asgi import serve

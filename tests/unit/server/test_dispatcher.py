@@ -584,6 +584,16 @@ class AgainstNaiveModel(RuleBasedStateMachine):
             self.submitted += 1
             self.assign(worker, f"x{next(self.names)}")
 
+    @precondition(lambda self: self.load)
+    @rule(data=st.data())
+    def insist(self, data):
+        worker = data.draw(st.sampled_from([*self.load, *self.gone]))
+        given = worker in self.load and self.load[worker] < self.capacity[worker]
+        assert self.dispatcher.insist(worker) is given
+        if given:
+            self.submitted += 1
+            self.assign(worker, f"x{next(self.names)}")
+
     @precondition(lambda self: any(self.load.values()))
     @rule(data=st.data())
     def finish(self, data):

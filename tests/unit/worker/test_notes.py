@@ -4,6 +4,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from snakepit.server.sessions import BELONGS
 from snakepit.worker import notes as module_of_notes
 
 
@@ -54,6 +55,7 @@ def test_several():
         ("gradio", "gradio"),
         ("socketio.async_server", "socketio"),
         ("mcp.server.streamable_http_manager", "mcp"),
+        ("mcp.server.sse", "mcp"),
     ],
 )
 @pytest.mark.parametrize("in_one_process", [True, False])
@@ -62,6 +64,15 @@ def test_state_in_the_memory_of_several_workers(imported, name, in_one_process):
     assert line.startswith(f"{name} keeps each ")
     assert "--interpreters 1" in line
     assert notes({}, module(imported), 1, in_one_process) == []
+    assert module_of_notes.sessions(module(imported)) == [name]
+
+
+def test_most_apps_keep_no_sessions_in_memory():
+    assert module_of_notes.sessions(module("sys") | module("socketio") | module("mcp")) == []
+
+
+def test_the_server_knows_what_belongs_to_each_framework():
+    assert set(module_of_notes.IN_MEMORY) == set(BELONGS)
 
 
 def channels(**settings):
