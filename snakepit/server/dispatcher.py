@@ -104,7 +104,7 @@ class Dispatcher[W: Hashable, X: Hashable]:
         return True
 
     def insist(self, worker: W) -> bool:
-        """Give an exchange to this worker, which alone can serve it, if it is not full; whoever waits, and stuck or not."""
+        """Give an exchange to this worker, which alone can serve it, unless it is full; stuck or not."""
         slot = self._slots.get(worker)
         if slot is None or slot.load >= slot.capacity:
             return False

@@ -109,10 +109,11 @@ class Server:
         cwd: Path = APPS,
         env: dict[str, str] | None = None,
         script: bool = False,
+        python: Path | str = sys.executable,
         group: bool = False,  # whether its processes are a group of their own, as a shell has it
         shell: str = "",  # what a POSIX shell does before it becomes the server, and how, as in 'exec "$@" 2>&-'
     ) -> None:
-        command = [sys.executable, *(() if script else ("-m", "snakepit", "run")), *arguments]
+        command = [python, *(() if script else ("-m", "snakepit", "run")), *arguments]
         if shell:
             command = ["sh", "-c", shell, "sh", *command]
         # what servers that were killed have left may still change while it is removed
