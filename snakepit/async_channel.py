@@ -25,6 +25,7 @@ class AsyncEnd(ChannelEnd[AsyncCarrier]):
         super().__init__(carrier)
         self._loop = loop
         self._on_envelopes = on_envelopes
+        self._in_turn = False
         self._ending = 0.0  # when this turn began to end, or the last one
 
     async def open(self) -> None:
@@ -36,7 +37,7 @@ class AsyncEnd(ChannelEnd[AsyncCarrier]):
 
         `large`: its body may be LARGE.
         """
-        if not self._outbox:
+        if not self._outbox and not self._in_turn:  # which flushes by itself; a call would cost an empty iteration
             self._loop.call_soon(self.flush)
         self._outbox.append(envelope)
         if large:
@@ -46,15 +47,17 @@ class AsyncEnd(ChannelEnd[AsyncCarrier]):
         """The other end rang: a turn (see `snakepit.channel`), which ends with a ring whatever happens in it."""
         try:
             try:
+                self._in_turn = True
                 if envelopes := self.take():
                     self._on_envelopes(envelopes)
             finally:
+                self._in_turn = False
                 if self.has_more:
                     self._loop.call_soon(self.woken)
                 self._ending = monotonic()
                 self._turned(self.flush())
-        except Interrupted:
-            pass  # meant for the app's code, which had just ended
+        except Interrupted:  # meant for the app's code, which had just ended: nobody knows what was left out
+            self._loop.call_soon(self.woken)
         except Exception:  # asyncio would close the doorbell over it
             logging.getLogger("snakepit").exception("Error while handling what came over a channel")
 

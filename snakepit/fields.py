@@ -20,6 +20,9 @@ ANNOUNCED, HAS_DATE, HAS_SERVER, CLOSE = 1, 2, 4, 8
 _ORDINARY = bytes([*b"\t\n\r", *range(0x20, 0x7F), *range(0x80, 0x100)])
 """What a head may be made of: all but control characters (RFC 9110 section 5.5), and these where a line ends."""
 
+_MARKED = bytes(byte if byte in _ORDINARY else ord("\n") for byte in range(256))
+"""Makes a line end of each character that a head may not have, so that there are too many."""
+
 NO_BODY = (204, 304)
 """Statuses of responses that have no body (RFC 9110 section 6.4.1), as those to HEAD have none."""
 
@@ -79,7 +82,7 @@ def render(headers: Iterable[tuple[bytes, bytes]]) -> Fields:
         lines.append(prefix + value + b"\r\n")
     block = b"".join(lines)
     count = len(lines)
-    if block.count(b"\n") != count or block.count(b"\r") != count or block.translate(None, _ORDINARY):
+    if block.translate(_MARKED).count(b"\n") != count or block.count(b"\r") != count:
         raise _illegal(f"Illegal header value {_culprit(lines)!r}")
     return block, flags, length
 

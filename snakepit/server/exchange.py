@@ -87,7 +87,6 @@ class Exchange:
     __slots__ = (
         "_client",
         "_clock",
-        "_continue_pending",
         "_held",
         "_large",
         "_owed",
@@ -104,6 +103,7 @@ class Exchange:
         "state",
         "status",
         "timed_out",
+        "waits_for_continue",
         "where",
     )
 
@@ -122,7 +122,7 @@ class Exchange:
         self.where = ""  # the app was after that, as a stack
         self._client: Client = client
         self._clock: Clock | None = None  # which runs until the response begins
-        self._continue_pending = head.expects_continue
+        self.waits_for_continue = head.expects_continue  # its client holds the body back until it reads 100
         self._held: list[Envelope] = []
         self._large = False  # a body among what a worker gets may be LARGE
         self._owed = 0  # response bytes that the transport took and the worker has not got credit for
@@ -152,18 +152,13 @@ class Exchange:
         """Whether there is credit for more of the request's body."""
         return self._upstream > 0
 
-    @property
-    def waits_for_continue(self) -> bool:
-        """Whether the client holds its body back until it reads 100 (Continue)."""
-        return self._continue_pending
-
     # -- from the connection -------------------------------------------------------------------------------------
 
     def add_body(self, data: bytes, more: bool) -> None:
         """Some of the request's body came; not `more`: it is complete."""
         self.request_complete = not more
         if data:
-            self._continue_pending = False  # the client did not wait
+            self.waits_for_continue = False  # the client did not wait
         if self._clock is not None:
             self._clock.add(self)  # the app can't be blamed for what a client takes to send
         if self.answered:
@@ -179,7 +174,7 @@ class Exchange:
         """The head and as much of the body as came with it are there: make the request that the worker will get."""
         head = self.head
         if body or not more:
-            self._continue_pending = False
+            self.waits_for_continue = False
         first, rest = (body, b"") if len(body) <= CHUNK else (body[:CHUNK], body[CHUNK:])
         self._upstream -= cost(first)
         self._large = len(first) > LARGE
@@ -196,7 +191,7 @@ class Exchange:
                 scheme,
                 first,
                 more or bool(rest),
-                self._continue_pending,
+                self.waits_for_continue,
                 root_path,
             )
         ]
@@ -326,8 +321,8 @@ class Exchange:
 
     def go_on(self) -> None:
         """The app reads: tell the client to send its body."""
-        if self._continue_pending and self.state is ExchangeState.ASSIGNED:  # once it is answered, it is too late
-            self._continue_pending = False
+        if self.waits_for_continue and self.state is ExchangeState.ASSIGNED:  # once it is answered, it is too late
+            self.waits_for_continue = False
             self._client.send_continue()
 
     def done(self, fault: str | None, cut_off: bool = False) -> None:

@@ -18,6 +18,7 @@ import logging
 import math
 import time
 from collections import deque
+from collections.abc import Sequence
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
@@ -25,7 +26,7 @@ from urllib.parse import unquote
 from snakepit import envelopes
 from snakepit.async_channel import attach_async
 from snakepit.channel import discard
-from snakepit.envelopes import LARGE, WINDOW, Envelope, Headers, cost, split
+from snakepit.envelopes import CHUNK, LARGE, WINDOW, Envelope, Headers, cost, split
 from snakepit.errors import ClientDisconnected, Interrupted, LifespanError, LocalProtocolError, WorkerStopping, fault
 from snakepit.fields import NO_BODY, Fields, of_length, render, wrong_length
 from snakepit.worker.hung_tasks import EXCHANGE, Tasks
@@ -243,27 +244,16 @@ class AsgiWorker:
 class Exchange:
     """One request, its response, and the app's `receive` and `send` for both."""
 
-    __slots__ = (
-        "_chunks",
-        "_complete",
-        "_credit",
-        "_disconnected",
-        "_expects_continue",
-        "_is_head",
-        "_left_at",
-        "_more",
-        "_owed",
-        "_receivers",
-        "_senders",
-        "_start",
-        "_started",
-        "_timed_out",
-        "_to_nobody",
-        "_worker",
-        "number",
-        "scope",
-        "task",
-    )
+    # While it runs. After that it would be a cycle wherever the app has put the request into a context variable.
+    task: asyncio.Task[None] | None = None
+
+    # What most exchanges never change is not made for each.
+    _owed = 0  # request bytes that the app has read and the main interpreter got no credit for
+    _credit = WINDOW
+    _start: tuple[int, Fields] | None = None  # held until the first of the body, to leave together with it
+    _started = _complete = _disconnected = _timed_out = False
+    _left_at, _to_nobody = 0.0, 0
+    _waiters: Sequence[asyncio.Future[None]] = ()
 
     def __init__(self, worker: AsgiWorker, envelope: Envelope) -> None:
         (
@@ -281,17 +271,9 @@ class Exchange:
             self._expects_continue,
             root_path,
         ) = envelope
-        # While it runs. After that it would be a cycle wherever the app has put the request into a context variable.
-        self.task: asyncio.Task[None] | None = None
         self._worker = worker
         self._is_head = method == "HEAD"
         self._chunks: deque[bytes] = deque((body,)) if body or not self._more else deque()
-        self._owed = 0  # request bytes that the app has read and the main interpreter got no credit for
-        self._credit = WINDOW
-        self._start: tuple[int, Fields] | None = None  # held until the first of the body, to leave together with it
-        self._started = self._complete = self._disconnected = self._timed_out = False
-        self._receivers: list[asyncio.Future[None]] = []
-        self._senders: list[asyncio.Future[None]] = []
         raw_path, query_string = split_target(target)
         path = raw_path.decode("ascii", "replace")
         if "%" in path:
@@ -323,7 +305,8 @@ class Exchange:
             if self._worker.may_time_out:
                 EXCHANGE.set(self.number)
             await self._worker.app(self.scope, self.receive, self.send)
-            trouble = self._unfinished()
+            if not self._complete:
+                trouble = self._unfinished()
         except asyncio.CancelledError as error:
             if self._timed_out:
                 trouble = fault(error)
@@ -345,13 +328,14 @@ class Exchange:
 
     def _unfinished(self) -> str | None:
         """What the app, which has returned, has left undone."""
-        if self._complete or self._disconnected:
+        if self._disconnected:
             return None
         return f"the app returned without {'completing its' if self._started else 'starting a'} response"
 
     def _post_done(self, trouble: str | None) -> None:
-        end, last = self._worker.end, self._worker.end.last
-        if trouble is None and last is not None and last[:2] == (envelopes.RESPONSE, self.number) and self._complete:
+        end = self._worker.end
+        last = end.last if trouble is None and self._complete else None
+        if last is not None and last[0] == envelopes.RESPONSE and last[1] == self.number:
             _, number, status, fields, body, _ = last  # the usual case: nothing came in between
             end.replace_last(envelopes.answer(number, status, fields, body))
         else:
@@ -372,7 +356,7 @@ class Exchange:
         while not self._chunks:
             if self._disconnected or self._complete:
                 return {"type": _DISCONNECT}
-            await self._wait(self._receivers)
+            await self._wait()
         data = self._chunks.popleft()
         more = self._more or bool(self._chunks)
         if more:
@@ -388,8 +372,13 @@ class Exchange:
         if self._disconnected:
             await self._send_to_nobody(message)
         elif kind == "http.response.body" and (self._start is not None or self._started) and not self._complete:
-            body = _as_bytes(message.get("body", b""), "a body")
-            await self._send_body(body, bool(message.get("more_body", False)))
+            body, more = _as_bytes(message.get("body", b""), "a body"), bool(message.get("more_body", False))
+            if self._start is not None and not self._fits(body, more):
+                self._end_with_head(more)
+            elif len(body) <= CHUNK and self._credit > 0:
+                self._send_chunk(body, more)
+            else:
+                await self._send_chunks(body, more)
         elif kind == "http.response.start" and self._start is None and not self._started:
             self._start = _checked_start(message)
             if self.task is not None:
@@ -401,13 +390,14 @@ class Exchange:
         """A chunk of the request's body came."""
         self._more = more
         self._chunks.append(data)
-        _wake(self._receivers)
+        self._wake()
 
     def add_credit(self, amount: int) -> None:
         """The client took so many bytes."""
+        was_used_up = self._credit <= 0
         self._credit += amount
-        if self._credit > 0:
-            _wake(self._senders)
+        if was_used_up and self._credit > 0:
+            self._wake()
 
     def add_message(self, data: str | bytes) -> None:
         """A WebSocket message came."""
@@ -434,8 +424,7 @@ class Exchange:
         """The client has left, or is to because the server stops, and then nothing more is to be streamed."""
         self._disconnected = True
         self._left_at, self._to_nobody = -math.inf if stopping else self._worker.loop.time(), 0
-        _wake(self._receivers)
-        _wake(self._senders)
+        self._wake()
 
     async def _send_to_nobody(self, message: Message) -> None:
         """Drop a message; cancel what goes on sending such."""
@@ -469,64 +458,70 @@ class Exchange:
         if turns > 1:
             self._worker.loop.call_soon(self._send_head, turns - 1)
         elif self._is_head or self._start[0] in NO_BODY:
-            self._end_with_head()
+            self._end_with_head(True)
         else:
-            self._credit -= cost(b"")
-            self._put(b"", True, None)
+            self._send_chunk(b"", True)
 
-    def _end_with_head(self) -> None:
-        """Send a head that is all of its response, though the app has more to say."""
-        self._put(b"", False, None)
-        self.disconnect()
+    def _end_with_head(self, more: bool) -> None:
+        """Send a head that is all of its response; `more`: though the app has more to say."""
+        self._send_chunk(b"", False)
+        if more:
+            self.disconnect()
 
-    async def _send_body(self, body: bytes, more: bool) -> None:
-        if self._start is not None:
-            status, (_, _, length) = self._start
-            if self._is_head or status in NO_BODY:
-                if more:
-                    self._end_with_head()
-                    return
-                body = b""
-            elif length is not None and (len(body) > length or (len(body) < length and not more)):
-                self._start = None  # another may be sent
-                raise wrong_length(len(body) > length)
+    def _fits(self, body: bytes, more: bool) -> bool:
+        """Whether the head allows for this, the first of the body; not if it allows for none.
+
+        Raises LocalProtocolError where it announced another length; then another head may be sent.
+        """
+        assert self._start is not None
+        status, (_, _, length) = self._start
+        if self._is_head or status in NO_BODY:
+            return False
+        if length is not None and length != len(body) and (length < len(body) or not more):
+            self._start = None
+            raise wrong_length(length < len(body))
+        return True
+
+    async def _send_chunks(self, body: bytes, more: bool) -> None:
         chunks = split(body)
         last = len(chunks) - 1
         for index, chunk in enumerate(chunks):
-            if self._credit <= 0:
-                await self._wait_for_credit()
+            while self._credit <= 0:
+                await self._wait()
                 if self._disconnected:
                     return
-            self._credit -= cost(chunk)
-            self._put(chunk, more or index < last, len(body) if index < last and not more else None)
+            self._send_chunk(chunk, more or index < last, len(body) if index < last and not more else None)
+
+    def _send_chunk(self, chunk: bytes, more: bool, length: int | None = None) -> None:
+        """Send some of the body, behind the head if that was held; `length`: of all of it, where that is known."""
+        self._credit -= cost(chunk)
+        start = self._start
+        if start is None:
+            envelope = envelopes.body(self.number, chunk, more)
+        else:
+            self._start, self._started = None, True
+            status, fields = start
+            if length is not None:
+                fields = of_length(fields, length)
+            envelope = envelopes.response(self.number, status, fields, chunk, more)
+        self._worker.end.post(envelope, len(chunk) > LARGE)
         if not more:
             self._complete = True
-            _wake(self._receivers)
+            self._wake()
 
-    def _put(self, chunk: bytes, more: bool, length: int | None) -> None:
-        start, self._start = self._start, None
-        end = self._worker.end
-        if start is None:
-            end.post(envelopes.body(self.number, chunk, more), len(chunk) > LARGE)
-            return
-        self._started = True
-        status, fields = start
-        if length is not None:
-            fields = of_length(fields, length)
-        end.post(envelopes.response(self.number, status, fields, chunk, more), len(chunk) > LARGE)
-
-    async def _wait_for_credit(self) -> None:
-        while self._credit <= 0 and not self._disconnected:
-            await self._wait(self._senders)
-
-    async def _wait(self, waiters: "list[asyncio.Future[None]]") -> None:
-        # a list, because an app may wait in several tasks at once: one streams, one listens for the disconnect
+    async def _wait(self) -> None:
+        """Wait for news of the client: an app may in several tasks at once, one that streams, one that listens."""
         waiter: asyncio.Future[None] = self._worker.loop.create_future()
-        waiters.append(waiter)
+        self._waiters = [*self._waiters, waiter]
         try:
             await waiter
         finally:
-            waiters.remove(waiter)
+            self._waiters = [other for other in self._waiters if other is not waiter]
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
 
 def _checked_start(message: Message) -> tuple[int, Fields]:
@@ -556,12 +551,6 @@ def _as_bytes(value: Any, what: str) -> bytes:
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     raise LocalProtocolError(f"{what} must be bytes, not {type(value).__name__}")
-
-
-def _wake(waiters: "list[asyncio.Future[None]]") -> None:
-    for waiter in waiters:
-        if not waiter.done():
-            waiter.set_result(None)
 
 
 def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:

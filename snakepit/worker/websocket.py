@@ -13,7 +13,7 @@ from snakepit.close_codes import ABNORMAL, NORMAL, SERVICE_RESTART
 from snakepit.envelopes import LARGE, WINDOW, Envelope, cost
 from snakepit.errors import ClientDisconnected, LocalProtocolError
 from snakepit.fields import NONE, render
-from snakepit.worker.asgi import Exchange, _as_pairs, _wake
+from snakepit.worker.asgi import Exchange, _as_pairs
 
 if TYPE_CHECKING:
     from snakepit.worker.asgi import AsgiWorker
@@ -33,8 +33,6 @@ _DENIAL = "websocket."  # what the extension's messages have in front of those o
 
 class WebSocketExchange(Exchange):
     """See the module."""
-
-    __slots__ = ("_accepted", "_answering", "_close", "_connected", "_least_cost", "_messages")
 
     def __init__(self, worker: "AsgiWorker", envelope: Envelope) -> None:
         super().__init__(worker, envelope)
@@ -68,7 +66,7 @@ class WebSocketExchange(Exchange):
                     self._answering, self._disconnected = False, True
                     self._worker.end.post(envelopes.close(self.number, code, reason))
                 return {"type": "websocket.disconnect", "code": code, "reason": reason}
-            await self._wait(self._receivers)
+            await self._wait()
         data = self._messages.popleft()
         self._owed += max(len(data), self._least_cost)
         if self._owed >= WINDOW // 2 and self._close is None:
@@ -107,13 +105,13 @@ class WebSocketExchange(Exchange):
         """A message came."""
         if self._close is None:
             self._messages.append(data)
-            _wake(self._receivers)
+            self._wake()
 
     def client_closed(self, code: int, reason: str) -> None:
         """The client, or the server, has closed."""
         self._disconnected = True
         self._over(code, reason)
-        _wake(self._senders)
+        self._wake()
 
     def client_broke(self, code: int, reason: str) -> None:
         """The client broke the protocol: nothing more comes, but what came before may be answered."""
@@ -142,7 +140,7 @@ class WebSocketExchange(Exchange):
     async def _send_message(self, message: "Message") -> None:
         data = _data(message)
         while self._credit <= 0:
-            await self._wait_for_credit()
+            await self._wait()
             if self._disconnected:
                 raise ClientDisconnected("the client has closed the connection")
             if self._close is not None and not self._answering:
@@ -153,7 +151,7 @@ class WebSocketExchange(Exchange):
     async def _send_close(self, message: "Message") -> None:
         if not self._accepted:
             self._start = 403, NONE
-            await self._send_body(b"", False)
+            self._send_chunk(b"", False)
             self._over(ABNORMAL, "")
             return
         code, reason = message.get("code"), message.get("reason") or ""
@@ -170,10 +168,10 @@ class WebSocketExchange(Exchange):
     def _over(self, code: int, reason: str) -> None:
         if self._close is None:
             self._close = code, reason
-            _wake(self._receivers)
+            self._wake()
 
     def _unfinished(self) -> str | None:
-        if self._accepted or self._complete or self._disconnected:
+        if self._accepted or self._disconnected:
             return None
         return "the app returned without accepting or closing the WebSocket"
 

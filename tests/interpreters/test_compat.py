@@ -124,8 +124,8 @@ def test_a_crash_is_seen_and_its_place(runner, broken):
         ("Fatal Python error: Segmentation fault\n\n", "SIGSEGV"),
         ("Fatal Python error: Bus error\n", "SIGSEGV: Fatal Python error: Bus error"),
         (
-            'Fatal Python error: Segmentation fault\n\nCurrent thread 0x1 (most recent call first):\n  File "/a/b/c.py", '
-            "line 3 in crash\n",
+            "Fatal Python error: Segmentation fault\n\nCurrent thread 0x1 (most recent call first):\n"
+            '  File "/a/b/c.py", line 3 in crash\n',
             "SIGSEGV in crash (b/c.py)",
         ),
     ],

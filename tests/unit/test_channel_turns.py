@@ -123,6 +123,35 @@ def test_a_turn_ends_with_what_was_to_be_said_whatever_is_raised_in_it(error, ca
     assert ("ZeroDivisionError" in caplog.text) == (error is ZeroDivisionError)
 
 
+def test_a_turn_leaves_nothing_to_do_for_another():
+    carrier, loop = Carrier([PING]), HandLoop()
+    end = WorkerEnd(carrier, loop, lambda came: end.post(ANSWER))
+    end.woken()
+    assert loop.soon == []
+    end.post(ANSWER)
+    assert loop.soon == [end.flush]
+
+
+@pytest.mark.parametrize("when", ["waiting", "turned"])
+def test_an_end_of_a_turn_that_was_interrupted_is_made_up_for(when, monkeypatch):
+    """By what was meant for the app's code; nothing is held back, and the ring comes."""
+    carrier, loop = Carrier([PING]), HandLoop()
+    end = WorkerEnd(carrier, loop, lambda came: end.post(ANSWER))
+
+    def interrupt(*_):
+        monkeypatch.undo()
+        raise RequestTimeout
+
+    monkeypatch.setattr(carrier, when, interrupt)
+    end.woken()
+    while loop.soon:
+        loop.soon.pop(0)()
+    assert len(carrier.sent) == 1
+    assert len(carrier.silent) == 1
+    end.post(ANSWER)
+    assert loop.soon == [end.flush]
+
+
 def test_answers_leave_with_all_that_was_said_of_their_exchanges():
     end = WorkerEnd(Carrier(), HandLoop(), lambda came: None)
     of_one = [envelopes.go_on(1), envelopes.credit(1, 100), ANSWER]

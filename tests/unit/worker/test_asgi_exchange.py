@@ -417,7 +417,7 @@ def test_an_app_that_goes_on_with_a_response_without_body_is_told_that_its_clien
 
     seen = []
     worker = serve(app, scenario, method=method)
-    assert worker.end.posted == [envelopes.response(NUMBER, status, NONE, b"", False), envelopes.done(NUMBER, None)]
+    assert worker.end.posted == [envelopes.answer(NUMBER, status, NONE, b"")]
     assert seen == ["http.disconnect", "committed"]
 
 
@@ -434,7 +434,7 @@ def test_a_stream_without_an_end_is_cut_though_it_would_have_no_body(monkeypatch
     monkeypatch.setattr(asgi, "ENDLESS", (1e9, 100_000))
     seen = []
     worker = serve(app, method=method)
-    assert worker.end.posted == [envelopes.response(NUMBER, status, NONE, b"", False), envelopes.done(NUMBER, None)]
+    assert worker.end.posted == [envelopes.answer(NUMBER, status, NONE, b"")]
     assert seen == ["tidied up"]
 
 

@@ -1,0 +1,35 @@
+"""The benchmark of parts, which builds what it measures by hand: it must go on fitting together."""
+
+import asyncio
+from contextlib import closing
+
+import pytest
+
+from benchmarks import parts
+
+
+@pytest.fixture
+def loop():
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+@pytest.mark.parametrize("request_", [parts.REQUEST, parts.BROWSER], ids=["plain", "browser"])
+@pytest.mark.parametrize("http", ["h11", "auto"])
+def test_the_main_interpreters_part(loop, http, request_):
+    with closing(parts.Main(2, loop, http, request_)) as part:
+        part()
+        part()
+
+
+def test_the_asgi_workers_part(loop):
+    with closing(parts.Worker(loop, parts.REQUEST)) as part:
+        part()
+        part()
+
+
+def test_the_other_parts():
+    for part in (parts.crossing(parts.BROWSER), parts.environ(parts.BROWSER), parts.dispatch(16)):
+        part()
+        part()
