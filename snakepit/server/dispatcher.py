@@ -77,6 +77,16 @@ class Dispatcher[W: Hashable, X: Hashable]:
         self._enter(worker, slot)
         return self._serve_line()
 
+    def widen(self, worker: W, capacity: int) -> list[tuple[W, X]]:
+        """A worker may have so many exchanges from now on, not fewer; returns who gets what from the line now."""
+        slot = self._slots.get(worker)
+        if slot is None:
+            return []
+        self._leave(worker, slot)
+        slot.capacity = capacity
+        self._enter(worker, slot)
+        return self._serve_line()
+
     def remove(self, worker: W) -> None:
         """A worker gets nothing more. What it has must be submitted again or given up by the caller."""
         slot = self._slots.pop(worker, None)

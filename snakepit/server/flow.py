@@ -19,7 +19,7 @@ from snakepit.lifecycle import ExchangeState
 from snakepit.server.deadlines import Deadlines
 from snakepit.server.dispatcher import Dispatcher
 from snakepit.server.exchange import Exchange
-from snakepit.server.sessions import Sessions
+from snakepit.server.sessions import BELONGS, Sessions
 from snakepit.server.worker import PATIENCE, Worker
 
 BATCH = 8
@@ -45,6 +45,13 @@ GRACE = 0.5
 ENDING = 3.0
 """Seconds; the least that an app gets to end an exchange that timed out, until its worker is replaced. A worker's first
 exception takes an import, of ctypes, beside all that its threads compute."""
+
+SET_UP_LATE = frozenset({"dash"})
+"""Frameworks that set themselves up while they answer a worker's first request, and say that they have when they begin:
+others that come meanwhile fail. Dash 4.4 does, with 500 for a script of its page (`Dash._setup_server`)."""
+
+ALONE = 2.0
+"""Seconds; the most that others wait for the first request of such a worker. Dash takes 50 ms on a quiet machine."""
 
 RETRY_AFTER = 1
 """Seconds that a refused client is asked to wait (RFC 9110 section 10.2.3): a full line moves on in less."""
@@ -99,6 +106,7 @@ class Flow:
         self._idle.set()
         self._instead: tuple[int, Fields, bytes] | None = None
         self._sessions: Sessions[Worker] | None = None  # where the app keeps any in memory
+        self._capacities: dict[Worker, int] = {}  # of those that are to answer a first exchange alone
 
     def __repr__(self) -> str:
         return repr(self._dispatcher)
@@ -145,20 +153,24 @@ class Flow:
 
     # -- from the pool ---------------------------------------------------------------------------------------------
 
-    def add(self, worker: Worker, capacity: int) -> None:
-        """A worker became ready for `capacity` exchanges at once."""
+    def add(self, worker: Worker, capacity: int, first_alone: bool = False) -> None:
+        """A worker became ready for `capacity` exchanges at once; `first_alone`: once it has answered one by itself."""
         self._instead = None
         self._workers[worker] = None
-        self._assign(self._dispatcher.add(worker, capacity))
+        if first_alone:
+            self._capacities[worker] = capacity
+        self._assign(self._dispatcher.add(worker, 1 if first_alone else capacity))
 
-    def keep_sessions(self, frameworks: list[str]) -> None:
-        """The app uses these, which keep sessions in a worker's memory: what belongs to them follows its client."""
-        if self._sessions is None:
-            self._sessions = Sessions(frameworks)
+    def heed(self, frameworks: list[str]) -> None:
+        """The app uses these. What belongs to sessions that one keeps in a worker's memory follows its client."""
+        keeping = [framework for framework in frameworks if framework in BELONGS]
+        if keeping and self._sessions is None:
+            self._sessions = Sessions(keeping)
 
     def remove(self, worker: Worker) -> None:
         """A worker gets nothing more."""
         self._dispatcher.remove(worker)
+        self._capacities.pop(worker, None)
         if self._sessions is not None:
             self._sessions.forget(worker)
 
@@ -166,6 +178,8 @@ class Flow:
         """A worker is through with an exchange."""
         self._one_less()
         self._assign(self._dispatcher.finished(worker))
+        if self._capacities:
+            self._widen(worker)
 
     def declined(self, worker: Worker, exchange: Exchange) -> None:
         """A worker gives an exchange back."""
@@ -285,8 +299,16 @@ class Flow:
     def _give(self, worker: Worker, exchange: Exchange) -> None:
         exchange.home = worker
         worker.assign(exchange)
+        if self._capacities and worker in self._capacities:
+            self._loop.call_later(ALONE, self._widen, worker)
         if self._clock is not None:
             exchange.limit(self._clock)
+
+    def _widen(self, worker: Worker) -> None:
+        """A worker has answered its first exchange, or does not come to an end with it."""
+        capacity = self._capacities.pop(worker, None)
+        if capacity is not None:
+            self._assign(self._dispatcher.widen(worker, capacity))
 
     def _watch_workers(self) -> None:
         if self._watch is None:

@@ -28,7 +28,7 @@ from snakepit.memory import resident_memory
 from snakepit.server import error_page
 from snakepit.server.background import spawn
 from snakepit.server.exchange import Exchange
-from snakepit.server.flow import Flow
+from snakepit.server.flow import SET_UP_LATE, Flow
 from snakepit.server.health import Health
 from snakepit.server.pool_terms import STOPPING, Observer, Outcome, PoolOptions, Succession, as_error
 from snakepit.server.runtimes import RUNTIMES
@@ -361,8 +361,7 @@ class Pool:
 
     def worker_loaded(self, worker: Worker) -> None:
         """A worker imported the app."""
-        if worker.sessions:
-            self.flow.keep_sessions(worker.sessions)
+        self.flow.heed(worker.frameworks)
 
     def worker_ready(self, worker: Worker) -> None:
         """A worker completed its start-up: exchanges may go to it."""
@@ -383,7 +382,10 @@ class Pool:
         if len(self._ready_at) >= self._wanted:
             self.all_ready.set()
         self._interface = worker.interface
-        self.flow.add(worker, worker.capacity if worker.interface == "wsgi" else self._options.worker_concurrency)
+        if worker.interface == "wsgi":
+            self.flow.add(worker, worker.capacity, first_alone=not SET_UP_LATE.isdisjoint(worker.frameworks))
+        else:
+            self.flow.add(worker, self._options.worker_concurrency)
 
     def worker_free(self, worker: Worker) -> None:
         """A worker is through with an exchange."""

@@ -96,7 +96,7 @@ class Worker:
         self.daemon_threads: list[str] = []  # of the app, that outlive the worker
         self.copies: list[Copy] = []  # C extensions that it has private copies of
         self.notes: list[str] = []  # what the app uses that may make trouble, as lines for the log
-        self.sessions: list[str] = []  # the frameworks of the app that keep sessions in memory
+        self.frameworks: list[str] = []  # those of the app that have to be heeded
         self.memory_at_end: int | None = None  # bytes resident in the process before its runtime was closed
         self.requests_left: int | None = None  # until it is to be replaced
         self.exchanges: dict[int, Exchange] = {}
@@ -424,9 +424,9 @@ class Worker:
 
     def _about_itself(self, envelope: Envelope) -> None:
         match envelope:
-            case (envelopes.LOADED, _, str(interface), float(seconds), list(copies), list(notes), list(sessions)):
+            case (envelopes.LOADED, _, str(interface), float(seconds), list(copies), list(notes), list(frameworks)):
                 self.interface, self.import_seconds, self.copies = interface, seconds, copies
-                self.notes, self.sessions = notes, sessions
+                self.notes, self.frameworks = notes, frameworks
                 self._keep_seats(interface)
                 self._owner.worker_loaded(self)
             case (envelopes.READY, _, float(seconds)):

@@ -146,7 +146,7 @@ def _serve(settings: Settings, end: Callable[[], list[str]], prepare: Callable[[
             app = with_script(app, interface, settings["page_script"])
         seconds, copied = time.perf_counter() - before, extensions.copied if extensions else []
         loaded = envelopes.loaded(
-            interface, seconds, copied, [*_notes(settings), *_refused(extensions)], notes.sessions(sys.modules)
+            interface, seconds, copied, [*_notes(settings), *_refused(extensions)], notes.frameworks(sys.modules)
         )
         with StandardLibraryFirst():
             if interface == "asgi":

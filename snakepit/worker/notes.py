@@ -60,13 +60,16 @@ _BY_CLIENT = (
     "anything, or a proxy hides their addresses, {} (see the page 'State in memory')"
 )
 
-IN_MEMORY = {
+FRAMEWORKS = {
+    "dash": ("dash.dash",),
     "nicegui": ("nicegui",),
     "gradio": ("gradio",),
     "socketio": ("socketio.async_server",),
     "mcp": ("mcp.server.streamable_http_manager", "mcp.server.sse"),
 }
-"""Frameworks that keep sessions in memory, by the modules that say so. See `snakepit.server.sessions`."""
+"""Frameworks that the server has to heed, by the modules that say so: those that keep sessions in memory
+(`snakepit.server.sessions`), and those that set themselves up while they answer the first request
+(`snakepit.server.flow`)."""
 
 _PATCHED = (
     "{} has patched the standard library, which Snakepit's own threads use: the app may not start, and requests may "
@@ -74,13 +77,13 @@ _PATCHED = (
 )
 
 
-def sessions(modules: Modules) -> list[str]:
-    """The frameworks that are imported and keep sessions in memory."""
-    return [name for name, signs in IN_MEMORY.items() if any(sign in modules for sign in signs)]
+def frameworks(modules: Modules) -> list[str]:
+    """Those of the frameworks to heed that are imported."""
+    return [name for name, signs in FRAMEWORKS.items() if any(sign in modules for sign in signs)]
 
 
 def _keeps(framework: str) -> Callable[[Environ, Modules], bool]:
-    return lambda environ, modules: framework in sessions(modules)
+    return lambda environ, modules: framework in frameworks(modules)
 
 
 NOTES = (

@@ -62,3 +62,11 @@ def test_all_requests_of_a_client_where_pages_are_kept_in_memory(held):
         assert server.command("reload").returncode == 0
         (successor,) = {server.get("/who").text for _ in range(20)}
         assert successor != home
+
+
+def test_the_first_request_of_a_worker_comes_alone_where_the_framework_sets_itself_up_in_it():
+    with running("dashing:app", workers=2) as server, ExitStack() as clients:
+        several = [clients.enter_context(Client(server)) for _ in range(12)]
+        for client in several:
+            client.send(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+        assert [client.read().status for client in several] == [200] * 12

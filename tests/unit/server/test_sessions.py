@@ -10,6 +10,7 @@ from test_exchange import FakeClient
 from snakepit import envelopes
 from snakepit.lifecycle import ExchangeState
 from snakepit.protocol.interface import RequestHead
+from snakepit.server import flow
 from snakepit.server.exchange import Exchange
 from snakepit.server.sessions import Sessions
 
@@ -69,7 +70,7 @@ class Keeping(Ready):
 
     def __init__(self, framework, *args):
         super().__init__(*args)
-        self.pool.flow.keep_sessions([framework])
+        self.pool.flow.heed([framework])
 
     def ask(self, address, target=b"/"):
         """A request of a client; returns its exchange."""
@@ -127,3 +128,18 @@ def test_it_finds_another_worker_where_its_own_is_gone_or_full():
         assert ready.pool.flow._sessions.worker_of("a") is None
 
     play(scenario, "gradio", 2, 2, of=Keeping)
+
+
+def test_who_does_not_come_to_an_end_with_its_first_exchange_gets_more_all_the_same(monkeypatch):
+    monkeypatch.setattr(flow, "ALONE", 0.0)
+
+    async def scenario(ready):
+        ready.pool.flow.remove(ready.workers[0])
+        ready.pool.flow.add(ready.workers[0], 3, first_alone=True)
+        asked = [ready.ask("a") for _ in range(4)]
+        assert [exchange.state.name for exchange in asked] == ["ASSIGNED", "WAITING", "WAITING", "WAITING"]
+        while asked[1].state is ExchangeState.WAITING:
+            await asyncio.sleep(0)
+        assert [exchange.state.name for exchange in asked] == ["ASSIGNED", "ASSIGNED", "ASSIGNED", "WAITING"]
+
+    play(scenario, "socketio", 1, of=Keeping)

@@ -4,6 +4,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from snakepit.server.flow import SET_UP_LATE
 from snakepit.server.sessions import BELONGS
 from snakepit.worker import notes as module_of_notes
 
@@ -64,15 +65,16 @@ def test_state_in_the_memory_of_several_workers(imported, name, in_one_process):
     assert line.startswith(f"{name} keeps each ")
     assert "--interpreters 1" in line
     assert notes({}, module(imported), 1, in_one_process) == []
-    assert module_of_notes.sessions(module(imported)) == [name]
+    assert module_of_notes.frameworks(module(imported)) == [name]
 
 
-def test_most_apps_keep_no_sessions_in_memory():
-    assert module_of_notes.sessions(module("sys") | module("socketio") | module("mcp")) == []
+def test_frameworks_to_heed():
+    assert module_of_notes.frameworks(module("sys") | module("socketio") | module("mcp")) == []
+    assert module_of_notes.frameworks(module("dash.dash") | module("nicegui")) == ["dash", "nicegui"]
 
 
-def test_the_server_knows_what_belongs_to_each_framework():
-    assert set(module_of_notes.IN_MEMORY) == set(BELONGS)
+def test_the_server_knows_how_to_heed_each_framework():
+    assert set(module_of_notes.FRAMEWORKS) == {*BELONGS, *SET_UP_LATE}
 
 
 def channels(**settings):
