@@ -75,6 +75,7 @@ class Pool:
         self._closing = False
         self._interface = ""
         self._quick_deaths = 0
+        self._closing_for_long: dict[Worker, None] = {}  # whose interpreters are left to the end of the process
         self._left_open = 0  # interpreters that were abandoned, or that daemon threads keep from being closed
         self._abandoned: dict[Worker, bool] = {}  # and whether something stays open
         self._told_of_trouble = False  # since workers were last started
@@ -657,7 +658,7 @@ class Pool:
         for worker in self._abandoned:
             worker.let_go()
         self.flow.close()
-        return self._left_open
+        return self._left_open + sum(not worker.ended.is_set() for worker in self._closing_for_long)
 
     async def _cut_start(self, workers: list[Worker], deadline: float) -> None:
         """Stop workers that are on their way: nobody waits for them. What a start-up has begun may be ended in time."""
@@ -712,11 +713,23 @@ class Pool:
                 self._log.warning("The server should be restarted: %s", reason)
 
     async def _wait_ended(self, workers: list[Worker], deadline: float) -> list[Worker]:
-        """Wait for workers to end until `deadline`; returns those that have not."""
+        """Wait for workers to end until `deadline`; returns those that have not, nor are being closed for long."""
         try:
             async with asyncio.timeout_at(deadline):
                 for worker in workers:
-                    await worker.ended.wait()
+                    await self._wait_closed(worker)
         except TimeoutError:
             pass
-        return [worker for worker in workers if not worker.ended.is_set()]
+        return [worker for worker in workers if not (worker.ended.is_set() or worker in self._closing_for_long)]
+
+    async def _wait_closed(self, worker: Worker) -> None:
+        most = self._options.closing_seconds
+        if most is None:
+            await worker.ended.wait()
+            return
+        await worker.closing.wait()
+        try:
+            async with asyncio.timeout_at((worker.closing_since or 0.0) + most):
+                await worker.ended.wait()
+        except TimeoutError:
+            self._closing_for_long[worker] = None
