@@ -32,6 +32,8 @@ def pytest_configure(config):
 @pytest.fixture
 def outcome(application, request):
     """What becomes of an application: the table has it, also where its test fails."""
+    if table.THIS_PYTHON in application.absent:
+        pytest.skip(application.absent[table.THIS_PYTHON])
     outcome = table.Outcome(application.name, table.THIS_PYTHON)
     request.config.stash[OUTCOMES].append(outcome)
     return outcome
