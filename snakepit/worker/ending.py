@@ -11,6 +11,8 @@ import gc
 import sys
 import threading
 import time
+from itertools import compress
+from typing import Any
 
 PATIENCE = 1.0
 """Seconds that daemon threads get to end by themselves. Those that Django starts live for milliseconds."""
@@ -35,12 +37,18 @@ def finish() -> None:
     that takes seconds, which a process that ends does not have to wait for.
     """
     vars(threading)["_shutdown"]()  # as closing does; it may be called twice
-    for thing in gc.get_objects():
-        if issubclass(type(thing), _io._IOBase):
-            try:
-                thing.flush()
-            except Exception:  # it is closed, say; and whoever left it open hears of nothing else at the end, either
-                pass
+    for file in _files():
+        try:
+            file.flush()
+        except Exception:  # it is closed; and whoever left one open hears of nothing at the end of a Python, either
+            pass
+
+
+def _files() -> list[Any]:
+    """All file objects. There may be a million objects to look through, so no Python code for each."""
+    things = gc.get_objects()
+    kinds = {kind for kind in set(map(type, things)) if issubclass(kind, _io._IOBase)}
+    return list(compress(things, map(kinds.__contains__, map(type, things))))
 
 
 def wait_for_threads(known: list[threading.Thread]) -> None:
