@@ -16,13 +16,14 @@ from pathlib import Path
 import pytest
 from environments import ROOT, python_of
 from support import PATIENCE, Server, children_of, gone, wait_until
+from waiting import FACTOR
 
 sys.path.append(str(ROOT))
 
 from compat import services
 
 HERE = Path(__file__).parent
-MOST_SECONDS_TO_END = 3.0
+MOST_SECONDS_TO_END = 3.0 * FACTOR
 """From Ctrl+C to the end of the process, with something open."""
 
 pytestmark = pytest.mark.applications
