@@ -66,7 +66,7 @@ def serve(application, outcome, python: Path, folder: Path) -> None:
     options = ("--port", "0", "--interpreters", "2", "--app-dir", str(folder), *application.options)
     server = Server(application.target, *options, cwd=folder, python=python)
     try:
-        server.wait_listening(2)
+        server.wait_listening(2, 3 * PATIENCE)
         outcome.start = time.monotonic() - began
         with visiting(python, folder, server):
             outcome.works = True

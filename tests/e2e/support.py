@@ -171,12 +171,12 @@ class Server:
     def port(self) -> int:
         return int(self.address.rsplit(":", 1)[1])
 
-    def wait_listening(self, workers: int = 1) -> "Server":
+    def wait_listening(self, workers: int = 1, patience: float = PATIENCE) -> "Server":
         def listening() -> bool:
             assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.err}"
             return "Listening on" in self.err and self.err.count(" ready:") >= workers_of(workers)
 
-        wait_until(listening, "the server listens")
+        wait_until(listening, "the server listens", patience)
         return self
 
     def wait_logged(self, text: str, times: int = 1) -> None:
