@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from textwrap import fill
 
 from catalog import APPLICATIONS, THIS_PYTHON, Application
 
@@ -68,7 +69,13 @@ def page(results: dict[str, dict[str, dict]]) -> str:
         for python, why in application.absent.items()
     ]
     options = [
-        f"- {application.title} needs `{' '.join(application.options)}`: {application.because}."
+        fill(
+            f"- {application.title} needs `{' '.join(application.options)}`: {application.because}.",
+            width=120,
+            subsequent_indent="  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
         for application in APPLICATIONS
         if application.options
     ]
