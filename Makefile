@@ -8,7 +8,7 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-by-python check lint format docs bench bench-own compat stress liveness autobahn clean
+.PHONY: help run test test-by-python check lint format docs bench bench-own compat apps stress liveness autobahn clean
 
 EXAMPLE ?= asgi
 APP_asgi := asgi:app
@@ -95,7 +95,7 @@ help: ## explain the targets
 	@echo "  SNAKEPIT_PORT=8001 and the like           the server's options, for make run"
 	@echo "  PYTHON=/path/to/python                    use this one (default: the best that tools/find-python finds)"
 	@echo "  RUNTIMES='process thread'                 further passes of the end-to-end tests"
-	@echo "  ARGS='-k name'                            more arguments for test, stress, bench and compat"
+	@echo "  ARGS='-k name'                            more arguments for test, stress, bench, compat and apps"
 
 run: $(if $(APP_$(EXAMPLE)),$(RUN),unknown-example) ## serve an example on 127.0.0.1:8000
 	@exec $(PYTHON_IN_VENV) -m snakepit run --app-dir examples $(APP_$(EXAMPLE)) $(OPTIONS_$(EXAMPLE))
@@ -146,15 +146,22 @@ bench: $(BENCH) ## measure Snakepit beside its peers, in an environment of its o
 bench-own: $(DEV) ## measure Snakepit by itself: parallelism, memory, threads, backpressure, connections
 	@$(PYTHON_IN_VENV) -m benchmarks $(ARGS)
 
-compat: $(COMPAT) ## try packages in parallel interpreters, in an environment of its own; takes long
-	@missing="$$($(COMPAT_VENV)/bin/python -m compat.services)"; \
+INSTALL_MISSING = \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Installing $$missing" >&2; \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	elif [ -n "$$missing" ]; then \
-		echo "The servers that cases need are not installed; on Debian: apt-get install $$missing" >&2; exit 1; \
+		echo "The servers that are needed are not installed; on Debian: apt-get install $$missing" >&2; exit 1; \
 	fi
+
+compat: $(COMPAT) ## try packages in parallel interpreters, in an environment of its own; takes long
+	@missing="$$($(COMPAT_VENV)/bin/python -m compat.services)"; $(INSTALL_MISSING)
 	@$(COMPAT_VENV)/bin/python -m compat $(ARGS)
+
+apps: $(DEV) ## serve real applications (Django, Gradio, …), each in an environment of its own; ARGS=--quick three, '-k NAME' one
+	@tools/install-debian-packages
+	@$(if $(findstring --quick,$(ARGS)),true,missing="$$($(PYTHON_IN_VENV) -m compat.services postgresql)"; $(INSTALL_MISSING))
+	@$(PYTHON_IN_VENV) -m pytest -q tests/applications -m applications $(ARGS)
 
 stress: $(DEV) ## run the stress tests, which take minutes
 	@$(PYTHON_IN_VENV) -m pytest tests/stress -m stress $(ARGS)
@@ -167,5 +174,5 @@ autobahn: $(DEV) ## run Autobahn's WebSocket test suite (needs Python 2.7; ARGS=
 	@$(PYTHON_IN_VENV) tests/autobahn/run.py $(ARGS)
 
 clean: ## remove the virtual environments and all that was made
-	@rm -rf .venv-* .autobahn build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv-* .apps-* .autobahn build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -18,9 +18,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -128,9 +129,9 @@ _PROGRAMS = {  # by Debian package: a program of each, and where it is if not on
 }
 
 
-def missing() -> list[str]:
-    """The Debian packages that are not installed, of those that the services need."""
-    return [package for package in _PROGRAMS if _find(package) is None]
+def missing(packages: Iterable[str] = ()) -> list[str]:
+    """The Debian packages that are not installed, of these, or of all that the services need."""
+    return [package for package in tuple(packages) or _PROGRAMS if _find(package) is None]
 
 
 def _programs(package: str) -> Path:
@@ -258,5 +259,5 @@ def _end(output: bytes) -> str:
     return output.decode(errors="replace").strip()[-2000:]
 
 
-if __name__ == "__main__":  # python -m compat.services: which Debian packages are missing
-    print(*missing())
+if __name__ == "__main__":  # python -m compat.services [PACKAGE...]: which Debian packages are missing
+    print(*missing(sys.argv[1:]))

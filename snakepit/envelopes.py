@@ -230,12 +230,13 @@ def breach(exchange: int, code: int, reason: str) -> Envelope:
     return (BREACH, exchange, code, reason)
 
 
-def loaded(interface: str, seconds: float, copies: list[Copy], notes: list[str]) -> Envelope:
+def loaded(interface: str, seconds: float, copies: list[Copy], notes: list[str], frameworks: list[str]) -> Envelope:
     """The app was imported within `seconds`, and speaks `interface` ("asgi" or "wsgi").
 
-    `copies`: C extensions that were loaded from private copies; `notes`: lines for the log.
+    `copies`: C extensions that were loaded from private copies; `notes`: lines for the log;
+    `frameworks`: those that the server has to heed, see `snakepit.worker.notes`.
     """
-    return (LOADED, 0, interface, seconds, copies, notes)
+    return (LOADED, 0, interface, seconds, copies, notes, frameworks)
 
 
 def ready(seconds: float) -> Envelope:

@@ -77,6 +77,16 @@ class Dispatcher[W: Hashable, X: Hashable]:
         self._enter(worker, slot)
         return self._serve_line()
 
+    def widen(self, worker: W, capacity: int) -> list[tuple[W, X]]:
+        """A worker may have so many exchanges from now on, not fewer; returns who gets what from the line now."""
+        slot = self._slots.get(worker)
+        if slot is None:
+            return []
+        self._leave(worker, slot)
+        slot.capacity = capacity
+        self._enter(worker, slot)
+        return self._serve_line()
+
     def remove(self, worker: W) -> None:
         """A worker gets nothing more. What it has must be submitted again or given up by the caller."""
         slot = self._slots.pop(worker, None)
@@ -99,6 +109,14 @@ class Dispatcher[W: Hashable, X: Hashable]:
         """Give an exchange to this worker, if it has room and nothing waits in the line."""
         slot = self._slots.get(worker)
         if slot is None or self._line or slot.load >= len(self._buckets) or worker not in self._buckets[slot.load]:
+            return False
+        self._give(worker, slot)
+        return True
+
+    def insist(self, worker: W) -> bool:
+        """Give an exchange to this worker, which alone can serve it, unless it is full; stuck or not."""
+        slot = self._slots.get(worker)
+        if slot is None or slot.load >= slot.capacity:
             return False
         self._give(worker, slot)
         return True
@@ -206,7 +224,7 @@ class Dispatcher[W: Hashable, X: Hashable]:
         return worker
 
     def _give(self, worker: W, slot: _Slot) -> None:
-        del self._buckets[slot.load][worker]
+        self._leave(worker, slot)
         slot.load += 1
         if slot.window:
             slot.budget -= 1

@@ -19,6 +19,7 @@ from snakepit.lifecycle import ExchangeState
 from snakepit.server.deadlines import Deadlines
 from snakepit.server.dispatcher import Dispatcher
 from snakepit.server.exchange import Exchange
+from snakepit.server.sessions import BELONGS, Sessions
 from snakepit.server.worker import PATIENCE, Worker
 
 BATCH = 8
@@ -44,6 +45,13 @@ GRACE = 0.5
 ENDING = 3.0
 """Seconds; the least that an app gets to end an exchange that timed out, until its worker is replaced. A worker's first
 exception takes an import, of ctypes, beside all that its threads compute."""
+
+SET_UP_LATE = frozenset({"dash"})
+"""Frameworks that set themselves up while they answer a worker's first request, and say that they have when they begin:
+others that come meanwhile fail. Dash 4.4 does, with 500 for a script of its page (`Dash._setup_server`)."""
+
+ALONE = 2.0
+"""Seconds; the most that others wait for the first request of such a worker. Dash takes 50 ms on a quiet machine."""
 
 RETRY_AFTER = 1
 """Seconds that a refused client is asked to wait (RFC 9110 section 10.2.3): a full line moves on in less."""
@@ -97,6 +105,8 @@ class Flow:
         self._idle = asyncio.Event()
         self._idle.set()
         self._instead: tuple[int, Fields, bytes] | None = None
+        self._sessions: Sessions[Worker] | None = None  # where the app keeps any in memory
+        self._capacities: dict[Worker, int] = {}  # of those that are to answer a first exchange alone
 
     def __repr__(self) -> str:
         return repr(self._dispatcher)
@@ -143,20 +153,33 @@ class Flow:
 
     # -- from the pool ---------------------------------------------------------------------------------------------
 
-    def add(self, worker: Worker, capacity: int) -> None:
-        """A worker became ready for `capacity` exchanges at once."""
+    def add(self, worker: Worker, capacity: int, first_alone: bool = False) -> None:
+        """A worker became ready for `capacity` exchanges at once; `first_alone`: once it has answered one by itself."""
         self._instead = None
         self._workers[worker] = None
-        self._assign(self._dispatcher.add(worker, capacity))
+        if first_alone:
+            self._capacities[worker] = capacity
+        self._assign(self._dispatcher.add(worker, 1 if first_alone else capacity))
+
+    def heed(self, frameworks: list[str]) -> None:
+        """The app uses these. What belongs to sessions that one keeps in a worker's memory follows its client."""
+        keeping = [framework for framework in frameworks if framework in BELONGS]
+        if keeping and self._sessions is None:
+            self._sessions = Sessions(keeping)
 
     def remove(self, worker: Worker) -> None:
         """A worker gets nothing more."""
         self._dispatcher.remove(worker)
+        self._capacities.pop(worker, None)
+        if self._sessions is not None:
+            self._sessions.forget(worker)
 
     def free(self, worker: Worker) -> None:
         """A worker is through with an exchange."""
         self._one_less()
         self._assign(self._dispatcher.finished(worker))
+        if self._capacities:
+            self._widen(worker)
 
     def declined(self, worker: Worker, exchange: Exchange) -> None:
         """A worker gives an exchange back."""
@@ -239,6 +262,8 @@ class Flow:
             self._refuse(exchange, "Too many requests are waiting")
 
     def _find_worker(self, exchange: Exchange) -> Worker | None:
+        if self._sessions is not None and exchange.endpoints[0] is not None and self._sessions.belongs(exchange.head):
+            return self._find_worker_of(exchange, exchange.endpoints[0][0], self._sessions)
         home, batch_of = exchange.home, self._batch_of
         in_batch = self._room_in_batch and (home is None or home is batch_of)
         if in_batch and batch_of is not None and self._dispatcher.submit_to(batch_of):
@@ -250,6 +275,16 @@ class Flow:
                 self._loop.call_soon(self._end_batches)
             self._batch_of, self._room_in_batch = worker, self._batch - 1
         return worker
+
+    def _find_worker_of(self, exchange: Exchange, address: str, sessions: Sessions[Worker]) -> Worker | None:
+        """The worker that a client's sessions are in. One that is stuck, too: to any other they are unknown."""
+        worker = sessions.worker_of(address)
+        if worker is not None and self._dispatcher.insist(worker):
+            return worker
+        found = self._dispatcher.submit(exchange)
+        if found is not None and worker is None:
+            sessions.begin(address, found)
+        return found
 
     def _end_batches(self) -> None:
         self._batch_of, self._room_in_batch = None, 0
@@ -264,8 +299,16 @@ class Flow:
     def _give(self, worker: Worker, exchange: Exchange) -> None:
         exchange.home = worker
         worker.assign(exchange)
+        if self._capacities and worker in self._capacities:
+            self._loop.call_later(ALONE, self._widen, worker)
         if self._clock is not None:
             exchange.limit(self._clock)
+
+    def _widen(self, worker: Worker) -> None:
+        """A worker has answered its first exchange, or does not come to an end with it."""
+        capacity = self._capacities.pop(worker, None)
+        if capacity is not None:
+            self._assign(self._dispatcher.widen(worker, capacity))
 
     def _watch_workers(self) -> None:
         if self._watch is None:
@@ -299,14 +342,19 @@ class Flow:
 
     def _give_back(self, worker: Worker, exchanges: list[Exchange]) -> None:
         fresh: list[Exchange] = []
+        faithful: list[Exchange] = []  # they wait for the worker that they were taken from
         for exchange in exchanges:
-            if exchange.state is ExchangeState.NEW:
+            if exchange.state is not ExchangeState.NEW:  # its client has gone
+                self._one_less()
+            elif self._sessions is not None and self._sessions.belongs(exchange.head):
+                faithful.append(exchange)
+            else:
                 exchange.wait()
                 self._line_patience.add(exchange)
                 fresh.append(exchange)
-            else:  # its client has gone
-                self._one_less()
         self._assign(self._dispatcher.give_back(worker, fresh, len(exchanges)))
+        for exchange in faithful:
+            self._place(exchange)
 
     def _waited_too_long(self, exchange: Exchange) -> None:
         self._dispatcher.withdraw(exchange)

@@ -28,7 +28,7 @@ from snakepit.memory import resident_memory
 from snakepit.server import error_page
 from snakepit.server.background import spawn
 from snakepit.server.exchange import Exchange
-from snakepit.server.flow import Flow
+from snakepit.server.flow import SET_UP_LATE, Flow
 from snakepit.server.health import Health
 from snakepit.server.pool_terms import STOPPING, Observer, Outcome, PoolOptions, Succession, as_error
 from snakepit.server.runtimes import RUNTIMES
@@ -75,6 +75,7 @@ class Pool:
         self._closing = False
         self._interface = ""
         self._quick_deaths = 0
+        self._closing_for_long: dict[Worker, None] = {}  # whose interpreters are left to the end of the process
         self._left_open = 0  # interpreters that were abandoned, or that daemon threads keep from being closed
         self._abandoned: dict[Worker, bool] = {}  # and whether something stays open
         self._told_of_trouble = False  # since workers were last started
@@ -361,6 +362,7 @@ class Pool:
 
     def worker_loaded(self, worker: Worker) -> None:
         """A worker imported the app."""
+        self.flow.heed(worker.frameworks)
 
     def worker_ready(self, worker: Worker) -> None:
         """A worker completed its start-up: exchanges may go to it."""
@@ -381,7 +383,10 @@ class Pool:
         if len(self._ready_at) >= self._wanted:
             self.all_ready.set()
         self._interface = worker.interface
-        self.flow.add(worker, worker.capacity if worker.interface == "wsgi" else self._options.worker_concurrency)
+        if worker.interface == "wsgi":
+            self.flow.add(worker, worker.capacity, first_alone=not SET_UP_LATE.isdisjoint(worker.frameworks))
+        else:
+            self.flow.add(worker, self._options.worker_concurrency)
 
     def worker_free(self, worker: Worker) -> None:
         """A worker is through with an exchange."""
@@ -653,7 +658,7 @@ class Pool:
         for worker in self._abandoned:
             worker.let_go()
         self.flow.close()
-        return self._left_open
+        return self._left_open + sum(not worker.ended.is_set() for worker in self._closing_for_long)
 
     async def _cut_start(self, workers: list[Worker], deadline: float) -> None:
         """Stop workers that are on their way: nobody waits for them. What a start-up has begun may be ended in time."""
@@ -708,11 +713,23 @@ class Pool:
                 self._log.warning("The server should be restarted: %s", reason)
 
     async def _wait_ended(self, workers: list[Worker], deadline: float) -> list[Worker]:
-        """Wait for workers to end until `deadline`; returns those that have not."""
+        """Wait for workers to end until `deadline`; returns those that have not, nor are being closed for long."""
         try:
             async with asyncio.timeout_at(deadline):
                 for worker in workers:
-                    await worker.ended.wait()
+                    await self._wait_closed(worker)
         except TimeoutError:
             pass
-        return [worker for worker in workers if not worker.ended.is_set()]
+        return [worker for worker in workers if not (worker.ended.is_set() or worker in self._closing_for_long)]
+
+    async def _wait_closed(self, worker: Worker) -> None:
+        most = self._options.closing_seconds
+        if most is None:
+            await worker.ended.wait()
+            return
+        await worker.closing.wait()
+        try:
+            async with asyncio.timeout_at((worker.closing_since or 0.0) + most):
+                await worker.ended.wait()
+        except TimeoutError:
+            self._closing_for_long[worker] = None

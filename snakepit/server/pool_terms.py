@@ -37,6 +37,8 @@ class PoolOptions:
         settings: what each worker is told; see snakepit.worker.bootstrap.
         page_script: the address of a script for pages, but for the number of their version; empty: there is none.
         working_directory: where each worker starts anew; None: wherever the process is.
+        closing_seconds: at the end of the pool, how long an interpreter may take to be closed once its app has ended;
+            then it is left open. None: as long as it takes.
     """
 
     workers: int
@@ -59,6 +61,7 @@ class PoolOptions:
     patient: bool = False
     page_script: str = ""
     working_directory: WorkingDirectory | None = None
+    closing_seconds: float | None = None
 
 
 class Observer:

@@ -33,20 +33,20 @@ def run(app: Any, **options: Any) -> None:
     Ends the process with status 2 (a wrong option, a port in use) or 3 (the app can't be imported or started).
     In a daemon thread it also returns when the program comes to its end.
     """
-    status, _ = _serve(app, options)
+    status, _ = _serve(app, options, process_ends=False)
     if status:
         raise SystemExit(status)
 
 
 def run_command(app: str, **options: Any) -> NoReturn:
     """The same for `snakepit run`, where nothing follows: end the process."""
-    status, left_open = _serve(app, options)
+    status, left_open = _serve(app, options, process_ends=True)
     if left_open:
         leave(status)  # ending the main interpreter would wait for their threads, or crash over them
     raise SystemExit(status)
 
 
-def _serve(app: Any, options: dict[str, Any]) -> tuple[int, int]:
+def _serve(app: Any, options: dict[str, Any], process_ends: bool) -> tuple[int, int]:
     """Serve; returns the exit status, and how many interpreters could not be closed."""
     open_closed_streams()
     if getattr(sys.modules.get("snakepit.worker.bootstrap"), "serving", False):
@@ -69,6 +69,7 @@ def _serve(app: Any, options: dict[str, Any]) -> tuple[int, int]:
                 manager=manager,
                 open_files=raise_open_files_limit(),
                 working_directory=WorkingDirectory(),
+                process_ends=process_ends,
             )
             make_loop = loop_factory(config.loop)
             parser_factory(config.http, Limits())

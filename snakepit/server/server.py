@@ -49,6 +49,10 @@ TELL_AFTER = 1.0
 STARTUP_PATIENCE = 3.0
 """Seconds that the other workers get to end when one could not start: its message should not wait for them."""
 
+CLOSING = 0.5
+"""Seconds that interpreters get to be closed where the process ends anyway. Most take a few hundredths; one with
+LiteLLM's proxy, 870,000 objects that are tracked, takes three seconds, as a process of its own does."""
+
 LEAST_SILENCE = 5.0
 """Seconds that the supervisor bears at least before it takes this process to hang: with it end all workers, so what
 `--timeout-worker-healthcheck` allows a single one, for a test perhaps, may be too little."""
@@ -66,6 +70,8 @@ class Server:
         manager: who looks after this process, if somebody does.
         open_files: the limit on open files before it was raised, and after, if it was.
         working_directory: of the process, if that is the server's alone.
+        process_ends: whether it ends with the server, and at once: interpreters that take long to be closed are left
+            open.
     """
 
     def __init__(
@@ -76,6 +82,7 @@ class Server:
         manager: Manager | None = None,
         open_files: tuple[int, int] | None = None,
         working_directory: WorkingDirectory | None = None,
+        process_ends: bool = False,
     ) -> None:
         self.config = config
         self._reference = app_reference.find(config.app)
@@ -94,6 +101,7 @@ class Server:
         self._manager = manager or Manager()
         self._open_files = open_files
         self._working_directory = working_directory
+        self._process_ends = process_ends
         self._hand_over = HandOver(self._manager, self._log)
         self._stops = Stops(self.stop, self._exit_now)
         self._accepts = False  # connections, or has done
@@ -463,6 +471,7 @@ class Server:
             silent_seconds=config.timeout_worker_healthcheck if config.runtime != "thread" else 0.0,
             patient=config.reload,
             working_directory=self._working_directory,
+            closing_seconds=CLOSING if self._process_ends else None,
             page_script=page_script.address(config.root_path, self._id) if config.reload_browser else "",
             settings={
                 "sys_path": path,

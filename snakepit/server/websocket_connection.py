@@ -31,6 +31,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     __slots__ = (
         "_breach",
+        "_client_is_through",
         "_closing",
         "_protocol",
         "_reading",
@@ -57,6 +58,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._reading = True
         self._breach: Closed | None = None  # of the protocol; the app answers what came before
         self._closing = False  # our side is shut down
+        self._client_is_through = False  # it has sent its close frame
         self.peer = peer
         self.writable = writable
         site.remember(self)
@@ -178,6 +180,8 @@ class WebSocketConnection(asyncio.Protocol):
         if self._session is not None:
             self._end_session(SERVICE_RESTART, "")
             self.close(SERVICE_RESTART, "")
+        elif self._client_is_through:
+            self._transport.close()
 
     def abort(self) -> None:
         """Close the socket without waiting for what is still to be written."""
@@ -219,6 +223,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._end_session(event.code, event.reason)
         self._protocol.send_close(event.code, "")  # the answer, unless ours was first
         self._flush()
+        self._client_is_through = True
         self._finish()
 
     def _say_breach(self, breach: Closed) -> None:
@@ -228,11 +233,16 @@ class WebSocketConnection(asyncio.Protocol):
         self._finish()
 
     def _finish(self) -> None:
-        """Nothing more is to be said: shut down our side, and read on until the client has closed its own."""
+        """Nothing more is to be said: shut down our side, and read on until the client has closed its own.
+
+        When the server stops, not for one that has sent its close frame: nothing comes after that, and many leave the
+        socket open until the server has closed it.
+        """
         self._closing = True
         for deadlines in (self._site.pings, self._site.pongs, self._site.breaches):
             deadlines.discard(self)
-        if self._transport.can_write_eof() and not self._transport.is_closing():
+        at_once = self._client_is_through and self._site.draining
+        if self._transport.can_write_eof() and not self._transport.is_closing() and not at_once:
             self._transport.write_eof()
             self._site.closings.add(self)
             self._read()

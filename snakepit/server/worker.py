@@ -96,12 +96,15 @@ class Worker:
         self.daemon_threads: list[str] = []  # of the app, that outlive the worker
         self.copies: list[Copy] = []  # C extensions that it has private copies of
         self.notes: list[str] = []  # what the app uses that may make trouble, as lines for the log
+        self.frameworks: list[str] = []  # those of the app that have to be heeded
         self.memory_at_end: int | None = None  # bytes resident in the process before its runtime was closed
         self.requests_left: int | None = None  # until it is to be replaced
         self.exchanges: dict[int, Exchange] = {}
         self.served = 0  # exchanges that it is through with
         self.began = monotonic()
+        self.closing_since: float | None = None  # loop time; the app has ended, and its interpreter is being closed
         self.ended = asyncio.Event()
+        self.closing = asyncio.Event()
         self.stuck = False  # its loop was found in a long computation, and has not turned since
         self.busy_with = 0  # the exchange for which that is, if it has been told
         self.outworn = False  # another is to take its place, because an exchange hangs in it
@@ -160,6 +163,7 @@ class Worker:
         self.to(WorkerState.RETIRING)
         self.to(WorkerState.CLOSED)
         self.ended.set()
+        self.closing.set()
 
     async def wait_stack(self) -> str:
         """Where its start is, for people; empty if it does not say so in time."""
@@ -298,6 +302,7 @@ class Worker:
             finally:
                 self._hear_last_words()
                 self.memory_at_end = resident_memory()
+                self._call_in_loop(self._closes)
                 self._runtime.close(bool(self.daemon_threads))
         except ConfigError as error:
             kind, trouble = "config", str(error)
@@ -332,10 +337,15 @@ class Worker:
             return False  # the loop is closed: the server has ended without this worker
         return True
 
+    def _closes(self) -> None:
+        self.closing_since = self._loop.time()
+        self.closing.set()
+
     def _thread_ended(self, kind: str, trouble: str) -> None:
         if trouble and not self.failure[0]:
             self.failure = (kind, trouble)
         self.ended.set()
+        self.closing.set()
         self._owner.worker_ended(self)
         for end in self._listening:
             end.close()
@@ -423,8 +433,9 @@ class Worker:
 
     def _about_itself(self, envelope: Envelope) -> None:
         match envelope:
-            case (envelopes.LOADED, _, str(interface), float(seconds), list(copies), list(notes)):
-                self.interface, self.import_seconds, self.copies, self.notes = interface, seconds, copies, notes
+            case (envelopes.LOADED, _, str(interface), float(seconds), list(copies), list(notes), list(frameworks)):
+                self.interface, self.import_seconds, self.copies = interface, seconds, copies
+                self.notes, self.frameworks = notes, frameworks
                 self._keep_seats(interface)
                 self._owner.worker_loaded(self)
             case (envelopes.READY, _, float(seconds)):

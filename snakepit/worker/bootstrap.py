@@ -21,7 +21,7 @@ from snakepit.channel import ChannelAddress, discard
 from snakepit.errors import AppError, fault
 from snakepit.import_order import StandardLibraryFirst
 from snakepit.worker import children, loader, notes
-from snakepit.worker.ending import end_interpreter, wait_for_threads
+from snakepit.worker.ending import end_interpreter, finish, wait_for_threads
 from snakepit.worker.extensions import Extensions, Load, Policy
 from snakepit.worker.hung import Loading
 from snakepit.worker.interface import detect
@@ -72,12 +72,20 @@ def run(settings: Settings) -> None:
     children.install(settings["runtime"] == "interpreter", settings["open_files"])
     if settings["runtime"] == "interpreter":
         children.set_environment(settings["environ"])
+        daemons: list[str] = []
+
+        def end() -> list[str]:
+            daemons.extend(end_interpreter())
+            return daemons
+
         try:
-            in_a_second_thread(lambda: _serve(settings, end_interpreter), f"snakepit-worker-{settings['number']}")
+            in_a_second_thread(lambda: _serve(settings, end), f"snakepit-worker-{settings['number']}")
         except RuntimeError:  # the system has no thread for it
             for address in (*settings["channels"], settings["watch"]):
                 discard(address)
             raise
+        if not daemons:  # the interpreter is to be closed
+            finish()
     elif settings["runtime"] == "process":
         from snakepit.worker.process import prepare
 
@@ -145,7 +153,9 @@ def _serve(settings: Settings, end: Callable[[], list[str]], prepare: Callable[[
                 from snakepit.worker.pages import with_script
             app = with_script(app, interface, settings["page_script"])
         seconds, copied = time.perf_counter() - before, extensions.copied if extensions else []
-        loaded = envelopes.loaded(interface, seconds, copied, [*_notes(settings), *_refused(extensions)])
+        loaded = envelopes.loaded(
+            interface, seconds, copied, [*_notes(settings), *_refused(extensions)], notes.frameworks(sys.modules)
+        )
         with StandardLibraryFirst():
             if interface == "asgi":
                 from snakepit.worker.asgi import serve

@@ -5,10 +5,14 @@ nothing either. So what the app registered for its exit runs first, which is wha
 get a moment; and those that are left are reported, so that the interpreter stays open.
 """
 
+import _io
 import atexit
+import gc
 import sys
 import threading
 import time
+from itertools import compress
+from typing import Any
 
 PATIENCE = 1.0
 """Seconds that daemon threads get to end by themselves. Those that Django starts live for milliseconds."""
@@ -24,6 +28,27 @@ def end_interpreter() -> list[str]:
         if not isinstance(thread, threading._DummyThread):  # those that C code made can't be waited for
             thread.join(max(0.0, end - time.monotonic()))
     return [thread.name for thread in daemons if thread.is_alive()]
+
+
+def finish() -> None:
+    """Do beforehand what closing the interpreter does for the app: wait for its threads, and flush its files.
+
+    After that, closing has nothing to do but to free memory, object by object, and to call finalizers. For a large app
+    that takes seconds, which a process that ends does not have to wait for.
+    """
+    vars(threading)["_shutdown"]()  # as closing does; it may be called twice
+    for file in _files():
+        try:
+            file.flush()
+        except Exception:  # it is closed; and whoever left one open hears of nothing at the end of a Python, either
+            pass
+
+
+def _files() -> list[Any]:
+    """All file objects. There may be a million objects to look through, so no Python code for each."""
+    things = gc.get_objects()
+    kinds = {kind for kind in set(map(type, things)) if issubclass(kind, _io._IOBase)}
+    return list(compress(things, map(kinds.__contains__, map(type, things))))
 
 
 def wait_for_threads(known: list[threading.Thread]) -> None:

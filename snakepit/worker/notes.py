@@ -40,10 +40,6 @@ def _holds(module: str, attribute: str) -> Callable[[Environ, Modules], bool]:
     return is_found
 
 
-def _is_imported(module: str) -> Callable[[Environ, Modules], bool]:
-    return lambda environ, modules: module in modules
-
-
 def _in_memory_layer(environ: Environ, modules: Modules) -> bool:
     """Whether Django's settings name the layer of channels that is for tests."""
     if "channels.layers" not in modules:
@@ -59,10 +55,36 @@ _IN_MEMORY = (
     "{} keeps {} in the memory of one worker, and requests may reach another: {} (see the page 'State in memory')"
 )
 
+_BY_CLIENT = (
+    "{} keeps {} in the memory of one worker, so what comes from one address goes to one worker; where clients share "
+    "anything, or a proxy hides their addresses, {} (see the page 'State in memory')"
+)
+
+FRAMEWORKS = {
+    "dash": ("dash.dash",),
+    "nicegui": ("nicegui",),
+    "gradio": ("gradio",),
+    "socketio": ("socketio.async_server",),
+    "mcp": ("mcp.server.streamable_http_manager", "mcp.server.sse"),
+}
+"""Frameworks that the server has to heed, by the modules that say so: those that keep sessions in memory
+(`snakepit.server.sessions`), and those that set themselves up while they answer the first request
+(`snakepit.server.flow`)."""
+
 _PATCHED = (
     "{} has patched the standard library, which Snakepit's own threads use: the app may not start, and requests may "
     "hang. Leave that out; --threads does what greenlets would (see the page 'One process: what is shared')"
 )
+
+
+def frameworks(modules: Modules) -> list[str]:
+    """Those of the frameworks to heed that are imported."""
+    return [name for name, signs in FRAMEWORKS.items() if any(sign in modules for sign in signs)]
+
+
+def _keeps(framework: str) -> Callable[[Environ, Modules], bool]:
+    return lambda environ, modules: framework in frameworks(modules)
+
 
 NOTES = (
     Note(
@@ -74,21 +96,17 @@ NOTES = (
     ),
     Note(_holds("gevent.monkey", "saved"), "any", _PATCHED.format("gevent")),
     Note(_holds("eventlet.patcher", "already_patched"), "any", _PATCHED.format("eventlet")),
-    Note(_is_imported("nicegui"), "several", _IN_MEMORY.format("nicegui", "each page", "use --interpreters 1")),
-    Note(_is_imported("gradio"), "several", _IN_MEMORY.format("gradio", "each session", "use --interpreters 1")),
+    Note(_keeps("nicegui"), "several", _BY_CLIENT.format("nicegui", "each page", "use --interpreters 1")),
+    Note(_keeps("gradio"), "several", _BY_CLIENT.format("gradio", "each session", "use --interpreters 1")),
     Note(
-        _is_imported("socketio.async_server"),
+        _keeps("socketio"),
         "several",
-        _IN_MEMORY.format(
-            "socketio",
-            "each client",
-            "use --interpreters 1, or clients with transports=['websocket'] and a client manager such as Redis's",
-        ),
+        _BY_CLIENT.format("socketio", "each client", "use a client manager such as Redis's, or --interpreters 1"),
     ),
     Note(
-        _is_imported("mcp.server.streamable_http_manager"),
+        _keeps("mcp"),
         "several",
-        _IN_MEMORY.format("mcp", "each session", "use --interpreters 1, or stateless_http=True"),
+        _BY_CLIENT.format("mcp", "each session", "use stateless_http=True, or --interpreters 1"),
     ),
     Note(
         _in_memory_layer,

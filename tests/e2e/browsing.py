@@ -5,29 +5,13 @@ be there, by SNAKEPIT_TEST_BROWSER=required, their lack is an error.
 """
 
 import os
-from pathlib import Path
 
 import pytest
-from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
-from selenium.webdriver.support.wait import WebDriverWait
-from support import PATIENCE
+from chromium import ENVIRONMENT, MISSING, chromium, wait_for
 
-CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
-MISSING = [str(path) for path in (CHROMIUM, DRIVER) if not path.exists()]
+__all__ = ["NEEDS_BROWSER", "browser", "wait_for"]
+
 REQUIRED = os.environ.get("SNAKEPIT_TEST_BROWSER") == "required"
-ARGUMENTS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-dev-shm-usage",
-    "--disable-sync",
-    "--no-proxy-server",
-)
 
 NEEDS_BROWSER = pytest.mark.skipif(
     bool(MISSING) and not REQUIRED, reason=f"no {' and no '.join(MISSING)}; run tools/install-debian-packages"
@@ -37,17 +21,7 @@ NEEDS_BROWSER = pytest.mark.skipif(
 @pytest.fixture
 def browser(tmp_path, monkeypatch):
     assert not MISSING, f"there must be {MISSING}"
-    monkeypatch.setenv("SE_OFFLINE", "true")
-    monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for argument in (*ARGUMENTS, f"--user-data-dir={tmp_path}"):
-        options.add_argument(argument)
-    browser = webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))
-    yield browser
-    browser.quit()
-
-
-def wait_for(browser, what):
-    """Wait for something to be so; meanwhile the page may go away under whoever looks at it."""
-    return WebDriverWait(browser, PATIENCE, ignored_exceptions=[StaleElementReferenceException]).until(what)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    with chromium(tmp_path) as browser:
+        yield browser

@@ -109,10 +109,11 @@ class Server:
         cwd: Path = APPS,
         env: dict[str, str] | None = None,
         script: bool = False,
+        python: Path | str = sys.executable,
         group: bool = False,  # whether its processes are a group of their own, as a shell has it
         shell: str = "",  # what a POSIX shell does before it becomes the server, and how, as in 'exec "$@" 2>&-'
     ) -> None:
-        command = [sys.executable, *(() if script else ("-m", "snakepit", "run")), *arguments]
+        command = [python, *(() if script else ("-m", "snakepit", "run")), *arguments]
         if shell:
             command = ["sh", "-c", shell, "sh", *command]
         # what servers that were killed have left may still change while it is removed
@@ -170,12 +171,12 @@ class Server:
     def port(self) -> int:
         return int(self.address.rsplit(":", 1)[1])
 
-    def wait_listening(self, workers: int = 1) -> "Server":
+    def wait_listening(self, workers: int = 1, patience: float = PATIENCE) -> "Server":
         def listening() -> bool:
             assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.err}"
             return "Listening on" in self.err and self.err.count(" ready:") >= workers_of(workers)
 
-        wait_until(listening, "the server listens")
+        wait_until(listening, "the server listens", patience)
         return self
 
     def wait_logged(self, text: str, times: int = 1) -> None:

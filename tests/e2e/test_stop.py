@@ -208,3 +208,15 @@ def test_a_worker_that_is_starting_is_not_waited_for_when_others_serve(tmp_path)
         server.wait_logged("begun")
         assert server.get("/").status == 200
         ends(server)
+
+
+@pytest.mark.parametrize("what", ["", "thread"])
+@pytest.mark.skipif(RUNTIME != "interpreter", reason="it is an interpreter that takes for ever to be closed")
+def test_an_interpreter_that_takes_for_ever_to_be_closed(what, tmp_path):
+    """The process ends all the same, when the app's threads have ended, and what it has written is in its files."""
+    with running("closing:app", *FOR_EVER) as server:
+        assert server.get(f"/?{what}&{tmp_path / 'file'}").status == 200
+        ends(server)
+        assert "does not end" not in server.err
+    lines = (tmp_path / "file").read_text().splitlines()
+    assert lines == ["written", *(f"and later {count}" for count in range(5 if what else 0))]

@@ -312,7 +312,7 @@ class Model:
         first, *others = [wsgi.Seat(seat.blocking_end(), self._wsgi_app, environs, running) for seat in seats]
         for number, seat in enumerate(others, start=2):
             self.machine.thread(seat.run, f"{worker}, seat {number}").start()
-        first.end.post(envelopes.loaded("wsgi", 0.0, [], []), envelopes.ready(0.0))
+        first.end.post(envelopes.loaded("wsgi", 0.0, [], [], []), envelopes.ready(0.0))
         first.run()
 
     def _work_in_loop(self, seat: Any, watch: Any) -> None:
@@ -330,7 +330,7 @@ class Model:
         watching.start()
         serving = asgi.AsgiWorker(self._app, settings, loop)
         watching.watch(serving.tasks)
-        self._run(loop, serving.serve(envelopes.loaded("asgi", 0.0, [], [])))
+        self._run(loop, serving.serve(envelopes.loaded("asgi", 0.0, [], [], [])))
         watching.leave([envelopes.goodbye([], [])])
 
     def _run(self, loop: Loop, coroutine: Any) -> None:

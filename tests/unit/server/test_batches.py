@@ -28,7 +28,7 @@ class Ready:
             Worker(number, {}, InterpreterRuntime(1), self.pool, self.loop) for number in range(1, workers + 1)
         ]
         for worker in self.workers:
-            worker._take([envelopes.loaded("asgi", 0.0, [], []), envelopes.ready(0.0)])
+            worker._take([envelopes.loaded("asgi", 0.0, [], [], []), envelopes.ready(0.0)])
         self.number = 0
 
     def pace(self, seconds):
@@ -45,9 +45,9 @@ class Ready:
         return [exchange.served_by for exchange in exchanges]
 
 
-def play(scenario, *args):
+def play(scenario, *args, of=Ready):
     async def main():
-        ready = Ready(*args)
+        ready = of(*args)
         try:
             await scenario(ready)
         finally:

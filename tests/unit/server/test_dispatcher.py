@@ -584,6 +584,27 @@ class AgainstNaiveModel(RuleBasedStateMachine):
             self.submitted += 1
             self.assign(worker, f"x{next(self.names)}")
 
+    @precondition(lambda self: self.load)
+    @rule(data=st.data(), more=st.integers(0, 5))
+    def widen(self, data, more):
+        worker = data.draw(st.sampled_from([*self.load, *self.gone]))
+        if worker in self.load:
+            self.capacity[worker] += more
+            self.change(worker, self.load[worker])
+            assert self.dispatcher.widen(worker, self.capacity[worker]) == self.serve_line()
+        else:
+            assert self.dispatcher.widen(worker, more) == []
+
+    @precondition(lambda self: self.load)
+    @rule(data=st.data())
+    def insist(self, data):
+        worker = data.draw(st.sampled_from([*self.load, *self.gone]))
+        given = worker in self.load and self.load[worker] < self.capacity[worker]
+        assert self.dispatcher.insist(worker) is given
+        if given:
+            self.submitted += 1
+            self.assign(worker, f"x{next(self.names)}")
+
     @precondition(lambda self: any(self.load.values()))
     @rule(data=st.data())
     def finish(self, data):

@@ -80,7 +80,7 @@ class World:
     async def open(self):
         for end in self.worker._listening:
             await end.open()
-        self.theirs[0].post(envelopes.loaded("asgi", 0.0, [], []), envelopes.ready(0.0))
+        self.theirs[0].post(envelopes.loaded("asgi", 0.0, [], [], []), envelopes.ready(0.0))
         await self.until(lambda: self.pool.first_ready.is_set())
 
     async def until(self, condition):

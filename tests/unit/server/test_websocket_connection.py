@@ -272,6 +272,28 @@ def test_the_server_stops():
     play(scenario)
 
 
+def test_nobody_who_has_sent_a_close_frame_is_waited_for_when_the_server_stops():
+    async def scenario(world):
+        before, after = Peer(world), Peer(world)
+        before.say(CloseConnection(code=1000))
+        await turn()
+        assert not before.transport.lost
+        world.site.drain()
+        await turn()
+        assert before.transport.lost
+        assert before.hear() == [CloseConnection(code=1000, reason="")]
+        assert not after.transport.lost
+        assert after.hear() == [CloseConnection(code=1012, reason="")]
+        after.transport.send(bytes(after.frames.send(CloseConnection(code=1012))))
+        await turn()
+        assert after.transport.lost
+        for peer in (before, after):
+            peer.session.done(None)
+        assert at_rest(world)
+
+    play(scenario)
+
+
 def test_what_is_accepted_while_the_server_stops_is_closed():
     async def scenario(world):
         peer = Peer(world, accepts=False)

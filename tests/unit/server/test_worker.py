@@ -181,7 +181,7 @@ class Played:
         return self.theirs[seat].carrier.arrived()
 
     async def be_ready(self, interface="asgi"):
-        await self.says(envelopes.loaded(interface, 0.5, [], []), envelopes.ready(0.25))
+        await self.says(envelopes.loaded(interface, 0.5, [], [], []), envelopes.ready(0.25))
 
     async def close(self):
         for end in self.worker._listening:
@@ -209,7 +209,7 @@ def play(scenario, seats=1):
 def test_from_start_to_end():
     async def scenario(played, worker):
         assert (worker.state, str(worker), worker.interface) == (WorkerState.STARTING, "worker 3", "")
-        await played.says(envelopes.loaded("asgi", 0.5, [], []))
+        await played.says(envelopes.loaded("asgi", 0.5, [], [], []))
         assert (worker.interface, worker.import_seconds) == ("asgi", 0.5)
         await played.says(envelopes.ready(0.25))
         assert (worker.state, worker.startup_seconds) == (WorkerState.READY, 0.25)

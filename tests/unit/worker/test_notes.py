@@ -4,6 +4,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from snakepit.server.flow import SET_UP_LATE
+from snakepit.server.sessions import BELONGS
 from snakepit.worker import notes as module_of_notes
 
 
@@ -54,6 +56,7 @@ def test_several():
         ("gradio", "gradio"),
         ("socketio.async_server", "socketio"),
         ("mcp.server.streamable_http_manager", "mcp"),
+        ("mcp.server.sse", "mcp"),
     ],
 )
 @pytest.mark.parametrize("in_one_process", [True, False])
@@ -62,6 +65,16 @@ def test_state_in_the_memory_of_several_workers(imported, name, in_one_process):
     assert line.startswith(f"{name} keeps each ")
     assert "--interpreters 1" in line
     assert notes({}, module(imported), 1, in_one_process) == []
+    assert module_of_notes.frameworks(module(imported)) == [name]
+
+
+def test_frameworks_to_heed():
+    assert module_of_notes.frameworks(module("sys") | module("socketio") | module("mcp")) == []
+    assert module_of_notes.frameworks(module("dash.dash") | module("nicegui")) == ["dash", "nicegui"]
+
+
+def test_the_server_knows_how_to_heed_each_framework():
+    assert set(module_of_notes.FRAMEWORKS) == {*BELONGS, *SET_UP_LATE}
 
 
 def channels(**settings):
