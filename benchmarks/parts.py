@@ -14,24 +14,24 @@ from importlib.util import find_spec
 from typing import Any, cast
 from wsgiref.util import FileWrapper
 
-from snakepit import envelopes
-from snakepit.async_channel import Channel
-from snakepit.config import Config
-from snakepit.fields import render
-from snakepit.interpreters import create_queue
-from snakepit.protocol.choice import parser_factory
-from snakepit.protocol.http1 import Http1Protocol
-from snakepit.protocol.interface import Limits
-from snakepit.server.clock import CommonFields
-from snakepit.server.connection import Connection
-from snakepit.server.dispatcher import Dispatcher
-from snakepit.server.pool import Pool
-from snakepit.server.pool_terms import Observer, PoolOptions
-from snakepit.server.runtimes import InterpreterRuntime
-from snakepit.server.site import Site
-from snakepit.server.worker import Worker as PoolWorker
-from snakepit.worker import asgi
-from snakepit.worker.environ import EnvironFactory
+from snakepit.config.options import Config
+from snakepit.http.events import Limits
+from snakepit.http.fields import render
+from snakepit.http.h1.choice import parser_factory
+from snakepit.http.h1.protocol import Http1Protocol
+from snakepit.server.dispatch.dispatcher import Dispatcher
+from snakepit.server.net.common_fields import CommonFields
+from snakepit.server.net.http1 import Connection
+from snakepit.server.net.site import Site
+from snakepit.server.pool.pool import Pool
+from snakepit.server.pool.terms import Observer, PoolOptions
+from snakepit.server.workers.runtimes import InterpreterRuntime
+from snakepit.server.workers.worker import Worker as PoolWorker
+from snakepit.wire import envelopes
+from snakepit.wire.interpreters import create_queue
+from snakepit.wire.loop_ends import Channel
+from snakepit.worker.asgi import loop as asgi
+from snakepit.worker.wsgi.environ import EnvironFactory
 
 ROUNDS = 15
 BATCH = 16

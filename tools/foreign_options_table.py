@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from textwrap import fill
 
-from snakepit.foreign_options import SAME, load, shown
+from snakepit.config.foreign_options import SAME, load, shown
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "how-to" / "switch.md"
 _BETWEEN_MARKERS = re.compile(

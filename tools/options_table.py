@@ -8,8 +8,8 @@ import argparse
 import re
 from pathlib import Path
 
-from snakepit.cli import cli
-from snakepit.config import OPTIONS, Option
+from snakepit.cli.main import cli
+from snakepit.config.options import OPTIONS, Option
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "options.md"
 _BETWEEN_MARKERS = re.compile(

@@ -1,4 +1,4 @@
-"""Put the life cycles into the documentation: drawings and tables, made of the tables in snakepit/lifecycle.py.
+"""Put the life cycles into the documentation: drawings and tables, made of the tables in snakepit/server/lifecycle.py.
 
 python tools/state_diagrams.py --write    write docs/images/*.svg, and what stands between markers in the page
 python tools/state_diagrams.py --check    fail if that would change anything
@@ -18,7 +18,7 @@ from html import escape
 from itertools import pairwise
 from pathlib import Path
 
-from snakepit import lifecycle
+from snakepit.server import lifecycle
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE = DOCS / "server-behavior.md"

@@ -11,34 +11,36 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from snakepit import __version__, app_reference, page_script
-from snakepit.config import Config
+from snakepit.c_extensions.copies import CopiesFolder, remove_left_over
+from snakepit.config import app_reference
+from snakepit.config.options import Config
 from snakepit.errors import ConfigError, SnakepitError
-from snakepit.import_order import path_of_workers, standard_first, standard_modules
-from snakepit.interpreters import stop_tracing_memory
-from snakepit.log_files import reopen_log_files
-from snakepit.memory import resident_memory
-from snakepit.server.background import spawn
-from snakepit.server.changes import Changes
-from snakepit.server.commands import commands
-from snakepit.server.connection import Connection
-from snakepit.server.control import ControlSocket, Identity
-from snakepit.server.copies import CopiesFolder, remove_left_over
-from snakepit.server.hand_over import NO_SUPERVISOR, HandOver
-from snakepit.server.listener import Listener
-from snakepit.server.managers import Manager
-from snakepit.server.memory_forecast import MemoryForecast
-from snakepit.server.pages import Pages
-from snakepit.server.pool import Pool
-from snakepit.server.pool_terms import Outcome, PoolOptions
-from snakepit.server.program_end import STATUS, servers, serving
-from snakepit.server.reloader import Reloader
-from snakepit.server.report import StartupReport
-from snakepit.server.signals import Stops, handle_signals, leave
-from snakepit.server.site import Site
-from snakepit.server.statistics import Statistics, of_workers
-from snakepit.server.waiting import what_is_waited_for
-from snakepit.working_directory import WorkingDirectory
+from snakepit.server.event_loop.background import spawn
+from snakepit.server.net.http1 import Connection
+from snakepit.server.net.listener import Listener
+from snakepit.server.net.site import Site
+from snakepit.server.operate.changes import Changes
+from snakepit.server.operate.commands import commands
+from snakepit.server.operate.control_socket import ControlSocket, Identity
+from snakepit.server.operate.hand_over import NO_SUPERVISOR, HandOver
+from snakepit.server.operate.managers import Manager
+from snakepit.server.operate.program_end import STATUS, servers, serving
+from snakepit.server.operate.reloader import Reloader
+from snakepit.server.operate.signals import Stops, handle_signals, leave
+from snakepit.server.operate.startup_report import StartupReport
+from snakepit.server.operate.statistics import Statistics, of_workers
+from snakepit.server.operate.stop_report import what_is_waited_for
+from snakepit.server.pool.memory_forecast import MemoryForecast
+from snakepit.server.pool.pool import Pool
+from snakepit.server.pool.terms import Outcome, PoolOptions
+from snakepit.server.responders.reload_pages import Pages
+from snakepit.system.import_order import path_of_workers, standard_first, standard_modules
+from snakepit.system.log_files import reopen_log_files
+from snakepit.system.memory import resident_memory
+from snakepit.system.version import __version__
+from snakepit.system.working_directory import WorkingDirectory
+from snakepit.wire import page_script
+from snakepit.wire.interpreters import stop_tracing_memory
 
 LAST_TURNS = 2
 """Turns of the loop after the listening sockets are closed, so that what clients had sent until then is read."""
@@ -465,6 +467,7 @@ class Server:
             working_directory=self._working_directory,
             page_script=page_script.address(config.root_path, self._id) if config.reload_browser else "",
             settings={
+                "page_script": "",
                 "sys_path": path,
                 "own_path": standard_first(path),
                 "own_modules": standard_modules(),

@@ -1,4 +1,4 @@
-"""snakepit.config: every value is checked, every source is read, and messages name the option and the remedy."""
+"""config.options: every value is checked, every source is read, and messages name the option and the remedy."""
 
 import os
 from dataclasses import FrozenInstanceError, fields, replace
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakepit.config import (
+from snakepit.config.options import (
     ENV_PREFIX,
     LOG_LEVELS,
     OPTIONS,
@@ -15,8 +15,8 @@ from snakepit.config import (
     ignored_variables,
     load_env_file,
 )
-from snakepit.cpus import Cpus, usable_cpus
 from snakepit.errors import ConfigError
+from snakepit.system.cpus import Cpus, usable_cpus
 
 APP = "main:app"
 BY_NAME = {option.name: option for option in OPTIONS}
@@ -441,7 +441,7 @@ def test_another_number_of_workers_comes_from_nowhere_else():
 
 
 def test_a_quota_is_heeded(monkeypatch):
-    monkeypatch.setattr("snakepit.config.usable_cpus", lambda: Cpus(2, "the CPU quota here is 1.5"))
+    monkeypatch.setattr("snakepit.config.options.usable_cpus", lambda: Cpus(2, "the CPU quota here is 1.5"))
     config = Config(APP)
     assert (config.interpreters, config.workers_source) == (2, "the CPU quota here is 1.5")
     assert Config(APP, interpreters=5).interpreters == 5

@@ -85,15 +85,15 @@ def test_protocol_does_no_io_and_knows_no_clock(library):
 
 @pytest.mark.parametrize("folder", ["snakepit.server", "snakepit.worker"])
 def test_root_modules_serve_both_sides(folder):
-    importers = [name for name in ROOT_MODULES if name != "snakepit.cli"]
-    assert "snakepit.channel" in importers
+    importers = [name for name in ROOT_MODULES if name != "snakepit.cli.main"]
+    assert "snakepit.wire.ends" in importers
     assert offenders(importers, folder) == set()
 
 
 @pytest.mark.parametrize("folder", ["snakepit.server", "snakepit.worker", "snakepit.protocol"])
 def test_what_serves_never_imports_the_check(folder):
     assert offenders(modules_in(folder), "snakepit.check") == set()
-    assert offenders([name for name in ROOT_MODULES if name != "snakepit.cli"], "snakepit.check") == set()
+    assert offenders([name for name in ROOT_MODULES if name != "snakepit.cli.main"], "snakepit.check") == set()
 
 
 def test_the_check_imports_the_worker_only_in_what_runs_inside_interpreters():
@@ -110,7 +110,7 @@ def test_the_commands_for_a_running_server_import_none_of_it(folder):
 def test_only_the_control_socket_imports_how_it_is_found():
     importers = [name for name in SOURCES if not inside(name, "snakepit.control")]
     found = {name for name in importers for module in imports(name) if inside(module, "snakepit.control")}
-    assert found == {"snakepit.cli", "snakepit.server.control"}
+    assert found == {"snakepit.cli.main", "snakepit.server.operate.control_socket"}
 
 
 def test_a_command_starts_quickly():
@@ -118,12 +118,12 @@ def test_a_command_starts_quickly():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     loaded = done.stdout.split()
     assert "snakepit.control.commands" in loaded, done.stderr
-    assert {"asyncio", "logging", "h11", "snakepit.config"} & set(loaded) == set()
+    assert {"asyncio", "logging", "h11", "snakepit.config.options"} & set(loaded) == set()
 
 
 def test_the_check_needs_of_the_server_only_the_folder_for_copies():
     found = {module for name in modules_in("snakepit.check") for module in imports(name)}
-    assert {module for module in found if inside(module, "snakepit.server")} == {"snakepit.server.copies"}
+    assert {module for module in found if inside(module, "snakepit.server")} == {"snakepit.c_extensions.copies"}
 
 
 @pytest.mark.parametrize("folder", ["snakepit.server", "snakepit.worker", "snakepit.protocol", "snakepit.check"])
@@ -134,7 +134,7 @@ def test_the_supervisor_and_the_others_know_nothing_of_each_other(folder):
 
 def test_the_package_imports_the_server_only_for_types():
     # when one of its names is asked for, it imports the module of that name, in this order
-    assert offenders(["snakepit"], "snakepit", for_types=False) == {"snakepit imports snakepit.import_order"}
+    assert offenders(["snakepit"], "snakepit", for_types=False) == {"snakepit imports snakepit.system.import_order"}
 
 
 def reachable(start):
@@ -151,13 +151,22 @@ def reachable(start):
     return found
 
 
-HEAVY = ("h11", "httptools", "wsproto", "click", "dotenv", "snakepit.server", "snakepit.protocol", "snakepit.config")
+HEAVY = (
+    "h11",
+    "httptools",
+    "wsproto",
+    "click",
+    "dotenv",
+    "snakepit.server",
+    "snakepit.protocol",
+    "snakepit.config.options",
+)
 
 
 @pytest.mark.parametrize("start", ["snakepit.worker.bootstrap", INSIDE])
 def test_a_worker_never_imports_what_the_main_interpreter_needs(start):
     found = reachable(start)
-    assert "snakepit.channel" in found
+    assert "snakepit.wire.ends" in found
     assert [name for name in sorted(found) if any(inside(name, heavy) for heavy in HEAVY)] == []
 
 
@@ -173,15 +182,15 @@ def test_a_worker_really_loads_none_of_it():
 @pytest.mark.parametrize("library", ["asyncio", "logging", "json", "ssl", "wsgiref.simple_server"])
 def test_a_wsgi_worker_does_not_pay_for_what_only_others_need(library):
     """Each interpreter has its own copy of everything that it imports."""
-    code = "import sys, snakepit.worker.bootstrap, snakepit.worker.wsgi; print(*sys.modules)"
+    code = "import sys, snakepit.worker.bootstrap, snakepit.worker.wsgi.seats; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     loaded = done.stdout.split()
-    assert "snakepit.worker.wsgi" in loaded
+    assert "snakepit.worker.wsgi.seats" in loaded
     assert library not in loaded
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if name != "snakepit.interpreters"])
+@pytest.mark.parametrize("name", [name for name in SOURCES if name != "snakepit.wire.interpreters"])
 def test_only_one_module_knows_where_interpreters_are(name):
     known = ("concurrent", "interpreters_backport", "_interpreters", "_interpqueues", "test.support.interpreters")
     found = {module for module in imports(name) if any(inside(module, api) for api in known)}
@@ -199,10 +208,10 @@ def queue_uses(name):
     return used & QUEUE_METHODS
 
 
-CARRIERS = ("snakepit.carriers", "snakepit.async_carriers")
+CARRIERS = ("snakepit.wire.carriers", "snakepit.wire.async_carriers")
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if name not in (*CARRIERS, "snakepit.interpreters")])
+@pytest.mark.parametrize("name", [name for name in SOURCES if name not in (*CARRIERS, "snakepit.wire.interpreters")])
 def test_only_the_carriers_touch_queues(name):
     assert queue_uses(name) == set()
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakepit.protocol import websocket
-from snakepit.protocol.websocket import BINARY, Message, WebSocketProtocol
+from snakepit.http.ws import protocol as websocket
+from snakepit.http.ws.protocol import BINARY, Message, WebSocketProtocol
 
 MASKS = st.binary(min_size=4, max_size=4)
 

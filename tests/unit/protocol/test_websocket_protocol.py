@@ -1,4 +1,4 @@
-"""snakepit.protocol.websocket: the handshake, frames beside wsproto's own reading of them, and compression."""
+"""snakepit.http.ws.protocol: the handshake, frames beside wsproto's own reading of them, and compression."""
 
 import os
 import tracemalloc
@@ -12,8 +12,8 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessag
 from wsproto.extensions import PerMessageDeflate
 
 from snakepit.errors import RemoteProtocolError
-from snakepit.protocol.interface import RequestHead
-from snakepit.protocol.websocket import (
+from snakepit.http.events import RequestHead
+from snakepit.http.ws.protocol import (
     BINARY,
     CLOSE,
     PING,

@@ -1,4 +1,4 @@
-"""snakepit.server.connection and .site, between a transport and a pool that behave like real ones, on a loop whose
+"""snakepit.server.net.http1 and .site, between a transport and a pool that behave like real ones, on a loop whose
 clock is advanced by hand."""
 
 import asyncio
@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from waiting import turn
 
-from snakepit.config import Config
-from snakepit.envelopes import BODY, CHUNK, CREDIT, DISCONNECT, REQUEST, WINDOW, cost
-from snakepit.fields import NONE, render
-from snakepit.lifecycle import ExchangeState
-from snakepit.server.connection import DISCARD, Connection
-from snakepit.server.exchange import WorkerEnd
-from snakepit.server.site import LAST_LINGER, LINGER, STALLED, Site, Submit
+from snakepit.config.options import Config
+from snakepit.http.fields import NONE, render
+from snakepit.server.exchanges.exchange import WorkerEnd
+from snakepit.server.lifecycle import ExchangeState
+from snakepit.server.net.http1 import DISCARD, Connection
+from snakepit.server.net.site import LAST_LINGER, LINGER, STALLED, Site, Submit
+from snakepit.wire.envelopes import BODY, CHUNK, CREDIT, DISCONNECT, REQUEST, WINDOW, cost
 
 HEAD_TIME = 20.0
 KEEP_ALIVE = 5.0

@@ -1,4 +1,4 @@
-"""snakepit.server.exchange: between a client that plays HTTP and a worker's end that only keeps what is posted."""
+"""server.exchanges.exchange: between a client that plays HTTP and a worker's end that only keeps what is posted."""
 
 import pytest
 from fakes import fake_of
@@ -6,13 +6,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from snakepit import envelopes
-from snakepit.envelopes import BODY, CHUNK, CHUNK_COST, CREDIT, DISCONNECT, REQUEST, WINDOW, cost
 from snakepit.errors import InternalError, LocalProtocolError
-from snakepit.fields import NONE, render
-from snakepit.lifecycle import ExchangeState
-from snakepit.protocol.interface import RequestHead
-from snakepit.server.exchange import Clock, Exchange, Line, RequestClient, WorkerEnd
+from snakepit.http.events import RequestHead
+from snakepit.http.fields import NONE, render
+from snakepit.server.exchanges.exchange import Clock, Exchange, Line, RequestClient, WorkerEnd
+from snakepit.server.lifecycle import ExchangeState
+from snakepit.wire import envelopes
+from snakepit.wire.envelopes import BODY, CHUNK, CHUNK_COST, CREDIT, DISCONNECT, REQUEST, WINDOW, cost
 
 NUMBER = 7
 ILLEGAL = (b"x-illegal: yes\r\n", 0, None)

@@ -14,16 +14,16 @@ from test_connection import FakeTransport, HandLoop, answers, request
 from waiting import PATIENCE, turn
 
 import snakepit
-from snakepit import envelopes
-from snakepit.channel import attach_blocking
-from snakepit.config import Config
-from snakepit.fields import render
-from snakepit.server.connection import Connection
-from snakepit.server.pool import Pool
-from snakepit.server.pool_terms import Observer, PoolOptions
-from snakepit.server.runtimes import InterpreterRuntime
-from snakepit.server.site import Site
-from snakepit.server.worker import Worker
+from snakepit.config.options import Config
+from snakepit.http.fields import render
+from snakepit.server.net.http1 import Connection
+from snakepit.server.net.site import Site
+from snakepit.server.pool.pool import Pool
+from snakepit.server.pool.terms import Observer, PoolOptions
+from snakepit.server.workers.runtimes import InterpreterRuntime
+from snakepit.server.workers.worker import Worker
+from snakepit.wire import envelopes
+from snakepit.wire.ends import attach_blocking
 
 PACKAGE = str(Path(snakepit.__file__).parent)
 

@@ -1,16 +1,16 @@
-"""snakepit.server.websocket_connection: a WebSocket between a transport and a pool that behave like real ones."""
+"""snakepit.server.net.websocket: a WebSocket between a transport and a pool that behave like real ones."""
 
 import pytest
 from test_connection import FakeTransport, World, advance, play, request, turn
 from wsproto.connection import CLIENT, Connection, ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
-from snakepit import envelopes
-from snakepit.envelopes import BREACH, CLOSE, CREDIT, DISCONNECT, MESSAGE, WINDOW
-from snakepit.fields import NONE, render
-from snakepit.lifecycle import ExchangeState
-from snakepit.server.site import ANSWERING, CLOSING
-from snakepit.server.websocket_connection import WebSocketConnection
+from snakepit.http.fields import NONE, render
+from snakepit.server.lifecycle import ExchangeState
+from snakepit.server.net.site import ANSWERING, CLOSING
+from snakepit.server.net.websocket import WebSocketConnection
+from snakepit.wire import envelopes
+from snakepit.wire.envelopes import BREACH, CLOSE, CREDIT, DISCONNECT, MESSAGE, WINDOW
 
 HANDSHAKE = request(
     "/ws",

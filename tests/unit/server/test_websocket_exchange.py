@@ -1,4 +1,4 @@
-"""snakepit.server.websocket_exchange: a session between a client that plays the socket and a worker's end."""
+"""snakepit.server.exchanges.websocket: a session between a client that plays the socket and a worker's end."""
 
 import pytest
 from fakes import fake_of
@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_exchange import NUMBER, FakeClient, FakeEnd, FakeLine
 
-from snakepit import envelopes
-from snakepit.envelopes import BREACH, CLOSE, CREDIT, DISCONNECT, MESSAGE, REQUEST, WINDOW
-from snakepit.fields import NONE
-from snakepit.lifecycle import ExchangeState
-from snakepit.protocol.interface import RequestHead
-from snakepit.protocol.websocket import Handshake
-from snakepit.server.websocket_exchange import HandshakeClient, Socket, WebSocketExchange
+from snakepit.http.events import RequestHead
+from snakepit.http.fields import NONE
+from snakepit.http.ws.protocol import Handshake
+from snakepit.server.exchanges.websocket import HandshakeClient, Socket, WebSocketExchange
+from snakepit.server.lifecycle import ExchangeState
+from snakepit.wire import envelopes
+from snakepit.wire.envelopes import BREACH, CLOSE, CREDIT, DISCONNECT, MESSAGE, REQUEST, WINDOW
 
 WAITING = 32
 

@@ -1,4 +1,4 @@
-"""snakepit.worker.asgi.Exchange: ASGI's `receive` and `send`, with a worker that only keeps what is posted."""
+"""snakepit.worker.asgi.loop.Exchange: ASGI's `receive` and `send`, with a worker that only keeps what is posted."""
 
 import asyncio
 import contextvars
@@ -10,14 +10,14 @@ import pytest
 from fakes import fake_of
 from waiting import PATIENCE, turn
 
-from snakepit import envelopes
-from snakepit.async_channel import WorkerEnd
-from snakepit.envelopes import ANSWER, BODY, CHUNK, CONTINUE, CREDIT, DONE, RESPONSE, WINDOW, cost
 from snakepit.errors import ClientDisconnected, LocalProtocolError
-from snakepit.fields import NONE, of_length, render
-from snakepit.worker import asgi
-from snakepit.worker.asgi import HEAD_TURNS, AsgiWorker, Exchange
-from snakepit.worker.lifespan import Lifespan
+from snakepit.http.fields import NONE, of_length, render
+from snakepit.wire import envelopes
+from snakepit.wire.envelopes import ANSWER, BODY, CHUNK, CONTINUE, CREDIT, DONE, RESPONSE, WINDOW, cost
+from snakepit.wire.loop_ends import WorkerEnd
+from snakepit.worker.asgi import loop as asgi
+from snakepit.worker.asgi.lifespan import Lifespan
+from snakepit.worker.asgi.loop import HEAD_TURNS, AsgiWorker, Exchange
 
 NUMBER = 7
 

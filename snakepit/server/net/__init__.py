@@ -1,0 +1,1 @@
+"""Sockets, and the clients at their other ends."""
