@@ -21,8 +21,7 @@ from snakepit.http.h1.choice import parser_factory
 from snakepit.http.h1.protocol import Http1Protocol
 from snakepit.server.dispatch.dispatcher import Dispatcher
 from snakepit.server.net.common_fields import CommonFields
-from snakepit.server.net.http1 import Connection
-from snakepit.server.net.site import Site
+from snakepit.server.net.http1 import HttpConnections
 from snakepit.server.pool.pool import Pool
 from snakepit.server.pool.terms import Observer, PoolOptions
 from snakepit.server.workers.runtimes import InterpreterRuntime
@@ -155,8 +154,8 @@ class Main:
         for worker in self.workers:
             worker._take([envelopes.loaded("asgi", 0.0, [], []), envelopes.ready(0.0), envelopes.pace(10e-6)])
         config = Config(app="unused", http=cast("Any", http), access_log=False)
-        self.site = Site(config, self.pool, loop)
-        self.connections = [Connection(self.site) for _ in range(BATCH)]
+        self.http = HttpConnections(config, self.pool, loop)
+        self.connections = [self.http.new_connection() for _ in range(BATCH)]
         self.transports = [Transport() for _ in self.connections]
         for connection, transport in zip(self.connections, self.transports, strict=True):
             connection.connection_made(transport)
@@ -185,7 +184,7 @@ class Main:
             for channel in runtime.channels:
                 channel.discard()
         self.pool.flow.close()
-        self.site.close()
+        self.http.close()
 
 
 class Worker:

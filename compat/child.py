@@ -16,7 +16,7 @@ from typing import TypedDict
 
 from compat.worker import Settings
 from snakepit.wire.interpreters import Interpreter, create_interpreter
-from snakepit.worker.extensions.loader import Policy
+from snakepit.wire.settings import Policy
 
 _BOOTSTRAP = """\
 import marshal, sys

@@ -13,8 +13,9 @@ from typing import TypedDict
 from compat import sharing
 from compat.registry import CASES
 from snakepit.c_extensions import vetted
+from snakepit.wire.settings import Policy
 from snakepit.worker.ending import end_interpreter
-from snakepit.worker.extensions.loader import Extensions, Load, Policy
+from snakepit.worker.extensions.loader import Extensions, Load
 
 LEAST_USES = 3
 

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 import time
-from typing import TypedDict
+from typing import Any, TypedDict, cast
 
 from snakepit.check.progress import FAULTS, INTERPRETERS, Progress, path_of, read
 from snakepit.errors import fault
@@ -105,7 +105,7 @@ class _Owner:
         self.may_end = threading.Event()
         self._path = path_of(settings["folder"], number)
         self.progress = Progress(self._path)
-        self._settings = marshal.dumps(settings["inside"])
+        self._settings = marshal.dumps(cast("Any", settings["inside"]))
 
     @property
     def has_app(self) -> bool:

@@ -14,9 +14,9 @@ type Policy = Literal["vetted", "native", "all"]
 class ImportSettings(TypedDict):
     """How an app is imported.
 
-    `sys_path` is for the app, `own_path` for what Snakepit imports itself, and `own_modules` are names that mean modules
-    of the standard library whatever the app's folder holds (`snakepit.system.import_order`). `copies`: the folder for
-    private copies of extensions, empty if there is none.
+    `sys_path` is for the app, `own_path` for what Snakepit imports itself, and `own_modules` are names that mean
+    modules of the standard library whatever the app's folder holds (`snakepit.system.import_order`). `copies`: the
+    folder for private copies of extensions, empty if there is none.
     """
 
     sys_path: list[str]

@@ -3,9 +3,9 @@
 Every interpreter pays for its imports in memory of its own, so here and below nothing is imported that the app at
 hand does not need: not the event loop for a WSGI app, not what an option asks for that was not given.
 
-`run` is called once, with the settings that the main interpreter made (see `wire.settings`), and returns when the worker
-is through. In an interpreter it does its work in a second thread: an event loop made in the first one wants to set a
-signal wake-up on Windows, which only the main interpreter may do.
+`run` is called once, with the settings that the main interpreter made (see `wire.settings`), and returns when the
+worker is through. In an interpreter it does its work in a second thread: an event loop made in the first one wants to
+set a signal wake-up on Windows, which only the main interpreter may do.
 """
 
 import io

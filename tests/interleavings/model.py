@@ -35,6 +35,7 @@ from snakepit.wire.carriers import QueueCarrier, SocketCarrier
 from snakepit.wire.ends import BlockingEnd
 from snakepit.wire.envelopes import WINDOW
 from snakepit.wire.loop_ends import MainEnd, WorkerEnd
+from snakepit.worker.asgi import exchange as asgi_exchange
 from snakepit.worker.asgi import loop as asgi
 from snakepit.worker.hangs import contract as hung
 from snakepit.worker.hangs import watchdog
@@ -42,7 +43,8 @@ from snakepit.worker.wsgi import seats as wsgi
 from snakepit.worker.wsgi.environ import EnvironFactory
 
 WATCHED = frozenset(
-    module.__file__ for module in (channel, async_channel, carriers, async_carriers, asgi, wsgi, watchdog)
+    module.__file__
+    for module in (channel, async_channel, carriers, async_carriers, asgi, asgi_exchange, wsgi, watchdog)
 )
 """What two threads of a worker, or both ends of a channel, touch."""
 

@@ -75,8 +75,15 @@ class Clock(Protocol):
         """Stop its time."""
 
 
-class Line(Protocol):
-    """What an exchange needs of the pool."""
+class Destination(Protocol):
+    """Who answers exchanges: a pool of workers, or what stands before one."""
+
+    @property
+    def interface(self) -> str:
+        """What the app speaks: "asgi" or "wsgi"."""
+
+    def submit(self, exchange: "Exchange") -> None:
+        """Give an exchange to a worker, or let it wait, or answer it."""
 
     def withdraw(self, exchange: "Exchange") -> None:
         """Forget an exchange that waits in the line."""
@@ -94,10 +101,10 @@ class Exchange:
         "_upstream",
         "_worker",
         "began",
+        "destination",
         "endpoints",
         "head",
         "home",
-        "line",
         "number",
         "request_complete",
         "served_by",
@@ -108,13 +115,13 @@ class Exchange:
         "where",
     )
 
-    def __init__(self, number: int, client: RequestClient, line: Line, head: RequestHead) -> None:
+    def __init__(self, number: int, client: RequestClient, destination: Destination, head: RequestHead) -> None:
         self.number = number
         self.began = monotonic()
         self.head = head
         self.home: Any = None  # the worker that has it, or until then, that had the one before it on its connection
         self.endpoints = client.endpoints(head)
-        self.line = line
+        self.destination = destination
         self.state = ExchangeState.NEW
         self.request_complete = False
         self.served_by = "no worker"  # for the log
@@ -203,7 +210,7 @@ class Exchange:
     def client_gone(self, stopping: bool = False) -> None:
         """The client has closed the connection, or was cut off; `stopping`: because the server stops."""
         if self.state is ExchangeState.WAITING:
-            self.line.withdraw(self)
+            self.destination.withdraw(self)
         if self._worker is not None and not self.answered:
             self._worker.post(envelopes.disconnect(self.number, stopping))
             self._to(ExchangeState.ABANDONED)

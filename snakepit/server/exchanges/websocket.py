@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from snakepit.http.fields import Fields
 from snakepit.http.ws.close_codes import INTERNAL_ERROR, NORMAL
-from snakepit.server.exchanges.exchange import Client, Exchange, Line, RequestClient
+from snakepit.server.exchanges.exchange import Client, Destination, Exchange, RequestClient
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import LARGE, WINDOW, Envelope
@@ -51,12 +51,12 @@ class WebSocketExchange(Exchange):
         self,
         number: int,
         client: HandshakeClient,
-        line: Line,
+        destination: Destination,
         head: "RequestHead",
         handshake: "Handshake",
         waiting: int,
     ) -> None:
-        super().__init__(number, client, line, head)
+        super().__init__(number, client, destination, head)
         client_address, server, scheme, root_path = self.endpoints
         self.endpoints = client_address, server, scheme.replace("http", "ws"), root_path
         self.handshake = handshake

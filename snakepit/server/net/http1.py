@@ -10,6 +10,7 @@ answer before the client has read it.
 """
 
 import asyncio
+import itertools
 import logging
 import socket
 from typing import TYPE_CHECKING, Any, cast
@@ -18,13 +19,18 @@ from snakepit.errors import RemoteProtocolError
 from snakepit.http.events import BodyData, Event, RequestEnd, RequestHead
 from snakepit.http.fields import Fields, render
 from snakepit.http.types import Address, Endpoints, Headers
-from snakepit.server.exchanges.exchange import Exchange
+from snakepit.http.ws.protocol import check_handshake, wants_websocket
+from snakepit.server.event_loop.deadlines import Deadlines
+from snakepit.server.exchanges.exchange import Destination, Exchange
 from snakepit.server.exchanges.websocket import WebSocketExchange
-from snakepit.server.net.site import Site
-from snakepit.server.net.websocket import WebSocketConnection
+from snakepit.server.net.access_log import access_log
+from snakepit.server.net.connections import Connections
+from snakepit.server.net.open_files import OpenFiles
+from snakepit.server.net.options import HttpOptions
+from snakepit.server.net.websocket import WebSocketConnection, WebSockets
 
 if TYPE_CHECKING:
-    from snakepit.server.event_loop.deadlines import Deadlines
+    from snakepit.config.options import Config
     from snakepit.server.net.proxy_headers import ProxyHeaders
 
 _PLAIN_TEXT = (b"content-type", b"text/plain; charset=utf-8")
@@ -32,17 +38,28 @@ _PLAIN_TEXT = (b"content-type", b"text/plain; charset=utf-8")
 EVENT_STREAM = b"content-type: text/event-stream"
 """What the fields of an event stream have (HTML, "Server-sent events")."""
 
+LAST_REQUEST = 0.1
+"""Seconds that a connection which is accepted as the server stops gets to send its request."""
+
+STALLED = 0.5
+"""Seconds that a client gets, when the server stops, to go on with a request that it has begun to send."""
+
+LINGER, LAST_LINGER = 2.0, 0.25
+"""Seconds that a client gets to read an answer to a request it has not finished sending, before the socket closes
+under it (RFC 9112 section 9.6); and when the server stops."""
+
 DISCARD = 1024 * 1024
 """Bytes of a request's body that are read and thrown away after the app answered without reading it, so that the
 connection can be used again. Past that a new connection is cheaper for both sides."""
 
 
 class Connection(asyncio.Protocol):
-    """See the module."""
+    """A client's connection, which speaks HTTP/1; see the module."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._protocol = site.new_protocol()
+    def __init__(self, shared: "HttpConnections") -> None:
+        self._shared = shared
+        self._all = shared.connections
+        self._protocol = shared.options.new_protocol()
         self._exchange: Exchange | None = None
         self._deadline: Deadlines[Connection] | None = None
         self._transport: asyncio.Transport
@@ -68,22 +85,22 @@ class Connection(asyncio.Protocol):
         sock = transport.get_extra_info("socket")
         on_unix = False
         if sock is not None:
-            if sock.fileno() >= self._site.open_files.last:
-                self._site.open_files.ran_out()
+            if sock.fileno() >= self._shared.open_files.last:
+                self._shared.open_files.ran_out()
             on_unix = sock.family == getattr(socket, "AF_UNIX", None)
             if not on_unix:
                 # asyncio does this only for sockets made with an explicit IPPROTO_TCP, which accepted ones are not
                 # where their listening socket was not. Without it a keep-alive client waits 40 ms for each answer.
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._site.draining:
-            self._site.drain_new(self)
+        if self._all.draining:
+            self._drain_new()
         client = _address(transport.get_extra_info("peername"))
         self._direct = client, _address(transport.get_extra_info("sockname")), "http", None
         if client is not None or on_unix:  # otherwise it is gone already, and could be anybody
-            self._proxy_headers = self._site.proxy_headers_of(client)
-        self._site.remember(self)
-        self._site.counters.connections += 1
-        self._expect(self._site.heads)
+            self._proxy_headers = self._shared.options.proxy_headers_of(client)
+        self._all.add(self)
+        self._all.accepted += 1
+        self._expect(self._shared.heads)
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
@@ -91,7 +108,7 @@ class Connection(asyncio.Protocol):
             return
         self._protocol.receive_data(data)
         self._advance()
-        if self._site.stopping:
+        if self._all.stopping:
             self._limit_rest_of_request(more_came=True)
 
     def eof_received(self) -> bool:
@@ -102,7 +119,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
         self._expect(None)
-        self._site.forget(self)
+        self._all.discard(self)
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.client_gone()
@@ -137,25 +154,26 @@ class Connection(asyncio.Protocol):
     def send_continue(self) -> None:
         self._protocol.send_informational(100)
         self._flush()
-        if self._site.stopping:
+        if self._all.stopping:
             self._limit_rest_of_request()
 
     def send_response(self, status: int, fields: Fields, body: bytes, more: bool) -> None:
-        exchange, site = self._exchange, self._site
+        exchange, shared = self._exchange, self._shared
         if exchange is None:
             return
         # a client that was never told to go on may send its body or not: nobody can say what comes next
-        close = site.draining or exchange.waits_for_continue or (site.never_idle and not self._protocol.holds_next)
+        close = self._all.draining or exchange.waits_for_continue
+        close = close or (shared.options.never_idle and not self._protocol.holds_next)
         self._protocol.send_response(status, fields, body, more, close)
-        if site.access_log is not None:
-            site.access_log.add(_name(exchange.endpoints), exchange.head, status)
+        if shared.access_log is not None:
+            shared.access_log.add(_name(exchange.endpoints), exchange.head, status)
         self._flush()
         if not more:
             self._answered()
         elif EVENT_STREAM in fields[0].lower():
             self._streams_events = True
-            if site.draining:
-                site.loop.call_soon(self._end_events)
+            if self._all.draining:
+                shared.loop.call_soon(self._end_events)
 
     def send_body(self, data: bytes, more: bool) -> None:
         self._protocol.send_body(data, more)
@@ -180,22 +198,24 @@ class Connection(asyncio.Protocol):
         self, session: WebSocketExchange, subprotocol: str | None, fields: Fields
     ) -> WebSocketConnection:
         """Answer the handshake, and leave the transport to a WebSocket."""
-        site, self._exchange = self._site, None
-        deflate = site.new_deflate()
-        lines = fields[0] + site.common_lines(fields)
+        shared, self._exchange = self._shared, None
+        deflate = shared.options.new_deflate()
+        lines = fields[0] + shared.options.common_lines(fields)
         self._transport.write(session.handshake.response(subprotocol, deflate, lines))
-        if site.access_log is not None:
-            site.access_log.add(_name(session.endpoints), session.head, 101)
+        if shared.access_log is not None:
+            shared.access_log.add(_name(session.endpoints), session.head, 101)
         self._expect(None)
-        site.forget(self)
-        protocol = site.new_websocket(deflate)
-        opened = WebSocketConnection(site, self._transport, _name(session.endpoints), self._writable, session, protocol)
+        self._all.discard(self)
+        protocol = shared.options.new_websocket(deflate)
+        opened = WebSocketConnection(
+            shared.websockets, self._transport, _name(session.endpoints), self._writable, session, protocol
+        )
         self._transport.set_protocol(opened)
         opened.take_over(self._protocol.rest(), self._reading)
         return opened
 
     def report_fault(self, exchange: Exchange, fault: str, cut_off: bool = False) -> None:
-        self._site.log.log(
+        self._shared.log.log(
             logging.DEBUG if cut_off else logging.ERROR,
             "%s from %s %s in %s\n%s",
             exchange.asked_for,
@@ -205,7 +225,7 @@ class Connection(asyncio.Protocol):
             fault,
         )
 
-    # -- from the site -------------------------------------------------------------------------------------------
+    # -- deadlines, and the end of the server -----------------------------------------------------------------------
 
     def idle_too_long(self) -> None:
         """The keep-alive time is over."""
@@ -226,13 +246,13 @@ class Connection(asyncio.Protocol):
             return
         if self._closing:
             if self._deadline is not None:
-                self._expect(self._site.lingering)
+                self._expect(self._shared.lingering)
         elif self._discarding:
             self._linger()
         elif self._exchange is not None:
             self._limit_rest_of_request()
         elif self._protocol.in_head:
-            self._expect(self._site.heads)
+            self._expect(self._shared.heads)
         else:
             self._close()
 
@@ -246,7 +266,7 @@ class Connection(asyncio.Protocol):
     def linger_over(self) -> None:
         """The client has had its time to read the answer, counted from when it was wholly written."""
         if self._transport.get_write_buffer_size():
-            self._expect(self._site.lingering)
+            self._expect(self._shared.lingering)
         else:
             self.abort()
 
@@ -256,13 +276,18 @@ class Connection(asyncio.Protocol):
 
     # -- its own -------------------------------------------------------------------------------------------------
 
+    def _drain_new(self) -> None:
+        """It was accepted in the moment of stopping: its request is on its way, if there is to be one."""
+        if self._all.stopping:
+            self._shared.loop.call_later(LAST_REQUEST, self.drain)
+
     def _limit_rest_of_request(self, more_came: bool = False) -> None:
         """While the server stops: limit the client's time for the rest of a body, anew with each piece that comes."""
         exchange = self._exchange
         if exchange is None or self._closing:
             return
         its_turn = not exchange.request_complete and not exchange.waits_for_continue and self._reading
-        self._expect(self._site.stalled if its_turn else None, keep=not more_came)
+        self._expect(self._shared.stalled if its_turn else None, keep=not more_came)
 
     def _end_events(self) -> None:
         """End a response that is an event stream and goes on: its client connects again."""
@@ -284,7 +309,7 @@ class Connection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None and not self._discarding:
             if self._protocol.in_head:
-                self._expect(self._site.heads, keep=True)
+                self._expect(self._shared.heads, keep=True)
         elif (exchange is not None and not exchange.receives_body) or self._protocol.holds_next:
             self._reading_off()
 
@@ -297,7 +322,7 @@ class Connection(asyncio.Protocol):
                 pieces.append(event.data)
             elif isinstance(event, RequestHead):
                 try:
-                    new = self._exchange = self._site.new_exchange(self, event)
+                    new = self._exchange = self._shared.new_exchange(self, event)
                 except RemoteProtocolError as error:
                     self._refuse(error, self.endpoints(event))
                     return
@@ -315,7 +340,7 @@ class Connection(asyncio.Protocol):
         self._expect(None)
         exchange.home = self._home
         exchange.begin(body, more)
-        self._site.pool.submit(exchange)
+        self._shared.destination.submit(exchange)
 
     def _discard(self, size: int, more: bool) -> None:
         self._discarded += size
@@ -333,29 +358,29 @@ class Connection(asyncio.Protocol):
             return
         if exchange is None or exchange.request_complete:
             self._next()
-        elif exchange.waits_for_continue or self._site.draining:
+        elif exchange.waits_for_continue or self._all.draining:
             self._linger()
         else:
             self._discarding = True
             self._discarded = 0
-            self._expect(self._site.heads)
+            self._expect(self._shared.heads)
             self._read()
 
     def _next(self) -> None:
         self._discarding = False
-        if self._site.draining or not self._protocol.next_cycle():
+        if self._all.draining or not self._protocol.next_cycle():
             self._close()
             return
-        self._expect(self._site.keep_alive)
+        self._expect(self._shared.keep_alive)
         self._read()
         if self._protocol.in_head:
             # a pipelined request: not from within the answer to the one before, or a long row of refused ones
             # would end in a RecursionError
-            self._site.loop.call_soon(self._advance)
+            self._shared.loop.call_soon(self._advance)
 
     def _refuse(self, error: RemoteProtocolError, endpoints: Endpoints | None = None) -> None:
         """Answer a request that can't be served, and close; `endpoints`: its own, if its head could be read."""
-        log = self._site.log
+        log = self._shared.log
         exchange, self._exchange = self._exchange, None
         if log.isEnabledFor(logging.INFO):
             of = exchange.endpoints if exchange is not None else endpoints or self._direct
@@ -379,7 +404,7 @@ class Connection(asyncio.Protocol):
         self._discarded = 0
         if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
-            self._expect(self._site.lingering)
+            self._expect(self._shared.lingering)
             self._read()
         else:
             self._transport.close()
@@ -415,13 +440,75 @@ class Connection(asyncio.Protocol):
         if not self._reading and not self._transport.is_closing():
             self._reading = True
             self._transport.resume_reading()
-            if self._site.stopping:
+            if self._all.stopping:
                 self._limit_rest_of_request()
 
     def _reading_off(self) -> None:
         if self._reading and not self._transport.is_closing():
             self._reading = False
             self._transport.pause_reading()
+
+
+class HttpConnections:
+    """The HTTP connections of a server, and what they share: options, deadlines, logs, and the way to the workers.
+
+    Args:
+        destination: who answers, or sees to it.
+        open_files: as for `OpenFiles`.
+    """
+
+    def __init__(
+        self,
+        config: "Config",
+        destination: Destination,
+        loop: asyncio.AbstractEventLoop,
+        open_files: tuple[int, int] | None = None,
+    ) -> None:
+        self.destination = destination
+        self.loop = loop
+        self.log = logging.getLogger("snakepit.server")
+        self.access_log = access_log(config.access_log, loop)
+        self.open_files = OpenFiles(self.log, loop, open_files)
+        self.options = options = HttpOptions(config)
+        self.connections = Connections()
+        self.websockets = WebSockets(options, self.connections, loop, self.log)
+        self.keep_alive = Deadlines(loop, options.keep_alive_seconds, Connection.idle_too_long)
+        self.heads = Deadlines(loop, options.head_seconds, Connection.head_too_slow)
+        self.lingering = Deadlines(loop, LINGER, Connection.linger_over)
+        self.stalled = Deadlines(loop, STALLED, Connection.client_stalled)
+        self._deadlines = [self.keep_alive, self.heads, self.lingering, self.stalled]
+        self._numbers = itertools.count(1)
+
+    def new_connection(self) -> Connection:
+        """What speaks to a client that has connected."""
+        return Connection(self)
+
+    def new_exchange(self, connection: Connection, head: RequestHead) -> Exchange:
+        """Make an exchange with a number of its own. Raises RemoteProtocolError for a bad WebSocket handshake."""
+        self.connections.requests += 1
+        destination = self.destination
+        if head.upgrade and self.options.websockets and destination.interface == "asgi" and wants_websocket(head):
+            handshake, queue = check_handshake(head), self.options.ws_max_queue
+            return WebSocketExchange(next(self._numbers), connection, destination, head, handshake, queue)
+        return Exchange(next(self._numbers), connection, destination, head)
+
+    def drain(self, gently: bool = False) -> None:
+        """Close connections that carry no exchange, and the others as soon as they have answered.
+
+        `gently`: another process serves now; see `Connections.drain`.
+        """
+        if not gently:
+            self.heads, self.lingering = self.stalled, Deadlines(self.loop, LAST_LINGER, Connection.linger_over)
+            self._deadlines.append(self.lingering)
+            self.websockets.hurry()
+        self.connections.drain(gently)
+
+    def close(self) -> None:
+        """Cut every connection that is left."""
+        for deadlines in self._deadlines:
+            deadlines.close()
+        self.websockets.close()
+        self.connections.abort()
 
 
 def _name(endpoints: Endpoints) -> str:

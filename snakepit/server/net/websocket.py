@@ -13,17 +13,26 @@ can destroy the close frame before the client has read it.
 """
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from snakepit.http.fields import Fields
 from snakepit.http.types import Headers
 from snakepit.http.ws.close_codes import ABNORMAL, INTERNAL_ERROR, SERVICE_RESTART
 from snakepit.http.ws.protocol import Closed, Message, WebSocketProtocol
+from snakepit.server.event_loop.deadlines import Deadlines
 from snakepit.server.exchanges.websocket import WebSocketExchange
+from snakepit.server.net.connections import Connections
+from snakepit.server.net.options import HttpOptions
 
 if TYPE_CHECKING:
     from snakepit.server.exchanges.exchange import Exchange
-    from snakepit.server.net.site import Site
+
+CLOSING, LAST_CLOSING = 10.0, 2.0
+"""Seconds that a client gets to answer a close frame; and when the server stops."""
+
+ANSWERING = 2.0
+"""Seconds that an app gets to answer what a client said before it broke the protocol."""
 
 
 class WebSocketConnection(asyncio.Protocol):
@@ -35,7 +44,7 @@ class WebSocketConnection(asyncio.Protocol):
         "_protocol",
         "_reading",
         "_session",
-        "_site",
+        "_shared",
         "_transport",
         "peer",
         "writable",
@@ -43,14 +52,14 @@ class WebSocketConnection(asyncio.Protocol):
 
     def __init__(
         self,
-        site: "Site",
+        shared: "WebSockets",
         transport: asyncio.Transport,
         peer: str,
         writable: bool,
         session: WebSocketExchange,
         protocol: WebSocketProtocol,
     ) -> None:
-        self._site = site
+        self._shared = shared
         self._transport = transport
         self._protocol = protocol
         self._session: WebSocketExchange | None = session  # until it is over, for this side
@@ -59,8 +68,8 @@ class WebSocketConnection(asyncio.Protocol):
         self._closing = False  # our side is shut down
         self.peer = peer
         self.writable = writable
-        site.remember(self)
-        site.pings.add(self)
+        shared.connections.add(self)
+        shared.pings.add(self)
 
     def __repr__(self) -> str:
         return f"<WebSocketConnection {self.peer} {self._session}>"
@@ -68,10 +77,10 @@ class WebSocketConnection(asyncio.Protocol):
     def take_over(self, data: bytes, reading: bool) -> None:
         """Begin, with what came behind the handshake; `reading`: whether the transport is being read."""
         self._reading = reading
-        if self._site.draining:
-            self._site.loop.call_soon(self.drain)
+        if self._shared.connections.draining:
+            self._shared.loop.call_soon(self.drain)
         elif data:
-            self._site.loop.call_soon(self.data_received, data)
+            self._shared.loop.call_soon(self.data_received, data)
         self._read()
 
     # -- asyncio.Protocol ----------------------------------------------------------------------------------------
@@ -79,15 +88,15 @@ class WebSocketConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._closing or self._breach is not None:
             return
-        self._site.pongs.discard(self)  # whatever comes, the client lives
+        self._shared.pongs.discard(self)  # whatever comes, the client lives
         self._protocol.receive_data(data)
         self.advance()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
-        for deadlines in (self._site.pings, self._site.pongs, self._site.breaches, self._site.closings):
+        for deadlines in (self._shared.pings, self._shared.pongs, self._shared.breaches, self._shared.closings):
             deadlines.discard(self)
-        self._site.forget(self)
+        self._shared.connections.discard(self)
         self._end_session(ABNORMAL, "")
         self._protocol.end()
 
@@ -115,9 +124,9 @@ class WebSocketConnection(asyncio.Protocol):
             return
         self._protocol.send_close(code, reason)
         self._flush()
-        self._site.pings.discard(self)
-        self._site.pongs.discard(self)
-        self._site.closings.add(self)
+        self._shared.pings.discard(self)
+        self._shared.pongs.discard(self)
+        self._shared.closings.add(self)
         if self._protocol.pending:
             self.advance()
         self._read()
@@ -142,22 +151,22 @@ class WebSocketConnection(asyncio.Protocol):
 
     def report_fault(self, exchange: "Exchange", fault: str, cut_off: bool = False) -> None:
         target = exchange.head.target.decode("latin-1")
-        self._site.log.error("WebSocket %s from %s failed in %s\n%s", target, self.peer, exchange.served_by, fault)
+        self._shared.log.error("WebSocket %s from %s failed in %s\n%s", target, self.peer, exchange.served_by, fault)
 
-    # -- from the site -------------------------------------------------------------------------------------------
+    # -- deadlines, and the end of the server -----------------------------------------------------------------------
 
     def ping(self) -> None:
         """It is time to ask whether the client is there."""
         self._protocol.send_ping()
         self._flush()
-        self._site.pings.add(self)
-        if self not in self._site.pongs:  # otherwise one before it was not answered, and its time goes on
-            self._site.pongs.add(self)
+        self._shared.pings.add(self)
+        if self not in self._shared.pongs:  # otherwise one before it was not answered, and its time goes on
+            self._shared.pongs.add(self)
 
     def pong_overdue(self) -> None:
         """Nothing came since the ping."""
         if not self._reading:  # nothing could come: the app does not take what came before
-            self._site.pongs.add(self)
+            self._shared.pongs.add(self)
             return
         self._protocol.send_close(INTERNAL_ERROR, "keepalive ping timeout")
         self._flush()
@@ -208,9 +217,9 @@ class WebSocketConnection(asyncio.Protocol):
         if event.failed:
             if self._session is not None and self._session.client_broke(event.code, event.reason):
                 self._breach = event
-                self._site.pings.discard(self)
-                self._site.pongs.discard(self)
-                self._site.breaches.add(self)
+                self._shared.pings.discard(self)
+                self._shared.pongs.discard(self)
+                self._shared.breaches.add(self)
                 self._flush()
                 self._read()  # to see the client go
             else:
@@ -230,11 +239,11 @@ class WebSocketConnection(asyncio.Protocol):
     def _finish(self) -> None:
         """Nothing more is to be said: shut down our side, and read on until the client has closed its own."""
         self._closing = True
-        for deadlines in (self._site.pings, self._site.pongs, self._site.breaches):
+        for deadlines in (self._shared.pings, self._shared.pongs, self._shared.breaches):
             deadlines.discard(self)
         if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
-            self._site.closings.add(self)
+            self._shared.closings.add(self)
             self._read()
         else:
             self._transport.close()
@@ -255,10 +264,41 @@ class WebSocketConnection(asyncio.Protocol):
         if not self._reading and not self._transport.is_closing():
             self._reading = True
             self._transport.resume_reading()
-            if self in self._site.pongs:  # the answer may wait among what was not read
-                self._site.pongs.add(self)
+            if self in self._shared.pongs:  # the answer may wait among what was not read
+                self._shared.pongs.add(self)
 
     def _reading_off(self) -> None:
         if self._reading and not self._transport.is_closing():
             self._reading = False
             self._transport.pause_reading()
+
+
+class WebSockets:
+    """What the WebSocket connections of a server share: the deadlines, and a place in the set of all connections."""
+
+    def __init__(
+        self,
+        options: HttpOptions,
+        connections: Connections,
+        loop: asyncio.AbstractEventLoop,
+        log: logging.Logger,
+    ) -> None:
+        self.connections = connections
+        self.loop = loop
+        self.log = log
+        self.pings = Deadlines(loop, options.ping_seconds, WebSocketConnection.ping)
+        self.pongs = Deadlines(loop, options.pong_seconds, WebSocketConnection.pong_overdue)
+        self.breaches = Deadlines(loop, ANSWERING, WebSocketConnection.answers_overdue)
+        self.closings = Deadlines(loop, CLOSING, WebSocketConnection.close_overdue)
+
+    def hurry(self) -> None:
+        """Give clients less time to answer a close frame, since the server stops."""
+        last = Deadlines(self.loop, LAST_CLOSING, WebSocketConnection.close_overdue)
+        self.closings.move_to(last)
+        self.closings.close()
+        self.closings = last
+
+    def close(self) -> None:
+        """Cancel every deadline."""
+        for deadlines in (self.pings, self.pongs, self.breaches, self.closings):
+            deadlines.close()

@@ -21,6 +21,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Coroutine
+from typing import TYPE_CHECKING
 
 from snakepit.errors import ConfigError, SnakepitError
 from snakepit.server.dispatch.queue import Flow
@@ -36,7 +37,9 @@ from snakepit.server.responders import unavailable as error_page
 from snakepit.server.workers.runtimes import RUNTIMES
 from snakepit.server.workers.worker import Worker
 from snakepit.system.memory import resident_memory
-from snakepit.wire.settings import AppSettings
+
+if TYPE_CHECKING:
+    from snakepit.wire.settings import AppSettings
 
 QUICK_DEATH = 10.0
 """Seconds; a worker that dies sooner after it became ready may do so for ever, so the next one waits."""

@@ -16,8 +16,7 @@ from snakepit.wire.envelopes import DISCONNECT
 from snakepit.wire.page_script import EVENTS, SCRIPT
 
 if TYPE_CHECKING:
-    from snakepit.server.exchanges.exchange import Exchange
-    from snakepit.server.net.site import Submit
+    from snakepit.server.exchanges.exchange import Destination, Exchange
     from snakepit.wire.envelopes import Envelope
 
 _SCRIPT_PATH, _EVENTS_PATH = SCRIPT.encode(), EVENTS.encode()
@@ -87,14 +86,14 @@ class Pages:
         server: what tells this server's pages from those of the one before.
     """
 
-    def __init__(self, pool: "Submit", server: str) -> None:
+    def __init__(self, pool: "Destination", server: str) -> None:
         self._pool = pool
         self._server = server
         self._newest = 0
         self._waiting: dict[int, tuple[Exchange, bytes]] = {}  # by number; with the version of its page
         self._closed = False
 
-    # -- what a site needs of the pool -----------------------------------------------------------------------------
+    # -- what connections need of the pool -----------------------------------------------------------------------------
 
     @property
     def interface(self) -> str:

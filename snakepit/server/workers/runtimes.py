@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 from snakepit.errors import ConfigError, WorkerLost
 from snakepit.system.exit_status import how_ended
@@ -101,8 +101,8 @@ class InterpreterRuntime:
         with _creating:
             self._interpreter = create_interpreter()
         addresses = [channel.address for channel in self.channels]
-        complete = _complete(settings, number, "interpreter", addresses)
-        self._interpreter.prepare_main({"settings": marshal.dumps(complete)})
+        told = _encoded(settings, number, "interpreter", addresses)
+        self._interpreter.prepare_main({"settings": told})
         self._interpreter.exec(_BOOTSTRAP)
 
     def close(self, keep_open: bool) -> None:
@@ -137,10 +137,10 @@ class ThreadRuntime:
     def run(self, number: int, settings: AppSettings) -> None:
         """Run the worker here."""
         addresses = [channel.address for channel in self.channels]
-        complete = _complete(settings, number, "thread", addresses)
+        told = _encoded(settings, number, "thread", addresses)
         if not threading.current_thread().daemon:
             _open.add(self)
-        exec(_BOOTSTRAP, {"settings": marshal.dumps(complete)})
+        exec(_BOOTSTRAP, {"settings": told})
 
     def close(self, keep_open: bool) -> None:
         """The threads have ended."""
@@ -183,11 +183,10 @@ class ProcessRuntime:
                     "limits on open files and processes (ulimit -n, ulimit -u)"
                 ) from None
         addresses = [channel.address_for(process.pid) for channel in self.channels]
-        complete = _complete(settings, number, "process", addresses)
+        told = _encoded(settings, number, "process", addresses)
         assert process.stdin is not None
         try:
-            data = marshal.dumps(complete)
-            process.stdin.write(b"%d\n" % len(data) + data)
+            process.stdin.write(b"%d\n" % len(told) + told)
             process.stdin.flush()  # and left open: that it closes tells the child that this process has gone
         except OSError:
             pass  # it has ended already, and its status says how
@@ -276,8 +275,7 @@ RUNTIMES: Mapping[RuntimeName, Callable[[int], Runtime]] = {
 }
 
 
-def _complete(
-    settings: AppSettings, number: int, runtime: RuntimeName, addresses: Sequence[ChannelAddress]
-) -> WorkerSettings:
+def _encoded(settings: AppSettings, number: int, runtime: RuntimeName, addresses: Sequence[ChannelAddress]) -> bytes:
     *channels, watch = addresses
-    return {**settings, "number": number, "runtime": runtime, "channels": channels, "watch": watch}
+    complete: WorkerSettings = {**settings, "number": number, "runtime": runtime, "channels": channels, "watch": watch}
+    return marshal.dumps(cast("Any", complete))

@@ -13,11 +13,11 @@ from snakepit.http.fields import NONE, render
 from snakepit.http.ws.close_codes import ABNORMAL, NORMAL, SERVICE_RESTART
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import LARGE, WINDOW, Envelope, cost
-from snakepit.worker.asgi.loop import Exchange, _as_pairs
+from snakepit.worker.asgi.exchange import Exchange, as_pairs
 
 if TYPE_CHECKING:
+    from snakepit.worker.asgi.exchange import Worker
     from snakepit.worker.asgi.lifespan import Message
-    from snakepit.worker.asgi.loop import AsgiWorker
 
 _ASGI = {"version": "3.0", "spec_version": "2.5"}
 
@@ -34,7 +34,7 @@ _DENIAL = "websocket."  # what the extension's messages have in front of those o
 class WebSocketExchange(Exchange):
     """See the module."""
 
-    def __init__(self, worker: "AsgiWorker", envelope: Envelope) -> None:
+    def __init__(self, worker: "Worker", envelope: Envelope) -> None:
         super().__init__(worker, envelope)
         self._connected = False  # the app has received websocket.connect
         self._accepted = False
@@ -129,7 +129,7 @@ class WebSocketExchange(Exchange):
             raise LocalProtocolError(f"the client did not offer the subprotocol {subprotocol!r}")
         fields = NONE
         if headers := message.get("headers"):
-            pairs = _as_pairs(headers)
+            pairs = as_pairs(headers)
             for name, _ in pairs:
                 if name.lower() in _SERVERS_OWN:
                     raise LocalProtocolError(f"the header {name!r} of a handshake is the server's to send")

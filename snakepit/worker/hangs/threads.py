@@ -22,7 +22,7 @@ with StandardLibraryFirst():
     import ctypes
 
 _PACKAGE = str(Path(__file__).parents[2])
-_LOADER = str(Path(snakepit.__file__).parent / "worker" / "loader.py")
+_LOADER = str(Path(__file__).parents[1] / "loader.py")
 _BOOTSTRAP = threading.Thread._bootstrap.__code__  # type: ignore[attr-defined]  # where Python code of a thread begins
 
 _api = ctypes.pythonapi  # which keeps the GIL; indexed, because its attributes are everybody's

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from snakepit.errors import InternalError, LocalProtocolError
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import NONE, render
-from snakepit.server.exchanges.exchange import Clock, Exchange, Line, RequestClient, WorkerEnd
+from snakepit.server.exchanges.exchange import Clock, Destination, Exchange, RequestClient, WorkerEnd
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import BODY, CHUNK, CHUNK_COST, CREDIT, DISCONNECT, REQUEST, WINDOW, cost
@@ -94,12 +94,17 @@ class FakeClient:
         self.faults.append(fault)
 
 
-@fake_of(Line)
-class FakeLine:
-    """Keeps who left."""
+@fake_of(Destination)
+class FakeDestination:
+    """Keeps who left; it is the test that gives exchanges to workers."""
+
+    interface = "asgi"
 
     def __init__(self):
         self.withdrawn = []
+
+    def submit(self, exchange):
+        raise AssertionError("an exchange does not submit itself")
 
     def withdraw(self, exchange):
         self.withdrawn.append(exchange)
@@ -107,7 +112,7 @@ class FakeLine:
 
 def make(body=b"", more=False, expects_continue=False):
     """A new exchange whose request is made; its client and line are attributes of the client."""
-    client, line = FakeClient(), FakeLine()
+    client, line = FakeClient(), FakeDestination()
     head = RequestHead("POST", b"/a", "1.1", [(b"host", b"t")], expects_continue)
     exchange = Exchange(NUMBER, client, line, head)
     exchange.begin(body, more)
@@ -675,7 +680,7 @@ def test_client_gone_leaves_the_line():
 def test_only_who_waits_leaves_the_line(state):
     exchange, _, _ = in_state(state)
     exchange.client_gone()
-    assert exchange.line.withdrawn == []
+    assert exchange.destination.withdrawn == []
 
 
 # -- a worker dies before it began -----------------------------------------------------------------------------------

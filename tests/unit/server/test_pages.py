@@ -7,15 +7,14 @@ from hypothesis import strategies as st
 from test_exchange import FakeClient
 
 from snakepit.http.events import RequestHead
-from snakepit.server.exchanges.exchange import Exchange
+from snakepit.server.exchanges.exchange import Destination, Exchange
 from snakepit.server.lifecycle import ExchangeState
-from snakepit.server.net.site import Submit
 from snakepit.server.responders.reload_pages import Pages
 
 EVENTS = "/__snakepit__/reload"
 
 
-@fake_of(Submit)
+@fake_of(Destination)
 class Pool:
     interface = "wsgi"
 

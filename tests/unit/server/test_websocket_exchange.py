@@ -4,7 +4,7 @@ import pytest
 from fakes import fake_of
 from hypothesis import given
 from hypothesis import strategies as st
-from test_exchange import NUMBER, FakeClient, FakeEnd, FakeLine
+from test_exchange import NUMBER, FakeClient, FakeDestination, FakeEnd
 
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import NONE
@@ -44,7 +44,7 @@ class FakeSocket(FakeClient):
 
 
 def assigned():
-    socket, line, end = FakeSocket(), FakeLine(), FakeEnd()
+    socket, line, end = FakeSocket(), FakeDestination(), FakeEnd()
     head = RequestHead("GET", b"/ws", "1.1", [(b"host", b"t")], False)
     session = WebSocketExchange(NUMBER, socket, line, head, Handshake(b"", ()), WAITING)
     session.begin(b"", False)
