@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from snakepit.config.options import OPTIONS, Option
+from snakepit.config.option import Option
+from snakepit.config.options import OPTIONS
 from snakepit.control import commands
 from snakepit.system.version import __version__
 

@@ -1,1 +1,1 @@
-"""Options, and where their values come from."""
+"""Options: each is declared once, and read from the command line, the environment and files."""

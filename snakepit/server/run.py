@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from snakepit import logs
-from snakepit.config.options import Config, ignored_variables
+from snakepit.config.options import OPTIONS, Config
+from snakepit.config.sources import ignored_variables
 from snakepit.errors import ConfigError, SnakepitError, fault
 from snakepit.http.events import Limits
 from snakepit.http.h1.choice import parser_factory
@@ -76,7 +77,7 @@ def _serve(app: Any, options: dict[str, Any]) -> tuple[int, int]:
         if folder:
             add_folder(folder)
         logs.configure(config)
-        for sentence in ignored_variables(os.environ):
+        for sentence in ignored_variables(OPTIONS, os.environ):
             logging.getLogger("snakepit.server").warning("%s", sentence)
     except SnakepitError as error:
         manager.close()

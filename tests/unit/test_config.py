@@ -7,14 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakepit.config.options import (
-    ENV_PREFIX,
-    LOG_LEVELS,
-    OPTIONS,
-    Config,
-    ignored_variables,
-    load_env_file,
-)
+from snakepit.config.option import ENV_PREFIX
+from snakepit.config.options import LOG_LEVELS, OPTIONS, Config
+from snakepit.config.sources import ignored_variables, load_env_file
 from snakepit.errors import ConfigError
 from snakepit.system.cpus import Cpus, usable_cpus
 
@@ -311,7 +306,7 @@ def test_who_is_trusted_must_be_addresses():
 def test_variables_that_can_not_be_meant(environment, option, text):
     environment[option.env] = text
     assert Config.resolve("m:a", {}) == Config("m:a")
-    (sentence,) = ignored_variables(environment)
+    (sentence,) = ignored_variables(OPTIONS, environment)
     assert sentence.startswith(f"The environment variable {option.env} is ignored: ")
     assert ("enableServiceLinks: false" in sentence) is bool(text)
 
@@ -320,7 +315,7 @@ def test_other_variables_are_not_told_of(environment):
     environment["SNAKEPIT_PORT_8000_TCP"] = "tcp://10.0.0.1:8000"
     environment["SNAKEPIT_SERVICE_PORT"] = ""
     environment["SNAKEPIT_PORT"] = "80"
-    assert ignored_variables(environment) == []
+    assert ignored_variables(OPTIONS, environment) == []
 
 
 def test_given_none_comes_before_the_environment(environment):

@@ -242,7 +242,7 @@ HEAVY = (
     "dotenv",
     "snakepit.server",
     "snakepit.http.h1",
-    "snakepit.http.ws.protocol",
+    "snakepit.http.ws.frames",
     "snakepit.config",
 )
 

@@ -1,1 +1,1 @@
-"""WebSocket."""
+"""WebSocket: handshake, frames, compression."""

@@ -1,1 +1,1 @@
-"""Which worker gets a request, and when."""
+"""Gives requests to workers: the queue, and who gets the next one."""

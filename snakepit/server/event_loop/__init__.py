@@ -1,1 +1,1 @@
-"""What every part of the server needs of its event loop."""
+"""The event loop of the main interpreter, and timers, deadlines and background tasks on it."""

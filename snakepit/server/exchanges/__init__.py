@@ -1,1 +1,1 @@
-"""Requests and their responses."""
+"""Requests and their responses, between a client and a worker."""

@@ -16,7 +16,7 @@ from snakepit.wire.envelopes import LARGE, WINDOW, Envelope
 
 if TYPE_CHECKING:
     from snakepit.http.events import RequestHead
-    from snakepit.http.ws.protocol import Handshake
+    from snakepit.http.ws.handshake import Handshake
 
 MESSAGE, _OPEN = envelopes.MESSAGE, ExchangeState.RESPONDING  # looked up once: they are needed for each message
 

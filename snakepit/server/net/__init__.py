@@ -1,1 +1,1 @@
-"""Sockets, and the clients at their other ends."""
+"""Sockets: listening, and speaking HTTP and WebSocket to clients."""

@@ -19,7 +19,7 @@ from snakepit.errors import RemoteProtocolError
 from snakepit.http.events import BodyData, Event, RequestEnd, RequestHead
 from snakepit.http.fields import Fields, render
 from snakepit.http.types import Address, Endpoints, Headers
-from snakepit.http.ws.protocol import check_handshake, wants_websocket
+from snakepit.http.ws.handshake import check_handshake, wants_websocket
 from snakepit.server.event_loop.deadlines import Deadlines
 from snakepit.server.exchanges.exchange import Destination, Exchange
 from snakepit.server.exchanges.websocket import WebSocketExchange

@@ -7,7 +7,8 @@ from snakepit.config.trusted_proxies import TrustedProxies, header_names
 from snakepit.http.events import Limits, ServerProtocol
 from snakepit.http.h1.choice import parser_factory
 from snakepit.http.h1.protocol import Http1Protocol
-from snakepit.http.ws.protocol import Deflate, WebSocketProtocol
+from snakepit.http.ws.deflate import Deflate
+from snakepit.http.ws.frames import WebSocketProtocol
 from snakepit.server.net.common_fields import CommonFields
 from snakepit.server.net.proxy_headers import ProxyHeaders
 

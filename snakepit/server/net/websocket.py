@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from snakepit.http.fields import Fields
 from snakepit.http.types import Headers
 from snakepit.http.ws.close_codes import ABNORMAL, INTERNAL_ERROR, SERVICE_RESTART
-from snakepit.http.ws.protocol import Closed, Message, WebSocketProtocol
+from snakepit.http.ws.frames import Closed, Message, WebSocketProtocol
 from snakepit.server.event_loop.deadlines import Deadlines
 from snakepit.server.exchanges.websocket import WebSocketExchange
 from snakepit.server.net.connections import Connections

@@ -1,1 +1,1 @@
-"""What operators do with a running server, and see of it."""
+"""What an operator does with a running server, and sees of it."""

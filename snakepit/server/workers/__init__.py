@@ -1,1 +1,1 @@
-"""Workers, seen from the main interpreter."""
+"""Workers as the main interpreter sees them, and what they run in."""

@@ -1,1 +1,1 @@
-"""The worker of an ASGI app."""
+"""Runs an ASGI app: an event loop, and a task for each exchange."""

@@ -1,1 +1,1 @@
-"""Private copies of C extensions."""
+"""Loads C extensions that refuse interpreters of their own, from private copies."""

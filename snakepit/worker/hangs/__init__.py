@@ -1,1 +1,1 @@
-"""Finding and ending what hangs."""
+"""Finds what hangs, and ends it."""

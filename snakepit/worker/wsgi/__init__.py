@@ -1,1 +1,1 @@
-"""The worker of a WSGI app."""
+"""Runs a WSGI app: threads."""

@@ -1,4 +1,4 @@
-"""snakepit.http.ws.protocol: the handshake, frames beside wsproto's own reading of them, and compression."""
+"""snakepit.http.ws: the handshake, frames beside wsproto's own reading of them, and compression."""
 
 import os
 import tracemalloc
@@ -13,22 +13,9 @@ from wsproto.extensions import PerMessageDeflate
 
 from snakepit.errors import RemoteProtocolError
 from snakepit.http.events import RequestHead
-from snakepit.http.ws.protocol import (
-    BINARY,
-    CLOSE,
-    PING,
-    PONG,
-    TEXT,
-    WINDOW_BITS,
-    Alive,
-    Closed,
-    Deflate,
-    Handshake,
-    Message,
-    WebSocketProtocol,
-    check_handshake,
-    wants_websocket,
-)
+from snakepit.http.ws.deflate import WINDOW_BITS, Deflate
+from snakepit.http.ws.frames import BINARY, CLOSE, PING, PONG, TEXT, Alive, Closed, Message, WebSocketProtocol
+from snakepit.http.ws.handshake import Handshake, check_handshake, wants_websocket
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 MAX = 1_000_000

@@ -8,7 +8,7 @@ from test_exchange import NUMBER, FakeClient, FakeDestination, FakeEnd
 
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import NONE
-from snakepit.http.ws.protocol import Handshake
+from snakepit.http.ws.handshake import Handshake
 from snakepit.server.exchanges.websocket import HandshakeClient, Socket, WebSocketExchange
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.wire import envelopes
