@@ -14,24 +14,23 @@ from importlib.util import find_spec
 from typing import Any, cast
 from wsgiref.util import FileWrapper
 
-from snakepit import envelopes
-from snakepit.async_channel import Channel
-from snakepit.config import Config
-from snakepit.fields import render
-from snakepit.interpreters import create_queue
-from snakepit.protocol.choice import parser_factory
-from snakepit.protocol.http1 import Http1Protocol
-from snakepit.protocol.interface import Limits
-from snakepit.server.clock import CommonFields
-from snakepit.server.connection import Connection
-from snakepit.server.dispatcher import Dispatcher
-from snakepit.server.pool import Pool
-from snakepit.server.pool_terms import Observer, PoolOptions
-from snakepit.server.runtimes import InterpreterRuntime
-from snakepit.server.site import Site
-from snakepit.server.worker import Worker as PoolWorker
-from snakepit.worker import asgi
-from snakepit.worker.environ import EnvironFactory
+from snakepit.config.options import Config
+from snakepit.http.events import Limits
+from snakepit.http.fields import render
+from snakepit.http.h1.choice import parser_factory
+from snakepit.http.h1.protocol import Http1Protocol
+from snakepit.server.dispatch.dispatcher import Dispatcher
+from snakepit.server.net.common_fields import CommonFields
+from snakepit.server.net.http1 import HttpConnections
+from snakepit.server.pool.pool import Pool
+from snakepit.server.pool.terms import Observer, PoolOptions
+from snakepit.server.workers.runtimes import InterpreterRuntime
+from snakepit.server.workers.worker import Worker as PoolWorker
+from snakepit.wire import envelopes
+from snakepit.wire.interpreters import create_queue
+from snakepit.wire.loop_ends import Channel
+from snakepit.worker.asgi import loop as asgi
+from snakepit.worker.wsgi.environ import EnvironFactory
 
 ROUNDS = 15
 BATCH = 16
@@ -155,8 +154,8 @@ class Main:
         for worker in self.workers:
             worker._take([envelopes.loaded("asgi", 0.0, [], []), envelopes.ready(0.0), envelopes.pace(10e-6)])
         config = Config(app="unused", http=cast("Any", http), access_log=False)
-        self.site = Site(config, self.pool, loop)
-        self.connections = [Connection(self.site) for _ in range(BATCH)]
+        self.http = HttpConnections(config, self.pool, loop)
+        self.connections = [self.http.new_connection() for _ in range(BATCH)]
         self.transports = [Transport() for _ in self.connections]
         for connection, transport in zip(self.connections, self.transports, strict=True):
             connection.connection_made(transport)
@@ -185,7 +184,7 @@ class Main:
             for channel in runtime.channels:
                 channel.discard()
         self.pool.flow.close()
-        self.site.close()
+        self.http.close()
 
 
 class Worker:

@@ -4,7 +4,7 @@ Each package of `compat.cases` is used in earnest in 2 to 4 interpreters of a pr
 times, in several processes. One crash, hang or failed assertion keeps it off the list. Then the list of those that
 passed is made, and each is used once more with copies only of what is on it.
 
-`--write` writes the results to compat/results.json, the list to snakepit/vetted.json and the tables to
+`--write` writes the results to compat/results.json, the list to snakepit/c_extensions/vetted.json and the tables to
 docs/compatibility.md; `--tables` writes the latter two from the results that are there.
 """
 

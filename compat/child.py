@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TypedDict
 
 from compat.worker import Settings
-from snakepit.interpreters import Interpreter, create_interpreter
-from snakepit.worker.extensions import Policy
+from snakepit.wire.interpreters import Interpreter, create_interpreter
+from snakepit.wire.settings import Policy
 
 _BOOTSTRAP = """\
 import marshal, sys

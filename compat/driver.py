@@ -20,7 +20,7 @@ from compat.child import Plan
 from compat.registry import Case
 from compat.services import SERVICES
 from compat.worker import Report
-from snakepit.worker.extensions import Policy
+from snakepit.wire.settings import Policy
 
 PYTHON = "{}.{}".format(*sys.version_info)
 PATIENCE = float(os.environ.get("COMPAT_PATIENCE", "120"))

@@ -45,7 +45,7 @@ def merge(known: Results, python: str, found: dict[str, Result]) -> Results:
 
 
 def vetted(results: Results) -> dict[str, dict[str, Any]]:
-    """The list of `snakepit.vetted`: packages whose modules had to be copied, and passed."""
+    """The list of `snakepit.c_extensions.vetted`: packages whose modules had to be copied, and passed."""
     entries: dict[str, dict[str, Any]] = {}
     for name, case in CASES.items():
         versions = {}

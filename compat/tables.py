@@ -1,4 +1,4 @@
-"""Writes what follows from the results: snakepit/vetted.json and docs/compatibility.md."""
+"""Writes what follows from the results: snakepit/c_extensions/vetted.json and docs/compatibility.md."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from compat import results
 from compat.causes import CAUSES
 from compat.registry import Case, all_cases
 from compat.results import Results
-from snakepit import vetted
+from snakepit.c_extensions import vetted
 
 CASES = all_cases()
 PAGE = Path(__file__).parent.parent / "docs" / "compatibility.md"
@@ -86,7 +86,7 @@ many modules where it is more than one.
 
 ```
 make compat                                # all, on the best Python there is; some 20 minutes
-make compat ARGS="--write"                 # and write this page, compat/results.json and snakepit/vetted.json
+make compat ARGS="--write"                 # and write this page, the results and the list of what is vetted
 make compat ARGS="orjson lxml --rounds 9"  # some, in more processes
 ```
 

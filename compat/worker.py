@@ -12,9 +12,10 @@ from typing import TypedDict
 
 from compat import sharing
 from compat.registry import CASES
-from snakepit import vetted
+from snakepit.c_extensions import vetted
+from snakepit.wire.settings import Policy
 from snakepit.worker.ending import end_interpreter
-from snakepit.worker.extensions import Extensions, Load, Policy
+from snakepit.worker.extensions.loader import Extensions, Load
 
 LEAST_USES = 3
 

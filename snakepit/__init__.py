@@ -5,22 +5,26 @@ This module is imported in every worker, so it stays near-empty: the names below
 
 TYPE_CHECKING = False  # not imported: the supervisor has no other use for `typing`, which takes half a megabyte
 if TYPE_CHECKING:
-    from snakepit.config import Config
+    from snakepit.config.options import Config
     from snakepit.server.run import run
     from snakepit.server.server import Server
+    from snakepit.system.version import __version__
 
 __all__ = ["Config", "Server", "__version__", "run"]
 
-__version__ = "0.1.0"
-
-_HOMES = {"Config": "snakepit.config", "Server": "snakepit.server.server", "run": "snakepit.server.run"}
+_HOMES = {
+    "Config": "snakepit.config.options",
+    "Server": "snakepit.server.server",
+    "__version__": "snakepit.system.version",
+    "run": "snakepit.server.run",
+}
 
 
 def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from snakepit.import_order import StandardLibraryFirst, import_what_is_lazy
+    from snakepit.system.import_order import StandardLibraryFirst, import_what_is_lazy
 
     with StandardLibraryFirst():
         from importlib import import_module

@@ -2,7 +2,7 @@
 
 import sys
 
-from snakepit.import_order import put_standard_library_first
+from snakepit.system.import_order import put_standard_library_first
 
 
 def main() -> None:
@@ -15,17 +15,17 @@ def main() -> None:
     import os
     import signal
 
-    from snakepit.standard_streams import open_closed_streams
+    from snakepit.system.standard_streams import open_closed_streams
 
     open_closed_streams()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # a supervisor holds it back until now
-    from snakepit.supervisor.parent import is_wanted, supervise
+    from snakepit.supervisor.supervisor import is_wanted, supervise
 
     if is_wanted(sys.argv[1:], os.environ):
         supervise()
-    from snakepit.cli import cli
+    from snakepit.cli.main import cli
 
     cli(prog_name="snakepit")
 

@@ -1,7 +1,7 @@
 """Errors, by whose fault they are, because the remedy follows from that.
 
 `exit_status` is what the command line exits with: 2 where the operator can mend it, 3 where the app has to be mended.
-Exception objects never cross an interpreter; their text does, as a fault (see `snakepit.envelopes`).
+Exception objects never cross an interpreter; their text does, as a fault (see `snakepit.wire.envelopes`).
 """
 
 import traceback

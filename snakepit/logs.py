@@ -8,7 +8,7 @@ from copy import copy
 from pathlib import Path
 from typing import Any, TextIO
 
-from snakepit.config import LOG_LEVELS, TRACE, Config
+from snakepit.config.options import LOG_LEVELS, TRACE, Config
 from snakepit.errors import ConfigError
 
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
@@ -55,7 +55,7 @@ class ColorFormatter(logging.Formatter):
 
 
 class AccessHandler(logging.StreamHandler[TextIO]):
-    """The default handler of the access log, which also takes ready lines; see `snakepit.server.access_log`."""
+    """The default handler of the access log, which also takes ready lines; see `snakepit.server.net.access_log`."""
 
     time_format = TIME_FORMAT
 

@@ -5,16 +5,13 @@ python tools/foreign_options_table.py --write    replace what stands between the
 """
 
 import argparse
-import re
-from pathlib import Path
 from textwrap import fill
 
-from snakepit.foreign_options import SAME, load, shown
+from marked import ROOT, put
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "how-to" / "switch.md"
-_BETWEEN_MARKERS = re.compile(
-    r"(?<=<!-- options: start)([^\n]*\n).*?(?=^<!-- options: end -->$)", re.DOTALL | re.MULTILINE
-)
+from snakepit.config.foreign_options import SAME, load, shown
+
+PAGE = ROOT / "docs" / "how-to" / "switch.md"
 
 
 def tables() -> str:
@@ -40,10 +37,7 @@ def _listed(flags: list[str]) -> str:
 
 def page_with(text: str, page: str) -> str:
     """The page with this between its markers. Raises SystemExit where they are not there, once."""
-    replaced, count = _BETWEEN_MARKERS.subn(lambda found: f"{found[1]}\n{text}\n", page)
-    if count != 1:
-        raise SystemExit(f"{PAGE} must have its two markers, <!-- options: start --> and <!-- options: end -->, once")
-    return replaced
+    return put(text, "options", page, PAGE)
 
 
 def main() -> None:

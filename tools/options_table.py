@@ -5,16 +5,14 @@ python tools/options_table.py --write    replace what stands between the two mar
 """
 
 import argparse
-import re
-from pathlib import Path
 
-from snakepit.cli import cli
-from snakepit.config import OPTIONS, Option
+from marked import ROOT, put
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "options.md"
-_BETWEEN_MARKERS = re.compile(
-    r"(?<=<!-- options: start)([^\n]*\n).*?(?=^<!-- options: end -->$)", re.DOTALL | re.MULTILINE
-)
+from snakepit.cli.main import cli
+from snakepit.config.option import Option
+from snakepit.config.options import OPTIONS
+
+PAGE = ROOT / "docs" / "reference" / "options.md"
 _HEADINGS = ("Flag", "Environment variable", "Default", "Values", "Meaning")
 
 
@@ -37,10 +35,7 @@ def table() -> str:
 
 def page_with(rows: str, page: str) -> str:
     """The page with this table between its markers. Raises SystemExit where they are not there, once."""
-    replaced, count = _BETWEEN_MARKERS.subn(lambda found: f"{found[1]}\n{rows}\n", page)
-    if count != 1:
-        raise SystemExit(f"{PAGE} must have its two markers, <!-- options: start --> and <!-- options: end -->, once")
-    return replaced
+    return put(rows, "options", page, PAGE)
 
 
 def _values(option: Option) -> str:

@@ -1,4 +1,4 @@
-"""Put the life cycles into the documentation: drawings and tables, made of the tables in snakepit/lifecycle.py.
+"""Put the life cycles into the documentation: drawings and tables, made of the tables in snakepit/server/lifecycle.py.
 
 python tools/state_diagrams.py --write    write docs/images/*.svg, and what stands between markers in the page
 python tools/state_diagrams.py --check    fail if that would change anything
@@ -10,7 +10,6 @@ others. So any table can be drawn, without a search for a good layout.
 
 import argparse
 import ast
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -18,9 +17,11 @@ from html import escape
 from itertools import pairwise
 from pathlib import Path
 
-from snakepit import lifecycle
+from marked import ROOT, put
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+from snakepit.server import lifecycle
+
+DOCS = ROOT / "docs"
 PAGE = DOCS / "server-behavior.md"
 
 type Table = Mapping[IntEnum, Mapping[IntEnum, str]]
@@ -73,11 +74,7 @@ def text(life: Life) -> str:
 def page_with(lives: tuple[Life, ...], page: str) -> str:
     """The page with these between its markers. Raises SystemExit where they are not there, once."""
     for life in lives:
-        start, end = f"<!-- {life.name}: start", f"<!-- {life.name}: end -->"
-        between = re.compile(rf"(?<={re.escape(start)})([^\n]*\n).*?(?=^{re.escape(end)}$)", re.DOTALL | re.MULTILINE)
-        page, count = between.subn(lambda found, life=life: f"{found[1]}\n{text(life)}\n\n", page)
-        if count != 1:
-            raise SystemExit(f"{PAGE} must have its two markers, {start} --> and {end}, once")
+        page = put(f"{text(life)}\n", life.name, page, PAGE)
     return page
 
 

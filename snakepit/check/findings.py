@@ -4,7 +4,7 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from snakepit.packages import Package
+from snakepit.c_extensions.packages import Package
 
 PYTHON = "{}.{}.{}".format(*sys.version_info)
 
@@ -15,7 +15,7 @@ class Module:
 
     Args:
         file: empty if it is built into Python.
-        how: "native", "copied", "source" or "refused", as in `snakepit.worker.extensions.Load`.
+        how: "native", "copied", "source" or "refused", as in `snakepit.worker.extensions.loader.Load`.
         vetted_versions: of its package, on this Python; empty if the package is not vetted.
         importers: the modules that were being imported then, the outermost first.
         advice: one phrase, or nothing.

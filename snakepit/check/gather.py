@@ -4,10 +4,10 @@ import signal
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from snakepit import vetted
+from snakepit.c_extensions import vetted
+from snakepit.c_extensions.packages import Package, package_of
 from snakepit.check.findings import Crash, Loading, Module, Report
 from snakepit.check.progress import INTERPRETERS, Record
-from snakepit.packages import Package, package_of
 
 _WORST_FIRST = ("refused", "copied", "source", "native")
 

@@ -11,34 +11,19 @@ import threading
 from collections.abc import Callable
 from importlib.machinery import ExtensionFileLoader, ModuleSpec, SourceFileLoader, SourcelessFileLoader
 from types import ModuleType
-from typing import Any, Literal, TypedDict
+from typing import Any
 
 from snakepit.check.progress import Progress
 from snakepit.errors import AppError, fault
+from snakepit.wire.settings import ImportSettings
 from snakepit.worker import bootstrap, children, loader
+from snakepit.worker.detect import detect
 from snakepit.worker.ending import end_interpreter
-from snakepit.worker.extensions import Extensions, Policy
-from snakepit.worker.interface import detect
+from snakepit.worker.extensions.loader import Extensions
 from snakepit.worker.standard_names import reserve
 
 
-class Settings(TypedDict):
-    """What is to be imported, and how. Builtin types only, since it crosses by `marshal`."""
-
-    sys_path: list[str]
-    own_path: list[str]
-    own_modules: list[str]
-    argv: list[str]
-    environ: dict[str, str]
-    module: str
-    attribute: str
-    factory: bool
-    interface: Literal["auto", "asgi", "wsgi"]
-    extensions: Policy
-    folder: str
-
-
-def import_app(settings: Settings, path: str) -> None:
+def import_app(settings: ImportSettings, path: str) -> None:
     """Import the app; what happens is written to the file `path`."""
     children.set_environment(settings["environ"])
     children.install(own_environment=True, open_files=None)
@@ -72,10 +57,10 @@ def _end(progress: Progress) -> None:
     progress.say("daemons", end_interpreter())
 
 
-def _import(settings: Settings, progress: Progress) -> None:
+def _import(settings: ImportSettings, progress: Progress) -> None:
     _stage(progress, "importing")
     bootstrap.serving = True  # snakepit.run() sees by it that it was called while a worker imported the app
-    extensions = Extensions(settings["extensions"], settings["folder"], keep_native=True)
+    extensions = Extensions(settings["extensions"], settings["copies"], keep_native=True)
     extensions.install()
     watch = _Watch(progress, extensions)
     watch.install()

@@ -8,7 +8,7 @@ Records, by their first field (`thread` is an identifier as `threading.get_ident
     stage, thread, name             what is being done with the interpreter, see STAGES
     begin, thread, module           a module is being loaded
     end, thread                     the last one that this thread began is, or failed
-    load, module, file, how, importers, reason    as in `snakepit.worker.extensions.Load`
+    load, module, file, how, importers, reason    as in `snakepit.worker.extensions.loader.Load`
     app, interface                  the app was imported
     error, text                     it was not
     daemons, names                  daemon threads of the app that outlive it, so that the interpreter is not closed

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
+from snakepit.c_extensions.packages import PYTHON as THE_STANDARD_LIBRARY
+from snakepit.c_extensions.packages import package_of
+from snakepit.c_extensions.refusal import ARROW, import_chain
 from snakepit.check.findings import PYTHON, Crash, Loading, Module, Report
 from snakepit.check.progress import STAGES
-from snakepit.packages import PYTHON as THE_STANDARD_LIBRARY
-from snakepit.packages import package_of
-from snakepit.refusal import ARROW, import_chain
-from snakepit.table import aligned
+from snakepit.system.table import aligned
 
 _HEADINGS = ("MODULE", "HOW", "PACKAGE", "IMPORTED BY", "ADVICE")
 

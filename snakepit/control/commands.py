@@ -5,11 +5,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from snakepit import __version__
-from snakepit.control.link import Link
+from snakepit.control.client import Link
 from snakepit.control.search import find
 from snakepit.control.text import render
 from snakepit.errors import SnakepitError
+from snakepit.system.version import __version__
 
 
 def status(name: str | None, pid: int | None, as_json: bool) -> None:

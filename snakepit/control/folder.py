@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from snakepit.control.client import is_gone, is_left_over
 from snakepit.control.entry import Entry
-from snakepit.control.link import is_gone, is_left_over
 from snakepit.errors import ConfigError
-from snakepit.locks import try_lock
+from snakepit.system.locks import try_lock
 
 PATIENCE = 10.0
 """Seconds for the lock: more than it takes to find out that a server does not answer."""

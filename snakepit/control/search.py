@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from snakepit.control.client import Gone, Link
 from snakepit.control.entry import Entry, here
 from snakepit.control.folder import Folder, places
-from snakepit.control.link import Gone, Link
 from snakepit.errors import ConfigError
 
 

@@ -9,21 +9,22 @@ import sys
 from dataclasses import replace
 from typing import Any, NoReturn
 
-from snakepit import logs, working_directory
-from snakepit.config import Config, ignored_variables
+from snakepit import logs
+from snakepit.config.options import OPTIONS, Config
+from snakepit.config.sources import ignored_variables
 from snakepit.errors import ConfigError, SnakepitError, fault
-from snakepit.import_order import StandardLibraryFirst, add_folder
-from snakepit.memory import keep_freed_memory
-from snakepit.protocol.choice import parser_factory
-from snakepit.protocol.interface import Limits
-from snakepit.server import limits
-from snakepit.server.loops import loop_factory
-from snakepit.server.managers import Manager, find_manager
-from snakepit.server.open_files import raise_open_files_limit
+from snakepit.http.events import Limits
+from snakepit.http.h1.choice import parser_factory
+from snakepit.server.event_loop.choice import loop_factory
+from snakepit.server.net.open_files import raise_open_files_limit
+from snakepit.server.operate.managers import Manager, find_manager
+from snakepit.server.operate.signals import leave
 from snakepit.server.server import Server
-from snakepit.server.signals import leave
-from snakepit.standard_streams import open_closed_streams
-from snakepit.working_directory import WorkingDirectory
+from snakepit.system import limits, working_directory
+from snakepit.system.import_order import StandardLibraryFirst, add_folder
+from snakepit.system.memory import keep_freed_memory
+from snakepit.system.standard_streams import open_closed_streams
+from snakepit.system.working_directory import WorkingDirectory
 
 
 def run(app: Any, **options: Any) -> None:
@@ -77,7 +78,7 @@ def _serve(app: Any, options: dict[str, Any], process_ends: bool) -> tuple[int, 
         if folder:
             add_folder(folder)
         logs.configure(config)
-        for sentence in ignored_variables(os.environ):
+        for sentence in ignored_variables(OPTIONS, os.environ):
             logging.getLogger("snakepit.server").warning("%s", sentence)
     except SnakepitError as error:
         manager.close()

@@ -11,34 +11,35 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from snakepit import __version__, app_reference, page_script
-from snakepit.config import Config
+from snakepit.c_extensions.copies import CopiesFolder, remove_left_over
+from snakepit.config import app_reference
+from snakepit.config.options import Config
 from snakepit.errors import ConfigError, SnakepitError
-from snakepit.import_order import path_of_workers, standard_first, standard_modules
-from snakepit.interpreters import stop_tracing_memory
-from snakepit.log_files import reopen_log_files
-from snakepit.memory import resident_memory
-from snakepit.server.background import spawn
-from snakepit.server.changes import Changes
-from snakepit.server.commands import commands
-from snakepit.server.connection import Connection
-from snakepit.server.control import ControlSocket, Identity
-from snakepit.server.copies import CopiesFolder, remove_left_over
-from snakepit.server.hand_over import NO_SUPERVISOR, HandOver
-from snakepit.server.listener import Listener
-from snakepit.server.managers import Manager
-from snakepit.server.memory_forecast import MemoryForecast
-from snakepit.server.pages import Pages
-from snakepit.server.pool import Pool
-from snakepit.server.pool_terms import Outcome, PoolOptions
-from snakepit.server.program_end import STATUS, servers, serving
-from snakepit.server.reloader import Reloader
-from snakepit.server.report import StartupReport
-from snakepit.server.signals import Stops, handle_signals, leave
-from snakepit.server.site import Site
-from snakepit.server.statistics import Statistics, of_workers
-from snakepit.server.waiting import what_is_waited_for
-from snakepit.working_directory import WorkingDirectory
+from snakepit.server.event_loop.background import spawn
+from snakepit.server.net.http1 import HttpConnections
+from snakepit.server.net.listener import Listener
+from snakepit.server.operate.changes import Changes
+from snakepit.server.operate.commands import commands
+from snakepit.server.operate.control_socket import ControlSocket, Identity
+from snakepit.server.operate.hand_over import NO_SUPERVISOR, HandOver
+from snakepit.server.operate.managers import Manager
+from snakepit.server.operate.program_end import STATUS, servers, serving
+from snakepit.server.operate.reloader import Reloader
+from snakepit.server.operate.signals import Stops, handle_signals, leave
+from snakepit.server.operate.startup_report import StartupReport
+from snakepit.server.operate.statistics import Statistics, of_workers
+from snakepit.server.operate.stop_report import what_is_waited_for
+from snakepit.server.pool.memory_forecast import MemoryForecast
+from snakepit.server.pool.pool import Pool
+from snakepit.server.pool.terms import Outcome, PoolOptions
+from snakepit.server.responders.reload_pages import Pages
+from snakepit.system.import_order import path_of_workers, standard_first, standard_modules
+from snakepit.system.log_files import reopen_log_files
+from snakepit.system.memory import resident_memory
+from snakepit.system.version import __version__
+from snakepit.system.working_directory import WorkingDirectory
+from snakepit.wire import page_script
+from snakepit.wire.interpreters import stop_tracing_memory
 
 LAST_TURNS = 2
 """Turns of the loop after the listening sockets are closed, so that what clients had sent until then is read."""
@@ -90,7 +91,7 @@ class Server:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop_requested = asyncio.Event()
         self._listener: Listener | None = None
-        self._site: Site | None = None
+        self._http: HttpConnections | None = None
         self._pool: Pool | None = None
         self._pages: Pages | None = None
         self._changes: Changes | None = None
@@ -128,7 +129,7 @@ class Server:
 
     def statistics(self) -> Statistics:
         """What is going on."""
-        site, pool = self._site, self._pool
+        http, pool = self._http, self._pool
         since, began = self._began
         now = time.monotonic()
         return Statistics(
@@ -143,9 +144,9 @@ class Server:
             runtime=self.config.runtime,
             since=since,
             uptime=now - began,
-            connections=site.counters.connections if site is not None else 0,
-            open_connections=len(site.connections) if site is not None else 0,
-            requests=site.counters.requests if site is not None else 0,
+            connections=http.connections.accepted if http is not None else 0,
+            open_connections=len(http.connections.open) if http is not None else 0,
+            requests=http.connections.requests if http is not None else 0,
             in_progress=pool.in_progress if pool is not None else 0,
             waiting=pool.waiting if pool is not None else 0,
             memory=resident_memory(),
@@ -270,7 +271,7 @@ class Server:
         forecast = MemoryForecast(self._manager.supervisor)
         pool = self._pool = Pool(self._pool_options(copies), report, loop)
         pages = self._pages = Pages(pool, self._id) if self.config.reload_browser else None
-        site = self._site = Site(self.config, pages or pool, loop, self._open_files)
+        http = self._http = HttpConnections(self.config, pages or pool, loop, self._open_files)
         changes = self._changes = Changes(pool, self.config.runtime, self._log, loop, self._manager, pages)
         control = self._control_socket(listener)
         self._log.info(
@@ -292,15 +293,15 @@ class Server:
                     if self._reloader is not None:
                         changes.watch(self._reloader)
                     spawn(self._tell_of_memory(pool, forecast), self._telling)
-                    await self._serve(listener, pool, site, control)
+                    await self._serve(listener, pool, http, control)
                 finally:
                     report.close()
                     await self._shut_down(
-                        listener, pool, site, STARTUP_PATIENCE if pool.failure.done() else self._patience
+                        listener, pool, http, STARTUP_PATIENCE if pool.failure.done() else self._patience
                     )
         finally:
             listener.close(keep_path=self._keeps_path)
-            site.open_files.close()
+            http.open_files.close()
             if copies is not None:
                 copies.remove()
             if control is not None:
@@ -356,15 +357,17 @@ class Server:
             self._log.debug("No folder for copies of C extensions can be made: %s", error)
             return None
 
-    async def _serve(self, listener: Listener, pool: Pool, site: Site, control: ControlSocket | None) -> None:
+    async def _serve(
+        self, listener: Listener, pool: Pool, http: HttpConnections, control: ControlSocket | None
+    ) -> None:
         spawn(self._tell_alive(), self._telling)
         ready = pool.all_ready if self._manager.takes_over else pool.first_ready
         await _first_of(ready.wait(), self._stop_requested.wait(), _outcome(pool))
         _raise_failure(pool)
         if self._stop_requested.is_set():
             return
-        site.open_files.watch()
-        await listener.serve(asyncio.get_running_loop(), lambda: Connection(site))
+        http.open_files.watch()
+        await listener.serve(asyncio.get_running_loop(), http.new_connection)
         self._accepts = True
         self._log.info("Listening on %s (Ctrl+C to stop)", ", ".join(listener.addresses))
         if self._manager.takes_over:
@@ -399,7 +402,7 @@ class Server:
         """Whether the file of a Unix socket stays: another process serves there, or still does."""
         return self._hand_over.successor is not None or (self._manager.takes_over and not self._accepts)
 
-    async def _shut_down(self, listener: Listener, pool: Pool, site: Site, patience: float) -> None:
+    async def _shut_down(self, listener: Listener, pool: Pool, http: HttpConnections, patience: float) -> None:
         successor = self._hand_over.successor
         self._hand_over.end()
         if successor is None and not pool.failure.done():
@@ -416,16 +419,16 @@ class Server:
             self._log.info("Stopping" if successor is None else f"Handed over to process {successor}")
         if self._pages is not None:
             self._pages.close()
-        site.drain(gently=successor is not None)
-        waiting = asyncio.ensure_future(self._tell_what_is_waited_for(pool, site, deadline))
+        http.drain(gently=successor is not None)
+        waiting = asyncio.ensure_future(self._tell_what_is_waited_for(pool, http, deadline))
         try:
             async with asyncio.timeout_at(deadline):
                 await pool.wait_idle()
-                await site.wait_closed()
+                await http.connections.wait_closed()
         except TimeoutError:
-            cut = max(pool.in_progress, len(site.connections))
+            cut = max(pool.in_progress, len(http.connections.open))
             self._log.warning("Cut %s still in flight after %g s", _requests(cut), patience)
-        site.close()
+        http.close()
         try:
             self._left_open = await pool.close(deadline)
         finally:
@@ -436,11 +439,11 @@ class Server:
         if not pool.failure.done():
             self._log.info("Stopped")
 
-    async def _tell_what_is_waited_for(self, pool: Pool, site: Site, deadline: float) -> None:
+    async def _tell_what_is_waited_for(self, pool: Pool, http: HttpConnections, deadline: float) -> None:
         await asyncio.sleep(TELL_AFTER)
         left = max(0.0, deadline - asyncio.get_running_loop().time())
         again = "; a second Ctrl+C or SIGTERM ends at once" if self._stops.count else ""
-        self._log.info("Waiting for %s (%.0f s at most%s)", what_is_waited_for(pool, site), left, again)
+        self._log.info("Waiting for %s (%.0f s at most%s)", what_is_waited_for(pool, http.connections), left, again)
 
     def _exit_now(self, signal_number: int) -> None:
         for server in servers():
@@ -474,6 +477,7 @@ class Server:
             closing_seconds=CLOSING if self._process_ends else None,
             page_script=page_script.address(config.root_path, self._id) if config.reload_browser else "",
             settings={
+                "page_script": "",
                 "sys_path": path,
                 "own_path": standard_first(path),
                 "own_modules": standard_modules(),

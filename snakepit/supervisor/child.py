@@ -6,9 +6,9 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from snakepit.exit_status import how_ended
-from snakepit.link import ENVIRONMENT, Link, Origin
+from snakepit.supervisor.link import ENVIRONMENT, Link, Origin
 from snakepit.supervisor.silence import Silence
+from snakepit.system.exit_status import how_ended
 
 
 class Child:

@@ -3,9 +3,9 @@
 Every interpreter pays for its imports in memory of its own, so here and below nothing is imported that the app at
 hand does not need: not the event loop for a WSGI app, not what an option asks for that was not given.
 
-`run` is called once, with the settings that the main interpreter made (see `Settings`), and returns when the worker
-is through. In an interpreter it does its work in a second thread: an event loop made in the first one wants to set a
-signal wake-up on Windows, which only the main interpreter may do.
+`run` is called once, with the settings that the main interpreter made (see `wire.settings`), and returns when the
+worker is through. In an interpreter it does its work in a second thread: an event loop made in the first one wants to
+set a signal wake-up on Windows, which only the main interpreter may do.
 """
 
 import io
@@ -14,60 +14,30 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING
 
-from snakepit import envelopes
-from snakepit.channel import ChannelAddress, discard
 from snakepit.errors import AppError, fault
-from snakepit.import_order import StandardLibraryFirst
+from snakepit.system.import_order import StandardLibraryFirst
+from snakepit.wire import envelopes
+from snakepit.wire.ends import discard
 from snakepit.worker import children, loader, notes
+from snakepit.worker.detect import detect
 from snakepit.worker.ending import end_interpreter, finish, wait_for_threads
-from snakepit.worker.extensions import Extensions, Load, Policy
-from snakepit.worker.hung import Loading
-from snakepit.worker.interface import detect
+from snakepit.worker.extensions.loader import Extensions, Load
+from snakepit.worker.hangs.contract import Loading
+from snakepit.worker.hangs.watchdog import Watchdog
 from snakepit.worker.standard_names import reserve
-from snakepit.worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from snakepit.envelopes import Envelope
-
-
-class Settings(TypedDict):
-    """What the main interpreter tells a worker. Builtin types only, since it crosses by `marshal`."""
-
-    number: int
-    runtime: Literal["interpreter", "process", "thread"]
-    channels: list[ChannelAddress]
-    watch: ChannelAddress
-    sys_path: list[str]
-    own_path: list[str]
-    own_modules: list[str]
-    argv: list[str]
-    module: str
-    attribute: str
-    script: str | None
-    factory: bool
-    interface: Literal["auto", "asgi", "wsgi"]
-    lifespan: Literal["auto", "on", "off"]
-    reset_contextvars: bool
-    root_path: str
-    interpreters: int
-    log_config: str | None
-    extensions: Policy
-    copies: str
-    write_bytecode: bool
-    ws_max_queue: int
-    page_script: str
-    timeout_request: float | None
-    environ: dict[str, str]
-    open_files: tuple[int, int] | None
+    from snakepit.wire.envelopes import Envelope
+    from snakepit.wire.settings import WorkerSettings
 
 
 serving = False
 """Whether a worker runs in this interpreter now."""
 
 
-def run(settings: Settings) -> None:
+def run(settings: "WorkerSettings") -> None:
     """Serve exchanges until the main interpreter retires this worker."""
     children.install(settings["runtime"] == "interpreter", settings["open_files"])
     if settings["runtime"] == "interpreter":
@@ -114,7 +84,9 @@ def in_a_second_thread(work: Callable[[], None], name: str) -> None:
     ended.acquire()
 
 
-def _serve(settings: Settings, end: Callable[[], list[str]], prepare: Callable[[], None] = lambda: None) -> None:
+def _serve(
+    settings: "WorkerSettings", end: Callable[[], list[str]], prepare: Callable[[], None] = lambda: None
+) -> None:
     """Serve; `prepare` is called first of all, and `end` when all is done: it returns the names of threads that keep
     the interpreter open."""
     global serving
@@ -150,7 +122,7 @@ def _serve(settings: Settings, end: Callable[[], list[str]], prepare: Callable[[
             return
         if settings["page_script"]:
             with StandardLibraryFirst():
-                from snakepit.worker.pages import with_script
+                from snakepit.worker.page_injection import with_script
             app = with_script(app, interface, settings["page_script"])
         seconds, copied = time.perf_counter() - before, extensions.copied if extensions else []
         loaded = envelopes.loaded(
@@ -158,9 +130,9 @@ def _serve(settings: Settings, end: Callable[[], list[str]], prepare: Callable[[
         )
         with StandardLibraryFirst():
             if interface == "asgi":
-                from snakepit.worker.asgi import serve
+                from snakepit.worker.asgi.loop import serve
             else:
-                from snakepit.worker.wsgi import serve
+                from snakepit.worker.wsgi.seats import serve
         attached = True
         failed = serve(app, settings, loaded, watchdog)
         if failed is not None:
@@ -182,7 +154,7 @@ def _serve(settings: Settings, end: Callable[[], list[str]], prepare: Callable[[
         serving = False
 
 
-def _load(settings: Settings, extensions: Extensions | None) -> object:
+def _load(settings: "WorkerSettings", extensions: Extensions | None) -> object:
     sys.path[:] = settings["sys_path"]
     runtime = settings["runtime"]
     if runtime != "thread":  # there the server has done it
@@ -194,7 +166,7 @@ def _load(settings: Settings, extensions: Extensions | None) -> object:
     return loader.load(module, settings["attribute"], script, settings["factory"], extensions)
 
 
-def _notes(settings: Settings) -> list[str]:
+def _notes(settings: "WorkerSettings") -> list[str]:
     runtime, workers = settings["runtime"], settings["interpreters"]
     return notes.notes(os.environ, sys.modules, 1 if runtime == "thread" else workers, runtime != "process")
 
@@ -207,7 +179,7 @@ def _refused(extensions: Extensions | None) -> list[str]:
     packages: set[str] = set()
 
     def line(load: Load) -> str:
-        from snakepit import refusal
+        from snakepit.c_extensions import refusal
 
         package = load.module.partition(".")[0]
         if package in packages:  # one is told of, and the way out is the same

@@ -10,7 +10,7 @@ Both are seen to where Python starts processes: `fork_exec`, which `subprocess`,
 
 A child inherits the limit that holds in this process at that moment, and nothing can be done in between. So the limit
 is lowered for the moment, a millisecond or a few, if that leaves room for as many files again: a connection that finds
-no descriptor is lost. (Should it stay low, `snakepit.server.open_files` raises it again.) With more files open, and
+no descriptor is lost. (Should it stay low, `snakepit.server.net.open_files` raises it again.) With more files open, and
 where two threads start processes at the same time, the child's limit is set when it has begun, which it may notice.
 """
 

@@ -6,10 +6,9 @@ import sys
 import traceback
 from types import ModuleType
 
-import snakepit
 from snakepit.errors import AppImportError, fault, shortened
-from snakepit.import_order import StandardLibraryFirst
-from snakepit.worker.extensions import REFUSED, Extensions, Load
+from snakepit.system.import_order import StandardLibraryFirst
+from snakepit.worker.extensions.loader import REFUSED, Extensions, Load
 
 SCRIPT_MODULE = "__snakepit_main__"
 """The name under which workers load the script being run: not `__main__`, so that its main block does not run again,
@@ -97,7 +96,7 @@ def _trouble(headline: str, error: BaseException, extensions: Extensions | None)
     if culprit is None:
         return f"{headline}\n{own}"
     with StandardLibraryFirst():
-        from snakepit.refusal import explain
+        from snakepit.c_extensions.refusal import explain
 
     policy = extensions.policy if extensions is not None else "vetted"
     because = ":" if certain else "; it may be because"
@@ -133,7 +132,7 @@ def _package(module: str) -> str:
 
 def _own_traceback(error: BaseException) -> str:
     """The traceback without our frames, and without the import machinery's around them."""
-    ours = (os.path.join(os.path.dirname(snakepit.__file__), ""), "<frozen importlib")
+    ours = (os.path.join(os.path.dirname(os.path.dirname(__file__)), ""), "<frozen importlib")
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename.startswith((*ours, importlib.__file__)):
         frames = frames.tb_next

@@ -68,8 +68,8 @@ FRAMEWORKS = {
     "mcp": ("mcp.server.streamable_http_manager", "mcp.server.sse"),
 }
 """Frameworks that the server has to heed, by the modules that say so: those that keep sessions in memory
-(`snakepit.server.sessions`), and those that set themselves up while they answer the first request
-(`snakepit.server.flow`)."""
+(`snakepit.server.dispatch.sessions`), and those that set themselves up while they answer the first request
+(`snakepit.server.dispatch.queue`)."""
 
 _PATCHED = (
     "{} has patched the standard library, which Snakepit's own threads use: the app may not start, and requests may "

@@ -7,9 +7,9 @@ import sys
 import threading
 from collections.abc import Iterable
 
-from snakepit.carriers import Address
-from snakepit.group_signals import GROUP_SIGNALS
-from snakepit.memory import keep_freed_memory
+from snakepit.system.group_signals import GROUP_SIGNALS
+from snakepit.system.memory import keep_freed_memory
+from snakepit.wire.carriers import Address
 
 
 def prepare(sockets: Iterable[Address]) -> None:

@@ -1,6 +1,6 @@
 """Names that mean a module of the standard library in this interpreter, whatever files the app's folder holds.
 
-See `snakepit.import_order`.
+See `snakepit.system.import_order`.
 """
 
 import sys
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-from snakepit.import_order import is_standard
+from snakepit.system.import_order import is_standard
 
 
 class StandardNames:

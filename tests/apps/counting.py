@@ -12,7 +12,7 @@ import socket
 import sys
 
 from snakepit import Config, Server
-from snakepit.server.loops import loop_factory
+from snakepit.server.event_loop.choice import loop_factory
 
 USES = 30
 

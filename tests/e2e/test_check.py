@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support import ONE_RUNTIME, PATIENCE, wait_until
 
-from snakepit.server.copies import PREFIX
+from snakepit.c_extensions.copies import PREFIX
 
 pytestmark = ONE_RUNTIME
 

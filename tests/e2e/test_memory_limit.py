@@ -6,7 +6,7 @@ import sys
 import pytest
 from support import NEEDS_TWO_WORKERS, RUNTIME, Client, Load, Server, running, wait_until
 
-from snakepit.server.wear import CHECK, FRESH
+from snakepit.server.pool.wear import CHECK, FRESH
 
 MIB = 2**20
 LIMIT = 100  # MiB, of a worker's process, or of the one that interpreters share

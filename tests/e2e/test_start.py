@@ -480,7 +480,7 @@ def test_a_break_in_what_tells_the_manager_is_logged_at_once(tmp_path):
     text = SCRIPT.replace(
         "    snakepit.run(app, port=0, interpreters=2)",
         "    import asyncio, logging\n"
-        "    from snakepit.server.managers import Manager\n"
+        "    from snakepit.server.operate.managers import Manager\n"
         "    logging.basicConfig(level='INFO')\n"
         "    class Breaking(Manager):\n"
         "        def alive_every(self, silence):\n"

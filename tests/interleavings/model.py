@@ -18,23 +18,33 @@ from typing import Any
 import pytest
 from machine import Condition, Lock, Loop, Machine, Pipe
 
-from snakepit import async_carriers, async_channel, carriers, channel, envelopes, interpreters
-from snakepit.async_carriers import ListeningQueueCarrier, MainSocket, WorkerSocket
-from snakepit.async_channel import MainEnd, WorkerEnd
-from snakepit.carriers import QueueCarrier, SocketCarrier
-from snakepit.channel import BlockingEnd
-from snakepit.envelopes import WINDOW, Endpoints
-from snakepit.lifecycle import ExchangeState
-from snakepit.protocol.interface import RequestHead
-from snakepit.server import flow, pool_terms, seats
-from snakepit.server import worker as server_worker
-from snakepit.server.exchange import Exchange
-from snakepit.server.pool import Pool
-from snakepit.worker import asgi, hung, watchdog, wsgi
-from snakepit.worker.environ import EnvironFactory
+from snakepit.http.events import RequestHead
+from snakepit.http.types import Endpoints
+from snakepit.server.dispatch import queue as flow
+from snakepit.server.exchanges.exchange import Exchange
+from snakepit.server.lifecycle import ExchangeState
+from snakepit.server.pool import terms as pool_terms
+from snakepit.server.pool.pool import Pool
+from snakepit.server.workers import seats
+from snakepit.server.workers import worker as server_worker
+from snakepit.wire import async_carriers, carriers, envelopes, interpreters
+from snakepit.wire import ends as channel
+from snakepit.wire import loop_ends as async_channel
+from snakepit.wire.async_carriers import ListeningQueueCarrier, MainSocket, WorkerSocket
+from snakepit.wire.carriers import QueueCarrier, SocketCarrier
+from snakepit.wire.ends import BlockingEnd
+from snakepit.wire.envelopes import WINDOW
+from snakepit.wire.loop_ends import MainEnd, WorkerEnd
+from snakepit.worker.asgi import exchange as asgi_exchange
+from snakepit.worker.asgi import loop as asgi
+from snakepit.worker.hangs import contract as hung
+from snakepit.worker.hangs import watchdog
+from snakepit.worker.wsgi import seats as wsgi
+from snakepit.worker.wsgi.environ import EnvironFactory
 
 WATCHED = frozenset(
-    module.__file__ for module in (channel, async_channel, carriers, async_carriers, asgi, wsgi, watchdog)
+    module.__file__
+    for module in (channel, async_channel, carriers, async_carriers, asgi, asgi_exchange, wsgi, watchdog)
 )
 """What two threads of a worker, or both ends of a channel, touch."""
 

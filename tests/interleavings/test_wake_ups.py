@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from machine import At, Machine, Noting, Often, never
 from model import WATCHED, Model, QueueChannel, Request, SocketChannel
 
-from snakepit import envelopes
-from snakepit.async_channel import AsyncEnd
-from snakepit.carriers import QueueCarrier
-from snakepit.envelopes import REQUEST
-from snakepit.server.flow import ASK_AGAIN
-from snakepit.worker.asgi import AsgiWorker
+from snakepit.server.dispatch.queue import ASK_AGAIN
+from snakepit.wire import envelopes
+from snakepit.wire.carriers import QueueCarrier
+from snakepit.wire.envelopes import REQUEST
+from snakepit.wire.loop_ends import AsyncEnd
+from snakepit.worker.asgi.loop import AsgiWorker
 
 CHANNELS = {"queues": QueueChannel, "socket": SocketChannel}
 

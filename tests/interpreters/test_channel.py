@@ -11,23 +11,23 @@ from time import monotonic
 import pytest
 from waiting import PATIENCE
 
-from snakepit import envelopes
-from snakepit.async_channel import Channel, MainEnd, ProcessChannel
-from snakepit.channel import LIMIT
-from snakepit.envelopes import CHUNK, CHUNK_COST
-from snakepit.interpreters import create_interpreter
+from snakepit.wire import envelopes
+from snakepit.wire.ends import LIMIT
+from snakepit.wire.envelopes import CHUNK, CHUNK_COST
+from snakepit.wire.interpreters import create_interpreter
+from snakepit.wire.loop_ends import Channel, MainEnd, ProcessChannel
 
 THREAD = f"""
 import sys
 sys.path[:] = {sys.path!r}
-from snakepit.channel import attach_blocking
+from snakepit.wire.ends import attach_blocking
 end = attach_blocking(address)
 """
 
 LOOP = f"""
 import asyncio, sys
 sys.path[:] = {sys.path!r}
-from snakepit.async_channel import attach_async
+from snakepit.wire.loop_ends import attach_async
 
 loop = asyncio.new_event_loop()
 turns = []  # what came, by turns

@@ -3,9 +3,9 @@
 import pytest
 from test_pool import PATIENCE, client, play, running, until
 
-from snakepit.lifecycle import WorkerState
-from snakepit.server import flow as flow_module
-from snakepit.server import pool as pool_module
+from snakepit.server.dispatch import queue as flow_module
+from snakepit.server.lifecycle import WorkerState
+from snakepit.server.pool import pool as pool_module
 
 HANGS = """
 import time

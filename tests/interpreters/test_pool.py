@@ -1,4 +1,4 @@
-"""snakepit.server.pool with real interpreters, and clients that only keep what they get."""
+"""snakepit.server.pool.pool with real interpreters, and clients that only keep what they get."""
 
 import asyncio
 import errno
@@ -17,18 +17,18 @@ import pytest
 from fakes import fake_of
 from waiting import PATIENCE
 
-from snakepit import interpreters
 from snakepit.errors import AppImportError, ConfigError, LifespanError, WorkerLost
-from snakepit.fields import NONE, render
-from snakepit.lifecycle import ExchangeState, WorkerState
-from snakepit.protocol.interface import RequestHead
-from snakepit.server import pool as pool_module
-from snakepit.server import runtimes
-from snakepit.server import wear as wear_module
-from snakepit.server import worker as worker_module
-from snakepit.server.exchange import Exchange, RequestClient
-from snakepit.server.pool import Pool
-from snakepit.server.pool_terms import Observer, PoolOptions
+from snakepit.http.events import RequestHead
+from snakepit.http.fields import NONE, render
+from snakepit.server.exchanges.exchange import Exchange, RequestClient
+from snakepit.server.lifecycle import ExchangeState, WorkerState
+from snakepit.server.pool import pool as pool_module
+from snakepit.server.pool import wear as wear_module
+from snakepit.server.pool.pool import Pool
+from snakepit.server.pool.terms import Observer, PoolOptions
+from snakepit.server.workers import runtimes
+from snakepit.server.workers import worker as worker_module
+from snakepit.wire import interpreters
 
 APPS = Path(__file__).parent.parent / "apps"
 FOR_EVER = 60.0  # seconds until workers are cut that end by themselves

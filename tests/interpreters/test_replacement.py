@@ -7,9 +7,9 @@ import sys
 import pytest
 from test_pool import PATIENCE, client, gate, play, running, until
 
-from snakepit.lifecycle import WorkerState
-from snakepit.server import pool as pool_module
-from snakepit.server.pool_terms import Outcome
+from snakepit.server.lifecycle import WorkerState
+from snakepit.server.pool import pool as pool_module
+from snakepit.server.pool.terms import Outcome
 
 VERSIONED = """
 from pathlib import Path

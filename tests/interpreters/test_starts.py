@@ -8,10 +8,10 @@ import pytest
 from test_pool import PATIENCE, app_in, client, gate, make_pool, open_files, play, refuse_threads, running, until
 
 from snakepit.errors import AppImportError, ConfigError, LifespanError, StartTimeout, WorkerLost
-from snakepit.lifecycle import WorkerState
-from snakepit.server import pool as pool_module
-from snakepit.server import starts
-from snakepit.server import worker as worker_module
+from snakepit.server.lifecycle import WorkerState
+from snakepit.server.pool import pool as pool_module
+from snakepit.server.pool import starts
+from snakepit.server.workers import worker as worker_module
 
 __all__ = ["app_in"]
 

@@ -3,9 +3,9 @@
 import pytest
 from test_pool import play, running, until
 
-from snakepit.lifecycle import WorkerState
-from snakepit.memory import resident_memory
-from snakepit.server import wear as wear_module
+from snakepit.server.lifecycle import WorkerState
+from snakepit.server.pool import wear as wear_module
+from snakepit.system.memory import resident_memory
 
 MIB = 2**20
 LEAK = 64 * MIB

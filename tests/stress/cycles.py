@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from snakepit import Config, Server
-from snakepit.memory import keep_freed_memory
+from snakepit.system.memory import keep_freed_memory
 
 REQUESTS = 50
 

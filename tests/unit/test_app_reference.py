@@ -1,4 +1,4 @@
-"""snakepit.app_reference: an object becomes a name that workers can import, or the operator is told why not."""
+"""snakepit.config.app_reference: an object becomes a name that workers can import, or the operator is told why not."""
 
 import sys
 from importlib.machinery import ModuleSpec
@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from snakepit.app_reference import AppReference, find
+from snakepit.config.app_reference import AppReference, find
 from snakepit.errors import ConfigError
 
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from waiting import PATIENCE
 
-from snakepit.async_carriers import SocketLink, WorkerSocket
-from snakepit.carriers import WAITS, FrameReader, SocketCarrier, frame
+from snakepit.wire.async_carriers import SocketLink, WorkerSocket
+from snakepit.wire.carriers import WAITS, FrameReader, SocketCarrier, frame
 
 MIB = 2**20
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="hands a file descriptor to a process")
@@ -346,7 +346,7 @@ def test_ended_and_close_before_open():
 WORKER = f"""
 import os, sys
 sys.path[:] = {sys.path!r}
-from snakepit.carriers import attach
+from snakepit.wire.carriers import attach
 carrier = attach(int(sys.argv[1]))
 carrier.wait()
 carrier.send(b"took " + carrier.take())

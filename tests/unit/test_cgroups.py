@@ -1,13 +1,13 @@
-"""snakepit.cgroups and snakepit.cpus, on trees of files as systems and containers have them."""
+"""snakepit.system.cgroups and snakepit.system.cpus, on trees of files as systems and containers have them."""
 
 import os
 import sys
 
 import pytest
 
-from snakepit import cgroups, cpus
-from snakepit.cgroups import cpu_quota, memory_limit
-from snakepit.cpus import usable_cpus
+from snakepit.system import cgroups, cpus
+from snakepit.system.cgroups import cpu_quota, memory_limit
+from snakepit.system.cpus import usable_cpus
 
 MIB = 2**20
 

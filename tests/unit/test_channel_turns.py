@@ -1,15 +1,15 @@
-"""snakepit.async_channel: what an end believes of the other after a turn. With real interpreters:
+"""snakepit.wire.loop_ends: what an end believes of the other after a turn. With real interpreters:
 tests/interpreters/test_channel.py; with every interruption: tests/interleavings."""
 
 import logging
 
 import pytest
 
-from snakepit import envelopes
-from snakepit.async_channel import MainEnd, WorkerEnd
-from snakepit.envelopes import decode, encode
 from snakepit.errors import RequestTimeout
-from snakepit.fields import NONE
+from snakepit.http.fields import NONE
+from snakepit.wire import envelopes
+from snakepit.wire.envelopes import decode, encode
+from snakepit.wire.loop_ends import MainEnd, WorkerEnd
 
 PING = envelopes.ping()
 ANSWER = envelopes.answer(1, 200, NONE, b"")

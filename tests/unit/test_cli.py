@@ -1,4 +1,4 @@
-"""snakepit.cli: every option is there, what is given is handed on, and what can't be ends with status 2."""
+"""snakepit.cli.main: every option is there, what is given is handed on, and what can't be ends with status 2."""
 
 import subprocess
 import sys
@@ -8,8 +8,8 @@ from click.testing import CliRunner
 from waiting import PATIENCE
 
 from snakepit import __version__
-from snakepit.cli import CHECKED, cli
-from snakepit.config import OPTIONS
+from snakepit.cli.main import CHECKED, cli
+from snakepit.config.options import OPTIONS
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def checks(monkeypatch):
         calls.append((app, given))
         return 3
 
-    monkeypatch.setattr("snakepit.check.parent.main", main)
+    monkeypatch.setattr("snakepit.check.command.main", main)
     return calls
 
 

@@ -1,4 +1,4 @@
-"""snakepit.config: every value is checked, every source is read, and messages name the option and the remedy."""
+"""config.options: every value is checked, every source is read, and messages name the option and the remedy."""
 
 import os
 from dataclasses import FrozenInstanceError, fields, replace
@@ -7,16 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakepit.config import (
-    ENV_PREFIX,
-    LOG_LEVELS,
-    OPTIONS,
-    Config,
-    ignored_variables,
-    load_env_file,
-)
-from snakepit.cpus import Cpus, usable_cpus
+from snakepit.config.option import ENV_PREFIX
+from snakepit.config.options import LOG_LEVELS, OPTIONS, Config
+from snakepit.config.sources import ignored_variables, load_env_file
 from snakepit.errors import ConfigError
+from snakepit.system.cpus import Cpus, usable_cpus
 
 APP = "main:app"
 BY_NAME = {option.name: option for option in OPTIONS}
@@ -311,7 +306,7 @@ def test_who_is_trusted_must_be_addresses():
 def test_variables_that_can_not_be_meant(environment, option, text):
     environment[option.env] = text
     assert Config.resolve("m:a", {}) == Config("m:a")
-    (sentence,) = ignored_variables(environment)
+    (sentence,) = ignored_variables(OPTIONS, environment)
     assert sentence.startswith(f"The environment variable {option.env} is ignored: ")
     assert ("enableServiceLinks: false" in sentence) is bool(text)
 
@@ -328,7 +323,7 @@ def test_other_variables_are_not_told_of(environment):
     environment["SNAKEPIT_SERVICE_PORT"] = ""
     environment["SNAKEPIT_PORT"] = "80"
     environment["FORWARDED_ALLOW_IPS"] = ""  # nobody
-    assert ignored_variables(environment) == []
+    assert ignored_variables(OPTIONS, environment) == []
 
 
 def test_given_none_comes_before_the_environment(environment):
@@ -449,7 +444,7 @@ def test_another_number_of_workers_comes_from_nowhere_else():
 
 
 def test_a_quota_is_heeded(monkeypatch):
-    monkeypatch.setattr("snakepit.config.usable_cpus", lambda: Cpus(2, "the CPU quota here is 1.5"))
+    monkeypatch.setattr("snakepit.config.options.usable_cpus", lambda: Cpus(2, "the CPU quota here is 1.5"))
     config = Config(APP)
     assert (config.interpreters, config.workers_source) == (2, "the CPU quota here is 1.5")
     assert Config(APP, interpreters=5).interpreters == 5

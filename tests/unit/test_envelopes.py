@@ -1,4 +1,4 @@
-"""snakepit.envelopes: what crosses comes out as it went in, and bodies are cut and charged as promised."""
+"""snakepit.wire.envelopes: what crosses comes out as it went in, and bodies are cut and charged as promised."""
 
 import inspect
 
@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakepit import envelopes
-from snakepit.envelopes import CHUNK, CHUNK_COST, LARGE, WINDOW, cost, decode, encode, encode_apart, split
+from snakepit.wire import envelopes
+from snakepit.wire.envelopes import CHUNK, CHUNK_COST, LARGE, WINDOW, cost, decode, encode, encode_apart, split
 
 numbers = st.integers(min_value=0, max_value=2**63)
 chunks = st.binary(max_size=200)

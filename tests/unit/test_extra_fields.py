@@ -1,9 +1,9 @@
-"""snakepit.extra_fields: what --header takes."""
+"""snakepit.config.extra_fields: what --header takes."""
 
 import pytest
 
+from snakepit.config.extra_fields import parse_field
 from snakepit.errors import ConfigError
-from snakepit.extra_fields import parse_field
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,12 @@
-"""snakepit.fields: what the app says becomes lines, and whatever is not a line of its own is refused."""
+"""snakepit.http.fields: what the app says becomes lines, and whatever is not a line of its own is refused."""
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from snakepit import fields as module
 from snakepit.errors import LocalProtocolError
-from snakepit.fields import ANNOUNCED, CLOSE, HAS_DATE, HAS_SERVER, NONE, of_length, render
+from snakepit.http import fields as module
+from snakepit.http.fields import ANNOUNCED, CLOSE, HAS_DATE, HAS_SERVER, NONE, of_length, render
 
 CONTROLS = bytes([*range(9), *range(10, 32), 127])
 TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

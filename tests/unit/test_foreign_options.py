@@ -1,4 +1,4 @@
-"""snakepit.foreign_options: each option of uvicorn is here, too, or is answered; and what is said of others is true."""
+"""config.foreign_options: each option of uvicorn is here, too, or is answered; and what is said of others is true."""
 
 import importlib.util
 import inspect
@@ -13,10 +13,10 @@ import uvicorn
 from uvicorn.main import main as uvicorn_command
 from waiting import PATIENCE
 
-from snakepit import foreign_options
-from snakepit.cli import cli
-from snakepit.config import OPTIONS
-from snakepit.foreign_options import KINDS, SAME, about_arguments, about_keyword, shown
+from snakepit.cli.main import cli
+from snakepit.config import foreign_options
+from snakepit.config.foreign_options import KINDS, SAME, about_arguments, about_keyword, shown
+from snakepit.config.options import OPTIONS
 
 FOREIGN = foreign_options.load()
 OURS = {name for param in cli.commands["run"].params for name in (*param.opts, *param.secondary_opts)}
@@ -140,11 +140,11 @@ def test_places_in_answers():
 
 
 def test_a_start_that_is_understood_does_not_read_them():
-    code = "import sys, snakepit.cli, snakepit.server.run; print(*sys.modules)"
+    code = "import sys, snakepit.cli.main, snakepit.server.run; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     loaded = done.stdout.split()
     assert "snakepit.server.server" in loaded, done.stderr
-    assert {"snakepit.foreign_options", "tomllib"} & set(loaded) == set()
+    assert {"snakepit.config.foreign_options", "tomllib"} & set(loaded) == set()
 
 
 # -- the page --------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""snakepit.import_order: what stands where in the path, and for how long."""
+"""snakepit.system.import_order: what stands where in the path, and for how long."""
 
 import os
 import subprocess
@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from snakepit import import_order
-from snakepit.import_order import (
+from snakepit.system import import_order
+from snakepit.system.import_order import (
     StandardLibraryFirst,
     add_folder,
     is_standard,

@@ -1,4 +1,4 @@
-"""Who may import whom. Folders say where code runs, and this test holds them to it."""
+"""Who may import whom. Folders say where code runs and what it is for, and this test holds them to it."""
 
 import ast
 import subprocess
@@ -11,6 +11,84 @@ from waiting import PATIENCE
 import snakepit
 
 ROOT = Path(snakepit.__file__).parent
+
+ERRORS = "errors"
+LAWS = {
+    "": {"config.options", "server", "system"},  # `snakepit` itself, which imports them when they are asked for
+    "__main__": {"cli", "supervisor", "system"},
+    "errors": set(),
+    "logs": {ERRORS, "config"},
+    "system": set(),
+    "http": {ERRORS},
+    "wire": {ERRORS, "http.fields", "http.types"},
+    "c_extensions": {"system"},
+    "config": {ERRORS, "http.fields", "system"},
+    "cli": {"check.command", "config", "control", "server.run", "system"},
+    "check": {ERRORS, "c_extensions", "config", "system", "wire", "worker"},
+    "control": {ERRORS, "system"},
+    "supervisor": {"system"},
+    "worker": {
+        ERRORS,
+        "c_extensions",
+        "http.fields",
+        "http.target",
+        "http.types",
+        "http.ws.close_codes",
+        "system",
+        "wire",
+    },
+    "server/event_loop": {ERRORS},
+    "server/lifecycle": {ERRORS},
+    "server/exchanges": {ERRORS, "http", "server.lifecycle", "wire"},
+    "server/workers": {ERRORS, "server.event_loop", "server.exchanges", "server.lifecycle", "system", "wire"},
+    "server/dispatch": {
+        ERRORS,
+        "http.fields",
+        "server.event_loop",
+        "server.exchanges",
+        "server.lifecycle",
+        "server.workers",
+    },
+    "server/net": {
+        ERRORS,
+        "config",
+        "http",
+        "logs",
+        "server.event_loop",
+        "server.exchanges",
+    },
+    "server/responders": {"http", "server.exchanges", "server.lifecycle", "wire"},
+    "server/pool": {
+        ERRORS,
+        "server.dispatch",
+        "server.event_loop",
+        "server.exchanges",
+        "server.lifecycle",
+        "server.responders.unavailable",
+        "server.workers",
+        "system",
+        "wire",
+    },
+    "server/operate": {
+        ERRORS,
+        "c_extensions",
+        "config",
+        "control",
+        "server.event_loop",
+        "server.lifecycle",
+        "server.net",
+        "server.pool",
+        "server.responders",
+        "server.workers",
+        "supervisor.link",
+        "system",
+    },
+    "server/server": {ERRORS, "c_extensions", "config", "server", "system", "wire"},
+    "server/run": {ERRORS, "config", "http", "logs", "server", "system"},
+}
+"""What each folder, or file beside folders, may import beside itself. An arrow that is missing here is missing for a
+reason: below stands what knows nothing of what is above, and what runs in one interpreter knows nothing of what runs in
+another. `worker` never imports `server` nor the other way round: they agree on `wire`."""
 
 
 def module_name(path):
@@ -39,8 +117,10 @@ def imports(name, *, for_types=True):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{name} imports relatively, which this test does not follow"
-            found.add(node.module)
-            found |= {f"{node.module}.{alias.name}" for alias in node.names if f"{node.module}.{alias.name}" in SOURCES}
+            modules = {f"{node.module}.{alias.name}" for alias in node.names} & set(SOURCES)
+            found |= modules
+            if len(modules) < len(node.names):
+                found.add(node.module)
         todo += ast.iter_child_nodes(node)
     return found
 
@@ -49,92 +129,95 @@ def inside(module, folder):
     return module == folder or module.startswith(f"{folder}.")
 
 
-def offenders(importers, folder, **how):
-    return {
-        f"{name} imports {module}" for name in importers for module in imports(name, **how) if inside(module, folder)
-    }
-
-
 def modules_in(folder):
     found = [name for name in SOURCES if inside(name, folder)]
     assert len(found) > 1, f"{folder} has moved; this test must follow"
     return found
 
 
-INSIDE = "snakepit.check.inside"
-ROOT_MODULES = [name for name in SOURCES if name.count(".") == 1 and SOURCES[name].name != "__init__.py"]
+def room(name):
+    """The folder or the file that a law is about."""
+    path = SOURCES[name].relative_to(ROOT)
+    folder, *rest = path.with_suffix("").parts
+    if folder == "server" and rest[0] != "__init__":
+        return f"server/{rest[0]}"
+    return "" if folder == "__init__" else folder
 
 
-def test_server_never_imports_worker():
-    assert offenders(modules_in("snakepit.server"), "snakepit.worker") == set()
+def is_own(module, law):
+    return inside(module, f"snakepit.{law.replace('/', '.')}") if law else False
 
 
-def test_worker_never_imports_server():
-    assert offenders(modules_in("snakepit.worker"), "snakepit.server") == set()
+@pytest.mark.parametrize("name", [name for name in SOURCES if name != "snakepit.server"])
+def test_a_module_imports_what_its_folder_may(name):
+    law = room(name)
+    allowed = [f"snakepit.{folder}" for folder in LAWS[law]]
+    ours = {module for module in imports(name) if module in SOURCES and not is_own(module, law)}
+    assert {module for module in ours if not any(inside(module, folder) for folder in allowed)} == set()
 
 
-@pytest.mark.parametrize("folder", ["snakepit.server", "snakepit.worker"])
-def test_protocol_is_pure(folder):
-    assert offenders(modules_in("snakepit.protocol"), folder) == set()
+def test_each_law_is_about_something_and_needed():
+    assert set(LAWS) == {room(name) for name in SOURCES if name != "snakepit.server"}
+    for law, allowed in LAWS.items():
+        used = {
+            module for name in SOURCES if room(name) == law and name != "snakepit.server" for module in imports(name)
+        }
+        assert {
+            folder for folder in allowed if not any(inside(name, f"snakepit.{folder}") for name in used)
+        } == set(), law
+
+
+def test_there_are_no_circles():
+    """Not even by imports for types only."""
+    arrows = {name: {module for module in imports(name) if module in SOURCES} for name in SOURCES}
+    while free := [name for name, targets in arrows.items() if not targets & set(arrows)]:
+        for name in free:
+            del arrows[name]
+    assert {name: targets & set(arrows) for name, targets in arrows.items()} == {}
+
+
+def test_the_root_holds_only_what_belongs_to_all():
+    files = {path.name for path in ROOT.iterdir() if path.is_file()}
+    assert files == {"__init__.py", "__main__.py", "errors.py", "logs.py", "py.typed"}
 
 
 @pytest.mark.parametrize("library", ["asyncio", "socket", "select", "selectors", "threading", "time"])
-def test_protocol_does_no_io_and_knows_no_clock(library):
-    assert offenders(modules_in("snakepit.protocol"), library) == set()
+def test_http_does_no_io_and_knows_no_clock(library):
+    assert [name for name in modules_in("snakepit.http") if library in imports(name)] == []
 
 
-@pytest.mark.parametrize("folder", ["snakepit.server", "snakepit.worker"])
-def test_root_modules_serve_both_sides(folder):
-    importers = [name for name in ROOT_MODULES if name != "snakepit.cli"]
-    assert "snakepit.channel" in importers
-    assert offenders(importers, folder) == set()
-
-
-@pytest.mark.parametrize("folder", ["snakepit.server", "snakepit.worker", "snakepit.protocol"])
-def test_what_serves_never_imports_the_check(folder):
-    assert offenders(modules_in(folder), "snakepit.check") == set()
-    assert offenders([name for name in ROOT_MODULES if name != "snakepit.cli"], "snakepit.check") == set()
+INSIDE = "snakepit.check.inside"
 
 
 def test_the_check_imports_the_worker_only_in_what_runs_inside_interpreters():
-    assert offenders([INSIDE], "snakepit.worker") != set()
-    assert offenders([name for name in modules_in("snakepit.check") if name != INSIDE], "snakepit.worker") == set()
-    assert offenders([name for name in modules_in("snakepit.check") if name != INSIDE], INSIDE) == set()
-
-
-@pytest.mark.parametrize("folder", ["snakepit.server", "snakepit.worker", "snakepit.protocol", "snakepit.check"])
-def test_the_commands_for_a_running_server_import_none_of_it(folder):
-    assert offenders(modules_in("snakepit.control"), folder) == set()
+    others = [name for name in modules_in("snakepit.check") if name != INSIDE]
+    assert any(inside(module, "snakepit.worker") for module in imports(INSIDE))
+    assert [name for name in others for module in imports(name) if inside(module, "snakepit.worker")] == []
+    assert [name for name in others if INSIDE in imports(name)] == []
 
 
 def test_only_the_control_socket_imports_how_it_is_found():
     importers = [name for name in SOURCES if not inside(name, "snakepit.control")]
     found = {name for name in importers for module in imports(name) if inside(module, "snakepit.control")}
-    assert found == {"snakepit.cli", "snakepit.server.control"}
+    assert found == {"snakepit.cli.main", "snakepit.server.operate.control_socket"}
+
+
+def loaded_by(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
 
 
 def test_a_command_starts_quickly():
-    code = "import sys, snakepit.control.commands; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
-    loaded = done.stdout.split()
-    assert "snakepit.control.commands" in loaded, done.stderr
-    assert {"asyncio", "logging", "h11", "snakepit.config"} & set(loaded) == set()
-
-
-def test_the_check_needs_of_the_server_only_the_folder_for_copies():
-    found = {module for name in modules_in("snakepit.check") for module in imports(name)}
-    assert {module for module in found if inside(module, "snakepit.server")} == {"snakepit.server.copies"}
-
-
-@pytest.mark.parametrize("folder", ["snakepit.server", "snakepit.worker", "snakepit.protocol", "snakepit.check"])
-def test_the_supervisor_and_the_others_know_nothing_of_each_other(folder):
-    assert offenders(modules_in("snakepit.supervisor"), folder) == set()
-    assert offenders(modules_in(folder), "snakepit.supervisor") == set()
+    loaded = loaded_by("import sys, snakepit.control.commands; print(*sys.modules)")
+    assert "snakepit.control.commands" in loaded
+    assert {"asyncio", "logging", "h11", "snakepit.config.options"} & set(loaded) == set()
 
 
 def test_the_package_imports_the_server_only_for_types():
     # when one of its names is asked for, it imports the module of that name, in this order
-    assert offenders(["snakepit"], "snakepit", for_types=False) == {"snakepit imports snakepit.import_order"}
+    found = {module for module in imports("snakepit", for_types=False) if module in SOURCES}
+    assert found == {"snakepit.system.import_order"}
 
 
 def reachable(start):
@@ -151,21 +234,28 @@ def reachable(start):
     return found
 
 
-HEAVY = ("h11", "httptools", "wsproto", "click", "dotenv", "snakepit.server", "snakepit.protocol", "snakepit.config")
+HEAVY = (
+    "h11",
+    "httptools",
+    "wsproto",
+    "click",
+    "dotenv",
+    "snakepit.server",
+    "snakepit.http.h1",
+    "snakepit.http.ws.frames",
+    "snakepit.config",
+)
 
 
 @pytest.mark.parametrize("start", ["snakepit.worker.bootstrap", INSIDE])
 def test_a_worker_never_imports_what_the_main_interpreter_needs(start):
     found = reachable(start)
-    assert "snakepit.channel" in found
+    assert "snakepit.wire.ends" in found
     assert [name for name in sorted(found) if any(inside(name, heavy) for heavy in HEAVY)] == []
 
 
 def test_a_worker_really_loads_none_of_it():
-    code = "import sys, snakepit.worker.bootstrap; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == 0, done.stderr
-    loaded = done.stdout.split()
+    loaded = loaded_by("import sys, snakepit.worker.bootstrap; print(*sys.modules)")
     assert "snakepit.worker.bootstrap" in loaded
     assert [name for name in loaded if any(inside(name, heavy) for heavy in HEAVY)] == []
 
@@ -173,15 +263,15 @@ def test_a_worker_really_loads_none_of_it():
 @pytest.mark.parametrize("library", ["asyncio", "logging", "json", "ssl", "wsgiref.simple_server"])
 def test_a_wsgi_worker_does_not_pay_for_what_only_others_need(library):
     """Each interpreter has its own copy of everything that it imports."""
-    code = "import sys, snakepit.worker.bootstrap, snakepit.worker.wsgi; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == 0, done.stderr
-    loaded = done.stdout.split()
-    assert "snakepit.worker.wsgi" in loaded
+    loaded = loaded_by("import sys, snakepit.worker.bootstrap, snakepit.worker.wsgi.seats; print(*sys.modules)")
+    assert "snakepit.worker.wsgi.seats" in loaded
     assert library not in loaded
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if name != "snakepit.interpreters"])
+INTERPRETERS = "snakepit.wire.interpreters"
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if name != INTERPRETERS])
 def test_only_one_module_knows_where_interpreters_are(name):
     known = ("concurrent", "interpreters_backport", "_interpreters", "_interpqueues", "test.support.interpreters")
     found = {module for module in imports(name) if any(inside(module, api) for api in known)}
@@ -199,10 +289,10 @@ def queue_uses(name):
     return used & QUEUE_METHODS
 
 
-CARRIERS = ("snakepit.carriers", "snakepit.async_carriers")
+CARRIERS = ("snakepit.wire.carriers", "snakepit.wire.async_carriers")
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if name not in (*CARRIERS, "snakepit.interpreters")])
+@pytest.mark.parametrize("name", [name for name in SOURCES if name not in (*CARRIERS, INTERPRETERS)])
 def test_only_the_carriers_touch_queues(name):
     assert queue_uses(name) == set()
 

@@ -1,11 +1,11 @@
-"""snakepit.lifecycle: the tables are closed, nothing is stuck, and no arrow is invented."""
+"""snakepit.server.lifecycle: the tables are closed, nothing is stuck, and no arrow is invented."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from snakepit.errors import InternalError
-from snakepit.lifecycle import EXCHANGE, WORKER, ExchangeState, WorkerState, advance
+from snakepit.server.lifecycle import EXCHANGE, WORKER, ExchangeState, WorkerState, advance
 
 TABLES = [
     pytest.param(EXCHANGE, ExchangeState, ExchangeState.NEW, id="exchange"),

@@ -1,4 +1,4 @@
-"""snakepit.link: lines and sockets between two processes, here the two ends in one."""
+"""snakepit.supervisor.link: lines and sockets between two processes, here the two ends in one."""
 
 import os
 import socket
@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from snakepit.link import ENVIRONMENT, HAND_OVER, LISTENING, READY, STOP, Link, Origin, is_supervised
+from snakepit.supervisor.link import ENVIRONMENT, HAND_OVER, LISTENING, READY, STOP, Link, Origin, is_supervised
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""snakepit.log_files: which files are opened anew, and that nothing is lost."""
+"""snakepit.system.log_files: which files are opened anew, and that nothing is lost."""
 
 import logging
 import logging.handlers
@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from snakepit.log_files import reopen_log_files
+from snakepit.system.log_files import reopen_log_files
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a file that is open can't be moved there")
 
@@ -112,6 +112,8 @@ def test_one_that_is_closed(log):
 
 
 def test_where_nobody_logs_nothing_is_imported():
-    code = "import sys; from snakepit.log_files import reopen_log_files as f; print(f(), 'logging' in sys.modules)"
+    code = (
+        "import sys; from snakepit.system import log_files as f; print(f.reopen_log_files(), 'logging' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout == "([], []) False\n"

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from snakepit import logs
-from snakepit.config import LOG_LEVELS, TRACE, Config
+from snakepit.config.options import LOG_LEVELS, TRACE, Config
 from snakepit.errors import ConfigError
 
 NAMES = ("snakepit", "snakepit.server", "snakepit.access")

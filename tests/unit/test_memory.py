@@ -1,4 +1,4 @@
-"""snakepit.memory."""
+"""snakepit.system.memory."""
 
 import mmap
 import os
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from snakepit.memory import private_memory, resident_memory
+from snakepit.system.memory import private_memory, resident_memory
 
 MIB = 2**20
 

@@ -1,4 +1,4 @@
-"""The table in docs/reference/options.md is derived from `snakepit.config.OPTIONS`."""
+"""The table in docs/reference/options.md is derived from `snakepit.config.options.OPTIONS`."""
 
 import importlib.util
 from pathlib import Path
@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from snakepit.config import OPTIONS
+from snakepit.config.options import OPTIONS
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from waiting import PATIENCE
 
 import snakepit
-from snakepit.config import Config
+from snakepit.config.options import Config
 from snakepit.server.run import run
 from snakepit.server.server import Server
 
@@ -48,6 +48,6 @@ def test_import_loads_nothing_heavy():
 def test_star_import():
     assert fresh("from snakepit import *; print(run.__module__, Config.__module__, Server.__module__)").split() == [
         "snakepit.server.run",
-        "snakepit.config",
+        "snakepit.config.options",
         "snakepit.server.server",
     ]

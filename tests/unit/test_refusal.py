@@ -1,12 +1,12 @@
-"""snakepit.refusal and snakepit.packages: which C extension refused, who imports it, and what can be done."""
+"""c_extensions.refusal and c_extensions.packages: which C extension refused, who imports it, and what can be done."""
 
 import sys
 
 import pytest
 
-from snakepit import refusal, vetted
-from snakepit.packages import PYTHON, Package, package_of
-from snakepit.refusal import explain, import_chain, note, ways_out
+from snakepit.c_extensions import refusal, vetted
+from snakepit.c_extensions.packages import PYTHON, Package, package_of
+from snakepit.c_extensions.refusal import explain, import_chain, note, ways_out
 
 
 @pytest.fixture
@@ -59,8 +59,8 @@ def test_package_of_a_shared_name(monkeypatch, tmp_path):
         def locate(self):
             return tmp_path / self.name / "core.so"
 
-    monkeypatch.setattr("snakepit.packages._by_top_level", lambda: {"space": ["one", "two", "two"]})
-    monkeypatch.setattr("snakepit.packages.distribution", Fake)
+    monkeypatch.setattr("snakepit.c_extensions.packages._by_top_level", lambda: {"space": ["one", "two", "two"]})
+    monkeypatch.setattr("snakepit.c_extensions.packages.distribution", Fake)
     assert package_of("space.core", str(tmp_path / "two" / "core.so")) == Package("two", "1")
     assert package_of("space.core", str(tmp_path / "else.so")) is None
 

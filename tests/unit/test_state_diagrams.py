@@ -1,4 +1,4 @@
-"""The life cycles in docs/server-behavior.md are made of the tables in snakepit.lifecycle."""
+"""The life cycles in docs/server-behavior.md are made of the tables in snakepit.server.lifecycle."""
 
 import importlib.util
 import sys
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakepit.lifecycle import EXCHANGE, WORKER, ExchangeState, WorkerState
+from snakepit.server.lifecycle import EXCHANGE, WORKER, ExchangeState, WorkerState
 
 PATH = Path(__file__).resolve().parents[2] / "tools" / "state_diagrams.py"
 

@@ -1,4 +1,4 @@
-"""snakepit.systemd: messages to a service manager, here a socket of our own, and sockets from one."""
+"""snakepit.system.systemd: messages to a service manager, here a socket of our own, and sockets from one."""
 
 import os
 import socket
@@ -7,7 +7,7 @@ import sys
 import pytest
 from waiting import PATIENCE
 
-from snakepit import systemd
+from snakepit.system import systemd
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="there is no systemd")
 

@@ -1,4 +1,4 @@
-"""snakepit.trusted_proxies: who is trusted, and how addresses of clients are written."""
+"""snakepit.config.trusted_proxies: who is trusted, and how addresses of clients are written."""
 
 import ipaddress
 
@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snakepit.config.trusted_proxies import Node, TrustedProxies, header_names
 from snakepit.errors import ConfigError
-from snakepit.trusted_proxies import Node, TrustedProxies, header_names
 
 
 @pytest.mark.parametrize(

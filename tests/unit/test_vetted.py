@@ -1,4 +1,4 @@
-"""snakepit.vetted and its list, which the compatibility suite makes from its results."""
+"""snakepit.c_extensions.vetted and its list, which the compatibility suite makes from its results."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from compat import results, tables
-from snakepit import vetted
+from snakepit.c_extensions import vetted
 
 LIST = json.loads(Path(vetted.LIST).read_text(encoding="utf-8"))
 THIS = vetted.THIS_PYTHON.partition(" ")[2]

@@ -1,11 +1,11 @@
-"""snakepit.working_directory: a folder by the name that a shell tells, and where there is none any more."""
+"""snakepit.system.working_directory: a folder by the name that a shell tells, and where there is none any more."""
 
 import os
 import sys
 
 import pytest
 
-from snakepit.working_directory import WorkingDirectory, absolute, by_name, name
+from snakepit.system.working_directory import WorkingDirectory, absolute, by_name, name
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="symbolic links, and folders that go while they are used"

@@ -2,11 +2,11 @@
 
 import pytest
 
-from snakepit import vetted
+from snakepit.c_extensions import vetted
+from snakepit.c_extensions.packages import Package
 from snakepit.check import gather
 from snakepit.check.findings import Loading
 from snakepit.check.gather import crash, report, story
-from snakepit.packages import Package
 
 DONE = [("stage", 1, "importing"), ("app", "asgi"), ("daemons", []), ("stage", 9, "closed")]
 LOADING = [

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from snakepit.c_extensions.packages import Package
 from snakepit.check.findings import PYTHON, Crash, Loading, Module, Report
 from snakepit.check.text import render
-from snakepit.packages import Package
 
 CORE = Module(
     "pydantic_core._core", "/c.so", "copied", Package("pydantic-core", "2.46.0"), ("2.41.5",),

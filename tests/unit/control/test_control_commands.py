@@ -7,8 +7,8 @@ import pytest
 from fakes import fake_of
 
 from snakepit import __version__
+from snakepit.control import client as link_module
 from snakepit.control import commands
-from snakepit.control import link as link_module
 from snakepit.errors import ConfigError, SnakepitError
 
 

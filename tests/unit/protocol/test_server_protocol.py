@@ -1,4 +1,4 @@
-"""What every HTTP/1 protocol must do, whichever library is behind it (snakepit.protocol.interface.ServerProtocol).
+"""What every HTTP/1 protocol must do, whichever library is behind it (snakepit.http.events.ServerProtocol).
 
 Every request is fed whole, byte by byte, and cut in two at every place: what it means must not depend on how it came.
 """
@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snakepit.errors import LocalProtocolError, RemoteProtocolError
-from snakepit.fields import NONE, of_length, render
-from snakepit.protocol.clean_heads import CleanHeadParser, KnownFields
-from snakepit.protocol.h11_parser import H11Parser
-from snakepit.protocol.http1 import Http1Protocol
-from snakepit.protocol.httptools_parser import HttptoolsParser
-from snakepit.protocol.interface import BodyData, Limits, RequestEnd, RequestHead
-from snakepit.protocol.response import CommonFields
+from snakepit.http.events import BodyData, Limits, RequestEnd, RequestHead
+from snakepit.http.fields import NONE, of_length, render
+from snakepit.http.h1.fast_path import CleanHeadParser, KnownFields
+from snakepit.http.h1.h11_parser import H11Parser
+from snakepit.http.h1.httptools_parser import HttptoolsParser
+from snakepit.http.h1.protocol import Http1Protocol
+from snakepit.http.h1.writer import CommonFields
 
 _known: dict[Limits, KnownFields] = {}
 

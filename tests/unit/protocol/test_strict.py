@@ -1,12 +1,12 @@
-"""snakepit.protocol.strict: what no protocol library may let through."""
+"""snakepit.http.strict: what no protocol library may let through."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from snakepit.errors import RemoteProtocolError
-from snakepit.protocol.interface import Limits
-from snakepit.protocol.strict import check_head, http_version, too_long
+from snakepit.http.events import Limits
+from snakepit.http.strict import check_head, http_version, too_long
 
 
 @pytest.mark.parametrize(("version", "text"), [(b"1.0", "1.0"), (b"1.1", "1.1")])

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakepit.protocol import websocket
-from snakepit.protocol.websocket import BINARY, Message, WebSocketProtocol
+from snakepit.http.ws import masking
+from snakepit.http.ws.frames import BINARY, Message, WebSocketProtocol
 
 MASKS = st.binary(min_size=4, max_size=4)
 
@@ -16,25 +16,25 @@ def masked(mask, data):
 
 @pytest.fixture(params=["C", "Python"], scope="module")
 def way(request):
-    known = websocket._apply_mask
+    known = masking._apply_mask
     if request.param == "C" and known is None:
         pytest.skip("websockets is not installed")
     if request.param == "Python":
-        websocket._apply_mask = None
+        masking._apply_mask = None
     yield
-    websocket._apply_mask = known
+    masking._apply_mask = known
 
 
 @given(MASKS, st.binary(max_size=300))
 def test_short(way, mask, data):
-    assert websocket._unmask(mask, masked(mask, data)) == data
+    assert masking.unmask(mask, masked(mask, data)) == data
 
 
 @pytest.mark.parametrize("size", [0, 1, 2047, 2048, 2049, 65535, 65536])
 def test_sizes(way, size):
     data = bytes(range(251)) * (size // 251 + 1)
     mask = b"\x01\x80\xff\x00"
-    assert websocket._unmask(mask, masked(mask, data[:size])) == data[:size]
+    assert masking.unmask(mask, masked(mask, data[:size])) == data[:size]
 
 
 def test_frame(way):

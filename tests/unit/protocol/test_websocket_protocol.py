@@ -1,4 +1,4 @@
-"""snakepit.protocol.websocket: the handshake, frames beside wsproto's own reading of them, and compression."""
+"""snakepit.http.ws: the handshake, frames beside wsproto's own reading of them, and compression."""
 
 import os
 import tracemalloc
@@ -12,23 +12,10 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessag
 from wsproto.extensions import PerMessageDeflate
 
 from snakepit.errors import RemoteProtocolError
-from snakepit.protocol.interface import RequestHead
-from snakepit.protocol.websocket import (
-    BINARY,
-    CLOSE,
-    PING,
-    PONG,
-    TEXT,
-    WINDOW_BITS,
-    Alive,
-    Closed,
-    Deflate,
-    Handshake,
-    Message,
-    WebSocketProtocol,
-    check_handshake,
-    wants_websocket,
-)
+from snakepit.http.events import RequestHead
+from snakepit.http.ws.deflate import WINDOW_BITS, Deflate
+from snakepit.http.ws.frames import BINARY, CLOSE, PING, PONG, TEXT, Alive, Closed, Message, WebSocketProtocol
+from snakepit.http.ws.handshake import Handshake, check_handshake, wants_websocket
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 MAX = 1_000_000

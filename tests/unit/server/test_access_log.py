@@ -8,9 +8,9 @@ import re
 import pytest
 
 from snakepit import logs
-from snakepit.config import Config
-from snakepit.protocol.interface import RequestHead
-from snakepit.server.access_log import BatchLog, RecordLog, access_log
+from snakepit.config.options import Config
+from snakepit.http.events import RequestHead
+from snakepit.server.net.access_log import BatchLog, RecordLog, access_log
 
 HEAD = RequestHead("GET", b"/a%20b?c=\xe9", "1.1", [], False)
 LINE = r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d INFO     1\.2\.3\.4:5 - "GET /a%20b\?c=é HTTP/1\.1" 200\n'

@@ -1,4 +1,4 @@
-"""snakepit.server.background: an exception that nobody waits for is heard of at once."""
+"""snakepit.server.event_loop.background: an exception that nobody waits for is heard of at once."""
 
 import asyncio
 import gc
@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from snakepit.server.background import spawn
+from snakepit.server.event_loop.background import spawn
 
 
 async def fail():

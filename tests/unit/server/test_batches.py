@@ -1,4 +1,4 @@
-"""snakepit.server.pool: exchanges of one loop iteration go to a worker in batches while they are quick."""
+"""snakepit.server.pool.pool: exchanges of one loop iteration go to a worker in batches while they are quick."""
 
 import asyncio
 from collections import Counter
@@ -6,15 +6,15 @@ from collections import Counter
 import pytest
 from test_exchange import FakeClient
 
-from snakepit import envelopes
-from snakepit.channel import discard
-from snakepit.protocol.interface import RequestHead
-from snakepit.server.exchange import Exchange
-from snakepit.server.flow import BATCH, BATCH_SECONDS
-from snakepit.server.pool import Pool
-from snakepit.server.pool_terms import Observer, PoolOptions
-from snakepit.server.runtimes import InterpreterRuntime
-from snakepit.server.worker import Worker
+from snakepit.http.events import RequestHead
+from snakepit.server.dispatch.queue import BATCH, BATCH_SECONDS
+from snakepit.server.exchanges.exchange import Exchange
+from snakepit.server.pool.pool import Pool
+from snakepit.server.pool.terms import Observer, PoolOptions
+from snakepit.server.workers.runtimes import InterpreterRuntime
+from snakepit.server.workers.worker import Worker
+from snakepit.wire import envelopes
+from snakepit.wire.ends import discard
 
 
 class Ready:

@@ -1,4 +1,4 @@
-"""snakepit.server.changes: one reload at a time, and what can't be is said."""
+"""snakepit.server.operate.changes: one reload at a time, and what can't be is said."""
 
 import asyncio
 import logging
@@ -8,10 +8,10 @@ from fakes import fake_of
 from waiting import PATIENCE
 
 from snakepit.errors import SnakepitError
-from snakepit.server import pool as pool_module
-from snakepit.server.changes import Changes
-from snakepit.server.managers import Manager
-from snakepit.server.pool_terms import Outcome
+from snakepit.server.operate.changes import Changes
+from snakepit.server.operate.managers import Manager
+from snakepit.server.pool import pool as pool_module
+from snakepit.server.pool.terms import Outcome
 
 
 @fake_of(pool_module.Pool)

@@ -1,13 +1,13 @@
-"""snakepit.server.clock: the Date and Server fields, made once a second."""
+"""snakepit.server.net.common_fields: the Date and Server fields, made once a second."""
 
 from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
 
 import pytest
 
-from snakepit.fields import HAS_DATE, HAS_SERVER
-from snakepit.server import clock
-from snakepit.server.clock import CommonFields
+from snakepit.http.fields import HAS_DATE, HAS_SERVER
+from snakepit.server.net import common_fields as clock
+from snakepit.server.net.common_fields import CommonFields
 
 
 @pytest.fixture

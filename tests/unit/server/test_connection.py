@@ -1,4 +1,4 @@
-"""snakepit.server.connection and .site, between a transport and a pool that behave like real ones, on a loop whose
+"""snakepit.server.net.http1, between a transport and a pool that behave like real ones, on a loop whose
 clock is advanced by hand."""
 
 import asyncio
@@ -11,13 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from waiting import turn
 
-from snakepit.config import Config
-from snakepit.envelopes import BODY, CHUNK, CREDIT, DISCONNECT, REQUEST, WINDOW, cost
-from snakepit.fields import NONE, render
-from snakepit.lifecycle import ExchangeState
-from snakepit.server.connection import DISCARD, Connection
-from snakepit.server.exchange import WorkerEnd
-from snakepit.server.site import LAST_LINGER, LINGER, STALLED, Site, Submit
+from snakepit.config.options import Config
+from snakepit.http.fields import NONE, render
+from snakepit.server.exchanges.exchange import Destination, WorkerEnd
+from snakepit.server.lifecycle import ExchangeState
+from snakepit.server.net.http1 import DISCARD, LAST_LINGER, LINGER, STALLED, HttpConnections
+from snakepit.wire.envelopes import BODY, CHUNK, CREDIT, DISCONNECT, REQUEST, WINDOW, cost
 
 HEAD_TIME = 20.0
 KEEP_ALIVE = 5.0
@@ -232,7 +231,7 @@ class App:
         return sum(envelope[2] for envelope in self.posted if envelope[0] == CREDIT)
 
 
-@fake_of(Submit)
+@fake_of(Destination)
 class FakePool:
     """Takes what comes: with `mode` "assign" into an app each, with "line" into the line, with "refuse" not at all."""
 
@@ -270,16 +269,16 @@ class FakePool:
 
 
 class World:
-    """A site, its pool, and clients that connect to it."""
+    """The connections of a server, their pool, and clients that connect to it."""
 
     def __init__(self, echoes, options):
         self.loop = asyncio.get_running_loop()
         self.pool = FakePool(self.loop, echoes)
         options = {"date_header": False, "server_header": False, "access_log": False} | options
-        self.site = Site(Config("app:app", **options), self.pool, self.loop)
+        self.http = HttpConnections(Config("app:app", **options), self.pool, self.loop)
 
     def connect(self, **how):
-        return FakeTransport(self.loop, Connection(self.site), **how)
+        return FakeTransport(self.loop, self.http.new_connection(), **how)
 
     @property
     def app(self):
@@ -288,8 +287,8 @@ class World:
 
     @property
     def deadlines(self):
-        site = self.site
-        return [len(site.keep_alive), sum(map(len, {site.heads, site.stalled})), len(site.lingering)]
+        http = self.http
+        return [len(http.keep_alive), sum(map(len, {http.heads, http.stalled})), len(http.lingering)]
 
 
 def play(scenario, echoes=False, **options):
@@ -299,9 +298,9 @@ def play(scenario, echoes=False, **options):
         loop.set_exception_handler(lambda _, context: errors.append(context))
         world = World(echoes, options)
         await scenario(world)
-        world.site.close()
+        world.http.close()
         await turn()
-        assert world.site.connections == set()
+        assert world.http.connections.open == set()
         assert sum(world.deadlines) == 0
         assert errors == []
 
@@ -395,7 +394,7 @@ def test_keep_alive():
             client.send(request(f"/{number}", "POST", b"x" * number))
             await turn()
         assert bodies(client) == [b"POST /%d %s" % (number, b"x" * number) for number in range(5)]
-        assert (world.site.counters.connections, world.site.counters.requests) == (1, 5)
+        assert (world.http.connections.accepted, world.http.connections.requests) == (1, 5)
         numbers = [app.exchange.number for app in world.pool.apps]
         assert len(set(numbers)) == 5
 
@@ -407,7 +406,7 @@ def test_exchanges_of_all_connections_have_numbers_of_their_own():
         for _ in range(3):
             world.connect().send(request())
         assert len({app.exchange.number for app in world.pool.apps}) == 3
-        assert world.site.counters.connections == 3
+        assert world.http.connections.accepted == 3
 
     play(scenario)
 
@@ -1455,7 +1454,7 @@ def test_client_goes_when_nobody_works_for_it(leave, sent):
         getattr(client, leave)()
         await turn()
         assert client.lost
-        assert world.site.connections == set()
+        assert world.http.connections.open == set()
         assert sum(world.deadlines) == 0
 
     play(scenario)
@@ -1481,12 +1480,12 @@ def test_drain_closes_who_is_idle():
         fresh, used = world.connect(), world.connect()
         used.send(request())
         world.app.respond()
-        world.site.drain()
+        world.http.drain()
         await turn()
         assert fresh.lost
         assert used.lost
         assert not used.aborted
-        assert world.site.connections == set()
+        assert world.http.connections.open == set()
 
     play(scenario)
 
@@ -1495,7 +1494,7 @@ def test_drain_lets_an_exchange_finish():
     async def scenario(world):
         client = world.connect()
         client.send(request())
-        world.site.drain()
+        world.http.drain()
         await turn()
         assert not client.closing
         world.app.respond()
@@ -1513,7 +1512,7 @@ def test_drain_lets_a_stream_finish():
         client = world.connect()
         client.send(request() + request())
         world.app.respond(body=b"a", more=True)
-        world.site.drain()
+        world.http.drain()
         world.app.exchange.respond_body(b"b", False)
         await turn()
         assert bodies(client) == [b"ab"]
@@ -1528,7 +1527,7 @@ def test_drain_lets_an_exchange_in_the_line_finish():
         world.pool.mode = "line"
         client = world.connect()
         client.send(request())
-        world.site.drain()
+        world.http.drain()
         await turn()
         assert not client.closing
         app = world.pool.assign(world.pool.line.pop())
@@ -1544,7 +1543,7 @@ def test_drain_of_an_upload_that_is_answered_early():
     async def scenario(world):
         client = world.connect()
         client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nx")
-        world.site.drain()
+        world.http.drain()
         world.app.respond()
         assert statuses(client) == [200]
         assert client.eof_written
@@ -1558,7 +1557,7 @@ def test_drain_while_a_body_is_thrown_away():
         client = world.connect()
         client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nx")
         world.app.respond()
-        world.site.drain()
+        world.http.drain()
         await turn()
         assert client.eof_written, "it may read the answer, and need not send the rest"
         client.send(b"x" * 8)
@@ -1573,7 +1572,7 @@ def test_drain_lets_a_request_come_whose_head_has_begun():
     async def scenario(world):
         client = world.connect()
         client.send(request()[:10])
-        world.site.drain()
+        world.http.drain()
         await turn()
         assert not client.closing
         client.send(request()[10:])
@@ -1590,7 +1589,7 @@ def test_drain_closes_whose_head_does_not_come():
     async def scenario(world):
         client = world.connect()
         client.send(request()[:10])
-        world.site.drain()
+        world.http.drain()
         await advance(STALLED / 2)
         client.send(request()[10:12])
         assert not client.closing
@@ -1608,7 +1607,7 @@ def test_drain_lets_a_body_come_for_as_long_as_it_comes():
     async def scenario(world):
         client = world.connect()
         client.send(UPLOAD)
-        world.site.drain()
+        world.http.drain()
         for _ in range(9):
             await advance(STALLED / 2)
             client.send(b"x")
@@ -1629,7 +1628,7 @@ def test_drain_gives_up_whose_body_does_not_come(responding):
         client.send(UPLOAD + b"x")
         if responding:
             world.app.respond(body=b"a", more=True)
-        world.site.drain()
+        world.http.drain()
         await advance(STALLED)
         assert world.app.gone
         assert client.eof_written or client.aborted
@@ -1646,7 +1645,7 @@ def test_drain_waits_for_an_app_that_does_not_read_what_comes():
         client = world.connect()
         client.send(UPLOAD.replace(b"9", b"999999") + bytes(WINDOW))
         assert not client.reading
-        world.site.drain()
+        world.http.drain()
         await advance(STALLED * 3)
         assert not client.closing
         world.app.exchange.add_credit(WINDOW)
@@ -1661,7 +1660,7 @@ def test_drain_waits_for_an_app_that_has_not_asked_for_the_body():
     async def scenario(world):
         client = world.connect()
         client.send(UPLOAD.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"))
-        world.site.drain()
+        world.http.drain()
         await advance(STALLED * 3)
         assert not client.closing
         world.app.exchange.go_on()
@@ -1681,10 +1680,10 @@ def test_drain_ends_event_streams(gently, begins):
         client = world.connect()
         client.send(request())
         if begins == "after":
-            world.site.drain(gently)
+            world.http.drain(gently)
         world.app.exchange.respond(200, EVENTS, b"data: 1\n\n", True)
         if begins == "before":
-            world.site.drain(gently)
+            world.http.drain(gently)
         await turn()
         assert world.app.gone
         assert client.lost
@@ -1703,7 +1702,7 @@ def test_drain_lets_what_is_no_event_stream_any_more_finish():
         world.app.exchange.done(None)
         client.send(request())
         world.app.respond(body=b"a", more=True)
-        world.site.drain()
+        world.http.drain()
         world.app.exchange.respond_body(b"b", False)
         await turn()
         assert bodies(client)[1] == b"ab"
@@ -1718,7 +1717,7 @@ def test_drain_with_a_pipelined_request_on_its_way():
         client = world.connect()
         client.send(request() + request())
         world.app.respond()
-        world.site.drain()
+        world.http.drain()
         await turn()
         if len(world.pool.apps) == 2:
             world.app.respond()
@@ -1733,7 +1732,7 @@ def test_drain_does_not_cut_a_client_that_is_reading_its_refusal():
     async def scenario(world):
         client = world.connect()
         client.send(b"rubbish\r\n\r\n")
-        world.site.drain()
+        world.http.drain()
         await turn()
         assert not client.closing, "it has a moment to read the answer"
         await advance(LAST_LINGER)
@@ -1746,7 +1745,7 @@ def test_close_cuts_everybody():
     async def scenario(world):
         working, idle = world.connect(), world.connect()
         working.send(request())
-        world.site.close()
+        world.http.close()
         await turn()
         assert working.aborted
         assert idle.aborted
@@ -1784,7 +1783,7 @@ def survive(pieces):
             client.client_resets()
             await turn()
         assert world.pool.open == []
-        assert world.site.connections == set()
+        assert world.http.connections.open == set()
 
     echoing(scenario, **LIMITS)
 
@@ -1843,7 +1842,7 @@ def test_random_requests_and_an_app_that_does_anything(data, doings):
         for doing in doings:
             exchange = world.app.exchange if world.pool.apps else None
             if doing == "drain":
-                world.site.drain()
+                world.http.drain()
             elif exchange is None or exchange.state is ExchangeState.CLOSED:
                 pass
             elif doing == "respond":
@@ -1870,7 +1869,7 @@ def test_deadlines_are_those_of_the_options():
 
 def test_the_last_descriptor_is_told_of(caplog):
     async def scenario(world):
-        world.site.open_files.last = 6
+        world.http.open_files.last = 6
         world.connect()
         assert caplog.messages == []
         FakeSocket.number = 6

@@ -1,4 +1,4 @@
-"""The control socket and what finds it: snakepit.server.control with snakepit.control.link and snakepit.control.search.
+"""The control socket and what finds it: server.operate.control_socket with control.client and control.search.
 
 Both ways to be reached, on asyncio's loop and on uvloop.
 """
@@ -16,13 +16,13 @@ import pytest
 from waiting import PATIENCE
 
 from snakepit import __version__
+from snakepit.control.client import Gone, Link
 from snakepit.control.folder import Folder
-from snakepit.control.link import Gone, Link
 from snakepit.control.search import find
 from snakepit.errors import ConfigError, SnakepitError
-from snakepit.server import control as control_module
-from snakepit.server.control import ControlSocket, Identity
-from snakepit.server.loops import loop_factory
+from snakepit.server.event_loop.choice import loop_factory
+from snakepit.server.operate import control_socket as control_module
+from snakepit.server.operate.control_socket import ControlSocket, Identity
 
 LOOPS = ["asyncio", *([] if sys.platform == "win32" else ["uvloop"])]
 CARRIERS = ["loopback", *([] if sys.platform == "win32" else ["unix"])]
@@ -68,7 +68,7 @@ COMMANDS = {"echo": echo, "refuse": refuse, "break": break_down}
 async def opened(carrier="loopback", *, key=1, name=None, app="main:app", commands=COMMANDS):
     control = ControlSocket(Identity(key, name, app, "http://127.0.0.1:8000"), commands, carrier)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("snakepit.control.link.PATIENCE", 0.05)  # another one in this loop can't answer meanwhile
+        patch.setattr("snakepit.control.client.PATIENCE", 0.05)  # another one in this loop can't answer meanwhile
         await control.open()
     try:
         yield control
@@ -305,7 +305,7 @@ def test_what_a_killed_server_left_is_removed_by_the_next_one(play, carrier):
 
 
 def test_a_server_that_does_not_answer_is_not_taken_for_dead(play, carrier, monkeypatch):
-    monkeypatch.setattr("snakepit.control.link.PATIENCE", 0.05)
+    monkeypatch.setattr("snakepit.control.client.PATIENCE", 0.05)
 
     async def scenario():
         async with opened(carrier):

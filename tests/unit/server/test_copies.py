@@ -1,4 +1,4 @@
-"""snakepit.server.copies: the folder is its process's alone, and goes with it, or after it."""
+"""snakepit.c_extensions.copies: the folder is its process's alone, and goes with it, or after it."""
 
 import os
 import subprocess
@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from waiting import PATIENCE
 
-from snakepit.server.copies import PREFIX, CopiesFolder, remove_left_over
+from snakepit.c_extensions.copies import PREFIX, CopiesFolder, remove_left_over
 
 HOLDER = """
-from snakepit.server.copies import CopiesFolder
+from snakepit.c_extensions.copies import CopiesFolder
 folder = CopiesFolder()
 print(folder.path, flush=True)
 input()

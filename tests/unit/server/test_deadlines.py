@@ -1,10 +1,10 @@
-"""snakepit.server.deadlines, on a loop whose clock is advanced by hand."""
+"""snakepit.server.event_loop.deadlines, on a loop whose clock is advanced by hand."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakepit.server.deadlines import Deadlines
+from snakepit.server.event_loop.deadlines import Deadlines
 
 SECONDS = 10
 

@@ -1,11 +1,11 @@
-"""snakepit.server.dispatcher: least loaded first, longest waiting first, and never a free worker beside a line."""
+"""server.dispatch.dispatcher: least loaded first, longest waiting first, and never a free worker beside a line."""
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from snakepit.server.dispatcher import Dispatcher
+from snakepit.server.dispatch.dispatcher import Dispatcher
 
 
 @pytest.fixture

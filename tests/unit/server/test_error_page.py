@@ -1,9 +1,9 @@
-"""snakepit.server.error_page: whatever went wrong is shown, and none of it is taken for HTML."""
+"""snakepit.server.responders.unavailable: whatever went wrong is shown, and none of it is taken for HTML."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakepit.server import error_page
+from snakepit.server.responders import unavailable as error_page
 
 
 def test_what_is_shown():

@@ -1,4 +1,4 @@
-"""snakepit.server.exchange: between a client that plays HTTP and a worker's end that only keeps what is posted."""
+"""server.exchanges.exchange: between a client that plays HTTP and a worker's end that only keeps what is posted."""
 
 import pytest
 from fakes import fake_of
@@ -6,13 +6,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from snakepit import envelopes
-from snakepit.envelopes import BODY, CHUNK, CHUNK_COST, CREDIT, DISCONNECT, REQUEST, WINDOW, cost
 from snakepit.errors import InternalError, LocalProtocolError
-from snakepit.fields import NONE, render
-from snakepit.lifecycle import ExchangeState
-from snakepit.protocol.interface import RequestHead
-from snakepit.server.exchange import Clock, Exchange, Line, RequestClient, WorkerEnd
+from snakepit.http.events import RequestHead
+from snakepit.http.fields import NONE, render
+from snakepit.server.exchanges.exchange import Clock, Destination, Exchange, RequestClient, WorkerEnd
+from snakepit.server.lifecycle import ExchangeState
+from snakepit.wire import envelopes
+from snakepit.wire.envelopes import BODY, CHUNK, CHUNK_COST, CREDIT, DISCONNECT, REQUEST, WINDOW, cost
 
 NUMBER = 7
 ILLEGAL = (b"x-illegal: yes\r\n", 0, None)
@@ -94,12 +94,17 @@ class FakeClient:
         self.faults.append(fault)
 
 
-@fake_of(Line)
-class FakeLine:
-    """Keeps who left."""
+@fake_of(Destination)
+class FakeDestination:
+    """Keeps who left; it is the test that gives exchanges to workers."""
+
+    interface = "asgi"
 
     def __init__(self):
         self.withdrawn = []
+
+    def submit(self, exchange):
+        raise AssertionError("an exchange does not submit itself")
 
     def withdraw(self, exchange):
         self.withdrawn.append(exchange)
@@ -107,7 +112,7 @@ class FakeLine:
 
 def make(body=b"", more=False, expects_continue=False):
     """A new exchange whose request is made; its client and line are attributes of the client."""
-    client, line = FakeClient(), FakeLine()
+    client, line = FakeClient(), FakeDestination()
     head = RequestHead("POST", b"/a", "1.1", [(b"host", b"t")], expects_continue)
     exchange = Exchange(NUMBER, client, line, head)
     exchange.begin(body, more)
@@ -675,7 +680,7 @@ def test_client_gone_leaves_the_line():
 def test_only_who_waits_leaves_the_line(state):
     exchange, _, _ = in_state(state)
     exchange.client_gone()
-    assert exchange.line.withdrawn == []
+    assert exchange.destination.withdrawn == []
 
 
 # -- a worker dies before it began -----------------------------------------------------------------------------------

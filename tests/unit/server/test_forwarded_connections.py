@@ -8,8 +8,8 @@ from test_connection import play, request
 from test_websocket_connection import HANDSHAKE, Peer
 from waiting import turn
 
-from snakepit import envelopes
-from snakepit.fields import NONE
+from snakepit.http.fields import NONE
+from snakepit.wire import envelopes
 
 ALL = ["X-Forwarded-For: 203.0.113.9", "X-Forwarded-Proto: https", "X-Forwarded-Prefix: /api"]
 

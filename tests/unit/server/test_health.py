@@ -1,4 +1,4 @@
-"""snakepit.server.health: who is asked, and who is given up."""
+"""snakepit.server.pool.heartbeat: who is asked, and who is given up."""
 
 import asyncio
 
@@ -6,10 +6,10 @@ import pytest
 from fakes import fake_of
 from waiting import PATIENCE
 
-from snakepit.lifecycle import WorkerState
-from snakepit.server import health as health_module
-from snakepit.server.health import Health
-from snakepit.server.worker import Worker
+from snakepit.server.lifecycle import WorkerState
+from snakepit.server.pool import heartbeat as health_module
+from snakepit.server.pool.heartbeat import Health
+from snakepit.server.workers.worker import Worker
 
 
 @fake_of(Worker)

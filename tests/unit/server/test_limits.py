@@ -1,4 +1,4 @@
-"""snakepit.server.limits: what keeps threads from being started."""
+"""snakepit.system.limits: what keeps threads from being started."""
 
 import os
 import sys
@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from snakepit import cgroups
-from snakepit.server.limits import explain
+from snakepit.system import cgroups
+from snakepit.system.limits import explain
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
 

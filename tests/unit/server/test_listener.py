@@ -1,4 +1,4 @@
-"""snakepit.server.listener: real sockets, on ports that the system picks."""
+"""snakepit.server.net.listener: real sockets, on ports that the system picks."""
 
 import asyncio
 import errno
@@ -10,9 +10,9 @@ import sys
 import pytest
 from waiting import PATIENCE
 
-from snakepit.config import Config
+from snakepit.config.options import Config
 from snakepit.errors import ConfigError
-from snakepit.server.listener import Listener
+from snakepit.server.net.listener import Listener
 
 UNIX = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs Unix sockets")
 
@@ -164,7 +164,7 @@ def test_another_free_port_is_tried_where_one_address_has_the_first_in_use(liste
             raise OSError(errno.EADDRINUSE, "in use")
         return bind(family, address, one_of_several)
 
-    monkeypatch.setattr("snakepit.server.listener._tcp_socket", bind_but_once)
+    monkeypatch.setattr("snakepit.server.net.listener._tcp_socket", bind_but_once)
     listener = listen(host="localhost")
     assert hosts(listener) == ["127.0.0.1", "127.0.0.2"]
     assert len({sock.getsockname()[1] for sock in listener.sockets}) == 1

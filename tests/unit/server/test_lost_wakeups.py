@@ -1,4 +1,4 @@
-"""snakepit.server.flow: workers that get nothing until they are heard of are asked again; and what is told of it."""
+"""server.dispatch.queue: workers that get nothing until they are heard of are asked again; and what is told of it."""
 
 import asyncio
 import logging
@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from snakepit.server import flow as flow_module
-from snakepit.server.flow import Flow
+from snakepit.server.dispatch import queue as flow_module
+from snakepit.server.dispatch.queue import Flow
 
 PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 

@@ -1,12 +1,12 @@
-"""snakepit.server.memory_forecast: whether so many workers fit, by what the first one took."""
+"""snakepit.server.pool.memory_forecast: whether so many workers fit, by what the first one took."""
 
 from dataclasses import dataclass
 
 import pytest
 from fakes import fake_of
 
-from snakepit.server import memory_forecast
-from snakepit.server.memory_forecast import MemoryForecast, Started
+from snakepit.server.pool import memory_forecast
+from snakepit.server.pool.memory_forecast import MemoryForecast, Started
 
 MIB = 2**20
 

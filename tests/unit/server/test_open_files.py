@@ -1,4 +1,4 @@
-"""snakepit.server.open_files. Limits are set in processes of their own: one that was lowered must not stay with us."""
+"""server.net.open_files. Limits are set in processes of their own: one that was lowered must not stay with us."""
 
 import errno
 import logging
@@ -9,8 +9,8 @@ import sys
 import pytest
 from waiting import PATIENCE
 
-from snakepit.server import open_files
-from snakepit.server.open_files import OpenFiles, raise_open_files_limit
+from snakepit.server.net import open_files
+from snakepit.server.net.open_files import OpenFiles, raise_open_files_limit
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
 
@@ -19,7 +19,7 @@ def limits_after(before, setup=""):
     """The soft and hard limit after raising those that a process sets first."""
     code = (
         "import resource\n"
-        "from snakepit.server.open_files import raise_open_files_limit\n"
+        "from snakepit.server.net.open_files import raise_open_files_limit\n"
         f"before = {before}\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, before)\n"
         f"{setup}\n"
@@ -261,7 +261,7 @@ def test_closing_what_was_never_watched(loop):
 def test_whether_a_file_can_be_opened():
     code = (
         "import os, resource\n"
-        "from snakepit.server.open_files import _trouble\n"
+        "from snakepit.server.net.open_files import _trouble\n"
         "print(_trouble())\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (10, 10))\n"
         "many = [os.dup(2) for _ in range(7)]\n"

@@ -1,4 +1,4 @@
-"""snakepit.server.pages, between exchanges with clients that only keep what they get, and a pool that does no more."""
+"""server.responders.reload_pages, between exchanges with clients and a pool that only keep what they get."""
 
 import pytest
 from fakes import fake_of
@@ -6,16 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_exchange import FakeClient
 
-from snakepit.lifecycle import ExchangeState
-from snakepit.protocol.interface import RequestHead
-from snakepit.server.exchange import Exchange
-from snakepit.server.pages import Pages
-from snakepit.server.site import Submit
+from snakepit.http.events import RequestHead
+from snakepit.server.exchanges.exchange import Destination, Exchange
+from snakepit.server.lifecycle import ExchangeState
+from snakepit.server.responders.reload_pages import Pages
 
 EVENTS = "/__snakepit__/reload"
 
 
-@fake_of(Submit)
+@fake_of(Destination)
 class Pool:
     interface = "wsgi"
 

@@ -1,4 +1,4 @@
-"""snakepit.server.program_end: how a program ends, and that servers are stopped before it does."""
+"""snakepit.server.operate.program_end: how a program ends, and that servers are stopped before it does."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from snakepit.server.program_end import servers, serving, status_of
+from snakepit.server.operate.program_end import servers, serving, status_of
 
 PATIENCE = 60
 
@@ -38,7 +38,7 @@ def test_the_status_of_a_program_that_raises(error, status):
 
 WATCHED = """
 import atexit, sys, threading
-from snakepit.server.program_end import STATUS
+from snakepit.server.operate.program_end import STATUS
 
 STATUS.watch()
 threading._register_atexit(STATUS.freeze)
@@ -88,7 +88,7 @@ def test_without_a_free_tool_it_is_guessed():
 
 FAKE = """
 import asyncio, atexit, sys, threading, time
-from snakepit.server.program_end import serving
+from snakepit.server.operate.program_end import serving
 
 class Fake:
     def __init__(self, stops=True):
@@ -137,7 +137,7 @@ def test_one_in_an_ordinary_thread_goes_on():
 
 def test_the_limit_holds_for_all_together():
     code = """
-    import snakepit.server.program_end as program_end
+    import snakepit.server.operate.program_end as program_end
     program_end.LIMIT = 0.5
     class Deaf(Fake):
         def stop_at_once(self):

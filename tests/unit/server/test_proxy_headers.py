@@ -1,4 +1,4 @@
-"""snakepit.server.proxy_headers: what comes of header fields, and that none of them can do harm."""
+"""snakepit.server.net.proxy_headers: what comes of header fields, and that none of them can do harm."""
 
 import ipaddress
 
@@ -7,9 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from proxy_header_cases import CASES, LOCAL
 
-from snakepit.server import forwarded
-from snakepit.server.proxy_headers import ProxyHeaders
-from snakepit.trusted_proxies import PROXY_HEADERS, TrustedProxies, header_names
+from snakepit.config.trusted_proxies import PROXY_HEADERS, TrustedProxies, header_names
+from snakepit.server.net import forwarded
+from snakepit.server.net.proxy_headers import ProxyHeaders
 
 CLIENT, SERVER = ("127.0.0.1", 5000), ("127.0.0.1", 8000)
 EVERY = ",".join(PROXY_HEADERS)

@@ -1,4 +1,4 @@
-"""snakepit.server.reloader: which files concern it, and what it can't watch."""
+"""snakepit.server.operate.reloader: which files concern it, and what it can't watch."""
 
 import asyncio
 import os
@@ -7,9 +7,9 @@ import sys
 import pytest
 from waiting import PATIENCE
 
-from snakepit.config import Config
+from snakepit.config.options import Config
 from snakepit.errors import ConfigError
-from snakepit.server.reloader import Reloader
+from snakepit.server.operate.reloader import Reloader
 
 
 def reloader(folder, **options):

@@ -1,4 +1,4 @@
-"""snakepit.server.report, on a terminal that shows what is written to it."""
+"""snakepit.server.operate.startup_report, on a terminal that shows what is written to it."""
 
 import io
 import logging
@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from snakepit.server import report as report_module
-from snakepit.server.report import StartupReport
+from snakepit.server.operate import startup_report as report_module
+from snakepit.server.operate.startup_report import StartupReport
 
 
 class Terminal(io.StringIO):

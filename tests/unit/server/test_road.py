@@ -14,16 +14,15 @@ from test_connection import FakeTransport, HandLoop, answers, request
 from waiting import PATIENCE, turn
 
 import snakepit
-from snakepit import envelopes
-from snakepit.channel import attach_blocking
-from snakepit.config import Config
-from snakepit.fields import render
-from snakepit.server.connection import Connection
-from snakepit.server.pool import Pool
-from snakepit.server.pool_terms import Observer, PoolOptions
-from snakepit.server.runtimes import InterpreterRuntime
-from snakepit.server.site import Site
-from snakepit.server.worker import Worker
+from snakepit.config.options import Config
+from snakepit.http.fields import render
+from snakepit.server.net.http1 import HttpConnections
+from snakepit.server.pool.pool import Pool
+from snakepit.server.pool.terms import Observer, PoolOptions
+from snakepit.server.workers.runtimes import InterpreterRuntime
+from snakepit.server.workers.worker import Worker
+from snakepit.wire import envelopes
+from snakepit.wire.ends import attach_blocking
 
 PACKAGE = str(Path(snakepit.__file__).parent)
 
@@ -72,10 +71,10 @@ class World:
         self.loop = asyncio.get_running_loop()
         options = PoolOptions(1, 1, 100, None, 100, 30.0, "asgi", "interpreter", {})
         self.pool = Pool(options, Observer(), self.loop)
-        self.site = Site(Config("app:app"), self.pool, self.loop)
+        self.http = HttpConnections(Config("app:app"), self.pool, self.loop)
         self.worker = Worker(1, {}, InterpreterRuntime(1), self.pool, self.loop)
         self.theirs = [attach_blocking(channel.address) for channel in self.worker._runtime.channels]
-        self.transport = FakeTransport(self.loop, Connection(self.site), peername=(peer, 5000))
+        self.transport = FakeTransport(self.loop, self.http.new_connection(), peername=(peer, 5000))
 
     async def open(self):
         for end in self.worker._listening:
@@ -95,7 +94,7 @@ class World:
         for end in (*self.worker._listening, *self.theirs):
             end.close()
         self.pool.flow.close()
-        self.site.close()
+        self.http.close()
         await turn()
 
     async def get(self, there, back):

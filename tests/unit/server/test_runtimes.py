@@ -12,8 +12,8 @@ import pytest
 from waiting import PATIENCE
 
 from snakepit.errors import ConfigError, WorkerLost
-from snakepit.server import runtimes
-from snakepit.server.runtimes import ProcessRuntime
+from snakepit.server.workers import runtimes
+from snakepit.server.workers.runtimes import ProcessRuntime
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 SETTINGS = {
@@ -69,14 +69,14 @@ def said(runtime):
 
 
 def test_a_worker_runs_to_its_end_and_says_why(runtime):
-    runtime.run(SETTINGS)
+    runtime.run(1, SETTINGS)
     failed, goodbye = said(runtime)
     assert "has no attribute 'missing'" in failed[3]
     assert goodbye[2] == []
 
 
 def test_large_settings(runtime):
-    runtime.run(SETTINGS | {"argv": ["x" * 1000] * 5000})
+    runtime.run(1, SETTINGS | {"argv": ["x" * 1000] * 5000})
     assert "has no attribute 'missing'" in said(runtime)[0][3]
 
 
@@ -84,7 +84,7 @@ def test_large_settings(runtime):
 def test_a_process_that_ends_before_it_has_read_its_settings(runtime, monkeypatch, argv):
     monkeypatch.setattr(runtimes, "_IN_PROCESS", "raise SystemExit(9)")
     with pytest.raises(WorkerLost, match=r"process \d+ exited with status 9"):
-        runtime.run(SETTINGS | {"argv": argv})
+        runtime.run(1, SETTINGS | {"argv": argv})
 
 
 def test_settings_that_end_too_early(runtime):
@@ -102,7 +102,7 @@ def test_a_system_that_has_no_process_left(runtime, monkeypatch, number):
     monkeypatch.setattr(subprocess, "Popen", popen)
     before = signals_held_back()
     with pytest.raises(ConfigError, match=rf"no process for worker 1: {os.strerror(number)}; use fewer workers"):
-        runtime.run(SETTINGS)
+        runtime.run(1, SETTINGS)
     assert signals_held_back() == before
     runtime.close(False)
 
@@ -114,7 +114,7 @@ def signals_held_back():
 def test_one_that_is_killed_before_it_is_started_never_starts(runtime, monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", None)
     assert runtime.kill() is True
-    runtime.run(SETTINGS)
+    runtime.run(1, SETTINGS)
 
 
 @POSIX
@@ -124,7 +124,7 @@ def test_one_that_is_killed_while_it_is_told_its_settings(runtime, monkeypatch):
 
     def own():
         try:
-            runtime.run(SETTINGS | {"argv": ["x" * 1000] * 5000})  # more than the pipe holds
+            runtime.run(1, SETTINGS | {"argv": ["x" * 1000] * 5000})  # more than the pipe holds
         except WorkerLost as error:
             trouble.append(str(error))
 

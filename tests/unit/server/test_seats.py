@@ -1,4 +1,4 @@
-"""snakepit.server.seats: which thread gets an exchange, with a clock that is set by hand and ends without channels."""
+"""server.workers.seats: which thread gets an exchange, with a clock that is set by hand and ends without channels."""
 
 import pytest
 from fakes import fake_of
@@ -6,10 +6,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from snakepit import envelopes
-from snakepit.async_channel import MainEnd
-from snakepit.envelopes import REQUEST
-from snakepit.server.seats import FOLLOWERS, PATIENCE, QUICK, Seats
+from snakepit.server.workers.seats import FOLLOWERS, PATIENCE, QUICK, Seats
+from snakepit.wire import envelopes
+from snakepit.wire.envelopes import REQUEST
+from snakepit.wire.loop_ends import MainEnd
 
 MOMENT = QUICK / 10
 LONG = PATIENCE * 1.1

@@ -1,4 +1,4 @@
-"""snakepit.server.sessions, and what the flow does with it: all of a client's sessions are in one worker."""
+"""snakepit.server.dispatch.sessions, and what the flow does with it: all of a client's sessions are in one worker."""
 
 import asyncio
 from collections import Counter
@@ -7,12 +7,12 @@ import pytest
 from test_batches import Ready, play
 from test_exchange import FakeClient
 
-from snakepit import envelopes
-from snakepit.lifecycle import ExchangeState
-from snakepit.protocol.interface import RequestHead
-from snakepit.server import flow
-from snakepit.server.exchange import Exchange
-from snakepit.server.sessions import Sessions
+from snakepit.http.events import RequestHead
+from snakepit.server.dispatch import queue as flow
+from snakepit.server.dispatch.sessions import Sessions
+from snakepit.server.exchanges.exchange import Exchange
+from snakepit.server.lifecycle import ExchangeState
+from snakepit.wire import envelopes
 
 
 def head(target=b"/", *headers):

@@ -1,4 +1,4 @@
-"""snakepit.server.signals: handlers in this process, and what ends a process in one of its own."""
+"""snakepit.server.operate.signals: handlers in this process, and what ends a process in one of its own."""
 
 import faulthandler
 import os
@@ -10,7 +10,7 @@ import threading
 import pytest
 from waiting import PATIENCE
 
-from snakepit.server.signals import STOP_SIGNALS, Stops, handle_signals
+from snakepit.server.operate.signals import STOP_SIGNALS, Stops, handle_signals
 
 
 class Calls:
@@ -56,7 +56,7 @@ def test_signals_to_the_server_and_to_its_supervisor_are_the_same_ones(news, sto
 @pytest.mark.parametrize("first", STOP_SIGNALS)
 @pytest.mark.parametrize("second", STOP_SIGNALS)
 def test_first_stops_and_second_exits(first, second, monkeypatch):
-    monkeypatch.setattr("snakepit.group_signals.ECHO", -1.0)
+    monkeypatch.setattr("snakepit.system.group_signals.ECHO", -1.0)
     calls = Calls()
     with handle_signals(Stops(calls.stop, calls.exits.append)):
         signal.raise_signal(first)
@@ -66,7 +66,7 @@ def test_first_stops_and_second_exits(first, second, monkeypatch):
 
 
 def test_the_same_signal_twice_at_once_is_one(monkeypatch):
-    monkeypatch.setattr("snakepit.group_signals.ECHO", 3600.0)
+    monkeypatch.setattr("snakepit.system.group_signals.ECHO", 3600.0)
     calls = Calls()
     with handle_signals(Stops(calls.stop, calls.exits.append)):
         signal.raise_signal(signal.SIGINT)
@@ -122,7 +122,7 @@ class Block:
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (1, 0, 2)])
 def test_several_blocks_are_all_told_and_may_end_in_any_order(order, monkeypatch):
-    monkeypatch.setattr("snakepit.group_signals.ECHO", -1.0)
+    monkeypatch.setattr("snakepit.system.group_signals.ECHO", -1.0)
     before = handlers()
     blocks = [Block() for _ in range(3)]
     signal.raise_signal(signal.SIGINT)
@@ -196,7 +196,7 @@ def run(code):
 def test_leave_waits_for_nothing_and_loses_nothing_that_was_printed():
     done = run(
         "import atexit, sys, threading\n"
-        "from snakepit.server.signals import leave\n"
+        "from snakepit.server.operate.signals import leave\n"
         "threading.Thread(target=threading.Event().wait).start()\n"
         "atexit.register(print, 'exit handler')\n"
         "sys.stdout.write('out')\n"
@@ -209,7 +209,7 @@ def test_leave_waits_for_nothing_and_loses_nothing_that_was_printed():
 def test_leave_with_streams_that_are_closed():
     done = run(
         "import os, sys\n"
-        "from snakepit.server.signals import leave\n"
+        "from snakepit.server.operate.signals import leave\n"
         "sys.stdout.write('lost')\n"
         "os.close(1)\n"
         "sys.stderr.close()\n"
@@ -220,14 +220,16 @@ def test_leave_with_streams_that_are_closed():
 
 def test_leave_without_streams():
     """Python started without a console (pythonw) has none."""
-    done = run("import sys\nfrom snakepit.server.signals import leave\nsys.stdout = sys.stderr = None\nleave(4)\n")
+    done = run(
+        "import sys\nfrom snakepit.server.operate import signals\nsys.stdout = sys.stderr = None\nsignals.leave(4)\n"
+    )
     assert done.returncode == 4
 
 
 def test_a_signal_interrupts_what_the_main_thread_waits_for():
     done = run(
         "import signal, threading\n"
-        "from snakepit.server.signals import Stops, handle_signals, leave\n"
+        "from snakepit.server.operate.signals import Stops, handle_signals, leave\n"
         "stopped = []\n"
         "with handle_signals(Stops(lambda: stopped.append(1), leave)):\n"
         "    signal.raise_signal(signal.SIGINT)\n"

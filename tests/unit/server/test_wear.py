@@ -1,4 +1,4 @@
-"""snakepit.server.wear, with workers that are only names, and memory that is what the test says."""
+"""snakepit.server.pool.wear, with workers that are only names, and memory that is what the test says."""
 
 import asyncio
 
@@ -6,8 +6,8 @@ import pytest
 from fakes import fake_of
 from waiting import PATIENCE
 
-from snakepit.server import wear as wear_module
-from snakepit.server.wear import Wear
+from snakepit.server.pool import wear as wear_module
+from snakepit.server.pool.wear import Wear
 
 MIB = 2**20
 

@@ -1,16 +1,15 @@
-"""snakepit.server.websocket_connection: a WebSocket between a transport and a pool that behave like real ones."""
+"""snakepit.server.net.websocket: a WebSocket between a transport and a pool that behave like real ones."""
 
 import pytest
 from test_connection import FakeTransport, World, advance, play, request, turn
 from wsproto.connection import CLIENT, Connection, ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
-from snakepit import envelopes
-from snakepit.envelopes import BREACH, CLOSE, CREDIT, DISCONNECT, MESSAGE, WINDOW
-from snakepit.fields import NONE, render
-from snakepit.lifecycle import ExchangeState
-from snakepit.server.site import ANSWERING, CLOSING
-from snakepit.server.websocket_connection import WebSocketConnection
+from snakepit.http.fields import NONE, render
+from snakepit.server.lifecycle import ExchangeState
+from snakepit.server.net.websocket import ANSWERING, CLOSING, WebSocketConnection
+from snakepit.wire import envelopes
+from snakepit.wire.envelopes import BREACH, CLOSE, CREDIT, DISCONNECT, MESSAGE, WINDOW
 
 HANDSHAKE = request(
     "/ws",
@@ -73,7 +72,7 @@ class Peer:
 
 
 def at_rest(world):
-    site = world.site
+    site = world.http.websockets
     return [len(deadlines) for deadlines in (site.pings, site.pongs, site.breaches, site.closings)] == [0, 0, 0, 0]
 
 
@@ -262,7 +261,7 @@ def test_the_server_stops():
     async def scenario(world):
         peer, closing = Peer(world), Peer(world)
         closing.app_closes(4000)
-        world.site.drain()
+        world.http.drain()
         assert peer.hear() == [CloseConnection(code=1012, reason="")]
         assert peer.told(CLOSE) == [(CLOSE, 1012, "")]
         assert closing.hear() == [CloseConnection(code=4000, reason="")]
@@ -297,7 +296,7 @@ def test_nobody_who_has_sent_a_close_frame_is_waited_for_when_the_server_stops()
 def test_what_is_accepted_while_the_server_stops_is_closed():
     async def scenario(world):
         peer = Peer(world, accepts=False)
-        world.site.drain()
+        world.http.drain()
         peer.session.handle(envelopes.accept(1, None, NONE))
         await turn()
         assert peer.hear() == [CloseConnection(code=1012, reason="")]
@@ -393,7 +392,7 @@ def test_the_client_vanishes_after_a_breach():
 def test_the_server_stops_after_a_breach():
     async def scenario(world):
         peer = broken(world)
-        world.site.drain()
+        world.http.drain()
         heard_breach(peer)
 
     play(scenario)
@@ -437,7 +436,7 @@ def test_whoever_gives_a_sign_of_life_lives(sign):
             else:
                 peer.transport.send(b"\x81")
                 peer.transport.send(b"\x80abcd")
-            assert len(world.site.pongs) == 0
+            assert len(world.http.websockets.pongs) == 0
         assert not peer.transport.ended
 
     play(scenario, **PINGS)
@@ -489,7 +488,7 @@ def test_nobody_is_closed_for_an_app_that_does_not_receive():
         peer.say(Pong(payload=b""))  # it waits in the kernel
         peer.session.add_credit(WINDOW)
         await turn()
-        assert len(world.site.pongs) == 0
+        assert len(world.http.websockets.pongs) == 0
 
     play(scenario, **PINGS)
 
@@ -596,7 +595,7 @@ def test_a_connection_can_be_shown():
 def test_the_site_cuts_what_is_left():
     async def scenario(world):
         peer = Peer(world)
-        world.site.close()
+        world.http.close()
         await turn()
         assert isinstance(peer.transport, FakeTransport)
         assert peer.transport.aborted

@@ -1,18 +1,18 @@
-"""snakepit.server.websocket_exchange: a session between a client that plays the socket and a worker's end."""
+"""snakepit.server.exchanges.websocket: a session between a client that plays the socket and a worker's end."""
 
 import pytest
 from fakes import fake_of
 from hypothesis import given
 from hypothesis import strategies as st
-from test_exchange import NUMBER, FakeClient, FakeEnd, FakeLine
+from test_exchange import NUMBER, FakeClient, FakeDestination, FakeEnd
 
-from snakepit import envelopes
-from snakepit.envelopes import BREACH, CLOSE, CREDIT, DISCONNECT, MESSAGE, REQUEST, WINDOW
-from snakepit.fields import NONE
-from snakepit.lifecycle import ExchangeState
-from snakepit.protocol.interface import RequestHead
-from snakepit.protocol.websocket import Handshake
-from snakepit.server.websocket_exchange import HandshakeClient, Socket, WebSocketExchange
+from snakepit.http.events import RequestHead
+from snakepit.http.fields import NONE
+from snakepit.http.ws.handshake import Handshake
+from snakepit.server.exchanges.websocket import HandshakeClient, Socket, WebSocketExchange
+from snakepit.server.lifecycle import ExchangeState
+from snakepit.wire import envelopes
+from snakepit.wire.envelopes import BREACH, CLOSE, CREDIT, DISCONNECT, MESSAGE, REQUEST, WINDOW
 
 WAITING = 32
 
@@ -44,7 +44,7 @@ class FakeSocket(FakeClient):
 
 
 def assigned():
-    socket, line, end = FakeSocket(), FakeLine(), FakeEnd()
+    socket, line, end = FakeSocket(), FakeDestination(), FakeEnd()
     head = RequestHead("GET", b"/ws", "1.1", [(b"host", b"t")], False)
     session = WebSocketExchange(NUMBER, socket, line, head, Handshake(b"", ()), WAITING)
     session.begin(b"", False)

@@ -1,4 +1,4 @@
-"""snakepit.server.worker: real channels, and at their other end a test that plays the worker, instead of an
+"""snakepit.server.workers.worker: real channels, and at their other end a test that plays the worker, instead of an
 interpreter. What an interpreter adds is in tests/interpreters/test_pool.py."""
 
 import asyncio
@@ -11,18 +11,19 @@ import pytest
 from fakes import fake_of
 from waiting import PATIENCE
 
-from snakepit import async_channel, envelopes
-from snakepit.channel import attach_blocking
-from snakepit.envelopes import BODY, REQUEST, RETIRE, STOP
 from snakepit.errors import InternalError
-from snakepit.fields import NONE
-from snakepit.interpreters import Interpreter
-from snakepit.lifecycle import ExchangeState, WorkerState
-from snakepit.protocol.interface import RequestHead
-from snakepit.server import runtimes
-from snakepit.server import worker as worker_module
-from snakepit.server.exchange import Exchange, RequestClient
-from snakepit.server.worker import Owner, Worker
+from snakepit.http.events import RequestHead
+from snakepit.http.fields import NONE
+from snakepit.server.exchanges.exchange import Exchange, RequestClient
+from snakepit.server.lifecycle import ExchangeState, WorkerState
+from snakepit.server.workers import runtimes
+from snakepit.server.workers import worker as worker_module
+from snakepit.server.workers.worker import Owner, Worker
+from snakepit.wire import envelopes
+from snakepit.wire import loop_ends as async_channel
+from snakepit.wire.ends import attach_blocking
+from snakepit.wire.envelopes import BODY, REQUEST, RETIRE, STOP
+from snakepit.wire.interpreters import Interpreter
 
 
 @fake_of(Owner)

@@ -1,4 +1,4 @@
-"""snakepit.supervisor.parent: who gets a supervisor, and what it is made of."""
+"""snakepit.supervisor.supervisor: who gets a supervisor, and what it is made of."""
 
 import os
 import signal
@@ -11,12 +11,12 @@ from contextlib import closing
 import pytest
 from waiting import PATIENCE
 
-from snakepit import link
-from snakepit.link import ENVIRONMENT, Link
-from snakepit.supervisor import parent
+from snakepit.supervisor import link
+from snakepit.supervisor import supervisor as parent
 from snakepit.supervisor.child import Child
-from snakepit.supervisor.parent import Supervisor, is_wanted
+from snakepit.supervisor.link import ENVIRONMENT, Link
 from snakepit.supervisor.silence import Silence
+from snakepit.supervisor.supervisor import Supervisor, is_wanted
 
 
 @pytest.mark.parametrize(
@@ -50,12 +50,14 @@ def test_who_gets_a_supervisor(arguments, environ, expected):
 
 @pytest.mark.parametrize("library", ["asyncio", "logging", "click", "subprocess", "dataclasses", "re", "json"])
 def test_it_stays_small(library):
-    code = "import sys, snakepit.supervisor.parent; print(*sys.modules)"
+    code = "import sys, snakepit.supervisor.supervisor; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     loaded = done.stdout.split()
     assert "snakepit.supervisor.child" in loaded
-    assert [name for name in loaded if name.startswith(("snakepit.server", "snakepit.worker", "snakepit.config"))] == []
+    assert [
+        name for name in loaded if name.startswith(("snakepit.server", "snakepit.worker", "snakepit.config.options"))
+    ] == []
     assert library not in loaded
 
 

@@ -1,4 +1,4 @@
-"""snakepit.worker.asgi.Exchange: ASGI's `receive` and `send`, with a worker that only keeps what is posted."""
+"""worker.asgi.exchange: ASGI's `receive` and `send`, with a worker that only keeps what is posted."""
 
 import asyncio
 import contextvars
@@ -10,14 +10,16 @@ import pytest
 from fakes import fake_of
 from waiting import PATIENCE, turn
 
-from snakepit import envelopes
-from snakepit.async_channel import WorkerEnd
-from snakepit.envelopes import ANSWER, BODY, CHUNK, CONTINUE, CREDIT, DONE, RESPONSE, WINDOW, cost
 from snakepit.errors import ClientDisconnected, LocalProtocolError
-from snakepit.fields import NONE, of_length, render
-from snakepit.worker import asgi
-from snakepit.worker.asgi import HEAD_TURNS, AsgiWorker, Exchange
-from snakepit.worker.lifespan import Lifespan
+from snakepit.http.fields import NONE, of_length, render
+from snakepit.wire import envelopes
+from snakepit.wire.envelopes import ANSWER, BODY, CHUNK, CONTINUE, CREDIT, DONE, RESPONSE, WINDOW, cost
+from snakepit.wire.loop_ends import WorkerEnd
+from snakepit.worker.asgi import exchange as asgi
+from snakepit.worker.asgi import loop
+from snakepit.worker.asgi.exchange import HEAD_TURNS, Exchange
+from snakepit.worker.asgi.lifespan import Lifespan
+from snakepit.worker.asgi.loop import AsgiWorker
 
 NUMBER = 7
 
@@ -1140,7 +1142,7 @@ def test_a_request_in_a_context_variable_is_gone_with_its_exchange(monkeypatch, 
         assert worker.end.posted[-1][0] == ANSWER
         assert [reference() for reference in kept] == [None]
 
-    monkeypatch.setattr(asgi, "attach_async", lambda *_: FakeEnd())
+    monkeypatch.setattr(loop, "attach_async", lambda *_: FakeEnd())
     context, kept = contextvars.ContextVar("request"), []
     gc.disable()
     try:

@@ -1,11 +1,11 @@
-"""snakepit.worker.awaiting: where a task waits."""
+"""snakepit.worker.hangs.awaiting: where a task waits."""
 
 import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
 
-from snakepit.worker import awaiting
+from snakepit.worker.hangs import awaiting
 
 
 def calls(task):

@@ -1,11 +1,11 @@
-"""snakepit.worker.disconnect: what the error is to frameworks, where they are loaded."""
+"""snakepit.worker.wsgi.disconnect: what the error is to frameworks, where they are loaded."""
 
 import sys
 
 import pytest
 
 from snakepit.errors import ClientDisconnected
-from snakepit.worker.disconnect import client_disconnected
+from snakepit.worker.wsgi.disconnect import client_disconnected
 
 
 @pytest.fixture

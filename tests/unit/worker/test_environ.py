@@ -1,4 +1,4 @@
-"""snakepit.worker.environ: what PEP 3333 asks for, and nothing that a client could forge."""
+"""snakepit.worker.wsgi.environ: what PEP 3333 asks for, and nothing that a client could forge."""
 
 import io
 from wsgiref.util import FileWrapper
@@ -6,8 +6,8 @@ from wsgiref.validate import check_environ
 
 import pytest
 
-from snakepit import envelopes
-from snakepit.worker.environ import EnvironFactory
+from snakepit.wire import envelopes
+from snakepit.worker.wsgi.environ import EnvironFactory
 
 
 def factory(root_path="", multithread=True, multiprocess=False):

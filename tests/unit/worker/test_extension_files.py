@@ -1,12 +1,13 @@
-"""What snakepit.worker.extensions does by what it finds in a file, with files that are none."""
+"""What snakepit.worker.extensions.loader does by what it finds in a file, with files that are none."""
 
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleSpec
 
 import pytest
 
-from snakepit.worker import extension_init, extensions
-from snakepit.worker.extensions import Extensions
+from snakepit.worker.extensions import init as extension_init
+from snakepit.worker.extensions import loader as extensions
+from snakepit.worker.extensions.loader import Extensions
 
 MULTI_PHASE = b"\0PyModuleDef_Init\0"
 

@@ -1,4 +1,4 @@
-"""snakepit.worker.hung and threads: an exception is raised in the app's code, and never anywhere else."""
+"""snakepit.worker.hangs.contract and threads: an exception is raised in the app's code, and never anywhere else."""
 
 import threading
 import time
@@ -7,8 +7,8 @@ import pytest
 from waiting import PATIENCE
 
 from snakepit.errors import Interrupted, RequestTimeout, WorkerStopping
-from snakepit.worker import threads
-from snakepit.worker.hung import NOTHING, Seats
+from snakepit.worker.hangs import threads
+from snakepit.worker.hangs.contract import NOTHING, Seats
 
 
 def call_app(app):

@@ -1,4 +1,4 @@
-"""snakepit.worker.hung_tasks: which thread works for which exchange of an event loop, and what is raised where."""
+"""worker.hangs.asgi_tasks: which thread works for which exchange of an event loop, and what is raised where."""
 
 import asyncio
 import concurrent.futures
@@ -12,8 +12,8 @@ import pytest
 from waiting import PATIENCE
 
 from snakepit.errors import RequestTimeout, WorkerStopping
-from snakepit.worker.hung import NOTHING
-from snakepit.worker.hung_tasks import EXCHANGE, Tasks
+from snakepit.worker.hangs.asgi_tasks import EXCHANGE, Tasks
+from snakepit.worker.hangs.contract import NOTHING
 
 NUMBER = 7
 

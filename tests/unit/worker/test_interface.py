@@ -1,4 +1,4 @@
-"""snakepit.worker.interface: what real frameworks and plain callables speak is told by looking at them."""
+"""snakepit.worker.detect: what real frameworks and plain callables speak is told by looking at them."""
 
 import functools
 import wsgiref.validate
@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 from snakepit.errors import AppImportError
-from snakepit.worker.interface import detect
+from snakepit.worker.detect import detect
 
 # -- frameworks ------------------------------------------------------------------------------------------------------
 

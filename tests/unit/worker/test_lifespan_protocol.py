@@ -1,4 +1,4 @@
-"""snakepit.worker.lifespan: auto, on and off, and every way in which start-up and shut-down can go wrong."""
+"""snakepit.worker.asgi.lifespan: auto, on and off, and every way in which start-up and shut-down can go wrong."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import pytest
 from waiting import PATIENCE, turn
 
 from snakepit.errors import LifespanError, LocalProtocolError
-from snakepit.worker.lifespan import Lifespan
+from snakepit.worker.asgi.lifespan import Lifespan
 
 modes = pytest.mark.parametrize("mode", ["auto", "on"])
 

@@ -10,7 +10,7 @@ import pytest
 
 from snakepit.errors import AppImportError
 from snakepit.worker import loader
-from snakepit.worker.extensions import Extensions, Load
+from snakepit.worker.extensions.loader import Extensions, Load
 from snakepit.worker.loader import SCRIPT_MODULE, configure_logging, load
 
 

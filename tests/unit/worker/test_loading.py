@@ -1,4 +1,4 @@
-"""snakepit.worker.hung.Loading: an import is ended by an exception, and nothing is raised when it is over."""
+"""snakepit.worker.hangs.contract.Loading: an import is ended by an exception, and nothing is raised when it is over."""
 
 import sys
 import threading
@@ -9,8 +9,8 @@ import pytest
 from waiting import PATIENCE
 
 from snakepit.errors import WorkerStopping
-from snakepit.worker import threads
-from snakepit.worker.hung import Loading
+from snakepit.worker.hangs import threads
+from snakepit.worker.hangs.contract import Loading
 
 
 def load(work):

@@ -4,8 +4,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from snakepit.server.flow import SET_UP_LATE
-from snakepit.server.sessions import BELONGS
+from snakepit.server.dispatch.queue import SET_UP_LATE
+from snakepit.server.dispatch.sessions import BELONGS
 from snakepit.worker import notes as module_of_notes
 
 

@@ -1,4 +1,4 @@
-"""snakepit.worker.pages: pages get the script, and everything else stays as it is."""
+"""snakepit.worker.page_injection: pages get the script, and everything else stays as it is."""
 
 import asyncio
 import io
@@ -6,8 +6,8 @@ from wsgiref.util import FileWrapper
 
 import pytest
 
-from snakepit.page_script import address, tag
-from snakepit.worker.pages import with_script
+from snakepit.wire.page_script import address, tag
+from snakepit.worker.page_injection import with_script
 
 SCRIPT = address("/root", "abcd") + "1"
 TAG = tag(SCRIPT)

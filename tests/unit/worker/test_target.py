@@ -1,10 +1,10 @@
-"""snakepit.worker.target: path and query of every form that a request's target can have."""
+"""snakepit.http.target: path and query of every form that a request's target can have."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakepit.worker.target import split_target
+from snakepit.http.target import split_target
 
 
 @pytest.mark.parametrize(

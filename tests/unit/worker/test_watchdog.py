@@ -1,4 +1,4 @@
-"""snakepit.worker.watchdog: what it answers, when it looks, and how it ends."""
+"""snakepit.worker.hangs.watchdog: what it answers, when it looks, and how it ends."""
 
 import asyncio
 import threading
@@ -7,12 +7,12 @@ import pytest
 from fakes import fake_of
 from waiting import PATIENCE
 
-from snakepit import envelopes
-from snakepit.async_channel import Channel
 from snakepit.errors import RequestTimeout, WorkerStopping
-from snakepit.worker import watchdog as watchdog_module
-from snakepit.worker.hung import NOTHING, Hung
-from snakepit.worker.watchdog import Watchdog
+from snakepit.wire import envelopes
+from snakepit.wire.loop_ends import Channel
+from snakepit.worker.hangs import watchdog as watchdog_module
+from snakepit.worker.hangs.contract import NOTHING, Hung
+from snakepit.worker.hangs.watchdog import Watchdog
 
 WORDS = [envelopes.failed("lost", "why"), envelopes.goodbye([], [])]
 

@@ -1,4 +1,4 @@
-"""snakepit.worker.websocket: ASGI's `receive` and `send` for WebSockets, with a worker that keeps what is posted."""
+"""worker.asgi.websocket: ASGI's `receive` and `send` for WebSockets, with a worker that keeps what is posted."""
 
 import asyncio
 
@@ -6,11 +6,11 @@ import pytest
 from test_asgi_exchange import NUMBER, FakeWorker
 from waiting import PATIENCE, turn
 
-from snakepit import envelopes
-from snakepit.envelopes import ACCEPT, ANSWER, BODY, CLOSE, CREDIT, DONE, MESSAGE, RESPONSE, WINDOW
 from snakepit.errors import ClientDisconnected, LocalProtocolError
-from snakepit.fields import NONE, render
-from snakepit.worker.websocket import WebSocketExchange
+from snakepit.http.fields import NONE, render
+from snakepit.wire import envelopes
+from snakepit.wire.envelopes import ACCEPT, ANSWER, BODY, CLOSE, CREDIT, DONE, MESSAGE, RESPONSE, WINDOW
+from snakepit.worker.asgi.websocket import WebSocketExchange
 
 CONNECT = {"type": "websocket.connect"}
 ACCEPTED = {"type": "websocket.accept"}

@@ -1,4 +1,4 @@
-"""snakepit.worker.wsgi: a seat serves exchanges off a channel whose other end is a script of what comes."""
+"""snakepit.worker.wsgi.seats: a seat serves exchanges off a channel whose other end is a script of what comes."""
 
 import gc
 import io
@@ -11,15 +11,15 @@ from wsgiref.util import FileWrapper
 import pytest
 from fakes import fake_of
 
-from snakepit import envelopes
-from snakepit.channel import BlockingEnd
-from snakepit.envelopes import ANSWER, BODY, CHUNK, CHUNK_COST, CONTINUE, CREDIT, DECLINED, DONE, RESPONSE, WINDOW
 from snakepit.errors import ClientDisconnected, LocalProtocolError
-from snakepit.fields import NONE, of_length, render
-from snakepit.worker import wsgi
-from snakepit.worker.environ import EnvironFactory
-from snakepit.worker.hung import Seats
-from snakepit.worker.wsgi import LOOK, Seat
+from snakepit.http.fields import NONE, of_length, render
+from snakepit.wire import envelopes
+from snakepit.wire.ends import BlockingEnd
+from snakepit.wire.envelopes import ANSWER, BODY, CHUNK, CHUNK_COST, CONTINUE, CREDIT, DECLINED, DONE, RESPONSE, WINDOW
+from snakepit.worker.hangs.contract import Seats
+from snakepit.worker.wsgi import seats as wsgi
+from snakepit.worker.wsgi.environ import EnvironFactory
+from snakepit.worker.wsgi.seats import LOOK, Seat
 
 NUMBER = 7
 

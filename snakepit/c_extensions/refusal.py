@@ -1,0 +1,77 @@
+"""What an operator reads about a C extension that was not loaded: which one, who wants it, and what to do.
+
+Both sides say it: workers when an app can't be imported, and `snakepit check`. What refusing means is told in
+`snakepit.worker.extensions.loader`.
+"""
+
+from collections.abc import Iterable
+from itertools import groupby
+
+from snakepit.c_extensions import vetted
+from snakepit.c_extensions.packages import PYTHON, Package, package_of
+
+ARROW = " → "
+
+
+def explain(module: str, file: str, importers: Iterable[str], policy: str) -> str:
+    """The refusal of a module, in lines: what, imported by whom, and the ways out. It begins with the module's name.
+
+    Args:
+        file: where it is; empty if it is built into Python.
+        importers: the modules that were being imported then, the outermost first; may be empty.
+        policy: what `--extensions` is.
+    """
+    package = package_of(module, file)
+    what = "a C extension" if package is None else f"a C extension of {package}"
+    lines = [f"{module}, {what}, refuses to run in several interpreters"]
+    chain = import_chain(importers)
+    if chain:
+        lines.append(f"imported by: {ARROW.join(chain)}")
+    if vetted.loses_writes(module):
+        lines.append("with a copy in each worker, writes to a file that several open would be lost without an error")
+    lines.append("ways out:")
+    lines += [f"  {way}" for way in ways_out(module, file, package, policy)]
+    return "\n".join(lines)
+
+
+def note(module: str, file: str, importers: Iterable[str], policy: str) -> str:
+    """A line about a module that refused and whose importers go without it; empty if it is one of Python's own.
+
+    Those are known to be missing elsewhere, too, and whoever tries them is prepared. Arguments are those of `explain`.
+    """
+    package = package_of(module, file)
+    if package == PYTHON:
+        return ""
+    of = "" if package is None else f" of {package}"
+    chain = ARROW.join(import_chain(importers))
+    by = f" (imported by {chain})" if chain else ""
+    return (
+        f"{module}, a C extension{of}, refuses to run in several interpreters{by}. The app goes without it, and what "
+        f"needs it fails or is slower. Ways out: {'; or '.join(ways_out(module, file, package, policy))}"
+    )
+
+
+def import_chain(importers: Iterable[str]) -> list[str]:
+    """Who imported whom, in short: packages, but in full the module of the app from which the imports leave it."""
+    chain: list[str] = []
+    for package, modules in groupby(importers, lambda module: module.partition(".")[0]):
+        of_app = not chain or package == chain[0].partition(".")[0]
+        chain.append(list(modules)[-1] if of_app else package)
+    return chain
+
+
+def ways_out(module: str, file: str, package: Package | None, policy: str) -> list[str]:
+    """What an operator can do about a module that refuses, a line each. Arguments are those of `explain`."""
+    ways = ["--runtime process: each worker is a process then"]
+    known = vetted.find(module)
+    if package == PYTHON:
+        ways.append("an app that does without this module")
+    else:
+        subject = "this package" if package is None else package.name
+        tried = f", or is vetted ({', '.join(known.versions)})" if known is not None else ", or is vetted"
+        ways.append(f"a version of {subject} that supports subinterpreters (PEP 684){tried}")
+    if file and policy == "native" and known is not None:
+        ways.append("--extensions vetted: each worker loads a copy of its own")
+    elif file and policy != "all" and not vetted.loses_writes(module):
+        ways.append("--extensions all: each worker loads a copy of its own, at your own risk")
+    return ways

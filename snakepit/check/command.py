@@ -1,0 +1,120 @@
+"""The side that survives: runs the check in a process of its own, and says what came of it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snakepit.c_extensions.copies import CopiesFolder, remove_left_over
+from snakepit.check import gather, text
+from snakepit.check.findings import Report
+from snakepit.check.progress import FAULTS, INTERPRETERS, path_of, read
+from snakepit.config.app_reference import AppReference, find
+from snakepit.config.options import Config
+from snakepit.errors import AppError, ConfigError, SnakepitError
+from snakepit.system import working_directory
+from snakepit.system.import_order import add_folder, path_of_workers, standard_first, standard_modules
+
+if TYPE_CHECKING:
+    from snakepit.check.sandbox import ChildSettings
+
+_CHILD = """
+import json, sys
+settings = json.load(sys.stdin)
+sys.path[:] = settings["inside"]["own_path"]
+from snakepit.check.sandbox import run
+run(settings)
+"""
+
+
+def main(app: str, *, as_json: bool, verbose: bool, timeout: float, given: Mapping[str, Any]) -> int:
+    """Check an app and print the findings on stdout; returns the exit status: 0, 2 or 3.
+
+    Args:
+        timeout: seconds that it may take.
+        given: options of `Config`.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # so that the folder and the child go on Ctrl+C, too
+    try:
+        config = Config.resolve(app, given)
+        folder = config.app_dir or working_directory.name()
+        if folder:
+            add_folder(folder)
+        report = check(config, timeout)
+    except SnakepitError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    shown = json.dumps(report.as_json(), indent=2) + "\n" if as_json else text.render(report, verbose)
+    sys.stdout.buffer.write(shown.encode(sys.stdout.encoding, "backslashreplace"))
+    sys.stdout.flush()
+    return 0 if report.ok else AppError.exit_status
+
+
+def check(config: Config, timeout: float) -> Report:
+    """Import an app in isolated interpreters of another process. Raises ConfigError."""
+    reference = find(config.app)
+    remove_left_over()
+    try:
+        folder = CopiesFolder()
+    except OSError as error:
+        raise ConfigError(
+            f"no temporary folder can be made: {error}; set TMPDIR to one that can be written to"
+        ) from None
+    try:
+        status = _run_child(config, reference, folder.path, timeout)
+        stories = list(_stories(folder.path))
+        faults = Path(folder.path, FAULTS)
+        told = faults.read_text(encoding="utf-8", errors="replace") if faults.exists() else ""
+    finally:
+        folder.remove()
+    crash = gather.crash(status, timeout, stories, told)
+    return gather.report(str(reference), config.extensions, stories, crash)
+
+
+def _stories(folder: str) -> Iterator[gather.Story]:
+    """What happened in each interpreter: in two, and in those that were tried in the place of one."""
+    for number in count(1):
+        path = path_of(folder, number)
+        if number > INTERPRETERS and not os.path.exists(path):
+            return
+        yield gather.story(number, read(path))
+
+
+def _run_child(config: Config, reference: AppReference, folder: str, timeout: float) -> int | None:
+    """Its exit status, as `subprocess` has it; None if it had to be killed."""
+    path = path_of_workers()
+    settings: ChildSettings = {
+        "inside": {
+            "sys_path": path,
+            "own_path": standard_first(path),
+            "own_modules": standard_modules(),
+            "argv": list(sys.argv),
+            "environ": dict(os.environ),
+            "module": reference.module,
+            "attribute": reference.attribute,
+            "factory": config.factory,
+            "interface": config.interface,
+            "extensions": config.extensions,
+            "copies": folder,
+        },
+        "folder": folder,
+        "timeout": timeout,
+    }
+    # -P: the working directory is no place to import json from. What the app prints goes to stderr, out of the way.
+    child = subprocess.Popen([sys.executable, "-P", "-c", _CHILD], stdin=subprocess.PIPE, stdout=2)
+    try:
+        child.communicate(json.dumps(settings).encode(), timeout)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+    return child.returncode

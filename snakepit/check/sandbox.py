@@ -1,0 +1,141 @@
+"""The process that may crash: makes two isolated interpreters, as the server makes workers, and closes them.
+
+Its parent (`snakepit.check.command`) starts it, with the settings on its standard input.
+"""
+
+import datetime  # noqa: F401  # before the first interpreter: see snakepit.server.workers.worker
+import faulthandler
+import marshal
+import os
+import signal
+import threading
+import time
+from typing import Any, TypedDict, cast
+
+from snakepit.check.progress import FAULTS, INTERPRETERS, Progress, path_of, read
+from snakepit.errors import fault
+from snakepit.wire.interpreters import Interpreter, create_interpreter, stop_tracing_memory
+from snakepit.wire.settings import ImportSettings
+
+PATIENCE = 10.0
+"""Seconds that closing the interpreters may take. It waits for the app's threads for as long as they live."""
+
+GRACE = 10.0
+"""Seconds after which this process ends by itself when its parent, who should have ended it, did not."""
+
+ATTEMPTS = 3
+"""How often an interpreter may import the app that could not though another one could: as a server's workers may."""
+
+PAUSE = 0.5
+"""Seconds before another attempt, as there."""
+
+_IMPORT = """
+import marshal, sys
+settings = marshal.loads(settings)
+sys.path[:] = settings["own_path"]
+sys.argv[:] = settings["argv"]
+from snakepit.check import inside
+inside.import_app(settings, path)
+"""
+
+_END = "inside.end(path)"
+
+_creating = threading.Lock()
+_never_closed: list[Interpreter] = []  # in which daemon threads run: dropping the last reference closes, too
+
+
+class ChildSettings(TypedDict):
+    """`inside`: what the interpreters are told. `folder`: where they write what happens. `timeout`: in seconds."""
+
+    inside: ImportSettings
+    folder: str
+    timeout: float
+
+
+def run(settings: ChildSettings) -> None:
+    """Import the app in parallel interpreters; returns, or ends the process with status 0, when all are through."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C reaches the parent too, and it does the talking
+    stop_tracing_memory()
+    with open(os.path.join(settings["folder"], FAULTS), "w", encoding="utf-8") as faults:
+        faulthandler.enable(faults)
+        faulthandler.dump_traceback_later(settings["timeout"] + GRACE, exit=True, file=faults)
+        owners = [_Owner(number, settings) for number in range(1, INTERPRETERS + 1)]
+        for owner in owners:
+            owner.thread.start()
+        for owner in owners:
+            owner.imported.wait()
+        _try_again(owners, settings)
+        for owner in owners:
+            owner.may_end.set()
+        deadline = time.monotonic() + PATIENCE
+        left_open = [owner for owner in owners if not owner.closed(deadline)]
+        for owner in left_open:
+            owner.progress.say("open")
+        if left_open or _never_closed:
+            os._exit(0)  # as the server ends then: threads of the app would keep the process, or crash it
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _try_again(owners: "list[_Owner]", settings: ChildSettings) -> None:
+    """Where interpreters could not import the app, try others in their place, one at a time; adds those.
+
+    Two that import an app at once may race for something, as two workers may that a server does not start alone.
+    """
+    for _ in [owner for owner in owners if not owner.has_app]:
+        for _ in range(ATTEMPTS - 1):
+            time.sleep(PAUSE)
+            another = _Owner(len(owners) + 1, settings)
+            owners.append(another)
+            another.thread.start()
+            another.imported.wait()
+            if another.has_app:
+                break
+            if not any(owner.has_app for owner in owners):
+                return  # it can't be imported by one that is alone
+        else:
+            return
+
+
+class _Owner:
+    """The thread that makes an interpreter, runs it and closes it."""
+
+    def __init__(self, number: int, settings: ChildSettings) -> None:
+        self.thread = threading.Thread(target=self._own, daemon=True)
+        self.imported = threading.Event()  # or could not be
+        self.may_end = threading.Event()
+        self._path = path_of(settings["folder"], number)
+        self.progress = Progress(self._path)
+        self._settings = marshal.dumps(cast("Any", settings["inside"]))
+
+    @property
+    def has_app(self) -> bool:
+        """Whether the app was imported, once that is over."""
+        return any(record[0] == "app" for record in read(self._path))
+
+    def closed(self, deadline: float) -> bool:
+        """Whether it is through; waits for that until a moment of `time.monotonic`."""
+        self.thread.join(max(0.0, deadline - time.monotonic()))
+        return not self.thread.is_alive()
+
+    def _own(self) -> None:
+        try:
+            with _creating:
+                interpreter = create_interpreter()
+            interpreter.prepare_main({"settings": self._settings, "path": self._path})
+            interpreter.exec(_IMPORT)
+            self.imported.set()
+            self.may_end.wait()
+            interpreter.exec(_END)
+            if any(record[0] == "daemons" and record[1] for record in read(self._path)):
+                _never_closed.append(interpreter)
+            else:
+                self._stage("closing")
+                interpreter.close()
+        except Exception as error:  # told to the operator, like any other trouble
+            self.progress.say("error", fault(error))
+        finally:
+            self._stage("closed")
+            self.imported.set()
+
+    def _stage(self, name: str) -> None:
+        self.progress.say("stage", threading.get_ident(), name)

@@ -1,0 +1,196 @@
+"""The command line, derived from `snakepit.config.options.OPTIONS`."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from snakepit.config.option import Option
+from snakepit.config.options import OPTIONS
+from snakepit.control import commands
+from snakepit.system.version import __version__
+
+
+class _RunCommand(click.Command):
+    """Answers options of other servers with what to use here."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)  # which click consumes
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            from snakepit.config import foreign_options
+
+            known = {name for param in self.params for name in (*param.opts, *param.secondary_opts)}
+            answers = foreign_options.about_arguments(given, known)
+            if not answers:
+                raise
+            raise click.UsageError("\n  ".join(["Options of other servers were given:", *answers]), ctx) from error
+
+
+class _Commands(click.Group):
+    """Knows what an app looks like where a command should be."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if ":" in name and name not in self.commands:
+            raise click.UsageError(f"No such command {name!r}. To serve it: snakepit run {name}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _version_option(*names: str) -> Callable[[Any], Any]:
+    return click.version_option(__version__, *names, prog_name="snakepit", message="%(prog)s %(version)s")
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@_version_option("-V", "--version")
+def cli() -> None:
+    """Serve ASGI and WSGI apps in parallel, by interpreters with a GIL each, in one process."""
+
+
+def _click_type(option: Option) -> Any:
+    if option.choices:
+        return click.Choice(option.choices)
+    if option.kind is int and (option.least is not None or option.most is not None):
+        return click.IntRange(_whole(option.least), _whole(option.most))
+    if option.kind is float and option.least is not None:
+        return click.FloatRange(option.least, option.most)
+    return option.kind
+
+
+def _whole(bound: float | None) -> int | None:
+    return None if bound is None else int(bound)
+
+
+def _click_option(option: Option) -> click.Option:
+    # click's own default and environment handling stay off: Config.resolve knows what was really given
+    names = [option.name, *option.flags]
+    if option.kind is bool and option.name != "factory":
+        names[1] += f"/--no-{option.flag[2:]}"
+    default = f"; default: {option.default_text}" if option.default_text is not None else ""
+    return click.Option(
+        names,
+        type=None if option.kind is bool else _click_type(option),
+        default=None,
+        is_flag=option.kind is bool,
+        metavar=option.metavar,
+        multiple=option.several,
+        help=f"{option.help}  [{', '.join(option.variables)}{default}]",
+    )
+
+
+def _run(app: str, **given: Any) -> None:
+    """Serve APP, which is module:attribute, as in main:app."""
+    from snakepit.server.run import run_command
+
+    run_command(app, **{name: value for name, value in given.items() if value is not None and value != ()})
+
+
+def _check(app: str, as_json: bool, verbose: bool, timeout: float, **given: Any) -> None:
+    """Import APP as workers would, in a process of its own, and say which C extensions get in the way.
+
+    Ends with status 0 if the app runs in isolated interpreters, and with 3 if it does not.
+    """
+    from snakepit.check.command import main
+
+    named = {name: value for name, value in given.items() if value is not None}
+    raise SystemExit(main(app, as_json=as_json, verbose=verbose, timeout=timeout, given=named))
+
+
+def _status(as_json: bool, name: str | None, pid: int | None) -> None:
+    """Say what a running server does: its connections, requests and workers."""
+    commands.status(*_which(name, pid), as_json)
+
+
+def _reload(name: str | None, pid: int | None) -> None:
+    """Replace all workers of a running server, one after the other, by new ones that import the app anew."""
+    commands.reload(*_which(name, pid))
+
+
+def _scale(workers: int, name: str | None, pid: int | None) -> None:
+    """Have so many WORKERS in a running server."""
+    commands.scale(workers, *_which(name, pid))
+
+
+def _stop(name: str | None, pid: int | None) -> None:
+    """Stop a running server gracefully, and wait for its end."""
+    commands.stop(*_which(name, pid))
+
+
+def _upgrade(name: str | None, pid: int | None) -> None:
+    """Have a new server process take over from a running one."""
+    commands.upgrade(*_which(name, pid))
+
+
+def _which(name: str | None, pid: int | None) -> tuple[str | None, int | None]:
+    """The server that is meant."""
+    if name is not None and pid is not None:
+        raise click.UsageError("--name and --pid can't be used together")
+    if pid is not None:
+        return None, pid
+    return name or os.environ.get(NAME.env) or None, None
+
+
+CHECKED = ("extensions", "interface", "factory", "app_dir", "env_file")
+"""The options of `run` that say what is imported and how."""
+
+cli.add_command(
+    _version_option("--version")(
+        _RunCommand(
+            "run",
+            callback=_run,
+            help=_run.__doc__,
+            params=[click.Argument(["app"], metavar="APP"), *map(_click_option, OPTIONS)],
+        )
+    )
+)
+cli.add_command(
+    click.Command(
+        "check",
+        callback=_check,
+        help=_check.__doc__,
+        params=[
+            click.Argument(["app"], metavar="APP"),
+            *(_click_option(option) for option in OPTIONS if option.name in CHECKED),
+            click.Option(["--json", "as_json"], is_flag=True, help="Print the findings as JSON."),
+            click.Option(["-v", "--verbose"], is_flag=True, help="List the modules that need no help, too."),
+            click.Option(
+                ["--timeout"],
+                type=click.FloatRange(min=0, min_open=True),
+                default=120.0,
+                metavar="SECONDS",
+                help="Seconds after which the app is taken to hang.  [default: 120]",
+            ),
+        ],
+    )
+)
+
+NAME = next(option for option in OPTIONS if option.name == "name")
+
+
+def _control_command(name: str, callback: Callable[..., None], *params: click.Parameter) -> click.Command:
+    which = [
+        click.Option(["--name"], metavar="NAME", help=f"The server that was started with this name.  [{NAME.env}]"),
+        click.Option(
+            ["--pid"],
+            type=click.IntRange(1),
+            metavar="PID",
+            help="The server with this process.  [default: the one that was started in this folder]",
+        ),
+    ]
+    return click.Command(name, callback=callback, help=callback.__doc__, params=[*params, *which])
+
+
+for _command in (
+    _control_command(
+        "status", _status, click.Option(["--json", "as_json"], is_flag=True, help="Print it as a JSON object.")
+    ),
+    _control_command("reload", _reload),
+    _control_command("scale", _scale, click.Argument(["workers"], type=click.IntRange(1, 1024), metavar="WORKERS")),
+    _control_command("stop", _stop),
+    _control_command("upgrade", _upgrade),
+):
+    cli.add_command(_command)

@@ -1,0 +1,1 @@
+"""Options: each is declared once, and read from the command line, the environment and files."""

@@ -1,0 +1,168 @@
+"""What an option is: its names, its values, and how a field of `Config` declares it."""
+
+import os
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field, fields
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeAliasType, Union, get_args, get_origin, get_type_hints
+
+from snakepit.errors import ConfigError
+
+ENV_PREFIX = "SNAKEPIT_"
+
+
+def option[T](
+    default: T,
+    help: str,
+    *,
+    short: str | None = None,
+    alias: str | None = None,
+    alias_short: str | None = None,
+    variable: str | None = None,
+    separator: str = os.pathsep,
+    metavar: str | None = None,
+    least: float | None = None,
+    most: float | None = None,
+    shown: str | None = None,
+) -> T:
+    """Declare an option: a field's default, and what its meaning and its names are."""
+    metadata = {
+        "help": help,
+        "short": short,
+        "alias": alias,
+        "alias_short": alias_short,
+        "variable": variable,
+        "separator": separator,
+        "metavar": metavar,
+        "least": least,
+        "most": most,
+        "shown": shown,
+    }
+    made: T = field(default=default, metadata=metadata)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option, as everything derived from `Config` sees it."""
+
+    name: str
+    kind: type
+    optional: bool
+    several: bool
+    choices: tuple[str, ...]
+    default: Any
+    help: str
+    short: str | None
+    alias: str | None
+    """Another name for it, from another server."""
+    alias_short: str | None
+    variable: str | None
+    """An environment variable of other servers' that sets it where nothing else does."""
+    separator: str
+    """What stands between several values in an environment variable."""
+    metavar: str | None
+    least: float | None
+    most: float | None
+    shown: str | None
+    """A variable of other servers that sets it, too, unless `env` does."""
+
+    @property
+    def flag(self) -> str:
+        """Its name on the command line."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """All its names on the command line, but for the one that turns it off."""
+        alias = None if self.alias is None else "--" + self.alias.replace("_", "-")
+        return tuple(flag for flag in (self.flag, self.short, alias, self.alias_short) if flag is not None)
+
+    @property
+    def env(self) -> str:
+        """The environment variable that sets it."""
+        return ENV_PREFIX + self.name.upper()
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """All environment variables that set it; the first that is there counts."""
+        alias = None if self.alias is None else ENV_PREFIX + self.alias.upper()
+        return tuple(variable for variable in (self.env, alias, self.variable) if variable is not None)
+
+    @property
+    def default_text(self) -> str | None:
+        """Its default, for people; None if there is nothing to say."""
+        if self.shown is not None:
+            return self.shown
+        if self.kind is bool:
+            return "on" if self.default else "off"
+        if self.several:
+            return " ".join(self.default) or None
+        return None if self.default in (None, "") else f"{self.default:g}" if self.kind is float else str(self.default)
+
+    def parse(self, text: str, variable: str | None = None) -> Any:
+        """Read a value from an environment variable, of this name if it is not `env`. Raises ConfigError."""
+        try:
+            if self.several:
+                return tuple(part for part in text.split(self.separator) if part)
+            return _PARSERS[self.kind](text)
+        except ValueError:
+            raise ConfigError(f"{variable or self.env} must be {_KIND_NAMES[self.kind]}, not {text!r}") from None
+
+    def check(self, value: Any) -> None:
+        """Raise ConfigError unless the value can be."""
+        if value is None and self.optional:
+            return
+        if self.several:
+            if not (isinstance(value, tuple | list) and all(isinstance(item, str) for item in value)):
+                raise ConfigError(f"{self.name} must be a list of texts, not {value!r}")
+            return
+        right = isinstance(value, self.kind) or (self.kind is float and isinstance(value, int))
+        if not right or (self.kind is not bool and isinstance(value, bool)):
+            raise ConfigError(f"{self.name} must be {_KIND_NAMES[self.kind]}, not {value!r}")
+        if self.choices and value not in self.choices:
+            raise ConfigError(f"{self.name} must be one of {', '.join(self.choices)}, not {value!r}")
+        if self.least is not None and not value >= self.least:
+            raise ConfigError(f"{self.name} must be at least {self.least:g}, not {value!r}")
+        if self.most is not None and not value <= self.most:
+            raise ConfigError(f"{self.name} must be at most {self.most:g}, not {value!r}")
+
+
+def describe(declared: type[Any]) -> tuple[Option, ...]:
+    """The options that the fields of a dataclass declare, in their order."""
+    hints = get_type_hints(declared)
+    described = []
+    for item in fields(declared):
+        if item.default is MISSING or not item.init:
+            continue  # the app, and what is found out
+        hint = hints[item.name]
+        if isinstance(hint, TypeAliasType):
+            hint = hint.__value__
+        members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+        kind = next(member for member in members if member is not NoneType)
+        several = get_origin(kind) is tuple
+        choices = get_args(kind) if get_origin(kind) is Literal else ()
+        described.append(
+            Option(
+                name=item.name,
+                kind=str if choices or several else kind,
+                optional=NoneType in members,
+                several=several,
+                choices=choices,
+                default=item.default,
+                **item.metadata,
+            )
+        )
+    return tuple(described)
+
+
+def _parse_bool(text: str) -> bool:
+    known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    try:
+        return known[text.strip().lower()]
+    except KeyError:
+        raise ValueError(text) from None
+
+
+_PARSERS: dict[type, Callable[[str], Any]] = {int: int, float: float, bool: _parse_bool, str: str}
+_KIND_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}

@@ -1,0 +1,303 @@
+"""Every option, declared once.
+
+The command line, the environment variables, `snakepit.run(**options)` and the table in docs/reference/options.md are
+all derived from the fields of `Config`. Names and meanings are uvicorn's where the behaviour is the same.
+"""
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from snakepit.config.extra_fields import parse_field
+from snakepit.config.option import describe, option
+from snakepit.config.sources import load_env_file, variable_of
+from snakepit.config.trusted_proxies import PROXY_HEADERS, TrustedProxies, header_names
+from snakepit.errors import ConfigError
+from snakepit.system.cpus import usable_cpus
+from snakepit.system.working_directory import absolute
+
+TRACE = 5
+"""The number of the log level "trace": below DEBUG, as uvicorn has it."""
+
+LOG_LEVELS = {
+    "critical": logging.CRITICAL,
+    "error": logging.ERROR,
+    "warning": logging.WARNING,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+    "trace": TRACE,
+}
+
+type LogLevel = Literal["critical", "error", "warning", "info", "debug", "trace"]
+type InterfaceOption = Literal["auto", "asgi", "wsgi"]
+type LoopOption = Literal["auto", "asyncio", "uvloop"]
+type HttpOption = Literal["auto", "h11", "httptools"]
+type ExtensionsOption = Literal["vetted", "native", "all"]
+type RuntimeOption = Literal["interpreter", "process", "thread"]
+type WsOption = Literal["auto", "wsproto", "none"]
+type LifespanOption = Literal["auto", "on", "off"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What a server is to do. Raises ConfigError for a value that can't be.
+
+    `app` is "module:attribute", or the app itself where workers can import it: defined at the top level of an
+    importable module or of the script being run.
+    """
+
+    app: Any = field(kw_only=False)
+
+    interpreters: int = option(
+        0, "Workers. 0: as many as there are usable CPUs, by affinity mask and CPU quota. WEB_CONCURRENCY counts where "
+        "nothing else says how many.",
+        short="-n", alias="workers", alias_short="-w", variable="WEB_CONCURRENCY", least=0, most=1024,
+        shown="usable CPUs",
+    )  # fmt: skip
+    runtime: RuntimeOption = option(
+        "interpreter",
+        "What a worker runs in. interpreter: one with a GIL of its own. process: a child process, for C extensions "
+        "that refuse interpreters, and so that a crash takes only one worker. thread: the main interpreter, for "
+        "debuggers; one worker, whatever --interpreters says.",
+    )
+    threads: int = option(
+        8, "WSGI only: threads in each worker, so requests that one worker serves at once.", least=1, most=1024
+    )
+    extensions: ExtensionsOption = option(
+        "vetted",
+        "C extensions that refuse to run in several interpreters get a private copy in each. vetted: those of packages "
+        "tested that way. native: none. all: every one, at your own risk.",
+    )
+    host: str = option("127.0.0.1", "Address or host name to listen on.", metavar="HOST")
+    port: int = option(8000, "Port to listen on. 0 picks a free one and prints it.", least=0, most=65535)
+    uds: str | None = option(None, "Listen on this Unix socket instead.", metavar="PATH")
+    fd: int | None = option(None, "Listen on the socket with this file descriptor instead.", least=0)
+    backlog: int = option(2048, "Connections that the kernel holds until they are accepted.", least=1, most=65_535)
+    loop: LoopOption = option(
+        "auto", "Event loop of the main interpreter. auto: uvloop (on Windows winloop) where it is installed."
+    )
+    http: HttpOption = option("auto", "What parses requests. auto: httptools where it is installed.")
+    ws: WsOption = option("auto", "What speaks WebSocket. auto: wsproto. none: handshakes are ordinary requests.")
+    ws_max_size: int = option(
+        16 * 2**20, "Bytes of a WebSocket message; more closes it with 1009.", least=1, metavar="BYTES"
+    )
+    ws_max_queue: int = option(
+        32, "WebSocket messages that may wait for the app; then the socket is not read.", least=1, most=256
+    )
+    ws_ping_interval: float = option(
+        20.0, "Seconds between pings to a WebSocket's client. 0: no pings.", least=0, metavar="SECONDS"
+    )
+    ws_ping_timeout: float = option(
+        20.0, "Seconds for a sign of life after a ping; then the WebSocket is closed. 0: no such limit.",
+        least=0, metavar="SECONDS",
+    )  # fmt: skip
+    ws_per_message_deflate: bool = option(True, "Compress WebSocket messages where the client can.")
+    interface: InterfaceOption = option("auto", "What the app speaks. auto: found by looking at it.")
+    factory: bool = option(False, "The attribute is a function that makes the app: call it.")
+    app_dir: str = option("", "Look for the app in this folder first.", metavar="DIR", shown="working directory")
+    lifespan: LifespanOption = option("auto", "Run the app's lifespan. auto: if it has one.")
+    reset_contextvars: bool = option(
+        False, "ASGI only: run each request in a fresh contextvars.Context, without what lifespan or an import set."
+    )
+    root_path: str = option("", "Path under which a proxy publishes the app.", metavar="PATH")
+    proxy_headers: bool = option(True, "Believe what trusted proxies say of a request's client, scheme, host and path.")
+    forwarded_allow_ips: str = option(
+        "127.0.0.1,::1,unix:",
+        "Proxies to trust: IP addresses and networks, with commas between them; unix: is for Unix sockets, and * means "
+        "everybody.",
+        metavar="LIST", variable="FORWARDED_ALLOW_IPS",
+    )  # fmt: skip
+    trusted_proxy_headers: str = option(
+        ",".join(PROXY_HEADERS),
+        "Header fields to believe trusted proxies in, with commas between them: those that all of them set or remove.",
+        metavar="LIST",
+    )
+    log_level: LogLevel = option("info", "The least severe messages to log.")
+    log_config: str | None = option(
+        None, "Logging configuration: a JSON file in logging.config's dictConfig format.", metavar="FILE"
+    )
+    access_log: bool = option(True, "Log a line for each request.")
+    use_colors: bool | None = option(
+        None, "Colours in the logs, but for those that --log-config sets up.", shown="on a terminal, without NO_COLOR"
+    )
+    date_header: bool = option(True, "Send the Date header.")
+    server_header: bool = option(True, "Send the Server header.")
+    header: tuple[str, ...] = option(
+        (), "Send this header field with each response, beside the app's own; may be given several times.",
+        metavar="NAME:VALUE", separator="\n",
+    )  # fmt: skip
+    timeout_keep_alive: float = option(
+        5.0, "Seconds to keep an idle connection open for its next request. 0: not at all, and answers say so.",
+        least=0, metavar="SECONDS",
+    )  # fmt: skip
+    timeout_request_head: float = option(
+        20.0, "Seconds that a client may take to send a request's head.", least=0.1, metavar="SECONDS"
+    )
+    timeout_waiting: float = option(
+        60.0, "Seconds that a request may wait for a free worker before it gets 503.", least=0, metavar="SECONDS"
+    )
+    timeout_startup: float = option(
+        120.0, "Seconds that a worker may take to import the app and for lifespan start-up. 0: no such limit.",
+        least=0, metavar="SECONDS",
+    )  # fmt: skip
+    timeout_request: float | None = option(
+        None,
+        "Seconds until the app begins its response; then the client gets 504, and what the app does is ended.",
+        least=0.01, metavar="SECONDS", shown="no limit",
+    )  # fmt: skip
+    timeout_worker_healthcheck: float = option(
+        60.0, "Seconds that a worker may not react for, an event loop included; then it is replaced. So is the server "
+        "process, by its supervisor, after 5 at least. 0: no such limit.",
+        least=0, metavar="SECONDS",
+    )  # fmt: skip
+    timeout_graceful_shutdown: float = option(
+        30.0, "Seconds that requests in flight, and then lifespan shut-down, may take at the end.",
+        least=0, metavar="SECONDS",
+    )  # fmt: skip
+    limit_concurrency: int | None = option(
+        None, "Requests in flight or waiting; one more gets 503.", least=1, shown="no limit"
+    )
+    limit_worker_concurrency: int = option(10_000, "ASGI only: requests that one worker serves at once.", least=1)
+    limit_max_requests: int | None = option(
+        None, "Requests after which a worker is replaced by a new one.", least=1, shown="no limit"
+    )
+    limit_max_requests_jitter: int = option(
+        0, "Up to so many requests more, at random, so that not all workers are replaced at once.", least=0
+    )
+    workers_lifetime: float | None = option(
+        None, "Seconds after which a worker is replaced by a new one.", least=1, metavar="SECONDS", shown="no limit"
+    )
+    workers_max_rss: int | None = option(
+        None,
+        "MiB of memory in RAM past which a worker is replaced by a new one; with runtime interpreter, of the whole "
+        "process.",
+        least=1, metavar="MIB", shown="no limit",
+    )  # fmt: skip
+    limit_waiting: int = option(2048, "Requests that may wait for a free worker; one more gets 503.", least=0)
+    limit_request_head: int = option(
+        65_536, "Bytes of request line and header fields; more gets 431.", least=1024, metavar="BYTES"
+    )
+    limit_request_fields: int = option(100, "Header fields of a request; more get 431.", least=1)
+    limit_request_body: int | None = option(
+        None, "Bytes of a request's body; more get 413.", least=0, metavar="BYTES", shown="no limit"
+    )
+    reload: bool = option(False, "Replace the workers whenever a file of the app changes.")
+    reload_browser: bool = option(
+        False, "Pages in browsers reload themselves when the new version answers; needs --reload."
+    )
+    reload_dir: tuple[str, ...] = option(
+        (), "Watch this folder; may be given several times.", metavar="DIR", shown="app_dir"
+    )
+    reload_include: tuple[str, ...] = option(
+        ("*.py",), "Watch files with names like this; may be given several times.", metavar="PATTERN"
+    )
+    reload_exclude: tuple[str, ...] = option(
+        (), "Do not watch files and folders with names like this; may be given several times.", metavar="PATTERN"
+    )
+    reload_delay: float = option(
+        0.05, "Seconds without a further change until the workers are replaced.", least=0, metavar="SECONDS"
+    )
+    supervise: bool = option(
+        True,
+        "Serve in a child process, and start another one if it dies; only for the command, and not with --runtime "
+        "thread.",
+    )
+    name: str | None = option(
+        None, "Name by which the commands status, reload, scale, stop and upgrade find this server, from any folder.",
+        metavar="NAME",
+    )  # fmt: skip
+    env_file: str | None = option(
+        None, "Set environment variables from this file (KEY=value lines) first.", metavar="FILE"
+    )
+
+    workers_source: str = field(default="", init=False, compare=False)
+    """Where the number of workers comes from, in words; empty: from the option."""
+
+    def __post_init__(self) -> None:
+        for each in OPTIONS:
+            each.check(getattr(self, each.name))
+        if self.uds is not None and self.fd is not None:
+            raise ConfigError("uds and fd can't be used together")
+        if self.name is not None:
+            check_name(self.name)
+        if self.root_path and not self.root_path.startswith("/"):
+            raise ConfigError(f"root_path must start with a slash, not be {self.root_path!r}")
+        object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
+        TrustedProxies(self.forwarded_allow_ips)  # raises ConfigError, and so does the next
+        header_names(self.trusted_proxy_headers)
+        for name in ("app_dir", "log_config"):  # read again and again, wherever the app has gone
+            path = getattr(self, name)
+            if path:
+                try:
+                    object.__setattr__(self, name, absolute(path))
+                except FileNotFoundError as error:
+                    raise ConfigError(f"{name}: {error}") from None
+        for text in self.header:
+            parse_field(text)
+        if self.reload_browser and not self.reload:
+            raise ConfigError("reload_browser needs reload")
+        if self.interpreters == 0:
+            cpus = usable_cpus()
+            object.__setattr__(self, "interpreters", cpus.count)
+            object.__setattr__(self, "workers_source", cpus.source)
+        if self.runtime == "thread":
+            object.__setattr__(self, "interpreters", 1)
+            object.__setattr__(self, "workers_source", "")
+            for name in ("reload", "limit_max_requests", "workers_lifetime", "workers_max_rss"):
+                if getattr(self, name):
+                    raise ConfigError(f"{name} can't be used with runtime thread, where modules are imported once")
+
+    @classmethod
+    def resolve(cls, app: Any, given: Mapping[str, Any]) -> Self:
+        """Make a Config of what was `given`, then of the environment (and `env_file`), then of the defaults.
+
+        Variables that can't be meant (`why_ignored`) count for nothing. Variables of the env file are set in this
+        process before workers exist, and so are theirs too; those that are set already keep their value. Raises
+        ConfigError.
+        """
+        known = {each.name: each for each in OPTIONS}
+        given = _without_aliases(given)
+        for name in given:
+            if name not in known:
+                from snakepit.config import foreign_options
+
+                answers = "\n".join(foreign_options.about_keyword(name))
+                raise ConfigError(f"there is no option {name!r}{answers and f'; {answers}'}")
+        env_file = given.get("env_file", (variable_of(known["env_file"]) or ("", None))[1])
+        if env_file is not None:
+            known["env_file"].check(env_file)
+            load_env_file(env_file)
+        values, read = dict(given), {}
+        for name, each in known.items():
+            found = variable_of(each)
+            if name not in values and found is not None:
+                read[name], text = found
+                values[name] = each.parse(text, read[name])
+        config = cls(app, **values)
+        if read.get("interpreters") == "WEB_CONCURRENCY" and not config.workers_source and config.runtime != "thread":
+            object.__setattr__(config, "workers_source", "from WEB_CONCURRENCY")
+        return config
+
+
+def _without_aliases(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The same under the options' own names. Raises ConfigError where one is given by both of its names."""
+    names = {each.alias: each.name for each in OPTIONS if each.alias is not None}
+    for alias, name in names.items():
+        if alias in given and name in given:
+            raise ConfigError(f"{alias} is another name for {name}: give one of them")
+    return {names.get(name, name): value for name, value in given.items()}
+
+
+def check_name(name: str) -> None:
+    """Raise ConfigError for what can't be a server's name."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"name must be of letters, digits, '-', '_' and '.', 64 at most, not {name!r}")
+
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+OPTIONS = describe(Config)
+"""Every option, in the order of `Config`'s fields."""

@@ -1,0 +1,25 @@
+"""Which parser reads the requests (`--http`)."""
+
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from typing import Literal
+
+from snakepit.errors import ConfigError
+from snakepit.http.events import Limits
+from snakepit.http.h1.fast_path import CleanHeadParser, KnownFields
+from snakepit.http.h1.protocol import RequestParser
+
+type ParserFactory = Callable[[], RequestParser]
+
+
+def parser_factory(name: Literal["auto", "h11", "httptools"], limits: Limits) -> ParserFactory:
+    """What makes a connection's parser; auto: httptools where it is installed. Raises ConfigError where it is not."""
+    installed = find_spec("httptools") is not None
+    if name == "httptools" and not installed:
+        raise ConfigError("http is httptools, which is not installed: pip install 'snakepit-server[fast]'")
+    if installed and name != "h11":
+        from snakepit.http.h1.httptools_parser import HttptoolsParser
+
+        return partial(HttptoolsParser, limits, KnownFields())
+    return partial(CleanHeadParser, limits, KnownFields())

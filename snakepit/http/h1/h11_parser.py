@@ -1,0 +1,158 @@
+"""Requests through h11: the reference, and what runs when nothing faster is installed.
+
+h11 keeps the client's state machine and the body's framing. This module adds what h11 leaves to its caller: the
+limits, and the strictness of `snakepit.http.strict`. A new h11 connection reads each request (making one takes a
+microsecond), since h11's own cycle needs the responses to go through it, too, and they don't: writing them with h11
+took as long as parsing.
+"""
+
+from collections import deque
+
+import h11
+
+from snakepit.errors import RemoteProtocolError
+from snakepit.http.events import BodyData, Event, Limits, RequestEnd, RequestHead
+from snakepit.http.fields import has_controls
+from snakepit.http.strict import (
+    NOT_BEGUN,
+    HeadCheck,
+    bare_line_feed,
+    check_head,
+    control_character,
+    http_version,
+    keeps_alive,
+    too_long,
+    without_empty_lines,
+)
+
+METHODS = {name.encode("ascii"): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
+"""The usual methods as text, by their bytes: what need not be decoded each time."""
+
+
+class H11Parser:
+    """See `snakepit.http.h1.protocol.RequestParser`."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._begin()
+
+    def _begin(self) -> None:
+        self._connection = h11.Connection(h11.SERVER, max_incomplete_event_size=self._limits.head)
+        self._check = HeadCheck(self._limits.head)
+        self._refusal: RemoteProtocolError | None = None  # found while feeding, to be raised when events are asked for
+        self._body_received = 0
+        self._before = b""  # came, and may be empty lines before the request
+        self._fed = False  # bytes of the current request have come
+        self.ended = False
+        self._chunked = False
+        self._tail: deque[bytes] = deque()  # what came last of a chunked body, to look at its trailers
+        self._tail_size = 0
+
+    def feed(self, data: bytes) -> None:
+        if not self._fed:
+            data = self._before + data
+            if data in NOT_BEGUN:
+                self._before = data
+                return
+            data = without_empty_lines(data)
+        if not self.ended:
+            self._look_at(data)
+        self._connection.receive_data(data)
+
+    def _look_at(self, data: bytes) -> None:
+        self._fed = True
+        try:
+            self._check.feed(data)
+        except RemoteProtocolError as error:
+            self._refusal = error
+        self._tail.append(data)
+        self._tail_size += len(data)
+        while self._tail_size - len(self._tail[0]) > self._limits.head:
+            self._tail_size -= len(self._tail.popleft())
+
+    def events(self) -> list[Event]:
+        if self._refusal is not None:
+            raise self._refusal
+        events: list[Event] = []
+        try:
+            while not self.ended:
+                event = self._connection.next_event()
+                if event is h11.NEED_DATA or event is h11.PAUSED:
+                    break
+                if isinstance(event, h11.Data):
+                    events.append(self._body(event))
+                elif isinstance(event, h11.Request):
+                    events.append(self._head(event))
+                elif isinstance(event, h11.EndOfMessage):
+                    # What follows is a later request, or nothing to care for where the connection closes.
+                    self.ended = True
+                    self._check_trailers(event)
+                    events.append(RequestEnd())
+                elif isinstance(event, h11.ConnectionClosed):
+                    break
+        except h11.RemoteProtocolError as error:
+            # without its traceback: one of h11's frames there holds the error itself, and others all of the connection
+            cause = error.with_traceback(None)
+            raise RemoteProtocolError(_readable(str(error)), error.error_status_hint) from cause
+        return events
+
+    def restart(self) -> None:
+        waiting = self.rest()
+        self._begin()
+        if waiting:
+            self.feed(waiting)
+
+    def rest(self) -> bytes:
+        """What came after the request's end."""
+        return self._connection.trailing_data[0]
+
+    @property
+    def in_head(self) -> bool:
+        return self._fed and self._connection.their_state is h11.IDLE
+
+    @property
+    def holds_next(self) -> bool:
+        return self.ended and self.rest() not in NOT_BEGUN
+
+    def _head(self, event: h11.Request) -> RequestHead:
+        version = http_version(event.http_version)
+        headers = list(event.headers)
+        method = METHODS.get(event.method) or event.method.decode("ascii")
+        self._chunked = any(name == b"transfer-encoding" for name, _ in headers)
+        expects_continue = check_head(method, event.target, headers, self._limits) and version == "1.1"
+        return RequestHead(
+            method,
+            event.target,
+            version,
+            headers,
+            expects_continue,
+            keep_alive=keeps_alive(version, headers),
+            upgrade=any(name == b"upgrade" for name, _ in headers),
+        )
+
+    def _body(self, event: h11.Data) -> BodyData:
+        self._body_received += len(event.data)
+        limit = self._limits.body
+        if limit is not None and self._body_received > limit:
+            raise too_long(limit)
+        return BodyData(bytes(event.data))
+
+    def _check_trailers(self, event: h11.EndOfMessage) -> None:
+        """Refuse bare line feeds around a chunked body's trailers, and control characters in them: h11 takes both."""
+        if not self._chunked:
+            return
+        if any(has_controls(value) for _, value in event.headers):
+            raise control_character()
+        seen = b"".join(self._tail)
+        end = len(seen) - len(self.rest())
+        for _ in range(len(list(event.headers)) + 2):  # the last chunk's line, the trailers, the empty line
+            line_feed = seen.rfind(b"\n", 0, end)
+            if line_feed >= 0 and seen[line_feed - 1 : line_feed] != b"\r":
+                raise bare_line_feed()
+            end = max(line_feed, 0)
+
+
+def _readable(reason: str) -> str:
+    """h11 shows lines that it refuses as it holds them, as bytearray(b'...')."""
+    before, found, line = reason.partition("bytearray(b")
+    return before + line.removesuffix(")") if found else reason

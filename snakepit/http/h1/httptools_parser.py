@@ -1,0 +1,73 @@
+"""Heads through httptools (llhttp), which takes a fraction of the time that h11 does."""
+
+from typing import TYPE_CHECKING
+
+import httptools
+
+from snakepit.http.events import RequestHead
+from snakepit.http.h1.fast_path import NOT_ORDINARY, CleanHeadParser, NotOrdinary, is_clean
+from snakepit.http.strict import keeps_alive
+
+if TYPE_CHECKING:
+    from snakepit.http.types import Headers
+
+_LENGTH_DIGITS = 18  # more than any body has, and surely no overflow anywhere
+
+
+class HttptoolsParser(CleanHeadParser):
+    """See `snakepit.http.h1.fast_path`."""
+
+    def _parse(self, head: bytes) -> tuple[RequestHead, int]:
+        limits = self._limits
+        if not is_clean(head):
+            raise NotOrdinary
+        collected = _Collector()
+        parser = httptools.HttpRequestParser(collected)
+        try:
+            parser.feed_data(head)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            raise NotOrdinary from None
+        version = parser.get_http_version()
+        headers, length = collected.headers, collected.length
+        if (
+            collected.hosts > 1
+            or (collected.hosts == 0 and version == "1.1")
+            or len(headers) > limits.fields
+            or (limits.body is not None and length > limits.body)
+        ):
+            raise NotOrdinary
+        keep_alive = version == "1.1" if not collected.connection else keeps_alive(version, headers)
+        method = parser.get_method().decode("ascii")
+        return RequestHead(method, collected.target, version, headers, False, keep_alive), length
+
+
+class _Collector:
+    """What httptools calls while it parses a head."""
+
+    __slots__ = ("connection", "headers", "hosts", "length", "lengths", "target")
+
+    def __init__(self) -> None:
+        self.headers: Headers = []
+        self.target = b""
+        self.hosts = 0
+        self.lengths = 0
+        self.length = 0
+        self.connection = False
+
+    def on_url(self, url: bytes) -> None:
+        self.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        self.headers.append((name, value.rstrip(b" \t")))
+        if name == b"host":
+            self.hosts += 1
+        elif name == b"connection":
+            self.connection = True
+        elif name == b"content-length":
+            self.lengths += 1
+            if self.lengths > 1 or not value.isdigit() or len(value) > _LENGTH_DIGITS:
+                raise NotOrdinary
+            self.length = int(value)
+        elif name in NOT_ORDINARY:
+            raise NotOrdinary

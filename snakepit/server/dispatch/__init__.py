@@ -1,0 +1,1 @@
+"""Gives requests to workers: the queue, and who gets the next one."""

@@ -1,0 +1,394 @@
+"""The exchanges of one pool: who gets which, what waits, what is taken back, and what is refused.
+
+The pool says which workers there are; the dispatcher has the policy, and this carries it out. Nothing here starts or
+ends a worker.
+
+A worker that is retired gets nothing more, but what it has and has not begun is still looked after here: where its loop
+is stuck, others get it.
+"""
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable
+from time import monotonic
+
+from snakepit.errors import InternalError
+from snakepit.http.fields import Fields
+from snakepit.server.dispatch.dispatcher import Dispatcher
+from snakepit.server.dispatch.sessions import BELONGS, Sessions
+from snakepit.server.event_loop.deadlines import Deadlines
+from snakepit.server.exchanges.exchange import Exchange
+from snakepit.server.lifecycle import ExchangeState
+from snakepit.server.workers.worker import PATIENCE, Worker
+
+BATCH = 8
+BATCH_SECONDS = 200e-6
+"""What comes in one loop iteration is given to a worker in batches, of so many exchanges and so much of their CPU time
+at most: waking a worker takes 20 µs, and is not worth it for less. Where exchanges take longer, each goes to the least
+loaded worker by itself."""
+
+LONG = 0.02
+"""Seconds; a worker's loop that is stuck for longer may be so for ever. What it answered in the same turn, and what it
+has taken and not begun, its watchdog has to send; and that takes time there, for which another thread has to stop."""
+
+ASK_AGAIN = 0.05
+"""Seconds after which workers that get nothing until they are heard of are asked whether they are awake, again and
+again. A wake-up that was lost, which is a bug, then costs so much, and not all that a worker could do."""
+
+TELL_AGAIN = 10.0
+"""Seconds between two lines in the log about lost wake-ups."""
+
+GRACE = 0.5
+"""Seconds that an exchange gets beyond its time where its worker's loop was busy with another, which is being ended."""
+
+ENDING = 3.0
+"""Seconds; the least that an app gets to end an exchange that timed out, until its worker is replaced. A worker's first
+exception takes an import, of ctypes, beside all that its threads compute."""
+
+SET_UP_LATE = frozenset({"dash"})
+"""Frameworks that set themselves up while they answer a worker's first request, and say that they have when they begin:
+others that come meanwhile fail. Dash 4.4 does, with 500 for a script of its page (`Dash._setup_server`)."""
+
+ALONE = 2.0
+"""Seconds; the most that others wait for the first request of such a worker. Dash takes 50 ms on a quiet machine."""
+
+RETRY_AFTER = 1
+"""Seconds that a refused client is asked to wait (RFC 9110 section 10.2.3): a full line moves on in less."""
+
+
+_log = logging.getLogger("snakepit.server")
+
+
+class Flow:
+    """See the module.
+
+    Args:
+        concurrency: exchanges in all, in workers and waiting; None: as many as workers and line take.
+        waiting: how many exchanges may wait in the line.
+        waiting_seconds: how long one may wait there.
+        response_seconds: how long a worker may take to begin a response; None: for ever.
+        stuck: called with a worker, and an exchange that is still going on there long after it timed out.
+    """
+
+    def __init__(
+        self,
+        concurrency: int | None,
+        waiting: int,
+        waiting_seconds: float,
+        loop: asyncio.AbstractEventLoop,
+        response_seconds: float | None = None,
+        stuck: Callable[[Worker, Exchange], None] = lambda worker, exchange: None,
+    ) -> None:
+        self._loop = loop
+        self._concurrency = concurrency
+        self._dispatcher: Dispatcher[Worker, Exchange] = Dispatcher(waiting)
+        self._line_patience: Deadlines[Exchange] = Deadlines(loop, waiting_seconds, self._waited_too_long)
+        self._response_seconds = response_seconds or 0.0
+        self._clock: Deadlines[Exchange] | None = None  # of those in workers whose response has not begun
+        if response_seconds is not None:
+            self._clock = Deadlines(loop, response_seconds, self._took_too_long)
+        self._grace: Deadlines[Exchange] = Deadlines(loop, GRACE, self._time_out)
+        self._ending: Deadlines[tuple[Worker, Exchange]] = Deadlines(
+            loop, max(self._response_seconds, ENDING), self._did_not_end
+        )
+        self._stuck = stuck
+        self._workers: dict[Worker, None] = {}  # that may have exchanges
+        self._batch = 1  # exchanges of one loop iteration that go to a worker before the next one is found
+        self._batch_of: Worker | None = None
+        self._room_in_batch = 0
+        self._watch: asyncio.TimerHandle | None = None  # set while something waits for a worker
+        self._asking: asyncio.TimerHandle | None = None  # set while a worker is asleep
+        self.lost_wakeups = 0
+        self._told_of_lost = -math.inf  # loop time
+        self._in_progress = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._instead: tuple[int, Fields, bytes] | None = None
+        self._sessions: Sessions[Worker] | None = None  # where the app keeps any in memory
+        self._capacities: dict[Worker, int] = {}  # of those that are to answer a first exchange alone
+
+    def __repr__(self) -> str:
+        return repr(self._dispatcher)
+
+    @property
+    def in_progress(self) -> int:
+        """Exchanges in workers and in the line."""
+        return self._in_progress
+
+    @property
+    def waiting(self) -> int:
+        """Exchanges in the line."""
+        return self._dispatcher.waiting
+
+    @property
+    def oldest(self) -> Exchange | None:
+        """The exchange in progress that came first."""
+        in_workers = (exchange for worker in self._workers for exchange in worker.exchanges.values())
+        return min((*in_workers, *self._dispatcher.line), key=lambda exchange: exchange.began, default=None)
+
+    async def wait_idle(self) -> None:
+        """Return when no exchange is in progress."""
+        await self._idle.wait()
+
+    # -- from connections ------------------------------------------------------------------------------------------
+
+    def submit(self, exchange: Exchange) -> None:
+        """Give an exchange to a worker, or let it wait, or refuse it with 503."""
+        if self._instead is not None:
+            exchange.answer_instead(*self._instead)
+            return
+        if self._concurrency is not None and self._in_progress >= self._concurrency:
+            self._refuse(exchange, "Too many requests at once")
+            return
+        self._in_progress += 1
+        self._idle.clear()
+        self._place(exchange)
+
+    def withdraw(self, exchange: Exchange) -> None:
+        """Forget an exchange that waits in the line."""
+        self._dispatcher.withdraw(exchange)
+        self._line_patience.discard(exchange)
+        self._one_less()
+
+    # -- from the pool ---------------------------------------------------------------------------------------------
+
+    def add(self, worker: Worker, capacity: int, first_alone: bool = False) -> None:
+        """A worker became ready for `capacity` exchanges at once; `first_alone`: once it has answered one by itself."""
+        self._instead = None
+        self._workers[worker] = None
+        if first_alone:
+            self._capacities[worker] = capacity
+        self._assign(self._dispatcher.add(worker, 1 if first_alone else capacity))
+
+    def heed(self, frameworks: list[str]) -> None:
+        """The app uses these. What belongs to sessions that one keeps in a worker's memory follows its client."""
+        keeping = [framework for framework in frameworks if framework in BELONGS]
+        if keeping and self._sessions is None:
+            self._sessions = Sessions(keeping)
+
+    def remove(self, worker: Worker) -> None:
+        """A worker gets nothing more."""
+        self._dispatcher.remove(worker)
+        self._capacities.pop(worker, None)
+        if self._sessions is not None:
+            self._sessions.forget(worker)
+
+    def free(self, worker: Worker) -> None:
+        """A worker is through with an exchange."""
+        self._one_less()
+        self._assign(self._dispatcher.finished(worker))
+        if self._capacities:
+            self._widen(worker)
+
+    def declined(self, worker: Worker, exchange: Exchange) -> None:
+        """A worker gives an exchange back."""
+        self._give_back(worker, [exchange])
+
+    def heard(self, worker: Worker) -> None:
+        """A worker's loop turns."""
+        self._assign(self._dispatcher.heard(worker))
+
+    def missed(self, worker: Worker, seconds: float) -> None:
+        """A worker has rung so long ago, and was not heard."""
+        self.lost_wakeups += 1
+        if self._loop.time() - self._told_of_lost >= TELL_AGAIN:
+            self._told_of_lost = self._loop.time()
+            _log.warning(
+                "%s has rung %.0f ms ago and was not heard (lost wake-ups until now: %d): this is a bug in snakepit; "
+                "please report it",
+                str(worker).capitalize(),
+                seconds * 1000,
+                self.lost_wakeups,
+            )
+
+    def pace(self, seconds: float) -> None:
+        """So much CPU time an exchange takes."""
+        self._batch = max(1, min(BATCH, int(BATCH_SECONDS / max(seconds, 1e-6))))
+
+    def salvage(self, worker: Worker, status: int = 500) -> None:
+        """A worker is no more: what it had begun is lost, and answered like this; others get the rest."""
+        self.remove(worker)
+        self._workers.pop(worker, None)
+        never_begun = worker.never_begun()
+        exchanges, worker.exchanges = worker.exchanges, {}
+        for number, exchange in exchanges.items():
+            envelopes = never_begun.get(number)
+            if envelopes is None:
+                self._one_less()
+                exchange.lost(status)
+            else:
+                exchange.come_back(envelopes)
+                if exchange.state is ExchangeState.NEW:
+                    self._place(exchange)
+                else:
+                    self._one_less()
+
+    def answer_instead(self, status: int, fields: Fields, body: bytes) -> None:
+        """Until a worker becomes ready, answer everything like this: there is none, and none is to be expected."""
+        self._instead = status, fields, body
+        for exchange in self._dispatcher.clear_line():
+            self._line_patience.discard(exchange)
+            self._one_less()
+            exchange.answer_instead(status, fields, body)
+
+    def close(self) -> None:
+        """Mind nothing any more."""
+        self._line_patience.close()
+        self._grace.close()
+        self._ending.close()
+        if self._clock is not None:
+            self._clock.close()
+        for timer in (self._watch, self._asking):
+            if timer is not None:
+                timer.cancel()
+
+    # --------------------------------------------------------------------------------------------------------------
+
+    def _place(self, exchange: Exchange) -> None:
+        if self._instead is not None:  # its worker died, and was the last
+            self._one_less()
+            exchange.answer_instead(*self._instead)
+            return
+        worker = self._find_worker(exchange)
+        if worker is not None:
+            self._give(worker, exchange)
+            self._watch_workers()
+        elif self._dispatcher.in_line(exchange):
+            exchange.wait()
+            self._line_patience.add(exchange)
+        else:
+            self._one_less()
+            self._refuse(exchange, "Too many requests are waiting")
+
+    def _find_worker(self, exchange: Exchange) -> Worker | None:
+        if self._sessions is not None and exchange.endpoints[0] is not None and self._sessions.belongs(exchange.head):
+            return self._find_worker_of(exchange, exchange.endpoints[0][0], self._sessions)
+        home, batch_of = exchange.home, self._batch_of
+        in_batch = self._room_in_batch and (home is None or home is batch_of)
+        if in_batch and batch_of is not None and self._dispatcher.submit_to(batch_of):
+            self._room_in_batch -= 1
+            return batch_of
+        worker = self._dispatcher.submit(exchange, home)
+        if worker is not None and self._batch > 1:
+            if self._batch_of is None:
+                self._loop.call_soon(self._end_batches)
+            self._batch_of, self._room_in_batch = worker, self._batch - 1
+        return worker
+
+    def _find_worker_of(self, exchange: Exchange, address: str, sessions: Sessions[Worker]) -> Worker | None:
+        """The worker that a client's sessions are in. One that is stuck, too: to any other they are unknown."""
+        worker = sessions.worker_of(address)
+        if worker is not None and self._dispatcher.insist(worker):
+            return worker
+        found = self._dispatcher.submit(exchange)
+        if found is not None and worker is None:
+            sessions.begin(address, found)
+        return found
+
+    def _end_batches(self) -> None:
+        self._batch_of, self._room_in_batch = None, 0
+
+    def _assign(self, assignments: list[tuple[Worker, Exchange]]) -> None:
+        for worker, exchange in assignments:
+            self._line_patience.discard(exchange)
+            self._give(worker, exchange)
+        if assignments:
+            self._watch_workers()
+
+    def _give(self, worker: Worker, exchange: Exchange) -> None:
+        exchange.home = worker
+        worker.assign(exchange)
+        if self._capacities and worker in self._capacities:
+            self._loop.call_later(ALONE, self._widen, worker)
+        if self._clock is not None:
+            exchange.limit(self._clock)
+
+    def _widen(self, worker: Worker) -> None:
+        """A worker has answered its first exchange, or does not come to an end with it."""
+        capacity = self._capacities.pop(worker, None)
+        if capacity is not None:
+            self._assign(self._dispatcher.widen(worker, capacity))
+
+    def _watch_workers(self) -> None:
+        if self._watch is None:
+            self._watch = self._loop.call_later(PATIENCE, self._look_for_late)
+
+    def _look_for_late(self) -> None:
+        """Give what waits for a busy loop or thread to another."""
+        self._watch = None
+        for worker in list(self._workers):
+            if worker.watched:
+                late = worker.take_back_late()
+                if worker.stuck:
+                    self._dispatcher.stuck(worker)
+                    self._loop.call_later(LONG, worker.have_watchdog_speak)
+                    self._ask_later()
+                if late:
+                    self._give_back(worker, late)
+                if worker.watched:
+                    self._watch_workers()
+
+    def _ask_later(self) -> None:
+        if self._asking is None:
+            self._asking = self._loop.call_later(ASK_AGAIN, self._ask_asleep)
+
+    def _ask_asleep(self) -> None:
+        """Have workers that get nothing until they are heard of say that they are awake."""
+        self._asking = None
+        for worker in self._dispatcher.asleep:
+            worker.ask_loop(monotonic())
+            self._ask_later()
+
+    def _give_back(self, worker: Worker, exchanges: list[Exchange]) -> None:
+        fresh: list[Exchange] = []
+        faithful: list[Exchange] = []  # they wait for the worker that they were taken from
+        for exchange in exchanges:
+            if exchange.state is not ExchangeState.NEW:  # its client has gone
+                self._one_less()
+            elif self._sessions is not None and self._sessions.belongs(exchange.head):
+                faithful.append(exchange)
+            else:
+                exchange.wait()
+                self._line_patience.add(exchange)
+                fresh.append(exchange)
+        self._assign(self._dispatcher.give_back(worker, fresh, len(exchanges)))
+        for exchange in faithful:
+            self._place(exchange)
+
+    def _waited_too_long(self, exchange: Exchange) -> None:
+        self._dispatcher.withdraw(exchange)
+        self._one_less()
+        self._refuse(exchange, "No worker became free in time")
+
+    def _took_too_long(self, exchange: Exchange) -> None:
+        if self._worker_of(exchange).busy_with not in (0, exchange.number):
+            exchange.limit(self._grace)
+        else:
+            self._time_out(exchange)
+
+    def _time_out(self, exchange: Exchange) -> None:
+        """The client gets its answer now, and the app as much time again to end."""
+        worker = self._worker_of(exchange)
+        exchange.time_out(self._response_seconds)
+        worker.time_out(exchange)
+        self._ending.add((worker, exchange))
+
+    def _worker_of(self, exchange: Exchange) -> Worker:
+        for worker in self._workers:
+            if worker.exchanges.get(exchange.number) is exchange:
+                return worker
+        raise InternalError(f"{exchange} is in no worker")
+
+    def _did_not_end(self, which: tuple[Worker, Exchange]) -> None:
+        worker, exchange = which
+        if worker.exchanges.get(exchange.number) is exchange:
+            self._stuck(worker, exchange)
+
+    def _refuse(self, exchange: Exchange, reason: str) -> None:
+        exchange.refuse(503, reason, [(b"retry-after", b"%d" % RETRY_AFTER)])
+
+    def _one_less(self) -> None:
+        self._in_progress -= 1
+        if not self._in_progress:
+            self._idle.set()

@@ -1,0 +1,1 @@
+"""The event loop of the main interpreter, and timers, deadlines and background tasks on it."""

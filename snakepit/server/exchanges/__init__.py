@@ -1,0 +1,1 @@
+"""Requests and their responses, between a client and a worker."""

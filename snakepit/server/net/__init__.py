@@ -1,0 +1,1 @@
+"""Sockets: listening, and speaking HTTP and WebSocket to clients."""

@@ -1,0 +1,42 @@
+"""The header fields that every response has: made once a second, since that is how often the date changes."""
+
+import time
+from collections.abc import Sequence
+from email.utils import formatdate
+
+from snakepit.http.fields import HAS_DATE, HAS_SERVER
+
+_BOTH = HAS_DATE | HAS_SERVER
+
+
+class CommonFields:
+    """The Date and Server fields (RFC 9110 sections 6.6.1 and 10.2.4), as lines, for a response that lacks them.
+
+    `extra`: fields for all responses, whatever they have, as names in lower case and values. Of a Date and a Server
+    field a response has one only, though: its own, or the one given here, or the usual one.
+    """
+
+    def __init__(self, *, date: bool, server: bool, extra: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        lines = [(name, b"%b: %b\r\n" % (name, value)) for name, value in extra]
+        given = dict(lines)
+        self._given_date = given.get(b"date", b"")
+        self._date = date and not self._given_date
+        self._server = given.get(b"server", b"server: snakepit\r\n" if server else b"")
+        self._extra = b"".join(line for name, line in lines if name not in (b"date", b"server"))
+        self._second = -1
+        self._lines: dict[int, bytes] = {}  # by the flags of a response's own fields
+
+    def lines(self, flags: int) -> bytes:
+        """The lines to add, each with its line end; `flags` are those of the response's own (see `http.fields`)."""
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            # an IMF-fixdate (RFC 9110 section 5.6.7)
+            date = b"date: %b\r\n" % formatdate(second, usegmt=True).encode("ascii") if self._date else self._given_date
+            self._lines = {
+                0: date + self._server + self._extra,
+                HAS_DATE: self._server + self._extra,
+                HAS_SERVER: date + self._extra,
+                _BOTH: self._extra,
+            }
+        return self._lines[flags & _BOTH]

@@ -1,0 +1,190 @@
+"""Other workers while the server serves: new ones for old ones, more or fewer.
+
+Whoever asks, a signal, a command, `--reload`, comes here. There is one reload at a time: a newer one takes the place of
+one that is under way, whose workers may have imported what is old by now; who waits for that one gets the newer one's
+outcome.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from snakepit.errors import InternalError, SnakepitError
+from snakepit.server.event_loop.background import spawn
+from snakepit.server.lifecycle import WorkerState
+from snakepit.server.operate.managers import Manager
+from snakepit.server.operate.reloader import Reloader
+from snakepit.server.pool.pool import Pool
+from snakepit.server.pool.terms import STOPPING, Outcome
+from snakepit.server.responders.reload_pages import Pages
+from snakepit.server.workers.runtimes import RuntimeName
+from snakepit.system import working_directory
+
+NAMED = 5
+"""Changed files that are named in the log; a checkout of another branch changes hundreds."""
+
+MOST = 1024
+"""Workers, as for `--interpreters`."""
+
+
+type Change = Callable[[], Coroutine[object, object, Outcome]]
+
+
+class Changes:
+    """See the module."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        runtime: RuntimeName,
+        log: logging.Logger,
+        loop: asyncio.AbstractEventLoop,
+        manager: Manager,
+        pages: Pages | None = None,
+    ) -> None:
+        self._loop = loop
+        self._pool = pool
+        self._runtime = runtime
+        self._log = log
+        self._manager = manager
+        self._pages = pages
+        self._folder = working_directory.name()  # now: an app may go elsewhere
+        self._reloading: asyncio.Task[Outcome] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._ended = False
+
+    async def reload(self) -> Outcome:
+        """Replace the workers, one after the other. Raises SnakepitError where that can't be."""
+        self._check()
+        self._begin_reload(self._reload())
+        return await self._newest_outcome()
+
+    async def scale(self, workers: int) -> Outcome:
+        """Have so many workers. Raises SnakepitError where that can't be."""
+        self._check()
+        if not 1 <= workers <= MOST:
+            raise SnakepitError(f"There can be 1 to {MOST} workers, not {workers}: nothing changes")
+        before = self._pool.wanted
+        outcome = await self._pool.scale(workers)
+        self._manager.scaled(self._pool.wanted)
+        self._log.info("Workers: %d, were %d", self._pool.wanted, before)
+        return outcome
+
+    async def scale_by(self, change: int) -> Outcome:
+        """Have so many workers more, or less; one stays. Raises SnakepitError where that can't be."""
+        return await self.scale(max(1, self._pool.wanted + change))
+
+    def watch(self, reloader: Reloader) -> None:
+        """Replace all workers, at once, whenever files change."""
+        self._spawn(self._watch(reloader))
+
+    def by_signal(self) -> dict[str, Callable[[], None]]:
+        """What signals ask for, by their name. Nobody waits for it, so what can't be done is logged."""
+
+        def soon(change: Change) -> Callable[[], None]:
+            return lambda: self._call_soon(change)
+
+        return {
+            "SIGHUP": soon(self.reload),
+            "SIGTTIN": soon(lambda: self.scale_by(1)),
+            "SIGTTOU": soon(lambda: self.scale_by(-1)),
+        }
+
+    async def end(self) -> None:
+        """Change nothing any more."""
+        self._ended = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)  # an exception has been logged
+
+    def _spawn[T](self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
+        return spawn(work, self._tasks)
+
+    def _check(self) -> None:
+        if self._ended:
+            raise SnakepitError("The server is stopping: nothing changes")
+        if self._runtime == "thread":
+            raise SnakepitError("--runtime thread has one worker, whose modules are imported once: nothing changes")
+        if not self._pool.all_ready.is_set():
+            raise SnakepitError("Workers are still starting: nothing changes")
+
+    def _call_soon(self, change: Change) -> None:
+        self._loop.call_soon_threadsafe(self._begin, change)
+
+    def _begin(self, change: Change) -> None:
+        if not self._ended:
+            self._spawn(self._obey(change))
+
+    async def _obey(self, change: Change) -> None:
+        try:
+            await change()
+        except SnakepitError as error:
+            self._log.warning("%s", error)
+
+    def _begin_reload(self, work: Coroutine[object, object, Outcome]) -> None:
+        if self._reloading is not None:
+            self._reloading.cancel()  # what it imports is old
+        self._reloading = self._spawn(work)
+
+    async def _newest_outcome(self) -> Outcome:
+        while (task := self._reloading) is not None:
+            await asyncio.wait([task])
+            if task is self._reloading:
+                return Outcome(0, STOPPING) if task.cancelled() else task.result()
+        raise InternalError("there is no reload to wait for")
+
+    async def _reload(self) -> Outcome:
+        self._log.info("Reloading: new workers, one after the other")
+        self._manager.reloading()
+        try:
+            outcome = await self._pool.reload()
+        finally:
+            self._manager.reloaded()
+        if outcome:
+            self._tell_pages()
+        self._log.info("Reloaded" if outcome else "Not reloaded; still serving the previous version")
+        return outcome
+
+    async def _watch(self, reloader: Reloader) -> None:
+        # soon: once the loop turns again, what comes next has begun to watch
+        asyncio.get_running_loop().call_soon(
+            self._log.info, "Watching %s for changes", ", ".join(map(str, reloader.folders))
+        )
+        try:
+            async for changed in reloader.changes():
+                self._begin_reload(self._reload_changed(changed))
+        except OSError as error:
+            self._log.error("Changes can't be watched any more: %s", error)
+
+    async def _reload_changed(self, changed: list[Path]) -> Outcome:
+        self._log.info("Changed: %s; reloading", _named(changed, self._folder))
+        began = time.monotonic()
+        outcome = await self._pool.replace_all()
+        if outcome:
+            self._log.info("Reloaded in %.2f s", time.monotonic() - began)
+        elif any(worker.state is WorkerState.READY for worker in self._pool.workers):
+            self._log.info("Not reloaded; still serving the previous version")
+            return outcome
+        self._tell_pages()  # of the new version, or of another trouble
+        return outcome
+
+    def _tell_pages(self) -> None:
+        if self._pages is not None:
+            self._pages.announce(self._pool.version)
+
+
+def _named(files: list[Path], folder: str) -> str:
+    """Files, for the log: the first few by name, as they are found from a folder."""
+    names = [_shortest(path, folder) for path in files[:NAMED]]
+    return ", ".join(names) + (f" and {len(files) - NAMED} more" if len(files) > NAMED else "")
+
+
+def _shortest(path: Path, folder: str) -> str:
+    try:
+        return min(os.path.relpath(path, os.path.realpath(folder)) if folder else str(path), str(path), key=len)
+    except ValueError:  # another drive
+        return str(path)

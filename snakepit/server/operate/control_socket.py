@@ -1,0 +1,233 @@
+"""The control socket: takes the commands that a running server gets from `snakepit status`, `reload` and so on.
+
+It is a Unix socket that only its user can connect to; or, where there is none (Windows, or a path that is too long for
+one), a port on 127.0.0.1 together with a secret token in the server's entry. What may come over it is said in
+snakepit.control.client. What a client does wrong ends its own connection and nothing else.
+"""
+
+import asyncio
+import hmac
+import json
+import logging
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from snakepit.control.client import HOST, is_gone
+from snakepit.control.entry import Entry, here, new_id
+from snakepit.control.folder import Folder
+from snakepit.errors import ConfigError, SnakepitError, fault
+from snakepit.system.version import __version__
+
+type Carrier = Literal["unix", "loopback"]
+type Command = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
+"""Takes the request, returns what the answer says beside "ok". Raises SnakepitError to say no."""
+
+LONGEST = 65_536
+"""Bytes of a request."""
+
+PATIENCE = 10.0
+"""Seconds that a client gets to send its request, and again to take the answer."""
+
+REFRESH = 3600.0
+"""Seconds after which the files are marked as being in use: what is older than six hours may be cleared away (XDG Base
+Directory specification)."""
+
+UNHEARD = 32
+"""Clients that may be connected and have not said anything that is right; on 127.0.0.1 these may be strangers."""
+
+PATH_LIMIT = 103
+"""Bytes of a Unix socket's path: 104 with the zero at its end on macOS, 108 on Linux."""
+
+DEFAULT: Carrier = "loopback" if sys.platform == "win32" else "unix"
+
+_log = logging.getLogger("snakepit.server")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a server is found by; see snakepit.control.entry."""
+
+    key: int
+    name: str | None
+    app: str
+    address: str
+
+
+class ControlSocket:
+    """See the module.
+
+    One that is opened with the key of another takes its place at once; when the other is closed, it leaves the new one
+    alone.
+    """
+
+    def __init__(self, identity: Identity, commands: Mapping[str, Command], carrier: Carrier = DEFAULT) -> None:
+        self._identity = identity
+        self._commands = commands
+        self._carrier = carrier
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._unheard = 0
+        self._opened: tuple[Folder, Entry] | None = None
+        self._server: asyncio.Server | None = None
+        self._refresh: asyncio.TimerHandle | None = None
+
+    async def open(self) -> None:
+        """Be found from now on. Raises ConfigError where that can't be, or where another server has the name."""
+        folder = Folder.make()
+        try:
+            with folder.locked():
+                folder.clean(self._identity.key)
+                self._check_name(folder)
+                sock, entry = self._bind(folder)
+                self._opened = folder, entry
+                folder.put(entry)
+            if entry.path:
+                self._server = await asyncio.start_unix_server(self._serve, sock=sock, limit=LONGEST)
+            else:
+                self._server = await asyncio.start_server(self._serve, sock=sock, limit=LONGEST)
+            self._refresh = asyncio.get_running_loop().call_later(REFRESH, self._keep)
+        except OSError as error:
+            await self.close()
+            raise ConfigError(f"no control socket in {folder.path}: {error.strerror or error}") from None
+
+    async def close(self) -> None:
+        """Be found no more, and close every connection."""
+        if self._opened is not None:
+            folder, entry = self._opened
+            self._opened = None
+            try:
+                with folder.locked():
+                    folder.remove(entry)
+            except OSError as error:
+                _log.warning("The entry of the control socket can't be removed: %s", error)
+        if self._refresh is not None:
+            self._refresh.cancel()
+        if self._server is not None:
+            self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _keep(self) -> None:
+        if self._opened is not None:
+            folder, entry = self._opened
+            with suppress(OSError), folder.locked(patience=0):  # the loop can't wait; there is a next time
+                folder.keep(entry)
+            self._refresh = asyncio.get_running_loop().call_later(REFRESH, self._keep)
+
+    def _check_name(self, folder: Folder) -> None:
+        key, name = self._identity.key, self._identity.name
+        for entry in folder.entries():
+            if name is not None and entry.name == name and entry.key != key and not is_gone(entry):
+                raise ConfigError(
+                    f"a server with the name {name!r} runs already, pid {entry.pid}; stop it, or choose another --name"
+                )
+
+    def _bind(self, folder: Folder) -> tuple[socket.socket, Entry]:
+        id, identity = new_id(), self._identity
+        path = folder.socket_path(id)
+        unix = self._carrier == "unix" and len(os.fsencode(path)) <= PATH_LIMIT
+        sock = socket.socket(socket.AF_UNIX if unix else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            sock.bind(path if unix else (HOST, 0))
+            if unix:
+                os.chmod(path, 0o600)
+            sock.listen()
+            entry = Entry(
+                id=id,
+                key=identity.key,
+                pid=os.getpid(),
+                name=identity.name,
+                cwd=here(),
+                app=identity.app,
+                address=identity.address,
+                path=path if unix else "",
+                port=0 if unix else sock.getsockname()[1],
+                token="" if unix else secrets.token_hex(32),
+            )
+        except OSError:
+            sock.close()
+            raise
+        return sock, entry
+
+    # -- one client ------------------------------------------------------------------------------------------------
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            await self._converse(reader, writer)
+            writer.close()
+        except OSError:  # it has gone, or does not read
+            pass
+        finally:
+            self._tasks.discard(task)
+            writer.transport.abort()  # does nothing to what is closed already
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._opened is None:
+            return
+        entry = self._opened[1]
+        writer.transport.set_write_buffer_limits(high=0)  # so that drain() waits until all is out
+        await _send(writer, {"snakepit": __version__, "id": entry.id})
+        self._unheard += 1
+        try:
+            request = await self._request(reader, entry)
+        except SnakepitError as error:
+            await _send(writer, {"ok": False, "error": str(error)})
+            return
+        finally:
+            self._unheard -= 1
+        if request is not None:
+            await _send(writer, await self._answer(request))
+            await reader.read(1)  # the client leaves when it likes: `snakepit stop` waits for the end of the server
+
+    async def _request(self, reader: asyncio.StreamReader, entry: Entry) -> dict[str, Any] | None:
+        """What a client wants; None if it has gone."""
+        if self._unheard > UNHEARD:
+            raise SnakepitError("too many connections")
+        try:
+            async with asyncio.timeout(PATIENCE):
+                line = await reader.readline()
+        except TimeoutError:
+            raise SnakepitError(f"no command came in {PATIENCE:g} s") from None
+        except ValueError:
+            raise SnakepitError(f"a command has {LONGEST} bytes at most") from None
+        if not line.endswith(b"\n"):
+            return None
+        try:
+            request = json.loads(line)
+        except (ValueError, RecursionError):
+            raise SnakepitError("a command must be JSON") from None
+        if not isinstance(request, dict):
+            raise SnakepitError("a command must be a JSON object")
+        if not hmac.compare_digest(str(request.get("token", "")).encode("utf-8", "replace"), entry.token.encode()):
+            raise SnakepitError("wrong token")
+        return request
+
+    async def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        name = request.get("command")
+        command = self._commands.get(name) if isinstance(name, str) else None
+        if command is None:
+            return {"ok": False, "error": f"there is no command {name!r}; there are {', '.join(self._commands)}"}
+        try:
+            return {"ok": True, **await command(request)}
+        except SnakepitError as error:
+            return {"ok": False, "error": str(error)}
+        except Exception as error:  # a bug; the client is to hear of it, too
+            _log.exception("Error in the command %s", name)
+            return {"ok": False, "error": fault(error)}
+
+
+async def _send(writer: asyncio.StreamWriter, answer: dict[str, Any]) -> None:
+    """Raises OSError where the client does not take it."""
+    writer.write(json.dumps(answer).encode() + b"\n")
+    async with asyncio.timeout(PATIENCE):
+        await writer.drain()

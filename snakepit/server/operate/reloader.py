@@ -1,0 +1,75 @@
+"""Watches the app's files, with watchfiles, and says when some have changed: `--reload`."""
+
+import os
+from collections.abc import AsyncIterator, Iterable
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snakepit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from watchfiles import Change
+
+    from snakepit.config.options import Config
+
+LEAST_DELAY = 10
+"""Milliseconds without a change until what has changed is told, at least: watchfiles would not wait at all with 0."""
+
+LONGEST = 20
+"""So many times that delay it takes at most until it is told, whatever else changes: editors save in several steps."""
+
+SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "build", "dist"})
+"""Folders that are never watched, beside hidden ones and those that hold a virtual environment."""
+
+
+class Reloader:
+    """What is watched. Raises ConfigError where that can't be done."""
+
+    def __init__(self, config: "Config") -> None:
+        try:
+            from watchfiles import awatch
+        except ImportError as error:
+            raise ConfigError(f"--reload needs the package watchfiles: {error}; pip install watchfiles") from None
+        self._awatch = awatch
+        self._delay = max(LEAST_DELAY, round(config.reload_delay * 1000))
+        self._include = tuple(config.reload_include)
+        self._exclude = tuple(config.reload_exclude)
+        self.folders = [Path(folder).resolve() for folder in config.reload_dir or (config.app_dir or ".",)]
+        for folder in self.folders:
+            if not folder.is_dir():
+                raise ConfigError(f"--reload can't watch {folder}: there is no such folder")
+
+    async def changes(self) -> AsyncIterator[list[Path]]:
+        """Files that have changed, each time some have."""
+        watching = self._awatch(
+            *self.folders,
+            watch_filter=self._concerns,
+            debounce=self._delay * LONGEST,
+            step=self._delay,
+            ignore_permission_denied=True,
+        )
+        async for changes in watching:
+            yield sorted({Path(path) for _, path in changes})
+
+    def _concerns(self, change: "Change", path: str) -> bool:
+        for folder in self.folders:
+            if Path(path).is_relative_to(folder):
+                return self.concerns(folder, Path(path).relative_to(folder).parts)
+        return False
+
+    def concerns(self, folder: Path, parts: Iterable[str]) -> bool:
+        """Whether a file below a watched folder is one to watch."""
+        *folders, name = parts
+        # names with a leading dot are an editor's own, unless they are asked for, as in a shell
+        included = (pattern for pattern in self._include if pattern.startswith(".") or not name.startswith("."))
+        if not any(fnmatch(name, pattern) for pattern in included):
+            return False
+        if any(fnmatch(part, pattern) for part in (*folders, name) for pattern in self._exclude):
+            return False
+        here = str(folder)
+        for part in folders:
+            here = os.path.join(here, part)
+            if part in SKIPPED or part.startswith(".") or os.path.exists(os.path.join(here, "pyvenv.cfg")):
+                return False
+        return True

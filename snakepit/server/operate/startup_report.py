@@ -1,0 +1,131 @@
+"""What an operator sees while the server starts: a line for each worker, and a bar at the foot of a terminal."""
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import TextIO
+
+from snakepit.c_extensions import vetted
+from snakepit.server.pool.terms import Observer
+from snakepit.server.workers.worker import Worker
+
+_WIDTH = 30  # characters of the bar
+
+
+def _extensions(count: int) -> str:
+    return f"{count} C extension{'' if count == 1 else 's'}"
+
+
+_CLEAR = "\r\x1b[K"
+
+
+class StartupReport(Observer):
+    """Logs each worker as it comes up; on a terminal, draws how many there are."""
+
+    def __init__(
+        self,
+        total: int,
+        log: logging.Logger,
+        stream: TextIO | None = None,
+        hand_over: Callable[[str], bool] = lambda reason: False,
+    ) -> None:
+        self._total = total
+        self._ready = 0
+        self._log = log
+        self._hand_over = hand_over
+        self._stream = stream or sys.stderr
+        self._bar = total > 1 and self._stream.isatty() and log.isEnabledFor(logging.INFO)
+        self._handlers: list[logging.Handler] = []
+        self._told_of_copies = False
+        self._notes: set[str] = set()  # that stand in the log
+
+    def started(self) -> None:
+        """Workers are on their way."""
+        if self._bar:
+            # whatever else is logged must not be written behind the bar
+            for name in ("snakepit", "snakepit.access"):
+                self._handlers += logging.getLogger(name).handlers
+            for handler in self._handlers:
+                handler.addFilter(self._make_room)
+        self._draw()
+
+    def worker_ready(self, worker: Worker) -> None:
+        self._ready += 1
+        self._erase()
+        startup = f", start-up {worker.startup_seconds:.2f} s" if worker.startup_seconds >= 0.005 else ""
+        self._log.info(
+            "Worker %d ready: %s, import %.2f s%s%s",
+            worker.number,
+            worker.interface.upper(),
+            worker.import_seconds,
+            startup,
+            f", copies of {_extensions(len(worker.copies))}" if worker.copies else "",
+        )
+        if worker.copies and not self._told_of_copies:
+            self._told_of_copies = True
+            self._tell_of_copies([module for module, _ in worker.copies])
+        for note in worker.notes:
+            if note not in self._notes:
+                self._notes.add(note)
+                self._log.warning(note)
+        if self._ready < self._total:
+            self._draw()
+        else:
+            self.close()
+
+    def worker_replaced(self, worker: Worker, delay: float) -> None:
+        when = f"in {delay:.1f} s" if delay else "now"
+        self._log.info("A replacement for worker %d starts %s", worker.number, when)
+
+    def successor_failed(self, worker: Worker, fault: str) -> None:
+        self._log.error("A new worker %d can't start, the one before goes on: %s", worker.number, fault)
+
+    def memory_kept(self, predecessor: Worker, size: int | None) -> None:
+        grown = f", {size / 2**20:.0f} MiB now" if size is not None else ""
+        self._log.warning(
+            "Worker %d was replaced; what its copies of %s keep stays in memory until the process ends%s",
+            predecessor.number,
+            _extensions(len(predecessor.copies)),
+            grown,
+        )
+
+    def worn_out(self, reason: str) -> bool:
+        return self._hand_over(reason)
+
+    def close(self) -> None:
+        """Leave the terminal clean."""
+        self._erase()
+        self._bar = False
+        for handler in self._handlers:
+            handler.removeFilter(self._make_room)
+        self._handlers.clear()
+
+    def _tell_of_copies(self, modules: list[str]) -> None:
+        losing = [module for module in modules if vetted.loses_writes(module)]
+        if losing:
+            self._log.warning(
+                "Writes to a file that several workers open with their copies of %s get lost without an error; "
+                "--runtime process keeps them",
+                ", ".join(losing),
+            )
+        unvetted = [module for module in modules if vetted.find(module) is None]
+        if unvetted:
+            self._log.warning("Copied at your own risk, as --extensions all asks: %s", ", ".join(unvetted))
+        if sys.platform != "linux":
+            self._log.warning("Copies of C extensions have been tested on Linux only (%s)", ", ".join(modules))
+
+    def _make_room(self, record: logging.LogRecord) -> bool:
+        self._erase()
+        return True
+
+    def _draw(self) -> None:
+        if self._bar:
+            filled = _WIDTH * self._ready // self._total
+            bar = "#" * filled + "-" * (_WIDTH - filled)
+            self._stream.write(f"\r[{bar}] {self._ready} of {self._total} workers ready")
+            self._stream.flush()
+
+    def _erase(self) -> None:
+        if self._bar:
+            self._stream.write(_CLEAR)
+            self._stream.flush()

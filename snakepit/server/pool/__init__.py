@@ -1,0 +1,1 @@
+"""The workers of an app, and the policy that keeps them alive."""

@@ -1,0 +1,66 @@
+"""Whether workers still answer: each is asked now and then, and has so long to say something.
+
+Its watchdog answers, and where there is an event loop, that has to turn, too. A worker that imports is not asked: C
+extensions may keep its GIL for long then. One that retires has a deadline of its own.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from time import monotonic
+
+from snakepit.server.lifecycle import WorkerState
+from snakepit.server.workers.worker import Worker
+
+ASKED = 4
+"""Times that a worker is asked within the time that it has: so it is found to be silent a quarter of that late."""
+
+
+class Health:
+    """See the module.
+
+    Args:
+        workers: tells which there are.
+        seconds: how long one may be silent; 0: for ever.
+        silent: called with one that has been.
+    """
+
+    def __init__(
+        self,
+        workers: Callable[[], Iterable[Worker]],
+        seconds: float,
+        silent: Callable[[Worker], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._workers = workers
+        self._seconds = seconds
+        self._silent = silent
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin to ask."""
+        if self._seconds and self._timer is None:
+            self._wait()
+
+    def close(self) -> None:
+        """Ask nobody any more."""
+        self._seconds = 0.0
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _wait(self) -> None:
+        pause = self._seconds / ASKED
+        self._timer = self._loop.call_later(pause, self._ask, self._loop.time() + pause)
+
+    def _ask(self, due: float) -> None:
+        # When this loop was held up, what the workers said meanwhile has perhaps not been read yet.
+        late = self._loop.time() - due > self._seconds / ASKED
+        now = monotonic()
+        for worker in self._workers():
+            if worker.state is WorkerState.READY:
+                if not late and worker.silent_for(now) >= self._seconds:
+                    self._silent(worker)
+                else:
+                    worker.ping(now)
+        if self._seconds:
+            self._wait()

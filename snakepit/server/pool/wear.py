@@ -1,0 +1,180 @@
+"""Wear: what piles up in memory while a server runs, and what is done about it.
+
+A worker in a process of its own is replaced when that has too much. Interpreters share one process, and what a closed
+one gives back the process may keep: so a new process is asked for, and only where nobody sees to that are the workers
+replaced, one after the other, in the hope that it helps.
+
+Replacing what has just been replaced would bring nothing but trouble. So what has too much while it is fresh needs
+that much: it is left alone until it has clearly more, and the log says so.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from snakepit.server.workers.worker import Worker
+from snakepit.system.memory import resident_memory
+
+CHECK = 1.0
+"""Seconds between two looks at memory. It is cheap: 20 microseconds for a process."""
+
+FRESH = 10.0
+"""Seconds after its start in which nothing is replaced for its memory."""
+
+TAKEN = 20.0
+"""Nor is it within so many times the seconds that its start took: at most a twentieth of the time goes into that."""
+
+CLEARLY = 1.25
+"""What is left alone though it has too much, is so until it has so many times as much."""
+
+RETRY = 30.0
+"""Seconds to the next attempt where a new worker could not start."""
+
+KEPT = 512 * 2**20
+"""Bytes that copies of C extensions may leave behind: the same for servers of any size, for it is what they lose."""
+
+_log = logging.getLogger("snakepit.server")
+
+
+class Workers(Protocol):
+    """What is needed of the pool."""
+
+    all_ready: asyncio.Event
+
+    @property
+    def serving(self) -> dict[Worker, float]:
+        """The workers that get exchanges, and since when (loop time)."""
+
+    @property
+    def retiring(self) -> Sequence[Worker]:
+        """Those that were replaced and have not ended yet."""
+
+    async def recycle(self, worker: Worker) -> bool:
+        """Replace a worker; returns False if no other could start."""
+
+
+class Heard(Protocol):
+    """What is needed of the observer."""
+
+    def worn_out(self, reason: str) -> bool:
+        """A new process is needed; returns whether somebody sees to it."""
+
+
+class Wear:
+    """See the module.
+
+    Args:
+        limit: bytes that are enough; None: as many as there are.
+        apart: each worker has a process of its own.
+    """
+
+    def __init__(self, workers: Workers, observer: Heard, limit: int | None, apart: bool) -> None:
+        self._workers = workers
+        self._observer = observer
+        self._limit = limit or 0
+        self._apart = apart
+        self._kept = 0
+        self._kept_bar = KEPT
+        self._took = 0.0  # seconds, the latest start of what replaced something
+
+    def kept(self, size: int) -> None:
+        """A worker has been replaced, and so many bytes stay in memory."""
+        self._kept += size
+        if self._kept > self._kept_bar:
+            self._kept_bar = self._kept + KEPT
+            reason = f"Copies of C extensions that nobody uses any more keep {_mib(self._kept)} MiB"
+            if not self._observer.worn_out(reason):
+                _log.warning("%s, until the server is restarted", reason)
+
+    async def watch(self) -> None:
+        """Look at memory again and again, for ever."""
+        await self._workers.all_ready.wait()
+        await (self._watch_workers() if self._apart else self._watch_process())
+
+    async def _watch_workers(self) -> None:
+        bars: dict[Worker, _Bar] = {}
+        while True:
+            await asyncio.sleep(CHECK)
+            serving = self._workers.serving
+            bars = {worker: bars.get(worker) or self._new_bar(since) for worker, since in serving.items()}
+            for worker, bar in bars.items():
+                name = f"Worker {worker.number}"
+                if bar.passed(worker.memory, name):
+                    _log.info("%s: it is replaced", bar.reason(name))
+                    if not await self._replace([worker]):
+                        await asyncio.sleep(RETRY)
+                    break  # it took its time, and all else is different now
+
+    async def _watch_process(self) -> None:
+        bar = self._new_bar(_now())
+        name = "The process"
+        while True:
+            await asyncio.sleep(CHECK)
+            if not bar.passed(resident_memory(), name):
+                continue
+            if self._observer.worn_out(bar.reason(name)):
+                bar.lift()
+                continue
+            _log.warning("%s: workers are replaced, one after the other", bar.reason(name))
+            worn = list(self._workers.serving)
+            if not await self._replace(worn):
+                await asyncio.sleep(RETRY)
+                continue
+            while not set(worn).isdisjoint(self._workers.retiring):
+                await asyncio.sleep(CHECK)
+            bar = self._new_bar(_now())
+
+    async def _replace(self, workers: list[Worker]) -> bool:
+        """Replace these, one after the other; the first for which no other can start ends it."""
+        began = _now()
+        for worker in workers:
+            if not await self._workers.recycle(worker):
+                return False
+        self._took = _now() - began
+        return True
+
+    def _new_bar(self, since: float) -> "_Bar":
+        return _Bar(self._limit, since + max(FRESH, self._took * TAKEN))
+
+
+class _Bar:
+    """How much is too much for a worker, or for all of them: the limit, or more if they were born with more.
+
+    Args:
+        fresh_until: loop time.
+    """
+
+    def __init__(self, limit: int, fresh_until: float) -> None:
+        self._limit = limit
+        self._height: float = limit
+        self._fresh_until = fresh_until
+        self._size = 0
+
+    def passed(self, size: int | None, name: str) -> bool:
+        """Whether something is to be done about so many bytes. Puts the bar higher where that would be of no use."""
+        if size is None or size <= self._height:
+            return False
+        self._size = size
+        if _now() >= self._fresh_until:
+            return True
+        self.lift()
+        _log.warning("%s, soon after the start: nothing is done about it below %d MiB",
+                     self.reason(name), _mib(self._height))  # fmt: skip
+        return False
+
+    def lift(self) -> None:
+        """Put it clearly above what there is."""
+        self._height = self._size * CLEARLY
+
+    def reason(self, name: str) -> str:
+        """What was found."""
+        return f"{name} has {_mib(self._size)} MiB in RAM, more than --workers-max-rss {_mib(self._limit)}"
+
+
+def _mib(size: float) -> int:
+    return round(size / 2**20)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,1 @@
+"""Workers as the main interpreter sees them, and what they run in."""

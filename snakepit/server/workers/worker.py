@@ -1,0 +1,492 @@
+"""One worker, from the main interpreter's side: its runtime, its thread, its channels.
+
+One thread owns the runtime: it starts the worker and waits for its end. Importing the app, which takes the time, goes
+on in parallel with that of other workers.
+
+A subinterpreter can't be killed. A worker in one that does not end when it is told to is abandoned: its thread is left
+to itself, and the process has to end without waiting for it.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from time import monotonic
+from typing import Protocol
+
+from snakepit.errors import ConfigError, InternalError, WorkerLost, fault
+from snakepit.server.event_loop.background import spawn
+from snakepit.server.exchanges.exchange import Exchange
+from snakepit.server.exchanges.websocket import WebSocketExchange
+from snakepit.server.lifecycle import WORKER, WorkerState, advance
+from snakepit.server.workers.runtimes import Runtime
+from snakepit.server.workers.seats import Seats
+from snakepit.system.memory import resident_memory
+from snakepit.wire import envelopes
+from snakepit.wire.envelopes import Copy, Envelope
+from snakepit.wire.settings import AppSettings
+
+PATIENCE = 0.002
+"""Seconds that a worker's loop may be silent until what waits for it is given to others."""
+
+STACK_PATIENCE = 5.0
+"""Seconds that a worker's watchdog gets to tell where a start is. On a machine that has too much to do it needs more
+than one; C code that keeps the GIL lets it say nothing at all."""
+
+TURNS = 3
+"""Turns of this loop after which everything has been heard that workers had rung before."""
+
+_log = logging.getLogger("snakepit.server")
+
+
+class Owner(Protocol):
+    """What a worker tells its pool."""
+
+    def worker_loaded(self, worker: "Worker") -> None:
+        """The app was imported."""
+
+    def worker_ready(self, worker: "Worker") -> None:
+        """Exchanges may come."""
+
+    def worker_failed(self, worker: "Worker") -> None:
+        """It could not start; `failure` says why."""
+
+    def worker_free(self, worker: "Worker") -> None:
+        """It is through with an exchange."""
+
+    def worker_declined(self, worker: "Worker", exchange: Exchange) -> None:
+        """It did not begin with an exchange and will not."""
+
+    def worker_heard(self, worker: "Worker") -> None:
+        """Its loop turns."""
+
+    def worker_missed(self, worker: "Worker", seconds: float) -> None:
+        """It has rung so long ago, and was not heard: a bug."""
+
+    def worker_pace(self, worker: "Worker", seconds: float) -> None:
+        """What an exchange takes there of CPU time, lately and on average."""
+
+    def worker_ended(self, worker: "Worker") -> None:
+        """Its thread has ended."""
+
+
+class Worker:
+    """See the module.
+
+    Args:
+        number: its name in the log, from 1.
+        settings: what all workers of the app are told.
+        runtime: what it is to run in; its seats say how many exchanges a WSGI app gets at once.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        settings: AppSettings,
+        runtime: Runtime,
+        owner: Owner,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.number = number
+        self.state = WorkerState.STARTING
+        self.interface = ""  # "asgi" or "wsgi", once it is loaded
+        self.import_seconds = 0.0
+        self.startup_seconds = 0.0
+        self.failure = ("", "")  # kind and fault, as in envelopes.failed; or "config": it could not even be started
+        self.said_goodbye = False
+        self.daemon_threads: list[str] = []  # of the app, that outlive the worker
+        self.copies: list[Copy] = []  # C extensions that it has private copies of
+        self.notes: list[str] = []  # what the app uses that may make trouble, as lines for the log
+        self.frameworks: list[str] = []  # those of the app that have to be heeded
+        self.memory_at_end: int | None = None  # bytes resident in the process before its runtime was closed
+        self.requests_left: int | None = None  # until it is to be replaced
+        self.exchanges: dict[int, Exchange] = {}
+        self.served = 0  # exchanges that it is through with
+        self.began = monotonic()
+        self.closing_since: float | None = None  # loop time; the app has ended, and its interpreter is being closed
+        self.ended = asyncio.Event()
+        self.closing = asyncio.Event()
+        self.stuck = False  # its loop was found in a long computation, and has not turned since
+        self.busy_with = 0  # the exchange for which that is, if it has been told
+        self.outworn = False  # another is to take its place, because an exchange hangs in it
+        self._owner = owner
+        self._loop = loop
+        self._runtime = runtime
+        self._settings = settings
+        self._ends = [channel.main_end(loop, self._take, self._rung) for channel in runtime.channels[:-1]]
+        self._watchdog = runtime.channels[-1].main_end(loop, self._take, self._watchdog_rang)
+        self._watchdog.one_by_one()
+        self._listening = [*self._ends, self._watchdog]
+        self._asked_watchdog: float | None = None  # when it was pinged, if it has not answered yet
+        self._asked_loop: float | None = None
+        self._unheard = 0.0, 0.0  # after the first no ring of its loop was heard, from before the second none will be
+        self._timed_out: dict[int, Exchange] = {}  # which the watchdog sees to
+        self._stack: asyncio.Future[str] = loop.create_future()  # where its start is
+        self._seats: Seats | None = None  # of a WSGI app
+        self._name = f"worker {number}"
+
+    def __repr__(self) -> str:
+        return self._name
+
+    @property
+    def process(self) -> int | None:
+        """The process that is its alone, while there is one."""
+        return self._runtime.process
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes of memory that it has in RAM; None unless it has a process of its own."""
+        process = self.process
+        return None if process is None else resident_memory(process)
+
+    @property
+    def capacity(self) -> int:
+        """Exchanges at once, where each takes a thread."""
+        return len(self._ends)
+
+    async def start(self) -> None:
+        """Start the thread that owns the runtime. What keeps it from starting ends the worker."""
+        name = f"snakepit-worker-{self.number}"
+        self.began = monotonic()
+        try:
+            for end in self._listening:
+                await end.open()
+            threading.Thread(target=self._own, name=name, daemon=self._runtime.daemon).start()
+        except Exception as error:  # or the worker would be starting for ever
+            self._runtime.close(False)
+            self._thread_ended("lost", fault(error))
+
+    def drop(self) -> None:
+        """End it, which was never started."""
+        self._runtime.close(False)
+        for end in self._listening:
+            end.close()
+        self.to(WorkerState.RETIRING)
+        self.to(WorkerState.CLOSED)
+        self.ended.set()
+        self.closing.set()
+
+    async def wait_stack(self) -> str:
+        """Where its start is, for people; empty if it does not say so in time."""
+        self._stack = self._loop.create_future()
+        self._watchdog.post(envelopes.ask_stack())
+        try:
+            async with asyncio.timeout(STACK_PATIENCE):
+                return await self._stack
+        except TimeoutError:
+            return ""
+
+    def assign(self, exchange: Exchange) -> None:
+        """Give it an exchange."""
+        number, seats = exchange.number, self._seats
+        self.exchanges[number] = exchange
+        exchange.assign(self._ends[0] if seats is None else seats.take(number, exchange.whole), self._name)
+
+    @property
+    def watched(self) -> bool:
+        """Whether something waits for it, so that `take_back_late` may find something."""
+        if self._seats is not None:
+            return self._seats.followed
+        return not self.stuck and self._ends[0].unheard
+
+    def take_back_late(self) -> list[Exchange]:
+        """Take back what waits for a loop or a thread that has been in one computation for too long.
+
+        The exchanges are as if they had never been assigned, or closed if their client has gone. Sets `stuck`.
+        """
+        if self._seats is not None:
+            unbegun = self._seats.overdue()
+        elif not self.stuck and self._ends[0].silent(monotonic()) > PATIENCE:
+            self.stuck = True
+            unbegun, others = _unbegun(self._ends[0].take_back())
+            self._ends[0].put_back(others)
+        else:
+            return []
+        return [self._come_back(number, held) for number, held in unbegun.items()]
+
+    def time_out(self, exchange: Exchange) -> None:
+        """Have the watchdog end what is being done for an exchange."""
+        self._timed_out[exchange.number] = exchange
+        self._watchdog.post(envelopes.timed_out(exchange.number))
+
+    def have_watchdog_speak(self) -> None:
+        """If its loop is still stuck, have its watchdog send what it answered in this turn, and decline the rest."""
+        if self.stuck and self.exchanges:
+            self._watchdog.post(envelopes.speak())
+
+    def reopen_logs(self) -> None:
+        """Have it open log files anew that were moved away."""
+        self._watchdog.post(envelopes.reopen_logs())
+
+    def ping(self, now: float) -> None:
+        """Ask it to say something; `now` as by `time.monotonic`."""
+        if self._asked_watchdog is None:
+            self._asked_watchdog = now
+            self._watchdog.post(envelopes.ping())
+        if self._asked_loop is None and self._seats is None:
+            self._asked_loop = now
+            self._ends[0].post(envelopes.ping())  # a ring would do, but between processes nothing rings
+
+    def ask_loop(self, now: float, turns: int = TURNS) -> None:
+        """Have its event loop ring, if it has not been heard by then, in some turns; `now` as by `time.monotonic`."""
+        end = self._ends[0]
+        if end.heard_at >= now:
+            return
+        if turns:
+            self._loop.call_soon(self.ask_loop, now, turns - 1)
+            return
+        heard_at = end.heard_at
+        end.ask(envelopes.ping())
+        self._unheard = heard_at, now
+        if self._asked_loop is None:
+            self._asked_loop = now
+
+    def silent_for(self, now: float) -> float:
+        """Seconds since it was asked to say something, and has not."""
+        asked = [when for when in (self._asked_watchdog, self._asked_loop) if when is not None]
+        return now - min(asked) if asked else 0.0
+
+    def retire(self) -> None:
+        """Have it finish what it has begun, shut down and end."""
+        if self.state in (WorkerState.STARTING, WorkerState.READY):
+            self.to(WorkerState.RETIRING)
+            for end in self._ends:
+                end.post(envelopes.retire())
+
+    def stop(self) -> None:
+        """Have it cut what it has begun, shut down and end."""
+        for end in (*self._ends, self._watchdog):
+            end.post(envelopes.stop())
+
+    @property
+    def ends_start_up(self) -> bool:
+        """Whether it has imported the app, and its loop has heard that it is to stop."""
+        return self.interface == "asgi" and not self._ends[0].unheard
+
+    def abandon(self) -> bool:
+        """Kill it, or else leave its thread to itself; returns whether that had to be.
+
+        Its watchdog raises an exception in what keeps it from ending, where that is Python code.
+        Its last words are still heard, should it come to its end: they tell whether its interpreter can be closed.
+        """
+        self.to(WorkerState.ABANDONED)
+        self._watchdog.post(envelopes.abandoned())
+        return not self.kill()
+
+    def kill(self) -> bool:
+        """End it whatever it does, where that can be done; returns whether it can. From any thread."""
+        return self._runtime.kill()
+
+    def let_go(self) -> None:
+        """Do not listen to an abandoned one any more."""
+        for end in self._listening:
+            end.close()
+
+    def never_begun(self) -> dict[int, list[Envelope]]:
+        """What a dead worker never took from its channels, by exchange; only exchanges whose head is among it."""
+        lost: dict[int, list[Envelope]] = {}
+        for end in self._ends:
+            lost |= _unbegun(end.take_back())[0]
+        return lost
+
+    def to(self, state: WorkerState) -> None:
+        """Move on to another state."""
+        self.state = advance(WORKER, self.state, state)
+
+    # -- the thread that owns the runtime --------------------------------------------------------------------------
+
+    def _own(self) -> None:
+        kind, trouble = "lost", ""
+        try:
+            try:
+                self._runtime.run(self.number, self._settings)
+            finally:
+                self._hear_last_words()
+                self.memory_at_end = resident_memory()
+                self._call_in_loop(self._closes)
+                self._runtime.close(bool(self.daemon_threads))
+        except ConfigError as error:
+            kind, trouble = "config", str(error)
+        except WorkerLost as error:
+            trouble = str(error)
+        except Exception as error:  # whatever ends a worker must be told, or its exchanges wait for ever
+            trouble = fault(error)
+        self._call_in_loop(self._thread_ended, kind, trouble)
+
+    def _hear_last_words(self) -> None:
+        heard = threading.Event()
+        tasks: set[asyncio.Task[None]] = set()
+
+        async def hear() -> None:
+            try:
+                for end in list(self._listening):  # what comes may close some of them
+                    await end.hear_out()
+            finally:
+                heard.set()
+
+        def begin() -> None:
+            spawn(hear(), tasks)
+
+        if self._call_in_loop(begin):
+            while not heard.wait(1.0) and not self._loop.is_closed():
+                pass
+
+    def _call_in_loop[*Ts](self, call: Callable[[*Ts], None], *args: *Ts) -> bool:
+        try:
+            self._loop.call_soon_threadsafe(call, *args)
+        except RuntimeError:
+            return False  # the loop is closed: the server has ended without this worker
+        return True
+
+    def _closes(self) -> None:
+        self.closing_since = self._loop.time()
+        self.closing.set()
+
+    def _thread_ended(self, kind: str, trouble: str) -> None:
+        if trouble and not self.failure[0]:
+            self.failure = (kind, trouble)
+        self.ended.set()
+        self.closing.set()
+        self._owner.worker_ended(self)
+        for end in self._listening:
+            end.close()
+
+    # -- envelopes from the worker ---------------------------------------------------------------------------------
+
+    def _take(self, came: list[Envelope]) -> None:
+        if self.state is WorkerState.ABANDONED:
+            came = [envelope for envelope in came if envelope[0] == envelopes.GOODBYE]
+        for envelope in came:
+            try:
+                self._handle(envelope)
+            except Exception:  # one exchange's trouble must not take the rest of the batch with it
+                _log.exception("Error while handling what %s sent", self)
+
+    def _handle(self, envelope: Envelope) -> None:
+        kind, number = envelope[0], envelope[1]
+        if kind in (envelopes.ANSWER, envelopes.DONE):
+            exchange = self._end(number)
+            try:
+                if kind == envelopes.ANSWER:
+                    _, _, status, fields, body = envelope
+                    exchange.answer(status, fields, body)
+                else:
+                    exchange.done(envelope[2], envelope[3])
+            finally:
+                self._owner.worker_free(self)
+            return
+        if kind == envelopes.DECLINED:
+            if number not in self.exchanges:
+                raise InternalError(f"{self} declined exchange {number}, which it was not given")
+            if self._seats is not None:
+                self._seats.give_up(number)
+            self._owner.worker_declined(self, self._come_back(number, [envelope[2]]))
+            return
+        if kind == envelopes.BUSY:
+            self.busy_with = number if self.stuck else 0
+            return
+        if kind == envelopes.SEEN_TO:
+            self._seen_to(number, *envelope[2:])
+            return
+        begun = self.exchanges.get(number)
+        if begun is None:
+            self._about_itself(envelope)
+        elif kind == envelopes.RESPONSE:
+            _, _, status, fields, body, more = envelope
+            begun.respond(status, fields, body, more)
+        elif kind == envelopes.BODY:
+            _, _, body, more = envelope
+            begun.respond_body(body, more)
+        elif kind == envelopes.CREDIT:
+            begun.add_credit(envelope[2])
+        elif kind == envelopes.CONTINUE:
+            begun.go_on()
+        elif isinstance(begun, WebSocketExchange):
+            begun.handle(envelope)
+
+    def _end(self, number: int) -> Exchange:
+        """The exchange that the worker is through with."""
+        exchange = self.exchanges.pop(number, None)
+        if exchange is None:
+            raise InternalError(f"{self} ended exchange {number} twice")
+        self.served += 1
+        if self._seats is not None:
+            self._seats.leave(number)
+        return exchange
+
+    def _seen_to(self, number: int, where: str, aside: bool) -> None:
+        exchange = self._timed_out.pop(number, None)
+        if exchange is None:
+            raise InternalError(f"{self} ended exchange {number}, which had not timed out")
+        exchange.seen_to(where, aside)
+
+    def _come_back(self, number: int, held: list[Envelope]) -> Exchange:
+        exchange = self.exchanges.pop(number)
+        exchange.come_back(held)
+        return exchange
+
+    def _watchdog_rang(self) -> None:
+        self._asked_watchdog = None
+
+    def _rung(self) -> None:
+        self.stuck, self.busy_with, self._asked_loop, self._unheard = False, 0, None, (0.0, 0.0)
+        self._owner.worker_heard(self)
+
+    def _about_itself(self, envelope: Envelope) -> None:
+        match envelope:
+            case (envelopes.LOADED, _, str(interface), float(seconds), list(copies), list(notes), list(frameworks)):
+                self.interface, self.import_seconds, self.copies = interface, seconds, copies
+                self.notes, self.frameworks = notes, frameworks
+                self._keep_seats(interface)
+                self._owner.worker_loaded(self)
+            case (envelopes.READY, _, float(seconds)):
+                self.startup_seconds = seconds
+                if self.state is WorkerState.STARTING:
+                    self.to(WorkerState.READY)
+                    self._owner.worker_ready(self)
+            case (envelopes.PONG, _, float(since), float(until)):
+                heard_at, asked_at = self._unheard
+                if heard_at < since and until < asked_at:
+                    self._owner.worker_missed(self, asked_at - until)
+            case (envelopes.PACE, _, float(seconds)):
+                self._owner.worker_pace(self, seconds)
+            case (envelopes.STACK, _, str(text)):
+                if not self._stack.done():
+                    self._stack.set_result(text)
+            case (envelopes.FAILED, _, str(kind), str(trouble)):
+                if self.state is not WorkerState.FAILED:  # or it was given up, and that is what there is to say
+                    self.failure = (kind, trouble)
+                if self.state is WorkerState.STARTING and kind != "lost":
+                    self.to(WorkerState.FAILED)
+                    self._owner.worker_failed(self)
+            case (envelopes.LIFESPAN_FAILED, _, str(trouble)):
+                _log.error("%s serves on, though %s", self._name.capitalize(), trouble)
+            case (envelopes.GOODBYE, _, list(threads), list(copies)):
+                self.daemon_threads, self.copies = threads, copies
+                self.said_goodbye = True
+            case _:
+                raise InternalError(f"{self} sent an unknown envelope {envelope!r}")
+
+    def _keep_seats(self, interface: str) -> None:
+        if interface == "wsgi":
+            self._seats = Seats(self._ends)
+        else:
+            for end in self._ends[1:]:
+                end.close()
+                self._listening.remove(end)
+            del self._ends[1:]
+
+
+def _unbegun(posted: list[Envelope]) -> tuple[dict[int, list[Envelope]], list[Envelope]]:
+    """Of what a worker has not taken: the exchanges whose request is among it, and everything else."""
+    unbegun: dict[int, list[Envelope]] = {}
+    others: list[Envelope] = []
+    for envelope in posted:
+        kind, number = envelope[0], envelope[1]
+        if kind == envelopes.REQUEST:
+            unbegun[number] = [envelope]
+        elif kind == envelopes.BODY and number in unbegun:
+            unbegun[number].append(envelope)
+        else:
+            others.append(envelope)
+    return unbegun, others

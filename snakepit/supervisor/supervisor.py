@@ -1,0 +1,381 @@
+"""The supervisor: a small process that holds the listening sockets and starts the server process, again if need be.
+
+It knows no app, no event loop and no options: it starts the very command line that it was started with, and the server
+process hands it the sockets that it has bound. While none serves, clients wait in the sockets' backlog.
+
+A process that ends by itself before it ever listened could not start, and nothing is tried again. Neither is it where a
+process says so later, by its exit status, and no process ever had all workers ready. One that ends otherwise is started
+again: see `snakepit.supervisor.restarts`. For a hand-over a second one is started; when its workers are
+ready, the first is told to retire.
+"""
+
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from types import FrameType
+
+from snakepit.supervisor import link
+from snakepit.supervisor.child import Child, ended
+from snakepit.supervisor.restarts import Restarts
+from snakepit.system import systemd
+from snakepit.system.group_signals import STOP_SIGNALS, StopCount
+from snakepit.system.working_directory import WorkingDirectory
+
+KILL_AFTER = 3.0
+"""Seconds until a server process is killed that is still there after the second stop signal, or after it was found to
+hang."""
+
+POLL = 0.05
+"""Seconds between looks at a process that is about to end, where no signal tells."""
+
+NO_PROCESS = 2
+"""The exit status when not even the first server process can be started: the operator can mend that."""
+
+GAVE_UP = 3
+"""The exit status when the server process ends again and again: as when the app can't be started."""
+
+COULD_NOT_START = {2, 3}
+"""Exit statuses that say: it could not start, and the operator or the app has to be mended first."""
+
+_PASSED_ON = {"SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1"}
+
+_FALSE = {"0", "false", "no", "off"}
+
+
+def is_wanted(arguments: Sequence[str], environ: Mapping[str, str]) -> bool:
+    """Whether a command line asks for a server with a supervisor.
+
+    Looked at without parsing it, which the server process does: that takes memory, and this one is to stay small.
+    """
+    if arguments[:1] != ["run"] or link.is_supervised(environ) or not sys.executable:
+        return False
+    if {"-h", "--help", "--version", "--no-supervise", "--runtime=thread"} & set(arguments):
+        return False
+    if "--runtime" in arguments:
+        runtime = arguments[arguments.index("--runtime") + 1 :][:1]
+        if runtime == ["thread"]:
+            return False
+    elif environ.get("SNAKEPIT_RUNTIME") == "thread" and not any(a.startswith("--runtime=") for a in arguments):
+        return False
+    return "--supervise" in arguments or environ.get("SNAKEPIT_SUPERVISE", "").strip().lower() not in _FALSE
+
+
+class Supervisor:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self._notifier = systemd.Notifier(os.environ)
+        self._sockets = systemd.take_sockets(os.environ)
+        self._restarts = Restarts()
+        self._current: Child | None = None
+        self._successor: Child | None = None
+        self._others: list[Child] = []  # that retire
+        self._start_at: float | None = None  # when there is no current one
+        self._has_listened = False
+        self._has_been_ready = False  # with all workers
+        self._workers = 0  # that somebody has asked for since; 0: as many as the options say
+        self._stops = StopCount()
+        self._kill_at: float | None = None
+        self._signals: list[int] = []
+        self._exit_status: int | None = None
+        self._last_status: int | None = None  # of the process whose end is the end of all
+        self._selector = selectors.DefaultSelector()
+        self._had_terminal = _terminal()
+        self._working_directory = WorkingDirectory()
+
+    def run(self) -> int:
+        """Supervise; returns the exit status."""
+        awake, waker = socket.socketpair()
+        for end in (awake, waker):
+            end.setblocking(False)
+        signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+        self._selector.register(awake, selectors.EVENT_READ, None)
+        for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGUSR2", "SIGCHLD", *_PASSED_ON):
+            number = getattr(signal, name, None)
+            if number is not None:
+                signal.signal(number, self._note)
+        try:
+            self._start()
+            while self._exit_status is None:
+                for key, _ in self._selector.select(self._until_next()):
+                    if key.data is None:
+                        _drain(awake)
+                    else:
+                        self._read(key.data)
+                self._handle_signals()  # first: a process that ended by the same signal did so as it should
+                self._reap()
+                self._mind_time()
+            return self._exit_status
+        finally:
+            for child in self._children:
+                child.link.close()  # which it takes for the end of this process, and so stops
+            signal.set_wakeup_fd(-1)
+            self._selector.close()
+            for sock in (awake, waker, *self._sockets):
+                sock.close()
+
+    @property
+    def _children(self) -> list[Child]:
+        return [child for child in (self._current, self._successor, *self._others) if child is not None]
+
+    # -- starting ----------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._start_at = None
+        self._current = self._make_child(takes_over=False)
+        if self._current is None and self._has_listened:
+            self._again(None)
+        elif self._current is None:
+            self._exit_status = NO_PROCESS
+
+    def _make_child(self, takes_over: bool) -> Child | None:
+        self._working_directory.enter_anew()
+        try:
+            child = Child(self._sockets, self._restarts.total, takes_over, self._workers)
+        except OSError as error:
+            _say(
+                "ERROR",
+                f"No server process can be started: {error.strerror or error}; the limits on processes and memory are "
+                "ulimit -u, ulimit -v, and those of a container or service",
+            )
+            return None
+        self._selector.register(child.link.socket, selectors.EVENT_READ, child)
+        return child
+
+    def _hand_over(self, reason: str) -> None:
+        if self._stops.value or self._last_status is not None:
+            return
+        if self._successor is not None:  # what it imported may have changed since
+            self._successor.link.send(link.STOP, f"{int(signal.SIGTERM)} 1")
+            self._others.append(self._successor)
+        self._successor = self._make_child(takes_over=True)
+        if self._successor is None:
+            self._not_handed_over("no process can be started")
+
+    def _not_handed_over(self, why: str) -> None:
+        if self._current is not None:
+            self._current.link.send(link.NOT_HANDED_OVER, why)
+
+    # -- from the children -------------------------------------------------------------------------------------------
+
+    def _read(self, child: Child) -> None:
+        lines = child.link.receive()
+        came, child.link.sockets = child.link.sockets, []
+        if came and not self._stops.value:
+            self._sockets = came
+        else:
+            for sock in came:
+                sock.close()
+        if lines is None:
+            child.hung_up = True
+            self._selector.unregister(child.link.socket)
+            return
+        for word, text in lines:
+            self._handle(child, word, text)
+
+    def _handle(self, child: Child, word: str, text: str) -> None:
+        if word == link.LISTENING:
+            child.listening_since = time.monotonic()
+            self._has_listened = True
+            if child is self._current:
+                self._notifier.ready()
+        elif word == link.ALIVE:
+            child.silence.heard(time.monotonic(), float(text or 0))
+            if child is self._current:
+                self._notifier.alive()
+        elif word == link.READY:
+            self._has_been_ready = True
+            if child is self._successor:
+                self._take_over(child)
+        elif word == link.HAND_OVER and child is self._current:
+            self._hand_over(text)
+        elif word == link.STOPPING:
+            child.stopping = True
+            if child is self._current:
+                self._end_listening()
+        elif child is self._current:
+            if word == link.RELOADING:
+                self._notifier.reloading()
+            elif word == link.RELOADED:
+                self._notifier.ready()
+            elif word == link.SCALED:
+                self._workers = int(text)
+
+    def _end_listening(self) -> None:
+        """The service stops: whoever connects from now on is to be refused, and not to wait for nobody."""
+        self._notifier.stopping()
+        for sock in self._sockets:
+            sock.close()
+        self._sockets = []
+
+    def _take_over(self, successor: Child) -> None:
+        former, self._current, self._successor = self._current, successor, None
+        if former is not None:
+            former.link.send(link.RETIRE, successor.pid)
+            self._others.append(former)
+        self._start_at = None
+
+    def _reap(self) -> None:
+        statuses = ended()
+        for child in self._children:
+            child.status = statuses.get(child.pid)
+        for child in self._children:
+            if child.status is not None:
+                if not child.hung_up:
+                    self._read(child)  # its last words
+                if not child.hung_up:
+                    self._selector.unregister(child.link.socket)
+                child.link.close()
+                self._forget(child)
+
+    def _forget(self, child: Child) -> None:
+        if child is self._successor:
+            self._successor = None
+            _say("ERROR", f"The new server {child} {child.how_ended}; the one before goes on")
+            self._not_handed_over(f"the new server process {child.how_ended}; the log says more")
+        elif child is self._current:
+            self._current = None
+            self._current_ended(child)
+        else:
+            self._others.remove(child)
+        if not self._children and (self._stops.value or self._last_status is not None):
+            self._exit_status = self._last_status or 0
+
+    def _current_ended(self, child: Child) -> None:
+        could_not_start = not self._has_been_ready and child.status in COULD_NOT_START
+        if child.stopping or self._stops.value or not self._has_listened or could_not_start:
+            if child.status is not None and child.status < 0 and not (child.stopping or self._stops.value):
+                _say("ERROR", f"The server {child} {child.how_ended} before it was ready")
+            self._last_status = child.exit_status
+            for other in self._children:  # which have their last exchanges
+                other.link.send(link.STOP, f"{int(signal.SIGTERM)} 1")
+        elif self._successor is not None:
+            _say("ERROR", f"The server {child} {child.how_ended}; its successor, {self._successor}, takes over")
+            self._current, self._successor = self._successor, None
+            self._restarts.total += 1
+        else:
+            self._again(child)
+
+    def _again(self, child: Child | None) -> None:
+        now = time.monotonic()
+        delay = self._restarts.ended(now, child.listening_since if child is not None else None)
+        what = f"The server {child} {child.how_ended}" if child is not None else "There is no server process"
+        if delay is None:
+            _say(
+                "ERROR",
+                f"{what}: {self._restarts.quick} in a row ended within seconds; giving up. Connections are refused "
+                "from now on. If C code crashes, --runtime process confines that to one worker",
+            )
+            self._exit_status = GAVE_UP
+            return
+        when = f"in {delay:.1f} s" if delay else "now"
+        _say("ERROR", f"{what}; another one starts {when}, and connections wait for it")
+        self._start_at = now + delay
+
+    # -- signals and time ----------------------------------------------------------------------------------------------
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._signals.append(number)
+
+    def _handle_signals(self) -> None:
+        signals, self._signals = self._signals, []
+        for number in signals:
+            name = signal.Signals(number).name
+            if number in STOP_SIGNALS or (name == "SIGHUP" and self._terminal_gone()):
+                self._stop(number)
+            elif name in _PASSED_ON and self._current is not None:
+                self._current.link.send(link.SIGNAL, name)
+            elif name == "SIGUSR2":
+                self._hand_over("SIGUSR2")
+
+    def _stop(self, number: int) -> None:
+        if not self._stops.add(number):
+            return
+        self._end_listening()
+        for child in self._children:
+            child.link.send(link.STOP, f"{number} {self._stops.value}")
+        if self._stops.value > 1 and self._kill_at is None:
+            self._kill_at = time.monotonic() + KILL_AFTER
+        if not self._children:
+            self._exit_status = 0
+
+    def _terminal_gone(self) -> bool:
+        """Whether the terminal that this was started from has been closed, which sends SIGHUP as well."""
+        return self._had_terminal is not None and not os.isatty(self._had_terminal)
+
+    def _until_next(self) -> float | None:
+        if sys.platform == "win32" and any(child.hung_up for child in self._children):
+            return POLL
+        of_children = [moment for child in self._children for moment in (child.kill_at, child.next_look)]
+        moments = [moment for moment in (self._start_at, self._kill_at, *of_children) if moment is not None]
+        return max(0.0, min(moments) - time.monotonic()) if moments else None
+
+    def _mind_time(self) -> None:
+        now = time.monotonic()
+        if self._exit_status is not None:
+            return
+        if self._start_at is not None and now >= self._start_at and not self._stops.value:
+            self._start()
+        if self._kill_at is not None and now >= self._kill_at:
+            self._kill_at = None
+            for child in self._children:
+                child.kill()
+        for child in self._children:
+            if child.kill_at is None:
+                self._mind_silence(child, now)
+            elif now >= child.kill_at:
+                child.kill_at = None
+                child.kill()
+
+    def _mind_silence(self, child: Child, now: float) -> None:
+        """End a process whose event loop does not turn; how it ended then decides what follows, as with any other."""
+        if child.hangs(now):
+            _say(
+                "ERROR",
+                f"The server {child} has not answered for {child.silence.limit:g} s: its event loop hangs, so it is "
+                "ended. What its threads are at comes next, if it can still tell",
+            )
+            child.silence.heard(now, 0.0)  # enough of it
+            child.abort()
+            child.kill_at = now + KILL_AFTER
+
+
+def supervise() -> None:
+    """Run the supervisor, and end this process with the server's status."""
+    status = Supervisor().run()
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    os._exit(status)  # as Python ends by itself, one signal more would count with its default action
+
+
+def _terminal() -> int | None:
+    """The first of the standard streams that is a terminal."""
+    for descriptor in range(3):
+        try:
+            if os.isatty(descriptor):
+                return descriptor
+        except OSError:
+            pass
+    return None
+
+
+def _drain(awake: socket.socket) -> None:
+    try:
+        while awake.recv(512):
+            pass
+    except OSError:
+        pass
+
+
+def _say(level: str, text: str) -> None:
+    """Log in the form of the server's own lines, which `--log-config` does not reach here."""
+    if sys.stderr is not None:
+        moment = time.strftime("%Y-%m-%d %H:%M:%S")
+        try:
+            print(f"{moment} {level:<8} {text}", file=sys.stderr, flush=True)
+        except OSError:
+            pass

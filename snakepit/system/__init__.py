@@ -1,0 +1,1 @@
+"""The operating system and the Python that this runs on."""

@@ -1,0 +1,1 @@
+"""What crosses between the main interpreter and a worker, and what carries it."""

@@ -1,0 +1,235 @@
+"""The ends of a channel that belong to an event loop: the main interpreter's, and that of an ASGI worker."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from time import monotonic
+from typing import Protocol
+
+from snakepit.errors import Interrupted
+from snakepit.wire.async_carriers import AsyncCarrier, QueueLink, SocketLink, attach_async_carrier
+from snakepit.wire.ends import LIMIT, ChannelAddress, ChannelEnd
+from snakepit.wire.envelopes import ANSWER, Envelope
+
+
+class AsyncEnd(ChannelEnd[AsyncCarrier]):
+    """An end owned by an event loop; `on_envelopes` is called with whatever comes, never with nothing."""
+
+    def __init__(
+        self,
+        carrier: AsyncCarrier,
+        loop: asyncio.AbstractEventLoop,
+        on_envelopes: Callable[[list[Envelope]], None],
+    ) -> None:
+        super().__init__(carrier)
+        self._loop = loop
+        self._on_envelopes = on_envelopes
+        self._in_turn = False
+        self._ending = 0.0  # when this turn began to end, or the last one
+
+    async def open(self) -> None:
+        """Begin to listen."""
+        await self.carrier.open(self._loop, self.woken)
+
+    def post(self, envelope: Envelope, large: bool = False) -> None:
+        """Send at the end of this loop iteration, together with everything else that it has to say.
+
+        `large`: its body may be LARGE.
+        """
+        if not self._outbox and not self._in_turn:  # which flushes by itself; a call would cost an empty iteration
+            self._loop.call_soon(self.flush)
+        self._outbox.append(envelope)
+        if large:
+            self._large = True
+
+    def woken(self) -> None:
+        """The other end rang: a turn (see `snakepit.wire.ends`), which ends with a ring whatever happens in it."""
+        try:
+            try:
+                self._in_turn = True
+                if envelopes := self.take():
+                    self._on_envelopes(envelopes)
+            finally:
+                self._in_turn = False
+                if self.has_more:
+                    self._loop.call_soon(self.woken)
+                self._ending = monotonic()
+                self._turned(self.flush())
+        except Interrupted:  # meant for the app's code, which had just ended: nobody knows what was left out
+            self._loop.call_soon(self.woken)
+        except Exception:  # asyncio would close the doorbell over it
+            logging.getLogger("snakepit").exception("Error while handling what came over a channel")
+
+    async def hear_out(self) -> None:
+        """The other end will say no more: take all that it has said."""
+        await self.carrier.ended()
+
+    async def closed(self) -> None:
+        """Return when all that was sent before `close` is on its way."""
+        await self.carrier.closed()
+
+    def _turned(self, sent: bool) -> None:
+        """The turn is over; `sent`: what it said is on its way."""
+
+
+class WorkerEnd(AsyncEnd):
+    """The end of a worker's event loop; between the times `rang` it has rung last, as by `time.monotonic`."""
+
+    def __init__(
+        self,
+        carrier: AsyncCarrier,
+        loop: asyncio.AbstractEventLoop,
+        on_envelopes: Callable[[list[Envelope]], None],
+    ) -> None:
+        super().__init__(carrier, loop, on_envelopes)
+        self._flushing = threading.Lock()
+        self.rang = 0.0, 0.0
+
+    def flush_all(self) -> bool:
+        with self._flushing:
+            return super().flush_all()
+
+    def take_answers(self) -> list[Envelope]:
+        """Take whole answers out of the outbox, for another thread, the caller, which sends them by its own channel.
+
+        So a turn that takes long does not hold up what it has answered. By these rules neither thread can be wrong
+        about the outbox:
+
+        - Only exchanges leave that have been answered whole, with all that was said of them. Nothing can come behind
+          that, so it does not matter which way it goes.
+        - The owner appends, and changes the last envelope where that is a RESPONSE, without the lock; this takes away
+          what is no such thing, each by one operation on the list. The lock keeps the owner from sending meanwhile.
+        """
+        with self._flushing:
+            answered = {envelope[1] for envelope in self._outbox if envelope[0] == ANSWER}
+            said = [envelope for envelope in self._outbox if envelope[1] in answered]
+            for envelope in said:
+                self._outbox.remove(envelope)
+        return said
+
+    def _turned(self, sent: bool) -> None:
+        self.carrier.turned(not sent)
+        self.rang = self._ending, monotonic()
+
+
+class MainEnd(AsyncEnd):
+    """The main interpreter's end, which takes note of when the worker was last heard of.
+
+    `on_rung` is called for each ring, after what came with it was handled. `heard_at` is when it last had taken what
+    had come, as by `time.monotonic`.
+    """
+
+    room = 1
+
+    def __init__(
+        self,
+        carrier: AsyncCarrier,
+        loop: asyncio.AbstractEventLoop,
+        on_envelopes: Callable[[list[Envelope]], None],
+        on_rung: Callable[[], None] = lambda: None,
+    ) -> None:
+        super().__init__(carrier, loop, on_envelopes)
+        self._on_rung = on_rung
+        self._one_by_one = False
+        self._unheard_since: float | None = None
+        self.heard_at = 0.0
+
+    def one_by_one(self) -> None:
+        """From now on each envelope crosses as an item of its own: the other end is a thread's."""
+        self._one_by_one = True
+        self.room = LIMIT
+
+    def post(self, envelope: Envelope, large: bool = False) -> None:
+        if self._one_by_one and not self._outbox and self.carrier.waiting() < self.room:
+            self._send([envelope], large)  # there is nothing to gather
+        else:
+            super().post(envelope, large)
+
+    def flush(self) -> bool:
+        if not self._one_by_one:
+            return super().flush()
+        sent = False
+        while self._outbox and self.carrier.waiting() < self.room:
+            self._send([self._outbox.pop(0)], self._large)
+            sent = True
+        self._large = self._large and bool(self._outbox)
+        return sent
+
+    @property
+    def unheard(self) -> bool:
+        """Whether the worker has been given something since it rang last, or has not taken everything."""
+        return self._unheard_since is not None or bool(self._outbox)
+
+    def silent(self, now: float) -> float:
+        """Seconds for which the worker has not rung though it was sent something; `now` as by `time.monotonic`."""
+        if self._unheard_since is None or self.carrier.arrived():  # what it said is not taken yet, but it said it
+            return 0.0
+        return now - self._unheard_since
+
+    def take(self) -> list[Envelope]:
+        envelopes = super().take()
+        self.heard_at = monotonic()
+        self._unheard_since = self.heard_at if self.carrier.waiting() else None
+        return envelopes
+
+    def _turned(self, sent: bool) -> None:
+        self._on_rung()
+
+    def ask(self, envelope: Envelope) -> None:
+        """Look for what has come without a ring, and have the other end turn, and thus ring.
+
+        It is posted this, or where it has something to take, rung.
+        """
+        if self.carrier.arrived():
+            self.woken()
+        if self.carrier.waiting():
+            self.carrier.ring()
+        else:
+            self.post(envelope)
+
+    def put_back(self, envelopes: list[Envelope]) -> None:
+        """Post again what was taken back, ahead of anything else."""
+        if envelopes:
+            if not self._outbox:
+                self._loop.call_soon(self.flush)
+            self._outbox[:0] = envelopes
+            self._large = True  # for all that is known
+
+    def _send(self, posted: list[Envelope], large: bool) -> None:
+        if self._unheard_since is None:
+            self._unheard_since = monotonic()
+        super()._send(posted, large)
+
+
+class _Link(Protocol):
+    def main_carrier(self) -> AsyncCarrier: ...
+
+
+class _WithMainEnd:
+    def main_end(
+        self: _Link,
+        loop: asyncio.AbstractEventLoop,
+        on_envelopes: Callable[[list[Envelope]], None],
+        on_rung: Callable[[], None] = lambda: None,
+    ) -> MainEnd:
+        """The main interpreter's end."""
+        return MainEnd(self.main_carrier(), loop, on_envelopes, on_rung)
+
+
+class Channel(_WithMainEnd, QueueLink):
+    """The main interpreter's view of a channel to be, within this process."""
+
+
+class ProcessChannel(_WithMainEnd, SocketLink):
+    """The main interpreter's view of a channel to be, to a process."""
+
+
+def attach_async(
+    address: ChannelAddress,
+    loop: asyncio.AbstractEventLoop,
+    on_envelopes: Callable[[list[Envelope]], None],
+    on_gone: Callable[[], None] = lambda: None,
+) -> WorkerEnd:
+    """A worker's end, for an event loop; `on_gone` is called when the main process has gone."""
+    return WorkerEnd(attach_async_carrier(address, on_gone), loop, on_envelopes)

@@ -1,0 +1,61 @@
+"""What an interpreter is told when it starts: one record for those who write it and those who read it.
+
+Builtin types only: it crosses by `marshal`, or for `snakepit check` as JSON.
+"""
+
+from typing import Literal, TypedDict
+
+from snakepit.wire.carriers import Address as ChannelAddress
+
+type Policy = Literal["vetted", "native", "all"]
+"""Which C extensions are loaded from private copies; see `snakepit.worker.extensions.loader`."""
+
+
+class ImportSettings(TypedDict):
+    """How an app is imported.
+
+    `sys_path` is for the app, `own_path` for what Snakepit imports itself, and `own_modules` are names that mean
+    modules of the standard library whatever the app's folder holds (`snakepit.system.import_order`). `copies`: the
+    folder for private copies of extensions, empty if there is none.
+    """
+
+    sys_path: list[str]
+    own_path: list[str]
+    own_modules: list[str]
+    argv: list[str]
+    environ: dict[str, str]
+    module: str
+    attribute: str
+    factory: bool
+    interface: Literal["auto", "asgi", "wsgi"]
+    extensions: Policy
+    copies: str
+
+
+class AppSettings(ImportSettings):
+    """What all workers of an app are told.
+
+    `open_files`: the limits, soft and hard, that processes get which the app starts. `timeout_request`: in seconds.
+    `page_script`: the address of a script for its pages, empty for none; it tells of the version of the app.
+    """
+
+    script: str | None
+    lifespan: Literal["auto", "on", "off"]
+    reset_contextvars: bool
+    root_path: str
+    interpreters: int
+    log_config: str | None
+    write_bytecode: bool
+    ws_max_queue: int
+    timeout_request: float | None
+    open_files: tuple[int, int] | None
+    page_script: str
+
+
+class WorkerSettings(AppSettings):
+    """What one worker is told. `watch`: the channel of its watchdog; `channels`: one for each of its threads."""
+
+    number: int
+    runtime: Literal["interpreter", "process", "thread"]
+    channels: list[ChannelAddress]
+    watch: ChannelAddress

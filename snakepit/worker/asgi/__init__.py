@@ -1,0 +1,1 @@
+"""Runs an ASGI app: an event loop, and a task for each exchange."""

@@ -1,0 +1,227 @@
+"""The worker of an ASGI app: one event loop, one task per exchange (ASGI specification 3.0, HTTP 2.3).
+
+Envelopes come off the channel in the loop; each request starts its task at once, in the same turn (an eager task), so
+a handler that never waits costs no further turn and its response leaves with whatever else this turn has to say. What
+an exchange does is in `snakepit.worker.asgi.exchange`.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from contextvars import Context
+from typing import TYPE_CHECKING, cast
+
+from snakepit.errors import Interrupted, LifespanError, fault
+from snakepit.wire import envelopes
+from snakepit.wire.ends import discard
+from snakepit.wire.envelopes import Envelope
+from snakepit.wire.loop_ends import attach_async
+from snakepit.worker.asgi.exchange import Exchange
+from snakepit.worker.asgi.lifespan import AsgiApp, Lifespan
+from snakepit.worker.hangs.asgi_tasks import Tasks
+
+if TYPE_CHECKING:
+    from snakepit.wire.settings import WorkerSettings
+    from snakepit.worker.hangs.watchdog import Watchdog
+
+_log = logging.getLogger("snakepit.worker")
+
+_PACE_OF = 64  # exchanges, over which the pace is averaged
+
+
+def serve(app: object, settings: "WorkerSettings", loaded: Envelope, watchdog: "Watchdog") -> tuple[str, str] | None:
+    """Run the app until this worker is retired; returns why not (the kind and fault of a FAILED envelope)."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    worker = AsgiWorker(cast("AsgiApp", app), settings, loop)
+    watchdog.watch(worker.tasks)
+    try:
+        return loop.run_until_complete(worker.serve(loaded))
+    finally:
+        worker.close()  # whatever ended the loop, nothing more may be begun while it is cleaned up
+        try:
+            _cancel_all(loop)
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.run_until_complete(worker.end.closed())
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+
+
+class AsgiWorker:
+    """Takes envelopes, runs the app, and knows what it runs."""
+
+    def __init__(self, app: AsgiApp, settings: "WorkerSettings", loop: asyncio.AbstractEventLoop) -> None:
+        self.app = app
+        self.loop = loop
+        self.lifespan = Lifespan(app, settings["lifespan"], self._lifespan_failed)
+        self.root_path = settings["root_path"]
+        self.ws_max_queue = settings["ws_max_queue"]
+        self._exchanges: dict[int, Exchange] = {}
+        self._taken: deque[Envelope] = deque()  # off the channel, and not handled yet
+        self.stopping = False  # told to cut what has begun
+        self._closed = False
+        self.fresh_contexts = settings["reset_contextvars"]
+        self.may_time_out = settings["timeout_request"] is not None
+        self._retired = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._begun = 0  # exchanges since the pace was told
+        self._cpu = 0.0  # seconds of this thread, then
+        self.end = attach_async(settings["channels"][0], loop, self._take, self._stop)
+        self.tasks = Tasks(
+            loop, self.held_up, [Exchange.run.__code__, Lifespan.run.__code__], lambda: self.lifespan.task
+        )
+        for address in settings["channels"][1:]:
+            discard(address)  # seats of a WSGI app, which this is not
+
+    async def serve(self, loaded: Envelope) -> tuple[str, str] | None:
+        """Start up, serve until retired, shut down."""
+        await self.end.open()
+        self.end.post(loaded)
+        try:
+            before = time.perf_counter()
+            await self.lifespan.start()
+            self._cpu = time.thread_time()
+            if not self.stopping:
+                self.end.post(envelopes.ready(time.perf_counter() - before))
+            await self._retired.wait()
+            self._set_idle()
+            await self._idle.wait()
+            trouble = await self.lifespan.shut_down()
+            if trouble is not None:
+                self.end.post(envelopes.failed("lifespan", trouble))
+        except LifespanError as error:
+            return "lifespan", str(error)
+        finally:
+            self.end.flush_all()
+            self.close()
+        return None
+
+    def close(self) -> None:
+        """Begin nothing more, and say nothing more."""
+        self._closed = True
+        self.end.close()
+
+    def _lifespan_failed(self, trouble: str) -> None:
+        if not self._closed:
+            self.end.post(envelopes.lifespan_failed(trouble))
+
+    def _stop(self) -> None:
+        """Cut what has begun, and end: told so, or the main process has gone, and all clients with it."""
+        self.stopping = self.tasks.stopping = True
+        self.lifespan.cancel_start()
+        self._retired.set()
+        for begun in list(self._exchanges.values()):
+            begun.cancel()
+
+    def finished(self, exchange: Exchange) -> None:
+        """An exchange's task is over."""
+        self._exchanges.pop(exchange.number, None)
+        exchange.task = None
+        self.tasks.cancelled.discard(exchange.number)
+        if self._retired.is_set():
+            self._set_idle()
+
+    def _set_idle(self) -> None:
+        if not self._exchanges:
+            self._idle.set()
+
+    def _take(self, came: list[Envelope]) -> None:
+        taken = self._taken
+        taken.extend(came)
+        while taken:
+            try:
+                envelope = taken.popleft()
+            except IndexError:  # the watchdog took the last one
+                break
+            try:
+                self._handle(envelope)
+            except Interrupted:  # meant for the app's code, which had just ended
+                pass
+            except Exception:  # one exchange's trouble must not take what came behind it along
+                _log.exception("Error while handling what came for exchange %d", envelope[1])
+        if self._begun >= _PACE_OF:
+            self._tell_pace()
+
+    def _handle(self, envelope: Envelope) -> None:
+        kind = envelope[0]
+        if kind == envelopes.REQUEST:
+            self._begin(envelope)
+        elif kind == envelopes.MESSAGE:
+            if exchange := self._exchanges.get(envelope[1]):
+                exchange.add_message(envelope[2])
+        elif kind == envelopes.PING:
+            self.end.post(envelopes.pong(*self.end.rang))
+        elif kind == envelopes.RETIRE:
+            self._retired.set()
+        elif kind == envelopes.STOP:
+            self._stop()
+        elif exchange := self._exchanges.get(envelope[1]):
+            if kind == envelopes.BODY:
+                _, _, data, more = envelope
+                exchange.add_body(data, more)
+            elif kind == envelopes.CREDIT:
+                exchange.add_credit(envelope[2])
+            elif kind == envelopes.DISCONNECT:
+                exchange.disconnect(envelope[2])
+            elif kind == envelopes.TIMED_OUT:
+                exchange.time_out()
+            elif kind == envelopes.CLOSE:
+                exchange.client_closed(envelope[2], envelope[3])
+            elif kind == envelopes.BREACH:
+                exchange.client_broke(envelope[2], envelope[3])
+
+    def held_up(self) -> list[Envelope]:
+        """In the watchdog's thread, while this loop's is in a computation: take what it holds up.
+
+        Of what has come and waits for this turn to get to it, whole requests leave, each by one operation on the deque:
+        either this thread has one or the loop. Everything else stays where it is, in its order.
+        """
+        said = self.end.take_answers()
+        busy = self.tasks.current()
+        if busy:
+            said.append(envelopes.busy(busy))
+        for envelope in list(self._taken):
+            if envelope[0] == envelopes.REQUEST and not envelope[10]:
+                try:
+                    self._taken.remove(envelope)
+                except ValueError:  # the loop took it
+                    continue
+                said.append(envelopes.declined(envelope))
+        return said
+
+    def _tell_pace(self) -> None:
+        now = time.thread_time()
+        self.end.post(envelopes.pace((now - self._cpu) / self._begun))
+        self._begun, self._cpu = 0, now
+
+    def _new_exchange(self, envelope: Envelope) -> Exchange:
+        if envelope[8].startswith("ws"):
+            from snakepit.worker.asgi.websocket import WebSocketExchange
+
+            return WebSocketExchange(self, envelope)
+        return Exchange(self, envelope)
+
+    def _begin(self, envelope: Envelope) -> None:
+        try:
+            exchange = self._new_exchange(envelope)
+        except Exception as error:  # a bug of ours must end this exchange, not the reading of the channel
+            self.end.post(envelopes.done(envelope[1], fault(error)))
+            return
+        self._begun += 1
+        self._exchanges[exchange.number] = exchange
+        context = Context() if self.fresh_contexts else None
+        task = asyncio.Task(exchange.run(), loop=self.loop, eager_start=True, context=context)
+        if not task.done():
+            exchange.goes_on(task)
+
+
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what the app left running, as asyncio.run does."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))

@@ -1,0 +1,1 @@
+"""Loads C extensions that refuse interpreters of their own, from private copies."""

@@ -1,0 +1,1 @@
+"""Finds what hangs, and ends it."""

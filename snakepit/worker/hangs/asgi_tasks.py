@@ -1,0 +1,126 @@
+"""What hangs in the worker of an ASGI app, and how it is ended; see `snakepit.worker.hangs.contract`.
+
+Which exchange it is that a thread works for, is told by the context that its code runs in (PEP 567): tasks inherit it
+from the exchange's own, and so do functions that they have called in threads.
+"""
+
+import asyncio
+import functools
+import sys
+import threading
+from asyncio import events
+from collections.abc import Callable, Collection, Iterable
+from contextvars import Context, ContextVar
+from types import BuiltinMethodType, CodeType, FrameType
+from typing import Any
+
+from snakepit.errors import Interrupted
+from snakepit.wire.envelopes import Envelope
+from snakepit.worker.hangs.contract import NOTHING
+
+if sys.version_info < (3, 14):
+    from concurrent.futures.thread import _WorkItem
+
+EXCHANGE: ContextVar[int] = ContextVar("snakepit_exchange")
+"""The number of the exchange that something runs for; kept only where requests may time out."""
+
+
+class Tasks:
+    """The event loop of an ASGI app, and the threads that its exchanges have started.
+
+    `start_up`: gives the task of the app's lifespan, once there is one.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        held_up: Callable[[], list[Envelope]],
+        callers: Collection[CodeType],
+        start_up: Callable[[], "asyncio.Task[None] | None"] = lambda: None,
+    ) -> None:
+        self._loop = loop
+        self._start_up = start_up
+        self.held_up = held_up
+        self._ident = threading.get_ident()
+        self._callers = {*callers, events.Handle._run.__code__}
+        self.cancelled: set[int] = set()  # exchanges that the loop has cancelled because they timed out
+        self.stopping = False  # the loop has turned since it was told to stop, and cancelled what it had
+
+    def current(self) -> int:
+        """The exchange that the loop is at, from any thread; 0 if that is not known."""
+        task = asyncio.current_task(self._loop)
+        return 0 if task is None else task.get_context().get(EXCHANGE, 0)
+
+    def end_exchange(self, number: int, error: type[Interrupted]) -> tuple[str, bool] | None:
+        """Raise in the threads that work for this exchange, or else in the loop's if it is at it.
+
+        What the loop has cancelled may be ending just now: it is let go once.
+        """
+        from snakepit.worker.hangs import threads
+
+        found = []
+        for ident, frame in threads.frames():
+            if ident != self._ident and number in _exchanges(frame):
+                found.append(threads.stack(frame))
+                threads.raise_in(ident, error)
+        if found:
+            return "\n".join(map(threads.text, found)), True
+        if self.current() != number:
+            return NOTHING
+        at = threads.frame_of(self._ident)
+        where = threads.stack(at)
+        if number in self.cancelled or not threads.is_in_app(at, self._callers) or self.current() != number:
+            self.cancelled.discard(number)
+            return None
+        threads.raise_in(self._ident, error)
+        return threads.text(where), False
+
+    def end_all(self, error: type[Interrupted], again: bool) -> None:
+        """Raise in the loop's thread, unless it has cancelled all itself, and in those that work for exchanges."""
+        from snakepit.worker.hangs import threads
+
+        turn = vars(asyncio.BaseEventLoop)["_run_once"].__code__  # where it waits, or looks for what is next
+        for ident, frame in threads.frames():
+            if ident == self._ident:
+                hangs = (again or not self.stopping) and threads.is_in_app(frame, self._callers, (turn,))
+            else:
+                hangs = bool(_exchanges(frame))
+            if hangs:
+                threads.raise_in(ident, error)
+
+    def start_stack(self) -> str:
+        """Where the lifespan start-up is: in what the loop computes, or in what its task waits for."""
+        from snakepit.worker.hangs import awaiting, threads
+
+        at = threads.stack(threads.frame_of(self._ident))
+        if any(summary.name == "_run" and summary.filename == events.__file__ for summary in at):
+            return threads.text(at)
+        task = self._start_up()
+        return "" if task is None else threads.text(awaiting.stack_of(task))
+
+
+def _exchanges(frame: FrameType | None) -> set[int]:
+    """The exchanges that a thread works for: somewhere in it, something runs in a copy of their context.
+
+    That is how asyncio, anyio and asgiref have functions called in threads.
+    """
+    found: set[int] = set()
+    while frame is not None:
+        for value in frame.f_locals.values():
+            found.update(context[EXCHANGE] for context in _contexts(value) if EXCHANGE in context)
+        frame = frame.f_back
+    return found
+
+
+def _contexts(value: Any) -> Iterable[Context]:
+    kind = type(value)  # not isinstance(), and no attributes of whatever it is: there are objects that stand for others
+    if kind is Context:
+        yield value
+    elif kind is functools.partial:
+        for part in (value.func, *value.args):
+            yield from _contexts(part)
+    elif sys.version_info < (3, 14) and kind is _WorkItem:  # later versions have what it holds in a frame of its own
+        for part in (value.fn, *value.args):
+            yield from _contexts(part)
+    elif kind is BuiltinMethodType and type(value.__self__) is Context:  # its run()
+        yield value.__self__

@@ -1,0 +1,139 @@
+"""The other threads of this interpreter, seen from one of them: what they are at, and how to raise an exception there.
+
+Not by `sys._current_frames()`: it walks the threads of all interpreters, which run meanwhile, each under a GIL of its
+own, and 3.13 crashes over that. What is used here of CPython's C API is public, and keeps to one interpreter.
+
+Imported only when something hangs: ctypes takes memory in each interpreter.
+"""
+
+import importlib
+import sys
+import threading
+from collections.abc import Collection, Iterator
+from itertools import accumulate, chain, repeat, takewhile
+from pathlib import Path
+from traceback import FrameSummary, StackSummary
+from types import CodeType, FrameType
+
+from snakepit.errors import Interrupted
+from snakepit.system.import_order import StandardLibraryFirst
+
+with StandardLibraryFirst():
+    import ctypes
+
+_PACKAGE = str(Path(__file__).parents[2])
+_LOADER = str(Path(__file__).parents[1] / "loader.py")
+_BOOTSTRAP = threading.Thread._bootstrap.__code__  # type: ignore[attr-defined]  # where Python code of a thread begins
+
+_api = ctypes.pythonapi  # which keeps the GIL; indexed, because its attributes are everybody's
+_interpreter = _api["PyInterpreterState_Get"]
+_interpreter.restype = ctypes.c_void_p
+_first = _api["PyInterpreterState_ThreadHead"]
+_first.restype, _first.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+_next = _api["PyThreadState_Next"]
+_next.restype, _next.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+_frame = _api["PyThreadState_GetFrame"]
+_frame.restype, _frame.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+_drop = _api["Py_DecRef"]
+_drop.restype, _drop.argtypes = None, [ctypes.c_void_p]
+_raise = _api["PyThreadState_SetAsyncExc"]
+_raise.argtypes = [ctypes.c_ulong, ctypes.py_object]
+_clear = _api["PyThreadState_SetAsyncExc"]
+_clear.argtypes = [ctypes.c_ulong, ctypes.c_void_p]
+
+
+def frames() -> Iterator[tuple[int, FrameType]]:
+    """The threads that run Python code, by identity, with their innermost frames."""
+    interpreter = _interpreter()
+    # One expression in which only C code runs: so no other thread gets the GIL within it, and none can end and take
+    # its state with it.
+    found = list(map(_frame, takewhile(bool, accumulate(chain(map(_first, (interpreter,)), repeat(None)), _next))))
+    innermost = []
+    for address in found:
+        if address:
+            innermost.append(ctypes.cast(address, ctypes.py_object).value)
+            _drop(address)  # the reference that came with the address
+    for frame in innermost:
+        ident = _ident(frame)
+        if ident is not None:
+            yield ident, frame
+
+
+def frame_of(ident: int) -> FrameType | None:
+    """The innermost frame of a thread."""
+    return next((frame for found, frame in frames() if found == ident), None)
+
+
+def raise_in(ident: int, error: type[BaseException]) -> None:
+    """Raise an exception in a thread, as soon as it runs Python code.
+
+    Where that is a finalizer or the callback of a weak reference, Python has nobody to pass it on to. Such ones of ours
+    are not reported: it is raised again, until it comes to the app's code.
+    """
+    if sys.unraisablehook is not _report:
+        global _report_others
+        _report_others, sys.unraisablehook = sys.unraisablehook, _report
+    _raise(ident, error)
+
+
+def _report(unraisable: "sys.UnraisableHookArgs") -> None:
+    if not issubclass(unraisable.exc_type, Interrupted):
+        _report_others(unraisable)
+
+
+_report_others = sys.unraisablehook
+
+
+def clear(ident: int) -> None:
+    """Take back what has not been raised yet."""
+    _clear(ident, None)
+
+
+def is_in_app(frame: FrameType | None, callers: Collection[CodeType], others: Collection[CodeType] = ()) -> bool:
+    """Whether a thread runs the app's code, or what that called.
+
+    That is so where, from its innermost frame outwards, one of the `callers` comes first, and not other code of
+    Snakepit's, which what the app called last is, or of the `others`.
+    """
+    while frame is not None:
+        code = frame.f_code
+        if code in callers:
+            return True
+        if code in others or code.co_filename.startswith(_PACKAGE):
+            return False
+        frame = frame.f_back
+    return True
+
+
+def stack(frame: FrameType | None) -> list[FrameSummary]:
+    """Where a thread is, the outermost call first. Reads no file: the thread may go on when this one waits."""
+    found: list[FrameSummary] = []
+    while frame is not None:
+        found.append(FrameSummary(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, lookup_line=False))
+        frame = frame.f_back
+    return found[::-1]
+
+
+def text(found: list[FrameSummary]) -> str:
+    """A stack for people, without Snakepit's own calls and those that led to them."""
+    ours = [at for at, summary in enumerate(found) if summary.filename.startswith(_PACKAGE)]
+    return "".join(StackSummary.from_list(found[ours[-1] + 1 :] if ours else found).format()).rstrip("\n")
+
+
+def text_of_import(found: list[FrameSummary]) -> str:
+    """The stack of an import for people: the app's calls, and of those of its packages that import each other."""
+    began = next((at for at, summary in enumerate(found) if summary.filename == _LOADER), -1)
+    machinery = (_PACKAGE, "<frozen importlib", importlib.__file__)
+    shown = [summary for summary in found[began + 1 :] if not summary.filename.startswith(machinery)]
+    return "".join(StackSummary.from_list(shown).format()).rstrip("\n")
+
+
+def _ident(frame: FrameType) -> int | None:
+    outermost = frame
+    while outermost.f_back is not None:
+        outermost = outermost.f_back
+    if outermost.f_code is _BOOTSTRAP:
+        ident = outermost.f_locals["self"].ident
+        return ident if isinstance(ident, int) else None
+    # The first thread of a process; elsewhere it waits for the worker's. Threads that C code made are nobody's.
+    return threading.main_thread().ident if outermost.f_code.co_name == "<module>" else None

@@ -1,0 +1,150 @@
+"""A thread in each worker that listens when all the others are busy.
+
+It has a channel of its own, and waits at it, which costs nothing. It answers the pool's pings, so that the pool knows
+whether anything can still run here; it ends what takes too long, see `worker.hangs.contract`; and the worker says its
+last words through it.
+
+What the loop or a thread of the app can end by itself it gets a moment for: it has been told the same.
+"""
+
+import math
+import threading
+import time
+
+from snakepit.errors import RequestTimeout, WorkerStopping
+from snakepit.system.log_files import reopen_log_files
+from snakepit.wire import envelopes
+from snakepit.wire.carriers import QueueCarrier, SocketCarrier
+from snakepit.wire.ends import ChannelAddress, attach_blocking
+from snakepit.wire.envelopes import Envelope
+from snakepit.worker.hangs.contract import NOTHING, Hung
+
+FIRST_LOOK = 0.05
+"""Seconds until the first look at what should have ended; twice as long each time until the next."""
+
+LAST_LOOK = 3.0
+"""Seconds; when the next look would be later than that, nothing more is done for an exchange."""
+
+RARELY = 30.0
+"""Seconds between looks at a worker that was abandoned and still does not end."""
+
+_ENDING = 1.0  # seconds that the thread gets to end itself
+_ALL = 0  # in place of an exchange's number: everything
+
+
+class Watchdog:
+    """See the module.
+
+    A process may end without its thread having ended; an interpreter may not.
+    """
+
+    def __init__(self, address: ChannelAddress) -> None:
+        self._end = attach_blocking(address)
+        self._hung: Hung | None = None
+        self._looks: dict[int, tuple[float, float]] = {}  # by exchange: when to look, and the pause before that
+        self._untold: set[int] = set()  # exchanges of which the pool does not know yet what was done about them
+        self._abandoned = False
+        self._saying = threading.Lock()
+        daemon = True if isinstance(self._end.carrier, SocketCarrier) else None  # None: as the thread we are in
+        self._thread = threading.Thread(target=self._run, name="snakepit-watchdog", daemon=daemon)
+
+    def start(self) -> None:
+        """Listen. Raises RuntimeError where the system has no thread for it; `leave` works all the same."""
+        self._thread.start()
+
+    def watch(self, hung: Hung) -> None:
+        """From now on there is something that may hang."""
+        self._hung = hung
+
+    def leave(self, words: list[Envelope]) -> None:
+        """End, and say a worker's last words. What was to be looked at is ended now, or its threads keep all open."""
+        carrier = self._end.carrier
+        if isinstance(carrier, QueueCarrier) and self._thread.is_alive():
+            carrier.hang_up()
+            self._thread.join(_ENDING)
+        self._look(math.inf)
+        self._say(*words)
+        if isinstance(carrier, QueueCarrier):
+            carrier.close()
+
+    def _run(self) -> None:
+        try:
+            while (came := self._wait()) is not None:
+                for envelope in came:
+                    self._take(envelope)
+                self._look(time.monotonic())
+        except Exception:  # it is the last thing that should fail without a word
+            import logging
+
+            logging.getLogger("snakepit.worker").exception("Error in a watchdog")
+
+    def _wait(self) -> list[Envelope] | None:
+        """What comes until there is something to be done; None: nothing more."""
+        try:
+            return self._end.wait(self._pause())
+        except (OSError, ValueError):
+            return None  # hung up, or the main interpreter has gone
+
+    def _pause(self) -> float | None:
+        """Seconds until there is something to be done; None if nothing waits."""
+        if not self._looks:
+            return None
+        return max(0.0, min(due for due, _ in self._looks.values()) - time.monotonic())
+
+    def _take(self, envelope: Envelope) -> None:
+        kind, number = envelope[0], envelope[1]
+        if kind == envelopes.PING:
+            self._say(envelopes.pong(0.0, 0.0))
+        elif kind == envelopes.SPEAK:
+            self._say(*(self._hung.held_up() if self._hung is not None else ()))
+        elif kind == envelopes.TIMED_OUT:
+            self._untold.add(number)
+            self._look_again(number, FIRST_LOOK)
+        elif kind == envelopes.ASK_STACK:
+            self._say(envelopes.stack(self._hung.start_stack() if self._hung is not None else ""))
+        elif kind == envelopes.REOPEN_LOGS:
+            _reopen_logs()
+        elif kind in (envelopes.STOP, envelopes.ABANDONED):
+            self._abandoned = self._abandoned or kind == envelopes.ABANDONED
+            self._look_again(_ALL, FIRST_LOOK)
+
+    def _look_again(self, number: int, pause: float) -> None:
+        self._looks[number] = time.monotonic() + pause, pause
+
+    def _say(self, *said: Envelope) -> None:
+        end = self._end
+        with self._saying:  # the last words come from another thread, and leave whatever waits
+            end.post(*said, large=True)
+            end.flush_all()
+
+    def _look(self, now: float) -> None:
+        for number, (due, pause) in list(self._looks.items()):
+            if due <= now:
+                self._looks.pop(number, None)
+                if number == _ALL:
+                    self._end_all(pause)
+                else:
+                    self._end_exchange(number, pause)
+
+    def _end_exchange(self, number: int, pause: float) -> None:
+        ended = NOTHING if self._hung is None else self._hung.end_exchange(number, RequestTimeout)
+        again = ended != NOTHING and pause * 2 <= LAST_LOOK
+        if again:
+            self._look_again(number, pause * 2)
+        if number in self._untold and not (ended is None and again):
+            self._untold.discard(number)
+            self._say(envelopes.seen_to(number, *(ended or NOTHING)))
+
+    def _end_all(self, pause: float) -> None:
+        if self._hung is not None:
+            self._hung.end_all(WorkerStopping, self._abandoned)
+        if self._abandoned or pause * 2 <= LAST_LOOK:
+            self._look_again(_ALL, min(pause * 2, RARELY))
+
+
+def _reopen_logs() -> None:
+    _, troubles = reopen_log_files()
+    for trouble in troubles:
+        import logging
+
+        logging.getLogger("snakepit.worker").error("%s", trouble)

@@ -1,0 +1,1 @@
+"""Runs a WSGI app: threads."""
