@@ -152,7 +152,7 @@ class Main:
             PoolWorker(number, {}, runtime, self.pool, loop) for number, runtime in enumerate(self.runtimes, 1)
         ]
         for worker in self.workers:
-            worker._take([envelopes.loaded("asgi", 0.0, [], []), envelopes.ready(0.0), envelopes.pace(10e-6)])
+            worker._take([envelopes.loaded("asgi", 0.0, [], [], []), envelopes.ready(0.0), envelopes.pace(10e-6)])
         config = Config(app="unused", http=cast("Any", http), access_log=False)
         self.http = HttpConnections(config, self.pool, loop)
         self.connections = [self.http.new_connection() for _ in range(BATCH)]

@@ -315,7 +315,9 @@ def test_a_variable_of_other_servers_is_empty(environment):
     environment["WEB_CONCURRENCY"] = ""
     config = Config.resolve(APP, {})
     assert (config.interpreters, config.workers_source) == (usable_cpus().count, usable_cpus().source)
-    assert ignored_variables(environment) == ["The environment variable WEB_CONCURRENCY is ignored: it is empty"]
+    assert ignored_variables(OPTIONS, environment) == [
+        "The environment variable WEB_CONCURRENCY is ignored: it is empty"
+    ]
 
 
 def test_other_variables_are_not_told_of(environment):

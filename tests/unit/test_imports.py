@@ -43,6 +43,7 @@ LAWS = {
     "server/workers": {ERRORS, "server.event_loop", "server.exchanges", "server.lifecycle", "system", "wire"},
     "server/dispatch": {
         ERRORS,
+        "http.events",
         "http.fields",
         "server.event_loop",
         "server.exchanges",

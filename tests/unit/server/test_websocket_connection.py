@@ -277,7 +277,7 @@ def test_nobody_who_has_sent_a_close_frame_is_waited_for_when_the_server_stops()
         before.say(CloseConnection(code=1000))
         await turn()
         assert not before.transport.lost
-        world.site.drain()
+        world.http.drain()
         await turn()
         assert before.transport.lost
         assert before.hear() == [CloseConnection(code=1000, reason="")]
