@@ -20,7 +20,7 @@ from waiting import PATIENCE
 from snakepit.errors import AppImportError, ConfigError, LifespanError, WorkerLost
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import NONE, render
-from snakepit.server.exchanges.exchange import Exchange, RequestClient
+from snakepit.server.exchanges.exchange import Exchange, HttpClient
 from snakepit.server.lifecycle import ExchangeState, WorkerState
 from snakepit.server.pool import pool as pool_module
 from snakepit.server.pool import wear as wear_module
@@ -69,7 +69,7 @@ class Watcher(Observer):
         self.on_replaced()
 
 
-@fake_of(RequestClient)
+@fake_of(HttpClient)
 class FakeClient:
     """Keeps what an exchange sends."""
 
@@ -596,7 +596,7 @@ def test_a_slow_client_holds_the_app_back_and_nothing_is_lost():
             assert (await made.get("/")).status == 200  # what the app could send, it has sent by now
             assert len(client(exchange).body) == 4 * 65536
             client(exchange).writable = True
-            exchange.pay()
+            exchange.return_credit()
             await until(lambda: client(exchange).over)
             assert len(client(exchange).body) == 100 * 65536
 

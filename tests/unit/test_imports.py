@@ -43,7 +43,6 @@ LAWS = {
     "server/workers": {ERRORS, "server.event_loop", "server.exchanges", "server.lifecycle", "system", "wire"},
     "server/dispatch": {
         ERRORS,
-        "http.fields",
         "server.event_loop",
         "server.exchanges",
         "server.lifecycle",
@@ -56,8 +55,11 @@ LAWS = {
         "logs",
         "server.event_loop",
         "server.exchanges",
+        "server.lifecycle",
+        "server.routing",
     },
-    "server/responders": {"http", "server.exchanges", "server.lifecycle", "wire"},
+    "server/responders": {"http", "server.exchanges", "wire"},
+    "server/routing": {"http.events", "server.exchanges", "server.responders.responder"},
     "server/pool": {
         ERRORS,
         "server.dispatch",

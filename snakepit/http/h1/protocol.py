@@ -5,7 +5,7 @@ from typing import Protocol
 from snakepit.errors import LocalProtocolError
 from snakepit.http.events import Event, RequestHead
 from snakepit.http.fields import Fields
-from snakepit.http.h1.writer import CommonFields, ResponseWriter, informational
+from snakepit.http.h1.writer import FieldSource, ResponseWriter, informational
 
 
 class RequestParser(Protocol):
@@ -43,7 +43,7 @@ _NOT_READ = RequestHead("", b"", "1.1", [], False, keep_alive=False)
 class Http1Protocol:
     """See `snakepit.http.events.ServerProtocol`."""
 
-    def __init__(self, parser: RequestParser, common: CommonFields) -> None:
+    def __init__(self, parser: RequestParser, common: FieldSource) -> None:
         self._parser = parser
         self._writer = ResponseWriter(common)
         self._output: list[bytes] = []

@@ -12,8 +12,8 @@ JOINED = 16 * 1024
 """Bytes; a body up to this size is put behind its head, a larger one is written beside it without being copied."""
 
 
-class CommonFields(Protocol):
-    """The fields that the server adds to a response that lacks them."""
+class FieldSource(Protocol):
+    """Makes the fields that the server adds to a response that lacks them."""
 
     def lines(self, flags: int) -> bytes:
         """Whole lines, each with its line end, for a response whose own fields have these `flags`."""
@@ -32,7 +32,7 @@ class ResponseWriter:
 
     __slots__ = ("_common", "_framing", "_left", "begun", "ended", "keep_alive")
 
-    def __init__(self, common: CommonFields) -> None:
+    def __init__(self, common: FieldSource) -> None:
         self._common = common
         self.restart()
 

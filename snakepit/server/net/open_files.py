@@ -76,6 +76,12 @@ class OpenFiles:
             self._timer = None
             self._loop.call_later(_RETRY + LOOK, self._hand_back)  # asyncio's timers still run
 
+    def accepted(self, transport: asyncio.BaseTransport) -> None:
+        """Hear of a connection that was accepted; log it if it got the last descriptor."""
+        sock = transport.get_extra_info("socket")
+        if sock is not None and sock.fileno() >= self.last:
+            self.ran_out()
+
     def ran_out(self, number: int = errno.EMFILE) -> None:
         """Log that there are no more; `number`: the system's error, if it said one."""
         now = self._loop.time()
