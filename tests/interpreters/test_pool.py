@@ -814,7 +814,7 @@ def test_what_was_begun_before_goes_on_when_the_loop_turns(app_in, source):
                     upload.add_body(piece, True)
                     if number == 10:
                         client(download).writable = True
-                        download.pay()
+                        download.return_credit()
                         waiting = made.request("/")
                         await until(lambda: made.pool.waiting == 1)
                 upload.add_body(b"", False)
@@ -953,7 +953,7 @@ def test_a_thread_that_waits_for_its_client_declines_what_follows(moves_on, monk
             finally:
                 clock.now += 1000.0
                 client(stream).writable = True
-                stream.pay()
+                stream.return_credit()
                 await all_over([stream, follower])
             assert len(client(stream).body) == 100 * 65536
             await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
@@ -975,7 +975,7 @@ def test_a_follower_whose_client_goes_before_it_is_declined(monkeypatch):
             assert worker.exchanges == {stream.number: stream}
             clock.now += 1000.0
             client(stream).writable = True
-            stream.pay()
+            stream.return_credit()
             await all_over([stream])
             await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
 
