@@ -69,7 +69,7 @@ class HttpClient(Client, Protocol):
         """Answer in the app's stead; where the response has begun, break the connection off."""
 
 
-class StartTimeout(Protocol):
+class ResponseDeadlines(Protocol):
     """Limits the time until the app begins to answer."""
 
     def add(self, exchange: "Exchange", /) -> None:
@@ -121,7 +121,6 @@ class Exchange:
         "served_by",
         "state",
         "status",
-        "timed_out",
         "waits_for_continue",
         "where",
     )
@@ -137,11 +136,10 @@ class Exchange:
         self.request_complete = False
         self.served_by = NO_WORKER  # for the log
         self.status = 0  # of the response, once it has begun
-        self.timed_out = False
-        self.where = ""  # the app was after that, as a stack
+        self.where: str | None = None  # the app was after it timed out, as a stack; empty: that is not known yet
         self._client: Client = client
         self._http = client
-        self._timeout: StartTimeout | None = None  # which runs until the response begins
+        self._timeout: ResponseDeadlines | None = None  # which runs until the response begins
         self.waits_for_continue = head.expects_continue  # its client holds the body back until it reads 100
         self._held: list[Envelope] = []
         self._large = False  # a body among what a worker gets may be LARGE
@@ -161,6 +159,11 @@ class Exchange:
     def answered(self) -> bool:
         """Whether the response is complete, or never will be."""
         return self.state in (ExchangeState.ANSWERED, ExchangeState.ABANDONED, ExchangeState.CLOSED)
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether the app did not begin to answer in time."""
+        return self.where is not None
 
     @property
     def whole(self) -> bool:
@@ -190,8 +193,12 @@ class Exchange:
         self._forward(envelopes.body(self.number, last, more))
         self._upstream -= sum(map(cost, chunks)) + cost(last)
 
-    def begin(self, body: bytes, more: bool) -> None:
-        """Make the request that a worker will get, of the head and as much of the body as came with it."""
+    def begin(self, body: bytes, more: bool, home: Any = None) -> None:
+        """Make the request that a worker will get, of the head and as much of the body as came with it.
+
+        `home`: the worker that had the exchange before it on its connection.
+        """
+        self.home = home
         head = self.head
         if body or not more:
             self.waits_for_continue = False
@@ -284,7 +291,7 @@ class Exchange:
             worker.post(envelope, self._large)
         self._held = []
 
-    def start_timeout(self, timeout: StartTimeout) -> None:
+    def start_timeout(self, timeout: ResponseDeadlines) -> None:
         """Limit the worker's time from now until the response begins."""
         self._timeout = timeout
         timeout.add(self)
@@ -293,7 +300,7 @@ class Exchange:
         """Answer in the app's stead, which has not begun in time, and have the worker end what it does."""
         if self._worker is not None:
             self._worker.post(envelopes.timed_out(self.number))
-        self.timed_out, self.status = True, 504
+        self.where, self.status = "", 504
         self._to(ExchangeState.ABANDONED)
         self._client.report_fault(self, f"no response after {seconds:g} s; ending it")
         self._http.send_error(504, "The app took too long", [])

@@ -323,8 +323,7 @@ class Connection(TransportShell):
         if new is not None:
             self._state = _SERVING
             self._set_deadline(None)
-            new.home = self._home
-            new.begin(body, more)
+            new.begin(body, more, self._home)
             new.destination.submit(new)
         elif self._state is _DISCARDING:
             self._discard(len(body), more)

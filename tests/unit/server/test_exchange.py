@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from snakepit.errors import InternalError, LocalProtocolError
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import NONE, render
-from snakepit.server.exchanges.exchange import Destination, EnvelopeSink, Exchange, HttpClient, StartTimeout
+from snakepit.server.exchanges.exchange import Destination, EnvelopeSink, Exchange, HttpClient, ResponseDeadlines
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import BODY, CHUNK, CHUNK_COST, CREDIT, DISCONNECT, REQUEST, WINDOW, cost
@@ -161,7 +161,7 @@ S = ExchangeState
 # -- an app that takes too long -------------------------------------------------------------------------------------
 
 
-@fake_of(StartTimeout)
+@fake_of(ResponseDeadlines)
 class FakeClock:
     """Keeps whose time runs."""
 
