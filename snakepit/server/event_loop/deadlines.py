@@ -39,7 +39,7 @@ class Deadlines[K: Hashable]:
         self._due.pop(key, None)
 
     def close(self) -> None:
-        """Stop everybody's time."""
+        """Cancel every deadline."""
         self._due.clear()
         if self._timer is not None:
             self._timer.cancel()

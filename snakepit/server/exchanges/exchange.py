@@ -54,7 +54,7 @@ class HttpClient(Client, Protocol):
     """The client of a request that has not been answered yet."""
 
     def endpoints(self, head: RequestHead) -> Endpoints:
-        """Where a request comes from, and where it went, as far as can be known."""
+        """Return where a request comes from, and where it went, as far as can be known."""
 
     def send_continue(self) -> None:
         """Write 100 (Continue)."""

@@ -114,7 +114,7 @@ class WebSocketExchange(Exchange):
             super().respond_body(data, more)
 
     def done(self, fault: str | None, cut_off: bool = False) -> None:
-        """The app is through. A session that is still open is closed."""
+        """Hear that the app is through. A session that is still open is closed."""
         socket = self._socket
         if socket is None or self.state is not ExchangeState.RESPONDING:
             super().done(fault, cut_off)
@@ -124,7 +124,7 @@ class WebSocketExchange(Exchange):
             socket.report_fault(self, fault)
 
     def lost(self, status: int = 500) -> None:
-        """The worker died over it, or hangs."""
+        """Hear that the worker died over it, or hangs."""
         if self._socket is not None and self.state is ExchangeState.RESPONDING:
             self._end(self._socket, INTERNAL_ERROR)
         else:

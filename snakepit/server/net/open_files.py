@@ -70,7 +70,7 @@ class OpenFiles:
             self._look()
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -120,7 +120,7 @@ class OpenFiles:
             self.ran_out(number)
 
     def _limit(self) -> int:
-        """The soft limit.
+        """Return the soft limit.
 
         A worker lowers it for a moment while it starts a process (`snakepit.worker.children`). Should it still be low,
         for instance because a thread was cut just then, it is raised again.
@@ -140,7 +140,7 @@ class OpenFiles:
 
 
 def _trouble() -> int:
-    """The system's error where no file can be opened for want of descriptors or memory; 0 if one can be."""
+    """Return the system's error where no file can be opened for want of descriptors or memory; 0 if one can be."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:

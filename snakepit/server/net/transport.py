@@ -140,7 +140,7 @@ def _is_unix(sock: socket.socket) -> bool:
 
 
 def _address(name: object) -> Address:
-    """A socket's name as ASGI wants it: (host, port), or None for a Unix socket or one that is gone."""
+    """Return a socket's name as ASGI wants it: (host, port), or None for a Unix socket or one that is gone."""
     if isinstance(name, tuple) and len(name) >= 2:
         return str(name[0]), int(name[1])
     return None

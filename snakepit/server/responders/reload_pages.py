@@ -119,7 +119,7 @@ class ReloadPages(Responder):
                 self._end(exchange, self._newer())
 
     def close(self) -> None:
-        """Let all browsers go."""
+        """End the answers of all browsers that wait."""
         self._closed = True
         for exchange in list(self._waiting):
             self._end(exchange, b"")

@@ -236,3 +236,9 @@ def test_a_worker_that_dies_before_it_is_accepted():
     session, socket, _ = assigned()
     session.lost()
     assert (socket.status, socket.closed) == (500, None)
+
+
+def test_an_accepted_session_has_no_response_that_could_go_on():
+    session, socket, _ = opened()
+    session.respond_body(b"late", False)
+    assert (session.state, socket.body) == (ExchangeState.RESPONDING, b"")
