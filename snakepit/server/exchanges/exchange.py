@@ -13,7 +13,7 @@ began them, they come back and are held again.
 """
 
 from time import monotonic
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from snakepit.errors import LocalProtocolError
 from snakepit.http.events import RequestHead
@@ -23,9 +23,10 @@ from snakepit.server.lifecycle import EXCHANGE, ExchangeState, advance
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import CHUNK, LARGE, WINDOW, Envelope, cost, split
 
-NO_WORKER = "no worker"
-"""What the log calls the worker of an exchange that none has."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
+NO_WORKER = "no worker"  # what the log calls the worker of an exchange that none has
 _HALF = WINDOW // 2  # bytes; credit goes back in portions of this
 
 
@@ -106,7 +107,7 @@ class Exchange:
         "_client",
         "_held",
         "_http",
-        "_large",
+        "_on_writable",
         "_owed",
         "_timeout",
         "_upstream",
@@ -142,9 +143,9 @@ class Exchange:
         self._timeout: ResponseDeadlines | None = None  # which runs until the response begins
         self.waits_for_continue = head.expects_continue  # its client holds the body back until it reads 100
         self._held: list[Envelope] = []
-        self._large = False  # a body among what a worker gets may be LARGE
         self._owed = 0  # response bytes that the transport took and the worker has not got credit for
         self._upstream = WINDOW
+        self._on_writable: Callable[[Exchange], None] | None = None  # of who answers without a worker
         self._worker: EnvelopeSink | None = None
 
     def __repr__(self) -> str:
@@ -187,10 +188,10 @@ class Exchange:
         if self.answered:
             return
         *chunks, last = split(data)
-        self._large = self._large or len(data) > LARGE
+        large = len(data) > LARGE
         for chunk in chunks:
-            self._forward(envelopes.body(self.number, chunk, True))
-        self._forward(envelopes.body(self.number, last, more))
+            self._forward(envelopes.body(self.number, chunk, True), large)
+        self._forward(envelopes.body(self.number, last, more), large)
         self._upstream -= sum(map(cost, chunks)) + cost(last)
 
     def begin(self, body: bytes, more: bool, home: Any = None) -> None:
@@ -204,7 +205,6 @@ class Exchange:
             self.waits_for_continue = False
         first, rest = (body, b"") if len(body) <= CHUNK else (body[:CHUNK], body[CHUNK:])
         self._upstream -= cost(first)
-        self._large = len(first) > LARGE
         client, server, scheme, root_path = self.endpoints
         self._held = [
             envelopes.request(
@@ -244,10 +244,13 @@ class Exchange:
         self._http.send_error(503, "The server is stopping", [])
 
     def return_credit(self) -> None:
-        """Give the worker the credit back that was kept: the transport takes data again."""
-        if self._owed and self._worker is not None and self.state is ExchangeState.RESPONDING:
-            self._worker.post(envelopes.credit(self.number, self._owed))
-            self._owed = 0
+        """Let who answers send more, a worker by the credit that was kept: the transport takes data again."""
+        if self.state is ExchangeState.RESPONDING:
+            if self._on_writable is not None:
+                self._on_writable(self)
+            elif self._owed and self._worker is not None:
+                self._worker.post(envelopes.credit(self.number, self._owed))
+                self._owed = 0
 
     # -- from who answers without a worker (server.responders.responder) -----------------------------------------
 
@@ -263,18 +266,34 @@ class Exchange:
         self._to(ExchangeState.CLOSED)
         self._http.send_response(status, fields, body, False)
 
-    def begin_reply(self, status: int, fields: Fields, body: bytes) -> None:
-        """Send the head and the first of the body of an answer that goes on."""
+    def begin_reply(
+        self, status: int, fields: Fields, body: bytes, on_writable: "Callable[[Exchange], None] | None" = None
+    ) -> None:
+        """Send the head and the first of the body of an answer that goes on.
+
+        `on_writable`: called when the client takes data again, after it did not.
+        """
         self.served_by = NO_WORKER
         self.status = status
+        self._on_writable = on_writable
         self._to(ExchangeState.RESPONDING)
         self._http.send_response(status, fields, body, True)
 
-    def add_to_reply(self, data: bytes, more: bool = True) -> None:
-        """Send some more of it; not `more`: it is complete. Nothing is sent once the client has gone."""
-        self.respond_body(data, more)
-        if self.state is ExchangeState.ANSWERED:
-            self._to(ExchangeState.CLOSED)
+    def add_to_reply(self, data: bytes, more: bool = True) -> bool:
+        """Send some more of it; not `more`: it is complete. Nothing is sent once the client has gone.
+
+        Returns whether the client takes more. If it does not, `on_writable` says when it does.
+        """
+        if self.state is ExchangeState.RESPONDING:
+            try:
+                self._http.send_body(data, more)
+            except LocalProtocolError as error:
+                self._break_off(error)
+            else:
+                if not more and self.state is ExchangeState.RESPONDING:
+                    self._to(ExchangeState.ANSWERED)
+                    self._to(ExchangeState.CLOSED)
+        return self.state is ExchangeState.RESPONDING and self._client.writable
 
     # -- from the pool -------------------------------------------------------------------------------------------
 
@@ -287,8 +306,9 @@ class Exchange:
         self._to(ExchangeState.ASSIGNED)
         self.served_by = name
         self._worker = worker
+        large = WINDOW - self._upstream > LARGE  # bytes in all, so that each may be LARGE
         for envelope in self._held:
-            worker.post(envelope, self._large)
+            worker.post(envelope, large)
         self._held = []
 
     def start_timeout(self, timeout: ResponseDeadlines) -> None:
@@ -400,11 +420,11 @@ class Exchange:
         if worker is not None and not self.request_complete and self.state is not ExchangeState.ABANDONED:
             worker.post(envelopes.disconnect(self.number))
 
-    def _forward(self, envelope: Envelope) -> None:
+    def _forward(self, envelope: Envelope, large: bool) -> None:
         if self._worker is None:
             self._held.append(envelope)
         else:
-            self._worker.post(envelope, self._large)
+            self._worker.post(envelope, large)
 
     def _sent(self, data: bytes | str, more: bool) -> None:
         if self.state is not ExchangeState.RESPONDING:

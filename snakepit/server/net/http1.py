@@ -55,7 +55,6 @@ DISCARD = 1024 * 1024
 """Bytes of a request's body that are read and thrown away after the app answered without reading it, so that the
 connection can be used again. Past that a new connection is cheaper for both sides."""
 
-
 _IDLE, _SERVING, _DISCARDING = ConnectionState.IDLE, ConnectionState.SERVING, ConnectionState.DISCARDING
 _READING_HEAD, _LINGERING = ConnectionState.READING_HEAD, ConnectionState.LINGERING
 # looked up once: some are needed for each request

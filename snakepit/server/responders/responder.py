@@ -4,7 +4,8 @@ A responder gets an exchange whose head, and as much of the body as came with it
 
 - at once: `exchange.reply(…)` in `submit`;
 - later: `exchange.mark_waiting()` in `submit`, and `exchange.reply(…)` when it can;
-- by a stream: `exchange.begin_reply(…)`, at once or later, then `exchange.add_to_reply(…)` as often as it likes.
+- by a stream: `exchange.begin_reply(…)`, at once or later, then `exchange.add_to_reply(…)` as often as the client takes
+  more.
 
 It must not block: while it computes, no connection is served.
 """

@@ -86,14 +86,36 @@ def test_a_stream(later):
     assert (client.body, client.complete, exchange.state) == (b"one two three", True, ExchangeState.CLOSED)
 
 
-def test_a_long_stream_to_a_client_that_comes_and_goes_needs_no_credit():
-    exchange, client = begun(Kept())
+def test_a_stream_hears_when_its_client_takes_no_more_and_when_it_does():
+    told = []
+    exchange, client = submitted(Kept())
+    exchange.begin_reply(200, NONE, b"one", told.append)
+    assert exchange.add_to_reply(b"x" * 3 * WINDOW)
     client.writable = False
-    exchange.add_to_reply(b"x" * 3 * WINDOW)
+    assert not exchange.add_to_reply(b"x" * 3 * WINDOW)
+    assert told == []
     client.writable = True
     exchange.return_credit()
-    exchange.add_to_reply(b"", more=False)
+    assert told == [exchange]
+    assert not exchange.add_to_reply(b"", more=False)
+    exchange.return_credit()
+    assert told == [exchange]
     assert client.complete
+
+
+def test_a_stream_that_does_not_ask_is_not_told():
+    exchange, client = begun(Kept())
+    exchange.return_credit()
+    assert exchange.add_to_reply(b" two")
+    assert client.body == b"one two"
+
+
+def test_a_stream_that_is_not_as_it_was_announced_breaks_off():
+    responder = Kept()
+    exchange, client = begun(responder)
+    assert not exchange.add_to_reply(b"illegal")
+    assert (client.broken, client.faults, responder.withdrawn) == (True, ["illegal body"], [exchange])
+    assert exchange.state is ExchangeState.CLOSED
 
 
 @pytest.mark.parametrize("stopping", [False, True])
@@ -186,6 +208,34 @@ def test_what_is_left_of_a_body_that_a_responder_does_not_want_is_thrown_away():
         await world.settle()
         world.app.answer(body=b"app")
         assert [status for status, _, _ in answers(transport.received)] == [200, 200]
+
+    play(scenario)
+
+
+def test_a_stream_goes_at_its_clients_pace():
+    async def scenario(world):
+        here, left = Kept(), [b"x" * WINDOW] * 5
+
+        def go_on(exchange):
+            transport.client_stops_reading()
+            while left and exchange.add_to_reply(left.pop()):
+                pass
+            if not left:
+                exchange.add_to_reply(b"", more=False)
+
+        world.respond(here)
+        transport = world.connect()
+        transport.send(request("/here"))
+        here.exchanges[0].begin_reply(200, NONE, b"", go_on)
+        go_on(here.exchanges[0])
+        rounds = 0
+        while not transport.received.endswith(b"0\r\n\r\n"):
+            assert len(transport.buffer) < 2 * WINDOW
+            transport.client_reads_again()
+            rounds += 1
+            await world.settle()
+        [(_, _, body)] = answers(transport.received)
+        assert (len(body), rounds) == (5 * WINDOW, 5)
 
     play(scenario)
 
