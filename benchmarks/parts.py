@@ -24,6 +24,7 @@ from snakepit.server.net.common_fields import CommonFields
 from snakepit.server.net.http1 import HttpConnections
 from snakepit.server.pool.pool import Pool
 from snakepit.server.pool.terms import Observer, PoolOptions
+from snakepit.server.routing.router import Router
 from snakepit.server.workers.runtimes import InterpreterRuntime
 from snakepit.server.workers.worker import Worker as PoolWorker
 from snakepit.wire import envelopes
@@ -154,7 +155,7 @@ class Main:
         for worker in self.workers:
             worker._take([envelopes.loaded("asgi", 0.0, [], [], []), envelopes.ready(0.0), envelopes.pace(10e-6)])
         config = Config(app="unused", http=cast("Any", http), access_log=False)
-        self.http = HttpConnections(config, self.pool, loop)
+        self.http = HttpConnections(config, Router(self.pool), loop)
         self.connections = [self.http.new_connection() for _ in range(BATCH)]
         self.transports = [Transport() for _ in self.connections]
         for connection, transport in zip(self.connections, self.transports, strict=True):

@@ -40,6 +40,8 @@ class Life:
 LIVES = (
     Life("exchange", "The life of an exchange", lifecycle.ExchangeState, lifecycle.EXCHANGE),
     Life("worker", "The life of a worker", lifecycle.WorkerState, lifecycle.WORKER),
+    Life("connection", "The life of a connection that speaks HTTP/1", lifecycle.ConnectionState, lifecycle.CONNECTION),
+    Life("websocket", "The life of a connection that speaks WebSocket", lifecycle.WebSocketState, lifecycle.WEBSOCKET),
 )
 
 

@@ -57,7 +57,7 @@ class ServerProtocol(Protocol):
         """Take bytes that came from the client."""
 
     def events_received(self) -> list[Event]:
-        """What came since the last call. After a RequestEnd nothing more until `next_cycle`.
+        """Return what came since the last call. After a RequestEnd nothing more comes until `next_cycle`.
 
         Raises RemoteProtocolError, which carries the status to answer with; nothing can be read after that.
         """
@@ -76,13 +76,13 @@ class ServerProtocol(Protocol):
         """Send some of the body. Raises LocalProtocolError as `send_response` does."""
 
     def data_to_send(self) -> list[bytes]:
-        """What the client must get, since the last call, in pieces."""
+        """Return what the client must get, in pieces: what was sent since the last call."""
 
     def next_cycle(self) -> bool:
         """Make ready for the next request; False where the connection can't carry one."""
 
     def rest(self) -> bytes:
-        """What came after the request in hand: for whoever takes the connection over."""
+        """Return what came after the request in hand, for whoever takes the connection over."""
 
     @property
     def can_answer(self) -> bool:

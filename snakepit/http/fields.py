@@ -54,7 +54,7 @@ NONE: Fields = (b"", 0, None)
 
 
 def render(headers: Iterable[tuple[bytes, bytes]]) -> Fields:
-    """Header fields as lines. Raises LocalProtocolError for those that can't be sent.
+    """Write header fields as lines. Raises LocalProtocolError for those that can't be sent.
 
     Raises TypeError and ValueError where the headers are not pairs of bytes.
     """
@@ -88,18 +88,18 @@ def render(headers: Iterable[tuple[bytes, bytes]]) -> Fields:
 
 
 def has_controls(data: bytes) -> bool:
-    """Whether there are control characters in a head or a part of it, but for tabs and line ends."""
+    """Tell whether there are control characters in a head or a part of it, but for tabs and line ends."""
     return bool(data.translate(None, _ORDINARY))
 
 
 def of_length(fields: Fields, length: int) -> Fields:
-    """The same, for a body of known length; what the app announced stands."""
+    """Announce a body's length in fields that do not yet; what the app announced stands."""
     lines, flags, announced = fields
     return lines, flags, length if announced is None else announced
 
 
 def wrong_length(too_long: bool) -> LocalProtocolError:
-    """The error for a body that is longer, or shorter, than announced."""
+    """Make the error for a body that is longer, or shorter, than announced."""
     return _illegal(f"Too {'much' if too_long else 'little'} data for declared Content-Length")
 
 

@@ -15,7 +15,7 @@ _HTTP_VERSIONS = {b"1.0": "1.0", b"1.1": "1.1"}
 
 
 def http_version(version: bytes) -> str:
-    """The version of a request line ("1.1"); raises RemoteProtocolError with 505 for any but 1.0 and 1.1."""
+    """Return the version of a request line ("1.1"); raises RemoteProtocolError with 505 for any but 1.0 and 1.1."""
     known = _HTTP_VERSIONS.get(version)
     if known is None:
         raise RemoteProtocolError(f"HTTP/{version.decode('latin-1')} is not supported", 505)
@@ -34,7 +34,7 @@ class HeadCheck:
         self.restart()
 
     def restart(self) -> None:
-        """A new head begins."""
+        """Make ready for a new head."""
         self._size = 0
         self._last = b""  # up to three bytes that came before: the head's end may be split
         self._ended = False
@@ -68,19 +68,19 @@ NOT_BEGUN = tuple(EMPTY_LINES[:size] for size in range(len(EMPTY_LINES) + 1))
 
 
 def without_empty_lines(data: bytes) -> bytes:
-    """What came of a request, but for EMPTY_LINES before it. `data` must be more than NOT_BEGUN."""
+    """Return what came of a request, but for EMPTY_LINES before it. `data` must be more than NOT_BEGUN."""
     for _ in range(EMPTY_LINES.count(b"\r\n")):
         data = data.removeprefix(b"\r\n")
     return data
 
 
 def control_character() -> RemoteProtocolError:
-    """The error for a control character in a head or a trailer."""
+    """Make the error for a control character in a head or a trailer."""
     return RemoteProtocolError("a control character in a header field or the request line")
 
 
 def bare_line_feed() -> RemoteProtocolError:
-    """The error for a line that ends with a line feed only."""
+    """Make the error for a line that ends with a line feed only."""
     return RemoteProtocolError("a line ends with a bare line feed")
 
 
@@ -118,7 +118,7 @@ def check_head(method: str, target: bytes, headers: Headers, limits: Limits) -> 
 
 
 def keeps_alive(version: str, headers: Headers) -> bool:
-    """Whether a request leaves the connection open (RFC 9112 section 9.3): 1.1 unless it says close, 1.0 if it asks.
+    """Tell whether a request leaves the connection open (RFC 9112 section 9.3): 1.1 unless it says close, 1.0 if asked.
 
     One of HTTP/1.0 never does that has a Transfer-Encoding: whoever sent it on may not have understood where it ends
     (RFC 9112 section 6.1).
@@ -132,5 +132,5 @@ def keeps_alive(version: str, headers: Headers) -> bool:
 
 
 def too_long(limit: int) -> RemoteProtocolError:
-    """The error for a body over the limit."""
+    """Make the error for a body over the limit."""
     return RemoteProtocolError(f"the request's body is longer than {limit} bytes", 413)

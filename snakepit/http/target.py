@@ -2,7 +2,7 @@
 
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:
-    """The path and the query string, as they came."""
+    """Return the path and the query string, as they came."""
     if not target.startswith(b"/"):
         target = _origin_form(target)
     raw_path, _, query = target.partition(b"?")
@@ -10,7 +10,7 @@ def split_target(target: bytes) -> tuple[bytes, bytes]:
 
 
 def _origin_form(target: bytes) -> bytes:
-    """The path and query of an absolute target ("http://host/path"), as proxies send it; "*" stays what it is."""
+    """Return path and query of an absolute target ("http://host/path"), as proxies send it; "*" stays what it is."""
     scheme, separator, rest = target.partition(b"://")
     if not separator or not scheme.isalpha():
         return target

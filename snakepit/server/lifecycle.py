@@ -1,9 +1,13 @@
-"""The life of an exchange and of a worker, as data.
+"""The lives of exchanges, workers and connections, as data.
 
 Each table says, for every state, what may come next, and when; `python tools/state_diagrams.py --write` puts that into
 docs/server-behavior.md, with the meaning of each state and a drawing. `advance` moves along an arrow and refuses to
 move without one: a missing arrow is a bug of ours, never bad input. The states are ints so that looking one up is
 cheap: an exchange moves four times.
+
+A connection takes two moves for each request by plain assignment, for `advance` would be two calls more on the way of
+every request; the unit tests hold these to the table (`tests/unit/server/moves.py`). All its other moves, and those of
+the others, go by `advance`.
 """
 
 from collections.abc import Container, Mapping
@@ -18,7 +22,7 @@ class ExchangeState(IntEnum):
     NEW = auto()
     """Its head has been read."""
     WAITING = auto()
-    """In the line: every worker is full."""
+    """In the line, as every worker is full; or a responder, which needs no worker, answers it later."""
     ASSIGNED = auto()
     """Given to a worker, which has not answered yet."""
     RESPONDING = auto()
@@ -26,7 +30,8 @@ class ExchangeState(IntEnum):
     ANSWERED = auto()
     """The response is complete; the app may still be at work behind it."""
     ABANDONED = auto()
-    """The client has gone or was cut off; the app has been told and has not returned yet."""
+    """The client has gone, was cut off, or got an answer in the app's stead; the app has been told and has not returned
+    yet."""
     CLOSED = auto()
     """Nobody works on it any more."""
 
@@ -43,36 +48,71 @@ class WorkerState(IntEnum):
     FAILED = auto()
     """It could not start."""
     LOST = auto()
-    """It ended though nobody had asked it to."""
+    """It ended though nobody had asked it to, or does not answer."""
     ABANDONED = auto()
     """It did not end in time; its thread is left to itself."""
     CLOSED = auto()
     """Its interpreter is gone."""
 
 
+class ConnectionState(IntEnum):
+    """Where a connection that speaks HTTP/1 stands."""
+
+    IDLE = auto()
+    """Nothing of a request has come."""
+    READING_HEAD = auto()
+    """Some of a request's head has come, but not all of it."""
+    SERVING = auto()
+    """A request is being answered, while what is left of its body is read."""
+    DISCARDING = auto()
+    """It is answered, and what is left of the request's body is thrown away."""
+    LINGERING = auto()
+    """Our side is closed, and the client gets time to read the answer and to close its own. Over TLS it gets none."""
+    CLOSED = auto()
+    """Closed, once all is written; or it speaks WebSocket from now on."""
+
+
+class WebSocketState(IntEnum):
+    """Where a connection that speaks WebSocket stands."""
+
+    OPEN = auto()
+    """Messages cross both ways."""
+    CLOSING = auto()
+    """Our close frame is out, and the client's has not come."""
+    BREACHED = auto()
+    """The client broke the protocol, and the app gets time to answer what came before."""
+    LINGERING = auto()
+    """All is said and our side is closed; the client gets time to close its own. Over TLS it gets none."""
+    CLOSED = auto()
+    """Closed, once all is written."""
+
+
 EXCHANGE: Mapping[ExchangeState, Mapping[ExchangeState, str]] = {
     ExchangeState.NEW: {
-        ExchangeState.WAITING: "every worker is full",
+        ExchangeState.WAITING: "every worker is full, or a responder answers it later",
         ExchangeState.ASSIGNED: "a worker has room",
-        ExchangeState.CLOSED: "the client has gone, or the server answers itself: there is no worker, or no room",
+        ExchangeState.RESPONDING: "a responder begins a response that goes on",
+        ExchangeState.CLOSED: "the client has gone, or the server answers itself: by a responder, or as there is no "
+        "worker, or no room",
     },
     ExchangeState.WAITING: {
         ExchangeState.ASSIGNED: "a worker has room",
-        ExchangeState.CLOSED: "it has waited too long, or the client has gone",
+        ExchangeState.RESPONDING: "a responder begins a response that goes on",
+        ExchangeState.CLOSED: "it has waited too long, the client has gone, or the server answers itself",
     },
     ExchangeState.ASSIGNED: {
         ExchangeState.NEW: "its worker has not begun it, and is too busy for it, or has ended",
         ExchangeState.RESPONDING: "the response begins",
-        ExchangeState.ABANDONED: "the client has gone",
+        ExchangeState.ABANDONED: "the client has gone; or the response does not begin in time, and the client gets 504",
         ExchangeState.CLOSED: "the response comes whole and the app returns; or the app fails, or its worker is lost",
     },
     ExchangeState.RESPONDING: {
         ExchangeState.ANSWERED: "the response ends",
         ExchangeState.ABANDONED: "the client has gone, or the response can't be sent on",
-        ExchangeState.CLOSED: "the app fails, or its worker is lost",
+        ExchangeState.CLOSED: "the app fails, its worker is lost, or the client of a responder has gone",
     },
-    ExchangeState.ANSWERED: {ExchangeState.CLOSED: "the app returns, or its worker is lost"},
-    ExchangeState.ABANDONED: {ExchangeState.CLOSED: "the app returns, or its worker is lost"},
+    ExchangeState.ANSWERED: {ExchangeState.CLOSED: "the app returns, or its worker is lost; at once after a responder"},
+    ExchangeState.ABANDONED: {ExchangeState.CLOSED: "the app returns, its worker is lost, or had not begun it"},
     ExchangeState.CLOSED: {},
 }
 
@@ -86,7 +126,7 @@ WORKER: Mapping[WorkerState, Mapping[WorkerState, str]] = {
     },
     WorkerState.READY: {
         WorkerState.RETIRING: "its successor is ready, fewer workers are wanted, or the server stops",
-        WorkerState.LOST: "it ends by itself, or dies",
+        WorkerState.LOST: "it ends by itself, dies, or misses its heartbeats",
     },
     WorkerState.RETIRING: {
         WorkerState.CLOSED: "it has said goodbye",
@@ -98,11 +138,61 @@ WORKER: Mapping[WorkerState, Mapping[WorkerState, str]] = {
         WorkerState.ABANDONED: "it does not end in time",
     },
     WorkerState.LOST: {
-        WorkerState.CLOSED: "what it had is answered, or goes to others",
-        WorkerState.ABANDONED: "it does not end in time",
+        WorkerState.CLOSED: "it has ended; what it had is answered, or goes to others",
+        WorkerState.ABANDONED: "it missed its heartbeats, and may still be there; what it had is answered, or goes to "
+        "others",
     },
     WorkerState.ABANDONED: {WorkerState.CLOSED: "it comes to its end after all"},
     WorkerState.CLOSED: {},
+}
+
+CONNECTION: Mapping[ConnectionState, Mapping[ConnectionState, str]] = {
+    ConnectionState.IDLE: {
+        ConnectionState.READING_HEAD: "the first of a request comes, or had come behind the one before",
+        ConnectionState.SERVING: "a request's head comes as a whole",
+        ConnectionState.LINGERING: "what comes is refused: it can't be served",
+        ConnectionState.CLOSED: "no request comes in time, the client has gone, or the server stops",
+    },
+    ConnectionState.READING_HEAD: {
+        ConnectionState.SERVING: "the rest of the head comes",
+        ConnectionState.LINGERING: "the request is refused: it can't be served, or its head takes too long",
+        ConnectionState.CLOSED: "the client has gone, or the server stops",
+    },
+    ConnectionState.SERVING: {
+        ConnectionState.IDLE: "the answer is complete, and the request was; the connection can carry another",
+        ConnectionState.DISCARDING: "the answer is complete, and the request is not",
+        ConnectionState.LINGERING: "the answer is complete, and the rest of the request is not wanted; or it is broken",
+        ConnectionState.CLOSED: "the answer is complete and was the last, or breaks off; the client has gone; or the "
+        "connection speaks WebSocket",
+    },
+    ConnectionState.DISCARDING: {
+        ConnectionState.IDLE: "the request ends",
+        ConnectionState.LINGERING: "too much of it comes, or it is broken, or the server stops",
+        ConnectionState.CLOSED: "it ends and was the last, it takes too long, or the client has gone",
+    },
+    ConnectionState.LINGERING: {
+        ConnectionState.CLOSED: "the client has closed its side too, or its time is over, or it sends too much",
+    },
+    ConnectionState.CLOSED: {},
+}
+
+WEBSOCKET: Mapping[WebSocketState, Mapping[WebSocketState, str]] = {
+    WebSocketState.OPEN: {
+        WebSocketState.CLOSING: "the app or the server closes",
+        WebSocketState.BREACHED: "the client breaks the protocol, and the app has not answered all that came before",
+        WebSocketState.LINGERING: "the client closes, breaks the protocol, or does not answer a ping",
+        WebSocketState.CLOSED: "the client has gone",
+    },
+    WebSocketState.CLOSING: {
+        WebSocketState.LINGERING: "the client's close frame comes, or it breaks the protocol",
+        WebSocketState.CLOSED: "the client's time is over, or it has gone",
+    },
+    WebSocketState.BREACHED: {
+        WebSocketState.LINGERING: "the app closes, or its time is over, or the server stops",
+        WebSocketState.CLOSED: "the client has gone",
+    },
+    WebSocketState.LINGERING: {WebSocketState.CLOSED: "the client has closed its side too, or its time is over"},
+    WebSocketState.CLOSED: {},
 }
 
 

@@ -32,7 +32,8 @@ from snakepit.server.operate.stop_report import what_is_waited_for
 from snakepit.server.pool.memory_forecast import MemoryForecast
 from snakepit.server.pool.pool import Pool
 from snakepit.server.pool.terms import Outcome, PoolOptions
-from snakepit.server.responders.reload_pages import Pages
+from snakepit.server.responders.reload_pages import ReloadPages
+from snakepit.server.routing.router import Router
 from snakepit.system.import_order import path_of_workers, standard_first, standard_modules
 from snakepit.system.log_files import reopen_log_files
 from snakepit.system.memory import resident_memory
@@ -93,7 +94,7 @@ class Server:
         self._listener: Listener | None = None
         self._http: HttpConnections | None = None
         self._pool: Pool | None = None
-        self._pages: Pages | None = None
+        self._pages: ReloadPages | None = None
         self._changes: Changes | None = None
         self._left_open = 0
         self._patience = config.timeout_graceful_shutdown
@@ -270,8 +271,9 @@ class Server:
         copies = self._make_copies_folder()
         forecast = MemoryForecast(self._manager.supervisor)
         pool = self._pool = Pool(self._pool_options(copies), report, loop)
-        pages = self._pages = Pages(pool, self._id) if self.config.reload_browser else None
-        http = self._http = HttpConnections(self.config, pages or pool, loop, self._open_files)
+        pages = self._pages = ReloadPages(self._id) if self.config.reload_browser else None
+        router = Router(pool, [pages] if pages is not None else [])
+        http = self._http = HttpConnections(self.config, router, loop, self._open_files)
         changes = self._changes = Changes(pool, self.config.runtime, self._log, loop, self._manager, pages)
         control = self._control_socket(listener)
         self._log.info(

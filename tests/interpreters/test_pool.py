@@ -20,7 +20,7 @@ from waiting import PATIENCE
 from snakepit.errors import AppImportError, ConfigError, LifespanError, WorkerLost
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import NONE, render
-from snakepit.server.exchanges.exchange import Exchange, RequestClient
+from snakepit.server.exchanges.exchange import Exchange, HttpClient
 from snakepit.server.lifecycle import ExchangeState, WorkerState
 from snakepit.server.pool import pool as pool_module
 from snakepit.server.pool import wear as wear_module
@@ -69,7 +69,7 @@ class Watcher(Observer):
         self.on_replaced()
 
 
-@fake_of(RequestClient)
+@fake_of(HttpClient)
 class FakeClient:
     """Keeps what an exchange sends."""
 
@@ -596,7 +596,7 @@ def test_a_slow_client_holds_the_app_back_and_nothing_is_lost():
             assert (await made.get("/")).status == 200  # what the app could send, it has sent by now
             assert len(client(exchange).body) == 4 * 65536
             client(exchange).writable = True
-            exchange.pay()
+            exchange.return_credit()
             await until(lambda: client(exchange).over)
             assert len(client(exchange).body) == 100 * 65536
 
@@ -814,7 +814,7 @@ def test_what_was_begun_before_goes_on_when_the_loop_turns(app_in, source):
                     upload.add_body(piece, True)
                     if number == 10:
                         client(download).writable = True
-                        download.pay()
+                        download.return_credit()
                         waiting = made.request("/")
                         await until(lambda: made.pool.waiting == 1)
                 upload.add_body(b"", False)
@@ -953,7 +953,7 @@ def test_a_thread_that_waits_for_its_client_declines_what_follows(moves_on, monk
             finally:
                 clock.now += 1000.0
                 client(stream).writable = True
-                stream.pay()
+                stream.return_credit()
                 await all_over([stream, follower])
             assert len(client(stream).body) == 100 * 65536
             await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
@@ -975,7 +975,7 @@ def test_a_follower_whose_client_goes_before_it_is_declined(monkeypatch):
             assert worker.exchanges == {stream.number: stream}
             clock.now += 1000.0
             client(stream).writable = True
-            stream.pay()
+            stream.return_credit()
             await all_over([stream])
             await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
 

@@ -44,7 +44,6 @@ LAWS = {
     "server/dispatch": {
         ERRORS,
         "http.events",
-        "http.fields",
         "server.event_loop",
         "server.exchanges",
         "server.lifecycle",
@@ -57,8 +56,11 @@ LAWS = {
         "logs",
         "server.event_loop",
         "server.exchanges",
+        "server.lifecycle",
+        "server.routing",
     },
-    "server/responders": {"http", "server.exchanges", "server.lifecycle", "wire"},
+    "server/responders": {"http", "server.exchanges", "wire"},
+    "server/routing": {"http.events", "server.exchanges", "server.responders.responder"},
     "server/pool": {
         ERRORS,
         "server.dispatch",

@@ -5,11 +5,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snakepit.errors import InternalError
-from snakepit.server.lifecycle import EXCHANGE, WORKER, ExchangeState, WorkerState, advance
+from snakepit.server.lifecycle import (
+    CONNECTION,
+    EXCHANGE,
+    WEBSOCKET,
+    WORKER,
+    ConnectionState,
+    ExchangeState,
+    WebSocketState,
+    WorkerState,
+    advance,
+)
 
 TABLES = [
     pytest.param(EXCHANGE, ExchangeState, ExchangeState.NEW, id="exchange"),
     pytest.param(WORKER, WorkerState, WorkerState.STARTING, id="worker"),
+    pytest.param(CONNECTION, ConnectionState, ConnectionState.IDLE, id="connection"),
+    pytest.param(WEBSOCKET, WebSocketState, WebSocketState.OPEN, id="websocket"),
 ]
 tables = pytest.mark.parametrize(("table", "states", "first"), TABLES)
 
@@ -93,3 +105,15 @@ def test_an_exchange_that_responds_is_never_dispatched_again():
 
 def test_a_worker_that_retires_never_gets_ready_again():
     assert WorkerState.READY not in reachable(WORKER, WorkerState.RETIRING)
+
+
+@pytest.mark.parametrize(("table", "states"), [(CONNECTION, ConnectionState), (WEBSOCKET, WebSocketState)])
+def test_a_connection_that_ends_never_comes_back(table, states):
+    assert reachable(table, states.LINGERING) == {states.LINGERING, states.CLOSED}
+
+
+def test_the_states_in_which_a_connection_takes_nothing_come_last():
+    """The connections compare: `state >= LINGERING`."""
+    assert list(ConnectionState)[-2:] == [ConnectionState.LINGERING, ConnectionState.CLOSED]
+    assert list(ConnectionState)[:2] == [ConnectionState.IDLE, ConnectionState.READING_HEAD]
+    assert list(WebSocketState)[-3:] == [WebSocketState.BREACHED, WebSocketState.LINGERING, WebSocketState.CLOSED]

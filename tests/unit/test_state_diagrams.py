@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakepit.server.lifecycle import EXCHANGE, WORKER, ExchangeState, WorkerState
+from snakepit.server.lifecycle import WorkerState
 
 PATH = Path(__file__).resolve().parents[2] / "tools" / "state_diagrams.py"
 
@@ -30,20 +30,25 @@ def test_the_documentation_is_up_to_date(tool):
 
 
 def test_another_table_makes_it_out_of_date(tool, monkeypatch):
-    exchange, worker = tool.LIVES
+    [worker] = [life for life in tool.LIVES if life.states is WorkerState]
+    others = [life for life in tool.LIVES if life is not worker]
     table = {**worker.table, WorkerState.READY: {**worker.table[WorkerState.READY], WorkerState.CLOSED: "it vanishes"}}
-    monkeypatch.setattr(tool, "LIVES", (exchange, tool.Life("worker", worker.title, WorkerState, table)))
+    monkeypatch.setattr(tool, "LIVES", (*others, tool.Life("worker", worker.title, WorkerState, table)))
     assert [path.name for path in tool.stale()] == ["worker.svg", "server-behavior.md"]
     assert "|  | CLOSED | it vanishes |" in tool.made()[tool.PAGE]
 
 
-@pytest.mark.parametrize(("states", "table"), [(ExchangeState, EXCHANGE), (WorkerState, WORKER)])
-def test_each_state_and_each_arrow_is_there(tool, states, table):
-    [life] = [life for life in tool.LIVES if life.states is states]
-    assert set(tool.meanings(states)) == set(states.__members__)
-    text = tool.text(life)
-    assert all(when in text for tos in table.values() for when in tos.values())
-    assert_complete(tool.drawing(life), states, table)
+def test_each_state_and_each_arrow_is_there(tool):
+    for life in tool.LIVES:
+        assert set(tool.meanings(life.states)) == set(life.states.__members__)
+        text = tool.text(life)
+        assert all(when in text for tos in life.table.values() for when in tos.values())
+        assert_complete(tool.drawing(life), life.states, life.table)
+
+
+def test_each_table_is_drawn(tool):
+    tables = {kind for kind in vars(tool.lifecycle).values() if isinstance(kind, type) and issubclass(kind, IntEnum)}
+    assert {life.states for life in tool.LIVES} == tables - {IntEnum}
 
 
 def assert_complete(drawing, states, table):

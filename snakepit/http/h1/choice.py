@@ -14,7 +14,7 @@ type ParserFactory = Callable[[], RequestParser]
 
 
 def parser_factory(name: Literal["auto", "h11", "httptools"], limits: Limits) -> ParserFactory:
-    """What makes a connection's parser; auto: httptools where it is installed. Raises ConfigError where it is not."""
+    """Return what makes a connection's parser; auto: httptools where it is installed. Raises ConfigError if not."""
     installed = find_spec("httptools") is not None
     if name == "httptools" and not installed:
         raise ConfigError("http is httptools, which is not installed: pip install 'snakepit-server[fast]'")

@@ -22,7 +22,7 @@ NOT_ORDINARY = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
 
 
 class NotOrdinary(Exception):
-    """This request is for `H11Parser`."""
+    """Raised for a request that `H11Parser` is to read."""
 
 
 class KnownFields:
@@ -48,7 +48,7 @@ class KnownFields:
 
 
 class CleanHeadParser:
-    """See `snakepit.http.h1.protocol.RequestParser`."""
+    """Parses ordinary requests itself, and leaves all others to h11."""
 
     def __init__(self, limits: Limits, known: KnownFields) -> None:
         self._limits = limits
@@ -142,7 +142,7 @@ class CleanHeadParser:
         self._rest = b""
 
     def _read(self, head: bytes) -> tuple[RequestHead, int]:
-        """A head's event, and its body's length. Raises NotOrdinary."""
+        """Return a head's event, and its body's length. Raises NotOrdinary."""
         line = _REQUEST_LINE.match(head)
         if line is None or len(head) > self._limits.head:
             raise NotOrdinary
@@ -160,7 +160,7 @@ class CleanHeadParser:
         return RequestHead(method, target, "1.1", headers, False, keep_alive), length
 
     def _parse(self, head: bytes) -> tuple[RequestHead, int]:
-        """The same, without looking whether the header block is known: by h11, or what a subclass has in its place."""
+        """Read a head whose header block is not known, by h11 or what a subclass has in its place."""
         lines = head.lower().split(b"\r\n")
         if any(line.partition(b":")[0] in NOT_ORDINARY for line in lines):
             raise NotOrdinary  # before it is parsed twice
@@ -177,7 +177,7 @@ class CleanHeadParser:
 
 
 def is_clean(head: bytes) -> bool:
-    """Whether a head, or the beginning of one, has line ends of CR LF only, no folded lines, no control characters."""
+    """Tell whether a head, or the beginning of one, has only line ends of CR LF, no folded lines and controls."""
     line_ends = head.count(b"\r\n")
     return (
         head.count(b"\n") == line_ends

@@ -30,7 +30,7 @@ METHODS = {name.encode("ascii"): name for name in ("GET", "HEAD", "POST", "PUT",
 
 
 class H11Parser:
-    """See `snakepit.http.h1.protocol.RequestParser`."""
+    """Parses any request, by h11."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -103,7 +103,7 @@ class H11Parser:
             self.feed(waiting)
 
     def rest(self) -> bytes:
-        """What came after the request's end."""
+        """Return what came after the request's end."""
         return self._connection.trailing_data[0]
 
     @property

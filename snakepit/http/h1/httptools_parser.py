@@ -15,7 +15,7 @@ _LENGTH_DIGITS = 18  # more than any body has, and surely no overflow anywhere
 
 
 class HttptoolsParser(CleanHeadParser):
-    """See `snakepit.http.h1.fast_path`."""
+    """Parses ordinary requests by httptools, and leaves all others to h11."""
 
     def _parse(self, head: bytes) -> tuple[RequestHead, int]:
         limits = self._limits
@@ -42,7 +42,7 @@ class HttptoolsParser(CleanHeadParser):
 
 
 class _Collector:
-    """What httptools calls while it parses a head."""
+    """Keeps what httptools tells while it parses a head."""
 
     __slots__ = ("connection", "headers", "hosts", "length", "lengths", "target")
 

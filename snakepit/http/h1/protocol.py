@@ -5,7 +5,7 @@ from typing import Protocol
 from snakepit.errors import LocalProtocolError
 from snakepit.http.events import Event, RequestHead
 from snakepit.http.fields import Fields
-from snakepit.http.h1.writer import CommonFields, ResponseWriter, informational
+from snakepit.http.h1.writer import FieldSource, ResponseWriter, informational
 
 
 class RequestParser(Protocol):
@@ -15,13 +15,13 @@ class RequestParser(Protocol):
         """Take bytes; never raises."""
 
     def events(self) -> list[Event]:
-        """What has come of the current request. Raises RemoteProtocolError."""
+        """Return what has come of the current request. Raises RemoteProtocolError."""
 
     def restart(self) -> None:
         """Go on to the next request; the current one has ended."""
 
     def rest(self) -> bytes:
-        """What came after the current request's end."""
+        """Return what came after the current request's end."""
 
     @property
     def ended(self) -> bool:
@@ -41,9 +41,9 @@ _NOT_READ = RequestHead("", b"", "1.1", [], False, keep_alive=False)
 
 
 class Http1Protocol:
-    """See `snakepit.http.events.ServerProtocol`."""
+    """Speaks HTTP/1 on one connection, with the four verbs of `snakepit.http.events`."""
 
-    def __init__(self, parser: RequestParser, common: CommonFields) -> None:
+    def __init__(self, parser: RequestParser, common: FieldSource) -> None:
         self._parser = parser
         self._writer = ResponseWriter(common)
         self._output: list[bytes] = []

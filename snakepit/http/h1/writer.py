@@ -12,11 +12,11 @@ JOINED = 16 * 1024
 """Bytes; a body up to this size is put behind its head, a larger one is written beside it without being copied."""
 
 
-class CommonFields(Protocol):
-    """The fields that the server adds to a response that lacks them."""
+class FieldSource(Protocol):
+    """Makes the fields that the server adds to a response that lacks them."""
 
     def lines(self, flags: int) -> bytes:
-        """Whole lines, each with its line end, for a response whose own fields have these `flags`."""
+        """Return whole lines, each with its line end, for a response whose own fields have these `flags`."""
 
 
 class _Framing(Enum):
@@ -32,7 +32,7 @@ class ResponseWriter:
 
     __slots__ = ("_common", "_framing", "_left", "begun", "ended", "keep_alive")
 
-    def __init__(self, common: CommonFields) -> None:
+    def __init__(self, common: FieldSource) -> None:
         self._common = common
         self.restart()
 
@@ -55,7 +55,7 @@ class ResponseWriter:
         http_version: str,
         keep_alive: bool,
     ) -> list[bytes]:
-        """The response's head and the first of its body, in one piece if that saves more than copying costs.
+        """Write the response's head and the first of its body, in one piece if that saves more than copying costs.
 
         `keep_alive`: what the client and the server want. Raises LocalProtocolError where the body's length is wrong;
         then nothing has begun, and another response may.
@@ -94,7 +94,7 @@ class ResponseWriter:
         return [b"".join((head, lines, self._common.lines(flags), announce, b"\r\n", data))]
 
     def body(self, data: bytes, more: bool) -> bytes:
-        """Some of the body, framed. Raises LocalProtocolError if that is more, or in the end less, than announced."""
+        """Frame some of the body. Raises LocalProtocolError if that is more, or in the end less, than announced."""
         framing = self._framing
         if framing is _Framing.LENGTH:
             self._left -= len(data)
@@ -110,5 +110,5 @@ class ResponseWriter:
 
 
 def informational(status: int) -> bytes:
-    """An interim response (RFC 9110 section 15.2) without fields."""
+    """Write an interim response (RFC 9110 section 15.2) without fields."""
     return _STATUS_LINES[status] + b"\r\n"

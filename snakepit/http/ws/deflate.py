@@ -30,7 +30,7 @@ class Deflate(PerMessageDeflate):
         self._size = 0  # of the message that is being read
 
     def end(self) -> None:
-        """Let go of zlib's memory; the connection is closed."""
+        """Release zlib's memory; the connection is closed."""
         self._compressor = self._decompressor = None
 
     def accept(self, offer: str) -> bool | str | None:
@@ -64,7 +64,7 @@ class Deflate(PerMessageDeflate):
     def frame_inbound_header(
         self, proto: FrameDecoder | FrameProtocol, opcode: Opcode, rsv: RsvBits, payload_length: int
     ) -> CloseReason | RsvBits:
-        """A frame begins. A control frame is no part of a message, and may stand within one."""
+        """Begin a frame. A control frame is no part of a message, and may stand within one."""
         if opcode.iscontrol():
             self._inbound_is_compressible = False
             return CloseReason.PROTOCOL_ERROR if rsv.rsv1 else RsvBits(True, False, False)
@@ -77,7 +77,7 @@ class Deflate(PerMessageDeflate):
         return self._inflate(data)
 
     def frame_inbound_complete(self, proto: FrameDecoder | FrameProtocol, fin: bool) -> bytes | CloseReason | None:
-        """The end of a frame, and perhaps of a message."""
+        """End a frame, and perhaps of a message."""
         if not fin or not self._inbound_is_compressible:
             return None
         compressed, self._inbound_compressed = self._inbound_compressed, None
@@ -110,7 +110,7 @@ class Deflate(PerMessageDeflate):
                 return b"".join(pieces)
 
     def compress(self, data: bytes) -> bytes | None:
-        """A whole message, compressed; None if it is to be sent as it is."""
+        """Compress a whole message; None if it is to be sent as it is."""
         if len(data) < _WORTH_COMPRESSING:
             return None
         if self._compressor is None:

@@ -96,7 +96,7 @@ class WebSocketProtocol:
         self._buffer = self._buffer + data if self._buffer else data
 
     def events_received(self) -> list[WebSocketEvent]:
-        """What came, or the first of it (`pending`); pings are answered. After a Closed nothing more comes.
+        """Return what came, or the first of it (`pending`); pings are answered. After a Closed nothing more comes.
 
         What one read of a socket holds may grow a thousandfold by inflating, or be thousands of messages. So it is
         read bit by bit, and whoever asks can stop asking.
@@ -136,12 +136,12 @@ class WebSocketProtocol:
         self._output.append(bytes(self._use_library().send(event)))
 
     def data_to_send(self) -> list[bytes]:
-        """What the client must get, since the last call, in pieces."""
+        """Return what the client must get, in pieces: what was sent since the last call."""
         data, self._output = self._output, []
         return data
 
     def end(self) -> None:
-        """Let go of what takes memory; the connection is closed.
+        """Release what takes memory; the connection is closed.
 
         A parser of wsproto's refers to itself, and so stays until the garbage collector runs, with what it refers to.
         """
@@ -201,7 +201,7 @@ class WebSocketProtocol:
         return ordinary
 
     def _text_so_far(self, mask: bytes, data: bytes, start: int) -> bool:
-        """Whether what has come of a text, from `start` on, can be UTF-8: one that can't is refused at once."""
+        """Tell whether what has come of a text, from `start` on, can be UTF-8: one that can't is refused at once."""
         shift = self._checked & 3
         part = unmask(mask[shift:] + mask[:shift], data[start + self._checked :])
         try:
@@ -259,7 +259,7 @@ class WebSocketProtocol:
 
 
 def _frame(first: int, payload: bytes) -> list[bytes]:
-    """A frame from a server, which masks nothing (RFC 6455 section 5.2)."""
+    """Make a frame of a server's, which masks nothing (RFC 6455 section 5.2)."""
     size = len(payload)
     if size < 126:
         return [bytes((first, size)) + payload]

@@ -31,7 +31,7 @@ class Handshake:
     """Extensions, in the client's order."""
 
     def response(self, subprotocol: str | None, deflate: Extension | None, fields: bytes) -> bytes:
-        """The 101 response; `fields`: lines of more header fields. Tells `deflate` what was agreed on."""
+        """Write the 101 response; `fields`: lines of more header fields. Tells `deflate` what was agreed on."""
         lines = [
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
             generate_accept_token(self.key),
@@ -49,7 +49,7 @@ class Handshake:
 
 
 def wants_websocket(head: RequestHead) -> bool:
-    """Whether a request asks to become a WebSocket. HTTP/1.0 can't (RFC 9110 section 7.8)."""
+    """Tell whether a request asks to become a WebSocket. HTTP/1.0 can't (RFC 9110 section 7.8)."""
     return head.http_version == "1.1" and b"websocket" in _options(head.headers, b"upgrade")
 
 
@@ -84,7 +84,7 @@ def _values(headers: Headers, name: bytes) -> list[bytes]:
 
 
 def _elements(headers: Headers, name: bytes) -> list[bytes]:
-    """A list-valued field's elements, over all its lines (RFC 9110 section 5.6.1)."""
+    """Return a list-valued field's elements, over all its lines (RFC 9110 section 5.6.1)."""
     elements = (element.strip() for value in _values(headers, name) for element in value.split(b","))
     return [element for element in elements if element]
 

@@ -15,7 +15,7 @@ _LONG = 2048  # bytes; less is unmasked faster as one number
 
 
 def unmask(mask: bytes, data: bytes) -> bytes:
-    """The data without the mask, which has four bytes."""
+    """Return the data without the mask, which has four bytes."""
     if _apply_mask is not None:
         return _apply_mask(data, mask)
     size = len(data)
@@ -26,7 +26,7 @@ def unmask(mask: bytes, data: bytes) -> bytes:
 
 
 def _load_apply_mask() -> Callable[[bytes, bytes], bytes] | None:
-    """The C function of `websockets`, loaded without the package, whose own import takes 10 ms and more."""
+    """Load the C function of `websockets` without the package, whose own import takes 10 ms and more."""
     package = find_spec("websockets")
     spec = PathFinder.find_spec("websockets.speedups", package.submodule_search_locations) if package else None
     if spec is None or spec.loader is None:

@@ -14,11 +14,10 @@ from collections.abc import Callable
 from time import monotonic
 
 from snakepit.errors import InternalError
-from snakepit.http.fields import Fields
 from snakepit.server.dispatch.dispatcher import Dispatcher
 from snakepit.server.dispatch.sessions import BELONGS, Sessions
 from snakepit.server.event_loop.deadlines import Deadlines
-from snakepit.server.exchanges.exchange import Exchange
+from snakepit.server.exchanges.exchange import Destination, Exchange
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.server.workers.worker import PATIENCE, Worker
 
@@ -104,7 +103,7 @@ class Flow:
         self._in_progress = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._instead: tuple[int, Fields, bytes] | None = None
+        self._instead: Destination | None = None
         self._sessions: Sessions[Worker] | None = None  # where the app keeps any in memory
         self._capacities: dict[Worker, int] = {}  # of those that are to answer a first exchange alone
 
@@ -136,7 +135,7 @@ class Flow:
     def submit(self, exchange: Exchange) -> None:
         """Give an exchange to a worker, or let it wait, or refuse it with 503."""
         if self._instead is not None:
-            exchange.answer_instead(*self._instead)
+            exchange.redirect(self._instead)
             return
         if self._concurrency is not None and self._in_progress >= self._concurrency:
             self._refuse(exchange, "Too many requests at once")
@@ -218,19 +217,19 @@ class Flow:
                 self._one_less()
                 exchange.lost(status)
             else:
-                exchange.come_back(envelopes)
+                exchange.unassign(envelopes)
                 if exchange.state is ExchangeState.NEW:
                     self._place(exchange)
                 else:
                     self._one_less()
 
-    def answer_instead(self, status: int, fields: Fields, body: bytes) -> None:
-        """Until a worker becomes ready, answer everything like this: there is none, and none is to be expected."""
-        self._instead = status, fields, body
+    def answer_instead(self, destination: Destination) -> None:
+        """Have another destination answer everything until a worker becomes ready: none is to be expected soon."""
+        self._instead = destination
         for exchange in self._dispatcher.clear_line():
             self._line_patience.discard(exchange)
             self._one_less()
-            exchange.answer_instead(status, fields, body)
+            exchange.redirect(destination)
 
     def close(self) -> None:
         """Mind nothing any more."""
@@ -248,14 +247,14 @@ class Flow:
     def _place(self, exchange: Exchange) -> None:
         if self._instead is not None:  # its worker died, and was the last
             self._one_less()
-            exchange.answer_instead(*self._instead)
+            exchange.redirect(self._instead)
             return
         worker = self._find_worker(exchange)
         if worker is not None:
             self._give(worker, exchange)
             self._watch_workers()
         elif self._dispatcher.in_line(exchange):
-            exchange.wait()
+            exchange.mark_waiting()
             self._line_patience.add(exchange)
         else:
             self._one_less()
@@ -302,7 +301,7 @@ class Flow:
         if self._capacities and worker in self._capacities:
             self._loop.call_later(ALONE, self._widen, worker)
         if self._clock is not None:
-            exchange.limit(self._clock)
+            exchange.start_timeout(self._clock)
 
     def _widen(self, worker: Worker) -> None:
         """A worker has answered its first exchange, or does not come to an end with it."""
@@ -349,7 +348,7 @@ class Flow:
             elif self._sessions is not None and self._sessions.belongs(exchange.head):
                 faithful.append(exchange)
             else:
-                exchange.wait()
+                exchange.mark_waiting()
                 self._line_patience.add(exchange)
                 fresh.append(exchange)
         self._assign(self._dispatcher.give_back(worker, fresh, len(exchanges)))
@@ -363,7 +362,7 @@ class Flow:
 
     def _took_too_long(self, exchange: Exchange) -> None:
         if self._worker_of(exchange).busy_with not in (0, exchange.number):
-            exchange.limit(self._grace)
+            exchange.start_timeout(self._grace)
         else:
             self._time_out(exchange)
 

@@ -38,14 +38,8 @@ class Deadlines[K: Hashable]:
         """Stop a key's time. The timer is left to find that out by itself: most keys never fall due."""
         self._due.pop(key, None)
 
-    def move_to(self, other: "Deadlines[K]") -> None:
-        """Put all keys under other deadlines, anew."""
-        for key in list(self._due):
-            self.discard(key)
-            other.add(key)
-
     def close(self) -> None:
-        """Stop everybody's time."""
+        """Cancel every deadline."""
         self._due.clear()
         if self._timer is not None:
             self._timer.cancel()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from snakepit.http.fields import Fields
 from snakepit.http.ws.close_codes import INTERNAL_ERROR, NORMAL
-from snakepit.server.exchanges.exchange import Client, Destination, Exchange, RequestClient
+from snakepit.server.exchanges.exchange import Client, Destination, Exchange, HttpClient
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import LARGE, WINDOW, Envelope
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 MESSAGE, _OPEN = envelopes.MESSAGE, ExchangeState.RESPONDING  # looked up once: they are needed for each message
 
 
-class Socket(Client, Protocol):
-    """What a session needs of its WebSocket connection."""
+class WebSocketClient(Client, Protocol):
+    """The client of a session that the app has accepted."""
 
     def send_message(self, data: str | bytes) -> None:
         """Write a whole message."""
@@ -31,15 +31,15 @@ class Socket(Client, Protocol):
         """Write a close frame; the client's, or a deadline, ends the connection."""
 
 
-class HandshakeClient(RequestClient, Protocol):
-    """What a session needs of the HTTP connection that it begins on."""
+class HandshakeClient(HttpClient, Protocol):
+    """The client of a session that has not been accepted yet."""
 
-    def open_websocket(self, session: "WebSocketExchange", subprotocol: str | None, fields: Fields) -> Socket:
+    def open_websocket(self, session: "WebSocketExchange", subprotocol: str | None, fields: Fields) -> WebSocketClient:
         """Write the 101 response; from now on the connection speaks WebSocket."""
 
 
 class WebSocketExchange(Exchange):
-    """See the module.
+    """One WebSocket session, which begins as a request.
 
     Args:
         waiting: how many messages may wait for the app.
@@ -61,7 +61,7 @@ class WebSocketExchange(Exchange):
         self.endpoints = client_address, server, scheme.replace("http", "ws"), root_path
         self.handshake = handshake
         self._begun_on = client
-        self._socket: Socket | None = None
+        self._socket: WebSocketClient | None = None
         self._least_cost = WINDOW // waiting
 
     def __repr__(self) -> str:
@@ -70,20 +70,20 @@ class WebSocketExchange(Exchange):
     # -- from the connection -------------------------------------------------------------------------------------
 
     def receive_message(self, data: str | bytes) -> None:
-        """A message came from the client."""
+        """Pass on a message from the client."""
         if self._worker is not None and self.state is _OPEN:
             size = len(data)
             self._upstream -= size if size > self._least_cost else self._least_cost
             self._worker.post(envelopes.message(self.number, data), size > LARGE)
 
     def client_closed(self, code: int, reason: str) -> None:
-        """The client closed, or was cut off: tell the app."""
+        """Tell the app that the client closed, or was cut off."""
         if self._worker is not None and not self.answered:
             self._worker.post(envelopes.close(self.number, code, reason))
             self._to(ExchangeState.ABANDONED)
 
     def client_broke(self, code: int, reason: str) -> bool:
-        """The client broke the protocol: tell the app. Whether it may answer what came before, and then closes."""
+        """Tell the app that the client broke the protocol; return whether it may answer what came before."""
         if self._worker is None or self.state is not ExchangeState.RESPONDING:
             return False
         self._worker.post(envelopes.breach(self.number, code, reason))
@@ -92,7 +92,7 @@ class WebSocketExchange(Exchange):
     # -- from the worker -----------------------------------------------------------------------------------------
 
     def handle(self, envelope: Envelope) -> None:
-        """What is about WebSocket sessions only."""
+        """Do what an envelope says that is about WebSocket sessions only."""
         kind = envelope[0]
         if kind == MESSAGE:
             if self._socket is not None and self.state is _OPEN:
@@ -103,13 +103,18 @@ class WebSocketExchange(Exchange):
                 self._to(ExchangeState.RESPONDING)
                 self.status = 101
                 self._client = self._socket = self._begun_on.open_websocket(self, envelope[2], envelope[3])
-                del self._begun_on  # with its parser: some KiB for each socket
+                del self._begun_on, self._http  # with its parser: some KiB for each socket
         elif kind == envelopes.CLOSE and self._socket is not None and self.state is ExchangeState.RESPONDING:
             self._to(ExchangeState.ANSWERED)
             self._socket.close(envelope[2], envelope[3])
 
+    def respond_body(self, data: bytes, more: bool) -> None:
+        """Send on some of the app's own denial. An accepted session has no response whose body this could be."""
+        if self._socket is None:
+            super().respond_body(data, more)
+
     def done(self, fault: str | None, cut_off: bool = False) -> None:
-        """The app is through. A session that is still open is closed."""
+        """Hear that the app is through. A session that is still open is closed."""
         socket = self._socket
         if socket is None or self.state is not ExchangeState.RESPONDING:
             super().done(fault, cut_off)
@@ -119,13 +124,13 @@ class WebSocketExchange(Exchange):
             socket.report_fault(self, fault)
 
     def lost(self, status: int = 500) -> None:
-        """The worker died over it, or hangs."""
+        """Hear that the worker died over it, or hangs."""
         if self._socket is not None and self.state is ExchangeState.RESPONDING:
             self._end(self._socket, INTERNAL_ERROR)
         else:
             super().lost(status)
 
-    def _end(self, socket: Socket, code: int) -> None:
+    def _end(self, socket: WebSocketClient, code: int) -> None:
         self._worker = None
         self._to(ExchangeState.CLOSED)
         socket.close(code, "")

@@ -16,14 +16,14 @@ from snakepit.logs import AccessHandler, ColorFormatter, colored_level, colored_
 
 
 class AccessLog(Protocol):
-    """Takes what a line tells."""
+    """Logs requests, one line for each."""
 
     def add(self, peer: str, head: RequestHead, status: int) -> None:
-        """A response has begun."""
+        """Log a request whose response has begun."""
 
 
 class RecordLog:
-    """Each request as a log record."""
+    """Logs each request as a record of its own."""
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
@@ -34,7 +34,7 @@ class RecordLog:
 
 
 class BatchLog:
-    """The requests of one loop iteration as one text, in the format of the default configuration."""
+    """Logs the requests of one loop iteration as one text, in the format of the default configuration."""
 
     def __init__(self, handler: AccessHandler, loop: asyncio.AbstractEventLoop) -> None:
         self._handler = handler
@@ -62,7 +62,7 @@ class BatchLog:
 
 
 class ColorBatchLog(BatchLog):
-    """The same in colours."""
+    """Logs the requests of one loop iteration as one text, in colours."""
 
     def __init__(self, handler: AccessHandler, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(handler, loop)
@@ -77,7 +77,7 @@ class ColorBatchLog(BatchLog):
 
 
 def access_log(enabled: bool, loop: asyncio.AbstractEventLoop) -> AccessLog | None:
-    """The access log that the logging configuration asks for; None if nobody would read it."""
+    """Make the access log that the logging configuration asks for; None if nobody would read it."""
     logger = logging.getLogger("snakepit.access")
     if not enabled or not logger.isEnabledFor(logging.INFO):
         return None

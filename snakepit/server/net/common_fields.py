@@ -27,7 +27,7 @@ class CommonFields:
         self._lines: dict[int, bytes] = {}  # by the flags of a response's own fields
 
     def lines(self, flags: int) -> bytes:
-        """The lines to add, each with its line end; `flags` are those of the response's own (see `http.fields`)."""
+        """Return the lines to add, with line ends; `flags` are those of the response's own (see `http.fields`)."""
         second = int(time.time())
         if second != self._second:
             self._second = second

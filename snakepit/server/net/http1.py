@@ -5,33 +5,36 @@ pipelined answers leave in order. While one is open, the socket is still read, t
 only when the request's body has used up its credit, or when a later request has come in already.
 
 A connection that is closed before the whole request was read is closed in two steps: our side first, then, when the
-client has closed too or LINGER is over, the socket. Closing at once would reset it, and a reset can destroy the
-answer before the client has read it.
+client has closed too or LINGER is over, the socket (see `transport.TransportShell`). The states of a connection, and
+the moves between them, are in `snakepit.server.lifecycle`.
 """
 
 import asyncio
-import itertools
 import logging
-import socket
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from snakepit.errors import RemoteProtocolError
 from snakepit.http.events import BodyData, Event, RequestEnd, RequestHead
 from snakepit.http.fields import Fields, render
-from snakepit.http.types import Address, Endpoints, Headers
-from snakepit.http.ws.handshake import check_handshake, wants_websocket
+from snakepit.http.types import Endpoints, Headers
 from snakepit.server.event_loop.deadlines import Deadlines
-from snakepit.server.exchanges.exchange import Destination, Exchange
+from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.exchanges.websocket import WebSocketExchange
-from snakepit.server.net.access_log import access_log
-from snakepit.server.net.connections import Connections
-from snakepit.server.net.open_files import OpenFiles
-from snakepit.server.net.options import HttpOptions
+from snakepit.server.lifecycle import CONNECTION, ConnectionState, advance
+from snakepit.server.net.services import ConnectionServices
+from snakepit.server.net.transport import (
+    TransportShell,
+    direct_endpoints,
+    has_known_peer,
+    name_of_client,
+    set_no_delay,
+)
 from snakepit.server.net.websocket import WebSocketConnection, WebSockets
 
 if TYPE_CHECKING:
     from snakepit.config.options import Config
     from snakepit.server.net.proxy_headers import ProxyHeaders
+    from snakepit.server.routing.router import Router
 
 _PLAIN_TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
@@ -52,26 +55,26 @@ DISCARD = 1024 * 1024
 """Bytes of a request's body that are read and thrown away after the app answered without reading it, so that the
 connection can be used again. Past that a new connection is cheaper for both sides."""
 
+_IDLE, _SERVING, _DISCARDING = ConnectionState.IDLE, ConnectionState.SERVING, ConnectionState.DISCARDING
+_READING_HEAD, _LINGERING = ConnectionState.READING_HEAD, ConnectionState.LINGERING
+# looked up once: some are needed for each request
 
-class Connection(asyncio.Protocol):
-    """A client's connection, which speaks HTTP/1; see the module."""
+
+class Connection(TransportShell):
+    """A connection that speaks HTTP/1: one exchange after the other, each from its own request to its own answer."""
 
     def __init__(self, shared: "HttpConnections") -> None:
+        super().__init__()
         self._shared = shared
         self._all = shared.connections
         self._protocol = shared.options.new_protocol()
+        self._state = ConnectionState.IDLE
         self._exchange: Exchange | None = None
-        self._deadline: Deadlines[Connection] | None = None
-        self._transport: asyncio.Transport
         self._direct: Endpoints = None, None, "http", None  # of the socket
         self._proxy_headers: ProxyHeaders | None = None  # what reads them, if the peer is trusted
         self._read_of: Headers | None = None  # where they were read last
         self._read_there: Endpoints = self._direct
-        self._reading = True
-        self._writable = True
-        self._discarding = False  # answered, and what is left of the request's body is thrown away
-        self._discarded = 0
-        self._closing = False
+        self._discarded = 0  # bytes of a request's body that nobody wants
         self._streams_events = False  # the response that is under way is an event stream
         self._home: Any = None  # the worker that had the last exchange
 
@@ -81,29 +84,21 @@ class Connection(asyncio.Protocol):
     # -- asyncio.Protocol ----------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        sock = transport.get_extra_info("socket")
-        on_unix = False
-        if sock is not None:
-            if sock.fileno() >= self._shared.open_files.last:
-                self._shared.open_files.ran_out()
-            on_unix = sock.family == getattr(socket, "AF_UNIX", None)
-            if not on_unix:
-                # asyncio does this only for sockets made with an explicit IPPROTO_TCP, which accepted ones are not
-                # where their listening socket was not. Without it a keep-alive client waits 40 ms for each answer.
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._all.draining:
-            self._drain_new()
-        client = _address(transport.get_extra_info("peername"))
-        self._direct = client, _address(transport.get_extra_info("sockname")), "http", None
-        if client is not None or on_unix:  # otherwise it is gone already, and could be anybody
-            self._proxy_headers = self._shared.options.proxy_headers_of(client)
+        super().connection_made(transport)
+        shared = self._shared
+        shared.open_files.accepted(transport)
+        set_no_delay(transport)
+        if self._all.stopping:  # its request is on its way, if there is to be one
+            shared.loop.call_later(LAST_REQUEST, self.drain)
+        self._direct = direct_endpoints(transport)
+        if has_known_peer(transport):
+            self._proxy_headers = shared.options.proxy_headers_of(self._direct[0])
         self._all.add(self)
         self._all.accepted += 1
-        self._expect(self._shared.heads)
+        self._set_deadline(shared.heads)
 
     def data_received(self, data: bytes) -> None:
-        if self._closing:
+        if self._state >= _LINGERING:
             self._linger_on(len(data))
             return
         self._protocol.receive_data(data)
@@ -117,31 +112,19 @@ class Connection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._closing = True
-        self._expect(None)
+        self._closed()
+        self._set_deadline(None)
         self._all.discard(self)
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.client_gone()
 
-    def pause_writing(self) -> None:
-        self._writable = False
-
-    def resume_writing(self) -> None:
-        self._writable = True
-        if self._exchange is not None:
-            self._exchange.pay()
-
     # -- what an exchange needs of it (exchanges.exchange.Client) -------------------------------------------------
-
-    @property
-    def writable(self) -> bool:
-        return self._writable
 
     @property
     def peer(self) -> str:
         """The address at the other end of the socket, for the log."""
-        return _name(self._direct)
+        return name_of_client(self._direct)
 
     def endpoints(self, head: RequestHead) -> Endpoints:
         if self._proxy_headers is None:
@@ -153,7 +136,7 @@ class Connection(asyncio.Protocol):
 
     def send_continue(self) -> None:
         self._protocol.send_informational(100)
-        self._flush()
+        self._write(self._protocol.data_to_send())
         if self._all.stopping:
             self._limit_rest_of_request()
 
@@ -166,8 +149,8 @@ class Connection(asyncio.Protocol):
         close = close or (shared.options.never_idle and not self._protocol.holds_next)
         self._protocol.send_response(status, fields, body, more, close)
         if shared.access_log is not None:
-            shared.access_log.add(_name(exchange.endpoints), exchange.head, status)
-        self._flush()
+            shared.access_log.add(name_of_client(exchange.endpoints), exchange.head, status)
+        self._write(self._protocol.data_to_send())
         if not more:
             self._answered()
         elif EVENT_STREAM in fields[0].lower():
@@ -177,13 +160,13 @@ class Connection(asyncio.Protocol):
 
     def send_body(self, data: bytes, more: bool) -> None:
         self._protocol.send_body(data, more)
-        self._flush()
+        self._write(self._protocol.data_to_send())
         if not more:
             self._answered()
 
     def send_error(self, status: int, reason: str, headers: Headers) -> None:
         exchange = self._exchange
-        if exchange is None or self._closing:
+        if exchange is None or self._state >= _LINGERING:
             return
         if self._protocol.can_answer:
             self.send_response(status, render([_PLAIN_TEXT, *headers]), f"{reason}\n".encode(), False)
@@ -192,7 +175,7 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def body_wanted(self) -> None:
-        self._read()
+        self._resume_reading()
 
     def open_websocket(
         self, session: WebSocketExchange, subprotocol: str | None, fields: Fields
@@ -202,16 +185,14 @@ class Connection(asyncio.Protocol):
         deflate = shared.options.new_deflate()
         lines = fields[0] + shared.options.common_lines(fields)
         self._transport.write(session.handshake.response(subprotocol, deflate, lines))
+        client = name_of_client(session.endpoints)
         if shared.access_log is not None:
-            shared.access_log.add(_name(session.endpoints), session.head, 101)
-        self._expect(None)
+            shared.access_log.add(client, session.head, 101)
+        self._closed()
+        self._set_deadline(None)
         self._all.discard(self)
-        protocol = shared.options.new_websocket(deflate)
-        opened = WebSocketConnection(
-            shared.websockets, self._transport, _name(session.endpoints), self._writable, session, protocol
-        )
-        self._transport.set_protocol(opened)
-        opened.take_over(self._protocol.rest(), self._reading)
+        opened = WebSocketConnection(shared.websockets, client, session, shared.options.new_websocket(deflate))
+        opened.begin(self, self._protocol.rest())
         return opened
 
     def report_fault(self, exchange: Exchange, fault: str, cut_off: bool = False) -> None:
@@ -219,7 +200,7 @@ class Connection(asyncio.Protocol):
             logging.DEBUG if cut_off else logging.ERROR,
             "%s from %s %s in %s\n%s",
             exchange.asked_for,
-            _name(exchange.endpoints),
+            name_of_client(exchange.endpoints),
             "timed out" if exchange.timed_out else "failed",
             exchange.served_by,
             fault,
@@ -228,12 +209,12 @@ class Connection(asyncio.Protocol):
     # -- deadlines, and the end of the server -----------------------------------------------------------------------
 
     def idle_too_long(self) -> None:
-        """The keep-alive time is over."""
+        """Close: the keep-alive time is over."""
         self._close()
 
     def head_too_slow(self) -> None:
-        """The time for a request's head is over."""
-        if self._protocol.in_head:
+        """Refuse a request whose head has begun, and close otherwise: the time for a head is over."""
+        if self._state is _READING_HEAD:
             self._refuse(RemoteProtocolError("the request's head took too long", 408))
         else:
             self._close()
@@ -244,60 +225,64 @@ class Connection(asyncio.Protocol):
             self._end_events()
         if gently:
             return
-        if self._closing:
-            if self._deadline is not None:
-                self._expect(self._shared.lingering)
-        elif self._discarding:
-            self._linger()
-        elif self._exchange is not None:
-            self._limit_rest_of_request()
-        elif self._protocol.in_head:
-            self._expect(self._shared.heads)
-        else:
-            self._close()
+        match self._state:
+            case ConnectionState.LINGERING | ConnectionState.CLOSED:
+                if self._deadline is not None:
+                    self._set_deadline(self._shared.lingering)
+            case ConnectionState.DISCARDING:
+                self._linger()
+            case ConnectionState.SERVING:
+                self._limit_rest_of_request()
+            case ConnectionState.READING_HEAD:
+                self._set_deadline(self._shared.heads)
+            case ConnectionState.IDLE:
+                self._close()
 
     def client_stalled(self) -> None:
-        """The server stops, and the client has not gone on with the request that it has begun."""
+        """Give the request up: the server stops, and the client has not gone on with what it has begun."""
         if self._exchange is not None:
             self._exchange.stalled()
         else:
             self._close()
 
     def linger_over(self) -> None:
-        """The client has had its time to read the answer, counted from when it was wholly written."""
+        """Close the socket: the client has had its time to read the answer, since it was wholly written."""
         if self._transport.get_write_buffer_size():
-            self._expect(self._shared.lingering)
+            self._set_deadline(self._shared.lingering)
         else:
             self.abort()
 
-    def abort(self) -> None:
-        """Close the socket without waiting for what is still to be written."""
-        self._transport.abort()
-
     # -- its own -------------------------------------------------------------------------------------------------
 
-    def _drain_new(self) -> None:
-        """It was accepted in the moment of stopping: its request is on its way, if there is to be one."""
+    def _to(self, state: ConnectionState) -> None:
+        self._state = advance(CONNECTION, self._state, state)
+
+    def _on_writable(self) -> None:
+        if self._exchange is not None:
+            self._exchange.return_credit()
+
+    def _on_reading_resumed(self) -> None:
         if self._all.stopping:
-            self._shared.loop.call_later(LAST_REQUEST, self.drain)
+            self._limit_rest_of_request()
 
     def _limit_rest_of_request(self, more_came: bool = False) -> None:
         """While the server stops: limit the client's time for the rest of a body, anew with each piece that comes."""
         exchange = self._exchange
-        if exchange is None or self._closing:
+        if exchange is None or self._state >= _LINGERING:
             return
         its_turn = not exchange.request_complete and not exchange.waits_for_continue and self._reading
-        self._expect(self._shared.stalled if its_turn else None, keep=not more_came)
+        self._set_deadline(self._shared.stalled if its_turn else None, keep=not more_came)
 
     def _end_events(self) -> None:
         """End a response that is an event stream and goes on: its client connects again."""
         exchange, self._exchange = self._exchange, None
-        if exchange is not None and self._streams_events and not self._closing:
+        if exchange is not None and self._streams_events and self._state < _LINGERING:
             exchange.client_gone(stopping=True)
             self._close()
 
     def _advance(self) -> None:
-        if self._closing:
+        """Handle what came."""
+        if self._state >= _LINGERING:
             return
         try:
             events = self._protocol.events_received()
@@ -307,11 +292,16 @@ class Connection(asyncio.Protocol):
         if events:
             self._handle(events)
         exchange = self._exchange
-        if exchange is None and not self._discarding:
-            if self._protocol.in_head:
-                self._expect(self._shared.heads, keep=True)
-        elif (exchange is not None and not exchange.receives_body) or self._protocol.holds_next:
-            self._reading_off()
+        if exchange is not None:
+            if not exchange.receives_body or self._protocol.holds_next:
+                self._pause_reading()
+        elif self._state is _DISCARDING:
+            if self._protocol.holds_next:
+                self._pause_reading()
+        elif self._state < _SERVING and self._protocol.in_head:
+            if self._state is _IDLE:
+                self._to(_READING_HEAD)
+            self._set_deadline(self._shared.heads, keep=True)
 
     def _handle(self, events: list[Event]) -> None:
         new: Exchange | None = None
@@ -330,50 +320,50 @@ class Connection(asyncio.Protocol):
                 more = False
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if new is not None:
-            self._submit(new, body, more)
-        elif self._discarding:
+            self._state = _SERVING
+            self._set_deadline(None)
+            new.begin(body, more, self._home)
+            new.destination.submit(new)
+        elif self._state is _DISCARDING:
             self._discard(len(body), more)
         elif self._exchange is not None:
             self._exchange.add_body(body, more)
 
-    def _submit(self, exchange: Exchange, body: bytes, more: bool) -> None:
-        self._expect(None)
-        exchange.home = self._home
-        exchange.begin(body, more)
-        self._shared.destination.submit(exchange)
-
     def _discard(self, size: int, more: bool) -> None:
         self._discarded += size
         if not more:
-            self._next()
+            self._await_next_request()
         elif self._discarded > DISCARD:
             self._linger()
 
     def _answered(self) -> None:
+        """Go on from a complete answer."""
         exchange, self._exchange = self._exchange, None
         self._streams_events = False
         if exchange is not None:
             self._home = exchange.home
-        if self._closing:
+        if self._state >= _LINGERING:
             return
         if exchange is None or exchange.request_complete:
-            self._next()
+            self._await_next_request()
         elif exchange.waits_for_continue or self._all.draining:
             self._linger()
         else:
-            self._discarding = True
+            self._to(_DISCARDING)
             self._discarded = 0
-            self._expect(self._shared.heads)
-            self._read()
+            self._set_deadline(self._shared.heads)
+            self._resume_reading()
 
-    def _next(self) -> None:
-        self._discarding = False
+    def _await_next_request(self) -> None:
         if self._all.draining or not self._protocol.next_cycle():
             self._close()
             return
-        self._expect(self._shared.keep_alive)
-        self._read()
+        self._state = _IDLE
+        self._set_deadline(self._shared.keep_alive)
+        if not self._reading:
+            self._resume_reading()
         if self._protocol.in_head:
+            self._to(_READING_HEAD)
             # a pipelined request: not from within the answer to the one before, or a long row of refused ones
             # would end in a RecursionError
             self._shared.loop.call_soon(self._advance)
@@ -384,10 +374,10 @@ class Connection(asyncio.Protocol):
         exchange, self._exchange = self._exchange, None
         if log.isEnabledFor(logging.INFO):
             of = exchange.endpoints if exchange is not None else endpoints or self._direct
-            log.info("Bad request from %s: %s (%d)", _name(of), error.reason, error.status)
+            log.info("Bad request from %s: %s (%d)", name_of_client(of), error.reason, error.status)
         if exchange is not None:
             exchange.client_gone()
-        if self._discarding:  # it was answered well; what came behind that is no reason to destroy the answer
+        if self._state is _DISCARDING:  # it was answered well; what came behind that is no reason to destroy the answer
             self._linger()
             return
         if not self._protocol.can_answer:
@@ -395,19 +385,14 @@ class Connection(asyncio.Protocol):
             return
         fields = render([_PLAIN_TEXT, *error.headers])
         self._protocol.send_response(error.status, fields, f"{error.reason}\n".encode(), False, True)
-        self._flush()
+        self._write(self._protocol.data_to_send())
         self._linger()
 
     def _linger(self) -> None:
         """Close our side; the socket follows when the client has closed too, or after LINGER."""
-        self._closing = True
         self._discarded = 0
-        if self._transport.can_write_eof() and not self._transport.is_closing():
-            self._transport.write_eof()
-            self._expect(self._shared.lingering)
-            self._read()
-        else:
-            self._transport.close()
+        lingers = self._half_close(self._shared.lingering)
+        self._to(_LINGERING if lingers else ConnectionState.CLOSED)
 
     def _linger_on(self, size: int) -> None:
         self._discarded += size
@@ -415,82 +400,36 @@ class Connection(asyncio.Protocol):
             self.abort()  # a client that goes on sending like this does not read
 
     def _close(self) -> None:
-        self._closing = True
+        self._closed()
         self._transport.close()
 
-    def _flush(self) -> None:
-        data = self._protocol.data_to_send()
-        if len(data) == 1:
-            self._transport.write(data[0])
-        elif data:
-            self._transport.writelines(data)
-
-    def _expect(self, deadline: "Deadlines[Connection] | None", keep: bool = False) -> None:
-        """Be subject to another deadline; `keep` leaves the time running if it is that one already."""
-        if self._deadline is not deadline:
-            if self._deadline is not None:
-                self._deadline.discard(self)
-        elif keep:
-            return
-        self._deadline = deadline
-        if deadline is not None:
-            deadline.add(self)
-
-    def _read(self) -> None:
-        if not self._reading and not self._transport.is_closing():
-            self._reading = True
-            self._transport.resume_reading()
-            if self._all.stopping:
-                self._limit_rest_of_request()
-
-    def _reading_off(self) -> None:
-        if self._reading and not self._transport.is_closing():
-            self._reading = False
-            self._transport.pause_reading()
+    def _closed(self) -> None:
+        if self._state is not ConnectionState.CLOSED:
+            self._to(ConnectionState.CLOSED)
 
 
-class HttpConnections:
-    """The HTTP connections of a server, and what they share: options, deadlines, logs, and the way to the workers.
-
-    Args:
-        destination: who answers, or sees to it.
-        open_files: as for `OpenFiles`.
-    """
+class HttpConnections(ConnectionServices):
+    """The HTTP/1 connections of a server, and what they share: services, deadlines, and what becomes of WebSockets."""
 
     def __init__(
         self,
         config: "Config",
-        destination: Destination,
+        router: "Router",
         loop: asyncio.AbstractEventLoop,
         open_files: tuple[int, int] | None = None,
     ) -> None:
-        self.destination = destination
-        self.loop = loop
-        self.log = logging.getLogger("snakepit.server")
-        self.access_log = access_log(config.access_log, loop)
-        self.open_files = OpenFiles(self.log, loop, open_files)
-        self.options = options = HttpOptions(config)
-        self.connections = Connections()
+        super().__init__(config, router, loop, open_files)
+        options = self.options
         self.websockets = WebSockets(options, self.connections, loop, self.log)
         self.keep_alive = Deadlines(loop, options.keep_alive_seconds, Connection.idle_too_long)
         self.heads = Deadlines(loop, options.head_seconds, Connection.head_too_slow)
         self.lingering = Deadlines(loop, LINGER, Connection.linger_over)
         self.stalled = Deadlines(loop, STALLED, Connection.client_stalled)
         self._deadlines = [self.keep_alive, self.heads, self.lingering, self.stalled]
-        self._numbers = itertools.count(1)
 
     def new_connection(self) -> Connection:
-        """What speaks to a client that has connected."""
+        """Make what speaks to a client that has connected."""
         return Connection(self)
-
-    def new_exchange(self, connection: Connection, head: RequestHead) -> Exchange:
-        """Make an exchange with a number of its own. Raises RemoteProtocolError for a bad WebSocket handshake."""
-        self.connections.requests += 1
-        destination = self.destination
-        if head.upgrade and self.options.websockets and destination.interface == "asgi" and wants_websocket(head):
-            handshake, queue = check_handshake(head), self.options.ws_max_queue
-            return WebSocketExchange(next(self._numbers), connection, destination, head, handshake, queue)
-        return Exchange(next(self._numbers), connection, destination, head)
 
     def drain(self, gently: bool = False) -> None:
         """Close connections that carry no exchange, and the others as soon as they have answered.
@@ -509,16 +448,3 @@ class HttpConnections:
             deadlines.close()
         self.websockets.close()
         self.connections.abort()
-
-
-def _name(endpoints: Endpoints) -> str:
-    """The client, for the log."""
-    client = endpoints[0]
-    return f"{client[0]}:{client[1]}" if client is not None else "local"
-
-
-def _address(name: object) -> Address:
-    """A socket's name as ASGI wants it: (host, port), or None for a Unix socket or one that is gone."""
-    if isinstance(name, tuple) and len(name) >= 2:
-        return str(name[0]), int(name[1])
-    return None

@@ -98,7 +98,7 @@ def _address(sock: socket.socket) -> str:
 
 
 def _tcp_sockets(host: str, port: int) -> list[socket.socket]:
-    """One for each address of this machine that the host resolves to, all with the same port."""
+    """Make a socket for each address of this machine that the host resolves to, all with the same port."""
     try:
         found = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
@@ -118,7 +118,7 @@ def _tcp_sockets(host: str, port: int) -> list[socket.socket]:
 
 
 def _bound(places: Sequence[tuple[int, _Address]]) -> list[socket.socket]:
-    """Sockets bound to these addresses but for those that the machine does not have; raises OSError if it has none."""
+    """Make sockets bound to these addresses, as far as the machine has them; raises OSError if it has none."""
     sockets: list[socket.socket] = []
     missing: OSError | None = None
     try:

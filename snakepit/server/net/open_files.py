@@ -70,11 +70,17 @@ class OpenFiles:
             self._look()
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
             self._loop.call_later(_RETRY + LOOK, self._hand_back)  # asyncio's timers still run
+
+    def accepted(self, transport: asyncio.BaseTransport) -> None:
+        """Hear of a connection that was accepted; log it if it got the last descriptor."""
+        sock = transport.get_extra_info("socket")
+        if sock is not None and sock.fileno() >= self.last:
+            self.ran_out()
 
     def ran_out(self, number: int = errno.EMFILE) -> None:
         """Log that there are no more; `number`: the system's error, if it said one."""
@@ -114,7 +120,7 @@ class OpenFiles:
             self.ran_out(number)
 
     def _limit(self) -> int:
-        """The soft limit.
+        """Return the soft limit.
 
         A worker lowers it for a moment while it starts a process (`snakepit.worker.children`). Should it still be low,
         for instance because a thread was cut just then, it is raised again.
@@ -134,7 +140,7 @@ class OpenFiles:
 
 
 def _trouble() -> int:
-    """The system's error where no file can be opened for want of descriptors or memory; 0 if one can be."""
+    """Return the system's error where no file can be opened for want of descriptors or memory; 0 if one can be."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:

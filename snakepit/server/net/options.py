@@ -45,23 +45,23 @@ class HttpOptions:
             )
 
     def new_protocol(self) -> ServerProtocol:
-        """The HTTP/1 of one connection."""
+        """Make the HTTP/1 of one connection."""
         return Http1Protocol(self._parser(), self._common)
 
     def new_deflate(self) -> Deflate | None:
-        """Compression for one WebSocket, yet to be agreed on; None if there is to be none."""
+        """Make the compression for one WebSocket, yet to be agreed on; None if there is to be none."""
         return Deflate(self._ws_max_size) if self._ws_deflate else None
 
     def new_websocket(self, deflate: Deflate | None) -> WebSocketProtocol:
-        """The frames of one WebSocket."""
+        """Make the frames of one WebSocket."""
         return WebSocketProtocol(self._ws_max_size, deflate)
 
     def common_lines(self, fields: "Fields") -> bytes:
-        """The fields that the server adds to a response's own."""
+        """Return the fields that the server adds to a response's own."""
         return self._common.lines(fields[1])
 
     def proxy_headers_of(self, peer: "Address") -> ProxyHeaders | None:
-        """What reads the proxy headers that a peer sends; None if they are not to be read. No peer: a Unix socket."""
+        """Return what reads the proxy headers of a peer; None if they are not to be read. No peer: a Unix socket."""
         if self._proxy_headers is None or not self._proxy_headers.trusts(peer[0] if peer is not None else None):
             return None
         return self._proxy_headers

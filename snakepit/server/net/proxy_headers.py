@@ -58,11 +58,11 @@ class ProxyHeaders:
         self._names = names
 
     def trusts(self, peer: str | None) -> bool:
-        """Whether what this peer says is read; None: it is on a Unix socket."""
+        """Tell whether what this peer says is read; None: it is on a Unix socket."""
         return self._trusted.trusts(peer)
 
     def endpoints(self, headers: Headers, direct: Endpoints) -> Endpoints:
-        """A request's endpoints, from its header fields and from those of the connection to the proxy."""
+        """Return a request's endpoints, from its header fields and from those of the connection to the proxy."""
         fields: dict[bytes, list[str]] = {}
         names = self._names
         for name, value in headers:
@@ -80,7 +80,7 @@ class ProxyHeaders:
         return said.client or client, server, scheme, _prefix(fields.get(_PREFIX, []))
 
     def _said(self, fields: dict[bytes, list[str]]) -> _Said:
-        """What all fields say together."""
+        """Join what all fields say."""
         said = _Said(self._client(fields.get(_FOR, [])), _scheme(_same(fields.get(_PROTO, []))))
         said.host, said.port = _host(_same(fields.get(_HOST, [])))
         port = _port(_same(fields.get(_PORT, [])))
@@ -105,7 +105,7 @@ class ProxyHeaders:
         return address
 
     def _forwarded(self, values: list[str]) -> _Said | None:
-        """What the last element says that a trusted proxy wrote; None if something is broken up to there."""
+        """Read what the last element says that a trusted proxy wrote; None if something is broken up to there."""
         said: _Said | None = None
         for value in values if self._trusted.all else reversed(values):
             elements = forwarded.elements(value)
@@ -120,7 +120,7 @@ class ProxyHeaders:
 
 
 def _element(element: dict[str, str], node: Node | None) -> _Said | None:
-    """What an element of Forwarded says, with its node if it tells one; None if it is broken."""
+    """Read what an element of Forwarded says, with its node if it tells one; None if it is broken."""
     name, proto, host = element.get("for"), element.get("proto"), element.get("host")
     if node is None and name is not None and not forwarded.is_hidden(name):
         return None
@@ -134,7 +134,7 @@ def _element(element: dict[str, str], node: Node | None) -> _Said | None:
 
 
 def _together(said: _Said, also: _Said) -> _Said:
-    """What both say; only the first where they contradict each other."""
+    """Join what both say; only the first where they contradict each other."""
     (address, port), (other_address, other_port) = said.client or ("", 0), also.client or ("", 0)
     if (
         _contradict(address, other_address)
@@ -158,7 +158,7 @@ def _contradict(one: object, other: object) -> bool:
 
 
 def _same(values: list[str]) -> str:
-    """The one value that all fields of a name have, and all items in them; empty if there is none."""
+    """Return the one value that all fields of a name have, and all items in them; empty if there is none."""
     items = {text.lower() for value in values for item in value.split(",") if (text := item.strip(" \t"))}
     return items.pop() if len(items) == 1 else ""
 
@@ -168,7 +168,7 @@ def _scheme(text: str) -> str | None:
 
 
 def _host(text: str) -> tuple[str, int | None] | tuple[None, None]:
-    """A host, and its port if that is told."""
+    """Read a host, and its port if that is told."""
     found = _HOST_AND_PORT.fullmatch(text)
     if found is None:
         return None, None
@@ -193,7 +193,7 @@ def _port(text: str) -> int | None:
 
 
 def _prefix(values: list[str]) -> str | None:
-    """The path under which a proxy publishes the app; None if it is not told. Empty for "/"."""
+    """Return the path under which a proxy publishes the app; None if it is not told. Empty for "/"."""
     paths = {value.rstrip("/") for value in values}
     if len(paths) != 1:
         return None

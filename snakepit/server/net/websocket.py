@@ -8,22 +8,22 @@ the server closes: a close frame goes out, and the socket is closed when the cli
 The client breaks the protocol, or does not answer a ping in time: it is told, and the socket is closed without waiting
 for its close frame. Before it is told of a breach, the app may answer what it had said until then.
 
-What the client still sends meanwhile is read and dropped, as closing a socket with unread data resets it, and a reset
-can destroy the close frame before the client has read it.
+What the client still sends meanwhile is read and dropped (see `transport.TransportShell`). The states are in
+`snakepit.server.lifecycle`.
 """
 
 import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from snakepit.http.fields import Fields
-from snakepit.http.types import Headers
 from snakepit.http.ws.close_codes import ABNORMAL, INTERNAL_ERROR, SERVICE_RESTART
 from snakepit.http.ws.frames import Closed, Message, WebSocketProtocol
 from snakepit.server.event_loop.deadlines import Deadlines
 from snakepit.server.exchanges.websocket import WebSocketExchange
+from snakepit.server.lifecycle import WEBSOCKET, WebSocketState, advance
 from snakepit.server.net.connections import Connections
 from snakepit.server.net.options import HttpOptions
+from snakepit.server.net.transport import TransportShell
 
 if TYPE_CHECKING:
     from snakepit.server.exchanges.exchange import Exchange
@@ -35,121 +35,83 @@ ANSWERING = 2.0
 """Seconds that an app gets to answer what a client said before it broke the protocol."""
 
 
-class WebSocketConnection(asyncio.Protocol):
-    """See the module. It takes over the transport of the HTTP connection on which the handshake was made."""
+class WebSocketConnection(TransportShell):
+    """A connection that speaks WebSocket: one session, on the transport of the HTTP connection that it began on."""
 
-    __slots__ = (
-        "_breach",
-        "_client_is_through",
-        "_closing",
-        "_protocol",
-        "_reading",
-        "_session",
-        "_shared",
-        "_transport",
-        "peer",
-        "writable",
-    )
+    __slots__ = ("_breach", "_client_is_through", "_protocol", "_session", "_shared", "_state", "peer")
 
     def __init__(
-        self,
-        shared: "WebSockets",
-        transport: asyncio.Transport,
-        peer: str,
-        writable: bool,
-        session: WebSocketExchange,
-        protocol: WebSocketProtocol,
+        self, shared: "WebSockets", peer: str, session: WebSocketExchange, protocol: WebSocketProtocol
     ) -> None:
+        super().__init__()
         self._shared = shared
-        self._transport = transport
         self._protocol = protocol
         self._session: WebSocketExchange | None = session  # until it is over, for this side
-        self._reading = True
+        self._state = WebSocketState.OPEN
         self._breach: Closed | None = None  # of the protocol; the app answers what came before
-        self._closing = False  # our side is shut down
         self._client_is_through = False  # it has sent its close frame
         self.peer = peer
-        self.writable = writable
-        shared.connections.add(self)
-        shared.pings.add(self)
 
     def __repr__(self) -> str:
         return f"<WebSocketConnection {self.peer} {self._session}>"
 
-    def take_over(self, data: bytes, reading: bool) -> None:
-        """Begin, with what came behind the handshake; `reading`: whether the transport is being read."""
-        self._reading = reading
+    def begin(self, http: TransportShell, data: bytes) -> None:
+        """Take the transport of the HTTP connection, and handle the data that came behind the handshake."""
+        self._take_over(http)
+        self._shared.connections.add(self)
+        self._set_deadline(self._shared.pings)
         if self._shared.connections.draining:
             self._shared.loop.call_soon(self.drain)
         elif data:
             self._shared.loop.call_soon(self.data_received, data)
-        self._read()
+        self._resume_reading()
 
     # -- asyncio.Protocol ----------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        if self._closing or self._breach is not None:
+        if self._state >= WebSocketState.BREACHED:
             return
         self._shared.pongs.discard(self)  # whatever comes, the client lives
         self._protocol.receive_data(data)
-        self.advance()
+        self._handle_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._closing = True
-        for deadlines in (self._shared.pings, self._shared.pongs, self._shared.breaches, self._shared.closings):
-            deadlines.discard(self)
+        if self._state is not WebSocketState.CLOSED:
+            self._to(WebSocketState.CLOSED)
+        self._shared.pongs.discard(self)
+        self._set_deadline(None)
         self._shared.connections.discard(self)
         self._end_session(ABNORMAL, "")
         self._protocol.end()
-
-    def pause_writing(self) -> None:
-        self.writable = False
-
-    def resume_writing(self) -> None:
-        self.writable = True
-        if self._session is not None:
-            self._session.pay()
 
     # -- what a session needs of it (snakepit.server.exchanges.websocket.Socket) ----------------------------------
 
     def send_message(self, data: str | bytes) -> None:
         self._protocol.send_message(data)
-        self._flush()
+        self._write(self._protocol.data_to_send())
 
     def close(self, code: int, reason: str) -> None:
         """Begin to close; nothing more crosses in either direction."""
         self._session = None
-        if self._closing:
+        if self._state >= WebSocketState.LINGERING:
             return
         if self._breach is not None:
-            self._say_breach(self._breach)
+            self._tell_breach(self._breach)
             return
         self._protocol.send_close(code, reason)
-        self._flush()
-        self._shared.pings.discard(self)
+        self._to(WebSocketState.CLOSING)
+        self._write(self._protocol.data_to_send())
         self._shared.pongs.discard(self)
-        self._shared.closings.add(self)
+        self._set_deadline(self._shared.closings)
         if self._protocol.pending:
-            self.advance()
-        self._read()
+            self._handle_received()
+        self._resume_reading()
 
     def body_wanted(self) -> None:
         if self._protocol.pending:
-            self.advance()
+            self._handle_received()
         if self._session is None or self._session.receives_body:
-            self._read()
-
-    def send_continue(self) -> None:
-        """Nothing: the handshake is over."""
-
-    def send_response(self, status: int, fields: Fields, body: bytes, more: bool) -> None:
-        """Nothing: the handshake is over."""
-
-    def send_body(self, data: bytes, more: bool) -> None:
-        """Nothing: the handshake is over."""
-
-    def send_error(self, status: int, reason: str, headers: Headers) -> None:
-        self.close(INTERNAL_ERROR, "")
+            self._resume_reading()
 
     def report_fault(self, exchange: "Exchange", fault: str, cut_off: bool = False) -> None:
         target = exchange.head.target.decode("latin-1")
@@ -158,48 +120,55 @@ class WebSocketConnection(asyncio.Protocol):
     # -- deadlines, and the end of the server -----------------------------------------------------------------------
 
     def ping(self) -> None:
-        """It is time to ask whether the client is there."""
+        """Ask whether the client is there, and again after the same time."""
         self._protocol.send_ping()
-        self._flush()
-        self._shared.pings.add(self)
+        self._write(self._protocol.data_to_send())
+        self._set_deadline(self._shared.pings)
         if self not in self._shared.pongs:  # otherwise one before it was not answered, and its time goes on
             self._shared.pongs.add(self)
 
     def pong_overdue(self) -> None:
-        """Nothing came since the ping."""
+        """Close: nothing came since the ping."""
         if not self._reading:  # nothing could come: the app does not take what came before
             self._shared.pongs.add(self)
             return
         self._protocol.send_close(INTERNAL_ERROR, "keepalive ping timeout")
-        self._flush()
         self._end_session(ABNORMAL, "keepalive ping timeout")
         self._finish()
 
     def answers_overdue(self) -> None:
-        """The app has had its time to answer what came before the breach."""
+        """Close: the app has had its time to answer what came before the breach."""
         if self._breach is not None:
-            self._say_breach(self._breach)
+            self._tell_breach(self._breach)
 
     def close_overdue(self) -> None:
-        """The client has not answered our close frame, or not closed its side."""
+        """Cut the connection: the client has not answered our close frame, or not closed its side."""
         self.abort()
 
     def drain(self, gently: bool = False) -> None:
-        """The server stops. Where another process serves, clients come back to that one."""
+        """Close, since the server stops. Where another process serves, clients come back to that one."""
         if self._session is not None:
             self._end_session(SERVICE_RESTART, "")
             self.close(SERVICE_RESTART, "")
         elif self._client_is_through:
             self._transport.close()
-
-    def abort(self) -> None:
-        """Close the socket without waiting for what is still to be written."""
-        self._transport.abort()
+        elif self._deadline is not None:  # it closes already, and may have less time for it now
+            self._set_deadline(self._shared.closings, keep=True)
 
     # -- its own -------------------------------------------------------------------------------------------------
 
-    def advance(self) -> None:
-        """Handle what came."""
+    def _to(self, state: WebSocketState) -> None:
+        self._state = advance(WEBSOCKET, self._state, state)
+
+    def _on_writable(self) -> None:
+        if self._session is not None:
+            self._session.return_credit()
+
+    def _on_reading_resumed(self) -> None:
+        if self in self._shared.pongs:  # the answer may wait among what was not read
+            self._shared.pongs.add(self)
+
+    def _handle_received(self) -> None:
         session = self._session
         while True:
             for event in self._protocol.events_received():
@@ -210,77 +179,55 @@ class WebSocketConnection(asyncio.Protocol):
                     self._closed(event)
                     return
             if session is not None and not session.receives_body:
-                self._reading_off()
+                self._pause_reading()
                 break
             if not self._protocol.pending:
                 break
-        self._flush()
+        self._write(self._protocol.data_to_send())
 
     def _closed(self, event: Closed) -> None:
-        """The client closed, or broke the protocol."""
+        """Hear that the client closed, or broke the protocol."""
         if event.failed:
             if self._session is not None and self._session.client_broke(event.code, event.reason):
                 self._breach = event
-                self._shared.pings.discard(self)
+                self._to(WebSocketState.BREACHED)
                 self._shared.pongs.discard(self)
-                self._shared.breaches.add(self)
-                self._flush()
-                self._read()  # to see the client go
+                self._set_deadline(self._shared.breaches)
+                self._write(self._protocol.data_to_send())
+                self._resume_reading()  # to see the client go
             else:
-                self._say_breach(event)
+                self._tell_breach(event)
             return
         self._end_session(event.code, event.reason)
         self._protocol.send_close(event.code, "")  # the answer, unless ours was first
-        self._flush()
         self._client_is_through = True
         self._finish()
 
-    def _say_breach(self, breach: Closed) -> None:
+    def _tell_breach(self, breach: Closed) -> None:
         self._end_session(breach.code, breach.reason)
         self._protocol.send_close(breach.code, breach.reason)
-        self._flush()
         self._finish()
 
     def _finish(self) -> None:
-        """Nothing more is to be said: shut down our side, and read on until the client has closed its own.
+        """Write what is left to be said, and close our side.
 
-        When the server stops, not for one that has sent its close frame: nothing comes after that, and many leave the
-        socket open until the server has closed it.
+        When the server stops, close both sides of a client that has sent its close frame: nothing comes after that, and
+        many leave the socket open until the server has closed it.
         """
-        self._closing = True
-        for deadlines in (self._shared.pings, self._shared.pongs, self._shared.breaches):
-            deadlines.discard(self)
-        at_once = self._client_is_through and self._shared.connections.draining
-        if self._transport.can_write_eof() and not self._transport.is_closing() and not at_once:
-            self._transport.write_eof()
-            self._shared.closings.add(self)
-            self._read()
-        else:
+        self._write(self._protocol.data_to_send())
+        self._shared.pongs.discard(self)
+        self._set_deadline(None)
+        if self._client_is_through and self._shared.connections.draining:
             self._transport.close()
+            lingers = False
+        else:
+            lingers = self._half_close(self._shared.closings)
+        self._to(WebSocketState.LINGERING if lingers else WebSocketState.CLOSED)
 
     def _end_session(self, code: int, reason: str) -> None:
         session, self._session = self._session, None
         if session is not None:
             session.client_closed(code, reason)
-
-    def _flush(self) -> None:
-        data = self._protocol.data_to_send()
-        if len(data) == 1:
-            self._transport.write(data[0])
-        elif data:
-            self._transport.writelines(data)
-
-    def _read(self) -> None:
-        if not self._reading and not self._transport.is_closing():
-            self._reading = True
-            self._transport.resume_reading()
-            if self in self._shared.pongs:  # the answer may wait among what was not read
-                self._shared.pongs.add(self)
-
-    def _reading_off(self) -> None:
-        if self._reading and not self._transport.is_closing():
-            self._reading = False
-            self._transport.pause_reading()
 
 
 class WebSockets:
@@ -300,15 +247,14 @@ class WebSockets:
         self.pongs = Deadlines(loop, options.pong_seconds, WebSocketConnection.pong_overdue)
         self.breaches = Deadlines(loop, ANSWERING, WebSocketConnection.answers_overdue)
         self.closings = Deadlines(loop, CLOSING, WebSocketConnection.close_overdue)
+        self._deadlines = [self.pings, self.pongs, self.breaches, self.closings]
 
     def hurry(self) -> None:
-        """Give clients less time to answer a close frame, since the server stops."""
-        last = Deadlines(self.loop, LAST_CLOSING, WebSocketConnection.close_overdue)
-        self.closings.move_to(last)
-        self.closings.close()
-        self.closings = last
+        """Give clients less time to answer a close frame, since the server stops; they are drained next."""
+        self.closings = Deadlines(self.loop, LAST_CLOSING, WebSocketConnection.close_overdue)
+        self._deadlines.append(self.closings)
 
     def close(self) -> None:
         """Cancel every deadline."""
-        for deadlines in (self.pings, self.pongs, self.breaches, self.closings):
+        for deadlines in self._deadlines:
             deadlines.close()

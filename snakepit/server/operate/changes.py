@@ -20,7 +20,7 @@ from snakepit.server.operate.managers import Manager
 from snakepit.server.operate.reloader import Reloader
 from snakepit.server.pool.pool import Pool
 from snakepit.server.pool.terms import STOPPING, Outcome
-from snakepit.server.responders.reload_pages import Pages
+from snakepit.server.responders.reload_pages import ReloadPages
 from snakepit.server.workers.runtimes import RuntimeName
 from snakepit.system import working_directory
 
@@ -44,7 +44,7 @@ class Changes:
         log: logging.Logger,
         loop: asyncio.AbstractEventLoop,
         manager: Manager,
-        pages: Pages | None = None,
+        pages: ReloadPages | None = None,
     ) -> None:
         self._loop = loop
         self._pool = pool

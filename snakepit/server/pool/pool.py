@@ -33,7 +33,7 @@ from snakepit.server.pool.heartbeat import Health
 from snakepit.server.pool.starts import ATTEMPTS, Starts
 from snakepit.server.pool.terms import STOPPING, Observer, Outcome, PoolOptions, Succession, as_error
 from snakepit.server.pool.wear import Wear
-from snakepit.server.responders import unavailable as error_page
+from snakepit.server.responders.unavailable import Unavailable
 from snakepit.server.workers.runtimes import RUNTIMES
 from snakepit.server.workers.worker import Worker
 from snakepit.system.memory import resident_memory
@@ -569,7 +569,7 @@ class Pool:
 
     def _show(self, worker: Worker) -> None:
         """Answer everything with what keeps a worker from starting."""
-        self.flow.answer_instead(500, error_page.FIELDS, error_page.body(str(as_error(worker)), self._page_script()))
+        self.flow.answer_instead(Unavailable(str(as_error(worker)), self._page_script()))
         self.first_ready.set()
 
     def _tell_of_memory(self, predecessor: Worker, before: int | None) -> None:

@@ -1,8 +1,7 @@
 """Has the pages in browsers reload themselves when there is a newer version of the app: `--reload-browser`.
 
-It stands before the pool, where it takes what its script asks for, and answers that here in the main interpreter: no
-worker is kept from retiring by a browser that waits, and no thread of a WSGI app waits with it. To such an exchange it
-is what a worker is to others.
+What the script asks for is answered here in the main interpreter: no worker is kept from retiring by a browser that
+waits, and no thread of a WSGI app waits with it.
 
 A page's script asks, with the version that the page is of, whether there is a newer one, and gets no answer until there
 is. It asks again whenever it lost its connection, so it hears of what it missed, be that a restart of the server.
@@ -11,13 +10,12 @@ is. It asks again whenever it lost its connection, so it hears of what it missed
 from typing import TYPE_CHECKING
 
 from snakepit.http.fields import render
-from snakepit.server.lifecycle import ExchangeState
-from snakepit.wire.envelopes import DISCONNECT
+from snakepit.server.responders.responder import Responder
 from snakepit.wire.page_script import EVENTS, SCRIPT
 
 if TYPE_CHECKING:
-    from snakepit.server.exchanges.exchange import Destination, Exchange
-    from snakepit.wire.envelopes import Envelope
+    from snakepit.http.events import RequestHead
+    from snakepit.server.exchanges.exchange import Exchange
 
 _SCRIPT_PATH, _EVENTS_PATH = SCRIPT.encode(), EVENTS.encode()
 
@@ -78,86 +76,69 @@ _SCRIPT = rb"""(() => {
 """
 
 
-class Pages:
-    """See the module.
+class ReloadPages(Responder):
+    """Answers what the script in a page asks for.
 
     Args:
-        pool: who gets everything else.
         server: what tells this server's pages from those of the one before.
     """
 
-    def __init__(self, pool: "Destination", server: str) -> None:
-        self._pool = pool
+    def __init__(self, server: str) -> None:
         self._server = server
         self._newest = 0
-        self._waiting: dict[int, tuple[Exchange, bytes]] = {}  # by number; with the version of its page
+        self._waiting: dict[Exchange, bytes] = {}  # with the version of its page
         self._closed = False
 
-    # -- what connections need of the pool -----------------------------------------------------------------------------
-
-    @property
-    def interface(self) -> str:
-        """What the app speaks."""
-        return self._pool.interface
+    def takes(self, head: "RequestHead") -> bool:
+        path = _path(head)  # whatever a proxy has before it
+        if path.endswith(_EVENTS_PATH):
+            return head.method == "GET" and not head.upgrade
+        return path.endswith(_SCRIPT_PATH)
 
     def submit(self, exchange: "Exchange") -> None:
-        """Answer what a page's script asks for; the rest is the pool's."""
-        path, _, version = exchange.head.target.partition(b"?")
-        if path.endswith(_SCRIPT_PATH):  # whatever a proxy has before it
-            exchange.answer_instead(200, _SCRIPT_FIELDS, _SCRIPT)
-        elif path.endswith(_EVENTS_PATH) and exchange.head.method == "GET" and not exchange.head.upgrade:
-            self._wait(exchange, version)
+        if _path(exchange.head).endswith(_SCRIPT_PATH):
+            exchange.reply(200, _SCRIPT_FIELDS, _SCRIPT)
         else:
-            self._pool.submit(exchange)
+            self._keep(exchange)
 
     def withdraw(self, exchange: "Exchange") -> None:
-        """Forget an exchange that waits in the line."""
-        self._pool.withdraw(exchange)
-
-    # -- what an exchange needs of a worker ------------------------------------------------------------------------
-
-    def post(self, envelope: "Envelope", large: bool = False) -> None:
-        """A browser that goes is all that matters here."""
-        if envelope[0] == DISCONNECT:
-            self._waiting.pop(envelope[1], None)
+        self._waiting.pop(exchange, None)
 
     # -- from the server -------------------------------------------------------------------------------------------
 
     @property
     def waiting(self) -> int:
-        """Pages that would hear of a newer version."""
+        """The number of pages that would hear of a newer version."""
         return len(self._waiting)
 
     def announce(self, version: int) -> None:
-        """All that is answered from now on is of this version: have the pages of older ones reload themselves."""
+        """Have pages of older versions reload themselves: all that is answered from now on is of this one."""
         self._newest = version
-        for exchange, of_page in list(self._waiting.values()):
+        for exchange, of_page in list(self._waiting.items()):
             if self._is_older(of_page):
-                self._answer(exchange, self._newer())
+                self._end(exchange, self._newer())
 
     def close(self) -> None:
-        """Let all browsers go."""
+        """End the answers of all browsers that wait."""
         self._closed = True
-        for exchange, _ in list(self._waiting.values()):
-            self._answer(exchange, b"")
+        for exchange in list(self._waiting):
+            self._end(exchange, b"")
 
     # --------------------------------------------------------------------------------------------------------------
 
-    def _wait(self, exchange: "Exchange", version: bytes) -> None:
+    def _keep(self, exchange: "Exchange") -> None:
         if self._closed:
             exchange.refuse(503, "The server is stopping", [])
             return
-        self._waiting[exchange.number] = exchange, version
-        exchange.assign(self, "no worker")
-        exchange.respond(200, _EVENT_FIELDS, b": waiting\n\n", True)
+        _, _, version = exchange.head.target.partition(b"?")
+        self._waiting[exchange] = version
+        exchange.begin_reply(200, _EVENT_FIELDS, b": waiting\n\n")
         if self._is_older(version):
-            self._answer(exchange, self._newer())
+            self._end(exchange, self._newer())
 
-    def _answer(self, exchange: "Exchange", event: bytes) -> None:
-        self._waiting.pop(exchange.number, None)
-        if exchange.state is ExchangeState.RESPONDING:
-            exchange.respond_body(event, False)
-            exchange.done(None)
+    def _end(self, exchange: "Exchange", event: bytes) -> None:
+        self._waiting.pop(exchange, None)
+        exchange.add_to_reply(event, more=False)
 
     def _newer(self) -> bytes:
         return f"event: newer\ndata: {self._server}.{self._newest}\n\n".encode()
@@ -167,3 +148,7 @@ class Pages:
         if server != self._server.encode():
             return True
         return number.isdigit() and len(number) < 10 and int(number) < self._newest
+
+
+def _path(head: "RequestHead") -> bytes:
+    return head.target.partition(b"?")[0]

@@ -1,11 +1,17 @@
 """What a browser shows while no version of the app can be started: only with `--reload`, for it tells of the code."""
 
 from html import escape
+from typing import TYPE_CHECKING
 
 from snakepit.http.fields import render
+from snakepit.server.responders.responder import Responder
 from snakepit.wire.page_script import tag
 
-FIELDS = render([(b"content-type", b"text/html; charset=utf-8"), (b"cache-control", b"no-store")])
+if TYPE_CHECKING:
+    from snakepit.http.events import RequestHead
+    from snakepit.server.exchanges.exchange import Exchange
+
+_FIELDS = render([(b"content-type", b"text/html; charset=utf-8"), (b"cache-control", b"no-store")])
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -26,7 +32,23 @@ pre {{ background: #f4f4f4; color: #222; overflow-x: auto; padding: 1rem }}
 """
 
 
-def body(fault: str, script: str = "") -> bytes:
-    """The page that shows a fault, which may hold anything. `script`: the address of one that reloads it."""
-    page = _PAGE.format(fault=escape(fault)).encode("utf-8", "backslashreplace")
-    return page + tag(script) if script else page
+class Unavailable(Responder):
+    """Answers everything with 500, and a page that shows why no worker works.
+
+    Args:
+        fault: what went wrong, which may hold anything.
+        script: the address of a script that reloads the page; empty: there is none.
+    """
+
+    def __init__(self, fault: str, script: str = "") -> None:
+        page = _PAGE.format(fault=escape(fault)).encode("utf-8", "backslashreplace")
+        self._page = page + tag(script) if script else page
+
+    def takes(self, head: "RequestHead") -> bool:
+        return True
+
+    def submit(self, exchange: "Exchange") -> None:
+        exchange.reply(500, _FIELDS, self._page)
+
+    def withdraw(self, exchange: "Exchange") -> None:
+        """Do nothing: no exchange is kept."""

@@ -180,7 +180,7 @@ class Worker:
         """Give it an exchange."""
         number, seats = exchange.number, self._seats
         self.exchanges[number] = exchange
-        exchange.assign(self._ends[0] if seats is None else seats.take(number, exchange.whole), self._name)
+        exchange.assigned_to(self._ends[0] if seats is None else seats.take(number, exchange.whole), self._name)
 
     @property
     def watched(self) -> bool:
@@ -400,7 +400,7 @@ class Worker:
         elif kind == envelopes.CREDIT:
             begun.add_credit(envelope[2])
         elif kind == envelopes.CONTINUE:
-            begun.go_on()
+            begun.send_continue()
         elif isinstance(begun, WebSocketExchange):
             begun.handle(envelope)
 
@@ -418,11 +418,11 @@ class Worker:
         exchange = self._timed_out.pop(number, None)
         if exchange is None:
             raise InternalError(f"{self} ended exchange {number}, which had not timed out")
-        exchange.seen_to(where, aside)
+        exchange.interrupted(where, aside)
 
     def _come_back(self, number: int, held: list[Envelope]) -> Exchange:
         exchange = self.exchanges.pop(number)
-        exchange.come_back(held)
+        exchange.unassign(held)
         return exchange
 
     def _watchdog_rang(self) -> None:

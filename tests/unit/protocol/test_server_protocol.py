@@ -18,7 +18,7 @@ from snakepit.http.h1.fast_path import CleanHeadParser, KnownFields
 from snakepit.http.h1.h11_parser import H11Parser
 from snakepit.http.h1.httptools_parser import HttptoolsParser
 from snakepit.http.h1.protocol import Http1Protocol
-from snakepit.http.h1.writer import CommonFields
+from snakepit.http.h1.writer import FieldSource
 
 _known: dict[Limits, KnownFields] = {}
 
@@ -46,7 +46,7 @@ def h11(limits):
 PARSERS = [H11Parser, fresh_h11, h11, fresh_httptools, httptools]
 
 
-@fake_of(CommonFields)
+@fake_of(FieldSource)
 class NoCommonFields:
     """Adds nothing."""
 

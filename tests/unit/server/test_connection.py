@@ -9,13 +9,16 @@ import pytest
 from fakes import fake_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from moves import held_to
 from waiting import turn
 
 from snakepit.config.options import Config
 from snakepit.http.fields import NONE, render
-from snakepit.server.exchanges.exchange import Destination, WorkerEnd
-from snakepit.server.lifecycle import ExchangeState
-from snakepit.server.net.http1 import DISCARD, LAST_LINGER, LINGER, STALLED, HttpConnections
+from snakepit.server.exchanges.exchange import Destination, EnvelopeSink
+from snakepit.server.lifecycle import CONNECTION, WEBSOCKET, ExchangeState
+from snakepit.server.net.http1 import DISCARD, LAST_LINGER, LINGER, STALLED, Connection, HttpConnections
+from snakepit.server.net.websocket import WebSocketConnection
+from snakepit.server.routing.router import Router
 from snakepit.wire.envelopes import BODY, CHUNK, CREDIT, DISCONNECT, REQUEST, WINDOW, cost
 
 HEAD_TIME = 20.0
@@ -177,7 +180,7 @@ class FakeTransport(asyncio.Transport):
         self.eof_written = True
 
 
-@fake_of(WorkerEnd)
+@fake_of(EnvelopeSink)
 class App:
     """Plays a worker's end with an app that reads the whole body and answers with what it got."""
 
@@ -205,7 +208,7 @@ class App:
         if self.gone:
             return
         if more:
-            self.exchange.go_on()
+            self.exchange.send_continue()
             self.exchange.add_credit(cost(data))
             return
         head = self.exchange.head
@@ -248,7 +251,7 @@ class FakePool:
         if self.mode == "refuse":
             exchange.refuse(503, "full", [(b"retry-after", b"1")])
         elif self.mode == "line":
-            exchange.wait()
+            exchange.mark_waiting()
             self.line.append(exchange)
         else:
             self.assign(exchange)
@@ -256,7 +259,7 @@ class FakePool:
     def assign(self, exchange):
         app = App(self, exchange)
         self.apps.append(app)
-        exchange.assign(app, "worker 1")
+        exchange.assigned_to(app, "worker 1")
         return app
 
     def withdraw(self, exchange):
@@ -274,8 +277,16 @@ class World:
     def __init__(self, echoes, options):
         self.loop = asyncio.get_running_loop()
         self.pool = FakePool(self.loop, echoes)
-        options = {"date_header": False, "server_header": False, "access_log": False} | options
-        self.http = HttpConnections(Config("app:app", **options), self.pool, self.loop)
+        self.options = {"date_header": False, "server_header": False, "access_log": False} | options
+        self.respond()
+
+    def respond(self, *responders):
+        """Have these stand before the pool."""
+        config, router = Config("app:app", **self.options), Router(self.pool, responders)
+        self.http = HttpConnections(config, router, self.loop)
+
+    async def settle(self):
+        await turn()
 
     def connect(self, **how):
         return FakeTransport(self.loop, self.http.new_connection(), **how)
@@ -297,9 +308,10 @@ def play(scenario, echoes=False, **options):
         errors = []
         loop.set_exception_handler(lambda _, context: errors.append(context))
         world = World(echoes, options)
-        await scenario(world)
-        world.http.close()
-        await turn()
+        with held_to(Connection, CONNECTION), held_to(WebSocketConnection, WEBSOCKET):
+            await scenario(world)
+            world.http.close()
+            await turn()
         assert world.http.connections.open == set()
         assert sum(world.deadlines) == 0
         assert errors == []
@@ -940,7 +952,7 @@ def test_told_to_go_on_when_the_app_reads():
         client = world.connect()
         client.send(EXPECTING)
         assert client.received == b""
-        world.app.exchange.go_on()
+        world.app.exchange.send_continue()
         assert client.received == b"HTTP/1.1 100 Continue\r\n\r\n"
         client.send(b"hello")
         assert world.app.body == b"hello"
@@ -971,7 +983,7 @@ def test_app_that_reads_only_after_it_began_to_answer():
         client.send(EXPECTING)
         exchange = world.app.exchange
         world.app.respond(body=b"begun ", more=True)
-        exchange.go_on()
+        exchange.send_continue()
         client.send(b"hello")
         assert world.app.body == b"hello"
         exchange.respond_body(b"done", False)
@@ -1663,7 +1675,7 @@ def test_drain_waits_for_an_app_that_has_not_asked_for_the_body():
         world.http.drain()
         await advance(STALLED * 3)
         assert not client.closing
-        world.app.exchange.go_on()
+        world.app.exchange.send_continue()
         await advance(STALLED)
         assert world.app.gone
 
@@ -1852,7 +1864,7 @@ def test_random_requests_and_an_app_that_does_anything(data, doings):
             elif doing == "end":
                 exchange.respond_body(b"b", False)
             elif doing == "go":
-                exchange.go_on()
+                exchange.send_continue()
             else:
                 exchange.done("Traceback" if doing == "fault" else None)
             assert settled(world, client)

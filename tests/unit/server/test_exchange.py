@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from snakepit.errors import InternalError, LocalProtocolError
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import NONE, render
-from snakepit.server.exchanges.exchange import Clock, Destination, Exchange, RequestClient, WorkerEnd
+from snakepit.server.exchanges.exchange import Destination, EnvelopeSink, Exchange, HttpClient, ResponseDeadlines
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import BODY, CHUNK, CHUNK_COST, CREDIT, DISCONNECT, REQUEST, WINDOW, cost
@@ -19,7 +19,7 @@ ILLEGAL = (b"x-illegal: yes\r\n", 0, None)
 HALF = WINDOW // 2
 
 
-@fake_of(WorkerEnd)
+@fake_of(EnvelopeSink)
 class FakeEnd:
     """Keeps what is posted."""
 
@@ -38,7 +38,7 @@ class FakeEnd:
         return sum(amount for _, _, amount in self.of(CREDIT))
 
 
-@fake_of(RequestClient)
+@fake_of(HttpClient)
 class FakeClient:
     """Plays the connection: one response, in order; refuses what is marked as illegal; can go."""
 
@@ -122,7 +122,7 @@ def make(body=b"", more=False, expects_continue=False):
 def assigned(*args, **kwargs):
     exchange, client, _ = make(*args, **kwargs)
     end = FakeEnd()
-    exchange.assign(end, "worker 1")
+    exchange.assigned_to(end, "worker 1")
     return exchange, client, end
 
 
@@ -139,11 +139,11 @@ def in_state(state):
     if state is ExchangeState.NEW:
         pass
     elif state is ExchangeState.WAITING:
-        exchange.wait()
+        exchange.mark_waiting()
     elif state is ExchangeState.CLOSED:
         exchange.refuse(503, "full", [])
     else:
-        exchange.assign(end, "worker 1")
+        exchange.assigned_to(end, "worker 1")
         if state is ExchangeState.ABANDONED:
             exchange.client_gone()
         elif state is ExchangeState.RESPONDING:
@@ -161,7 +161,7 @@ S = ExchangeState
 # -- an app that takes too long -------------------------------------------------------------------------------------
 
 
-@fake_of(Clock)
+@fake_of(ResponseDeadlines)
 class FakeClock:
     """Keeps whose time runs."""
 
@@ -181,7 +181,7 @@ class FakeClock:
 def limited(**kwargs):
     exchange, client, end = assigned(**kwargs)
     clock = FakeClock()
-    exchange.limit(clock)
+    exchange.start_timeout(clock)
     assert clock.running == [exchange]
     end.posted.clear()
     return exchange, client, end, clock
@@ -206,7 +206,7 @@ def test_504_and_the_worker_hears_of_it():
         lambda exchange: exchange.done(None),
         lambda exchange: exchange.lost(),
         lambda exchange: exchange.client_gone(),
-        lambda exchange: exchange.come_back([]),
+        lambda exchange: exchange.unassign([]),
     ],
     ids=["response", "whole response", "answer", "done", "lost", "client gone", "come back"],
 )
@@ -236,12 +236,12 @@ def test_each_piece_from_the_client_starts_the_time_anew():
         (lambda exchange: exchange.done(None), []),
         (lambda exchange: exchange.done("where it was"), ["where it was"]),
         (lambda exchange: exchange.lost(), []),
-        (lambda exchange: exchange.come_back([]), []),
+        (lambda exchange: exchange.unassign([]), []),
         (lambda exchange: exchange.add_body(b"x", False), []),
-        (lambda exchange: exchange.seen_to("", False), []),
-        (lambda exchange: exchange.seen_to("a stack", False), []),
+        (lambda exchange: exchange.interrupted("", False), []),
+        (lambda exchange: exchange.interrupted("a stack", False), []),
         (
-            lambda exchange: exchange.seen_to("a stack", True),
+            lambda exchange: exchange.interrupted("a stack", True),
             ["Ending what runs for it in another thread, here:\na stack"],
         ),
     ],
@@ -319,10 +319,10 @@ def test_a_large_later_body_is_cut():
 def test_held_until_a_worker_has_it():
     exchange, _, _ = make(b"a", True)
     exchange.add_body(b"b", True)
-    exchange.wait()
+    exchange.mark_waiting()
     exchange.add_body(b"c", False)
     end = FakeEnd()
-    exchange.assign(end, "worker 1")
+    exchange.assigned_to(end, "worker 1")
     assert [envelope[0] for envelope in end.posted] == [REQUEST, BODY, BODY]
     assert end.posted[1:] == [envelopes.body(NUMBER, b"b", True), envelopes.body(NUMBER, b"c", False)]
 
@@ -371,7 +371,7 @@ def test_tiny_chunks_cost_more_than_their_bytes():
 
 def test_window_counts_while_nobody_has_it():
     exchange, _, _ = make(b"x" * CHUNK, True)
-    exchange.wait()
+    exchange.mark_waiting()
     exchange.add_body(b"x" * 3 * CHUNK, True)
     assert not exchange.receives_body
 
@@ -475,13 +475,13 @@ def test_whole_is_what_a_worker_gets_as_one_envelope(body, more, later, whole):
         exchange.add_body(data, data_more)
     assert exchange.whole is whole
     end = FakeEnd()
-    exchange.assign(end, "worker 1")
+    exchange.assigned_to(end, "worker 1")
     assert (len(end.posted) == 1 and not more_of(end.posted[0])) is whole
 
 
 def test_whole_after_it_came_back():
     exchange, _, end = assigned(b"a", False)
-    exchange.come_back(list(end.posted))
+    exchange.unassign(list(end.posted))
     assert exchange.whole
 
 
@@ -511,22 +511,22 @@ def test_a_slow_client_keeps_the_credit_until_it_reads():
         exchange.respond_body(b"x" * CHUNK, True)
     assert end.credit == 0
     client.writable = True
-    exchange.pay()
+    exchange.return_credit()
     assert end.credit == WINDOW
-    exchange.pay()
+    exchange.return_credit()
     assert len(end.of(CREDIT)) == 1
 
 
 def test_pay_without_debt():
     exchange, _, end = assigned()
-    exchange.pay()
+    exchange.return_credit()
     assert end.of(CREDIT) == []
 
 
 @pytest.mark.parametrize("state", [S.NEW, S.WAITING, S.ASSIGNED, S.ANSWERED, S.ABANDONED, S.CLOSED])
 def test_pay_outside_a_response(state):
     exchange, _, end = in_state(state)
-    exchange.pay()
+    exchange.return_credit()
     assert end.posted == []
 
 
@@ -535,7 +535,7 @@ def test_no_credit_for_a_response_that_is_complete():
     client.writable = False
     exchange.respond_body(b"x" * CHUNK, False)
     client.writable = True
-    exchange.pay()
+    exchange.return_credit()
     assert end.of(CREDIT) == []
 
 
@@ -552,7 +552,7 @@ def test_what_the_app_sends_too_late_goes_nowhere(state):
     before = (client.status, client.body)
     exchange.respond(200, NONE, b"late", False)
     exchange.respond_body(b"late", False)
-    exchange.go_on()
+    exchange.send_continue()
     assert (client.status, client.body) == before
     assert client.continues == 0
     assert end.posted == []
@@ -644,7 +644,7 @@ def test_refused(state):
 def test_a_way_that_does_not_exist(state):
     exchange, _, _ = in_state(state)
     with pytest.raises(InternalError, match="no way from"):
-        exchange.wait()
+        exchange.mark_waiting()
 
 
 # -- the client goes -------------------------------------------------------------------------------------------------
@@ -671,7 +671,7 @@ def test_client_gone(state, after, told):
 
 def test_client_gone_leaves_the_line():
     exchange, _, line = make()
-    exchange.wait()
+    exchange.mark_waiting()
     exchange.client_gone()
     assert line.withdrawn == [exchange]
 
@@ -689,13 +689,13 @@ def test_only_who_waits_leaves_the_line(state):
 def test_another_worker_gets_the_same_in_the_same_order():
     exchange, client, first = assigned(b"x" * (CHUNK + 1), True)
     exchange.add_body(b"b", True)
-    exchange.come_back(list(first.posted))
+    exchange.unassign(list(first.posted))
     assert exchange.state is S.NEW
     exchange.add_body(b"c", True)
-    exchange.wait()
+    exchange.mark_waiting()
     exchange.add_body(b"d", False)
     second = FakeEnd()
-    exchange.assign(second, "worker 2")
+    exchange.assigned_to(second, "worker 2")
     assert second.posted[: len(first.posted)] == first.posted
     assert second.posted[len(first.posted) :] == [
         envelopes.body(NUMBER, b"c", True),
@@ -710,20 +710,20 @@ def test_another_worker_gets_the_same_in_the_same_order():
 def test_comes_back_twice():
     exchange, _, first = assigned(b"a", True)
     exchange.add_body(b"b", False)
-    exchange.come_back(list(first.posted))
+    exchange.unassign(list(first.posted))
     second = FakeEnd()
-    exchange.assign(second, "worker 2")
-    exchange.come_back(list(second.posted))
+    exchange.assigned_to(second, "worker 2")
+    exchange.unassign(list(second.posted))
     third = FakeEnd()
-    exchange.assign(third, "worker 3")
+    exchange.assigned_to(third, "worker 3")
     assert third.posted == second.posted == first.posted
 
 
 def test_coming_back_does_not_change_the_window():
     exchange, client, first = assigned(b"x" * CHUNK, True)
-    exchange.come_back(list(first.posted))
+    exchange.unassign(list(first.posted))
     second = FakeEnd()
-    exchange.assign(second, "worker 2")
+    exchange.assigned_to(second, "worker 2")
     exchange.add_body(b"x" * 3 * CHUNK, True)
     assert not exchange.receives_body
     exchange.add_credit(1)
@@ -733,13 +733,13 @@ def test_coming_back_does_not_change_the_window():
 def test_nobody_is_there_to_come_back_for():
     exchange, _, end = assigned()
     exchange.client_gone()
-    exchange.come_back([end.posted[0]])
+    exchange.unassign([end.posted[0]])
     assert exchange.state is S.CLOSED
 
 
 def test_client_goes_after_it_came_back():
     exchange, client, first = assigned()
-    exchange.come_back(list(first.posted))
+    exchange.unassign(list(first.posted))
     exchange.client_gone()
     assert exchange.state is S.CLOSED
     assert first.of(DISCONNECT) == []
@@ -757,10 +757,10 @@ def test_client_is_told_to_go_on_once():
     exchange, client, end = assigned(b"", True, expects_continue=True)
     assert expectation(end) is True
     assert exchange.waits_for_continue
-    exchange.go_on()
+    exchange.send_continue()
     assert client.continues == 1
     assert not exchange.waits_for_continue
-    exchange.go_on()
+    exchange.send_continue()
     assert client.continues == 1
 
 
@@ -769,7 +769,7 @@ def test_client_that_does_not_wait(body, more):
     exchange, client, end = assigned(body, more, expects_continue=True)
     assert expectation(end) is False
     assert not exchange.waits_for_continue
-    exchange.go_on()
+    exchange.send_continue()
     assert client.continues == 0
 
 
@@ -777,14 +777,14 @@ def test_client_that_stops_waiting():
     exchange, client, _ = assigned(b"", True, expects_continue=True)
     exchange.add_body(b"a", True)
     assert not exchange.waits_for_continue
-    exchange.go_on()
+    exchange.send_continue()
     assert client.continues == 0
 
 
 def test_client_that_expects_nothing():
     exchange, client, end = assigned(b"", True)
     assert expectation(end) is False
-    exchange.go_on()
+    exchange.send_continue()
     assert client.continues == 0
 
 
@@ -792,13 +792,13 @@ def test_response_without_reading():
     exchange, client, _ = assigned(b"", True, expects_continue=True)
     exchange.respond(403, NONE, b"no", False)
     assert exchange.waits_for_continue, "so that the connection knows that it can't be used again"
-    exchange.go_on()
+    exchange.send_continue()
     assert client.continues == 0
 
 
 def test_an_interim_response_never_comes_within_a_response():
     exchange, client, _ = responding(more=True, expects_continue=True)
-    exchange.go_on()  # the app reads only after it began to answer
+    exchange.send_continue()  # the app reads only after it began to answer
     assert client.continues == 0
 
 
@@ -870,21 +870,21 @@ class Walk(RuleBasedStateMachine):
         was = self.client.writable
         self.client.writable = writable
         if writable and not was and self.connected:
-            self.exchange.pay()
+            self.exchange.return_credit()
 
     # -- the pool
 
     @precondition(lambda self: self.state_in(S.NEW))
     @rule()
     def wait(self):
-        self.exchange.wait()
+        self.exchange.mark_waiting()
 
     @precondition(lambda self: self.state_in(S.NEW, S.WAITING))
     @rule()
     def assign(self):
         self.ends.append(FakeEnd())
         self.begun = False
-        self.exchange.assign(self.end, f"worker {len(self.ends)}")
+        self.exchange.assigned_to(self.end, f"worker {len(self.ends)}")
         if self.kept is not None:
             assert self.end.posted[: len(self.kept)] == self.kept
             self.kept = None
@@ -899,7 +899,7 @@ class Walk(RuleBasedStateMachine):
     @rule()
     def worker_dies_before(self):
         self.kept = [envelope for envelope in self.end.posted if envelope[0] in (REQUEST, BODY)]
-        self.exchange.come_back(list(self.kept))
+        self.exchange.unassign(list(self.kept))
 
     @precondition(lambda self: self.in_worker and self.state_in(S.ASSIGNED))
     @rule()
@@ -920,7 +920,7 @@ class Walk(RuleBasedStateMachine):
         self.begun = True
         if self.reads:
             self.reads = False
-            self.exchange.go_on()
+            self.exchange.send_continue()
         unread = [envelope for envelope in self.end.posted if envelope[0] in (REQUEST, BODY)][self.read :]
         amount = sum(cost(body_of(envelope)) for envelope in unread)
         self.read += len(unread)

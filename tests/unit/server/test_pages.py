@@ -1,48 +1,35 @@
-"""server.responders.reload_pages, between exchanges with clients and a pool that only keep what they get."""
+"""server.responders.reload_pages, behind a router, and exchanges with clients that only keep what they get."""
 
 import pytest
-from fakes import fake_of
 from hypothesis import given
 from hypothesis import strategies as st
-from test_exchange import FakeClient
+from test_exchange import FakeClient, FakeDestination
 
 from snakepit.http.events import RequestHead
-from snakepit.server.exchanges.exchange import Destination, Exchange
+from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.lifecycle import ExchangeState
-from snakepit.server.responders.reload_pages import Pages
+from snakepit.server.responders.reload_pages import ReloadPages
+from snakepit.server.routing.router import Router
 
 EVENTS = "/__snakepit__/reload"
-
-
-@fake_of(Destination)
-class Pool:
-    interface = "wsgi"
-
-    def __init__(self):
-        self.submitted = []
-        self.withdrawn = []
-
-    def submit(self, exchange):
-        self.submitted.append(exchange)
-
-    def withdraw(self, exchange):
-        self.withdrawn.append(exchange)
 
 
 class Browser:
     """Asks, and keeps the answers."""
 
     def __init__(self):
-        self.pool = Pool()
-        self.pages = Pages(self.pool, "abcd")
+        self.app = FakeDestination()
+        self.pages = ReloadPages("abcd")
+        self.router = Router(self.app, [self.pages])
         self.number = 0
 
     def ask(self, target, method="GET", upgrade=False):
         self.number += 1
         head = RequestHead(method, target.encode("latin-1"), "1.1", [], False, upgrade=upgrade)
-        exchange = Exchange(self.number, FakeClient(), self.pages, head)
+        exchange = Exchange(self.number, FakeClient(), self.router.find(head), head)
         exchange.begin(b"", False)
-        self.pages.submit(exchange)
+        if exchange.destination is self.pages:
+            self.pages.submit(exchange)
         return exchange
 
     def wait(self, version):
@@ -68,7 +55,6 @@ def test_the_script(it, prefix):
     assert exchange._client.status == 200
     assert over(exchange)
     assert "EventSource" in said(exchange)
-    assert it.pool.submitted == []
 
 
 @pytest.mark.parametrize(
@@ -81,13 +67,10 @@ def test_the_script(it, prefix):
         ("/?" + EVENTS, "GET", False),
     ],
 )
-def test_the_rest_is_the_pools(it, target, method, upgrade):
+def test_the_rest_is_the_apps(it, target, method, upgrade):
     exchange = it.ask(target, method, upgrade)
-    assert it.pool.submitted == [exchange]
+    assert exchange.destination is it.app
     assert exchange.state is ExchangeState.NEW
-    it.pages.withdraw(exchange)
-    assert it.pool.withdrawn == [exchange]
-    assert it.pages.interface == "wsgi"
 
 
 def test_a_page_of_the_newest_version_waits_for_a_newer_one(it):

@@ -19,6 +19,7 @@ from snakepit.http.fields import render
 from snakepit.server.net.http1 import HttpConnections
 from snakepit.server.pool.pool import Pool
 from snakepit.server.pool.terms import Observer, PoolOptions
+from snakepit.server.routing.router import Router
 from snakepit.server.workers.runtimes import InterpreterRuntime
 from snakepit.server.workers.worker import Worker
 from snakepit.wire import envelopes
@@ -29,8 +30,8 @@ PACKAGE = str(Path(snakepit.__file__).parent)
 THERE = 49
 """Calls from a request's bytes to the end of the turn in which they came. There are 46."""
 
-BACK = 56
-"""Calls from the ring until the connection waits for the next request. There are 53."""
+BACK = 55
+"""Calls from the ring until the connection waits for the next request. There are 52."""
 
 TOO_LONG = """{count} calls {where}, where {most} are allowed.
 Each costs every request nearly a tenth of a microsecond (docs/explanation/performance.md). Do without the new ones, or
@@ -71,7 +72,7 @@ class World:
         self.loop = asyncio.get_running_loop()
         options = PoolOptions(1, 1, 100, None, 100, 30.0, "asgi", "interpreter", {})
         self.pool = Pool(options, Observer(), self.loop)
-        self.http = HttpConnections(Config("app:app"), self.pool, self.loop)
+        self.http = HttpConnections(Config("app:app"), Router(self.pool), self.loop)
         self.worker = Worker(1, {}, InterpreterRuntime(1), self.pool, self.loop)
         self.theirs = [attach_blocking(channel.address) for channel in self.worker._runtime.channels]
         self.transport = FakeTransport(self.loop, self.http.new_connection(), peername=(peer, 5000))

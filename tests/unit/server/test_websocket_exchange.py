@@ -9,7 +9,7 @@ from test_exchange import NUMBER, FakeClient, FakeDestination, FakeEnd
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import NONE
 from snakepit.http.ws.handshake import Handshake
-from snakepit.server.exchanges.websocket import HandshakeClient, Socket, WebSocketExchange
+from snakepit.server.exchanges.websocket import HandshakeClient, WebSocketClient, WebSocketExchange
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import BREACH, CLOSE, CREDIT, DISCONNECT, MESSAGE, REQUEST, WINDOW
@@ -17,7 +17,7 @@ from snakepit.wire.envelopes import BREACH, CLOSE, CREDIT, DISCONNECT, MESSAGE, 
 WAITING = 32
 
 
-@fake_of(Socket, HandshakeClient)
+@fake_of(WebSocketClient, HandshakeClient)
 class FakeSocket(FakeClient):
     """Plays the HTTP connection and then the WebSocket: it keeps what is sent, until it is closed."""
 
@@ -48,7 +48,7 @@ def assigned():
     head = RequestHead("GET", b"/ws", "1.1", [(b"host", b"t")], False)
     session = WebSocketExchange(NUMBER, socket, line, head, Handshake(b"", ()), WAITING)
     session.begin(b"", False)
-    session.assign(end, "worker 1")
+    session.assigned_to(end, "worker 1")
     return session, socket, end
 
 
@@ -115,9 +115,9 @@ def test_a_client_that_goes_before_it_is_accepted():
 
 def test_a_worker_that_dies_before_it_begins_gives_it_back():
     session, socket, end = assigned()
-    session.come_back([end.posted[0]])
+    session.unassign([end.posted[0]])
     other = FakeEnd()
-    session.assign(other, "worker 2")
+    session.assigned_to(other, "worker 2")
     session.handle(envelopes.accept(NUMBER, None, NONE))
     assert other.posted == end.posted
     assert socket.opened == (None, NONE)
@@ -164,7 +164,7 @@ def test_credit_goes_back_for_what_the_socket_took():
     socket.writable = False
     session.handle(envelopes.message(NUMBER, b"x" * (WINDOW // 2)))
     assert end.credit == WINDOW // 2
-    session.pay()
+    session.return_credit()
     assert end.credit == WINDOW
 
 
@@ -176,7 +176,7 @@ def test_the_client_closes():
     session.receive_message("late")
     session.handle(envelopes.message(NUMBER, "late"))
     session.handle(envelopes.close(NUMBER, 1000, ""))
-    session.pay()
+    session.return_credit()
     session.done(None)
     assert (end.of(MESSAGE), end.of(CREDIT), socket.said, socket.closed) == ([], [], [], None)
     assert session.state is ExchangeState.CLOSED
@@ -236,3 +236,9 @@ def test_a_worker_that_dies_before_it_is_accepted():
     session, socket, _ = assigned()
     session.lost()
     assert (socket.status, socket.closed) == (500, None)
+
+
+def test_an_accepted_session_has_no_response_that_could_go_on():
+    session, socket, _ = opened()
+    session.respond_body(b"late", False)
+    assert (session.state, socket.body) == (ExchangeState.RESPONDING, b"")

@@ -14,7 +14,7 @@ from waiting import PATIENCE
 from snakepit.errors import InternalError
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import NONE
-from snakepit.server.exchanges.exchange import Exchange, RequestClient
+from snakepit.server.exchanges.exchange import Exchange, HttpClient
 from snakepit.server.lifecycle import ExchangeState, WorkerState
 from snakepit.server.workers import runtimes
 from snakepit.server.workers import worker as worker_module
@@ -93,7 +93,7 @@ class FakeInterpreter:
         self.closed = True
 
 
-@fake_of(RequestClient)
+@fake_of(HttpClient)
 class FakeClient:
     """Keeps what an exchange sends."""
 

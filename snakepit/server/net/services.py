@@ -1,0 +1,53 @@
+"""What the connections of a server share, whatever protocol they speak: options, logs, and the way to who answers."""
+
+import asyncio
+import itertools
+import logging
+from typing import TYPE_CHECKING
+
+from snakepit.http.ws.handshake import check_handshake, wants_websocket
+from snakepit.server.exchanges.exchange import Exchange
+from snakepit.server.exchanges.websocket import HandshakeClient, WebSocketExchange
+from snakepit.server.net.access_log import access_log
+from snakepit.server.net.connections import Connections
+from snakepit.server.net.open_files import OpenFiles
+from snakepit.server.net.options import HttpOptions
+
+if TYPE_CHECKING:
+    from snakepit.config.options import Config
+    from snakepit.http.events import RequestHead
+    from snakepit.server.routing.router import Router
+
+
+class ConnectionServices:
+    """The base of what the connections of one protocol share.
+
+    Args:
+        router: says who answers a request.
+        open_files: as for `OpenFiles`.
+    """
+
+    def __init__(
+        self,
+        config: "Config",
+        router: "Router",
+        loop: asyncio.AbstractEventLoop,
+        open_files: tuple[int, int] | None = None,
+    ) -> None:
+        self.loop = loop
+        self.log = logging.getLogger("snakepit.server")
+        self.access_log = access_log(config.access_log, loop)
+        self.open_files = OpenFiles(self.log, loop, open_files)
+        self.options = HttpOptions(config)
+        self.connections = Connections()
+        self._router = router
+        self._numbers = itertools.count(1)
+
+    def new_exchange(self, client: HandshakeClient, head: "RequestHead") -> Exchange:
+        """Make an exchange with a number of its own. Raises RemoteProtocolError for a bad WebSocket handshake."""
+        self.connections.requests += 1
+        destination = self._router.find(head)
+        if head.upgrade and self.options.websockets and destination.interface == "asgi" and wants_websocket(head):
+            handshake, queue = check_handshake(head), self.options.ws_max_queue
+            return WebSocketExchange(next(self._numbers), client, destination, head, handshake, queue)
+        return Exchange(next(self._numbers), client, destination, head)

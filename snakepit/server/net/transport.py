@@ -1,0 +1,146 @@
+"""What a connection does with its socket, whatever protocol it speaks.
+
+`TransportShell` writes what the protocol has to send, pauses and resumes reading, knows whether the transport takes
+more, keeps the one deadline that the connection is under, and ends it: at once, or in two steps, our side first. It
+knows nothing of requests and frames. Those are for the classes made of it: `http1.Connection`,
+`websocket.WebSocketConnection`.
+
+It is a base class and not an object beside the connection. asyncio calls `data_received` on the protocol itself: with
+an object in between, each piece of data would cost one more call, and each connection a circle of references.
+"""
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING, Self, cast
+
+from snakepit.http.types import Address, Endpoints
+
+if TYPE_CHECKING:
+    from snakepit.server.event_loop.deadlines import Deadlines
+
+
+class TransportShell(asyncio.Protocol):
+    """Base class of connections: the part that deals with the transport."""
+
+    __slots__ = ("_deadline", "_reading", "_transport", "writable")
+
+    _transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self._deadline: Deadlines[Self] | None = None
+        self._reading = True
+        self.writable = True  # the transport takes more without piling it up
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def pause_writing(self) -> None:
+        self.writable = False
+
+    def resume_writing(self) -> None:
+        self.writable = True
+        self._on_writable()
+
+    def abort(self) -> None:
+        """Close the socket without waiting for what is still to be written."""
+        self._transport.abort()
+
+    # -- for the classes made of it ------------------------------------------------------------------------------
+
+    def _on_writable(self) -> None:
+        """Hear that the transport takes data again."""
+
+    def _on_reading_resumed(self) -> None:
+        """Hear that the socket is read again."""
+
+    def _take_over(self, other: "TransportShell") -> None:
+        """Take another connection's transport, which speaks another protocol from now on."""
+        self._transport = other._transport
+        self._reading = other._reading
+        self.writable = other.writable
+        self._transport.set_protocol(self)
+
+    def _write(self, data: list[bytes]) -> None:
+        """Write the pieces that a protocol has to send."""
+        if len(data) == 1:
+            self._transport.write(data[0])
+        elif data:
+            self._transport.writelines(data)
+
+    def _resume_reading(self) -> None:
+        if not self._reading and not self._transport.is_closing():
+            self._reading = True
+            self._transport.resume_reading()
+            self._on_reading_resumed()
+
+    def _pause_reading(self) -> None:
+        if self._reading and not self._transport.is_closing():
+            self._reading = False
+            self._transport.pause_reading()
+
+    def _set_deadline(self, deadline: "Deadlines[Self] | None", keep: bool = False) -> None:
+        """Put the connection under another deadline; `keep` leaves the time running if it is that one already."""
+        if self._deadline is not deadline:
+            if self._deadline is not None:
+                self._deadline.discard(self)
+        elif keep:
+            return
+        self._deadline = deadline
+        if deadline is not None:
+            deadline.add(self)
+
+    def _half_close(self, deadline: "Deadlines[Self]") -> bool:
+        """Close our side, and read on under a deadline until the client has closed its own.
+
+        Closing at once, with data unread, would reset the socket, and a reset can destroy what was written before the
+        client has read it. Where there are no sides to close, as over TLS, close the transport, and return False.
+        """
+        transport = self._transport
+        if transport.can_write_eof() and not transport.is_closing():
+            transport.write_eof()
+            self._set_deadline(deadline)
+            self._resume_reading()
+            return True
+        transport.close()
+        return False
+
+
+def set_no_delay(transport: asyncio.BaseTransport) -> None:
+    """Have each write to a TCP socket sent at once, where another would wait for the client's acknowledgement.
+
+    asyncio does this only for sockets made with an explicit IPPROTO_TCP, which accepted ones are not where their
+    listening socket was not. Without it a keep-alive client waits 40 ms for each answer.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is not None and not _is_unix(sock):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def direct_endpoints(transport: asyncio.BaseTransport) -> Endpoints:
+    """Return both ends of a transport's socket, and the scheme that is spoken over it."""
+    scheme = "http" if transport.get_extra_info("sslcontext") is None else "https"
+    client, server = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+    return _address(client), _address(server), scheme, None
+
+
+def has_known_peer(transport: asyncio.BaseTransport) -> bool:
+    """Tell whether it is known who is at the other end. One that has gone already could have been anybody."""
+    sock = transport.get_extra_info("socket")
+    return _address(transport.get_extra_info("peername")) is not None or (sock is not None and _is_unix(sock))
+
+
+def name_of_client(endpoints: Endpoints) -> str:
+    """Return the client as the log names it."""
+    client = endpoints[0]
+    return f"{client[0]}:{client[1]}" if client is not None else "local"
+
+
+def _is_unix(sock: socket.socket) -> bool:
+    return sock.family == getattr(socket, "AF_UNIX", None)
+
+
+def _address(name: object) -> Address:
+    """Return a socket's name as ASGI wants it: (host, port), or None for a Unix socket or one that is gone."""
+    if isinstance(name, tuple) and len(name) >= 2:
+        return str(name[0]), int(name[1])
+    return None

@@ -1,0 +1,1 @@
+"""Which destination answers a request."""

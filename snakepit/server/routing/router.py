@@ -1,0 +1,33 @@
+"""Who answers a request: a responder, which needs no worker, or the app.
+
+There is one app. Where there are several, it is here that host and path decide between them.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from snakepit.http.events import RequestHead
+    from snakepit.server.exchanges.exchange import Destination
+    from snakepit.server.responders.responder import Responder
+
+
+class Router:
+    """Finds the destination of a request.
+
+    Args:
+        app: gets what no responder takes.
+        responders: are asked in this order.
+    """
+
+    def __init__(self, app: "Destination", responders: "Iterable[Responder]" = ()) -> None:
+        self._app = app
+        self._responders = tuple(responders)
+
+    def find(self, head: "RequestHead") -> "Destination":
+        """Return the first responder that takes the request; the app if none does."""
+        for responder in self._responders:
+            if responder.takes(head):
+                return responder
+        return self._app
