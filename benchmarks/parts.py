@@ -26,7 +26,7 @@ from snakepit.server.pool.pool import Pool
 from snakepit.server.pool.terms import Observer, PoolOptions
 from snakepit.server.workers.runtimes import InterpreterRuntime
 from snakepit.server.workers.worker import Worker as PoolWorker
-from snakepit.wire import envelopes
+from snakepit.wire import codec, envelopes
 from snakepit.wire.interpreters import create_queue
 from snakepit.wire.loop_ends import Channel
 from snakepit.worker.asgi import loop as asgi
@@ -98,8 +98,8 @@ def crossing(request: bytes) -> Callable[[], object]:
     queue = create_queue()
 
     def part() -> None:
-        queue.put_nowait(envelopes.encode(batch))
-        envelopes.decode(cast("bytes", queue.get_nowait()))
+        queue.put_nowait(codec.encode(batch))
+        codec.decode(cast("bytes", queue.get_nowait()))
 
     return part
 
@@ -152,7 +152,9 @@ class Main:
             PoolWorker(number, {}, runtime, self.pool, loop) for number, runtime in enumerate(self.runtimes, 1)
         ]
         for worker in self.workers:
-            worker._take([envelopes.loaded("asgi", 0.0, [], []), envelopes.ready(0.0), envelopes.pace(10e-6)])
+            worker._take(
+                [envelopes.loaded("asgi", 0.0, [], []), envelopes.ready(0.0), envelopes.cpu_per_request(10e-6)]
+            )
         config = Config(app="unused", http=cast("Any", http), access_log=False)
         self.http = HttpConnections(config, self.pool, loop)
         self.connections = [self.http.new_connection() for _ in range(BATCH)]

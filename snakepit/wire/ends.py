@@ -33,7 +33,7 @@ stuck or limited does not get (`snakepit.server.dispatch.dispatcher`). It may do
 4. Whether something waits for the other end (`backlog`) is asked after taking what it said, never before: what it said
    may be its answer to just that.
 
-The only thing of an end that another thread touches is the outbox of a worker's loop. `WorkerEnd.take_answers` has the
+The only thing of an end that another thread touches is the outbox of a worker's loop. `WorkerLoopEnd` has the
 rules for that. Everything else that one thread of a worker knows and another wants goes through a channel.
 `tests/interleavings` tries all of this with every interruption that there can be.
 
@@ -45,7 +45,8 @@ import threading
 from snakepit.wire import carriers
 from snakepit.wire.carriers import Address as ChannelAddress
 from snakepit.wire.carriers import Carrier, QueueCarrier, SocketCarrier, discard
-from snakepit.wire.envelopes import Envelope, decode, encode, encode_apart
+from snakepit.wire.codec import decode, encode, encode_apart
+from snakepit.wire.envelopes import Envelope
 
 __all__ = ["LIMIT", "BlockingEnd", "ChannelAddress", "ChannelEnd", "attach_blocking", "discard"]
 
@@ -68,18 +69,6 @@ class ChannelEnd[C: Carrier]:
     def backlog(self) -> int:
         """Items that the other end has not taken yet."""
         return self.carrier.waiting()
-
-    @property
-    def last(self) -> Envelope | None:
-        """What was posted last, if it has not been sent yet."""
-        try:
-            return self._outbox[-1]
-        except IndexError:
-            return None
-
-    def replace_last(self, envelope: Envelope) -> None:
-        """Send something else in place of what was posted last."""
-        self._outbox[-1] = envelope
 
     def flush(self) -> bool:
         """Send what the outbox holds, unless the other end has too many items to take first; returns whether it did."""

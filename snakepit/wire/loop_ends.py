@@ -10,7 +10,7 @@ from typing import Protocol
 from snakepit.errors import Interrupted
 from snakepit.wire.async_carriers import AsyncCarrier, QueueLink, SocketLink, attach_async_carrier
 from snakepit.wire.ends import LIMIT, ChannelAddress, ChannelEnd
-from snakepit.wire.envelopes import ANSWER, Envelope
+from snakepit.wire.envelopes import ANSWER, EXCHANGE, KIND, RESPONSE, Envelope, answer, done
 
 
 class AsyncEnd(ChannelEnd[AsyncCarrier]):
@@ -73,8 +73,19 @@ class AsyncEnd(ChannelEnd[AsyncCarrier]):
         """The turn is over; `sent`: what it said is on its way."""
 
 
-class WorkerEnd(AsyncEnd):
-    """The end of a worker's event loop; between the times `rang` it has rung last, as by `time.monotonic`."""
+class WorkerLoopEnd(AsyncEnd):
+    """The end of a worker's event loop; between the times `rang` it has rung last, as by `time.monotonic`.
+
+    Two threads touch its outbox: the owner, and the worker's watchdog, by `take_answers`. By these rules neither can be
+    wrong about it:
+
+    - Only exchanges leave by the watchdog that have been answered whole, with all that was said of them. Nothing can
+      come behind that, so it does not matter which way it goes.
+    - The owner appends, and changes the last envelope where that is a RESPONSE (`post_done`), without the lock. The
+      watchdog takes away what is of exchanges that have an ANSWER, each by one operation on the list. So a RESPONSE at
+      the end stays there until its owner has made an ANSWER of it.
+    - The lock keeps the owner from sending while the watchdog takes.
+    """
 
     def __init__(
         self,
@@ -93,20 +104,26 @@ class WorkerEnd(AsyncEnd):
     def take_answers(self) -> list[Envelope]:
         """Take whole answers out of the outbox, for another thread, the caller, which sends them by its own channel.
 
-        So a turn that takes long does not hold up what it has answered. By these rules neither thread can be wrong
-        about the outbox:
-
-        - Only exchanges leave that have been answered whole, with all that was said of them. Nothing can come behind
-          that, so it does not matter which way it goes.
-        - The owner appends, and changes the last envelope where that is a RESPONSE, without the lock; this takes away
-          what is no such thing, each by one operation on the list. The lock keeps the owner from sending meanwhile.
+        So a turn that takes long does not hold up what it has answered.
         """
         with self._flushing:
-            answered = {envelope[1] for envelope in self._outbox if envelope[0] == ANSWER}
-            said = [envelope for envelope in self._outbox if envelope[1] in answered]
+            answered = {envelope[EXCHANGE] for envelope in self._outbox if envelope[KIND] == ANSWER}
+            said = [envelope for envelope in self._outbox if envelope[EXCHANGE] in answered]
             for envelope in said:
                 self._outbox.remove(envelope)
         return said
+
+    def post_done(self, exchange: int) -> None:
+        """Post the DONE of an exchange that went well, or make an ANSWER of its RESPONSE if that was posted last."""
+        try:
+            last = self._outbox[-1]
+        except IndexError:  # all is sent; or it was one of others' answers, and the watchdog has taken it just now
+            last = None
+        if last is not None and last[KIND] == RESPONSE and last[EXCHANGE] == exchange:
+            _, _, status, fields, body, _ = last
+            self._outbox[-1] = answer(exchange, status, fields, body)  # still the same one: see the rules above
+        else:
+            self.post(done(exchange, None))
 
     def _turned(self, sent: bool) -> None:
         self.carrier.turned(not sent)
@@ -230,6 +247,6 @@ def attach_async(
     loop: asyncio.AbstractEventLoop,
     on_envelopes: Callable[[list[Envelope]], None],
     on_gone: Callable[[], None] = lambda: None,
-) -> WorkerEnd:
+) -> WorkerLoopEnd:
     """A worker's end, for an event loop; `on_gone` is called when the main process has gone."""
-    return WorkerEnd(attach_async_carrier(address, on_gone), loop, on_envelopes)
+    return WorkerLoopEnd(attach_async_carrier(address, on_gone), loop, on_envelopes)

@@ -34,7 +34,7 @@ from snakepit.wire.async_carriers import ListeningQueueCarrier, MainSocket, Work
 from snakepit.wire.carriers import QueueCarrier, SocketCarrier
 from snakepit.wire.ends import BlockingEnd
 from snakepit.wire.envelopes import WINDOW
-from snakepit.wire.loop_ends import MainEnd, WorkerEnd
+from snakepit.wire.loop_ends import MainEnd, WorkerLoopEnd
 from snakepit.worker.asgi import exchange as asgi_exchange
 from snakepit.worker.asgi import loop as asgi
 from snakepit.worker.hangs import contract as hung
@@ -99,8 +99,10 @@ class QueueChannel:
             ListeningQueueCarrier(self._from_worker, self._to_worker, self._ours), loop, on_envelopes, on_rung
         )
 
-    def worker_end(self, loop: Loop, on_envelopes: Any, on_gone: Any) -> WorkerEnd:
-        return WorkerEnd(ListeningQueueCarrier(self._to_worker, self._from_worker, self._theirs), loop, on_envelopes)
+    def worker_end(self, loop: Loop, on_envelopes: Any, on_gone: Any) -> WorkerLoopEnd:
+        return WorkerLoopEnd(
+            ListeningQueueCarrier(self._to_worker, self._from_worker, self._theirs), loop, on_envelopes
+        )
 
     def blocking_end(self) -> BlockingEnd:
         return BlockingEnd(QueueCarrier(self._to_worker, self._from_worker, self._theirs))
@@ -116,8 +118,8 @@ class SocketChannel:
     def main_end(self, loop: Loop, on_envelopes: Any, on_rung: Any = lambda: None) -> MainEnd:
         return MainEnd(MainSocket(self._ours, self._theirs), loop, on_envelopes, on_rung)
 
-    def worker_end(self, loop: Loop, on_envelopes: Any, on_gone: Any) -> WorkerEnd:
-        return WorkerEnd(WorkerSocket(self._theirs, on_gone), loop, on_envelopes)
+    def worker_end(self, loop: Loop, on_envelopes: Any, on_gone: Any) -> WorkerLoopEnd:
+        return WorkerLoopEnd(WorkerSocket(self._theirs, on_gone), loop, on_envelopes)
 
     def blocking_end(self) -> BlockingEnd:
         return BlockingEnd(SocketCarrier(self._theirs))

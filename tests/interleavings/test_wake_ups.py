@@ -16,7 +16,7 @@ from model import WATCHED, Model, QueueChannel, Request, SocketChannel
 from snakepit.server.dispatch.queue import ASK_AGAIN
 from snakepit.wire import envelopes
 from snakepit.wire.carriers import QueueCarrier
-from snakepit.wire.envelopes import REQUEST
+from snakepit.wire.envelopes import REQUEST, position
 from snakepit.wire.loop_ends import AsyncEnd
 from snakepit.worker.asgi.loop import AsgiWorker
 
@@ -126,8 +126,8 @@ def take_in_two_steps(self):
             envelope = self._taken.popleft()
         except IndexError:
             break
-        if envelope[0] == REQUEST and not envelope[10]:
-            said.append(envelopes.declined(envelope))
+        if envelope[0] == REQUEST and not envelope[position(REQUEST, "more")]:
+            said.append(envelopes.declined(envelope[1], envelope))
         else:
             rest.append(envelope)
     if rest:

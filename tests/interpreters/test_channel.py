@@ -11,6 +11,7 @@ from time import monotonic
 import pytest
 from waiting import PATIENCE
 
+from snakepit.http.fields import NONE
 from snakepit.wire import envelopes
 from snakepit.wire.ends import LIMIT
 from snakepit.wire.envelopes import CHUNK, CHUNK_COST
@@ -516,23 +517,26 @@ def test_whatever_is_taken_back_while_the_other_end_takes_is_neither_lost_nor_do
 
 
 @over_both
-def test_what_was_posted_last_can_be_replaced_until_it_is_sent(make):
+def test_a_response_that_was_posted_last_becomes_an_answer_until_it_is_sent(make):
     async def scenario():
         channel, came = make(), []
         end = await main_end(channel, came)
         with other_end(channel, LOOP) as run:
             run(
-                "assert end.last is None\n"
-                "end.post((0, 1))\nend.post((0, 2))\n"
-                "assert end.last == (0, 2)\n"
-                "end.replace_last((0, 3))\n"
-                "assert end.last == (0, 3)\n"
-                "loop.run_until_complete(asyncio.sleep(0))\n"
-                "assert end.last is None\n"
+                "from snakepit.wire import envelopes\n"
+                "from snakepit.http.fields import NONE\n"
+                "send = lambda: loop.run_until_complete(asyncio.sleep(0))\n"
+                "for number in (1, 2): end.post(envelopes.response(number, 200, NONE, b'x', False))\n"
+                "end.post_done(2)\nend.post_done(1)\nsend()\n"
+                "end.post_done(3)\nsend()\n"
+                "end.post(envelopes.response(4, 200, NONE, b'x', False))\nsend()\n"
+                "end.post_done(4)\nsend()\n"
             )
-            await until(lambda: came)
+            await until(lambda: len(came) == 6)
             end.close()
-        assert came == [(0, 1), (0, 3)]
+        first, fourth = (envelopes.response(number, 200, NONE, b"x", False) for number in (1, 4))
+        third_and_on = [envelopes.done(3, None), fourth, envelopes.done(4, None)]
+        assert came == [first, envelopes.answer(2, 200, NONE, b"x"), envelopes.done(1, None), *third_and_on]
 
     play(scenario)
 
@@ -621,7 +625,7 @@ async def send(end, body, count):
     for number in range(count):
         end.post(envelopes.body(number, body, True))
         await asyncio.sleep(0)
-        while end.backlog >= LIMIT or end.last is not None:
+        while end.backlog >= LIMIT or end._outbox:
             await asyncio.sleep(0)
 
 

@@ -279,7 +279,7 @@ class Flow:
                 late = worker.take_back_late()
                 if worker.stuck:
                     self._dispatcher.stuck(worker)
-                    self._loop.call_later(LONG, worker.have_watchdog_speak)
+                    self._loop.call_later(LONG, worker.have_watchdog_release)
                     self._ask_later()
                 if late:
                     self._give_back(worker, late)
@@ -314,7 +314,7 @@ class Flow:
         self._refuse(exchange, "No worker became free in time")
 
     def _took_too_long(self, exchange: Exchange) -> None:
-        if self._worker_of(exchange).busy_with not in (0, exchange.number):
+        if self._worker_of(exchange).blocked_by not in (0, exchange.number):
             exchange.limit(self._grace)
         else:
             self._time_out(exchange)
@@ -323,7 +323,7 @@ class Flow:
         """The client gets its answer now, and the app as much time again to end."""
         worker = self._worker_of(exchange)
         exchange.time_out(self._response_seconds)
-        worker.time_out(exchange)
+        worker.watchdog.end_exchange(exchange)
         self._ending.add((worker, exchange))
 
     def _worker_of(self, exchange: Exchange) -> Worker:

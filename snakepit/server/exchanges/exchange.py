@@ -25,7 +25,7 @@ from snakepit.wire.envelopes import CHUNK, LARGE, WINDOW, Envelope, cost, split
 _HALF = WINDOW // 2  # bytes; credit goes back in portions of this
 
 
-class WorkerEnd(Protocol):
+class EnvelopeSink(Protocol):
     """Where envelopes for a worker go."""
 
     def post(self, envelope: Envelope, large: bool = False, /) -> None:
@@ -135,7 +135,7 @@ class Exchange:
         self._large = False  # a body among what a worker gets may be LARGE
         self._owed = 0  # response bytes that the transport took and the worker has not got credit for
         self._upstream = WINDOW
-        self._worker: WorkerEnd | None = None
+        self._worker: EnvelopeSink | None = None
 
     def __repr__(self) -> str:
         return f"<Exchange {self.number} {self.head.method} {self.head.target!r} {self.state.name}>"
@@ -234,7 +234,7 @@ class Exchange:
         """Every worker is full; the exchange stands in the line now."""
         self._to(ExchangeState.WAITING)
 
-    def assign(self, worker: WorkerEnd, name: str) -> None:
+    def assign(self, worker: EnvelopeSink, name: str) -> None:
         """A worker gets the exchange."""
         self._to(ExchangeState.ASSIGNED)
         self.served_by = name

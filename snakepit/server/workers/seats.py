@@ -93,9 +93,10 @@ class Seats:
             if len(seat.exchanges) > 1 and seat.since < due:
                 rest: list[Envelope] = []
                 for envelope in seat.end.take_back():
-                    if envelope[0] == REQUEST and envelope[1] in self._seat_of:
-                        came_back[envelope[1]] = [envelope]
-                        self.give_up(envelope[1])
+                    kind, number, *_ = envelope
+                    if kind == REQUEST and number in self._seat_of:
+                        came_back[number] = [envelope]
+                        self.give_up(number)
                     else:
                         rest.append(envelope)
                 seat.end.put_back(rest)

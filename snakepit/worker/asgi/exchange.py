@@ -13,8 +13,8 @@ stream wants to know that it is open, though nothing may happen there for hours.
 import asyncio
 import math
 from collections import deque
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from urllib.parse import unquote
 
 from snakepit.errors import ClientDisconnected, LocalProtocolError, WorkerStopping, fault
@@ -27,7 +27,7 @@ from snakepit.worker.hangs.asgi_tasks import EXCHANGE, Tasks
 
 if TYPE_CHECKING:
     from snakepit.http.types import Headers
-    from snakepit.wire.loop_ends import WorkerEnd
+    from snakepit.wire.loop_ends import WorkerLoopEnd
 
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _DISCONNECT = "http.disconnect"
@@ -45,7 +45,7 @@ class Worker(Protocol):
     """The worker, as an exchange needs it."""
 
     app: AsgiApp
-    end: "WorkerEnd"
+    end: "WorkerLoopEnd"
     lifespan: Lifespan
     loop: asyncio.AbstractEventLoop
     may_time_out: bool
@@ -151,10 +151,8 @@ class Exchange:
 
     def _post_done(self, trouble: str | None) -> None:
         end = self._worker.end
-        last = end.last if trouble is None and self._complete else None
-        if last is not None and last[0] == envelopes.RESPONSE and last[1] == self.number:
-            _, number, status, fields, body, _ = last  # the usual case: nothing came in between
-            end.replace_last(envelopes.answer(number, status, fields, body))
+        if trouble is None and self._complete:
+            end.post_done(self.number)
         else:
             end.post(envelopes.done(self.number, trouble, self._was_cut_off))
 
@@ -168,7 +166,7 @@ class Exchange:
         if self._expects_continue:
             self._expects_continue = False
             if not self._chunks and self._more:
-                self._worker.end.post(envelopes.go_on(self.number))
+                self._worker.end.post(envelopes.continue_(self.number))
             self._send_head_soon()
         while not self._chunks:
             if self._disconnected or self._complete:
@@ -215,15 +213,6 @@ class Exchange:
         self._credit += amount
         if was_used_up and self._credit > 0:
             self._wake()
-
-    def add_message(self, data: str | bytes) -> None:
-        """A WebSocket message came."""
-
-    def client_closed(self, code: int, reason: str) -> None:
-        """The client closed a WebSocket."""
-
-    def client_broke(self, code: int, reason: str) -> None:
-        """The client broke the protocol of a WebSocket."""
 
     def time_out(self) -> None:
         """The client has been answered, because the app took too long."""
@@ -339,6 +328,14 @@ class Exchange:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+    TOLD_OF: ClassVar[dict[int, Callable[..., None]]] = {
+        envelopes.BODY: add_body,
+        envelopes.CREDIT: add_credit,
+        envelopes.DISCONNECT: disconnect,
+        envelopes.TIMED_OUT: time_out,
+    }
+    """By kind: what takes the fields of an envelope for this exchange."""
 
 
 def _checked_start(message: Message) -> tuple[int, Fields]:

@@ -6,7 +6,8 @@ the app accepts, the exchange is one of HTTP: it can be denied with any response
 """
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from snakepit.errors import ClientDisconnected, LocalProtocolError
 from snakepit.http.fields import NONE, render
@@ -186,6 +187,14 @@ class WebSocketExchange(Exchange):
         if self._accepted:
             return "after 'websocket.accept'"
         return "within a denial" if self._start is not None or self._started else "before 'websocket.accept'"
+
+    TOLD_OF: ClassVar[dict[int, Callable[..., None]]] = {
+        **Exchange.TOLD_OF,
+        envelopes.DISCONNECT: disconnect,
+        envelopes.MESSAGE: add_message,
+        envelopes.CLOSE: client_closed,
+        envelopes.BREACH: client_broke,
+    }
 
 
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})

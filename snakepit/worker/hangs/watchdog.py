@@ -10,13 +10,15 @@ What the loop or a thread of the app can end by itself it gets a moment for: it 
 import math
 import threading
 import time
+from collections.abc import Callable
+from typing import ClassVar
 
 from snakepit.errors import RequestTimeout, WorkerStopping
 from snakepit.system.log_files import reopen_log_files
 from snakepit.wire import envelopes
 from snakepit.wire.carriers import QueueCarrier, SocketCarrier
 from snakepit.wire.ends import ChannelAddress, attach_blocking
-from snakepit.wire.envelopes import Envelope
+from snakepit.wire.envelopes import KIND, Envelope
 from snakepit.worker.hangs.contract import NOTHING, Hung
 
 FIRST_LOOK = 0.05
@@ -71,7 +73,8 @@ class Watchdog:
         try:
             while (came := self._wait()) is not None:
                 for envelope in came:
-                    self._take(envelope)
+                    if (handle := self._HANDLERS.get(envelope[KIND])) is not None:
+                        handle(self, envelope)
                 self._look(time.monotonic())
         except Exception:  # it is the last thing that should fail without a word
             import logging
@@ -91,22 +94,33 @@ class Watchdog:
             return None
         return max(0.0, min(due for due, _ in self._looks.values()) - time.monotonic())
 
-    def _take(self, envelope: Envelope) -> None:
-        kind, number = envelope[0], envelope[1]
-        if kind == envelopes.PING:
-            self._say(envelopes.pong(0.0, 0.0))
-        elif kind == envelopes.SPEAK:
-            self._say(*(self._hung.held_up() if self._hung is not None else ()))
-        elif kind == envelopes.TIMED_OUT:
-            self._untold.add(number)
-            self._look_again(number, FIRST_LOOK)
-        elif kind == envelopes.ASK_STACK:
-            self._say(envelopes.stack(self._hung.start_stack() if self._hung is not None else ""))
-        elif kind == envelopes.REOPEN_LOGS:
-            _reopen_logs()
-        elif kind in (envelopes.STOP, envelopes.ABANDONED):
-            self._abandoned = self._abandoned or kind == envelopes.ABANDONED
-            self._look_again(_ALL, FIRST_LOOK)
+    def _on_heartbeat_asked(self, envelope: Envelope) -> None:
+        self._say(envelopes.heartbeat(0.0, 0.0))
+
+    def _on_release(self, envelope: Envelope) -> None:
+        self._say(*(self._hung.held_up() if self._hung is not None else ()))
+
+    def _on_timed_out(self, envelope: Envelope) -> None:
+        _, number = envelope
+        self._untold.add(number)
+        self._look_again(number, FIRST_LOOK)
+
+    def _on_stack_asked(self, envelope: Envelope) -> None:
+        self._say(envelopes.stack(self._hung.start_stack() if self._hung is not None else ""))
+
+    def _on_reopen_logs(self, envelope: Envelope) -> None:
+        _, troubles = reopen_log_files()
+        for trouble in troubles:
+            import logging
+
+            logging.getLogger("snakepit.worker").error("%s", trouble)
+
+    def _on_stop(self, envelope: Envelope) -> None:
+        self._look_again(_ALL, FIRST_LOOK)
+
+    def _on_abandoned(self, envelope: Envelope) -> None:
+        self._abandoned = True
+        self._look_again(_ALL, FIRST_LOOK)
 
     def _look_again(self, number: int, pause: float) -> None:
         self._looks[number] = time.monotonic() + pause, pause
@@ -133,7 +147,7 @@ class Watchdog:
             self._look_again(number, pause * 2)
         if number in self._untold and not (ended is None and again):
             self._untold.discard(number)
-            self._say(envelopes.seen_to(number, *(ended or NOTHING)))
+            self._say(envelopes.interrupted(number, *(ended or NOTHING)))
 
     def _end_all(self, pause: float) -> None:
         if self._hung is not None:
@@ -141,10 +155,13 @@ class Watchdog:
         if self._abandoned or pause * 2 <= LAST_LOOK:
             self._look_again(_ALL, min(pause * 2, RARELY))
 
-
-def _reopen_logs() -> None:
-    _, troubles = reopen_log_files()
-    for trouble in troubles:
-        import logging
-
-        logging.getLogger("snakepit.worker").error("%s", trouble)
+    _HANDLERS: ClassVar[dict[int, Callable[["Watchdog", Envelope], None]]] = {
+        envelopes.ASK_HEARTBEAT: _on_heartbeat_asked,
+        envelopes.RELEASE: _on_release,
+        envelopes.TIMED_OUT: _on_timed_out,
+        envelopes.ASK_STACK: _on_stack_asked,
+        envelopes.REOPEN_LOGS: _on_reopen_logs,
+        envelopes.STOP: _on_stop,
+        envelopes.ABANDONED: _on_abandoned,
+    }
+    """What is done about envelopes, by kind."""

@@ -164,7 +164,9 @@ class Seat:
     def _hand_out(self, envelope: Envelope) -> None:
         kind, exchange = envelope[0], self._exchange
         if kind == envelopes.REQUEST and exchange is not None:
-            self.end.post(envelopes.declined(envelope))  # this thread waits for its client, and it would wait, too
+            self.end.post(
+                envelopes.declined(envelope[1], envelope)
+            )  # this thread waits for its client, and it would wait, too
         elif kind in (envelopes.REQUEST, envelopes.RETIRE, envelopes.STOP):
             self._came.append(envelope)
         elif exchange is not None and envelope[1] == exchange.number:
@@ -342,7 +344,7 @@ class Exchange:
 
     def go_on(self) -> None:
         """Let the client send its body."""
-        self._seat.post(envelopes.go_on(self.number))
+        self._seat.post(envelopes.continue_(self.number))
 
     def take(self, envelope: Envelope) -> None:
         """Something came for this exchange."""

@@ -32,7 +32,7 @@ class Ready:
         self.number = 0
 
     def pace(self, seconds):
-        self.workers[0]._take([envelopes.pace(seconds)])
+        self.workers[0]._take([envelopes.cpu_per_request(seconds)])
 
     def submit(self, count):
         """Submit exchanges; returns by whom each is served."""

@@ -13,7 +13,7 @@ from waiting import turn
 
 from snakepit.config.options import Config
 from snakepit.http.fields import NONE, render
-from snakepit.server.exchanges.exchange import Destination, WorkerEnd
+from snakepit.server.exchanges.exchange import Destination, EnvelopeSink
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.server.net.http1 import DISCARD, LAST_LINGER, LINGER, STALLED, HttpConnections
 from snakepit.wire.envelopes import BODY, CHUNK, CREDIT, DISCONNECT, REQUEST, WINDOW, cost
@@ -177,7 +177,7 @@ class FakeTransport(asyncio.Transport):
         self.eof_written = True
 
 
-@fake_of(WorkerEnd)
+@fake_of(EnvelopeSink)
 class App:
     """Plays a worker's end with an app that reads the whole body and answers with what it got."""
 

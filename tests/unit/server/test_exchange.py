@@ -9,9 +9,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from snakepit.errors import InternalError, LocalProtocolError
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import NONE, render
-from snakepit.server.exchanges.exchange import Clock, Destination, Exchange, RequestClient, WorkerEnd
+from snakepit.server.exchanges.exchange import Clock, Destination, EnvelopeSink, Exchange, RequestClient
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.wire import envelopes
+from snakepit.wire.codec import encode
 from snakepit.wire.envelopes import BODY, CHUNK, CHUNK_COST, CREDIT, DISCONNECT, REQUEST, WINDOW, cost
 
 NUMBER = 7
@@ -19,7 +20,7 @@ ILLEGAL = (b"x-illegal: yes\r\n", 0, None)
 HALF = WINDOW // 2
 
 
-@fake_of(WorkerEnd)
+@fake_of(EnvelopeSink)
 class FakeEnd:
     """Keeps what is posted."""
 
@@ -27,7 +28,7 @@ class FakeEnd:
         self.posted = []
 
     def post(self, envelope, large=False):
-        envelopes.encode([envelope])  # raises for what could not cross
+        encode([envelope])  # raises for what could not cross
         self.posted.append(envelope)
 
     def of(self, kind):

@@ -13,8 +13,9 @@ from waiting import PATIENCE, turn
 from snakepit.errors import ClientDisconnected, LocalProtocolError
 from snakepit.http.fields import NONE, of_length, render
 from snakepit.wire import envelopes
+from snakepit.wire.codec import encode
 from snakepit.wire.envelopes import ANSWER, BODY, CHUNK, CONTINUE, CREDIT, DONE, RESPONSE, WINDOW, cost
-from snakepit.wire.loop_ends import WorkerEnd
+from snakepit.wire.loop_ends import WorkerLoopEnd
 from snakepit.worker.asgi import exchange as asgi
 from snakepit.worker.asgi import loop
 from snakepit.worker.asgi.exchange import HEAD_TURNS, Exchange
@@ -24,7 +25,7 @@ from snakepit.worker.asgi.loop import AsgiWorker
 NUMBER = 7
 
 
-@fake_of(WorkerEnd)
+@fake_of(WorkerLoopEnd)
 class FakeEnd:
     """Keeps what is posted; `send` says that all of it is on its way, as it is at the end of a turn of the loop."""
 
@@ -33,17 +34,15 @@ class FakeEnd:
         self._sent = 0
 
     def post(self, envelope, large=False):
-        envelopes.encode([envelope])  # raises for what could not cross
+        encode([envelope])  # raises for what could not cross
         self.posted.append(envelope)
 
-    @property
-    def last(self):
-        return self.posted[-1] if len(self.posted) > self._sent else None
-
-    def replace_last(self, envelope):
-        assert self.last is not None, "it has been sent"
-        envelopes.encode([envelope])
-        self.posted[-1] = envelope
+    def post_done(self, exchange):
+        kind, number, *fields = self.posted[-1] if len(self.posted) > self._sent else (None, None)
+        if kind == RESPONSE and number == exchange:
+            self.posted[-1] = envelopes.answer(number, *fields[:-1])
+        else:
+            self.post(envelopes.done(exchange, None))
 
     def send(self):
         self._sent = len(self.posted)
@@ -868,7 +867,7 @@ def test_two_tasks_may_receive():
 def test_continue_is_sent_when_the_app_reads():
     async def scenario(exchange, worker):
         await turn()
-        assert worker.end.posted == [envelopes.go_on(NUMBER)]
+        assert worker.end.posted == [envelopes.continue_(NUMBER)]
         exchange.add_body(b"a", True)
         await turn()
         exchange.add_body(b"", False)
@@ -892,7 +891,7 @@ def test_continue_comes_before_the_head():
         assert worker.end.posted == []
         reads.set()
         await turn()
-        assert worker.end.posted == [envelopes.go_on(NUMBER), envelopes.response(NUMBER, 200, NONE, b"", True)]
+        assert worker.end.posted == [envelopes.continue_(NUMBER), envelopes.response(NUMBER, 200, NONE, b"", True)]
         exchange.add_body(b"a", False)
 
     reads = asyncio.Event()
