@@ -34,7 +34,7 @@ LARGE = 8 * 1024
 CHUNK_COST = 1024
 """Bytes; the least that a chunk costs in credit. What an envelope itself takes in memory is a few hundred."""
 
-KIND, EXCHANGE = 0, 1
+KIND, NUMBER = 0, 1
 """Where in an envelope its kind is, and the number of its exchange."""
 
 type Direction = Literal["to worker", "from worker", "both ways"]
@@ -196,7 +196,7 @@ REOPEN_LOGS = _kind("REOPEN_LOGS", TO_WORKER, "", "Log files were moved away: op
 def position(kind: int, field: str) -> int:
     """Return where a field is in envelopes of a kind. For constants: a look into the table for each would take long."""
     fields = KINDS[kind].fields
-    return fields.index(field) + (EXCHANGE if fields[:1] == ("exchange",) else EXCHANGE + 1)
+    return fields.index(field) + (NUMBER if fields[:1] == ("exchange",) else NUMBER + 1)
 
 
 def cost(data: bytes | str) -> int:

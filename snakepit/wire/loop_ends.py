@@ -10,7 +10,7 @@ from typing import Protocol
 from snakepit.errors import Interrupted
 from snakepit.wire.async_carriers import AsyncCarrier, QueueLink, SocketLink, attach_async_carrier
 from snakepit.wire.ends import LIMIT, ChannelAddress, ChannelEnd
-from snakepit.wire.envelopes import ANSWER, EXCHANGE, KIND, RESPONSE, Envelope, answer, done
+from snakepit.wire.envelopes import ANSWER, KIND, NUMBER, RESPONSE, Envelope, answer, done
 
 
 class AsyncEnd(ChannelEnd[AsyncCarrier]):
@@ -107,8 +107,8 @@ class WorkerLoopEnd(AsyncEnd):
         So a turn that takes long does not hold up what it has answered.
         """
         with self._flushing:
-            answered = {envelope[EXCHANGE] for envelope in self._outbox if envelope[KIND] == ANSWER}
-            said = [envelope for envelope in self._outbox if envelope[EXCHANGE] in answered]
+            answered = {envelope[NUMBER] for envelope in self._outbox if envelope[KIND] == ANSWER}
+            said = [envelope for envelope in self._outbox if envelope[NUMBER] in answered]
             for envelope in said:
                 self._outbox.remove(envelope)
         return said
@@ -119,7 +119,7 @@ class WorkerLoopEnd(AsyncEnd):
             last = self._outbox[-1]
         except IndexError:  # all is sent; or it was one of others' answers, and the watchdog has taken it just now
             last = None
-        if last is not None and last[KIND] == RESPONSE and last[EXCHANGE] == exchange:
+        if last is not None and last[KIND] == RESPONSE and last[NUMBER] == exchange:
             _, _, status, fields, body, _ = last
             self._outbox[-1] = answer(exchange, status, fields, body)  # still the same one: see the rules above
         else:

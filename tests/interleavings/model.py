@@ -37,14 +37,26 @@ from snakepit.wire.envelopes import WINDOW
 from snakepit.wire.loop_ends import MainEnd, WorkerLoopEnd
 from snakepit.worker.asgi import exchange as asgi_exchange
 from snakepit.worker.asgi import loop as asgi
-from snakepit.worker.hangs import contract as hung
-from snakepit.worker.hangs import watchdog
+from snakepit.worker.hangs import watchdog, wsgi_threads
+from snakepit.worker.wsgi import exchange as wsgi_exchange
+from snakepit.worker.wsgi import input as wsgi_input
 from snakepit.worker.wsgi import seats as wsgi
 from snakepit.worker.wsgi.environ import EnvironFactory
 
 WATCHED = frozenset(
     module.__file__
-    for module in (channel, async_channel, carriers, async_carriers, asgi, asgi_exchange, wsgi, watchdog)
+    for module in (
+        channel,
+        async_channel,
+        carriers,
+        async_carriers,
+        asgi,
+        asgi_exchange,
+        wsgi,
+        wsgi_exchange,
+        wsgi_input,
+        watchdog,
+    )
 )
 """What two threads of a worker, or both ends of a channel, touch."""
 
@@ -240,7 +252,7 @@ class Model:
         monkeypatch.setattr(server_worker, "Seats", partial(seats.Seats, clock=machine.monotonic))
         for module in (channel, async_channel, carriers, watchdog, wsgi):
             monkeypatch.setattr(module, "threading", Threading, raising=False)
-        for module in (asgi, watchdog, wsgi):
+        for module in (asgi, watchdog, wsgi_exchange):
             monkeypatch.setattr(module, "time", Time)
         monkeypatch.setattr(carriers, "_readable", readable)
         monkeypatch.setattr(
@@ -314,14 +326,14 @@ class Model:
             self._work_in_loop(seats[0], watch)
 
     def _work_in_threads(self, worker: server_worker.Worker, seats: list[Any], watch: Any) -> None:
-        running = hung.Seats([wsgi.Exchange.call_app.__code__])
+        running = wsgi_threads.RunningThreads([wsgi_exchange.WsgiExchange.call_app.__code__])
         watching = watchdog.Watchdog(watch)
         watching.start()
         watching.watch(running)
         environs = EnvironFactory(
             root_path="", multithread=True, multiprocess=True, file_wrapper=list, errors=sys.stderr
         )
-        first, *others = [wsgi.Seat(seat.blocking_end(), self._wsgi_app, environs, running) for seat in seats]
+        first, *others = [wsgi.WsgiSeat(seat.blocking_end(), self._wsgi_app, environs, running) for seat in seats]
         for number, seat in enumerate(others, start=2):
             self.machine.thread(seat.run, f"{worker}, seat {number}").start()
         first.end.post(envelopes.loaded("wsgi", 0.0, [], []), envelopes.ready(0.0))

@@ -14,10 +14,10 @@ from snakepit.wire.codec import decode, encode, encode_apart
 from snakepit.wire.envelopes import (
     CHUNK,
     CHUNK_COST,
-    EXCHANGE,
     KIND,
     KINDS,
     LARGE,
+    NUMBER,
     WINDOW,
     cost,
     position,
@@ -69,7 +69,7 @@ MAKERS = {
     envelopes.ANSWER: st.builds(envelopes.answer, numbers, st.integers(200, 999), fields, chunks),
     envelopes.CONTINUE: st.builds(envelopes.continue_, numbers),
     envelopes.DONE: st.builds(envelopes.done, numbers, faults),
-    envelopes.DECLINED: requests.map(lambda request: envelopes.declined(request[EXCHANGE], request)),
+    envelopes.DECLINED: requests.map(lambda request: envelopes.declined(request[NUMBER], request)),
     envelopes.ACCEPT: st.builds(envelopes.accept, numbers, st.none() | st.text(max_size=20), fields),
     envelopes.MESSAGE: st.builds(envelopes.message, numbers, chunks | st.text(max_size=50)),
     envelopes.CLOSE: st.builds(envelopes.close, numbers, st.integers(1000, 4999), st.text(max_size=40)),
@@ -138,8 +138,8 @@ def test_a_large_text_crosses_with_the_rest(size):
 @given(requests, sizes)
 def test_a_request_that_is_declined_crosses_whole_however_large_it_is(request, size):
     request = with_body(request, size)
-    assert decode(encode_apart([envelopes.declined(request[EXCHANGE], request)])) == [
-        envelopes.declined(request[EXCHANGE], request)
+    assert decode(encode_apart([envelopes.declined(request[NUMBER], request)])) == [
+        envelopes.declined(request[NUMBER], request)
     ]
 
 
@@ -148,7 +148,7 @@ def test_each_kind_says_what_it_is_and_whose_it_is(kind):
     @given(MAKERS[kind])
     def check(envelope):
         assert envelope[KIND] == kind
-        assert isinstance(envelope[EXCHANGE], int)
+        assert isinstance(envelope[NUMBER], int)
 
     check()
 
@@ -173,7 +173,7 @@ def test_a_maker_takes_the_fields_of_its_kind_in_their_order(kind):
     assert envelope == (kind.number, *([] if of_exchange else [0]), *fields.values())
     assert [envelope[position(kind.number, name)] for name in fields] == list(fields.values())
     assert "exchange" not in kind.fields[1:]
-    assert not of_exchange or position(kind.number, "exchange") == EXCHANGE
+    assert not of_exchange or position(kind.number, "exchange") == NUMBER
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -196,7 +196,7 @@ def test_every_maker_is_documented_and_in_the_table():
 
 @given(requests)
 def test_what_is_declined_can_be_given_to_another_as_it_was(request):
-    (declined,) = decode(encode([envelopes.declined(request[EXCHANGE], request)]))
+    (declined,) = decode(encode([envelopes.declined(request[NUMBER], request)]))
     assert declined[1] == request[1]
     assert declined[2] == request
 

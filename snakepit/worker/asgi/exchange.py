@@ -23,7 +23,7 @@ from snakepit.http.target import split_target
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import CHUNK, LARGE, WINDOW, Envelope, cost, split
 from snakepit.worker.asgi.lifespan import AsgiApp, Lifespan, Message
-from snakepit.worker.hangs.asgi_tasks import EXCHANGE, Tasks
+from snakepit.worker.hangs.asgi_tasks import CURRENT_EXCHANGE, RunningTasks
 
 if TYPE_CHECKING:
     from snakepit.http.types import Headers
@@ -41,7 +41,7 @@ HEAD_TURNS = 3
 that hands messages from task to task, such as Starlette's BaseHTTPMiddleware, takes a turn or two more."""
 
 
-class Worker(Protocol):
+class ExchangeHost(Protocol):
     """The worker, as an exchange needs it."""
 
     app: AsgiApp
@@ -51,14 +51,14 @@ class Worker(Protocol):
     may_time_out: bool
     root_path: str
     stopping: bool
-    tasks: Tasks
+    tasks: RunningTasks
     ws_max_queue: int
 
-    def finished(self, exchange: "Exchange") -> None:
+    def finished(self, exchange: "AsgiExchange") -> None:
         """The task of an exchange is over."""
 
 
-class Exchange:
+class AsgiExchange:
     """One request, its response, and the app's `receive` and `send` for both."""
 
     # While it runs. After that it would be a cycle wherever the app has put the request into a context variable.
@@ -72,7 +72,7 @@ class Exchange:
     _left_at, _to_nobody = 0.0, 0
     _waiters: Sequence[asyncio.Future[None]] = ()
 
-    def __init__(self, worker: Worker, envelope: Envelope) -> None:
+    def __init__(self, worker: ExchangeHost, envelope: Envelope) -> None:
         (
             _,
             self.number,
@@ -120,7 +120,7 @@ class Exchange:
         trouble = None
         try:
             if self._worker.may_time_out:
-                EXCHANGE.set(self.number)
+                CURRENT_EXCHANGE.set(self.number)
             await self._worker.app(self.scope, self.receive, self.send)
             if not self._complete:
                 trouble = self._unfinished()

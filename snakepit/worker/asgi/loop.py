@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from snakepit.errors import Interrupted, LifespanError, fault
 from snakepit.wire import envelopes
 from snakepit.wire.ends import discard
-from snakepit.wire.envelopes import EXCHANGE, KIND, REQUEST, Envelope, position
+from snakepit.wire.envelopes import KIND, NUMBER, REQUEST, Envelope, position
 from snakepit.wire.loop_ends import attach_async
-from snakepit.worker.asgi.exchange import Exchange
+from snakepit.worker.asgi.exchange import AsgiExchange
 from snakepit.worker.asgi.lifespan import AsgiApp, Lifespan
-from snakepit.worker.hangs.asgi_tasks import Tasks
+from snakepit.worker.hangs.asgi_tasks import RunningTasks
 
 if TYPE_CHECKING:
     from snakepit.wire.settings import WorkerSettings
@@ -62,7 +62,7 @@ class AsgiWorker:
         self.lifespan = Lifespan(app, settings["lifespan"], self._lifespan_failed)
         self.root_path = settings["root_path"]
         self.ws_max_queue = settings["ws_max_queue"]
-        self._exchanges: dict[int, Exchange] = {}
+        self._exchanges: dict[int, AsgiExchange] = {}
         self._taken: deque[Envelope] = deque()  # off the channel, and not handled yet
         self.stopping = False  # told to cut what has begun
         self._closed = False
@@ -73,8 +73,8 @@ class AsgiWorker:
         self._begun = 0  # exchanges since their CPU time was told
         self._cpu = 0.0  # seconds of this thread, then
         self.end = attach_async(settings["channels"][0], loop, self._take, self._stop)
-        self.tasks = Tasks(
-            loop, self.held_up, [Exchange.run.__code__, Lifespan.run.__code__], lambda: self.lifespan.task
+        self.tasks = RunningTasks(
+            loop, self.held_up, [AsgiExchange.run.__code__, Lifespan.run.__code__], lambda: self.lifespan.task
         )
         for address in settings["channels"][1:]:
             discard(address)  # seats of a WSGI app, which this is not
@@ -119,7 +119,7 @@ class AsgiWorker:
         for begun in list(self._exchanges.values()):
             begun.cancel()
 
-    def finished(self, exchange: Exchange) -> None:
+    def finished(self, exchange: AsgiExchange) -> None:
         """An exchange's task is over."""
         self._exchanges.pop(exchange.number, None)
         exchange.task = None
@@ -144,7 +144,7 @@ class AsgiWorker:
             except Interrupted:  # meant for the app's code, which had just ended
                 pass
             except Exception:  # one exchange's trouble must not take what came behind it along
-                _log.exception("Error while handling what came for exchange %d", envelope[EXCHANGE])
+                _log.exception("Error while handling what came for exchange %d", envelope[NUMBER])
         if self._begun >= _CPU_OVER:
             self._tell_cpu_per_request()
 
@@ -180,7 +180,7 @@ class AsgiWorker:
                     self._taken.remove(envelope)
                 except ValueError:  # the loop took it
                     continue
-                said.append(envelopes.declined(envelope[EXCHANGE], envelope))
+                said.append(envelopes.declined(envelope[NUMBER], envelope))
         return said
 
     def _tell_cpu_per_request(self) -> None:
@@ -188,18 +188,18 @@ class AsgiWorker:
         self.end.post(envelopes.cpu_per_request((now - self._cpu) / self._begun))
         self._begun, self._cpu = 0, now
 
-    def _new_exchange(self, envelope: Envelope) -> Exchange:
+    def _new_exchange(self, envelope: Envelope) -> AsgiExchange:
         if envelope[_SCHEME].startswith("ws"):
-            from snakepit.worker.asgi.websocket import WebSocketExchange
+            from snakepit.worker.asgi.websocket import AsgiWebSocket
 
-            return WebSocketExchange(self, envelope)
-        return Exchange(self, envelope)
+            return AsgiWebSocket(self, envelope)
+        return AsgiExchange(self, envelope)
 
     def _begin(self, envelope: Envelope) -> None:
         try:
             exchange = self._new_exchange(envelope)
         except Exception as error:  # a bug of ours must end this exchange, not the reading of the channel
-            self.end.post(envelopes.done(envelope[EXCHANGE], fault(error)))
+            self.end.post(envelopes.done(envelope[NUMBER], fault(error)))
             return
         self._begun += 1
         self._exchanges[exchange.number] = exchange

@@ -14,10 +14,10 @@ from snakepit.http.fields import NONE, render
 from snakepit.http.ws.close_codes import ABNORMAL, NORMAL, SERVICE_RESTART
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import LARGE, WINDOW, Envelope, cost
-from snakepit.worker.asgi.exchange import Exchange, as_pairs
+from snakepit.worker.asgi.exchange import AsgiExchange, as_pairs
 
 if TYPE_CHECKING:
-    from snakepit.worker.asgi.exchange import Worker
+    from snakepit.worker.asgi.exchange import ExchangeHost
     from snakepit.worker.asgi.lifespan import Message
 
 _ASGI = {"version": "3.0", "spec_version": "2.5"}
@@ -32,10 +32,10 @@ _SERVERS_OWN = {
 _DENIAL = "websocket."  # what the extension's messages have in front of those of HTTP
 
 
-class WebSocketExchange(Exchange):
+class AsgiWebSocket(AsgiExchange):
     """See the module."""
 
-    def __init__(self, worker: "Worker", envelope: Envelope) -> None:
+    def __init__(self, worker: "ExchangeHost", envelope: Envelope) -> None:
         super().__init__(worker, envelope)
         self._connected = False  # the app has received websocket.connect
         self._accepted = False
@@ -189,7 +189,7 @@ class WebSocketExchange(Exchange):
         return "within a denial" if self._start is not None or self._started else "before 'websocket.accept'"
 
     TOLD_OF: ClassVar[dict[int, Callable[..., None]]] = {
-        **Exchange.TOLD_OF,
+        **AsgiExchange.TOLD_OF,
         envelopes.DISCONNECT: disconnect,
         envelopes.MESSAGE: add_message,
         envelopes.CLOSE: client_closed,

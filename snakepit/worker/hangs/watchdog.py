@@ -19,7 +19,7 @@ from snakepit.wire import envelopes
 from snakepit.wire.carriers import QueueCarrier, SocketCarrier
 from snakepit.wire.ends import ChannelAddress, attach_blocking
 from snakepit.wire.envelopes import KIND, Envelope
-from snakepit.worker.hangs.contract import NOTHING, Hung
+from snakepit.worker.hangs.contract import NOTHING, Interruptible
 
 FIRST_LOOK = 0.05
 """Seconds until the first look at what should have ended; twice as long each time until the next."""
@@ -42,7 +42,7 @@ class Watchdog:
 
     def __init__(self, address: ChannelAddress) -> None:
         self._end = attach_blocking(address)
-        self._hung: Hung | None = None
+        self._running: Interruptible | None = None
         self._looks: dict[int, tuple[float, float]] = {}  # by exchange: when to look, and the pause before that
         self._untold: set[int] = set()  # exchanges of which the pool does not know yet what was done about them
         self._abandoned = False
@@ -54,9 +54,9 @@ class Watchdog:
         """Listen. Raises RuntimeError where the system has no thread for it; `leave` works all the same."""
         self._thread.start()
 
-    def watch(self, hung: Hung) -> None:
+    def watch(self, running: Interruptible) -> None:
         """From now on there is something that may hang."""
-        self._hung = hung
+        self._running = running
 
     def leave(self, words: list[Envelope]) -> None:
         """End, and say a worker's last words. What was to be looked at is ended now, or its threads keep all open."""
@@ -98,7 +98,7 @@ class Watchdog:
         self._say(envelopes.heartbeat(0.0, 0.0))
 
     def _on_release(self, envelope: Envelope) -> None:
-        self._say(*(self._hung.held_up() if self._hung is not None else ()))
+        self._say(*(self._running.held_up() if self._running is not None else ()))
 
     def _on_timed_out(self, envelope: Envelope) -> None:
         _, number = envelope
@@ -106,7 +106,7 @@ class Watchdog:
         self._look_again(number, FIRST_LOOK)
 
     def _on_stack_asked(self, envelope: Envelope) -> None:
-        self._say(envelopes.stack(self._hung.start_stack() if self._hung is not None else ""))
+        self._say(envelopes.stack(self._running.start_stack() if self._running is not None else ""))
 
     def _on_reopen_logs(self, envelope: Envelope) -> None:
         _, troubles = reopen_log_files()
@@ -141,7 +141,7 @@ class Watchdog:
                     self._end_exchange(number, pause)
 
     def _end_exchange(self, number: int, pause: float) -> None:
-        ended = NOTHING if self._hung is None else self._hung.end_exchange(number, RequestTimeout)
+        ended = NOTHING if self._running is None else self._running.end_exchange(number, RequestTimeout)
         again = ended != NOTHING and pause * 2 <= LAST_LOOK
         if again:
             self._look_again(number, pause * 2)
@@ -150,8 +150,8 @@ class Watchdog:
             self._say(envelopes.interrupted(number, *(ended or NOTHING)))
 
     def _end_all(self, pause: float) -> None:
-        if self._hung is not None:
-            self._hung.end_all(WorkerStopping, self._abandoned)
+        if self._running is not None:
+            self._running.end_all(WorkerStopping, self._abandoned)
         if self._abandoned or pause * 2 <= LAST_LOOK:
             self._look_again(_ALL, min(pause * 2, RARELY))
 

@@ -18,7 +18,7 @@ from snakepit.wire.envelopes import ANSWER, BODY, CHUNK, CONTINUE, CREDIT, DONE,
 from snakepit.wire.loop_ends import WorkerLoopEnd
 from snakepit.worker.asgi import exchange as asgi
 from snakepit.worker.asgi import loop
-from snakepit.worker.asgi.exchange import HEAD_TURNS, Exchange
+from snakepit.worker.asgi.exchange import HEAD_TURNS, AsgiExchange
 from snakepit.worker.asgi.lifespan import Lifespan
 from snakepit.worker.asgi.loop import AsgiWorker
 
@@ -100,7 +100,7 @@ def serve(app, scenario=None, root_path="", **fields):
     async def main():
         worker = FakeWorker(app, root_path)
         worker.lifespan.state["from"] = "lifespan"
-        exchange = Exchange(worker, request(**fields))
+        exchange = AsgiExchange(worker, request(**fields))
         async with asyncio.timeout(PATIENCE):
             task = asyncio.Task(exchange.run(), loop=worker.loop, eager_start=True)
             if not task.done():
@@ -243,7 +243,7 @@ def test_response_with_something_behind_it_is_not_an_answer(number):
 
     async def main():
         worker = FakeWorker(app)
-        exchange = Exchange(worker, request())
+        exchange = AsgiExchange(worker, request())
         await asyncio.Task(exchange.run(), loop=worker.loop, eager_start=True)
         return worker.end.posted
 
@@ -264,7 +264,7 @@ def test_response_of_another_exchange_is_left_alone(answers):
 
     async def main():
         worker = FakeWorker(app)
-        exchange = Exchange(worker, request())
+        exchange = AsgiExchange(worker, request())
         task = asyncio.Task(exchange.run(), loop=worker.loop, eager_start=True)
         exchange.goes_on(task)
         await turn()
@@ -337,7 +337,7 @@ def test_what_ends_in_its_first_turn_leaves_nothing_to_be_called(monkeypatch):
     async def main():
         worker, loop = FakeWorker(app), asyncio.get_running_loop()
         monkeypatch.setattr(loop, "call_soon", None)
-        task = asyncio.Task(Exchange(worker, request()).run(), loop=loop, eager_start=True)
+        task = asyncio.Task(AsgiExchange(worker, request()).run(), loop=loop, eager_start=True)
         monkeypatch.undo()
         assert task.done()
         return worker.end.posted

@@ -11,13 +11,13 @@ from snakepit.errors import RequestTimeout, WorkerStopping
 from snakepit.wire import envelopes
 from snakepit.wire.loop_ends import Channel
 from snakepit.worker.hangs import watchdog as watchdog_module
-from snakepit.worker.hangs.contract import NOTHING, Hung
+from snakepit.worker.hangs.contract import NOTHING, Interruptible
 from snakepit.worker.hangs.watchdog import Watchdog
 
 WORDS = [envelopes.failed("lost", "why"), envelopes.goodbye([], [])]
 
 
-@fake_of(Hung)
+@fake_of(Interruptible)
 class FakeHung:
     """Keeps what it is asked; answers from a script, and with the last of it from then on."""
 

@@ -1,4 +1,4 @@
-"""snakepit.worker.wsgi.seats: a seat serves exchanges off a channel whose other end is a script of what comes."""
+"""snakepit.worker.wsgi: a seat serves exchanges off a channel whose other end is a script of what comes."""
 
 import gc
 import io
@@ -17,10 +17,11 @@ from snakepit.wire import envelopes
 from snakepit.wire.codec import decode, encode
 from snakepit.wire.ends import BlockingEnd
 from snakepit.wire.envelopes import ANSWER, BODY, CHUNK, CHUNK_COST, CONTINUE, CREDIT, DECLINED, DONE, RESPONSE, WINDOW
-from snakepit.worker.hangs.contract import Seats
-from snakepit.worker.wsgi import seats as wsgi
+from snakepit.worker.hangs.wsgi_threads import RunningThreads
+from snakepit.worker.wsgi import exchange as wsgi
 from snakepit.worker.wsgi.environ import EnvironFactory
-from snakepit.worker.wsgi.seats import LOOK, Seat
+from snakepit.worker.wsgi.exchange import LOOK
+from snakepit.worker.wsgi.seats import WsgiSeat
 
 NUMBER = 7
 
@@ -66,7 +67,7 @@ def serve(app, *later, script=None, has_come=(), **fields):
     environs = EnvironFactory(
         root_path="", multithread=False, multiprocess=False, file_wrapper=FileWrapper, errors=io.StringIO()
     )
-    Seat(end, app, environs, Seats([])).run()
+    WsgiSeat(end, app, environs, RunningThreads([])).run()
     return end.posted
 
 
@@ -264,7 +265,7 @@ def test_write_of_nothing_sends_the_head():
         root_path="", multithread=False, multiprocess=False, file_wrapper=FileWrapper, errors=io.StringIO()
     )
     end = ScriptedEnd([[request()], [envelopes.retire()]])
-    Seat(end, app, environs, Seats([])).run()
+    WsgiSeat(end, app, environs, RunningThreads([])).run()
     assert trouble(end.posted) is None
     assert body_of(end.posted) == b"a"
 
@@ -724,7 +725,7 @@ def test_send_waits_for_credit():
     environs = EnvironFactory(
         root_path="", multithread=False, multiprocess=False, file_wrapper=FileWrapper, errors=io.StringIO()
     )
-    Seat(end, app, environs, Seats([])).run()
+    WsgiSeat(end, app, environs, RunningThreads([])).run()
     assert trouble(end.posted) is None
     assert len(body_of(end.posted)) == 2 * WINDOW
     assert waits[:3] == [0, WINDOW // CHUNK, WINDOW // CHUNK + 1], "the window first, then a chunk for each credit"
@@ -865,7 +866,7 @@ def test_post_waits_for_room_in_the_channel(kind, parts):
         end.held_back = 2 if sent[0][0] == kind else 0
 
     end.post = full
-    Seat(end, app, environs, Seats([])).run()
+    WsgiSeat(end, app, environs, RunningThreads([])).run()
     assert body_of(end.posted) == b"ab"
     assert not end.script
 
@@ -926,7 +927,7 @@ def test_requests_behind_a_post_that_waits_for_room_are_declined():
             end.held_back = 2
 
     end.post = full
-    Seat(end, echo, environs, Seats([])).run()
+    WsgiSeat(end, echo, environs, RunningThreads([])).run()
     assert end.posted == [envelopes.answer(NUMBER, 200, NONE, b""), *map(declined, followers)]
 
 
