@@ -28,7 +28,8 @@ from snakepit.server.workers.runtimes import InterpreterRuntime
 from snakepit.server.workers.worker import Worker as PoolWorker
 from snakepit.wire import codec, envelopes
 from snakepit.wire.interpreters import create_queue
-from snakepit.wire.loop_ends import Channel
+from snakepit.wire.loop_ends import MainEnd
+from snakepit.wire.loop_queues import QueueChannel
 from snakepit.worker.asgi import loop as asgi
 from snakepit.worker.wsgi.environ import EnvironFactory
 
@@ -193,7 +194,7 @@ class Worker:
     """All of a worker's work for a batch of requests, from the doorbell to the answers' crossing, around `app`."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, request: bytes) -> None:
-        self._channel = channel = Channel()
+        self._channel = channel = QueueChannel()
         settings = {
             "channels": [channel.address],
             "root_path": "",
@@ -203,7 +204,7 @@ class Worker:
             "reset_contextvars": False,
         }
         self._worker = asgi.AsgiWorker(self.app, cast("Any", settings), loop)
-        self._main = channel.main_end(loop, lambda envelopes: None)
+        self._main = MainEnd(channel.main_carrier(), loop, lambda envelopes: None)
         self._batch = [envelope(number, request) for number in range(BATCH)]
         self._loop = loop
 

@@ -5,6 +5,9 @@ from typing import cast
 
 from snakepit.wire.envelopes import KIND, KINDS, LARGE, Envelope, position
 
+type Item = bytes | tuple[bytes, ...]
+"""What one loop iteration has to say, encoded."""
+
 _BODY_AT = {kind.number: position(kind.number, kind.body) for kind in KINDS if kind.body}
 
 
@@ -29,7 +32,7 @@ def encode_apart(envelopes: list[Envelope]) -> tuple[bytes, ...]:
     return dumps(rest), *bodies
 
 
-def decode(item: bytes | tuple[bytes, ...]) -> list[Envelope]:
+def decode(item: Item) -> list[Envelope]:
     """Decode what `encode` or `encode_apart` has made."""
     if isinstance(item, bytes):
         return cast("list[Envelope]", loads(item))

@@ -1,7 +1,7 @@
 """The channel between the main interpreter and a worker: two ends, and what carries items between them.
 
-Each end is owned by one thread, which alone takes, posts, flushes and rings. What carries is in `wire.carriers`. The
-rules of both ends, each with its reason:
+Each end is owned by one thread, which alone takes, posts, flushes and rings. For what carries, see
+`snakepit.wire.carrier`. The rules of both ends, each with its reason:
 
 - What one loop iteration has to say crosses as one item, and the other end is woken once for it.
 - At most LIMIT items wait for the other end; what comes later stays in the outbox and crosses together. CPython frees
@@ -23,7 +23,7 @@ stuck or limited does not get (`snakepit.server.dispatch.dispatcher`). It may do
 
     When a turn is over in which an end was rung, the other end has been rung after the last item was taken.
 
-1. `AsyncEnd.woken` is the turn. It sends and rings last, whatever happened before, also where handling raised.
+1. `LoopEnd.woken` is the turn. It sends and rings last, whatever happened before, also where handling raised.
 2. It rings where it *did* not send, and not where it thought that it would: `flush` returns whether something was sent.
    A worker's watchdog may have taken the answers out of the outbox at any moment before, and the other end may have too
    many items to take. Nothing that was read of an outbox is true later, but what `flush` returns.
@@ -42,13 +42,11 @@ What an event loop needs for its end is in `snakepit.wire.loop_ends`: WSGI worke
 
 import threading
 
-from snakepit.wire import carriers
-from snakepit.wire.carriers import Address as ChannelAddress
-from snakepit.wire.carriers import Carrier, QueueCarrier, SocketCarrier, discard
+from snakepit.wire.carrier import Carrier, ChannelAddress, attach
 from snakepit.wire.codec import decode, encode, encode_apart
 from snakepit.wire.envelopes import Envelope
-
-__all__ = ["LIMIT", "BlockingEnd", "ChannelAddress", "ChannelEnd", "attach_blocking", "discard"]
+from snakepit.wire.queues import BlockingQueueCarrier
+from snakepit.wire.sockets import BlockingSocketCarrier
 
 LIMIT = 32
 """Items that may wait for the other end: far from 300, and each may hold a whole loop iteration's envelopes."""
@@ -118,13 +116,13 @@ class ChannelEnd[C: Carrier]:
         self.carrier.send(encode_apart(posted) if large else encode(posted))
 
 
-class BlockingEnd(ChannelEnd[QueueCarrier | SocketCarrier]):
+class BlockingEnd(ChannelEnd[BlockingQueueCarrier | BlockingSocketCarrier]):
     """An end owned by a thread that may wait, and so has nothing to gather: what it posts crosses at once.
 
     Several threads may post; they do so one after the other. One at a time may `wait`.
     """
 
-    def __init__(self, carrier: QueueCarrier | SocketCarrier) -> None:
+    def __init__(self, carrier: BlockingQueueCarrier | BlockingSocketCarrier) -> None:
         super().__init__(carrier)
         self._taken = 0
         self._sending = threading.Lock()
@@ -167,4 +165,4 @@ class BlockingEnd(ChannelEnd[QueueCarrier | SocketCarrier]):
 
 def attach_blocking(address: ChannelAddress) -> BlockingEnd:
     """A worker's end, for a thread."""
-    return BlockingEnd(carriers.attach(address))
+    return BlockingEnd(attach(address))

@@ -5,20 +5,20 @@ import logging
 import threading
 from collections.abc import Callable
 from time import monotonic
-from typing import Protocol
 
 from snakepit.errors import Interrupted
-from snakepit.wire.async_carriers import AsyncCarrier, QueueLink, SocketLink, attach_async_carrier
-from snakepit.wire.ends import LIMIT, ChannelAddress, ChannelEnd
+from snakepit.wire.carrier import ChannelAddress
+from snakepit.wire.ends import LIMIT, ChannelEnd
 from snakepit.wire.envelopes import ANSWER, KIND, NUMBER, RESPONSE, Envelope, answer, done
+from snakepit.wire.loop_carrier import LoopCarrier, attach_to_loop
 
 
-class AsyncEnd(ChannelEnd[AsyncCarrier]):
+class LoopEnd(ChannelEnd[LoopCarrier]):
     """An end owned by an event loop; `on_envelopes` is called with whatever comes, never with nothing."""
 
     def __init__(
         self,
-        carrier: AsyncCarrier,
+        carrier: LoopCarrier,
         loop: asyncio.AbstractEventLoop,
         on_envelopes: Callable[[list[Envelope]], None],
     ) -> None:
@@ -65,15 +65,15 @@ class AsyncEnd(ChannelEnd[AsyncCarrier]):
         """The other end will say no more: take all that it has said."""
         await self.carrier.ended()
 
-    async def closed(self) -> None:
+    async def wait_closed(self) -> None:
         """Return when all that was sent before `close` is on its way."""
-        await self.carrier.closed()
+        await self.carrier.wait_closed()
 
     def _turned(self, sent: bool) -> None:
         """The turn is over; `sent`: what it said is on its way."""
 
 
-class WorkerLoopEnd(AsyncEnd):
+class WorkerLoopEnd(LoopEnd):
     """The end of a worker's event loop; between the times `rang` it has rung last, as by `time.monotonic`.
 
     Two threads touch its outbox: the owner, and the worker's watchdog, by `take_answers`. By these rules neither can be
@@ -89,7 +89,7 @@ class WorkerLoopEnd(AsyncEnd):
 
     def __init__(
         self,
-        carrier: AsyncCarrier,
+        carrier: LoopCarrier,
         loop: asyncio.AbstractEventLoop,
         on_envelopes: Callable[[list[Envelope]], None],
     ) -> None:
@@ -130,7 +130,7 @@ class WorkerLoopEnd(AsyncEnd):
         self.rang = self._ending, monotonic()
 
 
-class MainEnd(AsyncEnd):
+class MainEnd(LoopEnd):
     """The main interpreter's end, which takes note of when the worker was last heard of.
 
     `on_rung` is called for each ring, after what came with it was handled. `heard_at` is when it last had taken what
@@ -141,7 +141,7 @@ class MainEnd(AsyncEnd):
 
     def __init__(
         self,
-        carrier: AsyncCarrier,
+        carrier: LoopCarrier,
         loop: asyncio.AbstractEventLoop,
         on_envelopes: Callable[[list[Envelope]], None],
         on_rung: Callable[[], None] = lambda: None,
@@ -219,34 +219,11 @@ class MainEnd(AsyncEnd):
         super()._send(posted, large)
 
 
-class _Link(Protocol):
-    def main_carrier(self) -> AsyncCarrier: ...
-
-
-class _WithMainEnd:
-    def main_end(
-        self: _Link,
-        loop: asyncio.AbstractEventLoop,
-        on_envelopes: Callable[[list[Envelope]], None],
-        on_rung: Callable[[], None] = lambda: None,
-    ) -> MainEnd:
-        """The main interpreter's end."""
-        return MainEnd(self.main_carrier(), loop, on_envelopes, on_rung)
-
-
-class Channel(_WithMainEnd, QueueLink):
-    """The main interpreter's view of a channel to be, within this process."""
-
-
-class ProcessChannel(_WithMainEnd, SocketLink):
-    """The main interpreter's view of a channel to be, to a process."""
-
-
-def attach_async(
+def attach_worker_loop(
     address: ChannelAddress,
     loop: asyncio.AbstractEventLoop,
     on_envelopes: Callable[[list[Envelope]], None],
     on_gone: Callable[[], None] = lambda: None,
 ) -> WorkerLoopEnd:
-    """A worker's end, for an event loop; `on_gone` is called when the main process has gone."""
-    return WorkerLoopEnd(attach_async_carrier(address, on_gone), loop, on_envelopes)
+    """Attach to a worker's end, for an event loop; `on_gone` is called when the main process has gone."""
+    return WorkerLoopEnd(attach_to_loop(address, on_gone), loop, on_envelopes)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from snakepit.errors import AppError, fault
 from snakepit.system.import_order import StandardLibraryFirst
 from snakepit.wire import envelopes
-from snakepit.wire.ends import discard
+from snakepit.wire.carrier import discard
 from snakepit.worker import children, loader, notes
 from snakepit.worker.detect import detect
 from snakepit.worker.ending import end_interpreter, wait_for_threads

@@ -27,14 +27,17 @@ from snakepit.server.pool import terms as pool_terms
 from snakepit.server.pool.pool import Pool
 from snakepit.server.workers import seats
 from snakepit.server.workers import worker as server_worker
-from snakepit.wire import async_carriers, carriers, envelopes, interpreters
 from snakepit.wire import ends as channel
+from snakepit.wire import envelopes, interpreters, loop_queues, loop_sockets, queues, sockets
 from snakepit.wire import loop_ends as async_channel
-from snakepit.wire.async_carriers import ListeningQueueCarrier, MainSocket, WorkerSocket
-from snakepit.wire.carriers import QueueCarrier, SocketCarrier
 from snakepit.wire.ends import BlockingEnd
 from snakepit.wire.envelopes import WINDOW
-from snakepit.wire.loop_ends import MainEnd, WorkerLoopEnd
+from snakepit.wire.loop_carrier import LoopCarrier
+from snakepit.wire.loop_ends import WorkerLoopEnd
+from snakepit.wire.loop_queues import LoopQueueCarrier
+from snakepit.wire.loop_sockets import LoopSocketCarrier, MainSocketCarrier
+from snakepit.wire.queues import BlockingQueueCarrier
+from snakepit.wire.sockets import BlockingSocketCarrier
 from snakepit.worker.asgi import exchange as asgi_exchange
 from snakepit.worker.asgi import loop as asgi
 from snakepit.worker.hangs import watchdog, wsgi_threads
@@ -48,8 +51,10 @@ WATCHED = frozenset(
     for module in (
         channel,
         async_channel,
-        carriers,
-        async_carriers,
+        queues,
+        sockets,
+        loop_queues,
+        loop_sockets,
         asgi,
         asgi_exchange,
         wsgi,
@@ -106,18 +111,14 @@ class QueueChannel:
         self._ours, self._theirs = Pipe.pair(machine)
         self.address = self
 
-    def main_end(self, loop: Loop, on_envelopes: Any, on_rung: Any = lambda: None) -> MainEnd:
-        return MainEnd(
-            ListeningQueueCarrier(self._from_worker, self._to_worker, self._ours), loop, on_envelopes, on_rung
-        )
+    def main_carrier(self) -> LoopCarrier:
+        return LoopQueueCarrier(self._from_worker, self._to_worker, self._ours)
 
     def worker_end(self, loop: Loop, on_envelopes: Any, on_gone: Any) -> WorkerLoopEnd:
-        return WorkerLoopEnd(
-            ListeningQueueCarrier(self._to_worker, self._from_worker, self._theirs), loop, on_envelopes
-        )
+        return WorkerLoopEnd(LoopQueueCarrier(self._to_worker, self._from_worker, self._theirs), loop, on_envelopes)
 
     def blocking_end(self) -> BlockingEnd:
-        return BlockingEnd(QueueCarrier(self._to_worker, self._from_worker, self._theirs))
+        return BlockingEnd(BlockingQueueCarrier(self._to_worker, self._from_worker, self._theirs))
 
 
 class SocketChannel:
@@ -127,14 +128,14 @@ class SocketChannel:
         self._ours, self._theirs = Pipe.pair(machine)
         self.address = self
 
-    def main_end(self, loop: Loop, on_envelopes: Any, on_rung: Any = lambda: None) -> MainEnd:
-        return MainEnd(MainSocket(self._ours, self._theirs), loop, on_envelopes, on_rung)
+    def main_carrier(self) -> LoopCarrier:
+        return MainSocketCarrier(self._ours, self._theirs)
 
     def worker_end(self, loop: Loop, on_envelopes: Any, on_gone: Any) -> WorkerLoopEnd:
-        return WorkerLoopEnd(WorkerSocket(self._theirs, on_gone), loop, on_envelopes)
+        return WorkerLoopEnd(LoopSocketCarrier(self._theirs, on_gone), loop, on_envelopes)
 
     def blocking_end(self) -> BlockingEnd:
-        return BlockingEnd(SocketCarrier(self._theirs))
+        return BlockingEnd(BlockingSocketCarrier(self._theirs))
 
 
 class Runtime:
@@ -250,13 +251,14 @@ class Model:
         for module in (async_channel, server_worker, flow):
             monkeypatch.setattr(module, "monotonic", machine.monotonic)
         monkeypatch.setattr(server_worker, "Seats", partial(seats.Seats, clock=machine.monotonic))
-        for module in (channel, async_channel, carriers, watchdog, wsgi):
+        for module in (channel, async_channel, sockets, watchdog, wsgi):
             monkeypatch.setattr(module, "threading", Threading, raising=False)
         for module in (asgi, watchdog, wsgi_exchange):
             monkeypatch.setattr(module, "time", Time)
-        monkeypatch.setattr(carriers, "_readable", readable)
+        for module in (queues, sockets):
+            monkeypatch.setattr(module, "wait_readable", readable)
         monkeypatch.setattr(
-            asgi, "attach_async", lambda channel, loop, take, gone: channel.worker_end(loop, take, gone)
+            asgi, "attach_worker_loop", lambda channel, loop, take, gone: channel.worker_end(loop, take, gone)
         )
         monkeypatch.setattr(watchdog, "attach_blocking", lambda channel: channel.blocking_end())
         if not asks_again:

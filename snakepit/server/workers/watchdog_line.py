@@ -7,7 +7,8 @@ from snakepit.errors import InternalError
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import Envelope
-from snakepit.wire.loop_ends import Channel, MainEnd, ProcessChannel
+from snakepit.wire.loop_carrier import Channel
+from snakepit.wire.loop_ends import MainEnd
 
 STACK_SECONDS = 5.0
 """Seconds that a worker's watchdog gets to tell where a start is. On a machine that has too much to do it needs more
@@ -23,11 +24,11 @@ class WatchdogLine:
 
     def __init__(
         self,
-        channel: Channel | ProcessChannel,
+        channel: Channel,
         loop: asyncio.AbstractEventLoop,
         take: Callable[[list[Envelope]], None],
     ) -> None:
-        self.end: MainEnd = channel.main_end(loop, take, self._rang)
+        self.end = MainEnd(channel.main_carrier(), loop, take, self._rang)
         self.end.one_by_one()
         self.asked_at: float | None = None
         self._loop = loop

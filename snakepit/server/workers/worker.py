@@ -21,6 +21,7 @@ from snakepit.server.workers.watchdog_line import WatchdogLine
 from snakepit.system.memory import resident_memory
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import KIND, Copy, Envelope
+from snakepit.wire.loop_ends import MainEnd
 from snakepit.wire.settings import AppSettings
 
 PATIENCE = 0.002
@@ -110,7 +111,9 @@ class Worker:
         self._loop = loop
         self._runtime = runtime
         self._settings = settings
-        self._ends = [channel.main_end(loop, self._take, self._rung) for channel in runtime.channels[:-1]]
+        self._ends = [
+            MainEnd(channel.main_carrier(), loop, self._take, self._rung) for channel in runtime.channels[:-1]
+        ]
         self.watchdog = WatchdogLine(runtime.channels[-1], loop, self._take)
         self._listening = [*self._ends, self.watchdog.end]
         self._thread = RuntimeThread(

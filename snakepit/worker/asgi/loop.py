@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from snakepit.errors import Interrupted, LifespanError, fault
 from snakepit.wire import envelopes
-from snakepit.wire.ends import discard
+from snakepit.wire.carrier import discard
 from snakepit.wire.envelopes import KIND, NUMBER, REQUEST, Envelope, position
-from snakepit.wire.loop_ends import attach_async
+from snakepit.wire.loop_ends import attach_worker_loop
 from snakepit.worker.asgi.exchange import AsgiExchange
 from snakepit.worker.asgi.lifespan import AsgiApp, Lifespan
 from snakepit.worker.hangs.asgi_tasks import RunningTasks
@@ -47,7 +47,7 @@ def serve(app: object, settings: "WorkerSettings", loaded: Envelope, watchdog: "
             _cancel_all(loop)
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.run_until_complete(loop.shutdown_default_executor())
-            loop.run_until_complete(worker.end.closed())
+            loop.run_until_complete(worker.end.wait_closed())
         finally:
             asyncio.set_event_loop(None)
             loop.close()
@@ -72,7 +72,7 @@ class AsgiWorker:
         self._idle = asyncio.Event()
         self._begun = 0  # exchanges since their CPU time was told
         self._cpu = 0.0  # seconds of this thread, then
-        self.end = attach_async(settings["channels"][0], loop, self._take, self._stop)
+        self.end = attach_worker_loop(settings["channels"][0], loop, self._take, self._stop)
         self.tasks = RunningTasks(
             loop, self.held_up, [AsgiExchange.run.__code__, Lifespan.run.__code__], lambda: self.lifespan.task
         )

@@ -16,9 +16,11 @@ from typing import ClassVar
 from snakepit.errors import RequestTimeout, WorkerStopping
 from snakepit.system.log_files import reopen_log_files
 from snakepit.wire import envelopes
-from snakepit.wire.carriers import QueueCarrier, SocketCarrier
-from snakepit.wire.ends import ChannelAddress, attach_blocking
+from snakepit.wire.carrier import ChannelAddress
+from snakepit.wire.ends import attach_blocking
 from snakepit.wire.envelopes import KIND, Envelope
+from snakepit.wire.queues import BlockingQueueCarrier
+from snakepit.wire.sockets import BlockingSocketCarrier
 from snakepit.worker.hangs.contract import NOTHING, Interruptible
 
 FIRST_LOOK = 0.05
@@ -47,7 +49,7 @@ class Watchdog:
         self._untold: set[int] = set()  # exchanges of which the pool does not know yet what was done about them
         self._abandoned = False
         self._saying = threading.Lock()
-        daemon = True if isinstance(self._end.carrier, SocketCarrier) else None  # None: as the thread we are in
+        daemon = True if isinstance(self._end.carrier, BlockingSocketCarrier) else None  # None: as the thread we are in
         self._thread = threading.Thread(target=self._run, name="snakepit-watchdog", daemon=daemon)
 
     def start(self) -> None:
@@ -61,12 +63,12 @@ class Watchdog:
     def leave(self, words: list[Envelope]) -> None:
         """End, and say a worker's last words. What was to be looked at is ended now, or its threads keep all open."""
         carrier = self._end.carrier
-        if isinstance(carrier, QueueCarrier) and self._thread.is_alive():
+        if isinstance(carrier, BlockingQueueCarrier) and self._thread.is_alive():
             carrier.hang_up()
             self._thread.join(_ENDING)
         self._look(math.inf)
         self._say(*words)
-        if isinstance(carrier, QueueCarrier):
+        if isinstance(carrier, BlockingQueueCarrier):
             carrier.close()
 
     def _run(self) -> None:

@@ -20,7 +20,7 @@ from snakepit.server.workers import runtimes
 from snakepit.server.workers import worker as worker_module
 from snakepit.server.workers.runtime_thread import RuntimeThread
 from snakepit.server.workers.worker import Owner, Worker
-from snakepit.wire import envelopes
+from snakepit.wire import envelopes, interpreters
 from snakepit.wire import loop_ends as async_channel
 from snakepit.wire.codec import encode
 from snakepit.wire.ends import attach_blocking
@@ -1070,8 +1070,8 @@ def leave_words(settings, words):
 def owned(monkeypatch):
     """Run a worker whose interpreter runs a function of the test; returns the worker, its owner, the interpreter."""
 
-    def run(interpreter, attached=True):
-        monkeypatch.setattr(runtimes, "create_interpreter", lambda: interpreter)
+    def run(interpreter, attached=True, create=None):
+        monkeypatch.setattr(runtimes, "create_interpreter", create or (lambda: interpreter))
 
         async def main():
             owner = FakeOwner()
@@ -1139,9 +1139,9 @@ def test_interpreter_in_which_daemon_threads_run_is_not_closed(owned):
         worker, _ = owned(interpreter)
         assert worker.daemon_threads == ["endless"]
         assert not interpreter.closed
-        assert interpreter in runtimes._never_closed, "dropping the last reference would close it"
+        assert interpreter in interpreters._kept_open, "dropping the last reference would close it"
     finally:
-        runtimes._never_closed.remove(interpreter)
+        interpreters._kept_open.remove(interpreter)
 
 
 def test_trouble_in_the_interpreter(owned):
@@ -1200,36 +1200,16 @@ def test_start_that_can_not_be(monkeypatch, what, error):
     asyncio.run(main())
 
 
-def test_interpreter_that_can_not_be_made(monkeypatch, owned):
+def test_interpreter_that_can_not_be_made(owned):
     def refuse():
         raise RuntimeError("interpreter creation failed")
 
     class NeverMade:
         pass
 
-    def run():
-        monkeypatch.setattr(runtimes, "create_interpreter", refuse)
-
-    original = monkeypatch.setattr
-    original(runtimes, "_creating", _Before(run))
-    worker, owner = owned(NeverMade(), attached=False)
+    worker, owner = owned(NeverMade(), attached=False, create=refuse)
     assert "interpreter creation failed" in worker.failure[1]
     assert owner.words == ["ended"]
-
-
-class _Before:
-    """A lock that does something first."""
-
-    def __init__(self, do):
-        self._do = do
-        self._lock = threading.Lock()
-
-    def __enter__(self):
-        self._do()
-        self._lock.acquire()
-
-    def __exit__(self, *error):
-        self._lock.release()
 
 
 def test_one_interpreter_is_made_at_a_time(monkeypatch):
@@ -1245,7 +1225,7 @@ def test_one_interpreter_is_made_at_a_time(monkeypatch):
             making.pop()
         return FakeInterpreter(lambda settings: None)
 
-    monkeypatch.setattr(runtimes, "create_interpreter", create)
+    monkeypatch.setattr(interpreters, "_create", create)
 
     async def main():
         workers = [

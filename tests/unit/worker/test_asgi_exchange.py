@@ -1141,7 +1141,7 @@ def test_a_request_in_a_context_variable_is_gone_with_its_exchange(monkeypatch, 
         assert worker.end.posted[-1][0] == ANSWER
         assert [reference() for reference in kept] == [None]
 
-    monkeypatch.setattr(loop, "attach_async", lambda *_: FakeEnd())
+    monkeypatch.setattr(loop, "attach_worker_loop", lambda *_: FakeEnd())
     context, kept = contextvars.ContextVar("request"), []
     gc.disable()
     try:

@@ -9,7 +9,8 @@ from waiting import PATIENCE
 
 from snakepit.errors import RequestTimeout, WorkerStopping
 from snakepit.wire import envelopes
-from snakepit.wire.loop_ends import Channel
+from snakepit.wire.loop_ends import MainEnd
+from snakepit.wire.loop_queues import QueueChannel
 from snakepit.worker.hangs import watchdog as watchdog_module
 from snakepit.worker.hangs.contract import NOTHING, Interruptible
 from snakepit.worker.hangs.watchdog import Watchdog
@@ -44,8 +45,8 @@ class Played:
 
     def __init__(self, hung=None):
         self.came = []
-        self._channel = Channel()
-        self.end = self._channel.main_end(asyncio.get_running_loop(), self.came.extend)
+        self._channel = QueueChannel()
+        self.end = MainEnd(self._channel.main_carrier(), asyncio.get_running_loop(), self.came.extend)
         self.end.one_by_one()
         self.watchdog = Watchdog(self._channel.address)
         self.watchdog.start()
@@ -128,8 +129,8 @@ def test_one_that_has_no_thread_says_its_last_words_all_the_same(monkeypatch):
         raise RuntimeError("can't start new thread")
 
     async def main():
-        channel, came = Channel(), []
-        end = channel.main_end(asyncio.get_running_loop(), came.extend)
+        channel, came = QueueChannel(), []
+        end = MainEnd(channel.main_carrier(), asyncio.get_running_loop(), came.extend)
         watchdog = Watchdog(channel.address)
         with monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", refuse)
