@@ -25,19 +25,19 @@ class Carrier(Protocol):
     """What the end of a channel needs. Nothing of it ever waits, but that a socket of a thread may while it sends."""
 
     def waiting(self) -> int:
-        """Items that the other end has not taken yet."""
+        """Return how many items the other end has not taken yet."""
 
     def arrived(self) -> int:
-        """Items that can be taken."""
+        """Return how many items can be taken."""
 
     def send(self, item: Item, /) -> None:
         """Send an item."""
 
     def take(self) -> Item | None:
-        """The next item; None if there is none, or if its sender's interpreter was closed meanwhile."""
+        """Take the next item; None if there is none, or if its sender's interpreter was closed meanwhile."""
 
     def take_back(self) -> Item | None:
-        """The oldest item that the other end has not taken; None if there is none."""
+        """Take back the oldest item that the other end has not taken; None if there is none."""
 
     def ring(self) -> None:
         """Have the other end look for items, and try again to send what it held back."""

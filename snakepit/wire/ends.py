@@ -65,7 +65,7 @@ class ChannelEnd[C: Carrier]:
 
     @property
     def backlog(self) -> int:
-        """Items that the other end has not taken yet."""
+        """Return how many items the other end has not taken yet."""
         return self.carrier.waiting()
 
     def flush(self) -> bool:
@@ -82,7 +82,7 @@ class ChannelEnd[C: Carrier]:
         return True
 
     def take(self) -> list[Envelope]:
-        """What has come: everything, or the first LIMIT items of it; then `has_more`."""
+        """Take what has come: everything, or the first LIMIT items of it; then `has_more`."""
         envelopes: list[Envelope] = []
         taken = 0
         while taken < LIMIT and self.carrier.arrived():  # until it is seen to be empty: what comes later rings
@@ -94,12 +94,12 @@ class ChannelEnd[C: Carrier]:
         return envelopes
 
     def take_one(self) -> list[Envelope]:
-        """The next item; nothing if there is none, or if its sender's interpreter was closed meanwhile."""
+        """Take the next item; nothing if there is none, or if its sender's interpreter was closed meanwhile."""
         item = self.carrier.take()
         return [] if item is None else decode(item)
 
     def take_back(self) -> list[Envelope]:
-        """Everything that was posted and that the other end has not taken, as far as it can be had back."""
+        """Take back all that was posted and that the other end has not taken, as far as it can be had."""
         envelopes: list[Envelope] = []
         while (item := self.carrier.take_back()) is not None:
             envelopes += decode(item)
@@ -140,11 +140,11 @@ class BlockingEnd(ChannelEnd[BlockingQueueCarrier | BlockingSocketCarrier]):
 
     @property
     def holds_back(self) -> bool:
-        """Whether something posted has not been sent: `wait` before posting more."""
+        """Tell whether something posted has not been sent: `wait` before posting more."""
         return bool(self._outbox)
 
     def wait(self, seconds: float | None = None) -> list[Envelope]:
-        """The next item; waits for a ring if there is none (and returns nothing, if it was a late one).
+        """Take the next item; wait for a ring if there is none (and return nothing, if it was a late one).
 
         It waits so long at most, where `seconds` are given, and returns nothing then.
 
@@ -164,5 +164,5 @@ class BlockingEnd(ChannelEnd[BlockingQueueCarrier | BlockingSocketCarrier]):
 
 
 def attach_blocking(address: ChannelAddress) -> BlockingEnd:
-    """A worker's end, for a thread."""
+    """Attach to a worker's end, for a thread."""
     return BlockingEnd(attach(address))

@@ -44,7 +44,7 @@ class Queue(Protocol):
         """Take the oldest item, or raise QueueEmpty. None stands for an item whose interpreter was closed."""
 
     def qsize(self) -> int:
-        """How many items wait."""
+        """Return how many items wait."""
 
 
 class Interpreter(Protocol):
@@ -106,12 +106,12 @@ def queue_by_id(number: int) -> Queue:
 
 
 def current_id() -> int:
-    """The number of the interpreter that this code runs in."""
+    """Return the number of the interpreter that this code runs in."""
     return int(_api.get_current().id)
 
 
 def check_extensions(on: bool) -> None:
-    """Whether this interpreter, which is not the main one, refuses extension modules not made for several."""
+    """Have this interpreter, which is not the main one, refuse extension modules not made for several, or take them."""
     vars(_imp)["_override_multi_interp_extensions_check"](
         0 if on else -1
     )  # 0: as the interpreter was configured, and it was configured to check
@@ -132,7 +132,7 @@ def stop_tracing_memory() -> bool:
 
 
 def is_main() -> bool:
-    """Whether this code runs in the main interpreter."""
+    """Return whether this code runs in the main interpreter."""
     return bool(_api.get_current().id == _api.get_main().id)
 
 

@@ -21,13 +21,13 @@ class LoopCarrier(Carrier, Protocol):
         """Begin to listen: `on_rung` is called when there may be something to take, or room to send."""
 
     def turned(self, silent: bool) -> None:
-        """`on_rung` has been served; `silent`: and nothing was sent."""
+        """End a turn: `on_rung` has been served. `silent`: and nothing was sent."""
 
     async def ended(self) -> None:
-        """The other end will send no more: have `on_rung` called for all that it did send."""
+        """Have `on_rung` called for all that the other end has sent, which will send no more."""
 
     async def wait_closed(self) -> None:
-        """Return when all that was sent before `close` is on its way."""
+        """Wait until all that was sent before `close` is on its way."""
 
 
 class Channel(Protocol):

@@ -44,7 +44,7 @@ class LoopEnd(ChannelEnd[LoopCarrier]):
             self._large = True
 
     def woken(self) -> None:
-        """The other end rang: a turn (see `snakepit.wire.ends`), which ends with a ring whatever happens in it."""
+        """Take a turn, since the other end rang (see `snakepit.wire.ends`); it ends with a ring whatever happens."""
         try:
             try:
                 self._in_turn = True
@@ -62,15 +62,15 @@ class LoopEnd(ChannelEnd[LoopCarrier]):
             logging.getLogger("snakepit").exception("Error while handling what came over a channel")
 
     async def hear_out(self) -> None:
-        """The other end will say no more: take all that it has said."""
+        """Take all that the other end has said, which will say no more."""
         await self.carrier.ended()
 
     async def wait_closed(self) -> None:
-        """Return when all that was sent before `close` is on its way."""
+        """Wait until all that was sent before `close` is on its way."""
         await self.carrier.wait_closed()
 
     def _turned(self, sent: bool) -> None:
-        """The turn is over; `sent`: what it said is on its way."""
+        """Note that the turn is over; `sent`: what it said is on its way."""
 
 
 class WorkerLoopEnd(LoopEnd):
@@ -153,7 +153,7 @@ class MainEnd(LoopEnd):
         self.heard_at = 0.0
 
     def one_by_one(self) -> None:
-        """From now on each envelope crosses as an item of its own: the other end is a thread's."""
+        """Send each envelope as an item of its own from now on: the other end is a thread's."""
         self._one_by_one = True
         self.room = LIMIT
 
@@ -175,11 +175,14 @@ class MainEnd(LoopEnd):
 
     @property
     def unheard(self) -> bool:
-        """Whether the worker has been given something since it rang last, or has not taken everything."""
+        """Tell whether the worker has been given something since it rang last, or has not taken everything."""
         return self._unheard_since is not None or bool(self._outbox)
 
     def silent(self, now: float) -> float:
-        """Seconds for which the worker has not rung though it was sent something; `now` as by `time.monotonic`."""
+        """Return for how many seconds the worker has not rung though it was sent something.
+
+        `now`: as by `time.monotonic`.
+        """
         if self._unheard_since is None or self.carrier.arrived():  # what it said is not taken yet, but it said it
             return 0.0
         return now - self._unheard_since

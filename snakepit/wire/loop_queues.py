@@ -35,7 +35,7 @@ class LoopQueueCarrier(QueueCarrier):
             self._on_rung()
 
     async def wait_closed(self) -> None:
-        """Nothing to wait for: items wait in the queue."""
+        """Wait for nothing: items wait in the queue."""
 
     def close(self) -> None:
         """Stop listening."""

@@ -45,18 +45,18 @@ class _SocketCarrier(asyncio.Protocol):
             self._transport.write(b"".join(pieces))
 
     def arrived(self) -> int:
-        """Items that can be taken."""
+        """Return how many items can be taken."""
         return len(self._reader.items)
 
     def take(self) -> Item | None:
-        """The next item that came."""
+        """Take the next item that came."""
         return self._reader.items.popleft() if self._reader.items else None
 
     def ring(self) -> None:
-        """Nothing to be done: the other end reads whatever comes."""
+        """Do nothing: the other end reads whatever comes."""
 
     async def wait_closed(self) -> None:
-        """Return when the transport has sent what it had, and is gone."""
+        """Wait until the transport has sent what it had, and is gone."""
         if self._transport is not None:
             await self._lost.wait()
 
@@ -104,7 +104,7 @@ class LoopSocketCarrier(_SocketCarrier):
         self._on_rung()
 
     def waiting(self) -> int:
-        """Items that the main process has not read: none, or as many as any limit."""
+        """Return how many items the main process has not read: none, or as many as any limit."""
         return sys.maxsize if self._paused else 0
 
     def send(self, item: Item) -> None:
@@ -115,7 +115,7 @@ class LoopSocketCarrier(_SocketCarrier):
             self._write(frame(item))
 
     def take_back(self) -> Item | None:
-        """Nothing: it has been sent."""
+        """Return nothing: it has been sent."""
         return None
 
     def turned(self, silent: bool) -> None:
@@ -133,7 +133,7 @@ class LoopSocketCarrier(_SocketCarrier):
         super().close()
 
     async def ended(self) -> None:
-        """Only the main process outlives the other end."""
+        """Do nothing: only the main process outlives the other end."""
 
 
 class MainSocketCarrier(_SocketCarrier):
@@ -158,7 +158,7 @@ class MainSocketCarrier(_SocketCarrier):
         self._on_rung()
 
     def waiting(self) -> int:
-        """Items that the worker has not taken."""
+        """Return how many items the worker has not taken."""
         return len(self._pending) + (self._sent is not None)
 
     def send(self, item: Item) -> None:
@@ -167,11 +167,11 @@ class MainSocketCarrier(_SocketCarrier):
         self._send_next()
 
     def take_back(self) -> Item | None:
-        """The oldest item that was not sent."""
+        """Take back the oldest item that was not sent."""
         return self._pending.popleft() if self._pending else None
 
     def turned(self, silent: bool) -> None:
-        """The worker need not know."""
+        """Do nothing: the worker need not know."""
 
     async def ended(self) -> None:
         """The process has ended: read the rest, and find out whether it took the last item.
@@ -242,7 +242,7 @@ class SocketChannel:
         return self._theirs.fileno()
 
     def address_for(self, pid: int) -> SocketAddress:
-        """What the process attaches with."""
+        """Return what the process attaches with."""
         if sys.platform == "win32":
             return self._theirs.share(pid)
         return self._theirs.fileno()

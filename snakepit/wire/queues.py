@@ -39,11 +39,11 @@ class QueueCarrier:
             self.ring()
 
     def take(self) -> Item | None:
-        """The next item that came."""
+        """Take the next item that came."""
         return _next(self._incoming)
 
     def take_back(self) -> Item | None:
-        """The oldest item that the other end has not taken."""
+        """Take back the oldest item that the other end has not taken."""
         while self._outgoing.qsize():
             item = _next(self._outgoing)
             if item is not None:
@@ -85,7 +85,7 @@ class BlockingQueueCarrier(QueueCarrier):
 
 
 def attach_queues(address: QueueAddress) -> tuple[Queue, Queue, socket.socket]:
-    """The queue to the worker, the queue from it, and its side of the doorbell, set to wait."""
+    """Return the queue to the worker, the queue from it, and its side of the doorbell, set to wait."""
     incoming, outgoing, descriptor = address
     doorbell = socket.socket(fileno=descriptor)
     doorbell.setblocking(True)

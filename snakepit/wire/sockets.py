@@ -46,7 +46,7 @@ class FrameReader:
         return waits
 
     def _frame_end(self) -> int | None:
-        """Where the first frame ends; None if it is not all there."""
+        """Return where the first frame ends; None if it is not all there."""
         buffer, size = self._buffer, _NUMBER.size
         if len(buffer) < size:
             return None
@@ -72,7 +72,7 @@ class FrameReader:
 
 
 def frame(item: Item) -> list[bytes]:
-    """An item as the pieces of a frame."""
+    """Cut an item into the pieces of a frame."""
     parts = (item,) if isinstance(item, bytes) else item
     return [_NUMBER.pack(len(parts)), *(_NUMBER.pack(len(part)) for part in parts), *parts]
 
@@ -88,11 +88,11 @@ class BlockingSocketCarrier:
         self._sending = threading.Lock()  # a worker's last words may come from another thread
 
     def waiting(self) -> int:
-        """Nothing: `send` has waited until the kernel took all of it."""
+        """Return 0: `send` has waited until the kernel took all of it."""
         return 0
 
     def arrived(self) -> int:
-        """Items that can be taken."""
+        """Return how many items can be taken."""
         return len(self._reader.items)
 
     def send(self, item: Item) -> None:
@@ -104,18 +104,18 @@ class BlockingSocketCarrier:
             pass  # the other end is gone, which the next `wait` finds out
 
     def take(self) -> Item | None:
-        """The next item that came."""
+        """Take the next item that came."""
         if not self._reader.items:
             return None
         self._said_waits = False
         return self._reader.items.popleft()
 
     def take_back(self) -> Item | None:
-        """Nothing: it has been sent."""
+        """Return nothing: it has been sent."""
         return None
 
     def ring(self) -> None:
-        """Nothing to be done: the other end reads whatever comes."""
+        """Do nothing: the other end reads whatever comes."""
 
     def wait(self, seconds: float | None = None) -> None:
         """Ask for an item and wait for it, so long at most. Raises ConnectionResetError when none can come any more."""
@@ -139,7 +139,7 @@ class BlockingSocketCarrier:
 
 
 def attach_socket(address: SocketAddress) -> socket.socket:
-    """The worker's socket."""
+    """Return the worker's socket."""
     if sys.platform == "win32" and isinstance(address, bytes):
         return socket.fromshare(address)
     assert isinstance(address, int)

@@ -279,7 +279,7 @@ _gates: list[Gate] = []
 @pytest.fixture
 def unhurried(monkeypatch):
     """Nothing is taken back from an event loop, however long it is silent: for tests of who has what."""
-    monkeypatch.setattr(worker_module, "PATIENCE", FOR_EVER)
+    monkeypatch.setattr(worker_module, "LOOP_SILENCE", FOR_EVER)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from snakepit.server.dispatch.dispatcher import Dispatcher
 from snakepit.server.event_loop.deadlines import Deadlines
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.lifecycle import ExchangeState
-from snakepit.server.workers.worker import PATIENCE, Worker
+from snakepit.server.workers.worker import LOOP_SILENCE, Worker
 
 BATCH = 8
 BATCH_SECONDS = 200e-6
@@ -269,7 +269,7 @@ class Flow:
 
     def _watch_workers(self) -> None:
         if self._watch is None:
-            self._watch = self._loop.call_later(PATIENCE, self._look_for_late)
+            self._watch = self._loop.call_later(LOOP_SILENCE, self._look_for_late)
 
     def _look_for_late(self) -> None:
         """Give what waits for a busy loop or thread to another."""

@@ -24,7 +24,7 @@ from snakepit.wire.envelopes import KIND, Copy, Envelope
 from snakepit.wire.loop_ends import MainEnd
 from snakepit.wire.settings import AppSettings
 
-PATIENCE = 0.002
+LOOP_SILENCE = 0.002
 """Seconds that a worker's loop may be silent until what waits for it is given to others."""
 
 TURNS = 3
@@ -72,7 +72,7 @@ class Owner(Protocol):
 
 
 class Worker:
-    """See the module.
+    """One worker: its state, what it has told of itself, and the exchanges that it has.
 
     Args:
         number: its name in the log, from 1.
@@ -199,7 +199,7 @@ class Worker:
         """
         if self._seats is not None:
             unbegun = self._seats.overdue()
-        elif not self.stuck and self._ends[0].silent(monotonic()) > PATIENCE:
+        elif not self.stuck and self._ends[0].silent(monotonic()) > LOOP_SILENCE:
             self.stuck = True
             unbegun, others = _unbegun(self._ends[0].take_back())
             self._ends[0].put_back(others)

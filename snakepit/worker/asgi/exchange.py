@@ -55,7 +55,7 @@ class ExchangeHost(Protocol):
     ws_max_queue: int
 
     def finished(self, exchange: "AsgiExchange") -> None:
-        """The task of an exchange is over."""
+        """Note that the task of an exchange is over."""
 
 
 class AsgiExchange:
@@ -139,12 +139,12 @@ class AsgiExchange:
             self._worker.finished(self)
 
     def goes_on(self, task: asyncio.Task[None]) -> None:
-        """The app has not returned within the turn in which the request came."""
+        """Note that the app has not returned within the turn in which the request came."""
         self.task = task
         self._send_head_soon()
 
     def _unfinished(self) -> str | None:
-        """What the app, which has returned, has left undone."""
+        """Tell what the app, which has returned, has left undone."""
         if self._disconnected:
             return None
         return f"the app returned without {'completing its' if self._started else 'starting a'} response"
@@ -158,7 +158,7 @@ class AsgiExchange:
 
     @property
     def _was_cut_off(self) -> bool:
-        """Whether the client left before the app had all of its request: what the app makes of that is no fault."""
+        """Tell whether the client left before the app had all of its request: what comes of that is no fault."""
         return self._disconnected and self._more and not self._timed_out
 
     async def receive(self) -> Message:
@@ -202,20 +202,20 @@ class AsgiExchange:
             raise LocalProtocolError(f"{kind!r} is not a message that can be sent {self._phase()}")
 
     def add_body(self, data: bytes, more: bool) -> None:
-        """A chunk of the request's body came."""
+        """Add a chunk of the request's body, which came."""
         self._more = more
         self._chunks.append(data)
         self._wake()
 
     def add_credit(self, amount: int) -> None:
-        """The client took so many bytes."""
+        """Add credit: the client took so many bytes."""
         was_used_up = self._credit <= 0
         self._credit += amount
         if was_used_up and self._credit > 0:
             self._wake()
 
     def time_out(self) -> None:
-        """The client has been answered, because the app took too long."""
+        """Cut what the app does: it took too long, and the client has been answered."""
         self._timed_out = True
         self._worker.tasks.cancelled.add(self.number)
         self.cancel()
@@ -227,7 +227,7 @@ class AsgiExchange:
             self.task.cancel()
 
     def disconnect(self, stopping: bool = False) -> None:
-        """The client has left, or is to because the server stops, and then nothing more is to be streamed."""
+        """Note that the client has left, or is to because the server stops, and then nothing more is to be streamed."""
         self._disconnected = True
         self._left_at, self._to_nobody = -math.inf if stopping else self._worker.loop.time(), 0
         self._wake()
@@ -275,7 +275,7 @@ class AsgiExchange:
             self.disconnect()
 
     def _fits(self, body: bytes, more: bool) -> bool:
-        """Whether the head allows for this, the first of the body; not if it allows for none.
+        """Tell whether the head allows for this, the first of the body; not if it allows for none.
 
         Raises LocalProtocolError where it announced another length; then another head may be sent.
         """
@@ -339,7 +339,7 @@ class AsgiExchange:
 
 
 def _checked_start(message: Message) -> tuple[int, Fields]:
-    """Status and fields as builtin types: anything else could not cross, and must fail where the app can see it."""
+    """Make builtin types of status and fields: others could not cross, and must fail where the app can see it."""
     status = message.get("status")
     if not isinstance(status, int) or not 200 <= status <= 999:
         raise LocalProtocolError(f"a response's status must be a number from 200 to 999, not {status!r}")

@@ -120,7 +120,7 @@ class AsgiWorker:
             begun.cancel()
 
     def finished(self, exchange: AsgiExchange) -> None:
-        """An exchange's task is over."""
+        """Forget an exchange, whose task is over."""
         self._exchanges.pop(exchange.number, None)
         exchange.task = None
         self.tasks.cancelled.discard(exchange.number)
@@ -165,7 +165,7 @@ class AsgiWorker:
         self._stop()
 
     def held_up(self) -> list[Envelope]:
-        """In the watchdog's thread, while this loop's is in a computation: take what it holds up.
+        """Take what this loop holds up, which is in a computation; called in the watchdog's thread.
 
         Of what has come and waits for this turn to get to it, whole requests leave, each by one operation on the deque:
         either this thread has one or the loop. Everything else stays where it is, in its order.

@@ -33,7 +33,7 @@ _DENIAL = "websocket."  # what the extension's messages have in front of those o
 
 
 class AsgiWebSocket(AsgiExchange):
-    """See the module."""
+    """One WebSocket session, and the app's `receive` and `send` for it."""
 
     def __init__(self, worker: "ExchangeHost", envelope: Envelope) -> None:
         super().__init__(worker, envelope)
@@ -103,25 +103,25 @@ class AsgiWebSocket(AsgiExchange):
             raise LocalProtocolError(f"{kind!r} is not a message that can be sent {self._phase()}")
 
     def add_message(self, data: str | bytes) -> None:
-        """A message came."""
+        """Add a message, which came."""
         if self._close is None:
             self._messages.append(data)
             self._wake()
 
     def client_closed(self, code: int, reason: str) -> None:
-        """The client, or the server, has closed."""
+        """Note that the client, or the server, has closed."""
         self._disconnected = True
         self._over(code, reason)
         self._wake()
 
     def client_broke(self, code: int, reason: str) -> None:
-        """The client broke the protocol: nothing more comes, but what came before may be answered."""
+        """Note that the client broke the protocol: nothing more comes, but what came before may be answered."""
         if self._close is None:
             self._answering = True
             self._over(code, reason)
 
     def disconnect(self, stopping: bool = False) -> None:
-        """The client has gone before the app has accepted."""
+        """Note that the client has gone before the app has accepted."""
         self.client_closed(ABNORMAL, "")
 
     def _accept(self, message: "Message") -> None:
@@ -201,7 +201,7 @@ _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 
 
 
 def _data(message: "Message") -> str | bytes:
-    """A message's data, as what can be sent."""
+    """Return a message's data, as what can be sent."""
     data: Any = message.get("bytes")
     if data is None:
         text = message.get("text")

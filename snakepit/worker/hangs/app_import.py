@@ -24,7 +24,7 @@ class RunningImport:
         self._raised = False
 
     def leave(self) -> None:
-        """The import is over. From here on nothing is raised in its thread, and what was not raised yet never is."""
+        """Note that the import is over. What was not raised in its thread yet never is."""
         while True:
             try:
                 self._over = True
@@ -39,11 +39,11 @@ class RunningImport:
                 pass  # it came too late to end anything
 
     def end_exchange(self, number: int, error: type[Interrupted]) -> tuple[str, bool] | None:
-        """Nothing: there are none yet."""
+        """Do nothing: there are none yet."""
         return NOTHING
 
     def held_up(self) -> list[Envelope]:
-        """Nothing."""
+        """Return nothing."""
         return []
 
     def end_all(self, error: type[Interrupted], again: bool) -> None:
@@ -59,7 +59,7 @@ class RunningImport:
             self._looking = False
 
     def start_stack(self) -> str:
-        """Where the import is."""
+        """Return where the import is."""
         from snakepit.worker.hangs import threads
 
         return threads.text_of_import(threads.stack(threads.frame_of(self._ident)))

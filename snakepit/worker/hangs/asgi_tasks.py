@@ -47,7 +47,7 @@ class RunningTasks:
         self.stopping = False  # the loop has turned since it was told to stop, and cancelled what it had
 
     def current(self) -> int:
-        """The exchange that the loop is at, from any thread; 0 if that is not known."""
+        """Return the exchange that the loop is at, from any thread; 0 if that is not known."""
         task = asyncio.current_task(self._loop)
         return 0 if task is None else task.get_context().get(CURRENT_EXCHANGE, 0)
 
@@ -89,7 +89,7 @@ class RunningTasks:
                 threads.raise_in(ident, error)
 
     def start_stack(self) -> str:
-        """Where the lifespan start-up is: in what the loop computes, or in what its task waits for."""
+        """Return where the lifespan start-up is: in what the loop computes, or in what its task waits for."""
         from snakepit.worker.hangs import awaiting, threads
 
         at = threads.stack(threads.frame_of(self._ident))
@@ -100,7 +100,7 @@ class RunningTasks:
 
 
 def _exchanges(frame: FrameType | None) -> set[int]:
-    """The exchanges that a thread works for: somewhere in it, something runs in a copy of their context.
+    """Find the exchanges that a thread works for: somewhere in it, something runs in a copy of their context.
 
     That is how asyncio, anyio and asgiref have functions called in threads.
     """

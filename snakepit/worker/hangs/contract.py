@@ -33,4 +33,4 @@ class Interruptible(Protocol):
         """End whatever runs; `again`: also what went on after it had been ended."""
 
     def start_stack(self) -> str:
-        """Where the start is, for people; empty if that can't be told, or the worker has started."""
+        """Return where the start is, for people; empty if that can't be told, or the worker has started."""

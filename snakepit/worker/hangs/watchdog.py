@@ -1,8 +1,8 @@
 """A thread in each worker that listens when all the others are busy.
 
-It has a channel of its own, and waits at it, which costs nothing. It answers the pool's pings, so that the pool knows
-whether anything can still run here; it ends what takes too long, see `worker.hangs.contract`; and the worker says its
-last words through it.
+It has a channel of its own, and waits at it, which costs nothing. It gives heartbeats to the pool that asks for them,
+so that the pool knows whether anything can still run here; it ends what takes too long, see `worker.hangs.contract`;
+and the worker says its last words through it.
 
 What the loop or a thread of the app can end by itself it gets a moment for: it has been told the same.
 """
@@ -37,7 +37,7 @@ _ALL = 0  # in place of an exchange's number: everything
 
 
 class Watchdog:
-    """See the module.
+    """A thread that listens to a channel of its own when all others of its worker are busy.
 
     A process may end without its thread having ended; an interpreter may not.
     """
@@ -53,11 +53,11 @@ class Watchdog:
         self._thread = threading.Thread(target=self._run, name="snakepit-watchdog", daemon=daemon)
 
     def start(self) -> None:
-        """Listen. Raises RuntimeError where the system has no thread for it; `leave` works all the same."""
+        """Start to listen. Raises RuntimeError where the system has no thread for it; `leave` works all the same."""
         self._thread.start()
 
     def watch(self, running: Interruptible) -> None:
-        """From now on there is something that may hang."""
+        """Watch what may hang, from now on."""
         self._running = running
 
     def leave(self, words: list[Envelope]) -> None:
@@ -84,14 +84,14 @@ class Watchdog:
             logging.getLogger("snakepit.worker").exception("Error in a watchdog")
 
     def _wait(self) -> list[Envelope] | None:
-        """What comes until there is something to be done; None: nothing more."""
+        """Wait for what comes until there is something to be done; None: nothing more."""
         try:
             return self._end.wait(self._pause())
         except (OSError, ValueError):
             return None  # hung up, or the main interpreter has gone
 
     def _pause(self) -> float | None:
-        """Seconds until there is something to be done; None if nothing waits."""
+        """Return the seconds until there is something to be done; None if nothing waits."""
         if not self._looks:
             return None
         return max(0.0, min(due for due, _ in self._looks.values()) - time.monotonic())

@@ -24,11 +24,11 @@ class RunningThreads:
         self._at = 0  # the exchange whose entry is taken out
 
     def enter(self, number: int) -> None:
-        """The calling thread calls the app."""
+        """Note that the calling thread calls the app."""
         self._running[number] = threading.get_ident()
 
     def leave(self, number: int) -> None:
-        """The calling thread is back. From here on nothing is raised in it, and what was not raised yet never is."""
+        """Note that the calling thread is back. What was not raised in it yet never is."""
         while True:
             try:
                 if self._running.pop(number, None) is not None and number not in self._raised:
@@ -70,7 +70,7 @@ class RunningThreads:
         return threads.text(where), False
 
     def held_up(self) -> list[Envelope]:
-        """Nothing: each thread sends for itself."""
+        """Return nothing: each thread sends for itself."""
         return []
 
     def end_all(self, error: type[Interrupted], again: bool) -> None:
@@ -79,5 +79,5 @@ class RunningThreads:
             self.end_exchange(number, error, again)
 
     def start_stack(self) -> str:
-        """Nothing: there is no start-up."""
+        """Return nothing: there is no start-up."""
         return ""

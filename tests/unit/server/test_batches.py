@@ -14,7 +14,7 @@ from snakepit.server.pool.terms import Observer, PoolOptions
 from snakepit.server.workers.runtimes import InterpreterRuntime
 from snakepit.server.workers.worker import Worker
 from snakepit.wire import envelopes
-from snakepit.wire.ends import discard
+from snakepit.wire.carrier import discard
 
 
 class Ready:

@@ -694,7 +694,7 @@ def clock(monkeypatch):
 
     for module in (worker_module, async_channel):
         monkeypatch.setattr(module, "monotonic", lambda: Clock.now)
-    monkeypatch.setattr(worker_module, "PATIENCE", 1.0)
+    monkeypatch.setattr(worker_module, "LOOP_SILENCE", 1.0)
     return Clock
 
 
