@@ -27,9 +27,10 @@ from snakepit.server.pool.terms import Observer, PoolOptions
 from snakepit.server.routing.router import Router
 from snakepit.server.workers.runtimes import InterpreterRuntime
 from snakepit.server.workers.worker import Worker as PoolWorker
-from snakepit.wire import envelopes
+from snakepit.wire import codec, envelopes
 from snakepit.wire.interpreters import create_queue
-from snakepit.wire.loop_ends import Channel
+from snakepit.wire.loop_ends import MainEnd
+from snakepit.wire.loop_queues import QueueChannel
 from snakepit.worker.asgi import loop as asgi
 from snakepit.worker.wsgi.environ import EnvironFactory
 
@@ -99,8 +100,8 @@ def crossing(request: bytes) -> Callable[[], object]:
     queue = create_queue()
 
     def part() -> None:
-        queue.put_nowait(envelopes.encode(batch))
-        envelopes.decode(cast("bytes", queue.get_nowait()))
+        queue.put_nowait(codec.encode(batch))
+        codec.decode(cast("bytes", queue.get_nowait()))
 
     return part
 
@@ -153,7 +154,9 @@ class Main:
             PoolWorker(number, {}, runtime, self.pool, loop) for number, runtime in enumerate(self.runtimes, 1)
         ]
         for worker in self.workers:
-            worker._take([envelopes.loaded("asgi", 0.0, [], [], []), envelopes.ready(0.0), envelopes.pace(10e-6)])
+            worker._take(
+                [envelopes.loaded("asgi", 0.0, [], [], []), envelopes.ready(0.0), envelopes.cpu_per_request(10e-6)]
+            )
         config = Config(app="unused", http=cast("Any", http), access_log=False)
         self.http = HttpConnections(config, Router(self.pool), loop)
         self.connections = [self.http.new_connection() for _ in range(BATCH)]
@@ -192,7 +195,7 @@ class Worker:
     """All of a worker's work for a batch of requests, from the doorbell to the answers' crossing, around `app`."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, request: bytes) -> None:
-        self._channel = channel = Channel()
+        self._channel = channel = QueueChannel()
         settings = {
             "channels": [channel.address],
             "root_path": "",
@@ -202,7 +205,7 @@ class Worker:
             "reset_contextvars": False,
         }
         self._worker = asgi.AsgiWorker(self.app, cast("Any", settings), loop)
-        self._main = channel.main_end(loop, lambda envelopes: None)
+        self._main = MainEnd(channel.main_carrier(), loop, lambda envelopes: None)
         self._batch = [envelope(number, request) for number in range(BATCH)]
         self._loop = loop
 

@@ -4,7 +4,6 @@ Each of its threads owns interpreters one after another, as a server that replac
 package there, close it, make the next. A crash ends this process, and the one that started it sees the signal.
 """
 
-import datetime  # noqa: F401  # 3.13: must be imported here before interpreters do
 import json
 import marshal
 import os
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from compat.worker import Settings
-from snakepit.wire.interpreters import Interpreter, create_interpreter
+from snakepit.wire.interpreters import Interpreter, any_kept_open, create_interpreter, keep_open
 from snakepit.wire.settings import Policy
 
 _BOOTSTRAP = """\
@@ -25,9 +24,6 @@ sys.path[:] = settings.pop("sys_path")
 from compat.worker import run
 run(settings)
 """
-
-_creating = threading.Lock()
-_never_closed: list[Interpreter] = []  # whose daemon threads still run
 
 
 class Plan(TypedDict):
@@ -65,8 +61,7 @@ def _lives(plan: Plan, place: int, troubles: list[str]) -> None:
             places=plan["interpreters"] if plan["shares"] else 0,
         )
         try:
-            with _creating:
-                interpreter = create_interpreter()
+            interpreter = create_interpreter()
             _live(interpreter, settings, report)
         except Exception:
             troubles.append(traceback.format_exc())
@@ -81,7 +76,7 @@ def _live(interpreter: Interpreter, settings: Settings, report: Path) -> None:
     finally:
         found = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
         if found.get("daemons"):
-            _never_closed.append(interpreter)
+            keep_open(interpreter)
         else:
             interpreter.close()
 
@@ -96,7 +91,7 @@ def main(plan: Plan) -> int:
         thread.join()
     print(*troubles, sep="\n", file=sys.stderr)
     sys.stderr.flush()
-    if _never_closed:  # Python waits for no daemon thread of another interpreter when it ends
+    if any_kept_open():  # Python waits for no daemon thread of another interpreter when it ends
         os._exit(1 if troubles else 0)
     return 1 if troubles else 0
 

@@ -3,7 +3,6 @@
 Its parent (`snakepit.check.command`) starts it, with the settings on its standard input.
 """
 
-import datetime  # noqa: F401  # before the first interpreter: see snakepit.server.workers.worker
 import faulthandler
 import marshal
 import os
@@ -14,7 +13,7 @@ from typing import Any, TypedDict, cast
 
 from snakepit.check.progress import FAULTS, INTERPRETERS, Progress, path_of, read
 from snakepit.errors import fault
-from snakepit.wire.interpreters import Interpreter, create_interpreter, stop_tracing_memory
+from snakepit.wire.interpreters import any_kept_open, create_interpreter, keep_open, stop_tracing_memory
 from snakepit.wire.settings import ImportSettings
 
 PATIENCE = 10.0
@@ -39,9 +38,6 @@ inside.import_app(settings, path)
 """
 
 _END = "inside.end(path)"
-
-_creating = threading.Lock()
-_never_closed: list[Interpreter] = []  # in which daemon threads run: dropping the last reference closes, too
 
 
 class ChildSettings(TypedDict):
@@ -71,7 +67,7 @@ def run(settings: ChildSettings) -> None:
         left_open = [owner for owner in owners if not owner.closed(deadline)]
         for owner in left_open:
             owner.progress.say("open")
-        if left_open or _never_closed:
+        if left_open or any_kept_open():
             os._exit(0)  # as the server ends then: threads of the app would keep the process, or crash it
         faulthandler.cancel_dump_traceback_later()
 
@@ -119,15 +115,14 @@ class _Owner:
 
     def _own(self) -> None:
         try:
-            with _creating:
-                interpreter = create_interpreter()
+            interpreter = create_interpreter()
             interpreter.prepare_main({"settings": self._settings, "path": self._path})
             interpreter.exec(_IMPORT)
             self.imported.set()
             self.may_end.wait()
             interpreter.exec(_END)
             if any(record[0] == "daemons" and record[1] for record in read(self._path)):
-                _never_closed.append(interpreter)
+                keep_open(interpreter)
             else:
                 self._stage("closing")
                 interpreter.close()

@@ -1,7 +1,7 @@
 """The channel between the main interpreter and a worker: two ends, and what carries items between them.
 
-Each end is owned by one thread, which alone takes, posts, flushes and rings. What carries is in `wire.carriers`. The
-rules of both ends, each with its reason:
+Each end is owned by one thread, which alone takes, posts, flushes and rings. For what carries, see
+`snakepit.wire.carrier`. The rules of both ends, each with its reason:
 
 - What one loop iteration has to say crosses as one item, and the other end is woken once for it.
 - At most LIMIT items wait for the other end; what comes later stays in the outbox and crosses together. CPython frees
@@ -23,7 +23,7 @@ stuck or limited does not get (`snakepit.server.dispatch.dispatcher`). It may do
 
     When a turn is over in which an end was rung, the other end has been rung after the last item was taken.
 
-1. `AsyncEnd.woken` is the turn. It sends and rings last, whatever happened before, also where handling raised.
+1. `LoopEnd.woken` is the turn. It sends and rings last, whatever happened before, also where handling raised.
 2. It rings where it *did* not send, and not where it thought that it would: `flush` returns whether something was sent.
    A worker's watchdog may have taken the answers out of the outbox at any moment before, and the other end may have too
    many items to take. Nothing that was read of an outbox is true later, but what `flush` returns.
@@ -33,7 +33,7 @@ stuck or limited does not get (`snakepit.server.dispatch.dispatcher`). It may do
 4. Whether something waits for the other end (`backlog`) is asked after taking what it said, never before: what it said
    may be its answer to just that.
 
-The only thing of an end that another thread touches is the outbox of a worker's loop. `WorkerEnd.take_answers` has the
+The only thing of an end that another thread touches is the outbox of a worker's loop. `WorkerLoopEnd` has the
 rules for that. Everything else that one thread of a worker knows and another wants goes through a channel.
 `tests/interleavings` tries all of this with every interruption that there can be.
 
@@ -42,12 +42,11 @@ What an event loop needs for its end is in `snakepit.wire.loop_ends`: WSGI worke
 
 import threading
 
-from snakepit.wire import carriers
-from snakepit.wire.carriers import Address as ChannelAddress
-from snakepit.wire.carriers import Carrier, QueueCarrier, SocketCarrier, discard
-from snakepit.wire.envelopes import Envelope, decode, encode, encode_apart
-
-__all__ = ["LIMIT", "BlockingEnd", "ChannelAddress", "ChannelEnd", "attach_blocking", "discard"]
+from snakepit.wire.carrier import Carrier, ChannelAddress, attach
+from snakepit.wire.codec import decode, encode, encode_apart
+from snakepit.wire.envelopes import Envelope
+from snakepit.wire.queues import BlockingQueueCarrier
+from snakepit.wire.sockets import BlockingSocketCarrier
 
 LIMIT = 32
 """Items that may wait for the other end: far from 300, and each may hold a whole loop iteration's envelopes."""
@@ -66,20 +65,8 @@ class ChannelEnd[C: Carrier]:
 
     @property
     def backlog(self) -> int:
-        """Items that the other end has not taken yet."""
+        """Return how many items the other end has not taken yet."""
         return self.carrier.waiting()
-
-    @property
-    def last(self) -> Envelope | None:
-        """What was posted last, if it has not been sent yet."""
-        try:
-            return self._outbox[-1]
-        except IndexError:
-            return None
-
-    def replace_last(self, envelope: Envelope) -> None:
-        """Send something else in place of what was posted last."""
-        self._outbox[-1] = envelope
 
     def flush(self) -> bool:
         """Send what the outbox holds, unless the other end has too many items to take first; returns whether it did."""
@@ -95,7 +82,7 @@ class ChannelEnd[C: Carrier]:
         return True
 
     def take(self) -> list[Envelope]:
-        """What has come: everything, or the first LIMIT items of it; then `has_more`."""
+        """Take what has come: everything, or the first LIMIT items of it; then `has_more`."""
         envelopes: list[Envelope] = []
         taken = 0
         while taken < LIMIT and self.carrier.arrived():  # until it is seen to be empty: what comes later rings
@@ -107,12 +94,12 @@ class ChannelEnd[C: Carrier]:
         return envelopes
 
     def take_one(self) -> list[Envelope]:
-        """The next item; nothing if there is none, or if its sender's interpreter was closed meanwhile."""
+        """Take the next item; nothing if there is none, or if its sender's interpreter was closed meanwhile."""
         item = self.carrier.take()
         return [] if item is None else decode(item)
 
     def take_back(self) -> list[Envelope]:
-        """Everything that was posted and that the other end has not taken, as far as it can be had back."""
+        """Take back all that was posted and that the other end has not taken, as far as it can be had."""
         envelopes: list[Envelope] = []
         while (item := self.carrier.take_back()) is not None:
             envelopes += decode(item)
@@ -129,13 +116,13 @@ class ChannelEnd[C: Carrier]:
         self.carrier.send(encode_apart(posted) if large else encode(posted))
 
 
-class BlockingEnd(ChannelEnd[QueueCarrier | SocketCarrier]):
+class BlockingEnd(ChannelEnd[BlockingQueueCarrier | BlockingSocketCarrier]):
     """An end owned by a thread that may wait, and so has nothing to gather: what it posts crosses at once.
 
     Several threads may post; they do so one after the other. One at a time may `wait`.
     """
 
-    def __init__(self, carrier: QueueCarrier | SocketCarrier) -> None:
+    def __init__(self, carrier: BlockingQueueCarrier | BlockingSocketCarrier) -> None:
         super().__init__(carrier)
         self._taken = 0
         self._sending = threading.Lock()
@@ -153,11 +140,11 @@ class BlockingEnd(ChannelEnd[QueueCarrier | SocketCarrier]):
 
     @property
     def holds_back(self) -> bool:
-        """Whether something posted has not been sent: `wait` before posting more."""
+        """Tell whether something posted has not been sent: `wait` before posting more."""
         return bool(self._outbox)
 
     def wait(self, seconds: float | None = None) -> list[Envelope]:
-        """The next item; waits for a ring if there is none (and returns nothing, if it was a late one).
+        """Take the next item; wait for a ring if there is none (and return nothing, if it was a late one).
 
         It waits so long at most, where `seconds` are given, and returns nothing then.
 
@@ -177,5 +164,5 @@ class BlockingEnd(ChannelEnd[QueueCarrier | SocketCarrier]):
 
 
 def attach_blocking(address: ChannelAddress) -> BlockingEnd:
-    """A worker's end, for a thread."""
-    return BlockingEnd(carriers.attach(address))
+    """Attach to a worker's end, for a thread."""
+    return BlockingEnd(attach(address))

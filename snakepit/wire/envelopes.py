@@ -1,17 +1,18 @@
-"""Envelopes: every record that may cross between the main interpreter and a worker, and how it is encoded.
+"""Envelopes: every record that may cross between the main interpreter and a worker.
 
-An envelope is a plain tuple: its kind, the number of the exchange it belongs to (0: the worker itself), and its
+An envelope is a plain tuple: its kind, the number of the exchange it belongs to (0: the worker itself), and its other
 fields. Plain tuples, because `marshal` takes nothing but exact builtin types, and `marshal` is what makes a crossing
-cheap: it halves the cost of a request against sending nested tuples over the queue.
-The functions below make envelopes; the one who takes them unpacks the same fields in the same order.
+cheap: it halves the cost of a request against sending nested tuples over the queue (see `snakepit.wire.codec`).
+
+KINDS is the table of them. The functions below it make envelopes: a kind's maker has its name in small letters, and the
+fields for parameters. Who takes an envelope unpacks those in the same order, or asks `position` where one is.
 
 Bodies travel in chunks of at most CHUNK bytes, and only against credit: whoever sends a body may have WINDOW bytes
 on their way that the other side has not yet given back. Each chunk costs at least CHUNK_COST, so that a million tiny
 chunks are bounded just as well as a few large ones.
 """
 
-from marshal import dumps, loads
-from typing import Any, cast
+from typing import Any, Literal, NamedTuple
 
 from snakepit.http.fields import Fields
 from snakepit.http.types import Address, Headers
@@ -33,35 +34,179 @@ LARGE = 8 * 1024
 CHUNK_COST = 1024
 """Bytes; the least that a chunk costs in credit. What an envelope itself takes in memory is a few hundred."""
 
-# main interpreter -> worker
-REQUEST, BODY, CREDIT, DISCONNECT, RETIRE, STOP = range(6)
-# worker -> main interpreter; BODY and CREDIT go both ways
-RESPONSE, ANSWER, CONTINUE, DONE, DECLINED, LOADED, READY, PACE, FAILED, GOODBYE = range(6, 16)
+KIND, NUMBER = 0, 1
+"""Where in an envelope its kind is, and the number of its exchange."""
+
+type Direction = Literal["to worker", "from worker", "both ways"]
+TO_WORKER: Direction = "to worker"
+FROM_WORKER: Direction = "from worker"
+BOTH_WAYS: Direction = "both ways"
 
 
-# WebSocket: ACCEPT from the worker, BREACH to it, the others both ways
-ACCEPT, MESSAGE, CLOSE, BREACH = range(16, 20)
+class Kind(NamedTuple):
+    """What is known of a kind of envelopes.
 
-# hung requests: TIMED_OUT, PING, SPEAK and ABANDONED to the worker, PONG, BUSY and SEEN_TO from it
-TIMED_OUT, PING, SPEAK, ABANDONED, PONG, BUSY, SEEN_TO = range(20, 27)
+    `fields`: what stands in an envelope behind its kind. Where that begins with "exchange" it belongs to one; elsewhere
+    a 0 stands before the fields. `body`: the one of them, if any, that crosses apart from the rest if it is LARGE.
+    """
 
-# from a worker that serves, and goes on; and to its watchdog
-LIFESPAN_FAILED, REOPEN_LOGS = range(27, 29)
+    number: int
+    name: str
+    direction: Direction
+    fields: tuple[str, ...]
+    meaning: str
+    body: str
 
-# where a start is: asked of the watchdog, and answered by it
-ASK_STACK, STACK = range(29, 31)
 
-_BODY_AT = {MESSAGE: 2, REQUEST: 9, BODY: 2, RESPONSE: 4, ANSWER: 4}  # where in an envelope its body is
+KINDS: list[Kind] = []
+"""The table of envelopes; the number of a kind is where it stands in here."""
+
+
+def _kind(name: str, direction: Direction, fields: str, meaning: str, body: str = "") -> int:
+    """Add a kind to the table, and return its number."""
+    KINDS.append(Kind(len(KINDS), name, direction, tuple(fields.split()), meaning, body))
+    return KINDS[-1].number
+
+
+# -- one request, and its response -------------------------------------------------------------------------------------
+
+REQUEST = _kind(
+    "REQUEST",
+    TO_WORKER,
+    "exchange method target http_version headers client server scheme body more expects_continue root_path",
+    "A request, with as much of its body as is there.",
+    body="body",
+)
+BODY = _kind("BODY", BOTH_WAYS, "exchange data more", "A chunk of the request's or the response's body.", body="data")
+CREDIT = _kind("CREDIT", BOTH_WAYS, "exchange amount", "So many more bytes of a body may be sent.")
+DISCONNECT = _kind(
+    "DISCONNECT",
+    TO_WORKER,
+    "exchange stopping",
+    "The client has gone; or the server is stopping, and what is streamed has to end at once.",
+)
+RESPONSE = _kind(
+    "RESPONSE",
+    FROM_WORKER,
+    "exchange status fields body more",
+    "The response's head, with the first of its body.",
+    body="body",
+)
+ANSWER = _kind(
+    "ANSWER",
+    FROM_WORKER,
+    "exchange status fields body",
+    "A whole response, and the app is through with the exchange: RESPONSE and DONE in one.",
+    body="body",
+)
+CONTINUE = _kind(
+    "CONTINUE",
+    FROM_WORKER,
+    "exchange",
+    "The app has begun to read a body that the client holds back: answer `100 (Continue)`.",
+)
+DONE = _kind(
+    "DONE",
+    FROM_WORKER,
+    "exchange fault cut_off",
+    "The app is through with the exchange, response or not. Nothing follows for it.",
+)
+DECLINED = _kind(
+    "DECLINED",
+    FROM_WORKER,
+    "exchange request",
+    "A whole request goes back, unbegun: the thread or loop that it waits for has come to wait itself, or hangs.",
+)
+
+# -- WebSocket ---------------------------------------------------------------------------------------------------------
+
+ACCEPT = _kind("ACCEPT", FROM_WORKER, "exchange subprotocol fields", "The app accepts a WebSocket.")
+MESSAGE = _kind("MESSAGE", BOTH_WAYS, "exchange data", "A whole message on a WebSocket.", body="data")
+CLOSE = _kind(
+    "CLOSE",
+    BOTH_WAYS,
+    "exchange code reason",
+    "The app closes a WebSocket; or the client has closed it, or the connection broke.",
+)
+BREACH = _kind(
+    "BREACH",
+    TO_WORKER,
+    "exchange code reason",
+    "The client broke the protocol of a WebSocket, and nothing more will come. What came before may be answered; "
+    "a CLOSE or DONE from the worker says that it has been.",
+)
+
+# -- a worker's life ---------------------------------------------------------------------------------------------------
+
+LOADED = _kind("LOADED", FROM_WORKER, "interface seconds copies notes frameworks", "The app was imported.")
+READY = _kind("READY", FROM_WORKER, "seconds", "Lifespan start-up was completed: exchanges may come.")
+FAILED = _kind("FAILED", FROM_WORKER, "kind fault", "The worker can't serve.")
+LIFESPAN_FAILED = _kind(
+    "LIFESPAN_FAILED",
+    FROM_WORKER,
+    "fault",
+    "The app's lifespan failed after its start-up, and before it was told to shut down. Exchanges go on.",
+)
+CPU_PER_REQUEST = _kind(
+    "CPU_PER_REQUEST", FROM_WORKER, "seconds", "CPU time that an exchange takes here, lately and on average."
+)
+RETIRE = _kind("RETIRE", TO_WORKER, "", "Finish what has begun, shut down, say goodbye.")
+STOP = _kind("STOP", TO_WORKER, "", "Cut what has begun, shut down, say goodbye.")
+GOODBYE = _kind("GOODBYE", FROM_WORKER, "threads copies", "The worker has shut down. Nothing follows.")
+
+# -- a worker's loop and its watchdog, and what hangs ------------------------------------------------------------------
+
+ASK_HEARTBEAT = _kind("ASK_HEARTBEAT", TO_WORKER, "", "Say that you are alive.")
+HEARTBEAT = _kind(
+    "HEARTBEAT",
+    FROM_WORKER,
+    "since until",
+    "The worker's watchdog is alive, or its event loop turns; and when that has rung before.",
+)
+TIMED_OUT = _kind(
+    "TIMED_OUT",
+    TO_WORKER,
+    "exchange",
+    "The app has taken too long, and the client has its answer: end what is being done for it.",
+)
+INTERRUPTED = _kind(
+    "INTERRUPTED",
+    FROM_WORKER,
+    "exchange where aside",
+    "What the watchdog did about an exchange that had timed out.",
+)
+RELEASE = _kind(
+    "RELEASE",
+    TO_WORKER,
+    "",
+    "The event loop does not turn: send what it has answered in this turn, and decline what it has not begun.",
+)
+BLOCKED_BY = _kind("BLOCKED_BY", FROM_WORKER, "exchange", "The event loop does not turn because of this exchange.")
+ABANDONED = _kind(
+    "ABANDONED",
+    TO_WORKER,
+    "",
+    "Nobody waits for this worker any more: raise an exception in whatever keeps it from ending.",
+)
+ASK_STACK = _kind("ASK_STACK", TO_WORKER, "", "Say where the start is.")
+STACK = _kind("STACK", FROM_WORKER, "text", "Where the start is.")
+REOPEN_LOGS = _kind("REOPEN_LOGS", TO_WORKER, "", "Log files were moved away: open them anew.")
+
+
+def position(kind: int, field: str) -> int:
+    """Return where a field is in envelopes of a kind. For constants: a look into the table for each would take long."""
+    fields = KINDS[kind].fields
+    return fields.index(field) + (NUMBER if fields[:1] == ("exchange",) else NUMBER + 1)
 
 
 def cost(data: bytes | str) -> int:
-    """How much credit a body chunk takes."""
+    """Return how much credit a body chunk takes, in bytes."""
     size = len(data)
     return size if size > CHUNK_COST else CHUNK_COST
 
 
 def split(data: bytes) -> list[bytes]:
-    """A body, cut into chunks that may cross; at least one, if an empty one."""
+    """Cut a body into chunks that may cross; at least one, if an empty one."""
     if len(data) <= CHUNK:
         return [data]
     return [data[start : start + CHUNK] for start in range(0, len(data), CHUNK)]
@@ -81,10 +226,7 @@ def request(
     expects_continue: bool,
     root_path: str | None = None,
 ) -> Envelope:
-    """A request, with as much of its body as is there; `more` says whether BODY envelopes follow.
-
-    `root_path`: in place of the option's.
-    """
+    """Make a REQUEST; `more` says whether BODY envelopes follow, and `root_path` is in place of the option's."""
     return (
         REQUEST,
         exchange,
@@ -103,204 +245,172 @@ def request(
 
 
 def body(exchange: int, data: bytes, more: bool) -> Envelope:
-    """A chunk of the request's or the response's body."""
+    """Make a BODY; `more` says whether others follow."""
     return (BODY, exchange, data, more)
 
 
 def credit(exchange: int, amount: int) -> Envelope:
-    """Permission to send `amount` more bytes of a body."""
+    """Make a CREDIT of `amount` bytes."""
     return (CREDIT, exchange, amount)
 
 
 def disconnect(exchange: int, stopping: bool = False) -> Envelope:
-    """The client has left, or is to: `stopping` says that the server stops, and what is streamed is to end at once."""
+    """Make a DISCONNECT; `stopping`: the client has not gone, but is to, because the server stops."""
     return (DISCONNECT, exchange, stopping)
 
 
 def retire() -> Envelope:
-    """Finish what has begun, shut down, say goodbye."""
+    """Make a RETIRE."""
     return (RETIRE, 0)
 
 
 def stop() -> Envelope:
-    """Cut what has begun, shut down, say goodbye."""
+    """Make a STOP."""
     return (STOP, 0)
 
 
 def timed_out(exchange: int) -> Envelope:
-    """The app has taken too long, and the client has its answer: end what is being done for it."""
+    """Make a TIMED_OUT."""
     return (TIMED_OUT, exchange)
 
 
-def ping() -> Envelope:
-    """Say something."""
-    return (PING, 0)
+def ask_heartbeat() -> Envelope:
+    """Make an ASK_HEARTBEAT."""
+    return (ASK_HEARTBEAT, 0)
 
 
-def speak() -> Envelope:
-    """Its loop does not turn: send what it answered in this turn, and decline what it has taken and not begun."""
-    return (SPEAK, 0)
+def release() -> Envelope:
+    """Make a RELEASE."""
+    return (RELEASE, 0)
 
 
 def abandoned() -> Envelope:
-    """Nobody waits for this worker any more: raise in whatever keeps it from ending."""
+    """Make an ABANDONED."""
     return (ABANDONED, 0)
 
 
-def pong(since: float, until: float) -> Envelope:
-    """The worker's watchdog is alive, or its loop turns.
+def heartbeat(since: float, until: float) -> Envelope:
+    """Make a HEARTBEAT.
 
     Between these times the loop has rung, at the end of its turn before this one. They are those of `time.monotonic`,
     a clock that all processes have in common; 0.0 from the watchdog.
     """
-    return (PONG, 0, since, until)
+    return (HEARTBEAT, 0, since, until)
 
 
 def reopen_logs() -> Envelope:
-    """Log files were moved away: open them anew."""
+    """Make a REOPEN_LOGS."""
     return (REOPEN_LOGS, 0)
 
 
-def busy(exchange: int) -> Envelope:
-    """Its loop does not turn because of this exchange."""
-    return (BUSY, exchange)
+def blocked_by(exchange: int) -> Envelope:
+    """Make a BLOCKED_BY."""
+    return (BLOCKED_BY, exchange)
 
 
-def seen_to(exchange: int, where: str, aside: bool) -> Envelope:
-    """What the watchdog did about an exchange that timed out.
+def interrupted(exchange: int, where: str, aside: bool) -> Envelope:
+    """Make an INTERRUPTED.
 
     Args:
         where: what ran there, as a stack, and gets an exception raised in it; empty if there is no such thing.
         aside: that is a thread beside the one that runs the exchange, whose end will not tell of it.
     """
-    return (SEEN_TO, exchange, where, aside)
+    return (INTERRUPTED, exchange, where, aside)
 
 
 def response(exchange: int, status: int, fields: Fields, body: bytes, more: bool) -> Envelope:
-    """The response's head with the first of its body."""
+    """Make a RESPONSE; `more` says whether BODY envelopes follow."""
     return (RESPONSE, exchange, status, fields, body, more)
 
 
 def answer(exchange: int, status: int, fields: Fields, body: bytes) -> Envelope:
-    """A whole response, and the app is through with the exchange: RESPONSE and DONE in one."""
+    """Make an ANSWER."""
     return (ANSWER, exchange, status, fields, body)
 
 
-def go_on(exchange: int) -> Envelope:
-    """The app has begun to read a body that the client holds back (Expect: 100-continue, RFC 9110 section 10.1.1)."""
+def continue_(exchange: int) -> Envelope:
+    """Make a CONTINUE (Expect: 100-continue, RFC 9110 section 10.1.1)."""
     return (CONTINUE, exchange)
 
 
 def done(exchange: int, fault: str | None, cut_off: bool = False) -> Envelope:
-    """The app is through with an exchange, response or not; the last envelope of each, unless that is an ANSWER.
-
-    `cut_off`: the client left in the middle of its request, and the fault came of that.
-    """
+    """Make a DONE; `cut_off`: the client left in the middle of its request, and the fault came of that."""
     return (DONE, exchange, fault, cut_off)
 
 
-def declined(request: Envelope) -> Envelope:
-    """A whole request goes back, unbegun: the thread or loop that it waits for has come to wait itself, or hangs."""
-    return (DECLINED, request[1], request)
+def declined(exchange: int, request: Envelope) -> Envelope:
+    """Make a DECLINED; `request` is the REQUEST as it came."""
+    return (DECLINED, exchange, request)
 
 
 def accept(exchange: int, subprotocol: str | None, fields: Fields) -> Envelope:
-    """The app accepts a WebSocket."""
+    """Make an ACCEPT."""
     return (ACCEPT, exchange, subprotocol, fields)
 
 
 def message(exchange: int, data: str | bytes) -> Envelope:
-    """A whole message on a WebSocket. It may be longer than CHUNK: both ends hold it whole anyway."""
+    """Make a MESSAGE. It may be longer than CHUNK: both ends hold it whole anyway."""
     return (MESSAGE, exchange, data)
 
 
 def close(exchange: int, code: int, reason: str) -> Envelope:
-    """The app closes a WebSocket; or the client has closed it, or it broke. `code` as in RFC 6455 section 7.4."""
+    """Make a CLOSE; `code` as in RFC 6455 section 7.4."""
     return (CLOSE, exchange, code, reason)
 
 
 def breach(exchange: int, code: int, reason: str) -> Envelope:
-    """The client broke the protocol of a WebSocket, and nothing more will come. What came before may be answered;
-    a CLOSE or DONE from the worker says that it has been."""
+    """Make a BREACH; `code` as in RFC 6455 section 7.4."""
     return (BREACH, exchange, code, reason)
 
 
 def loaded(interface: str, seconds: float, copies: list[Copy], notes: list[str], frameworks: list[str]) -> Envelope:
-    """The app was imported within `seconds`, and speaks `interface` ("asgi" or "wsgi").
+    """Make a LOADED.
 
-    `copies`: C extensions that were loaded from private copies; `notes`: lines for the log;
-    `frameworks`: those that the server has to heed, see `snakepit.worker.notes`.
+    Args:
+        interface: what the app speaks, "asgi" or "wsgi".
+        seconds: what the import took.
+        copies: C extensions that were loaded from private copies.
+        notes: lines for the log.
+        frameworks: those that the server has to heed, see `snakepit.worker.notes`.
     """
     return (LOADED, 0, interface, seconds, copies, notes, frameworks)
 
 
 def ready(seconds: float) -> Envelope:
-    """Lifespan start-up was completed within `seconds`: exchanges may come."""
+    """Make a READY; `seconds` is what lifespan start-up took."""
     return (READY, 0, seconds)
 
 
 def ask_stack() -> Envelope:
-    """Say where the start is."""
+    """Make an ASK_STACK."""
     return (ASK_STACK, 0)
 
 
 def stack(text: str) -> Envelope:
-    """Where the start is, for people; empty if that can't be told."""
+    """Make a STACK; `text` is for people, and empty if where the start is can't be told."""
     return (STACK, 0, text)
 
 
-def pace(seconds: float) -> Envelope:
-    """CPU seconds that an exchange takes here, lately and on average."""
-    return (PACE, 0, seconds)
+def cpu_per_request(seconds: float) -> Envelope:
+    """Make a CPU_PER_REQUEST."""
+    return (CPU_PER_REQUEST, 0, seconds)
 
 
 def failed(kind: str, fault: str) -> Envelope:
-    """The worker can't serve: `kind` is "import", "lifespan" or "lost"."""
+    """Make a FAILED; `kind` is "import", "lifespan" or "lost"."""
     return (FAILED, 0, kind, fault)
 
 
 def lifespan_failed(fault: str) -> Envelope:
-    """The app's lifespan failed after its start-up, and before it was told to shut down. Exchanges go on."""
+    """Make a LIFESPAN_FAILED."""
     return (LIFESPAN_FAILED, 0, fault)
 
 
 def goodbye(threads: list[str], copies: list[Copy]) -> Envelope:
-    """The worker has shut down; nothing follows.
+    """Make a GOODBYE.
 
     Args:
         threads: daemon threads of the app that still run.
         copies: C extensions that were loaded from private copies, by the end.
     """
     return (GOODBYE, 0, threads, copies)
-
-
-def encode(envelopes: list[Envelope]) -> bytes:
-    """Turn what one loop iteration has to say into the one item that crosses."""
-    return dumps(envelopes)
-
-
-def encode_apart(envelopes: list[Envelope]) -> tuple[bytes, ...]:
-    """The same where large bodies may be among it: these cross beside the rest, and so are copied once, not thrice."""
-    bodies: list[bytes] = []
-    rest: list[Envelope] = []
-    for envelope in envelopes:
-        at = _BODY_AT.get(envelope[0])
-        if at is not None and type(envelope[at]) is bytes and len(envelope[at]) > LARGE:
-            bodies.append(envelope[at])
-            envelope = (*envelope[:at], None, *envelope[at + 1 :])
-        rest.append(envelope)
-    return dumps(rest), *bodies
-
-
-def decode(item: bytes | tuple[bytes, ...]) -> list[Envelope]:
-    """The inverse of `encode` and of `encode_apart`."""
-    if isinstance(item, bytes):
-        return cast("list[Envelope]", loads(item))
-    rest, *bodies = item
-    envelopes = cast("list[Envelope]", loads(rest))
-    apart = iter(bodies)
-    for index, envelope in enumerate(envelopes):
-        at = _BODY_AT.get(envelope[0])
-        if at is not None and envelope[at] is None:
-            envelopes[index] = (*envelope[:at], next(apart), *envelope[at + 1 :])
-    return envelopes

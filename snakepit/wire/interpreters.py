@@ -1,4 +1,4 @@
-"""The one module that knows where this Python keeps its interpreters.
+"""The one module that knows where this Python keeps its interpreters, and what they must be spared.
 
 Python 3.14 has `concurrent.interpreters` (PEP 734). Python 3.13 has the machinery but not the module; there the
 package `interpreters-pep-734`, by the PEP's author, supplies it, and a queue must be told that it need not pickle.
@@ -7,6 +7,7 @@ package `interpreters-pep-734`, by the PEP's author, supplies it, and a queue mu
 import _imp
 import _interpreters
 import sys
+import threading
 from typing import Protocol
 
 if sys.version_info >= (3, 14):
@@ -43,7 +44,7 @@ class Queue(Protocol):
         """Take the oldest item, or raise QueueEmpty. None stands for an item whose interpreter was closed."""
 
     def qsize(self) -> int:
-        """How many items wait."""
+        """Return how many items wait."""
 
 
 class Interpreter(Protocol):
@@ -63,12 +64,35 @@ class Interpreter(Protocol):
         """End the interpreter; waits for its threads for as long as they live."""
 
 
+_creating = threading.Lock()  # interpreters are made one after another; many at once have hung and crashed on 3.13
+_kept_open: list[Interpreter] = []
+
+
 def create_interpreter() -> Interpreter:
     """Make an idle interpreter with a GIL of its own (PEP 684), in which daemon threads may be started.
 
     The public `create()` forbids those, and too many libraries start some: Django's ASGI handler does for requests.
-    The price is ours to pay: an interpreter must not be closed while one of them runs (see `snakepit.worker.ending`).
+    The price is ours to pay: an interpreter must not be closed while one of them runs (see `snakepit.worker.ending`,
+    and `keep_open`).
     """
+    with _creating:
+        return _create()
+
+
+def keep_open(interpreter: Interpreter) -> None:
+    """Never close an interpreter, because daemon threads run in it: that would abort the process.
+
+    It is kept here, since it closes when the last reference to it is dropped.
+    """
+    _kept_open.append(interpreter)
+
+
+def any_kept_open() -> bool:
+    """Return whether some interpreter was kept open; then the process has to end without Python's own clean-up."""
+    return bool(_kept_open)
+
+
+def _create() -> Interpreter:
     config = _interpreters.new_config("isolated", allow_daemon_threads=True)
     # the new interpreter is born with one reference, which the object takes over (as in the public create())
     interpreter: Interpreter = _api.Interpreter(_interpreters.create(config, reqrefs=True), _ownsref=True)
@@ -82,12 +106,12 @@ def queue_by_id(number: int) -> Queue:
 
 
 def current_id() -> int:
-    """The number of the interpreter that this code runs in."""
+    """Return the number of the interpreter that this code runs in."""
     return int(_api.get_current().id)
 
 
 def check_extensions(on: bool) -> None:
-    """Whether this interpreter, which is not the main one, refuses extension modules not made for several."""
+    """Have this interpreter, which is not the main one, refuse extension modules not made for several, or take them."""
     vars(_imp)["_override_multi_interp_extensions_check"](
         0 if on else -1
     )  # 0: as the interpreter was configured, and it was configured to check
@@ -108,5 +132,9 @@ def stop_tracing_memory() -> bool:
 
 
 def is_main() -> bool:
-    """Whether this code runs in the main interpreter."""
+    """Return whether this code runs in the main interpreter."""
     return bool(_api.get_current().id == _api.get_main().id)
+
+
+if is_main():
+    import datetime  # noqa: F401  # before the first interpreter: on 3.13 two that import it corrupt the heap

@@ -5,20 +5,20 @@ import logging
 import threading
 from collections.abc import Callable
 from time import monotonic
-from typing import Protocol
 
 from snakepit.errors import Interrupted
-from snakepit.wire.async_carriers import AsyncCarrier, QueueLink, SocketLink, attach_async_carrier
-from snakepit.wire.ends import LIMIT, ChannelAddress, ChannelEnd
-from snakepit.wire.envelopes import ANSWER, Envelope
+from snakepit.wire.carrier import ChannelAddress
+from snakepit.wire.ends import LIMIT, ChannelEnd
+from snakepit.wire.envelopes import ANSWER, KIND, NUMBER, RESPONSE, Envelope, answer, done
+from snakepit.wire.loop_carrier import LoopCarrier, attach_to_loop
 
 
-class AsyncEnd(ChannelEnd[AsyncCarrier]):
+class LoopEnd(ChannelEnd[LoopCarrier]):
     """An end owned by an event loop; `on_envelopes` is called with whatever comes, never with nothing."""
 
     def __init__(
         self,
-        carrier: AsyncCarrier,
+        carrier: LoopCarrier,
         loop: asyncio.AbstractEventLoop,
         on_envelopes: Callable[[list[Envelope]], None],
     ) -> None:
@@ -44,7 +44,7 @@ class AsyncEnd(ChannelEnd[AsyncCarrier]):
             self._large = True
 
     def woken(self) -> None:
-        """The other end rang: a turn (see `snakepit.wire.ends`), which ends with a ring whatever happens in it."""
+        """Take a turn, since the other end rang (see `snakepit.wire.ends`); it ends with a ring whatever happens."""
         try:
             try:
                 self._in_turn = True
@@ -62,23 +62,34 @@ class AsyncEnd(ChannelEnd[AsyncCarrier]):
             logging.getLogger("snakepit").exception("Error while handling what came over a channel")
 
     async def hear_out(self) -> None:
-        """The other end will say no more: take all that it has said."""
+        """Take all that the other end has said, which will say no more."""
         await self.carrier.ended()
 
-    async def closed(self) -> None:
-        """Return when all that was sent before `close` is on its way."""
-        await self.carrier.closed()
+    async def wait_closed(self) -> None:
+        """Wait until all that was sent before `close` is on its way."""
+        await self.carrier.wait_closed()
 
     def _turned(self, sent: bool) -> None:
-        """The turn is over; `sent`: what it said is on its way."""
+        """Note that the turn is over; `sent`: what it said is on its way."""
 
 
-class WorkerEnd(AsyncEnd):
-    """The end of a worker's event loop; between the times `rang` it has rung last, as by `time.monotonic`."""
+class WorkerLoopEnd(LoopEnd):
+    """The end of a worker's event loop; between the times `rang` it has rung last, as by `time.monotonic`.
+
+    Two threads touch its outbox: the owner, and the worker's watchdog, by `take_answers`. By these rules neither can be
+    wrong about it:
+
+    - Only exchanges leave by the watchdog that have been answered whole, with all that was said of them. Nothing can
+      come behind that, so it does not matter which way it goes.
+    - The owner appends, and changes the last envelope where that is a RESPONSE (`post_done`), without the lock. The
+      watchdog takes away what is of exchanges that have an ANSWER, each by one operation on the list. So a RESPONSE at
+      the end stays there until its owner has made an ANSWER of it.
+    - The lock keeps the owner from sending while the watchdog takes.
+    """
 
     def __init__(
         self,
-        carrier: AsyncCarrier,
+        carrier: LoopCarrier,
         loop: asyncio.AbstractEventLoop,
         on_envelopes: Callable[[list[Envelope]], None],
     ) -> None:
@@ -93,27 +104,33 @@ class WorkerEnd(AsyncEnd):
     def take_answers(self) -> list[Envelope]:
         """Take whole answers out of the outbox, for another thread, the caller, which sends them by its own channel.
 
-        So a turn that takes long does not hold up what it has answered. By these rules neither thread can be wrong
-        about the outbox:
-
-        - Only exchanges leave that have been answered whole, with all that was said of them. Nothing can come behind
-          that, so it does not matter which way it goes.
-        - The owner appends, and changes the last envelope where that is a RESPONSE, without the lock; this takes away
-          what is no such thing, each by one operation on the list. The lock keeps the owner from sending meanwhile.
+        So a turn that takes long does not hold up what it has answered.
         """
         with self._flushing:
-            answered = {envelope[1] for envelope in self._outbox if envelope[0] == ANSWER}
-            said = [envelope for envelope in self._outbox if envelope[1] in answered]
+            answered = {envelope[NUMBER] for envelope in self._outbox if envelope[KIND] == ANSWER}
+            said = [envelope for envelope in self._outbox if envelope[NUMBER] in answered]
             for envelope in said:
                 self._outbox.remove(envelope)
         return said
+
+    def post_done(self, exchange: int) -> None:
+        """Post the DONE of an exchange that went well, or make an ANSWER of its RESPONSE if that was posted last."""
+        try:
+            last = self._outbox[-1]
+        except IndexError:  # all is sent; or it was one of others' answers, and the watchdog has taken it just now
+            last = None
+        if last is not None and last[KIND] == RESPONSE and last[NUMBER] == exchange:
+            _, _, status, fields, body, _ = last
+            self._outbox[-1] = answer(exchange, status, fields, body)  # still the same one: see the rules above
+        else:
+            self.post(done(exchange, None))
 
     def _turned(self, sent: bool) -> None:
         self.carrier.turned(not sent)
         self.rang = self._ending, monotonic()
 
 
-class MainEnd(AsyncEnd):
+class MainEnd(LoopEnd):
     """The main interpreter's end, which takes note of when the worker was last heard of.
 
     `on_rung` is called for each ring, after what came with it was handled. `heard_at` is when it last had taken what
@@ -124,7 +141,7 @@ class MainEnd(AsyncEnd):
 
     def __init__(
         self,
-        carrier: AsyncCarrier,
+        carrier: LoopCarrier,
         loop: asyncio.AbstractEventLoop,
         on_envelopes: Callable[[list[Envelope]], None],
         on_rung: Callable[[], None] = lambda: None,
@@ -136,7 +153,7 @@ class MainEnd(AsyncEnd):
         self.heard_at = 0.0
 
     def one_by_one(self) -> None:
-        """From now on each envelope crosses as an item of its own: the other end is a thread's."""
+        """Send each envelope as an item of its own from now on: the other end is a thread's."""
         self._one_by_one = True
         self.room = LIMIT
 
@@ -158,11 +175,14 @@ class MainEnd(AsyncEnd):
 
     @property
     def unheard(self) -> bool:
-        """Whether the worker has been given something since it rang last, or has not taken everything."""
+        """Tell whether the worker has been given something since it rang last, or has not taken everything."""
         return self._unheard_since is not None or bool(self._outbox)
 
     def silent(self, now: float) -> float:
-        """Seconds for which the worker has not rung though it was sent something; `now` as by `time.monotonic`."""
+        """Return for how many seconds the worker has not rung though it was sent something.
+
+        `now`: as by `time.monotonic`.
+        """
         if self._unheard_since is None or self.carrier.arrived():  # what it said is not taken yet, but it said it
             return 0.0
         return now - self._unheard_since
@@ -202,34 +222,11 @@ class MainEnd(AsyncEnd):
         super()._send(posted, large)
 
 
-class _Link(Protocol):
-    def main_carrier(self) -> AsyncCarrier: ...
-
-
-class _WithMainEnd:
-    def main_end(
-        self: _Link,
-        loop: asyncio.AbstractEventLoop,
-        on_envelopes: Callable[[list[Envelope]], None],
-        on_rung: Callable[[], None] = lambda: None,
-    ) -> MainEnd:
-        """The main interpreter's end."""
-        return MainEnd(self.main_carrier(), loop, on_envelopes, on_rung)
-
-
-class Channel(_WithMainEnd, QueueLink):
-    """The main interpreter's view of a channel to be, within this process."""
-
-
-class ProcessChannel(_WithMainEnd, SocketLink):
-    """The main interpreter's view of a channel to be, to a process."""
-
-
-def attach_async(
+def attach_worker_loop(
     address: ChannelAddress,
     loop: asyncio.AbstractEventLoop,
     on_envelopes: Callable[[list[Envelope]], None],
     on_gone: Callable[[], None] = lambda: None,
-) -> WorkerEnd:
-    """A worker's end, for an event loop; `on_gone` is called when the main process has gone."""
-    return WorkerEnd(attach_async_carrier(address, on_gone), loop, on_envelopes)
+) -> WorkerLoopEnd:
+    """Attach to a worker's end, for an event loop; `on_gone` is called when the main process has gone."""
+    return WorkerLoopEnd(attach_to_loop(address, on_gone), loop, on_envelopes)

@@ -12,7 +12,7 @@ EVENTS = "/__snakepit__/reload"
 
 
 def address(root_path: str, server: str) -> str:
-    """Where the script is for a server's pages, but for the number of their version, which is to follow.
+    """Return where the script is for a server's pages, but for the number of their version, which is to follow.
 
     `root_path`: under which a proxy publishes the server. `server`: a name that no other has, nor the one before.
     """
@@ -20,7 +20,7 @@ def address(root_path: str, server: str) -> str:
 
 
 def tag(script: str, nonce: str = "") -> bytes:
-    """What a page ends with, to load the script from its address.
+    """Make what a page ends with, to load the script from its address.
 
     `nonce`: what the page's Content-Security-Policy wants scripts to have. An external script, rather than an inline
     one, needs none where the policy allows for scripts of the page's own origin.

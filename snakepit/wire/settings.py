@@ -5,7 +5,7 @@ Builtin types only: it crosses by `marshal`, or for `snakepit check` as JSON.
 
 from typing import Literal, TypedDict
 
-from snakepit.wire.carriers import Address as ChannelAddress
+from snakepit.wire.carrier import ChannelAddress
 
 type Policy = Literal["vetted", "native", "all"]
 """Which C extensions are loaded from private copies; see `snakepit.worker.extensions.loader`."""

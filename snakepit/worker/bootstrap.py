@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 from snakepit.errors import AppError, fault
 from snakepit.system.import_order import StandardLibraryFirst
 from snakepit.wire import envelopes
-from snakepit.wire.ends import discard
+from snakepit.wire.carrier import discard
 from snakepit.worker import children, loader, notes
 from snakepit.worker.detect import detect
 from snakepit.worker.ending import end_interpreter, finish, wait_for_threads
 from snakepit.worker.extensions.loader import Extensions, Load
-from snakepit.worker.hangs.contract import Loading
+from snakepit.worker.hangs.app_import import RunningImport
 from snakepit.worker.hangs.watchdog import Watchdog
 from snakepit.worker.standard_names import reserve
 
@@ -105,7 +105,7 @@ def _serve(
     for stream in (sys.stdout, sys.stderr):  # several workers write to one pipe or file: whole lines, and at once
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True, write_through=False)
-    loading = Loading([loader.configure_logging.__code__, loader.load.__code__])
+    loading = RunningImport([loader.configure_logging.__code__, loader.load.__code__])
     try:
         prepare()
         watchdog.start()

@@ -14,7 +14,7 @@ import time
 from itertools import compress
 from typing import Any
 
-PATIENCE = 1.0
+DAEMON_TIME = 1.0
 """Seconds that daemon threads get to end by themselves. Those that Django starts live for milliseconds."""
 
 
@@ -22,7 +22,7 @@ def end_interpreter() -> list[str]:
     """Run exit handlers, then wait for daemon threads; returns the names of those that still run."""
     atexit._run_exitfuncs()  # as multiprocessing does at the end of a child; closing would do so too late
     atexit.register(_forget_stand_in)
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + DAEMON_TIME
     daemons = [thread for thread in threading.enumerate() if thread.daemon]
     for thread in daemons:
         if not isinstance(thread, threading._DummyThread):  # those that C code made can't be waited for

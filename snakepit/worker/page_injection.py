@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from snakepit.http.types import Headers
     from snakepit.worker.asgi.lifespan import AsgiApp, Message
     from snakepit.worker.detect import Interface
-    from snakepit.worker.wsgi.seats import Environ, ExcInfo, WsgiApp
+    from snakepit.worker.wsgi.environ import Environ, ExcInfo, WsgiApp
 
 _SHOWN = frozenset({"", "document", "iframe", "frame"})  # values of Sec-Fetch-Dest; empty: not told
 _KEPT_FROM_APP = ("accept-encoding", "if-none-match", "if-modified-since")

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 
 from snakepit.system.group_signals import GROUP_SIGNALS
 from snakepit.system.memory import keep_freed_memory
-from snakepit.wire.carriers import Address
+from snakepit.wire.carrier import ChannelAddress
 
 
-def prepare(sockets: Iterable[Address]) -> None:
+def prepare(sockets: Iterable[ChannelAddress]) -> None:
     """Make this process a worker of the one that started it, which it is to speak to over these sockets.
 
     Signals are the main process's business: Ctrl+C and service managers signal all processes of a group, and this one

@@ -76,8 +76,8 @@ def test_a_fast_request_never_waits_behind_a_slow_one_while_another_worker_is_id
 
 UNHURRIED = """
 import snakepit.server.workers.worker
-assert snakepit.server.workers.worker.PATIENCE < 1  # seconds
-snakepit.server.workers.worker.PATIENCE = 1000.0
+assert snakepit.server.workers.worker.LOOP_SILENCE < 1  # seconds
+snakepit.server.workers.worker.LOOP_SILENCE = 1000.0
 if __name__ == "__main__":
     snakepit.run("behaviors:app", app_dir="{apps}", port=0, interpreters=2)
 """

@@ -27,24 +27,41 @@ from snakepit.server.pool import terms as pool_terms
 from snakepit.server.pool.pool import Pool
 from snakepit.server.workers import seats
 from snakepit.server.workers import worker as server_worker
-from snakepit.wire import async_carriers, carriers, envelopes, interpreters
 from snakepit.wire import ends as channel
+from snakepit.wire import envelopes, interpreters, loop_queues, loop_sockets, queues, sockets
 from snakepit.wire import loop_ends as async_channel
-from snakepit.wire.async_carriers import ListeningQueueCarrier, MainSocket, WorkerSocket
-from snakepit.wire.carriers import QueueCarrier, SocketCarrier
 from snakepit.wire.ends import BlockingEnd
 from snakepit.wire.envelopes import WINDOW
-from snakepit.wire.loop_ends import MainEnd, WorkerEnd
+from snakepit.wire.loop_carrier import LoopCarrier
+from snakepit.wire.loop_ends import WorkerLoopEnd
+from snakepit.wire.loop_queues import LoopQueueCarrier
+from snakepit.wire.loop_sockets import LoopSocketCarrier, MainSocketCarrier
+from snakepit.wire.queues import BlockingQueueCarrier
+from snakepit.wire.sockets import BlockingSocketCarrier
 from snakepit.worker.asgi import exchange as asgi_exchange
 from snakepit.worker.asgi import loop as asgi
-from snakepit.worker.hangs import contract as hung
-from snakepit.worker.hangs import watchdog
+from snakepit.worker.hangs import watchdog, wsgi_threads
+from snakepit.worker.wsgi import exchange as wsgi_exchange
+from snakepit.worker.wsgi import input as wsgi_input
 from snakepit.worker.wsgi import seats as wsgi
 from snakepit.worker.wsgi.environ import EnvironFactory
 
 WATCHED = frozenset(
     module.__file__
-    for module in (channel, async_channel, carriers, async_carriers, asgi, asgi_exchange, wsgi, watchdog)
+    for module in (
+        channel,
+        async_channel,
+        queues,
+        sockets,
+        loop_queues,
+        loop_sockets,
+        asgi,
+        asgi_exchange,
+        wsgi,
+        wsgi_exchange,
+        wsgi_input,
+        watchdog,
+    )
 )
 """What two threads of a worker, or both ends of a channel, touch."""
 
@@ -94,16 +111,14 @@ class QueueChannel:
         self._ours, self._theirs = Pipe.pair(machine)
         self.address = self
 
-    def main_end(self, loop: Loop, on_envelopes: Any, on_rung: Any = lambda: None) -> MainEnd:
-        return MainEnd(
-            ListeningQueueCarrier(self._from_worker, self._to_worker, self._ours), loop, on_envelopes, on_rung
-        )
+    def main_carrier(self) -> LoopCarrier:
+        return LoopQueueCarrier(self._from_worker, self._to_worker, self._ours)
 
-    def worker_end(self, loop: Loop, on_envelopes: Any, on_gone: Any) -> WorkerEnd:
-        return WorkerEnd(ListeningQueueCarrier(self._to_worker, self._from_worker, self._theirs), loop, on_envelopes)
+    def worker_end(self, loop: Loop, on_envelopes: Any, on_gone: Any) -> WorkerLoopEnd:
+        return WorkerLoopEnd(LoopQueueCarrier(self._to_worker, self._from_worker, self._theirs), loop, on_envelopes)
 
     def blocking_end(self) -> BlockingEnd:
-        return BlockingEnd(QueueCarrier(self._to_worker, self._from_worker, self._theirs))
+        return BlockingEnd(BlockingQueueCarrier(self._to_worker, self._from_worker, self._theirs))
 
 
 class SocketChannel:
@@ -113,14 +128,14 @@ class SocketChannel:
         self._ours, self._theirs = Pipe.pair(machine)
         self.address = self
 
-    def main_end(self, loop: Loop, on_envelopes: Any, on_rung: Any = lambda: None) -> MainEnd:
-        return MainEnd(MainSocket(self._ours, self._theirs), loop, on_envelopes, on_rung)
+    def main_carrier(self) -> LoopCarrier:
+        return MainSocketCarrier(self._ours, self._theirs)
 
-    def worker_end(self, loop: Loop, on_envelopes: Any, on_gone: Any) -> WorkerEnd:
-        return WorkerEnd(WorkerSocket(self._theirs, on_gone), loop, on_envelopes)
+    def worker_end(self, loop: Loop, on_envelopes: Any, on_gone: Any) -> WorkerLoopEnd:
+        return WorkerLoopEnd(LoopSocketCarrier(self._theirs, on_gone), loop, on_envelopes)
 
     def blocking_end(self) -> BlockingEnd:
-        return BlockingEnd(SocketCarrier(self._theirs))
+        return BlockingEnd(BlockingSocketCarrier(self._theirs))
 
 
 class Runtime:
@@ -236,13 +251,14 @@ class Model:
         for module in (async_channel, server_worker, flow):
             monkeypatch.setattr(module, "monotonic", machine.monotonic)
         monkeypatch.setattr(server_worker, "Seats", partial(seats.Seats, clock=machine.monotonic))
-        for module in (channel, async_channel, carriers, watchdog, wsgi):
+        for module in (channel, async_channel, sockets, watchdog, wsgi):
             monkeypatch.setattr(module, "threading", Threading, raising=False)
-        for module in (asgi, watchdog, wsgi):
+        for module in (asgi, watchdog, wsgi_exchange):
             monkeypatch.setattr(module, "time", Time)
-        monkeypatch.setattr(carriers, "_readable", readable)
+        for module in (queues, sockets):
+            monkeypatch.setattr(module, "wait_readable", readable)
         monkeypatch.setattr(
-            asgi, "attach_async", lambda channel, loop, take, gone: channel.worker_end(loop, take, gone)
+            asgi, "attach_worker_loop", lambda channel, loop, take, gone: channel.worker_end(loop, take, gone)
         )
         monkeypatch.setattr(watchdog, "attach_blocking", lambda channel: channel.blocking_end())
         if not asks_again:
@@ -312,14 +328,14 @@ class Model:
             self._work_in_loop(seats[0], watch)
 
     def _work_in_threads(self, worker: server_worker.Worker, seats: list[Any], watch: Any) -> None:
-        running = hung.Seats([wsgi.Exchange.call_app.__code__])
+        running = wsgi_threads.RunningThreads([wsgi_exchange.WsgiExchange.call_app.__code__])
         watching = watchdog.Watchdog(watch)
         watching.start()
         watching.watch(running)
         environs = EnvironFactory(
             root_path="", multithread=True, multiprocess=True, file_wrapper=list, errors=sys.stderr
         )
-        first, *others = [wsgi.Seat(seat.blocking_end(), self._wsgi_app, environs, running) for seat in seats]
+        first, *others = [wsgi.WsgiSeat(seat.blocking_end(), self._wsgi_app, environs, running) for seat in seats]
         for number, seat in enumerate(others, start=2):
             self.machine.thread(seat.run, f"{worker}, seat {number}").start()
         first.end.post(envelopes.loaded("wsgi", 0.0, [], [], []), envelopes.ready(0.0))

@@ -15,9 +15,9 @@ from model import WATCHED, Model, QueueChannel, Request, SocketChannel
 
 from snakepit.server.dispatch.queue import ASK_AGAIN
 from snakepit.wire import envelopes
-from snakepit.wire.carriers import QueueCarrier
-from snakepit.wire.envelopes import REQUEST
-from snakepit.wire.loop_ends import AsyncEnd
+from snakepit.wire.envelopes import REQUEST, position
+from snakepit.wire.loop_ends import LoopEnd
+from snakepit.wire.queues import QueueCarrier
 from snakepit.worker.asgi.loop import AsgiWorker
 
 CHANNELS = {"queues": QueueChannel, "socket": SocketChannel}
@@ -126,8 +126,8 @@ def take_in_two_steps(self):
             envelope = self._taken.popleft()
         except IndexError:
             break
-        if envelope[0] == REQUEST and not envelope[10]:
-            said.append(envelopes.declined(envelope))
+        if envelope[0] == REQUEST and not envelope[position(REQUEST, "more")]:
+            said.append(envelopes.declined(envelope[1], envelope))
         else:
             rest.append(envelope)
     if rest:
@@ -138,7 +138,7 @@ def take_in_two_steps(self):
 @pytest.mark.parametrize(
     ("where", "name", "faulty", "scenario"),
     [
-        (AsyncEnd, "woken", decide_too_early, "spoken for as the turn ends"),
+        (LoopEnd, "woken", decide_too_early, "spoken for as the turn ends"),
         (AsgiWorker, "held_up", take_in_two_steps, "bodies"),
     ],
 )

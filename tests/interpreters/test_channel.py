@@ -11,11 +11,14 @@ from time import monotonic
 import pytest
 from waiting import PATIENCE
 
+from snakepit.http.fields import NONE
 from snakepit.wire import envelopes
 from snakepit.wire.ends import LIMIT
 from snakepit.wire.envelopes import CHUNK, CHUNK_COST
 from snakepit.wire.interpreters import create_interpreter
-from snakepit.wire.loop_ends import Channel, MainEnd, ProcessChannel
+from snakepit.wire.loop_ends import MainEnd
+from snakepit.wire.loop_queues import QueueChannel
+from snakepit.wire.loop_sockets import SocketChannel
 
 THREAD = f"""
 import sys
@@ -27,7 +30,7 @@ end = attach_blocking(address)
 LOOP = f"""
 import asyncio, sys
 sys.path[:] = {sys.path!r}
-from snakepit.wire.loop_ends import attach_async
+from snakepit.wire.loop_ends import attach_worker_loop
 
 loop = asyncio.new_event_loop()
 turns = []  # what came, by turns
@@ -38,7 +41,7 @@ def on_envelopes(came):
     for envelope in came:
         answer(envelope)
 
-end = attach_async(address, loop, on_envelopes)
+end = attach_worker_loop(address, loop, on_envelopes)
 loop.run_until_complete(end.open())
 
 def came():
@@ -54,7 +57,7 @@ def turn_until(condition):
 """
 
 
-class SocketChannel(ProcessChannel):
+class SocketChannelWithin(SocketChannel):
     """One to an interpreter of this process, which is given a file descriptor of its own."""
 
     @property
@@ -62,12 +65,12 @@ class SocketChannel(ProcessChannel):
         return os.dup(self.descriptor)
 
 
-over_both = pytest.mark.parametrize("make", [Channel, SocketChannel], ids=["queues", "socket"])
+over_both = pytest.mark.parametrize("make", [QueueChannel, SocketChannelWithin], ids=["queues", "socket"])
 """What holds however items are carried. Of what was sent over a socket, the last can't be taken back."""
 
 
 @contextmanager
-def other_end(channel: Channel | SocketChannel, attach=THREAD):
+def other_end(channel: QueueChannel | SocketChannelWithin, attach=THREAD):
     """An interpreter that holds the worker's end of a channel as `end`; gives a function to run code there.
 
     Nobody reads there but the code that is run: THREAD has the end of a thread, LOOP that of an event loop.
@@ -140,7 +143,7 @@ async def main_end(channel, came, on_rung=lambda: None):
 
 
 def unopened_end(channel, on_envelopes, on_rung=lambda: None):
-    _open.append(channel.main_end(asyncio.get_running_loop(), on_envelopes, on_rung))
+    _open.append(MainEnd(channel.main_carrier(), asyncio.get_running_loop(), on_envelopes, on_rung))
     return _open[-1]
 
 
@@ -276,7 +279,7 @@ def test_a_thread_that_is_stalled_never_has_more_than_the_limit_waiting_and_gets
 
 def test_a_thread_takes_one_envelope_at_a_time():
     async def scenario():
-        channel, came = Channel(), []
+        channel, came = QueueChannel(), []
         end = await main_end(channel, came)
         end.one_by_one()
         with other_end(channel) as run:
@@ -297,7 +300,7 @@ def test_a_thread_rings_back_wherever_it_begins_to_count(already):
     """What waits behind the limit must come whatever the thread took before."""
 
     async def scenario():
-        channel, came = Channel(), []
+        channel, came = QueueChannel(), []
         end = await main_end(channel, came)
         end.one_by_one()
         total = already + 2 * LIMIT + 1
@@ -320,7 +323,7 @@ def test_a_thread_rings_back_wherever_it_begins_to_count(already):
 
 
 def test_a_stalled_main_interpreter_holds_the_worker_back():
-    channel = Channel()
+    channel = QueueChannel()
     with other_end(channel) as run:
         run(
             "for number in range(500):\n    end.post((0, number))\n"
@@ -356,7 +359,7 @@ def test_a_loop_rings_once_in_a_turn(answers):
     """A ring costs a system call here and a wake-up there."""
 
     async def scenario():
-        channel = Channel()
+        channel = QueueChannel()
         channel.doorbell.setblocking(False)
         end = unopened_end(channel, lambda came: None)  # which nobody opens: the test listens
         with other_end(channel, LOOP) as run:
@@ -404,7 +407,7 @@ def test_a_loop_is_silent_from_what_it_was_sent_until_it_turns(make):
 
 def test_what_was_not_taken_can_be_taken_back():
     async def scenario():
-        channel, came, rings = Channel(), [], Rings()
+        channel, came, rings = QueueChannel(), [], Rings()
         end = await main_end(channel, came, rings)
         posted = [envelopes.disconnect(number) for number in range(10)]
         with other_end(channel, LOOP) as run:
@@ -434,7 +437,7 @@ def test_what_was_not_taken_can_be_taken_back():
 @pytest.mark.parametrize("first", ["put back", "post"])
 def test_what_is_put_back_comes_before_anything_posted_since(first):
     async def scenario():
-        channel, came = Channel(), []
+        channel, came = QueueChannel(), []
         end = await main_end(channel, came)
         with other_end(channel, LOOP) as run:
             for number in (1, 2, 3):
@@ -516,23 +519,26 @@ def test_whatever_is_taken_back_while_the_other_end_takes_is_neither_lost_nor_do
 
 
 @over_both
-def test_what_was_posted_last_can_be_replaced_until_it_is_sent(make):
+def test_a_response_that_was_posted_last_becomes_an_answer_until_it_is_sent(make):
     async def scenario():
         channel, came = make(), []
         end = await main_end(channel, came)
         with other_end(channel, LOOP) as run:
             run(
-                "assert end.last is None\n"
-                "end.post((0, 1))\nend.post((0, 2))\n"
-                "assert end.last == (0, 2)\n"
-                "end.replace_last((0, 3))\n"
-                "assert end.last == (0, 3)\n"
-                "loop.run_until_complete(asyncio.sleep(0))\n"
-                "assert end.last is None\n"
+                "from snakepit.wire import envelopes\n"
+                "from snakepit.http.fields import NONE\n"
+                "send = lambda: loop.run_until_complete(asyncio.sleep(0))\n"
+                "for number in (1, 2): end.post(envelopes.response(number, 200, NONE, b'x', False))\n"
+                "end.post_done(2)\nend.post_done(1)\nsend()\n"
+                "end.post_done(3)\nsend()\n"
+                "end.post(envelopes.response(4, 200, NONE, b'x', False))\nsend()\n"
+                "end.post_done(4)\nsend()\n"
             )
-            await until(lambda: came)
+            await until(lambda: len(came) == 6)
             end.close()
-        assert came == [(0, 1), (0, 3)]
+        first, fourth = (envelopes.response(number, 200, NONE, b"x", False) for number in (1, 4))
+        third_and_on = [envelopes.done(3, None), fourth, envelopes.done(4, None)]
+        assert came == [first, envelopes.answer(2, 200, NONE, b"x"), envelopes.done(1, None), *third_and_on]
 
     play(scenario)
 
@@ -542,7 +548,7 @@ def test_what_was_posted_last_can_be_replaced_until_it_is_sent(make):
 
 def test_taking_from_an_interpreter_that_is_closed():
     async def scenario():
-        channel, came = Channel(), []
+        channel, came = QueueChannel(), []
         end = await main_end(channel, came)
         with other_end(channel) as run:
             run("end.post((0, 1))")
@@ -584,7 +590,7 @@ def test_nothing_leaks_past_the_pending_calls_that_cpython_keeps(kind):
     """CPython keeps 300 pending calls to free what crossed, and leaks the rest. 100,000 items of 8 KiB, with stalls."""
 
     async def scenario():
-        channel, came = Channel(), []
+        channel, came = QueueChannel(), []
         end = await main_end(channel, came)
         if kind == "thread":
             end.one_by_one()
@@ -621,7 +627,7 @@ async def send(end, body, count):
     for number in range(count):
         end.post(envelopes.body(number, body, True))
         await asyncio.sleep(0)
-        while end.backlog >= LIMIT or end.last is not None:
+        while end.backlog >= LIMIT or end._outbox:
             await asyncio.sleep(0)
 
 

@@ -118,7 +118,7 @@ def test_who_is_held_up_by_another_gets_time_beyond_its_own(hangs, monkeypatch):
             waits = made.request("/wait?0.1")
             await until(lambda: worker.exchanges and not worker.watched)
             hung = made.request("/burn")
-            await until(lambda: worker.busy_with == hung.number)
+            await until(lambda: worker.blocked_by == hung.number)
             await until(lambda: client(hung).over and client(waits).over)
             assert [client(exchange).status for exchange in (waits, hung)] == [200, 504]
 

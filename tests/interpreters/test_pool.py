@@ -279,7 +279,7 @@ _gates: list[Gate] = []
 @pytest.fixture
 def unhurried(monkeypatch):
     """Nothing is taken back from an event loop, however long it is silent: for tests of who has what."""
-    monkeypatch.setattr(worker_module, "PATIENCE", FOR_EVER)
+    monkeypatch.setattr(worker_module, "LOOP_SILENCE", FOR_EVER)
 
 
 @pytest.fixture
@@ -1184,7 +1184,7 @@ def test_a_replacement_that_can_not_start_is_tried_again(monkeypatch, app_in, tm
 def test_a_replacement_without_a_channel_is_tried_again(monkeypatch, caplog):
     """Too many open files when a worker is to be replaced: later there may be fewer."""
     monkeypatch.setattr(pool_module, "BACKOFF", (0.01, 0.03))
-    real = runtimes.Channel
+    real = runtimes.QueueChannel
     broken = []
 
     def channel():
@@ -1192,7 +1192,7 @@ def test_a_replacement_without_a_channel_is_tried_again(monkeypatch, caplog):
             raise broken.pop()
         return real()
 
-    monkeypatch.setattr(runtimes, "Channel", channel)
+    monkeypatch.setattr(runtimes, "QueueChannel", channel)
 
     async def scenario():
         async with running() as made:
@@ -1440,7 +1440,7 @@ from behaviors import app
             assert len(living() - before) == 1
             held.release()
             await until(lambda: len(os.listdir("/proc/self/task")) <= threads)
-        runtimes._never_closed.pop().close()  # now that its thread has ended, so that later tests start clean
+        interpreters._kept_open.pop().close()  # now that its thread has ended, so that later tests start clean
         assert living() == before
 
     play(scenario)

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from waiting import PATIENCE
 
-from snakepit.wire.async_carriers import SocketLink, WorkerSocket
-from snakepit.wire.carriers import WAITS, FrameReader, SocketCarrier, frame
+from snakepit.wire.loop_sockets import LoopSocketCarrier, SocketChannel
+from snakepit.wire.sockets import WAITS, BlockingSocketCarrier, FrameReader, frame
 
 MIB = 2**20
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="hands a file descriptor to a process")
@@ -128,7 +128,7 @@ class Main:
 @asynccontextmanager
 async def main_side():
     """A main side, and the socket of a worker that the test plays."""
-    link = SocketLink()
+    link = SocketChannel()
     main = Main(link.main_carrier())
     theirs = link._theirs.dup()
     await main.carrier.open(asyncio.get_running_loop(), main.rung)
@@ -138,7 +138,7 @@ async def main_side():
             yield main, theirs
     finally:
         main.carrier.close()
-        await main.carrier.closed()
+        await main.carrier.wait_closed()
 
 
 async def ask(main, theirs):
@@ -323,7 +323,7 @@ def test_ended_after_close(play):
             main.carrier.send(b"1")
             main.carrier.close()
             await main.carrier.ended()
-            await main.carrier.closed()
+            await main.carrier.wait_closed()
             assert main.take_all_back() == [b"1"]
             assert theirs.recv(1) == b""
 
@@ -332,13 +332,13 @@ def test_ended_after_close(play):
 
 def test_ended_and_close_before_open():
     async def scenario():
-        link = SocketLink()
+        link = SocketChannel()
         carrier = link.main_carrier()
         carrier.send(b"1")
         await carrier.ended()
         assert carrier.take_back() == b"1"
         carrier.close()
-        await carrier.closed()
+        await carrier.wait_closed()
 
     asyncio.run(scenario())
 
@@ -346,7 +346,7 @@ def test_ended_and_close_before_open():
 WORKER = f"""
 import os, sys
 sys.path[:] = {sys.path!r}
-from snakepit.wire.carriers import attach
+from snakepit.wire.carrier import attach
 carrier = attach(int(sys.argv[1]))
 carrier.wait()
 carrier.send(b"took " + carrier.take())
@@ -365,7 +365,7 @@ carrier.send(b"took " + carrier.take())
 )
 def test_a_process_that_dies(play, then, heard, left):
     async def scenario():
-        link = SocketLink()
+        link = SocketChannel()
         main = Main(link.main_carrier())
         await main.carrier.open(asyncio.get_running_loop(), main.rung)
         for item in (b"1", b"2", b"3"):
@@ -400,7 +400,7 @@ async def worker_side(small=False):
     if small:
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     gone, came, rings = [], [], []
-    carrier = WorkerSocket(theirs, lambda: gone.append(True))
+    carrier = LoopSocketCarrier(theirs, lambda: gone.append(True))
 
     def rung():
         rings.append(carrier.waiting())
@@ -475,7 +475,7 @@ def test_all_that_was_sent_before_close_arrives(play):
             worker.send(b"too late")
             data = WAITS + b"".join(frame(item))
             reading = asyncio.create_task(asyncio.to_thread(read, ours, len(data)))
-            await worker.closed()
+            await worker.wait_closed()
             assert await reading == data
             assert ours.recv(1) == b""
             assert not worker.gone
@@ -487,7 +487,7 @@ def test_sending_on_a_closed_side_is_no_trouble(play, caplog):
     async def scenario():
         async with worker_side() as (worker, _):
             worker.close()
-            await worker.closed()
+            await worker.wait_closed()
             for _ in range(20):
                 worker.send(b"x")
                 worker.turned(False)
@@ -507,7 +507,7 @@ def test_a_loop_is_told_that_the_main_process_has_gone(play, unread):
                 read(ours, 4)
             ours.close()
             await until(lambda: worker.gone)
-            await worker.closed()
+            await worker.wait_closed()
 
     play(scenario)
 
@@ -518,7 +518,7 @@ def test_a_loop_is_told_that_the_main_process_has_gone(play, unread):
 @pytest.fixture
 def pair():
     ours, theirs = socket.socketpair()
-    carrier = SocketCarrier(theirs)
+    carrier = BlockingSocketCarrier(theirs)
     ours.settimeout(PATIENCE)
     with ours:
         yield carrier, ours

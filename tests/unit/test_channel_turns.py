@@ -8,10 +8,10 @@ import pytest
 from snakepit.errors import RequestTimeout
 from snakepit.http.fields import NONE
 from snakepit.wire import envelopes
-from snakepit.wire.envelopes import decode, encode
-from snakepit.wire.loop_ends import MainEnd, WorkerEnd
+from snakepit.wire.codec import decode, encode
+from snakepit.wire.loop_ends import MainEnd, WorkerLoopEnd
 
-PING = envelopes.ping()
+PING = envelopes.ask_heartbeat()
 ANSWER = envelopes.answer(1, 200, NONE, b"")
 
 
@@ -89,7 +89,7 @@ def test_a_turn_rings_where_its_answers_were_taken_by_another_thread():
         end.post(ANSWER)
         taken.extend(end.take_answers())
 
-    end = WorkerEnd(carrier, loop, answer)
+    end = WorkerLoopEnd(carrier, loop, answer)
     end.woken()
     assert (taken, carrier.sent, carrier.silent) == ([ANSWER], [], [True])
 
@@ -97,14 +97,14 @@ def test_a_turn_rings_where_its_answers_were_taken_by_another_thread():
 def test_a_turn_rings_where_nothing_could_be_sent():
     carrier = Carrier([PING])
     carrier.waits = 1000
-    end = WorkerEnd(carrier, HandLoop(), lambda came: end.post(ANSWER))
+    end = WorkerLoopEnd(carrier, HandLoop(), lambda came: end.post(ANSWER))
     end.woken()
     assert (carrier.sent, carrier.silent) == ([], [True])
 
 
 def test_a_turn_does_not_ring_twice():
     carrier = Carrier([PING])
-    end = WorkerEnd(carrier, HandLoop(), lambda came: end.post(ANSWER))
+    end = WorkerLoopEnd(carrier, HandLoop(), lambda came: end.post(ANSWER))
     end.woken()
     assert (len(carrier.sent), carrier.silent) == (1, [False])
 
@@ -116,7 +116,7 @@ def test_a_turn_ends_with_what_was_to_be_said_whatever_is_raised_in_it(error, ca
         raise error
 
     carrier = Carrier([PING])
-    end = WorkerEnd(carrier, HandLoop(), answer)
+    end = WorkerLoopEnd(carrier, HandLoop(), answer)
     with caplog.at_level(logging.ERROR):
         end.woken()
     assert (len(carrier.sent), carrier.silent) == (1, [False])
@@ -125,7 +125,7 @@ def test_a_turn_ends_with_what_was_to_be_said_whatever_is_raised_in_it(error, ca
 
 def test_a_turn_leaves_nothing_to_do_for_another():
     carrier, loop = Carrier([PING]), HandLoop()
-    end = WorkerEnd(carrier, loop, lambda came: end.post(ANSWER))
+    end = WorkerLoopEnd(carrier, loop, lambda came: end.post(ANSWER))
     end.woken()
     assert loop.soon == []
     end.post(ANSWER)
@@ -136,7 +136,7 @@ def test_a_turn_leaves_nothing_to_do_for_another():
 def test_an_end_of_a_turn_that_was_interrupted_is_made_up_for(when, monkeypatch):
     """By what was meant for the app's code; nothing is held back, and the ring comes."""
     carrier, loop = Carrier([PING]), HandLoop()
-    end = WorkerEnd(carrier, loop, lambda came: end.post(ANSWER))
+    end = WorkerLoopEnd(carrier, loop, lambda came: end.post(ANSWER))
 
     def interrupt(*_):
         monkeypatch.undo()
@@ -153,14 +153,13 @@ def test_an_end_of_a_turn_that_was_interrupted_is_made_up_for(when, monkeypatch)
 
 
 def test_answers_leave_with_all_that_was_said_of_their_exchanges():
-    end = WorkerEnd(Carrier(), HandLoop(), lambda came: None)
-    of_one = [envelopes.go_on(1), envelopes.credit(1, 100), ANSWER]
-    others = [envelopes.pace(0.1), envelopes.credit(2, 100), envelopes.response(3, 200, NONE, b"", True)]
+    end = WorkerLoopEnd(Carrier(), HandLoop(), lambda came: None)
+    of_one = [envelopes.continue_(1), envelopes.credit(1, 100), ANSWER]
+    others = [envelopes.cpu_per_request(0.1), envelopes.credit(2, 100), envelopes.response(3, 200, NONE, b"", True)]
     for pair in zip(others, of_one, strict=True):
         for envelope in pair:
             end.post(envelope)
     assert end.take_answers() == of_one
-    assert end.last == others[-1]
     end.flush_all()
     assert [decode(item) for item in end.carrier.sent] == [others]
 

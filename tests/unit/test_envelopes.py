@@ -1,13 +1,28 @@
-"""snakepit.wire.envelopes: what crosses comes out as it went in, and bodies are cut and charged as promised."""
+"""snakepit.wire.envelopes, snakepit.wire.codec: kinds are as their table says, what crosses comes out as it went in,
+and bodies are cut and charged as promised."""
 
 import inspect
+import keyword
+import typing
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from snakepit.wire import envelopes
-from snakepit.wire.envelopes import CHUNK, CHUNK_COST, LARGE, WINDOW, cost, decode, encode, encode_apart, split
+from snakepit.wire.codec import decode, encode, encode_apart
+from snakepit.wire.envelopes import (
+    CHUNK,
+    CHUNK_COST,
+    KIND,
+    KINDS,
+    LARGE,
+    NUMBER,
+    WINDOW,
+    cost,
+    position,
+    split,
+)
 
 numbers = st.integers(min_value=0, max_value=2**63)
 chunks = st.binary(max_size=200)
@@ -41,20 +56,20 @@ MAKERS = {
     envelopes.RETIRE: st.builds(envelopes.retire),
     envelopes.STOP: st.builds(envelopes.stop),
     envelopes.TIMED_OUT: st.builds(envelopes.timed_out, numbers),
-    envelopes.PING: st.builds(envelopes.ping),
-    envelopes.SPEAK: st.builds(envelopes.speak),
+    envelopes.ASK_HEARTBEAT: st.builds(envelopes.ask_heartbeat),
+    envelopes.RELEASE: st.builds(envelopes.release),
     envelopes.ABANDONED: st.builds(envelopes.abandoned),
     envelopes.REOPEN_LOGS: st.builds(envelopes.reopen_logs),
     envelopes.ASK_STACK: st.builds(envelopes.ask_stack),
     envelopes.STACK: st.builds(envelopes.stack, st.text(max_size=200)),
-    envelopes.PONG: st.builds(envelopes.pong, seconds, seconds),
-    envelopes.BUSY: st.builds(envelopes.busy, numbers),
-    envelopes.SEEN_TO: st.builds(envelopes.seen_to, numbers, st.text(max_size=200), st.booleans()),
+    envelopes.HEARTBEAT: st.builds(envelopes.heartbeat, seconds, seconds),
+    envelopes.BLOCKED_BY: st.builds(envelopes.blocked_by, numbers),
+    envelopes.INTERRUPTED: st.builds(envelopes.interrupted, numbers, st.text(max_size=200), st.booleans()),
     envelopes.RESPONSE: st.builds(envelopes.response, numbers, st.integers(200, 999), fields, chunks, st.booleans()),
     envelopes.ANSWER: st.builds(envelopes.answer, numbers, st.integers(200, 999), fields, chunks),
-    envelopes.CONTINUE: st.builds(envelopes.go_on, numbers),
+    envelopes.CONTINUE: st.builds(envelopes.continue_, numbers),
     envelopes.DONE: st.builds(envelopes.done, numbers, faults),
-    envelopes.DECLINED: st.builds(envelopes.declined, requests),
+    envelopes.DECLINED: requests.map(lambda request: envelopes.declined(request[NUMBER], request)),
     envelopes.ACCEPT: st.builds(envelopes.accept, numbers, st.none() | st.text(max_size=20), fields),
     envelopes.MESSAGE: st.builds(envelopes.message, numbers, chunks | st.text(max_size=50)),
     envelopes.CLOSE: st.builds(envelopes.close, numbers, st.integers(1000, 4999), st.text(max_size=40)),
@@ -62,7 +77,7 @@ MAKERS = {
     envelopes.LOADED: st.builds(envelopes.loaded, st.sampled_from(["asgi", "wsgi"]), seconds),
     envelopes.READY: st.builds(envelopes.ready, seconds),
     envelopes.LIFESPAN_FAILED: st.builds(envelopes.lifespan_failed, st.text(max_size=200)),
-    envelopes.PACE: st.builds(envelopes.pace, seconds),
+    envelopes.CPU_PER_REQUEST: st.builds(envelopes.cpu_per_request, seconds),
     envelopes.FAILED: st.builds(
         envelopes.failed, st.sampled_from(["import", "lifespan", "lost"]), st.text(max_size=100)
     ),
@@ -81,12 +96,19 @@ def test_decode_is_the_inverse_of_encode(batch):
 
 LARGE_BODY = bytes(range(256)) * (LARGE // 256 + 1)
 sizes = st.sampled_from([0, 1, LARGE - 1, LARGE, LARGE + 1, len(LARGE_BODY)])
+
+
+def with_body(request, size):
+    at = position(envelopes.REQUEST, "body")
+    return (*request[:at], LARGE_BODY[:size], *request[at + 1 :])
+
+
 with_bodies = st.one_of(
     st.builds(lambda size: envelopes.body(1, LARGE_BODY[:size], True), sizes),
     st.builds(lambda size: envelopes.response(2, 200, (b"x: y\r\n", 0, None), LARGE_BODY[:size], False), sizes),
     st.builds(lambda size: envelopes.message(4, LARGE_BODY[:size]), sizes),
     st.builds(lambda size: envelopes.answer(3, 200, (b"", 0, size), LARGE_BODY[:size]), sizes),
-    st.builds(lambda request, size: (*request[:9], LARGE_BODY[:size], *request[10:]), requests, sizes),
+    st.builds(with_body, requests, sizes),
 )
 
 
@@ -102,10 +124,7 @@ def test_decode_is_the_inverse_of_encode_apart(batch):
 
 @given(st.lists(with_bodies, max_size=6))
 def test_large_bodies_cross_apart_and_small_ones_with_the_rest(batch):
-    bodies = [
-        envelope[{envelopes.REQUEST: 9, envelopes.BODY: 2, envelopes.MESSAGE: 2}.get(envelope[0], 4)]
-        for envelope in batch
-    ]
+    bodies = [envelope[position(envelope[KIND], KINDS[envelope[KIND]].body)] for envelope in batch]
     assert list(encode_apart(batch)[1:]) == [body for body in bodies if len(body) > LARGE]
 
 
@@ -118,52 +137,66 @@ def test_a_large_text_crosses_with_the_rest(size):
 
 @given(requests, sizes)
 def test_a_request_that_is_declined_crosses_whole_however_large_it_is(request, size):
-    request = (*request[:9], LARGE_BODY[:size], *request[10:])
-    assert decode(encode_apart([envelopes.declined(request)])) == [envelopes.declined(request)]
+    request = with_body(request, size)
+    assert decode(encode_apart([envelopes.declined(request[NUMBER], request)])) == [
+        envelopes.declined(request[NUMBER], request)
+    ]
 
 
 @pytest.mark.parametrize("kind", MAKERS)
 def test_each_kind_says_what_it_is_and_whose_it_is(kind):
     @given(MAKERS[kind])
     def check(envelope):
-        assert envelope[0] == kind
-        assert isinstance(envelope[1], int)
+        assert envelope[KIND] == kind
+        assert isinstance(envelope[NUMBER], int)
 
     check()
 
 
-def test_kinds_are_all_different_and_all_tested():
-    names = ["REQUEST", "BODY", "CREDIT", "DISCONNECT", "RETIRE", "STOP", "RESPONSE", "ANSWER", "CONTINUE", "DONE"]
-    names += ["DECLINED", "LOADED", "READY", "PACE", "FAILED", "GOODBYE", "ACCEPT", "MESSAGE"]
-    names += ["CLOSE", "BREACH", "TIMED_OUT", "PING", "SPEAK", "ABANDONED", "PONG", "BUSY", "SEEN_TO"]
-    names += ["LIFESPAN_FAILED", "REOPEN_LOGS", "ASK_STACK", "STACK"]
-    kinds = [getattr(envelopes, name) for name in names]
-    assert len(set(kinds)) == len(kinds)
-    assert set(kinds) == set(MAKERS)
-    numbers = {value for name, value in vars(envelopes).items() if name.isupper() and isinstance(value, int)}
-    numbers -= {envelopes.CHUNK, envelopes.WINDOW, envelopes.LARGE, envelopes.CHUNK_COST}
-    assert sorted(kinds) == sorted(numbers) == list(range(len(kinds))), "a kind was added; it needs a maker here"
+def maker_of(kind):
+    name = kind.name.lower()
+    return getattr(envelopes, f"{name}_" if keyword.iskeyword(name) else name)
 
 
-def test_every_maker_is_documented():
-    makers = [value for value in vars(envelopes).values() if inspect.isfunction(value)]
-    makers = [maker for maker in makers if maker.__module__ == envelopes.__name__]
-    assert makers
+def test_kinds_are_all_in_the_table_and_all_tested():
+    assert [kind.number for kind in KINDS] == list(range(len(KINDS)))
+    assert [getattr(envelopes, kind.name) for kind in KINDS] == list(range(len(KINDS)))
+    assert set(MAKERS) == set(range(len(KINDS))), "a kind was added; it needs a maker here"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_a_maker_takes_the_fields_of_its_kind_in_their_order(kind):
+    fields = {name: f"its {name}" for name in inspect.signature(maker_of(kind)).parameters}
+    assert tuple(fields) == kind.fields
+    envelope = maker_of(kind)(**fields)
+    of_exchange = kind.fields[:1] == ("exchange",)
+    assert envelope == (kind.number, *([] if of_exchange else [0]), *fields.values())
+    assert [envelope[position(kind.number, name)] for name in fields] == list(fields.values())
+    assert "exchange" not in kind.fields[1:]
+    assert not of_exchange or position(kind.number, "exchange") == NUMBER
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_the_table_says_all_of_a_kind(kind):
+    assert kind.direction in (envelopes.TO_WORKER, envelopes.FROM_WORKER, envelopes.BOTH_WAYS)
+    assert kind.meaning.endswith(".")
+    assert kind.body in ("", *kind.fields)
+    types = typing.get_type_hints(maker_of(kind))
+    assert [name for name in kind.fields if types[name] in (bytes, str | bytes)] == (
+        ["target", "body"] if kind.name == "REQUEST" else [kind.body] if kind.body else []
+    ), "a field that may be large is to cross apart"
+
+
+def test_every_maker_is_documented_and_in_the_table():
+    makers = {value for value in vars(envelopes).values() if inspect.isfunction(value)}
+    makers = {maker for maker in makers if inspect.signature(maker).return_annotation is envelopes.Envelope}
+    assert makers == {maker_of(kind) for kind in KINDS}
     assert [maker.__name__ for maker in makers if not maker.__doc__] == []
-
-
-ITS_OWN = [envelopes.RETIRE, envelopes.STOP, envelopes.LOADED, envelopes.READY, envelopes.PACE, envelopes.FAILED]
-ITS_OWN += [envelopes.GOODBYE, envelopes.PING, envelopes.PONG, envelopes.SPEAK, envelopes.ABANDONED]
-
-
-@given(st.one_of(*(MAKERS[kind] for kind in ITS_OWN)))
-def test_what_concerns_the_worker_itself_has_number_0(envelope):
-    assert envelope[1] == 0
 
 
 @given(requests)
 def test_what_is_declined_can_be_given_to_another_as_it_was(request):
-    (declined,) = decode(encode([envelopes.declined(request)]))
+    (declined,) = decode(encode([envelopes.declined(request[NUMBER], request)]))
     assert declined[1] == request[1]
     assert declined[2] == request
 

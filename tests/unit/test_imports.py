@@ -292,11 +292,11 @@ def queue_uses(name):
     return used & QUEUE_METHODS
 
 
-CARRIERS = ("snakepit.wire.carriers", "snakepit.wire.async_carriers")
+CARRIERS = ("snakepit.wire.queues", "snakepit.wire.loop_queues")
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if name not in (*CARRIERS, INTERPRETERS)])
-def test_only_the_carriers_touch_queues(name):
+def test_only_the_carriers_within_a_process_touch_queues(name):
     assert queue_uses(name) == set()
 
 

@@ -19,7 +19,7 @@ from snakepit.server.dispatch.sessions import BELONGS, Sessions
 from snakepit.server.event_loop.deadlines import Deadlines
 from snakepit.server.exchanges.exchange import Destination, Exchange
 from snakepit.server.lifecycle import ExchangeState
-from snakepit.server.workers.worker import PATIENCE, Worker
+from snakepit.server.workers.worker import LOOP_SILENCE, Worker
 
 BATCH = 8
 BATCH_SECONDS = 200e-6
@@ -311,7 +311,7 @@ class Flow:
 
     def _watch_workers(self) -> None:
         if self._watch is None:
-            self._watch = self._loop.call_later(PATIENCE, self._look_for_late)
+            self._watch = self._loop.call_later(LOOP_SILENCE, self._look_for_late)
 
     def _look_for_late(self) -> None:
         """Give what waits for a busy loop or thread to another."""
@@ -321,7 +321,7 @@ class Flow:
                 late = worker.take_back_late()
                 if worker.stuck:
                     self._dispatcher.stuck(worker)
-                    self._loop.call_later(LONG, worker.have_watchdog_speak)
+                    self._loop.call_later(LONG, worker.have_watchdog_release)
                     self._ask_later()
                 if late:
                     self._give_back(worker, late)
@@ -361,7 +361,7 @@ class Flow:
         self._refuse(exchange, "No worker became free in time")
 
     def _took_too_long(self, exchange: Exchange) -> None:
-        if self._worker_of(exchange).busy_with not in (0, exchange.number):
+        if self._worker_of(exchange).blocked_by not in (0, exchange.number):
             exchange.start_timeout(self._grace)
         else:
             self._time_out(exchange)
@@ -370,7 +370,7 @@ class Flow:
         """The client gets its answer now, and the app as much time again to end."""
         worker = self._worker_of(exchange)
         exchange.time_out(self._response_seconds)
-        worker.time_out(exchange)
+        worker.watchdog.end_exchange(exchange)
         self._ending.add((worker, exchange))
 
     def _worker_of(self, exchange: Exchange) -> Worker:

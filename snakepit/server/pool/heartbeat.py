@@ -61,6 +61,6 @@ class Health:
                 if not late and worker.silent_for(now) >= self._seconds:
                     self._silent(worker)
                 else:
-                    worker.ping(now)
+                    worker.ask_heartbeat(now)
         if self._seconds:
             self._wait()

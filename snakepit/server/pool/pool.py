@@ -582,7 +582,7 @@ class Pool:
         """Have all workers open log files anew that were moved away."""
         for worker in self._living:
             if worker.state in (WorkerState.READY, WorkerState.RETIRING):
-                worker.reopen_logs()
+                worker.watchdog.reopen_logs()
 
     # -- what hangs --------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ is known, and whether it can be killed. Everything here but the making of channe
 the worker, and may block.
 """
 
-import datetime  # noqa: F401  # before the first worker: on 3.13 two interpreters that import it corrupt the heap
 import marshal
 import signal
 import subprocess
@@ -17,9 +16,10 @@ from typing import Any, Literal, Protocol, cast
 from snakepit.errors import ConfigError, WorkerLost
 from snakepit.system.exit_status import how_ended
 from snakepit.system.group_signals import GROUP_SIGNALS
-from snakepit.wire.ends import ChannelAddress, discard
-from snakepit.wire.interpreters import Interpreter, create_interpreter
-from snakepit.wire.loop_ends import Channel, ProcessChannel
+from snakepit.wire.carrier import ChannelAddress, discard
+from snakepit.wire.interpreters import Interpreter, create_interpreter, keep_open
+from snakepit.wire.loop_queues import QueueChannel
+from snakepit.wire.loop_sockets import SocketChannel
 from snakepit.wire.settings import AppSettings, WorkerSettings
 
 type RuntimeName = Literal["interpreter", "process", "thread"]
@@ -42,8 +42,6 @@ if not size or len(settings) < size:
 {_BOOTSTRAP}
 """
 
-_creating = threading.Lock()  # interpreters are made one after another; many at once have hung and crashed on 3.13
-_never_closed: list[Interpreter] = []  # whose daemon threads still run: dropping the last reference closes, too
 _open: "set[InterpreterRuntime | ThreadRuntime]" = set()  # that keep Python from ending
 
 
@@ -59,7 +57,7 @@ class Runtime(Protocol):
     daemon: bool | None
 
     @property
-    def channels(self) -> Sequence[Channel | ProcessChannel]:
+    def channels(self) -> Sequence[QueueChannel | SocketChannel]:
         """Those of the seats, and one more for the worker's watchdog, which also says its last words."""
 
     @property
@@ -73,8 +71,8 @@ class Runtime(Protocol):
         doing.
         """
 
-    def close(self, keep_open: bool, /) -> None:
-        """Let go of what the worker ran in; `keep_open`: threads that can't be ended run in it."""
+    def close(self, has_threads: bool, /) -> None:
+        """Let go of what the worker ran in; `has_threads`: some that can't be ended run in it."""
 
     def kill(self) -> bool:
         """End the worker whatever it does, from any thread; False where that can't be done."""
@@ -92,30 +90,29 @@ class InterpreterRuntime:
 
     def __init__(self, seats: int) -> None:
         self.seats = seats
-        self.channels = _several(Channel, seats + 1)
+        self.channels = _several(QueueChannel, seats + 1)
         self._interpreter: Interpreter | None = None
 
     def run(self, number: int, settings: AppSettings) -> None:
         """Make the interpreter and run the worker in it."""
         _open.add(self)
-        with _creating:
-            self._interpreter = create_interpreter()
+        self._interpreter = create_interpreter()
         addresses = [channel.address for channel in self.channels]
         told = _encoded(settings, number, "interpreter", addresses)
         self._interpreter.prepare_main({"settings": told})
         self._interpreter.exec(_BOOTSTRAP)
 
-    def close(self, keep_open: bool) -> None:
+    def close(self, has_threads: bool) -> None:
         """Close the interpreter, unless daemon threads run in it, which aborts the process."""
         if self._interpreter is None:  # nor will it be made: nobody attaches to its sides of the channels
             for channel in self.channels:
                 discard(channel.address)
-        elif keep_open:
-            _never_closed.append(self._interpreter)
+        elif has_threads:
+            keep_open(self._interpreter)
         else:
             self._interpreter.close()
         self._interpreter = None
-        if not keep_open:
+        if not has_threads:
             _open.discard(self)
 
     def kill(self) -> bool:
@@ -131,7 +128,7 @@ class ThreadRuntime:
 
     def __init__(self, seats: int) -> None:
         self.seats = seats
-        self.channels = _several(Channel, seats + 1)
+        self.channels = _several(QueueChannel, seats + 1)
         self.given_up = False
 
     def run(self, number: int, settings: AppSettings) -> None:
@@ -142,7 +139,7 @@ class ThreadRuntime:
             _open.add(self)
         exec(_BOOTSTRAP, {"settings": told})
 
-    def close(self, keep_open: bool) -> None:
+    def close(self, has_threads: bool) -> None:
         """The threads have ended."""
         _open.discard(self)
 
@@ -159,7 +156,7 @@ class ProcessRuntime:
 
     def __init__(self, seats: int) -> None:
         self.seats = seats
-        self.channels = _several(ProcessChannel, seats + 1)
+        self.channels = _several(SocketChannel, seats + 1)
         self._process: subprocess.Popen[bytes] | None = None
         self._killed = False
         self._lock = threading.Lock()
@@ -194,7 +191,7 @@ class ProcessRuntime:
         if status:
             raise WorkerLost(f"process {process.pid} {how_ended(status)}")
 
-    def close(self, keep_open: bool) -> None:
+    def close(self, has_threads: bool) -> None:
         """Let go of the process that has ended, or of the channels to one that was never started."""
         if self._process is None:
             for channel in self.channels:
@@ -252,7 +249,7 @@ def keep_process() -> bool:
     return any(isinstance(runtime, InterpreterRuntime) for runtime in _open)
 
 
-def _several[C: (Channel, ProcessChannel)](make: Callable[[], C], count: int) -> list[C]:
+def _several[C: (QueueChannel, SocketChannel)](make: Callable[[], C], count: int) -> list[C]:
     made: list[C] = []
     try:
         while len(made) < count:

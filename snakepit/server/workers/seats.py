@@ -3,7 +3,7 @@
 A thread that sleeps costs 20 microseconds to wake, and several that run at once under one GIL cost each other more than
 that. So while the app answers quickly, an exchange follows another on a seat that is at work: its thread finds it when
 it is done, without ever having slept, and few threads run. The rest are for handlers that wait or compute for longer
-than PATIENCE: whatever follows on such a seat is taken back, and gets another thread.
+than FOLLOW_TIME: whatever follows on such a seat is taken back, and gets another thread.
 
 Only exchanges whose request is complete follow, and they follow only such: nothing but whole requests then waits for
 the thread, and any of them can be taken back by itself.
@@ -15,14 +15,14 @@ from time import monotonic
 from snakepit.wire.envelopes import REQUEST, Envelope
 from snakepit.wire.loop_ends import MainEnd
 
-PATIENCE = 0.005
+FOLLOW_TIME = 0.005
 """Seconds that a seat may be at one exchange until what follows on it is given to another."""
 
 QUICK = 0.001
 """Seconds; an app that takes longer for an exchange, lately and on average, gets a thread for each at once."""
 
 FOLLOWERS = 8
-"""Exchanges that may be on one seat: together far less than PATIENCE where the app is quick."""
+"""Exchanges that may be on one seat: together far less than FOLLOW_TIME where the app is quick."""
 
 _WEIGHT = 0.1  # of the latest exchange in the average
 
@@ -86,16 +86,17 @@ class Seats:
         self._drop(seat, number, seat.since)
 
     def overdue(self) -> dict[int, list[Envelope]]:
-        """Take back what follows on seats that have been at one exchange for longer than PATIENCE."""
+        """Take back what follows on seats that have been at one exchange for longer than FOLLOW_TIME."""
         came_back: dict[int, list[Envelope]] = {}
-        due = self._clock() - PATIENCE
+        due = self._clock() - FOLLOW_TIME
         for seat in list(self._busy):
             if len(seat.exchanges) > 1 and seat.since < due:
                 rest: list[Envelope] = []
                 for envelope in seat.end.take_back():
-                    if envelope[0] == REQUEST and envelope[1] in self._seat_of:
-                        came_back[envelope[1]] = [envelope]
-                        self.give_up(envelope[1])
+                    kind, number, *_ = envelope
+                    if kind == REQUEST and number in self._seat_of:
+                        came_back[number] = [envelope]
+                        self.give_up(number)
                     else:
                         rest.append(envelope)
                 seat.end.put_back(rest)
@@ -107,7 +108,7 @@ class Seats:
         return len(self._seat_of) > self.busy
 
     def _to_follow(self) -> Seat | None:
-        due = self._clock() - PATIENCE
+        due = self._clock() - FOLLOW_TIME
         for seat in self._busy:
             if seat.whole and seat.since >= due and len(seat.exchanges) < FOLLOWERS:
                 return seat

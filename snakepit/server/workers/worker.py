@@ -1,42 +1,43 @@
 """One worker, from the main interpreter's side: its runtime, its thread, its channels.
 
-One thread owns the runtime: it starts the worker and waits for its end. Importing the app, which takes the time, goes
-on in parallel with that of other workers.
-
 A subinterpreter can't be killed. A worker in one that does not end when it is told to is abandoned: its thread is left
 to itself, and the process has to end without waiting for it.
 """
 
 import asyncio
 import logging
-import threading
 from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
 
-from snakepit.errors import ConfigError, InternalError, WorkerLost, fault
-from snakepit.server.event_loop.background import spawn
+from snakepit.errors import InternalError, fault
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.exchanges.websocket import WebSocketExchange
 from snakepit.server.lifecycle import WORKER, WorkerState, advance
+from snakepit.server.workers.runtime_thread import RuntimeThread
 from snakepit.server.workers.runtimes import Runtime
 from snakepit.server.workers.seats import Seats
+from snakepit.server.workers.watchdog_line import WatchdogLine
 from snakepit.system.memory import resident_memory
 from snakepit.wire import envelopes
-from snakepit.wire.envelopes import Copy, Envelope
+from snakepit.wire.envelopes import KIND, Copy, Envelope
+from snakepit.wire.loop_ends import MainEnd
 from snakepit.wire.settings import AppSettings
 
-PATIENCE = 0.002
+LOOP_SILENCE = 0.002
 """Seconds that a worker's loop may be silent until what waits for it is given to others."""
-
-STACK_PATIENCE = 5.0
-"""Seconds that a worker's watchdog gets to tell where a start is. On a machine that has too much to do it needs more
-than one; C code that keeps the GIL lets it say nothing at all."""
 
 TURNS = 3
 """Turns of this loop after which everything has been heard that workers had rung before."""
 
 _log = logging.getLogger("snakepit.server")
+
+_TELL: dict[int, Callable[..., None]] = {  # by kind: what takes its fields. No kind of exchange overrides these
+    envelopes.RESPONSE: Exchange.respond,
+    envelopes.BODY: Exchange.respond_body,
+    envelopes.CREDIT: Exchange.add_credit,
+    envelopes.CONTINUE: Exchange.send_continue,
+}
 
 
 class Owner(Protocol):
@@ -71,7 +72,7 @@ class Owner(Protocol):
 
 
 class Worker:
-    """See the module.
+    """One worker: its state, what it has told of itself, and the exchanges that it has.
 
     Args:
         number: its name in the log, from 1.
@@ -107,23 +108,40 @@ class Worker:
         self.ended = asyncio.Event()
         self.closing = asyncio.Event()
         self.stuck = False  # its loop was found in a long computation, and has not turned since
-        self.busy_with = 0  # the exchange for which that is, if it has been told
+        self.blocked_by = 0  # the exchange for which that is, if it has been told
         self.outworn = False  # another is to take its place, because an exchange hangs in it
         self._owner = owner
         self._loop = loop
         self._runtime = runtime
         self._settings = settings
-        self._ends = [channel.main_end(loop, self._take, self._rung) for channel in runtime.channels[:-1]]
-        self._watchdog = runtime.channels[-1].main_end(loop, self._take, self._watchdog_rang)
-        self._watchdog.one_by_one()
-        self._listening = [*self._ends, self._watchdog]
-        self._asked_watchdog: float | None = None  # when it was pinged, if it has not answered yet
-        self._asked_loop: float | None = None
+        self._ends = [
+            MainEnd(channel.main_carrier(), loop, self._take, self._rung) for channel in runtime.channels[:-1]
+        ]
+        self.watchdog = WatchdogLine(runtime.channels[-1], loop, self._take)
+        self._listening = [*self._ends, self.watchdog.end]
+        self._thread = RuntimeThread(
+            runtime, loop, self._listening, lambda: bool(self.daemon_threads), self._on_closing, self._thread_ended
+        )
+        self._asked_loop: float | None = None  # when it was asked for a heartbeat, if it was not heard since
         self._unheard = 0.0, 0.0  # after the first no ring of its loop was heard, from before the second none will be
-        self._timed_out: dict[int, Exchange] = {}  # which the watchdog sees to
-        self._stack: asyncio.Future[str] = loop.create_future()  # where its start is
         self._seats: Seats | None = None  # of a WSGI app
         self._name = f"worker {number}"
+        self._handlers: dict[int, Callable[[Envelope], None]] = {
+            envelopes.ANSWER: self._on_answer,
+            envelopes.DONE: self._on_done,
+            envelopes.DECLINED: self._on_declined,
+            **dict.fromkeys((*_TELL, envelopes.ACCEPT, envelopes.MESSAGE, envelopes.CLOSE), self._tell_exchange),
+            envelopes.BLOCKED_BY: self._on_blocked_by,
+            envelopes.INTERRUPTED: self.watchdog.on_interrupted,
+            envelopes.HEARTBEAT: self._on_heartbeat,
+            envelopes.CPU_PER_REQUEST: self._on_cpu_per_request,
+            envelopes.LOADED: self._on_loaded,
+            envelopes.READY: self._on_ready,
+            envelopes.STACK: self.watchdog.on_stack,
+            envelopes.FAILED: self._on_failed,
+            envelopes.LIFESPAN_FAILED: self._on_lifespan_failed,
+            envelopes.GOODBYE: self._on_goodbye,
+        }
 
     def __repr__(self) -> str:
         return self._name
@@ -146,15 +164,14 @@ class Worker:
 
     async def start(self) -> None:
         """Start the thread that owns the runtime. What keeps it from starting ends the worker."""
-        name = f"snakepit-worker-{self.number}"
         self.began = monotonic()
         try:
             for end in self._listening:
                 await end.open()
-            threading.Thread(target=self._own, name=name, daemon=self._runtime.daemon).start()
+            self._thread.start(self.number, self._settings)
         except Exception as error:  # or the worker would be starting for ever
             self._runtime.close(False)
-            self._thread_ended("lost", fault(error))
+            self._thread_ended("lost", fault(error), None)
 
     def drop(self) -> None:
         """End it, which was never started."""
@@ -165,16 +182,6 @@ class Worker:
         self.to(WorkerState.CLOSED)
         self.ended.set()
         self.closing.set()
-
-    async def wait_stack(self) -> str:
-        """Where its start is, for people; empty if it does not say so in time."""
-        self._stack = self._loop.create_future()
-        self._watchdog.post(envelopes.ask_stack())
-        try:
-            async with asyncio.timeout(STACK_PATIENCE):
-                return await self._stack
-        except TimeoutError:
-            return ""
 
     def assign(self, exchange: Exchange) -> None:
         """Give it an exchange."""
@@ -196,7 +203,7 @@ class Worker:
         """
         if self._seats is not None:
             unbegun = self._seats.overdue()
-        elif not self.stuck and self._ends[0].silent(monotonic()) > PATIENCE:
+        elif not self.stuck and self._ends[0].silent(monotonic()) > LOOP_SILENCE:
             self.stuck = True
             unbegun, others = _unbegun(self._ends[0].take_back())
             self._ends[0].put_back(others)
@@ -204,28 +211,17 @@ class Worker:
             return []
         return [self._come_back(number, held) for number, held in unbegun.items()]
 
-    def time_out(self, exchange: Exchange) -> None:
-        """Have the watchdog end what is being done for an exchange."""
-        self._timed_out[exchange.number] = exchange
-        self._watchdog.post(envelopes.timed_out(exchange.number))
-
-    def have_watchdog_speak(self) -> None:
+    def have_watchdog_release(self) -> None:
         """If its loop is still stuck, have its watchdog send what it answered in this turn, and decline the rest."""
         if self.stuck and self.exchanges:
-            self._watchdog.post(envelopes.speak())
+            self.watchdog.release()
 
-    def reopen_logs(self) -> None:
-        """Have it open log files anew that were moved away."""
-        self._watchdog.post(envelopes.reopen_logs())
-
-    def ping(self, now: float) -> None:
-        """Ask it to say something; `now` as by `time.monotonic`."""
-        if self._asked_watchdog is None:
-            self._asked_watchdog = now
-            self._watchdog.post(envelopes.ping())
+    def ask_heartbeat(self, now: float) -> None:
+        """Ask for a sign of life, of its watchdog and of its event loop; `now` as by `time.monotonic`."""
+        self.watchdog.ask_heartbeat(now)
         if self._asked_loop is None and self._seats is None:
             self._asked_loop = now
-            self._ends[0].post(envelopes.ping())  # a ring would do, but between processes nothing rings
+            self._ends[0].post(envelopes.ask_heartbeat())  # a ring would do, but between processes nothing rings
 
     def ask_loop(self, now: float, turns: int = TURNS) -> None:
         """Have its event loop ring, if it has not been heard by then, in some turns; `now` as by `time.monotonic`."""
@@ -236,14 +232,14 @@ class Worker:
             self._loop.call_soon(self.ask_loop, now, turns - 1)
             return
         heard_at = end.heard_at
-        end.ask(envelopes.ping())
+        end.ask(envelopes.ask_heartbeat())
         self._unheard = heard_at, now
         if self._asked_loop is None:
             self._asked_loop = now
 
     def silent_for(self, now: float) -> float:
-        """Seconds since it was asked to say something, and has not."""
-        asked = [when for when in (self._asked_watchdog, self._asked_loop) if when is not None]
+        """Return the seconds since it was asked for a heartbeat, and gave none."""
+        asked = [when for when in (self.watchdog.asked_at, self._asked_loop) if when is not None]
         return now - min(asked) if asked else 0.0
 
     def retire(self) -> None:
@@ -255,7 +251,7 @@ class Worker:
 
     def stop(self) -> None:
         """Have it cut what it has begun, shut down and end."""
-        for end in (*self._ends, self._watchdog):
+        for end in (*self._ends, self.watchdog.end):
             end.post(envelopes.stop())
 
     @property
@@ -270,7 +266,7 @@ class Worker:
         Its last words are still heard, should it come to its end: they tell whether its interpreter can be closed.
         """
         self.to(WorkerState.ABANDONED)
-        self._watchdog.post(envelopes.abandoned())
+        self.watchdog.end.post(envelopes.abandoned())
         return not self.kill()
 
     def kill(self) -> bool:
@@ -293,56 +289,12 @@ class Worker:
         """Move on to another state."""
         self.state = advance(WORKER, self.state, state)
 
-    # -- the thread that owns the runtime --------------------------------------------------------------------------
-
-    def _own(self) -> None:
-        kind, trouble = "lost", ""
-        try:
-            try:
-                self._runtime.run(self.number, self._settings)
-            finally:
-                self._hear_last_words()
-                self.memory_at_end = resident_memory()
-                self._call_in_loop(self._closes)
-                self._runtime.close(bool(self.daemon_threads))
-        except ConfigError as error:
-            kind, trouble = "config", str(error)
-        except WorkerLost as error:
-            trouble = str(error)
-        except Exception as error:  # whatever ends a worker must be told, or its exchanges wait for ever
-            trouble = fault(error)
-        self._call_in_loop(self._thread_ended, kind, trouble)
-
-    def _hear_last_words(self) -> None:
-        heard = threading.Event()
-        tasks: set[asyncio.Task[None]] = set()
-
-        async def hear() -> None:
-            try:
-                for end in list(self._listening):  # what comes may close some of them
-                    await end.hear_out()
-            finally:
-                heard.set()
-
-        def begin() -> None:
-            spawn(hear(), tasks)
-
-        if self._call_in_loop(begin):
-            while not heard.wait(1.0) and not self._loop.is_closed():
-                pass
-
-    def _call_in_loop[*Ts](self, call: Callable[[*Ts], None], *args: *Ts) -> bool:
-        try:
-            self._loop.call_soon_threadsafe(call, *args)
-        except RuntimeError:
-            return False  # the loop is closed: the server has ended without this worker
-        return True
-
-    def _closes(self) -> None:
+    def _on_closing(self) -> None:
         self.closing_since = self._loop.time()
         self.closing.set()
 
-    def _thread_ended(self, kind: str, trouble: str) -> None:
+    def _thread_ended(self, kind: str, trouble: str, memory: int | None) -> None:
+        self.memory_at_end = memory
         if trouble and not self.failure[0]:
             self.failure = (kind, trouble)
         self.ended.set()
@@ -355,54 +307,50 @@ class Worker:
 
     def _take(self, came: list[Envelope]) -> None:
         if self.state is WorkerState.ABANDONED:
-            came = [envelope for envelope in came if envelope[0] == envelopes.GOODBYE]
+            came = [envelope for envelope in came if envelope[KIND] == envelopes.GOODBYE]
         for envelope in came:
             try:
-                self._handle(envelope)
+                handle = self._handlers.get(envelope[KIND])
+                if handle is None:
+                    raise InternalError(f"{self} sent an unknown envelope {envelope!r}")
+                handle(envelope)
             except Exception:  # one exchange's trouble must not take the rest of the batch with it
                 _log.exception("Error while handling what %s sent", self)
 
-    def _handle(self, envelope: Envelope) -> None:
-        kind, number = envelope[0], envelope[1]
-        if kind in (envelopes.ANSWER, envelopes.DONE):
-            exchange = self._end(number)
-            try:
-                if kind == envelopes.ANSWER:
-                    _, _, status, fields, body = envelope
-                    exchange.answer(status, fields, body)
-                else:
-                    exchange.done(envelope[2], envelope[3])
-            finally:
-                self._owner.worker_free(self)
-            return
-        if kind == envelopes.DECLINED:
-            if number not in self.exchanges:
-                raise InternalError(f"{self} declined exchange {number}, which it was not given")
-            if self._seats is not None:
-                self._seats.give_up(number)
-            self._owner.worker_declined(self, self._come_back(number, [envelope[2]]))
-            return
-        if kind == envelopes.BUSY:
-            self.busy_with = number if self.stuck else 0
-            return
-        if kind == envelopes.SEEN_TO:
-            self._seen_to(number, *envelope[2:])
-            return
-        begun = self.exchanges.get(number)
-        if begun is None:
-            self._about_itself(envelope)
-        elif kind == envelopes.RESPONSE:
-            _, _, status, fields, body, more = envelope
-            begun.respond(status, fields, body, more)
-        elif kind == envelopes.BODY:
-            _, _, body, more = envelope
-            begun.respond_body(body, more)
-        elif kind == envelopes.CREDIT:
-            begun.add_credit(envelope[2])
-        elif kind == envelopes.CONTINUE:
-            begun.send_continue()
-        elif isinstance(begun, WebSocketExchange):
-            begun.handle(envelope)
+    def _on_answer(self, envelope: Envelope) -> None:
+        _, number, status, fields, body = envelope
+        exchange = self._end(number)
+        try:
+            exchange.answer(status, fields, body)
+        finally:
+            self._owner.worker_free(self)
+
+    def _on_done(self, envelope: Envelope) -> None:
+        _, number, trouble, cut_off = envelope
+        exchange = self._end(number)
+        try:
+            exchange.done(trouble, cut_off)
+        finally:
+            self._owner.worker_free(self)
+
+    def _on_declined(self, envelope: Envelope) -> None:
+        _, number, request = envelope
+        if number not in self.exchanges:
+            raise InternalError(f"{self} declined exchange {number}, which it was not given")
+        if self._seats is not None:
+            self._seats.give_up(number)
+        self._owner.worker_declined(self, self._come_back(number, [request]))
+
+    def _tell_exchange(self, envelope: Envelope) -> None:
+        """Pass on what belongs to an exchange that goes on."""
+        kind, number, *fields = envelope
+        exchange = self.exchanges.get(number)
+        if exchange is None:
+            raise InternalError(f"{self} sent {envelope!r}, and has no such exchange")
+        if (tell := _TELL.get(kind)) is not None:
+            tell(exchange, *fields)
+        elif isinstance(exchange, WebSocketExchange):
+            exchange.handle(envelope)
 
     def _end(self, number: int) -> Exchange:
         """The exchange that the worker is through with."""
@@ -414,58 +362,55 @@ class Worker:
             self._seats.leave(number)
         return exchange
 
-    def _seen_to(self, number: int, where: str, aside: bool) -> None:
-        exchange = self._timed_out.pop(number, None)
-        if exchange is None:
-            raise InternalError(f"{self} ended exchange {number}, which had not timed out")
-        exchange.interrupted(where, aside)
-
     def _come_back(self, number: int, held: list[Envelope]) -> Exchange:
         exchange = self.exchanges.pop(number)
         exchange.unassign(held)
         return exchange
 
-    def _watchdog_rang(self) -> None:
-        self._asked_watchdog = None
-
     def _rung(self) -> None:
-        self.stuck, self.busy_with, self._asked_loop, self._unheard = False, 0, None, (0.0, 0.0)
+        self.stuck, self.blocked_by, self._asked_loop, self._unheard = False, 0, None, (0.0, 0.0)
         self._owner.worker_heard(self)
 
-    def _about_itself(self, envelope: Envelope) -> None:
-        match envelope:
-            case (envelopes.LOADED, _, str(interface), float(seconds), list(copies), list(notes), list(frameworks)):
-                self.interface, self.import_seconds, self.copies = interface, seconds, copies
-                self.notes, self.frameworks = notes, frameworks
-                self._keep_seats(interface)
-                self._owner.worker_loaded(self)
-            case (envelopes.READY, _, float(seconds)):
-                self.startup_seconds = seconds
-                if self.state is WorkerState.STARTING:
-                    self.to(WorkerState.READY)
-                    self._owner.worker_ready(self)
-            case (envelopes.PONG, _, float(since), float(until)):
-                heard_at, asked_at = self._unheard
-                if heard_at < since and until < asked_at:
-                    self._owner.worker_missed(self, asked_at - until)
-            case (envelopes.PACE, _, float(seconds)):
-                self._owner.worker_pace(self, seconds)
-            case (envelopes.STACK, _, str(text)):
-                if not self._stack.done():
-                    self._stack.set_result(text)
-            case (envelopes.FAILED, _, str(kind), str(trouble)):
-                if self.state is not WorkerState.FAILED:  # or it was given up, and that is what there is to say
-                    self.failure = (kind, trouble)
-                if self.state is WorkerState.STARTING and kind != "lost":
-                    self.to(WorkerState.FAILED)
-                    self._owner.worker_failed(self)
-            case (envelopes.LIFESPAN_FAILED, _, str(trouble)):
-                _log.error("%s serves on, though %s", self._name.capitalize(), trouble)
-            case (envelopes.GOODBYE, _, list(threads), list(copies)):
-                self.daemon_threads, self.copies = threads, copies
-                self.said_goodbye = True
-            case _:
-                raise InternalError(f"{self} sent an unknown envelope {envelope!r}")
+    def _on_blocked_by(self, envelope: Envelope) -> None:
+        _, number = envelope
+        self.blocked_by = number if self.stuck else 0
+
+    def _on_heartbeat(self, envelope: Envelope) -> None:
+        _, _, since, until = envelope
+        heard_at, asked_at = self._unheard
+        if heard_at < since and until < asked_at:
+            self._owner.worker_missed(self, asked_at - until)
+
+    def _on_cpu_per_request(self, envelope: Envelope) -> None:
+        _, _, seconds = envelope
+        self._owner.worker_pace(self, seconds)
+
+    def _on_loaded(self, envelope: Envelope) -> None:
+        _, _, self.interface, self.import_seconds, self.copies, self.notes, self.frameworks = envelope
+        self._keep_seats(self.interface)
+        self._owner.worker_loaded(self)
+
+    def _on_ready(self, envelope: Envelope) -> None:
+        _, _, self.startup_seconds = envelope
+        if self.state is WorkerState.STARTING:
+            self.to(WorkerState.READY)
+            self._owner.worker_ready(self)
+
+    def _on_failed(self, envelope: Envelope) -> None:
+        _, _, kind, trouble = envelope
+        if self.state is not WorkerState.FAILED:  # or it was given up, and that is what there is to say
+            self.failure = (kind, trouble)
+        if self.state is WorkerState.STARTING and kind != "lost":
+            self.to(WorkerState.FAILED)
+            self._owner.worker_failed(self)
+
+    def _on_lifespan_failed(self, envelope: Envelope) -> None:
+        _, _, trouble = envelope
+        _log.error("%s serves on, though %s", self._name.capitalize(), trouble)
+
+    def _on_goodbye(self, envelope: Envelope) -> None:
+        _, _, self.daemon_threads, self.copies = envelope
+        self.said_goodbye = True
 
     def _keep_seats(self, interface: str) -> None:
         if interface == "wsgi":
@@ -482,7 +427,7 @@ def _unbegun(posted: list[Envelope]) -> tuple[dict[int, list[Envelope]], list[En
     unbegun: dict[int, list[Envelope]] = {}
     others: list[Envelope] = []
     for envelope in posted:
-        kind, number = envelope[0], envelope[1]
+        kind, number, *_ = envelope
         if kind == envelopes.REQUEST:
             unbegun[number] = [envelope]
         elif kind == envelopes.BODY and number in unbegun:

@@ -13,8 +13,8 @@ stream wants to know that it is open, though nothing may happen there for hours.
 import asyncio
 import math
 from collections import deque
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from urllib.parse import unquote
 
 from snakepit.errors import ClientDisconnected, LocalProtocolError, WorkerStopping, fault
@@ -23,11 +23,11 @@ from snakepit.http.target import split_target
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import CHUNK, LARGE, WINDOW, Envelope, cost, split
 from snakepit.worker.asgi.lifespan import AsgiApp, Lifespan, Message
-from snakepit.worker.hangs.asgi_tasks import EXCHANGE, Tasks
+from snakepit.worker.hangs.asgi_tasks import CURRENT_EXCHANGE, RunningTasks
 
 if TYPE_CHECKING:
     from snakepit.http.types import Headers
-    from snakepit.wire.loop_ends import WorkerEnd
+    from snakepit.wire.loop_ends import WorkerLoopEnd
 
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _DISCONNECT = "http.disconnect"
@@ -41,24 +41,24 @@ HEAD_TURNS = 3
 that hands messages from task to task, such as Starlette's BaseHTTPMiddleware, takes a turn or two more."""
 
 
-class Worker(Protocol):
+class ExchangeHost(Protocol):
     """The worker, as an exchange needs it."""
 
     app: AsgiApp
-    end: "WorkerEnd"
+    end: "WorkerLoopEnd"
     lifespan: Lifespan
     loop: asyncio.AbstractEventLoop
     may_time_out: bool
     root_path: str
     stopping: bool
-    tasks: Tasks
+    tasks: RunningTasks
     ws_max_queue: int
 
-    def finished(self, exchange: "Exchange") -> None:
-        """The task of an exchange is over."""
+    def finished(self, exchange: "AsgiExchange") -> None:
+        """Note that the task of an exchange is over."""
 
 
-class Exchange:
+class AsgiExchange:
     """One request, its response, and the app's `receive` and `send` for both."""
 
     # While it runs. After that it would be a cycle wherever the app has put the request into a context variable.
@@ -72,7 +72,7 @@ class Exchange:
     _left_at, _to_nobody = 0.0, 0
     _waiters: Sequence[asyncio.Future[None]] = ()
 
-    def __init__(self, worker: Worker, envelope: Envelope) -> None:
+    def __init__(self, worker: ExchangeHost, envelope: Envelope) -> None:
         (
             _,
             self.number,
@@ -120,7 +120,7 @@ class Exchange:
         trouble = None
         try:
             if self._worker.may_time_out:
-                EXCHANGE.set(self.number)
+                CURRENT_EXCHANGE.set(self.number)
             await self._worker.app(self.scope, self.receive, self.send)
             if not self._complete:
                 trouble = self._unfinished()
@@ -139,28 +139,26 @@ class Exchange:
             self._worker.finished(self)
 
     def goes_on(self, task: asyncio.Task[None]) -> None:
-        """The app has not returned within the turn in which the request came."""
+        """Note that the app has not returned within the turn in which the request came."""
         self.task = task
         self._send_head_soon()
 
     def _unfinished(self) -> str | None:
-        """What the app, which has returned, has left undone."""
+        """Tell what the app, which has returned, has left undone."""
         if self._disconnected:
             return None
         return f"the app returned without {'completing its' if self._started else 'starting a'} response"
 
     def _post_done(self, trouble: str | None) -> None:
         end = self._worker.end
-        last = end.last if trouble is None and self._complete else None
-        if last is not None and last[0] == envelopes.RESPONSE and last[1] == self.number:
-            _, number, status, fields, body, _ = last  # the usual case: nothing came in between
-            end.replace_last(envelopes.answer(number, status, fields, body))
+        if trouble is None and self._complete:
+            end.post_done(self.number)
         else:
             end.post(envelopes.done(self.number, trouble, self._was_cut_off))
 
     @property
     def _was_cut_off(self) -> bool:
-        """Whether the client left before the app had all of its request: what the app makes of that is no fault."""
+        """Tell whether the client left before the app had all of its request: what comes of that is no fault."""
         return self._disconnected and self._more and not self._timed_out
 
     async def receive(self) -> Message:
@@ -168,7 +166,7 @@ class Exchange:
         if self._expects_continue:
             self._expects_continue = False
             if not self._chunks and self._more:
-                self._worker.end.post(envelopes.go_on(self.number))
+                self._worker.end.post(envelopes.continue_(self.number))
             self._send_head_soon()
         while not self._chunks:
             if self._disconnected or self._complete:
@@ -204,29 +202,20 @@ class Exchange:
             raise LocalProtocolError(f"{kind!r} is not a message that can be sent {self._phase()}")
 
     def add_body(self, data: bytes, more: bool) -> None:
-        """A chunk of the request's body came."""
+        """Add a chunk of the request's body, which came."""
         self._more = more
         self._chunks.append(data)
         self._wake()
 
     def add_credit(self, amount: int) -> None:
-        """The client took so many bytes."""
+        """Add credit: the client took so many bytes."""
         was_used_up = self._credit <= 0
         self._credit += amount
         if was_used_up and self._credit > 0:
             self._wake()
 
-    def add_message(self, data: str | bytes) -> None:
-        """A WebSocket message came."""
-
-    def client_closed(self, code: int, reason: str) -> None:
-        """The client closed a WebSocket."""
-
-    def client_broke(self, code: int, reason: str) -> None:
-        """The client broke the protocol of a WebSocket."""
-
     def time_out(self) -> None:
-        """The client has been answered, because the app took too long."""
+        """Cut what the app does: it took too long, and the client has been answered."""
         self._timed_out = True
         self._worker.tasks.cancelled.add(self.number)
         self.cancel()
@@ -238,7 +227,7 @@ class Exchange:
             self.task.cancel()
 
     def disconnect(self, stopping: bool = False) -> None:
-        """The client has left, or is to because the server stops, and then nothing more is to be streamed."""
+        """Note that the client has left, or is to because the server stops, and then nothing more is to be streamed."""
         self._disconnected = True
         self._left_at, self._to_nobody = -math.inf if stopping else self._worker.loop.time(), 0
         self._wake()
@@ -286,7 +275,7 @@ class Exchange:
             self.disconnect()
 
     def _fits(self, body: bytes, more: bool) -> bool:
-        """Whether the head allows for this, the first of the body; not if it allows for none.
+        """Tell whether the head allows for this, the first of the body; not if it allows for none.
 
         Raises LocalProtocolError where it announced another length; then another head may be sent.
         """
@@ -340,9 +329,17 @@ class Exchange:
             if not waiter.done():
                 waiter.set_result(None)
 
+    TOLD_OF: ClassVar[dict[int, Callable[..., None]]] = {
+        envelopes.BODY: add_body,
+        envelopes.CREDIT: add_credit,
+        envelopes.DISCONNECT: disconnect,
+        envelopes.TIMED_OUT: time_out,
+    }
+    """By kind: what takes the fields of an envelope for this exchange."""
+
 
 def _checked_start(message: Message) -> tuple[int, Fields]:
-    """Status and fields as builtin types: anything else could not cross, and must fail where the app can see it."""
+    """Make builtin types of status and fields: others could not cross, and must fail where the app can see it."""
     status = message.get("status")
     if not isinstance(status, int) or not 200 <= status <= 999:
         raise LocalProtocolError(f"a response's status must be a number from 200 to 999, not {status!r}")

@@ -9,17 +9,18 @@ import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from contextvars import Context
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from snakepit.errors import Interrupted, LifespanError, fault
 from snakepit.wire import envelopes
-from snakepit.wire.ends import discard
-from snakepit.wire.envelopes import Envelope
-from snakepit.wire.loop_ends import attach_async
-from snakepit.worker.asgi.exchange import Exchange
+from snakepit.wire.carrier import discard
+from snakepit.wire.envelopes import KIND, NUMBER, REQUEST, Envelope, position
+from snakepit.wire.loop_ends import attach_worker_loop
+from snakepit.worker.asgi.exchange import AsgiExchange
 from snakepit.worker.asgi.lifespan import AsgiApp, Lifespan
-from snakepit.worker.hangs.asgi_tasks import Tasks
+from snakepit.worker.hangs.asgi_tasks import RunningTasks
 
 if TYPE_CHECKING:
     from snakepit.wire.settings import WorkerSettings
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("snakepit.worker")
 
-_PACE_OF = 64  # exchanges, over which the pace is averaged
+_CPU_OVER = 64  # exchanges, over which their CPU time is averaged
+
+_MORE, _SCHEME = position(REQUEST, "more"), position(REQUEST, "scheme")
 
 
 def serve(app: object, settings: "WorkerSettings", loaded: Envelope, watchdog: "Watchdog") -> tuple[str, str] | None:
@@ -44,7 +47,7 @@ def serve(app: object, settings: "WorkerSettings", loaded: Envelope, watchdog: "
             _cancel_all(loop)
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.run_until_complete(loop.shutdown_default_executor())
-            loop.run_until_complete(worker.end.closed())
+            loop.run_until_complete(worker.end.wait_closed())
         finally:
             asyncio.set_event_loop(None)
             loop.close()
@@ -59,7 +62,7 @@ class AsgiWorker:
         self.lifespan = Lifespan(app, settings["lifespan"], self._lifespan_failed)
         self.root_path = settings["root_path"]
         self.ws_max_queue = settings["ws_max_queue"]
-        self._exchanges: dict[int, Exchange] = {}
+        self._exchanges: dict[int, AsgiExchange] = {}
         self._taken: deque[Envelope] = deque()  # off the channel, and not handled yet
         self.stopping = False  # told to cut what has begun
         self._closed = False
@@ -67,11 +70,11 @@ class AsgiWorker:
         self.may_time_out = settings["timeout_request"] is not None
         self._retired = asyncio.Event()
         self._idle = asyncio.Event()
-        self._begun = 0  # exchanges since the pace was told
+        self._begun = 0  # exchanges since their CPU time was told
         self._cpu = 0.0  # seconds of this thread, then
-        self.end = attach_async(settings["channels"][0], loop, self._take, self._stop)
-        self.tasks = Tasks(
-            loop, self.held_up, [Exchange.run.__code__, Lifespan.run.__code__], lambda: self.lifespan.task
+        self.end = attach_worker_loop(settings["channels"][0], loop, self._take, self._stop)
+        self.tasks = RunningTasks(
+            loop, self.held_up, [AsgiExchange.run.__code__, Lifespan.run.__code__], lambda: self.lifespan.task
         )
         for address in settings["channels"][1:]:
             discard(address)  # seats of a WSGI app, which this is not
@@ -116,8 +119,8 @@ class AsgiWorker:
         for begun in list(self._exchanges.values()):
             begun.cancel()
 
-    def finished(self, exchange: Exchange) -> None:
-        """An exchange's task is over."""
+    def finished(self, exchange: AsgiExchange) -> None:
+        """Forget an exchange, whose task is over."""
         self._exchanges.pop(exchange.number, None)
         exchange.task = None
         self.tasks.cancelled.discard(exchange.number)
@@ -137,44 +140,32 @@ class AsgiWorker:
             except IndexError:  # the watchdog took the last one
                 break
             try:
-                self._handle(envelope)
+                self._HANDLERS.get(envelope[KIND], AsgiWorker._tell_exchange)(self, envelope)
             except Interrupted:  # meant for the app's code, which had just ended
                 pass
             except Exception:  # one exchange's trouble must not take what came behind it along
-                _log.exception("Error while handling what came for exchange %d", envelope[1])
-        if self._begun >= _PACE_OF:
-            self._tell_pace()
+                _log.exception("Error while handling what came for exchange %d", envelope[NUMBER])
+        if self._begun >= _CPU_OVER:
+            self._tell_cpu_per_request()
 
-    def _handle(self, envelope: Envelope) -> None:
-        kind = envelope[0]
-        if kind == envelopes.REQUEST:
-            self._begin(envelope)
-        elif kind == envelopes.MESSAGE:
-            if exchange := self._exchanges.get(envelope[1]):
-                exchange.add_message(envelope[2])
-        elif kind == envelopes.PING:
-            self.end.post(envelopes.pong(*self.end.rang))
-        elif kind == envelopes.RETIRE:
-            self._retired.set()
-        elif kind == envelopes.STOP:
-            self._stop()
-        elif exchange := self._exchanges.get(envelope[1]):
-            if kind == envelopes.BODY:
-                _, _, data, more = envelope
-                exchange.add_body(data, more)
-            elif kind == envelopes.CREDIT:
-                exchange.add_credit(envelope[2])
-            elif kind == envelopes.DISCONNECT:
-                exchange.disconnect(envelope[2])
-            elif kind == envelopes.TIMED_OUT:
-                exchange.time_out()
-            elif kind == envelopes.CLOSE:
-                exchange.client_closed(envelope[2], envelope[3])
-            elif kind == envelopes.BREACH:
-                exchange.client_broke(envelope[2], envelope[3])
+    def _tell_exchange(self, envelope: Envelope) -> None:
+        """Pass on what belongs to an exchange; nothing, if that is over."""
+        kind, number, *fields = envelope
+        exchange = self._exchanges.get(number)
+        if exchange is not None and (tell := exchange.TOLD_OF.get(kind)) is not None:
+            tell(exchange, *fields)
+
+    def _on_heartbeat_asked(self, envelope: Envelope) -> None:
+        self.end.post(envelopes.heartbeat(*self.end.rang))
+
+    def _on_retire(self, envelope: Envelope) -> None:
+        self._retired.set()
+
+    def _on_stop(self, envelope: Envelope) -> None:
+        self._stop()
 
     def held_up(self) -> list[Envelope]:
-        """In the watchdog's thread, while this loop's is in a computation: take what it holds up.
+        """Take what this loop holds up, which is in a computation; called in the watchdog's thread.
 
         Of what has come and waits for this turn to get to it, whole requests leave, each by one operation on the deque:
         either this thread has one or the loop. Everything else stays where it is, in its order.
@@ -182,33 +173,33 @@ class AsgiWorker:
         said = self.end.take_answers()
         busy = self.tasks.current()
         if busy:
-            said.append(envelopes.busy(busy))
+            said.append(envelopes.blocked_by(busy))
         for envelope in list(self._taken):
-            if envelope[0] == envelopes.REQUEST and not envelope[10]:
+            if envelope[KIND] == REQUEST and not envelope[_MORE]:
                 try:
                     self._taken.remove(envelope)
                 except ValueError:  # the loop took it
                     continue
-                said.append(envelopes.declined(envelope))
+                said.append(envelopes.declined(envelope[NUMBER], envelope))
         return said
 
-    def _tell_pace(self) -> None:
+    def _tell_cpu_per_request(self) -> None:
         now = time.thread_time()
-        self.end.post(envelopes.pace((now - self._cpu) / self._begun))
+        self.end.post(envelopes.cpu_per_request((now - self._cpu) / self._begun))
         self._begun, self._cpu = 0, now
 
-    def _new_exchange(self, envelope: Envelope) -> Exchange:
-        if envelope[8].startswith("ws"):
-            from snakepit.worker.asgi.websocket import WebSocketExchange
+    def _new_exchange(self, envelope: Envelope) -> AsgiExchange:
+        if envelope[_SCHEME].startswith("ws"):
+            from snakepit.worker.asgi.websocket import AsgiWebSocket
 
-            return WebSocketExchange(self, envelope)
-        return Exchange(self, envelope)
+            return AsgiWebSocket(self, envelope)
+        return AsgiExchange(self, envelope)
 
     def _begin(self, envelope: Envelope) -> None:
         try:
             exchange = self._new_exchange(envelope)
         except Exception as error:  # a bug of ours must end this exchange, not the reading of the channel
-            self.end.post(envelopes.done(envelope[1], fault(error)))
+            self.end.post(envelopes.done(envelope[NUMBER], fault(error)))
             return
         self._begun += 1
         self._exchanges[exchange.number] = exchange
@@ -216,6 +207,14 @@ class AsgiWorker:
         task = asyncio.Task(exchange.run(), loop=self.loop, eager_start=True, context=context)
         if not task.done():
             exchange.goes_on(task)
+
+    _HANDLERS: ClassVar[dict[int, Callable[["AsgiWorker", Envelope], None]]] = {
+        REQUEST: _begin,
+        envelopes.ASK_HEARTBEAT: _on_heartbeat_asked,
+        envelopes.RETIRE: _on_retire,
+        envelopes.STOP: _on_stop,
+    }
+    """What is done about envelopes, by kind; all others belong to an exchange."""
 
 
 def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:

@@ -6,17 +6,18 @@ the app accepts, the exchange is one of HTTP: it can be denied with any response
 """
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from snakepit.errors import ClientDisconnected, LocalProtocolError
 from snakepit.http.fields import NONE, render
 from snakepit.http.ws.close_codes import ABNORMAL, NORMAL, SERVICE_RESTART
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import LARGE, WINDOW, Envelope, cost
-from snakepit.worker.asgi.exchange import Exchange, as_pairs
+from snakepit.worker.asgi.exchange import AsgiExchange, as_pairs
 
 if TYPE_CHECKING:
-    from snakepit.worker.asgi.exchange import Worker
+    from snakepit.worker.asgi.exchange import ExchangeHost
     from snakepit.worker.asgi.lifespan import Message
 
 _ASGI = {"version": "3.0", "spec_version": "2.5"}
@@ -31,10 +32,10 @@ _SERVERS_OWN = {
 _DENIAL = "websocket."  # what the extension's messages have in front of those of HTTP
 
 
-class WebSocketExchange(Exchange):
-    """See the module."""
+class AsgiWebSocket(AsgiExchange):
+    """One WebSocket session, and the app's `receive` and `send` for it."""
 
-    def __init__(self, worker: "Worker", envelope: Envelope) -> None:
+    def __init__(self, worker: "ExchangeHost", envelope: Envelope) -> None:
         super().__init__(worker, envelope)
         self._connected = False  # the app has received websocket.connect
         self._accepted = False
@@ -102,25 +103,25 @@ class WebSocketExchange(Exchange):
             raise LocalProtocolError(f"{kind!r} is not a message that can be sent {self._phase()}")
 
     def add_message(self, data: str | bytes) -> None:
-        """A message came."""
+        """Add a message, which came."""
         if self._close is None:
             self._messages.append(data)
             self._wake()
 
     def client_closed(self, code: int, reason: str) -> None:
-        """The client, or the server, has closed."""
+        """Note that the client, or the server, has closed."""
         self._disconnected = True
         self._over(code, reason)
         self._wake()
 
     def client_broke(self, code: int, reason: str) -> None:
-        """The client broke the protocol: nothing more comes, but what came before may be answered."""
+        """Note that the client broke the protocol: nothing more comes, but what came before may be answered."""
         if self._close is None:
             self._answering = True
             self._over(code, reason)
 
     def disconnect(self, stopping: bool = False) -> None:
-        """The client has gone before the app has accepted."""
+        """Note that the client has gone before the app has accepted."""
         self.client_closed(ABNORMAL, "")
 
     def _accept(self, message: "Message") -> None:
@@ -187,12 +188,20 @@ class WebSocketExchange(Exchange):
             return "after 'websocket.accept'"
         return "within a denial" if self._start is not None or self._started else "before 'websocket.accept'"
 
+    TOLD_OF: ClassVar[dict[int, Callable[..., None]]] = {
+        **AsgiExchange.TOLD_OF,
+        envelopes.DISCONNECT: disconnect,
+        envelopes.MESSAGE: add_message,
+        envelopes.CLOSE: client_closed,
+        envelopes.BREACH: client_broke,
+    }
+
 
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
 
 
 def _data(message: "Message") -> str | bytes:
-    """A message's data, as what can be sent."""
+    """Return a message's data, as what can be sent."""
     data: Any = message.get("bytes")
     if data is None:
         text = message.get("text")

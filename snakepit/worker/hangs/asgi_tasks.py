@@ -21,11 +21,11 @@ from snakepit.worker.hangs.contract import NOTHING
 if sys.version_info < (3, 14):
     from concurrent.futures.thread import _WorkItem
 
-EXCHANGE: ContextVar[int] = ContextVar("snakepit_exchange")
+CURRENT_EXCHANGE: ContextVar[int] = ContextVar("snakepit_exchange")
 """The number of the exchange that something runs for; kept only where requests may time out."""
 
 
-class Tasks:
+class RunningTasks:
     """The event loop of an ASGI app, and the threads that its exchanges have started.
 
     `start_up`: gives the task of the app's lifespan, once there is one.
@@ -47,9 +47,9 @@ class Tasks:
         self.stopping = False  # the loop has turned since it was told to stop, and cancelled what it had
 
     def current(self) -> int:
-        """The exchange that the loop is at, from any thread; 0 if that is not known."""
+        """Return the exchange that the loop is at, from any thread; 0 if that is not known."""
         task = asyncio.current_task(self._loop)
-        return 0 if task is None else task.get_context().get(EXCHANGE, 0)
+        return 0 if task is None else task.get_context().get(CURRENT_EXCHANGE, 0)
 
     def end_exchange(self, number: int, error: type[Interrupted]) -> tuple[str, bool] | None:
         """Raise in the threads that work for this exchange, or else in the loop's if it is at it.
@@ -89,7 +89,7 @@ class Tasks:
                 threads.raise_in(ident, error)
 
     def start_stack(self) -> str:
-        """Where the lifespan start-up is: in what the loop computes, or in what its task waits for."""
+        """Return where the lifespan start-up is: in what the loop computes, or in what its task waits for."""
         from snakepit.worker.hangs import awaiting, threads
 
         at = threads.stack(threads.frame_of(self._ident))
@@ -100,14 +100,14 @@ class Tasks:
 
 
 def _exchanges(frame: FrameType | None) -> set[int]:
-    """The exchanges that a thread works for: somewhere in it, something runs in a copy of their context.
+    """Find the exchanges that a thread works for: somewhere in it, something runs in a copy of their context.
 
     That is how asyncio, anyio and asgiref have functions called in threads.
     """
     found: set[int] = set()
     while frame is not None:
         for value in frame.f_locals.values():
-            found.update(context[EXCHANGE] for context in _contexts(value) if EXCHANGE in context)
+            found.update(context[CURRENT_EXCHANGE] for context in _contexts(value) if CURRENT_EXCHANGE in context)
         frame = frame.f_back
     return found
 

@@ -19,7 +19,7 @@ type Link = CoroutineType[Any, Any, Any] | GeneratorType[Any, Any, Any] | AsyncG
 
 
 def stack_of(task: "asyncio.Task[Any]") -> list[FrameSummary]:
-    """Where a task waits, the outermost call first. Reads no file."""
+    """Return where a task waits, the outermost call first. Reads no file."""
     found: list[FrameSummary] = []
     link: object = task
     for _ in range(MOST):  # tasks may wait for each other in a circle
@@ -34,7 +34,7 @@ def stack_of(task: "asyncio.Task[Any]") -> list[FrameSummary]:
 
 
 def _frame_and_next(link: Link) -> tuple[FrameType | None, object]:
-    """What is suspended, and what it waits for."""
+    """Return what is suspended, and what it waits for."""
     if isinstance(link, CoroutineType):
         return link.cr_frame, link.cr_await
     if isinstance(link, GeneratorType):
@@ -43,7 +43,7 @@ def _frame_and_next(link: Link) -> tuple[FrameType | None, object]:
 
 
 def _link(awaited: object) -> Link | None:
-    """The coroutine or generator that this is, or stands for."""
+    """Return the coroutine or generator that this is, or stands for."""
     for found in (awaited, *gc.get_referents(awaited)):
         if isinstance(found, asyncio.Task):
             found = found.get_coro()

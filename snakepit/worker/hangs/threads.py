@@ -43,7 +43,7 @@ _clear.argtypes = [ctypes.c_ulong, ctypes.c_void_p]
 
 
 def frames() -> Iterator[tuple[int, FrameType]]:
-    """The threads that run Python code, by identity, with their innermost frames."""
+    """Find the threads that run Python code, by identity, with their innermost frames."""
     interpreter = _interpreter()
     # One expression in which only C code runs: so no other thread gets the GIL within it, and none can end and take
     # its state with it.
@@ -60,7 +60,7 @@ def frames() -> Iterator[tuple[int, FrameType]]:
 
 
 def frame_of(ident: int) -> FrameType | None:
-    """The innermost frame of a thread."""
+    """Return the innermost frame of a thread."""
     return next((frame for found, frame in frames() if found == ident), None)
 
 
@@ -90,7 +90,7 @@ def clear(ident: int) -> None:
 
 
 def is_in_app(frame: FrameType | None, callers: Collection[CodeType], others: Collection[CodeType] = ()) -> bool:
-    """Whether a thread runs the app's code, or what that called.
+    """Tell whether a thread runs the app's code, or what that called.
 
     That is so where, from its innermost frame outwards, one of the `callers` comes first, and not other code of
     Snakepit's, which what the app called last is, or of the `others`.
@@ -106,7 +106,7 @@ def is_in_app(frame: FrameType | None, callers: Collection[CodeType], others: Co
 
 
 def stack(frame: FrameType | None) -> list[FrameSummary]:
-    """Where a thread is, the outermost call first. Reads no file: the thread may go on when this one waits."""
+    """Return where a thread is, the outermost call first. Reads no file: the thread may go on when this one waits."""
     found: list[FrameSummary] = []
     while frame is not None:
         found.append(FrameSummary(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, lookup_line=False))
@@ -115,13 +115,13 @@ def stack(frame: FrameType | None) -> list[FrameSummary]:
 
 
 def text(found: list[FrameSummary]) -> str:
-    """A stack for people, without Snakepit's own calls and those that led to them."""
+    """Format a stack for people, without Snakepit's own calls and those that led to them."""
     ours = [at for at, summary in enumerate(found) if summary.filename.startswith(_PACKAGE)]
     return "".join(StackSummary.from_list(found[ours[-1] + 1 :] if ours else found).format()).rstrip("\n")
 
 
 def text_of_import(found: list[FrameSummary]) -> str:
-    """The stack of an import for people: the app's calls, and of those of its packages that import each other."""
+    """Format the stack of an import for people: the calls of the app, and of packages that import each other."""
     began = next((at for at, summary in enumerate(found) if summary.filename == _LOADER), -1)
     machinery = (_PACKAGE, "<frozen importlib", importlib.__file__)
     shown = [summary for summary in found[began + 1 :] if not summary.filename.startswith(machinery)]

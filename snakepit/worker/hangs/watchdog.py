@@ -1,8 +1,8 @@
 """A thread in each worker that listens when all the others are busy.
 
-It has a channel of its own, and waits at it, which costs nothing. It answers the pool's pings, so that the pool knows
-whether anything can still run here; it ends what takes too long, see `worker.hangs.contract`; and the worker says its
-last words through it.
+It has a channel of its own, and waits at it, which costs nothing. It gives heartbeats to the pool that asks for them,
+so that the pool knows whether anything can still run here; it ends what takes too long, see `worker.hangs.contract`;
+and the worker says its last words through it.
 
 What the loop or a thread of the app can end by itself it gets a moment for: it has been told the same.
 """
@@ -10,14 +10,18 @@ What the loop or a thread of the app can end by itself it gets a moment for: it 
 import math
 import threading
 import time
+from collections.abc import Callable
+from typing import ClassVar
 
 from snakepit.errors import RequestTimeout, WorkerStopping
 from snakepit.system.log_files import reopen_log_files
 from snakepit.wire import envelopes
-from snakepit.wire.carriers import QueueCarrier, SocketCarrier
-from snakepit.wire.ends import ChannelAddress, attach_blocking
-from snakepit.wire.envelopes import Envelope
-from snakepit.worker.hangs.contract import NOTHING, Hung
+from snakepit.wire.carrier import ChannelAddress
+from snakepit.wire.ends import attach_blocking
+from snakepit.wire.envelopes import KIND, Envelope
+from snakepit.wire.queues import BlockingQueueCarrier
+from snakepit.wire.sockets import BlockingSocketCarrier
+from snakepit.worker.hangs.contract import NOTHING, Interruptible
 
 FIRST_LOOK = 0.05
 """Seconds until the first look at what should have ended; twice as long each time until the next."""
@@ -33,45 +37,46 @@ _ALL = 0  # in place of an exchange's number: everything
 
 
 class Watchdog:
-    """See the module.
+    """A thread that listens to a channel of its own when all others of its worker are busy.
 
     A process may end without its thread having ended; an interpreter may not.
     """
 
     def __init__(self, address: ChannelAddress) -> None:
         self._end = attach_blocking(address)
-        self._hung: Hung | None = None
+        self._running: Interruptible | None = None
         self._looks: dict[int, tuple[float, float]] = {}  # by exchange: when to look, and the pause before that
         self._untold: set[int] = set()  # exchanges of which the pool does not know yet what was done about them
         self._abandoned = False
         self._saying = threading.Lock()
-        daemon = True if isinstance(self._end.carrier, SocketCarrier) else None  # None: as the thread we are in
+        daemon = True if isinstance(self._end.carrier, BlockingSocketCarrier) else None  # None: as the thread we are in
         self._thread = threading.Thread(target=self._run, name="snakepit-watchdog", daemon=daemon)
 
     def start(self) -> None:
-        """Listen. Raises RuntimeError where the system has no thread for it; `leave` works all the same."""
+        """Start to listen. Raises RuntimeError where the system has no thread for it; `leave` works all the same."""
         self._thread.start()
 
-    def watch(self, hung: Hung) -> None:
-        """From now on there is something that may hang."""
-        self._hung = hung
+    def watch(self, running: Interruptible) -> None:
+        """Watch what may hang, from now on."""
+        self._running = running
 
     def leave(self, words: list[Envelope]) -> None:
         """End, and say a worker's last words. What was to be looked at is ended now, or its threads keep all open."""
         carrier = self._end.carrier
-        if isinstance(carrier, QueueCarrier) and self._thread.is_alive():
+        if isinstance(carrier, BlockingQueueCarrier) and self._thread.is_alive():
             carrier.hang_up()
             self._thread.join(_ENDING)
         self._look(math.inf)
         self._say(*words)
-        if isinstance(carrier, QueueCarrier):
+        if isinstance(carrier, BlockingQueueCarrier):
             carrier.close()
 
     def _run(self) -> None:
         try:
             while (came := self._wait()) is not None:
                 for envelope in came:
-                    self._take(envelope)
+                    if (handle := self._HANDLERS.get(envelope[KIND])) is not None:
+                        handle(self, envelope)
                 self._look(time.monotonic())
         except Exception:  # it is the last thing that should fail without a word
             import logging
@@ -79,34 +84,45 @@ class Watchdog:
             logging.getLogger("snakepit.worker").exception("Error in a watchdog")
 
     def _wait(self) -> list[Envelope] | None:
-        """What comes until there is something to be done; None: nothing more."""
+        """Wait for what comes until there is something to be done; None: nothing more."""
         try:
             return self._end.wait(self._pause())
         except (OSError, ValueError):
             return None  # hung up, or the main interpreter has gone
 
     def _pause(self) -> float | None:
-        """Seconds until there is something to be done; None if nothing waits."""
+        """Return the seconds until there is something to be done; None if nothing waits."""
         if not self._looks:
             return None
         return max(0.0, min(due for due, _ in self._looks.values()) - time.monotonic())
 
-    def _take(self, envelope: Envelope) -> None:
-        kind, number = envelope[0], envelope[1]
-        if kind == envelopes.PING:
-            self._say(envelopes.pong(0.0, 0.0))
-        elif kind == envelopes.SPEAK:
-            self._say(*(self._hung.held_up() if self._hung is not None else ()))
-        elif kind == envelopes.TIMED_OUT:
-            self._untold.add(number)
-            self._look_again(number, FIRST_LOOK)
-        elif kind == envelopes.ASK_STACK:
-            self._say(envelopes.stack(self._hung.start_stack() if self._hung is not None else ""))
-        elif kind == envelopes.REOPEN_LOGS:
-            _reopen_logs()
-        elif kind in (envelopes.STOP, envelopes.ABANDONED):
-            self._abandoned = self._abandoned or kind == envelopes.ABANDONED
-            self._look_again(_ALL, FIRST_LOOK)
+    def _on_heartbeat_asked(self, envelope: Envelope) -> None:
+        self._say(envelopes.heartbeat(0.0, 0.0))
+
+    def _on_release(self, envelope: Envelope) -> None:
+        self._say(*(self._running.held_up() if self._running is not None else ()))
+
+    def _on_timed_out(self, envelope: Envelope) -> None:
+        _, number = envelope
+        self._untold.add(number)
+        self._look_again(number, FIRST_LOOK)
+
+    def _on_stack_asked(self, envelope: Envelope) -> None:
+        self._say(envelopes.stack(self._running.start_stack() if self._running is not None else ""))
+
+    def _on_reopen_logs(self, envelope: Envelope) -> None:
+        _, troubles = reopen_log_files()
+        for trouble in troubles:
+            import logging
+
+            logging.getLogger("snakepit.worker").error("%s", trouble)
+
+    def _on_stop(self, envelope: Envelope) -> None:
+        self._look_again(_ALL, FIRST_LOOK)
+
+    def _on_abandoned(self, envelope: Envelope) -> None:
+        self._abandoned = True
+        self._look_again(_ALL, FIRST_LOOK)
 
     def _look_again(self, number: int, pause: float) -> None:
         self._looks[number] = time.monotonic() + pause, pause
@@ -127,24 +143,27 @@ class Watchdog:
                     self._end_exchange(number, pause)
 
     def _end_exchange(self, number: int, pause: float) -> None:
-        ended = NOTHING if self._hung is None else self._hung.end_exchange(number, RequestTimeout)
+        ended = NOTHING if self._running is None else self._running.end_exchange(number, RequestTimeout)
         again = ended != NOTHING and pause * 2 <= LAST_LOOK
         if again:
             self._look_again(number, pause * 2)
         if number in self._untold and not (ended is None and again):
             self._untold.discard(number)
-            self._say(envelopes.seen_to(number, *(ended or NOTHING)))
+            self._say(envelopes.interrupted(number, *(ended or NOTHING)))
 
     def _end_all(self, pause: float) -> None:
-        if self._hung is not None:
-            self._hung.end_all(WorkerStopping, self._abandoned)
+        if self._running is not None:
+            self._running.end_all(WorkerStopping, self._abandoned)
         if self._abandoned or pause * 2 <= LAST_LOOK:
             self._look_again(_ALL, min(pause * 2, RARELY))
 
-
-def _reopen_logs() -> None:
-    _, troubles = reopen_log_files()
-    for trouble in troubles:
-        import logging
-
-        logging.getLogger("snakepit.worker").error("%s", trouble)
+    _HANDLERS: ClassVar[dict[int, Callable[["Watchdog", Envelope], None]]] = {
+        envelopes.ASK_HEARTBEAT: _on_heartbeat_asked,
+        envelopes.RELEASE: _on_release,
+        envelopes.TIMED_OUT: _on_timed_out,
+        envelopes.ASK_STACK: _on_stack_asked,
+        envelopes.REOPEN_LOGS: _on_reopen_logs,
+        envelopes.STOP: _on_stop,
+        envelopes.ABANDONED: _on_abandoned,
+    }
+    """What is done about envelopes, by kind."""

@@ -1,11 +1,16 @@
 """A request as a WSGI environ (PEP 3333, "environ Variables")."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from types import TracebackType
 from typing import Any, TextIO
 from urllib.parse import unquote_to_bytes
 
 from snakepit.http.target import split_target
 from snakepit.wire.envelopes import Envelope
+
+type Environ = dict[str, Any]
+type ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+type WsgiApp = Callable[[Environ, Callable[..., Callable[[bytes], None]]], Iterable[bytes]]
 
 _NAMES_KEPT = 1024  # header names whose environ key is remembered; a client could send any number of different ones
 
@@ -42,8 +47,8 @@ class EnvironFactory:
             b"proxy": "",
         }
 
-    def make(self, request: Envelope, stream: object) -> dict[str, Any]:
-        """The environ of a REQUEST envelope, whose body is read from `stream`."""
+    def make(self, request: Envelope, stream: object) -> Environ:
+        """Make the environ of a REQUEST envelope, whose body is read from `stream`."""
         _, _, method, target, http_version, headers, client, server, scheme, _, _, _, root_path = request
         raw_path, query = split_target(target)
         environ = self._base.copy()

@@ -14,7 +14,7 @@ from snakepit.server.pool.terms import Observer, PoolOptions
 from snakepit.server.workers.runtimes import InterpreterRuntime
 from snakepit.server.workers.worker import Worker
 from snakepit.wire import envelopes
-from snakepit.wire.ends import discard
+from snakepit.wire.carrier import discard
 
 
 class Ready:
@@ -32,7 +32,7 @@ class Ready:
         self.number = 0
 
     def pace(self, seconds):
-        self.workers[0]._take([envelopes.pace(seconds)])
+        self.workers[0]._take([envelopes.cpu_per_request(seconds)])
 
     def submit(self, count):
         """Submit exchanges; returns by whom each is served."""

@@ -12,6 +12,7 @@ from snakepit.http.fields import NONE, render
 from snakepit.server.exchanges.exchange import Destination, EnvelopeSink, Exchange, HttpClient, ResponseDeadlines
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.wire import envelopes
+from snakepit.wire.codec import encode
 from snakepit.wire.envelopes import BODY, CHUNK, CHUNK_COST, CREDIT, DISCONNECT, REQUEST, WINDOW, cost
 
 NUMBER = 7
@@ -27,7 +28,7 @@ class FakeEnd:
         self.posted = []
 
     def post(self, envelope, large=False):
-        envelopes.encode([envelope])  # raises for what could not cross
+        encode([envelope])  # raises for what could not cross
         self.posted.append(envelope)
 
     def of(self, kind):

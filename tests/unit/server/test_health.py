@@ -19,7 +19,7 @@ class FakeWorker:
         self.pinged = 0
         self.silence = 0.0
 
-    def ping(self, now):
+    def ask_heartbeat(self, now):
         self.pinged += 1
 
     def silent_for(self, now):

@@ -34,7 +34,7 @@ class Worker:
         self.stuck, self.watched = True, False
         return []
 
-    def have_watchdog_speak(self):
+    def have_watchdog_release(self):
         pass
 
     def ask_loop(self, now):

@@ -14,6 +14,7 @@ from waiting import PATIENCE
 from snakepit.errors import ConfigError, WorkerLost
 from snakepit.server.workers import runtimes
 from snakepit.server.workers.runtimes import ProcessRuntime
+from snakepit.wire.loop_ends import MainEnd
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 SETTINGS = {
@@ -58,11 +59,11 @@ def said(runtime):
 
     async def hear():
         came = []
-        end = runtime.channels[-1].main_end(asyncio.get_running_loop(), came.extend)
+        end = MainEnd(runtime.channels[-1].main_carrier(), asyncio.get_running_loop(), came.extend)
         await end.open()
         await end.hear_out()
         end.close()
-        await end.closed()
+        await end.wait_closed()
         return came
 
     return asyncio.run(hear())
@@ -153,8 +154,8 @@ def test_what_was_made_before_the_files_ran_out_is_let_go(kind, monkeypatch):
 
         return channel
 
-    monkeypatch.setattr(runtimes, "Channel", failing(runtimes.Channel))
-    monkeypatch.setattr(runtimes, "ProcessChannel", failing(runtimes.ProcessChannel))
+    monkeypatch.setattr(runtimes, "QueueChannel", failing(runtimes.QueueChannel))
+    monkeypatch.setattr(runtimes, "SocketChannel", failing(runtimes.SocketChannel))
     before = sorted(os.listdir("/dev/fd"))
     with pytest.raises(OSError, match="Too many open files"):
         kind(4)

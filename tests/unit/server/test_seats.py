@@ -6,13 +6,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from snakepit.server.workers.seats import FOLLOWERS, PATIENCE, QUICK, Seats
+from snakepit.server.workers.seats import FOLLOW_TIME, FOLLOWERS, QUICK, Seats
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import REQUEST
 from snakepit.wire.loop_ends import MainEnd
 
 MOMENT = QUICK / 10
-LONG = PATIENCE * 1.1
+LONG = FOLLOW_TIME * 1.1
 
 
 @fake_of(MainEnd)
@@ -154,17 +154,17 @@ def test_nobody_follows_one_that_takes_long(world):
 
 def test_one_may_follow_as_long_as_it_is_not_known_to_take_long(world):
     assert world.give(1) == "a"
-    world.wait(PATIENCE * 0.9)
+    world.wait(FOLLOW_TIME * 0.9)
     assert world.give(2) == "a"
 
 
 def test_time_counts_from_the_exchange_that_the_seat_is_at(world):
     world.give(1, 2)
-    world.wait(PATIENCE * 0.9)
+    world.wait(FOLLOW_TIME * 0.9)
     world.serve("a", 1, 0.0)
-    world.wait(PATIENCE * 0.9)
+    world.wait(FOLLOW_TIME * 0.9)
     assert world.give(3) == "a", "it has begun with the second just now"
-    world.wait(PATIENCE * 0.2)
+    world.wait(FOLLOW_TIME * 0.2)
     assert world.give(4) == "b"
 
 
@@ -266,9 +266,9 @@ def test_nobody_follows_where_one_was_given_up(world):
 def test_giving_up_a_follower_does_not_touch_the_time_of_the_first(world):
     world.give(1, 2, 3)
     world.takes("a")
-    world.wait(PATIENCE * 0.9)
+    world.wait(FOLLOW_TIME * 0.9)
     world.seats.give_up(2)
-    world.wait(PATIENCE * 0.2)
+    world.wait(FOLLOW_TIME * 0.2)
     assert world.give(4) == "b"
     assert list(world.seats.overdue()) == [3]
 
@@ -305,10 +305,10 @@ def test_declining_frees_no_seat_and_touches_no_time(world):
     world.give(1, 2, 3)
     world.takes("a")
     world.takes("a")
-    world.wait(PATIENCE * 0.9)
+    world.wait(FOLLOW_TIME * 0.9)
     world.seats.give_up(2)
     assert (world.seats.busy, world.seats.followed) == (1, True)
-    world.wait(PATIENCE * 0.2)
+    world.wait(FOLLOW_TIME * 0.2)
     assert list(world.seats.overdue()) == [3]
 
 
@@ -324,7 +324,7 @@ def test_nothing_is_overdue_where_nobody_follows(world):
 
 def test_nothing_is_overdue_in_time(world):
     world.give(1, 2)
-    world.wait(PATIENCE * 0.9)
+    world.wait(FOLLOW_TIME * 0.9)
     assert world.seats.overdue() == {}
     assert [world.takes("a"), world.takes("a")] == [1, 2]
 
@@ -345,10 +345,10 @@ def test_only_what_follows_on_slow_seats_comes_back(world):
     world.give(*range(FOLLOWERS + 2))  # two seats
     world.takes("a")
     world.takes("b")
-    world.wait(PATIENCE * 0.6)
+    world.wait(FOLLOW_TIME * 0.6)
     world.seats.leave(0)
     world.takes("a")
-    world.wait(PATIENCE * 0.6)
+    world.wait(FOLLOW_TIME * 0.6)
     assert list(world.seats.overdue()) == [FOLLOWERS + 1]
     assert world.seats.followed, "the first seat has been at its second for a short time"
 
@@ -470,7 +470,7 @@ class Walk(RuleBasedStateMachine):
         end = data.draw(st.sampled_from(list(self.at)))
         end.waiting.append(envelopes.credit(self.at[end], 1))
 
-    @rule(seconds=st.sampled_from([MOMENT, QUICK, PATIENCE / 2, LONG]))
+    @rule(seconds=st.sampled_from([MOMENT, QUICK, FOLLOW_TIME / 2, LONG]))
     def time_passes(self, seconds):
         self.world.wait(seconds)
 

@@ -107,7 +107,7 @@ def test_it_waits_for_its_worker_while_that_computes():
         ready.pool.flow._dispatcher.stuck(home)
         assert ready.ask("a").served_by == str(home)
         back = ready.ask("a")
-        home._take([envelopes.declined((envelopes.REQUEST, back.number))])
+        home._take([envelopes.declined(back.number, (envelopes.REQUEST, back.number))])
         assert (back.served_by, back.state) == (str(home), ExchangeState.ASSIGNED), (
             "a worker that declines gets it again"
         )

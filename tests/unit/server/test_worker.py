@@ -18,9 +18,11 @@ from snakepit.server.exchanges.exchange import Exchange, HttpClient
 from snakepit.server.lifecycle import ExchangeState, WorkerState
 from snakepit.server.workers import runtimes
 from snakepit.server.workers import worker as worker_module
+from snakepit.server.workers.runtime_thread import RuntimeThread
 from snakepit.server.workers.worker import Owner, Worker
-from snakepit.wire import envelopes
+from snakepit.wire import envelopes, interpreters
 from snakepit.wire import loop_ends as async_channel
+from snakepit.wire.codec import encode
 from snakepit.wire.ends import attach_blocking
 from snakepit.wire.envelopes import BODY, REQUEST, RETIRE, STOP
 from snakepit.wire.interpreters import Interpreter
@@ -362,8 +364,8 @@ def test_of_an_abandoned_one_only_the_last_words_are_heard():
 def test_pace():
     async def scenario(played, worker):
         await played.be_ready()
-        await played.says(envelopes.pace(0.5))
-        await played.says(envelopes.pace(0.25))
+        await played.says(envelopes.cpu_per_request(0.5))
+        await played.says(envelopes.cpu_per_request(0.25))
         assert played.owner.paces == [0.5, 0.25]
 
     play(scenario)
@@ -423,7 +425,7 @@ def test_credit_and_continue_reach_their_exchange():
         waiting, full = exchange_of(1, b"", True, expects_continue=True), exchange_of(2, b"x" * 300_000, True)
         worker.assign(waiting)
         worker.assign(full)
-        await played.says(envelopes.go_on(1), envelopes.credit(2, 200_000))
+        await played.says(envelopes.continue_(1), envelopes.credit(2, 200_000))
         assert waiting._client.continues == 1
         assert full._client.wanted == 1
 
@@ -512,16 +514,16 @@ def test_a_worker_is_silent_until_its_watchdog_and_its_loop_have_answered():
     async def scenario(played, worker):
         await played.be_ready()
         assert worker.silent_for(100.0) == 0.0
-        worker.ping(100.0)
-        worker.ping(101.0)
+        worker.ask_heartbeat(100.0)
+        worker.ask_heartbeat(101.0)
         await until(lambda: played.waits(WATCHDOG) and played.waits())
         assert worker.silent_for(103.0) == 3.0
-        assert played.theirs[WATCHDOG].wait() == [envelopes.ping()], "asked once"
-        await played.says(envelopes.pong(0.0, 0.0), seat=WATCHDOG)
+        assert played.theirs[WATCHDOG].wait() == [envelopes.ask_heartbeat()], "asked once"
+        await played.says(envelopes.heartbeat(0.0, 0.0), seat=WATCHDOG)
         assert worker.silent_for(103.0) == 3.0
-        assert await played.got(1) == [envelopes.ping()]
+        assert await played.got(1) == [envelopes.ask_heartbeat()]
         assert worker.silent_for(103.0) == 0.0
-        worker.ping(110.0)
+        worker.ask_heartbeat(110.0)
         await played.got(1)
         assert worker.silent_for(111.0) == 1.0
 
@@ -532,7 +534,7 @@ def test_a_watchdogs_ring_does_not_mean_that_the_loop_turns():
     async def scenario(played, worker):
         await played.be_ready()
         worker.stuck = True
-        await played.says(envelopes.pong(0.0, 0.0), seat=WATCHDOG)
+        await played.says(envelopes.heartbeat(0.0, 0.0), seat=WATCHDOG)
         await until(lambda: not played.theirs[WATCHDOG].backlog)
         assert worker.stuck
 
@@ -551,11 +553,11 @@ def test_a_ring_that_was_not_heard_is_told(rang, missed):
         worker._ends[0].heard_at = 20.0
         worker.ask_loop(50.0)
         await until(played.waits)
-        assert played.theirs[0].wait() == [envelopes.ping()]
-        await played.says(envelopes.pong(*rang))
+        assert played.theirs[0].wait() == [envelopes.ask_heartbeat()]
+        await played.says(envelopes.heartbeat(*rang))
         assert len(played.owner.missed) == missed
         assert not worker.stuck
-        await played.says(envelopes.pong(*rang))
+        await played.says(envelopes.heartbeat(*rang))
         assert len(played.owner.missed) == missed, "nobody asked"
 
     play(scenario)
@@ -565,12 +567,12 @@ def test_what_a_loop_has_said_without_a_ring_is_read():
     async def scenario(played, worker):
         await played.be_ready()
         worker.stuck = True
-        played.theirs[0].carrier._outgoing.put_nowait(envelopes.encode([envelopes.pace(1.0)]))
+        played.theirs[0].carrier._outgoing.put_nowait(encode([envelopes.cpu_per_request(1.0)]))
         worker.ask_loop(monotonic())
         await until(lambda: played.owner.paces)
         assert not worker.stuck
         await until(played.waits)
-        assert played.theirs[0].wait() == [envelopes.ping()], "to be told whether it had rung"
+        assert played.theirs[0].wait() == [envelopes.ask_heartbeat()], "to be told whether it had rung"
 
     play(scenario)
 
@@ -605,10 +607,10 @@ def test_a_loop_that_is_asked_again_is_rung_where_it_has_not_taken_the_question(
 def test_only_the_watchdog_of_a_wsgi_app_is_asked():
     async def scenario(played, worker):
         await played.be_ready("wsgi")
-        worker.ping(100.0)
+        worker.ask_heartbeat(100.0)
         await until(lambda: played.waits(WATCHDOG))
         assert played.waits(0) == played.waits(1) == 0
-        await played.says(envelopes.pong(0.0, 0.0), seat=WATCHDOG)
+        await played.says(envelopes.heartbeat(0.0, 0.0), seat=WATCHDOG)
         assert worker.silent_for(103.0) == 0.0
 
     play(scenario, seats=2)
@@ -620,11 +622,11 @@ def test_the_watchdog_hears_what_timed_out_and_says_what_it_did():
         exchange = exchange_of(1)
         worker.assign(exchange)
         exchange.time_out(1.0)
-        worker.time_out(exchange)
+        worker.watchdog.end_exchange(exchange)
         await until(lambda: played.waits(WATCHDOG))
         assert played.theirs[WATCHDOG].wait() == [envelopes.timed_out(1)]
         await played.says(envelopes.done(1, None))
-        await played.says(envelopes.seen_to(1, "a stack", True), seat=WATCHDOG)
+        await played.says(envelopes.interrupted(1, "a stack", True), seat=WATCHDOG)
         assert exchange.where == "a stack"
         assert sent(exchange) == [
             "no response after 1 s; ending it",
@@ -641,7 +643,7 @@ def test_the_watchdog_speaks_for_a_loop_that_is_stuck(clock):
         answered, unbegun, at_work = exchange_of(1), exchange_of(2), exchange_of(3)
         for exchange in (answered, unbegun, at_work):
             worker.assign(exchange)
-        worker.have_watchdog_speak()
+        worker.have_watchdog_release()
         await until(lambda: played.waits())
         assert not played.waits(WATCHDOG), "it is not stuck"
         end = played.theirs[0]
@@ -649,23 +651,23 @@ def test_the_watchdog_speaks_for_a_loop_that_is_stuck(clock):
         clock.now += 1.1
         worker.take_back_late()
         assert worker.stuck
-        worker.have_watchdog_speak()
+        worker.have_watchdog_release()
         await until(lambda: played.waits(WATCHDOG))
-        assert played.theirs[WATCHDOG].wait() == [envelopes.speak()]
+        assert played.theirs[WATCHDOG].wait() == [envelopes.release()]
         await played.says(
-            envelopes.busy(3),
+            envelopes.blocked_by(3),
             envelopes.answer(1, 200, (b"", 0, None), b"body"),
-            envelopes.declined(requests[1]),
+            envelopes.declined(requests[1][1], requests[1]),
             seat=WATCHDOG,
         )
-        assert worker.busy_with == 3
+        assert worker.blocked_by == 3
         assert sent(answered) == [(200, b"body", False)]
         assert played.owner.declined == [unbegun]
         assert list(worker.exchanges) == [3]
         await played.turns()
-        assert worker.busy_with == 0
-        await played.says(envelopes.busy(3), seat=WATCHDOG)
-        assert worker.busy_with == 0, "it has turned since"
+        assert worker.blocked_by == 0
+        await played.says(envelopes.blocked_by(3), seat=WATCHDOG)
+        assert worker.blocked_by == 0, "it has turned since"
 
     play(scenario)
 
@@ -692,7 +694,7 @@ def clock(monkeypatch):
 
     for module in (worker_module, async_channel):
         monkeypatch.setattr(module, "monotonic", lambda: Clock.now)
-    monkeypatch.setattr(worker_module, "PATIENCE", 1.0)
+    monkeypatch.setattr(worker_module, "LOOP_SILENCE", 1.0)
     return Clock
 
 
@@ -858,7 +860,7 @@ def test_a_loop_that_has_said_something_is_not_silent_though_nobody_has_looked(c
         worker.assign(exchange_of(2))
         await until(lambda: played.waits())
         clock.now += 1.1
-        played.theirs[0].post(envelopes.go_on(1))  # what it says has come, and our own loop was too busy to read it
+        played.theirs[0].post(envelopes.continue_(1))  # what it says has come, and our own loop was too busy to read it
         assert worker.take_back_late() == []
         assert not worker.stuck
 
@@ -886,7 +888,7 @@ def test_watched_though_what_it_said_has_not_been_read(clock):
         await played.be_ready()
         worker.assign(exchange_of(1))
         await until(lambda: played.waits())
-        played.theirs[0].post(envelopes.go_on(1))
+        played.theirs[0].post(envelopes.continue_(1))
         clock.now += 0.1
         assert worker.watched
 
@@ -926,7 +928,7 @@ def test_declined_exchange_goes_back_to_the_pool():
         await until(lambda: played.waits(0) == 2)
         played.theirs[0].wait()
         (request,) = played.theirs[0].wait()
-        await played.says(envelopes.declined(request))
+        await played.says(envelopes.declined(request[1], request))
         assert played.owner.declined == [second]
         assert second.state is ExchangeState.NEW
         assert worker.exchanges == {1: first}
@@ -949,7 +951,7 @@ def test_declined_exchange_whose_client_has_gone_is_closed():
         played.theirs[0].wait()
         (request,) = played.theirs[0].wait()
         second.client_gone()
-        await played.says(envelopes.declined(request))
+        await played.says(envelopes.declined(request[1], request))
         assert played.owner.declined == [second], "the pool has to count it"
         assert second.state is ExchangeState.CLOSED
         assert worker.exchanges == {1: first}
@@ -965,7 +967,7 @@ def test_declined_exchange_whose_client_has_gone_is_closed():
     [
         envelopes.done(9, None),
         envelopes.answer(9, 200, NONE, b""),
-        envelopes.declined((REQUEST, 9)),
+        envelopes.declined(9, (REQUEST, 9)),
         envelopes.body(9, b"", False),
         envelopes.credit(9, 1),
         (99, 0),
@@ -1068,8 +1070,8 @@ def leave_words(settings, words):
 def owned(monkeypatch):
     """Run a worker whose interpreter runs a function of the test; returns the worker, its owner, the interpreter."""
 
-    def run(interpreter, attached=True):
-        monkeypatch.setattr(runtimes, "create_interpreter", lambda: interpreter)
+    def run(interpreter, attached=True, create=None):
+        monkeypatch.setattr(runtimes, "create_interpreter", create or (lambda: interpreter))
 
         async def main():
             owner = FakeOwner()
@@ -1112,17 +1114,17 @@ def test_last_words_are_heard_before_the_interpreter_is_closed(owned):
 
     heard = []
     interpreter.close = heard_first
-    original = Worker._hear_last_words
+    original = RuntimeThread._hear_last_words
 
     def hear(self):
         original(self)
-        heard.append(self.failure)
+        heard.append(self._on_ended.__self__.failure)  # the worker's
 
-    Worker._hear_last_words = hear
+    RuntimeThread._hear_last_words = hear
     try:
         worker, owner = owned(interpreter)
     finally:
-        Worker._hear_last_words = original
+        RuntimeThread._hear_last_words = original
     assert worker.failure == ("lost", "word 99")
     assert interpreter.closed
     assert owner.words == ["ended"]
@@ -1137,9 +1139,9 @@ def test_interpreter_in_which_daemon_threads_run_is_not_closed(owned):
         worker, _ = owned(interpreter)
         assert worker.daemon_threads == ["endless"]
         assert not interpreter.closed
-        assert interpreter in runtimes._never_closed, "dropping the last reference would close it"
+        assert interpreter in interpreters._kept_open, "dropping the last reference would close it"
     finally:
-        runtimes._never_closed.remove(interpreter)
+        interpreters._kept_open.remove(interpreter)
 
 
 def test_trouble_in_the_interpreter(owned):
@@ -1198,36 +1200,16 @@ def test_start_that_can_not_be(monkeypatch, what, error):
     asyncio.run(main())
 
 
-def test_interpreter_that_can_not_be_made(monkeypatch, owned):
+def test_interpreter_that_can_not_be_made(owned):
     def refuse():
         raise RuntimeError("interpreter creation failed")
 
     class NeverMade:
         pass
 
-    def run():
-        monkeypatch.setattr(runtimes, "create_interpreter", refuse)
-
-    original = monkeypatch.setattr
-    original(runtimes, "_creating", _Before(run))
-    worker, owner = owned(NeverMade(), attached=False)
+    worker, owner = owned(NeverMade(), attached=False, create=refuse)
     assert "interpreter creation failed" in worker.failure[1]
     assert owner.words == ["ended"]
-
-
-class _Before:
-    """A lock that does something first."""
-
-    def __init__(self, do):
-        self._do = do
-        self._lock = threading.Lock()
-
-    def __enter__(self):
-        self._do()
-        self._lock.acquire()
-
-    def __exit__(self, *error):
-        self._lock.release()
 
 
 def test_one_interpreter_is_made_at_a_time(monkeypatch):
@@ -1243,7 +1225,7 @@ def test_one_interpreter_is_made_at_a_time(monkeypatch):
             making.pop()
         return FakeInterpreter(lambda settings: None)
 
-    monkeypatch.setattr(runtimes, "create_interpreter", create)
+    monkeypatch.setattr(interpreters, "_create", create)
 
     async def main():
         workers = [

@@ -13,18 +13,19 @@ from waiting import PATIENCE, turn
 from snakepit.errors import ClientDisconnected, LocalProtocolError
 from snakepit.http.fields import NONE, of_length, render
 from snakepit.wire import envelopes
+from snakepit.wire.codec import encode
 from snakepit.wire.envelopes import ANSWER, BODY, CHUNK, CONTINUE, CREDIT, DONE, RESPONSE, WINDOW, cost
-from snakepit.wire.loop_ends import WorkerEnd
+from snakepit.wire.loop_ends import WorkerLoopEnd
 from snakepit.worker.asgi import exchange as asgi
 from snakepit.worker.asgi import loop
-from snakepit.worker.asgi.exchange import HEAD_TURNS, Exchange
+from snakepit.worker.asgi.exchange import HEAD_TURNS, AsgiExchange
 from snakepit.worker.asgi.lifespan import Lifespan
 from snakepit.worker.asgi.loop import AsgiWorker
 
 NUMBER = 7
 
 
-@fake_of(WorkerEnd)
+@fake_of(WorkerLoopEnd)
 class FakeEnd:
     """Keeps what is posted; `send` says that all of it is on its way, as it is at the end of a turn of the loop."""
 
@@ -33,17 +34,15 @@ class FakeEnd:
         self._sent = 0
 
     def post(self, envelope, large=False):
-        envelopes.encode([envelope])  # raises for what could not cross
+        encode([envelope])  # raises for what could not cross
         self.posted.append(envelope)
 
-    @property
-    def last(self):
-        return self.posted[-1] if len(self.posted) > self._sent else None
-
-    def replace_last(self, envelope):
-        assert self.last is not None, "it has been sent"
-        envelopes.encode([envelope])
-        self.posted[-1] = envelope
+    def post_done(self, exchange):
+        kind, number, *fields = self.posted[-1] if len(self.posted) > self._sent else (None, None)
+        if kind == RESPONSE and number == exchange:
+            self.posted[-1] = envelopes.answer(number, *fields[:-1])
+        else:
+            self.post(envelopes.done(exchange, None))
 
     def send(self):
         self._sent = len(self.posted)
@@ -101,7 +100,7 @@ def serve(app, scenario=None, root_path="", **fields):
     async def main():
         worker = FakeWorker(app, root_path)
         worker.lifespan.state["from"] = "lifespan"
-        exchange = Exchange(worker, request(**fields))
+        exchange = AsgiExchange(worker, request(**fields))
         async with asyncio.timeout(PATIENCE):
             task = asyncio.Task(exchange.run(), loop=worker.loop, eager_start=True)
             if not task.done():
@@ -244,7 +243,7 @@ def test_response_with_something_behind_it_is_not_an_answer(number):
 
     async def main():
         worker = FakeWorker(app)
-        exchange = Exchange(worker, request())
+        exchange = AsgiExchange(worker, request())
         await asyncio.Task(exchange.run(), loop=worker.loop, eager_start=True)
         return worker.end.posted
 
@@ -265,7 +264,7 @@ def test_response_of_another_exchange_is_left_alone(answers):
 
     async def main():
         worker = FakeWorker(app)
-        exchange = Exchange(worker, request())
+        exchange = AsgiExchange(worker, request())
         task = asyncio.Task(exchange.run(), loop=worker.loop, eager_start=True)
         exchange.goes_on(task)
         await turn()
@@ -338,7 +337,7 @@ def test_what_ends_in_its_first_turn_leaves_nothing_to_be_called(monkeypatch):
     async def main():
         worker, loop = FakeWorker(app), asyncio.get_running_loop()
         monkeypatch.setattr(loop, "call_soon", None)
-        task = asyncio.Task(Exchange(worker, request()).run(), loop=loop, eager_start=True)
+        task = asyncio.Task(AsgiExchange(worker, request()).run(), loop=loop, eager_start=True)
         monkeypatch.undo()
         assert task.done()
         return worker.end.posted
@@ -868,7 +867,7 @@ def test_two_tasks_may_receive():
 def test_continue_is_sent_when_the_app_reads():
     async def scenario(exchange, worker):
         await turn()
-        assert worker.end.posted == [envelopes.go_on(NUMBER)]
+        assert worker.end.posted == [envelopes.continue_(NUMBER)]
         exchange.add_body(b"a", True)
         await turn()
         exchange.add_body(b"", False)
@@ -892,7 +891,7 @@ def test_continue_comes_before_the_head():
         assert worker.end.posted == []
         reads.set()
         await turn()
-        assert worker.end.posted == [envelopes.go_on(NUMBER), envelopes.response(NUMBER, 200, NONE, b"", True)]
+        assert worker.end.posted == [envelopes.continue_(NUMBER), envelopes.response(NUMBER, 200, NONE, b"", True)]
         exchange.add_body(b"a", False)
 
     reads = asyncio.Event()
@@ -1142,7 +1141,7 @@ def test_a_request_in_a_context_variable_is_gone_with_its_exchange(monkeypatch, 
         assert worker.end.posted[-1][0] == ANSWER
         assert [reference() for reference in kept] == [None]
 
-    monkeypatch.setattr(loop, "attach_async", lambda *_: FakeEnd())
+    monkeypatch.setattr(loop, "attach_worker_loop", lambda *_: FakeEnd())
     context, kept = contextvars.ContextVar("request"), []
     gc.disable()
     try:

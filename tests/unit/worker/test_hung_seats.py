@@ -1,4 +1,4 @@
-"""snakepit.worker.hangs.contract and threads: an exception is raised in the app's code, and never anywhere else."""
+"""snakepit.worker.hangs.wsgi_threads and threads: an exception is raised in the app's code, and never anywhere else."""
 
 import threading
 import time
@@ -8,7 +8,8 @@ from waiting import PATIENCE
 
 from snakepit.errors import Interrupted, RequestTimeout, WorkerStopping
 from snakepit.worker.hangs import threads
-from snakepit.worker.hangs.contract import NOTHING, Seats
+from snakepit.worker.hangs.contract import NOTHING
+from snakepit.worker.hangs.wsgi_threads import RunningThreads
 
 
 def call_app(app):
@@ -62,7 +63,7 @@ def until(condition):
 
 
 def test_what_runs_is_ended_and_told():
-    seats = Seats(SEATS)
+    seats = RunningThreads(SEATS)
     runner = Runner(seats, burn)
     where, aside = until(lambda: seats.end_exchange(1, RequestTimeout))
     assert not aside
@@ -74,7 +75,7 @@ def test_what_runs_is_ended_and_told():
 
 
 def test_another_exchange_is_left_alone():
-    seats = Seats(SEATS)
+    seats = RunningThreads(SEATS)
     gate = threading.Event()
     runner = Runner(seats, lambda: gate.wait(PATIENCE), number=2)
     assert seats.end_exchange(1, RequestTimeout) == NOTHING
@@ -84,7 +85,7 @@ def test_another_exchange_is_left_alone():
 
 def test_code_of_ours_that_the_app_called_is_left_alone():
     """Whatever it does, it may be at a channel; and what it waits for is told by that."""
-    seats = Seats(SEATS)
+    seats = RunningThreads(SEATS)
     at_it, gate = threading.Event(), threading.Event()
 
     def ours():
@@ -101,7 +102,7 @@ def test_code_of_ours_that_the_app_called_is_left_alone():
 
 
 def test_raised_once_unless_it_has_to_be():
-    seats = Seats(SEATS)
+    seats = RunningThreads(SEATS)
     caught = []
 
     def stubborn():
@@ -129,7 +130,7 @@ def test_raised_once_unless_it_has_to_be():
 
 def test_what_comes_when_the_app_is_through_is_never_raised():
     """Many short calls, and somebody who raises at all times: only calls are ever ended, and only those aimed at."""
-    seats = Seats(SEATS)
+    seats = RunningThreads(SEATS)
     over, ended, wrong = threading.Event(), [], []
     numbers = iter(range(1, 1 << 30))
     current = [0]

@@ -12,7 +12,7 @@ import pytest
 from waiting import PATIENCE
 
 from snakepit.errors import RequestTimeout, WorkerStopping
-from snakepit.worker.hangs.asgi_tasks import EXCHANGE, Tasks
+from snakepit.worker.hangs.asgi_tasks import CURRENT_EXCHANGE, RunningTasks
 from snakepit.worker.hangs.contract import NOTHING
 
 NUMBER = 7
@@ -41,12 +41,12 @@ class Loop:
 
     async def _main(self):
         self.loop = asyncio.get_running_loop()
-        self.tasks = Tasks(self.loop, list, [Loop._exchange.__code__])
+        self.tasks = RunningTasks(self.loop, list, [Loop._exchange.__code__])
         self.task = asyncio.create_task(self._exchange())
         await self.task
 
     async def _exchange(self):
-        EXCHANGE.set(self.number)
+        CURRENT_EXCHANGE.set(self.number)
         self.began.set()
         try:
             await self.app()

@@ -1,4 +1,4 @@
-"""snakepit.worker.hangs.contract.Loading: an import is ended by an exception, and nothing is raised when it is over."""
+"""snakepit.worker.hangs.app_import: an import is ended by an exception, and nothing is raised when it is over."""
 
 import sys
 import threading
@@ -10,7 +10,7 @@ from waiting import PATIENCE
 
 from snakepit.errors import WorkerStopping
 from snakepit.worker.hangs import threads
-from snakepit.worker.hangs.contract import Loading
+from snakepit.worker.hangs.app_import import RunningImport
 
 
 def load(work):
@@ -20,7 +20,7 @@ def load(work):
 
 @pytest.fixture
 def loading():
-    return Loading([load.__code__])
+    return RunningImport([load.__code__])
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_nothing_is_raised_afterwards(ender):
     """However close it comes."""
     ended = 0
     for turns in range(300):
-        loading = Loading([load.__code__])
+        loading = RunningImport([load.__code__])
         try:
             try:
                 ender(loading)

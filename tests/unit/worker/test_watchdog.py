@@ -9,15 +9,16 @@ from waiting import PATIENCE
 
 from snakepit.errors import RequestTimeout, WorkerStopping
 from snakepit.wire import envelopes
-from snakepit.wire.loop_ends import Channel
+from snakepit.wire.loop_ends import MainEnd
+from snakepit.wire.loop_queues import QueueChannel
 from snakepit.worker.hangs import watchdog as watchdog_module
-from snakepit.worker.hangs.contract import NOTHING, Hung
+from snakepit.worker.hangs.contract import NOTHING, Interruptible
 from snakepit.worker.hangs.watchdog import Watchdog
 
 WORDS = [envelopes.failed("lost", "why"), envelopes.goodbye([], [])]
 
 
-@fake_of(Hung)
+@fake_of(Interruptible)
 class FakeHung:
     """Keeps what it is asked; answers from a script, and with the last of it from then on."""
 
@@ -33,7 +34,7 @@ class FakeHung:
         self.asked.append((error, again))
 
     def held_up(self):
-        return [envelopes.busy(3)]
+        return [envelopes.blocked_by(3)]
 
     def start_stack(self):
         return "where it is"
@@ -44,8 +45,8 @@ class Played:
 
     def __init__(self, hung=None):
         self.came = []
-        self._channel = Channel()
-        self.end = self._channel.main_end(asyncio.get_running_loop(), self.came.extend)
+        self._channel = QueueChannel()
+        self.end = MainEnd(self._channel.main_carrier(), asyncio.get_running_loop(), self.came.extend)
         self.end.one_by_one()
         self.watchdog = Watchdog(self._channel.address)
         self.watchdog.start()
@@ -86,8 +87,8 @@ def test_log_files_are_opened_anew(monkeypatch):
     async def scenario(played):
         for _ in range(2):
             played.end.post(envelopes.reopen_logs())
-        played.end.post(envelopes.ping())
-        assert await played.said(1) == [envelopes.pong(0.0, 0.0)]
+        played.end.post(envelopes.ask_heartbeat())
+        assert await played.said(1) == [envelopes.heartbeat(0.0, 0.0)]
         assert len(asked) == 2
 
     play(scenario)
@@ -101,8 +102,8 @@ def at_once(monkeypatch):
 def test_a_ping_is_answered():
     async def scenario(played):
         for count in (1, 2, 3):
-            played.end.post(envelopes.ping())
-            assert await played.said(count) == [envelopes.pong(0.0, 0.0)] * count
+            played.end.post(envelopes.ask_heartbeat())
+            assert await played.said(count) == [envelopes.heartbeat(0.0, 0.0)] * count
 
     play(scenario)
 
@@ -128,8 +129,8 @@ def test_one_that_has_no_thread_says_its_last_words_all_the_same(monkeypatch):
         raise RuntimeError("can't start new thread")
 
     async def main():
-        channel, came = Channel(), []
-        end = channel.main_end(asyncio.get_running_loop(), came.extend)
+        channel, came = QueueChannel(), []
+        end = MainEnd(channel.main_carrier(), asyncio.get_running_loop(), came.extend)
         watchdog = Watchdog(channel.address)
         with monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", refuse)
@@ -147,8 +148,8 @@ def test_one_that_has_no_thread_says_its_last_words_all_the_same(monkeypatch):
 
 def test_what_is_held_up_is_sent():
     async def scenario(played):
-        played.end.post(envelopes.speak())
-        assert await played.said(1) == [envelopes.busy(3)]
+        played.end.post(envelopes.release())
+        assert await played.said(1) == [envelopes.blocked_by(3)]
 
     play(scenario, FakeHung(None))
 
@@ -167,12 +168,12 @@ def test_what_timed_out_is_looked_at_until_nothing_is_left_and_told_once(script,
 
     async def scenario(played):
         played.end.post(envelopes.timed_out(5))
-        assert await played.said(1) == [envelopes.seen_to(5, *told)]
+        assert await played.said(1) == [envelopes.interrupted(5, *told)]
         async with asyncio.timeout(PATIENCE):
             while len(hung.asked) < looks:
                 await asyncio.sleep(0.001)
-        played.end.post(envelopes.ping())
-        assert (await played.said(2))[1] == envelopes.pong(0.0, 0.0)
+        played.end.post(envelopes.ask_heartbeat())
+        assert (await played.said(2))[1] == envelopes.heartbeat(0.0, 0.0)
         assert hung.asked == [(5, RequestTimeout)] * looks
 
     play(scenario, hung)
@@ -184,7 +185,7 @@ def test_what_can_never_be_ended_is_given_up(monkeypatch):
 
     async def scenario(played):
         played.end.post(envelopes.timed_out(5))
-        assert await played.said(1) == [envelopes.seen_to(5, *NOTHING)]
+        assert await played.said(1) == [envelopes.interrupted(5, *NOTHING)]
         assert len(hung.asked) == 4  # after 1, 2, 4 and 8 ms
 
     play(scenario, hung)
@@ -213,13 +214,13 @@ def test_last_words_come_last_and_what_was_to_be_looked_at_is_ended_first(monkey
         played = Played(hung)
         await played.end.open()
         played.end.post(envelopes.timed_out(5))
-        played.end.post(envelopes.ping())
-        assert await played.said(1) == [envelopes.pong(0.0, 0.0)]
+        played.end.post(envelopes.ask_heartbeat())
+        assert await played.said(1) == [envelopes.heartbeat(0.0, 0.0)]
         await asyncio.to_thread(played.watchdog.leave, WORDS)
         assert not played.thread.is_alive()
         await played.end.hear_out()
         played.end.close()
-        assert played.came[1:] == [envelopes.seen_to(5, "a stack", True), *WORDS]
+        assert played.came[1:] == [envelopes.interrupted(5, "a stack", True), *WORDS]
         assert hung.asked == [(5, RequestTimeout)]
 
     asyncio.run(main())

@@ -10,7 +10,7 @@ from snakepit.errors import ClientDisconnected, LocalProtocolError
 from snakepit.http.fields import NONE, render
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import ACCEPT, ANSWER, BODY, CLOSE, CREDIT, DONE, MESSAGE, RESPONSE, WINDOW
-from snakepit.worker.asgi.websocket import WebSocketExchange
+from snakepit.worker.asgi.websocket import AsgiWebSocket
 
 CONNECT = {"type": "websocket.connect"}
 ACCEPTED = {"type": "websocket.accept"}
@@ -27,7 +27,7 @@ def serve(app, scenario=None, headers=(), stopping=False):
         request = envelopes.request(
             NUMBER, "GET", b"/a?b=c", "1.1", list(headers), None, None, "ws", b"", False, False
         )  # fmt: skip
-        session = WebSocketExchange(worker, request)
+        session = AsgiWebSocket(worker, request)
         async with asyncio.timeout(PATIENCE):
             session.task = asyncio.Task(session.run(), loop=worker.loop, eager_start=True)
             if scenario is not None:

@@ -1,4 +1,4 @@
-"""snakepit.worker.wsgi.seats: a seat serves exchanges off a channel whose other end is a script of what comes."""
+"""snakepit.worker.wsgi: a seat serves exchanges off a channel whose other end is a script of what comes."""
 
 import gc
 import io
@@ -14,12 +14,14 @@ from fakes import fake_of
 from snakepit.errors import ClientDisconnected, LocalProtocolError
 from snakepit.http.fields import NONE, of_length, render
 from snakepit.wire import envelopes
+from snakepit.wire.codec import decode, encode
 from snakepit.wire.ends import BlockingEnd
 from snakepit.wire.envelopes import ANSWER, BODY, CHUNK, CHUNK_COST, CONTINUE, CREDIT, DECLINED, DONE, RESPONSE, WINDOW
-from snakepit.worker.hangs.contract import Seats
-from snakepit.worker.wsgi import seats as wsgi
+from snakepit.worker.hangs.wsgi_threads import RunningThreads
+from snakepit.worker.wsgi import exchange as wsgi
 from snakepit.worker.wsgi.environ import EnvironFactory
-from snakepit.worker.wsgi.seats import LOOK, Seat
+from snakepit.worker.wsgi.exchange import LOOK
+from snakepit.worker.wsgi.seats import WsgiSeat
 
 NUMBER = 7
 
@@ -38,7 +40,7 @@ class ScriptedEnd:
         self.held_back = 0
 
     def post(self, *sent, large=False):
-        envelopes.encode(list(sent))  # raises for what could not cross
+        encode(list(sent))  # raises for what could not cross
         self.posted += sent
 
     @property
@@ -65,7 +67,7 @@ def serve(app, *later, script=None, has_come=(), **fields):
     environs = EnvironFactory(
         root_path="", multithread=False, multiprocess=False, file_wrapper=FileWrapper, errors=io.StringIO()
     )
-    Seat(end, app, environs, Seats([])).run()
+    WsgiSeat(end, app, environs, RunningThreads([])).run()
     return end.posted
 
 
@@ -123,7 +125,7 @@ def test_list_of_one_in_another_form_of_bytes(form):
 
     posted = serve(app)
     assert trouble(posted) is None
-    assert body_of(envelopes.decode(envelopes.encode(posted))) == b"hello"
+    assert body_of(decode(encode(posted))) == b"hello"
 
 
 def test_list_of_one_that_must_be_cut_is_not_an_answer():
@@ -263,7 +265,7 @@ def test_write_of_nothing_sends_the_head():
         root_path="", multithread=False, multiprocess=False, file_wrapper=FileWrapper, errors=io.StringIO()
     )
     end = ScriptedEnd([[request()], [envelopes.retire()]])
-    Seat(end, app, environs, Seats([])).run()
+    WsgiSeat(end, app, environs, RunningThreads([])).run()
     assert trouble(end.posted) is None
     assert body_of(end.posted) == b"a"
 
@@ -360,7 +362,7 @@ def test_other_forms_of_bytes(data):
         yield data
 
     posted = serve(app)
-    decoded = envelopes.decode(envelopes.encode(posted))
+    decoded = decode(encode(posted))
     assert body_of(decoded) == b"ab"
     assert trouble(posted) is None
 
@@ -723,7 +725,7 @@ def test_send_waits_for_credit():
     environs = EnvironFactory(
         root_path="", multithread=False, multiprocess=False, file_wrapper=FileWrapper, errors=io.StringIO()
     )
-    Seat(end, app, environs, Seats([])).run()
+    WsgiSeat(end, app, environs, RunningThreads([])).run()
     assert trouble(end.posted) is None
     assert len(body_of(end.posted)) == 2 * WINDOW
     assert waits[:3] == [0, WINDOW // CHUNK, WINDOW // CHUNK + 1], "the window first, then a chunk for each credit"
@@ -792,7 +794,7 @@ def test_a_request_that_comes_while_a_stream_looks_is_declined(monkeypatch):
         start_response("200 OK", [])
         return itertools.repeat(b"a", 3)
 
-    assert envelopes.declined(other) in serve(app, has_come=[other])
+    assert declined(other) in serve(app, has_come=[other])
 
 
 def test_what_reads_on_after_the_response_gets_an_error():
@@ -864,7 +866,7 @@ def test_post_waits_for_room_in_the_channel(kind, parts):
         end.held_back = 2 if sent[0][0] == kind else 0
 
     end.post = full
-    Seat(end, app, environs, Seats([])).run()
+    WsgiSeat(end, app, environs, RunningThreads([])).run()
     assert body_of(end.posted) == b"ab"
     assert not end.script
 
@@ -893,7 +895,7 @@ def test_request_behind_a_send_that_waits_for_credit_is_declined():
 
     follower = request(b"x", number=NUMBER + 1)
     posted = serve(app, follower, envelopes.credit(NUMBER, WINDOW))
-    assert [envelope for envelope in posted if envelope[0] == DECLINED] == [envelopes.declined(follower)]
+    assert [envelope for envelope in posted if envelope[0] == DECLINED] == [declined(follower)]
     own = [envelope for envelope in posted if envelope[1] == NUMBER]
     assert trouble(own) is None
     assert body_of(own) == bytes(WINDOW) + b"a"
@@ -904,7 +906,11 @@ def test_request_behind_a_read_that_waits_for_the_body_is_declined():
     """The main interpreter does not let any follow here, but what it does must not matter."""
     follower = request(b"x", number=NUMBER + 1)
     posted = serve(echo, follower, envelopes.body(NUMBER, b"b", False), body=b"a", more=True)
-    assert posted == [envelopes.declined(follower), envelopes.answer(NUMBER, 200, NONE, b"ab")]
+    assert posted == [declined(follower), envelopes.answer(NUMBER, 200, NONE, b"ab")]
+
+
+def declined(request):
+    return envelopes.declined(request[1], request)
 
 
 def test_requests_behind_a_post_that_waits_for_room_are_declined():
@@ -921,8 +927,8 @@ def test_requests_behind_a_post_that_waits_for_room_are_declined():
             end.held_back = 2
 
     end.post = full
-    Seat(end, echo, environs, Seats([])).run()
-    assert end.posted == [envelopes.answer(NUMBER, 200, NONE, b""), *map(envelopes.declined, followers)]
+    WsgiSeat(end, echo, environs, RunningThreads([])).run()
+    assert end.posted == [envelopes.answer(NUMBER, 200, NONE, b""), *map(declined, followers)]
 
 
 def test_what_is_for_the_exchange_at_hand_is_kept_while_others_are_declined():
@@ -944,7 +950,7 @@ def test_what_is_for_the_exchange_at_hand_is_kept_while_others_are_declined():
     own = [envelope for envelope in posted if envelope[1] == NUMBER]
     assert trouble(own) is None
     assert body_of(own) == b"a" + bytes(WINDOW + CHUNK) + b"b"
-    assert posted.count(envelopes.declined(follower)) == 1
+    assert posted.count(declined(follower)) == 1
 
 
 # -- the request's body ----------------------------------------------------------------------------------------------

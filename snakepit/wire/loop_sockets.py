@@ -1,6 +1,6 @@
-"""The carriers of ends that belong to an event loop; see `snakepit.wire.carriers`.
+"""Frames on a socket that an event loop reads, on a worker's side or the main interpreter's.
 
-Every loop on every platform can read a socket as a transport; `add_reader` does not exist on Windows.
+See `snakepit.wire.sockets` for what they say.
 """
 
 import asyncio
@@ -8,99 +8,18 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import cast
 
-from snakepit.wire.carriers import (
-    RINGS_READ,
-    WAITS,
-    Address,
-    Carrier,
-    FrameReader,
-    Item,
-    QueueAddress,
-    QueueCarrier,
-    SocketAddress,
-    attach_queues,
-    attach_socket,
-    discard,
-    frame,
-)
-from snakepit.wire.interpreters import create_queue
-
-
-class AsyncCarrier(Carrier, Protocol):
-    """What the end of a channel needs that an event loop owns."""
-
-    async def open(self, loop: asyncio.AbstractEventLoop, on_rung: Callable[[], None]) -> None:
-        """Begin to listen: `on_rung` is called when there may be something to take, or room to send."""
-
-    def turned(self, silent: bool) -> None:
-        """`on_rung` has been served; `silent`: and nothing was sent."""
-
-    async def ended(self) -> None:
-        """The other end will send no more: have `on_rung` called for all that it did send."""
-
-    async def closed(self) -> None:
-        """Return when all that was sent before `close` is on its way."""
-
-
-class ListeningQueueCarrier(QueueCarrier):
-    """Queues, and a doorbell that an event loop listens to."""
-
-    def __init__(self, *parts: object) -> None:
-        super().__init__(*parts)  # type: ignore[arg-type]
-        self._doorbell.setblocking(False)
-        self._transport: asyncio.BaseTransport | None = None
-        self._on_rung: Callable[[], None] = lambda: None
-
-    async def open(self, loop: asyncio.AbstractEventLoop, on_rung: Callable[[], None]) -> None:
-        """Begin to listen to the doorbell."""
-        self._on_rung = on_rung
-        self._transport, _ = await loop.create_connection(lambda: _Doorbell(on_rung), sock=self._doorbell)
-        on_rung()  # what was sent before anyone listened
-
-    def turned(self, silent: bool) -> None:
-        """Ring where nothing else did: whoever rings is awake."""
-        if silent:
-            self.ring()
-
-    async def ended(self) -> None:
-        """Look into the queue once more; its items do not outlive the interpreter that put them there."""
-        self._on_rung()
-        while self.arrived():
-            self._on_rung()
-
-    async def closed(self) -> None:
-        """Nothing to wait for: items wait in the queue."""
-
-    def close(self) -> None:
-        """Stop listening."""
-        if self._transport is not None:
-            self._transport.close()
-        else:
-            super().close()
+from snakepit.wire.codec import Item
+from snakepit.wire.sockets import WAITS, FrameReader, SocketAddress, frame
 
 
 def _nothing() -> None:
     pass
 
 
-class _Doorbell(asyncio.BufferedProtocol):
-    """Reads rings into one small buffer that is never looked at."""
-
-    def __init__(self, on_rung: Callable[[], None]) -> None:
-        self._on_rung = on_rung
-        self._buffer = bytearray(RINGS_READ)
-
-    def get_buffer(self, sizehint: int) -> bytearray:
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self._on_rung()
-
-
-class _Frames(asyncio.Protocol):
-    """What both sides of a socket have in common, as an event loop sees it."""
+class _SocketCarrier(asyncio.Protocol):
+    """What both sides of a socket have in common, where an event loop owns them."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -126,18 +45,18 @@ class _Frames(asyncio.Protocol):
             self._transport.write(b"".join(pieces))
 
     def arrived(self) -> int:
-        """Items that can be taken."""
+        """Return how many items can be taken."""
         return len(self._reader.items)
 
     def take(self) -> Item | None:
-        """The next item that came."""
+        """Take the next item that came."""
         return self._reader.items.popleft() if self._reader.items else None
 
     def ring(self) -> None:
-        """Nothing to be done: the other end reads whatever comes."""
+        """Do nothing: the other end reads whatever comes."""
 
-    async def closed(self) -> None:
-        """Return when the transport has sent what it had, and is gone."""
+    async def wait_closed(self) -> None:
+        """Wait until the transport has sent what it had, and is gone."""
         if self._transport is not None:
             await self._lost.wait()
 
@@ -149,8 +68,8 @@ class _Frames(asyncio.Protocol):
             self._socket.close()
 
 
-class WorkerSocket(_Frames):
-    """A worker's side of a socket. `on_gone` is called when the main process closed its own."""
+class LoopSocketCarrier(_SocketCarrier):
+    """The side of a worker's event loop. `on_gone` is called when the main process closed its own."""
 
     def __init__(self, connection: socket.socket, on_gone: Callable[[], None]) -> None:
         super().__init__(connection)
@@ -185,7 +104,7 @@ class WorkerSocket(_Frames):
         self._on_rung()
 
     def waiting(self) -> int:
-        """Items that the main process has not read: none, or as many as any limit."""
+        """Return how many items the main process has not read: none, or as many as any limit."""
         return sys.maxsize if self._paused else 0
 
     def send(self, item: Item) -> None:
@@ -196,7 +115,7 @@ class WorkerSocket(_Frames):
             self._write(frame(item))
 
     def take_back(self) -> Item | None:
-        """Nothing: it has been sent."""
+        """Return nothing: it has been sent."""
         return None
 
     def turned(self, silent: bool) -> None:
@@ -214,10 +133,10 @@ class WorkerSocket(_Frames):
         super().close()
 
     async def ended(self) -> None:
-        """Only the main process outlives the other end."""
+        """Do nothing: only the main process outlives the other end."""
 
 
-class MainSocket(_Frames):
+class MainSocketCarrier(_SocketCarrier):
     """The main interpreter's side of a socket to a process.
 
     It keeps the other side's socket open, too: by what is left in that it can be told, when the process has died,
@@ -239,7 +158,7 @@ class MainSocket(_Frames):
         self._on_rung()
 
     def waiting(self) -> int:
-        """Items that the worker has not taken."""
+        """Return how many items the worker has not taken."""
         return len(self._pending) + (self._sent is not None)
 
     def send(self, item: Item) -> None:
@@ -248,11 +167,11 @@ class MainSocket(_Frames):
         self._send_next()
 
     def take_back(self) -> Item | None:
-        """The oldest item that was not sent."""
+        """Take back the oldest item that was not sent."""
         return self._pending.popleft() if self._pending else None
 
     def turned(self, silent: bool) -> None:
-        """The worker need not know."""
+        """Do nothing: the worker need not know."""
 
     async def ended(self) -> None:
         """The process has ended: read the rest, and find out whether it took the last item.
@@ -311,27 +230,8 @@ class MainSocket(_Frames):
             return False
 
 
-class QueueLink:
-    """A pair of queues and a doorbell to be: the worker's side of the doorbell is the worker's once it attached."""
-
-    def __init__(self) -> None:
-        self.to_worker = create_queue()
-        self.from_worker = create_queue()
-        self.doorbell, theirs = socket.socketpair()
-        self.address: QueueAddress = (self.to_worker.id, self.from_worker.id, theirs.detach())
-
-    def main_carrier(self) -> ListeningQueueCarrier:
-        """The main interpreter's side."""
-        return ListeningQueueCarrier(self.from_worker, self.to_worker, self.doorbell)
-
-    def discard(self) -> None:
-        """Let go of a channel that will not be."""
-        self.doorbell.close()
-        discard(self.address)
-
-
-class SocketLink:
-    """A socket to a process to be."""
+class SocketChannel:
+    """A channel to a process, to be."""
 
     def __init__(self) -> None:
         self._ours, self._theirs = socket.socketpair()
@@ -342,23 +242,16 @@ class SocketLink:
         return self._theirs.fileno()
 
     def address_for(self, pid: int) -> SocketAddress:
-        """What the process attaches with."""
+        """Return what the process attaches with."""
         if sys.platform == "win32":
             return self._theirs.share(pid)
         return self._theirs.fileno()
 
-    def main_carrier(self) -> MainSocket:
-        """The main interpreter's side."""
-        return MainSocket(self._ours, self._theirs)
+    def main_carrier(self) -> MainSocketCarrier:
+        """Make the carrier of the main interpreter's side."""
+        return MainSocketCarrier(self._ours, self._theirs)
 
     def discard(self) -> None:
-        """Let go of a channel that will not be."""
+        """Let go of both sides of a channel that will not be."""
         self._ours.close()
         self._theirs.close()
-
-
-def attach_async_carrier(address: Address, on_gone: Callable[[], None]) -> AsyncCarrier:
-    """A worker's side, for an event loop; `on_gone` is called when the main process has gone."""
-    if isinstance(address, tuple):
-        return ListeningQueueCarrier(*attach_queues(address))
-    return WorkerSocket(attach_socket(address), on_gone)

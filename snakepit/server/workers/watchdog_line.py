@@ -1,0 +1,82 @@
+"""What is said to a worker's watchdog, and heard from it; see `snakepit.worker.hangs.watchdog`."""
+
+import asyncio
+from collections.abc import Callable
+
+from snakepit.errors import InternalError
+from snakepit.server.exchanges.exchange import Exchange
+from snakepit.wire import envelopes
+from snakepit.wire.envelopes import Envelope
+from snakepit.wire.loop_carrier import Channel
+from snakepit.wire.loop_ends import MainEnd
+
+STACK_SECONDS = 5.0
+"""Seconds that a worker's watchdog gets to tell where a start is. On a machine that has too much to do it needs more
+than one; C code that keeps the GIL lets it say nothing at all."""
+
+
+class WatchdogLine:
+    """The line to a worker's watchdog. `asked_at`: when it was asked for a heartbeat, if nothing was heard since.
+
+    Args:
+        take: called with whatever the watchdog sends.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        loop: asyncio.AbstractEventLoop,
+        take: Callable[[list[Envelope]], None],
+    ) -> None:
+        self.end = MainEnd(channel.main_carrier(), loop, take, self._rang)
+        self.end.one_by_one()
+        self.asked_at: float | None = None
+        self._loop = loop
+        self._timed_out: dict[int, Exchange] = {}  # which it is to end
+        self._stack: asyncio.Future[str] = loop.create_future()  # where the worker's start is
+
+    def ask_heartbeat(self, now: float) -> None:
+        """Ask for a heartbeat, unless one is due; `now` as by `time.monotonic`."""
+        if self.asked_at is None:
+            self.asked_at = now
+            self.end.post(envelopes.ask_heartbeat())
+
+    def end_exchange(self, exchange: Exchange) -> None:
+        """Have it end what is being done for an exchange, which has timed out."""
+        self._timed_out[exchange.number] = exchange
+        self.end.post(envelopes.timed_out(exchange.number))
+
+    def release(self) -> None:
+        """Have it send what the worker's loop answered in this turn, and decline what the loop has not begun."""
+        self.end.post(envelopes.release())
+
+    def reopen_logs(self) -> None:
+        """Have it open log files anew that were moved away."""
+        self.end.post(envelopes.reopen_logs())
+
+    async def wait_stack(self) -> str:
+        """Return where the worker's start is, for people; empty if it does not say so in time."""
+        self._stack = self._loop.create_future()
+        self.end.post(envelopes.ask_stack())
+        try:
+            async with asyncio.timeout(STACK_SECONDS):
+                return await self._stack
+        except TimeoutError:
+            return ""
+
+    def on_stack(self, envelope: Envelope) -> None:
+        """A STACK came."""
+        _, _, text = envelope
+        if not self._stack.done():
+            self._stack.set_result(text)
+
+    def on_interrupted(self, envelope: Envelope) -> None:
+        """An INTERRUPTED came."""
+        _, number, where, aside = envelope
+        exchange = self._timed_out.pop(number, None)
+        if exchange is None:
+            raise InternalError(f"a watchdog ended exchange {number}, which had not timed out")
+        exchange.interrupted(where, aside)
+
+    def _rang(self) -> None:
+        self.asked_at = None

@@ -1,0 +1,46 @@
+"""How envelopes are encoded: what one loop iteration has to say becomes the one item that crosses."""
+
+from marshal import dumps, loads
+from typing import cast
+
+from snakepit.wire.envelopes import KIND, KINDS, LARGE, Envelope, position
+
+type Item = bytes | tuple[bytes, ...]
+"""What one loop iteration has to say, encoded."""
+
+_BODY_AT = {kind.number: position(kind.number, kind.body) for kind in KINDS if kind.body}
+
+
+def encode(envelopes: list[Envelope]) -> bytes:
+    """Encode envelopes, whatever their bodies, as one piece."""
+    return dumps(envelopes)
+
+
+def encode_apart(envelopes: list[Envelope]) -> tuple[bytes, ...]:
+    """Encode envelopes as a piece without their LARGE bodies, and those behind it: so they are copied once, not thrice.
+
+    The envelopes stay as they are.
+    """
+    bodies: list[bytes] = []
+    rest: list[Envelope] = []
+    for envelope in envelopes:
+        at = _BODY_AT.get(envelope[KIND])
+        if at is not None and type(envelope[at]) is bytes and len(envelope[at]) > LARGE:
+            bodies.append(envelope[at])
+            envelope = (*envelope[:at], None, *envelope[at + 1 :])
+        rest.append(envelope)
+    return dumps(rest), *bodies
+
+
+def decode(item: Item) -> list[Envelope]:
+    """Decode what `encode` or `encode_apart` has made."""
+    if isinstance(item, bytes):
+        return cast("list[Envelope]", loads(item))
+    rest, *bodies = item
+    envelopes = cast("list[Envelope]", loads(rest))
+    apart = iter(bodies)
+    for index, envelope in enumerate(envelopes):
+        at = _BODY_AT.get(envelope[KIND])
+        if at is not None and envelope[at] is None:
+            envelopes[index] = (*envelope[:at], next(apart), *envelope[at + 1 :])
+    return envelopes

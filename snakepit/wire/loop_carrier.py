@@ -1,0 +1,47 @@
+"""What is needed of a carrier whose end belongs to an event loop; see `snakepit.wire.carrier`.
+
+Every loop on every platform can read a socket as a transport; `add_reader` does not exist on Windows.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from snakepit.wire.carrier import Carrier, ChannelAddress
+from snakepit.wire.loop_queues import LoopQueueCarrier
+from snakepit.wire.loop_sockets import LoopSocketCarrier
+from snakepit.wire.queues import attach_queues
+from snakepit.wire.sockets import attach_socket
+
+
+class LoopCarrier(Carrier, Protocol):
+    """What the end of a channel needs if an event loop owns it."""
+
+    async def open(self, loop: asyncio.AbstractEventLoop, on_rung: Callable[[], None]) -> None:
+        """Begin to listen: `on_rung` is called when there may be something to take, or room to send."""
+
+    def turned(self, silent: bool) -> None:
+        """End a turn: `on_rung` has been served. `silent`: and nothing was sent."""
+
+    async def ended(self) -> None:
+        """Have `on_rung` called for all that the other end has sent, which will send no more."""
+
+    async def wait_closed(self) -> None:
+        """Wait until all that was sent before `close` is on its way."""
+
+
+class Channel(Protocol):
+    """A channel to be, as the main interpreter has it until a worker attaches."""
+
+    def main_carrier(self) -> LoopCarrier:
+        """Make the carrier of the main interpreter's side."""
+
+    def discard(self) -> None:
+        """Let go of both sides of a channel that will not be."""
+
+
+def attach_to_loop(address: ChannelAddress, on_gone: Callable[[], None]) -> LoopCarrier:
+    """Attach to a worker's side, for an event loop; `on_gone` is called when the main process has gone."""
+    if isinstance(address, tuple):
+        return LoopQueueCarrier(*attach_queues(address))
+    return LoopSocketCarrier(attach_socket(address), on_gone)

@@ -1,0 +1,100 @@
+"""The carrier within a process: a pair of queues, and a doorbell.
+
+The queues are one each way. The doorbell is a socketpair, whose bytes say "look into your queue". Nobody ever blocks in
+`Queue.get()`, which polls with a 10 ms sleep: the doorbell wakes. The byte is left out where the queue held something
+already: its reader has not looked yet, and reads until the queue is empty when it does.
+
+How an event loop listens to a doorbell is in `snakepit.wire.loop_queues`.
+"""
+
+import socket
+import sys
+
+from snakepit.wire.codec import Item
+from snakepit.wire.interpreters import Queue, QueueEmpty, queue_by_id
+from snakepit.wire.readable import wait_readable
+
+type QueueAddress = tuple[int, int, int]
+"""What a worker needs to attach: queue to it, queue from it, and its doorbell's file descriptor."""
+
+_RING = b"\0"
+RINGS_READ = 512
+"""Bytes; one read takes every ring that piled up."""
+
+
+class QueueCarrier:
+    """A pair of queues, and a doorbell."""
+
+    def __init__(self, incoming: Queue, outgoing: Queue, doorbell: socket.socket) -> None:
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._doorbell = doorbell
+        self.waiting = outgoing.qsize
+        self.arrived = incoming.qsize
+
+    def send(self, item: Item) -> None:
+        """Send an item, and ring unless the other end has something to look for already."""
+        self._outgoing.put_nowait(item)
+        if self._outgoing.qsize() == 1:
+            self.ring()
+
+    def take(self) -> Item | None:
+        """Take the next item that came."""
+        return _next(self._incoming)
+
+    def take_back(self) -> Item | None:
+        """Take back the oldest item that the other end has not taken."""
+        while self._outgoing.qsize():
+            item = _next(self._outgoing)
+            if item is not None:
+                return item
+        return None
+
+    def ring(self) -> None:
+        """Ring the doorbell."""
+        try:
+            self._doorbell.send(_RING)
+        except BlockingIOError:
+            pass  # full of rings that nobody has heard yet
+        except OSError:
+            pass  # the other end is gone; its owner will say so
+
+    def close(self) -> None:
+        """Let go of the doorbell."""
+        self._doorbell.close()
+
+
+class BlockingQueueCarrier(QueueCarrier):
+    """A pair of queues, and a doorbell that a thread waits for."""
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait for a ring, so long at most. Raises ConnectionResetError when none can come any more."""
+        if seconds is not None and not wait_readable(self._doorbell, seconds):
+            return
+        if not self._doorbell.recv(RINGS_READ):
+            raise ConnectionResetError("the main interpreter closed the channel")
+
+    def hang_up(self) -> None:
+        """Have another thread's `wait` return; what is still sent arrives, but without a ring."""
+        try:
+            self._doorbell.shutdown(socket.SHUT_RD)
+        except OSError:
+            pass  # the other end is gone, which has the same effect
+        if sys.platform == "win32":
+            self._doorbell.close()  # there only this wakes for certain
+
+
+def attach_queues(address: QueueAddress) -> tuple[Queue, Queue, socket.socket]:
+    """Return the queue to the worker, the queue from it, and its side of the doorbell, set to wait."""
+    incoming, outgoing, descriptor = address
+    doorbell = socket.socket(fileno=descriptor)
+    doorbell.setblocking(True)
+    return queue_by_id(incoming), queue_by_id(outgoing), doorbell
+
+
+def _next(queue: Queue) -> Item | None:
+    try:
+        item = queue.get_nowait()
+    except QueueEmpty:
+        return None
+    return item if isinstance(item, bytes | tuple) else None

@@ -1,0 +1,65 @@
+"""An import of the app that hangs, and how it is ended; see `snakepit.worker.hangs.contract`."""
+
+import threading
+import time
+from collections.abc import Collection
+from types import CodeType
+
+from snakepit.errors import Interrupted
+from snakepit.wire.envelopes import Envelope
+from snakepit.worker.hangs.contract import NOTHING
+
+
+class RunningImport:
+    """The import of the app, in the thread that made this.
+
+    That thread says when the import is over, and waits for whoever is about to raise in it. So nothing is raised later.
+    """
+
+    def __init__(self, callers: Collection[CodeType]) -> None:
+        self._callers = callers
+        self._ident = threading.get_ident()
+        self._over = False
+        self._looking = False  # somebody is about to raise
+        self._raised = False
+
+    def leave(self) -> None:
+        """Note that the import is over. What was not raised in its thread yet never is."""
+        while True:
+            try:
+                self._over = True
+                while self._looking:
+                    time.sleep(0.0005)
+                if self._raised:
+                    from snakepit.worker.hangs import threads
+
+                    threads.clear(self._ident)
+                return
+            except Interrupted:
+                pass  # it came too late to end anything
+
+    def end_exchange(self, number: int, error: type[Interrupted]) -> tuple[str, bool] | None:
+        """Do nothing: there are none yet."""
+        return NOTHING
+
+    def held_up(self) -> list[Envelope]:
+        """Return nothing."""
+        return []
+
+    def end_all(self, error: type[Interrupted], again: bool) -> None:
+        """Raise in the thread, if it runs the app's code."""
+        from snakepit.worker.hangs import threads
+
+        self._looking = True
+        try:
+            if not self._over and threads.is_in_app(threads.frame_of(self._ident), self._callers):
+                self._raised = True
+                threads.raise_in(self._ident, error)
+        finally:
+            self._looking = False
+
+    def start_stack(self) -> str:
+        """Return where the import is."""
+        from snakepit.worker.hangs import threads
+
+        return threads.text_of_import(threads.stack(threads.frame_of(self._ident)))

@@ -1,0 +1,83 @@
+"""What hangs in the worker of a WSGI app, and how it is ended; see `snakepit.worker.hangs.contract`."""
+
+import threading
+import time
+from collections.abc import Collection
+from types import CodeType
+
+from snakepit.errors import Interrupted
+from snakepit.wire.envelopes import Envelope
+from snakepit.worker.hangs.contract import NOTHING
+
+
+class RunningThreads:
+    """The threads of a WSGI app, and the exchange that each is at.
+
+    Each thread says when it enters the app and leaves it. Whoever raises in one takes its entry out first, for as long
+    as that takes, and a thread that leaves waits for that. So nothing is ever raised in a thread that has left.
+    """
+
+    def __init__(self, callers: Collection[CodeType]) -> None:
+        self._callers = callers
+        self._running: dict[int, int] = {}  # by exchange: the thread
+        self._raised: set[int] = set()  # exchanges in whose threads an exception was raised
+        self._at = 0  # the exchange whose entry is taken out
+
+    def enter(self, number: int) -> None:
+        """Note that the calling thread calls the app."""
+        self._running[number] = threading.get_ident()
+
+    def leave(self, number: int) -> None:
+        """Note that the calling thread is back. What was not raised in it yet never is."""
+        while True:
+            try:
+                if self._running.pop(number, None) is not None and number not in self._raised:
+                    return
+                while self._at == number:
+                    time.sleep(0.0005)
+                self._running.pop(number, None)
+                if number in self._raised:
+                    from snakepit.worker.hangs import threads
+
+                    threads.clear(threading.get_ident())
+                    self._raised.discard(number)
+                return
+            except Interrupted:
+                pass  # it came too late to end anything
+
+    def end_exchange(self, number: int, error: type[Interrupted], again: bool = False) -> tuple[str, bool] | None:
+        """Raise in the thread that is at an exchange, if it runs the app's code; once, unless `again`."""
+        from snakepit.worker.hangs import threads
+
+        self._at = number
+        try:
+            ident = self._running.pop(number, None)
+            if ident is None:
+                return NOTHING
+            try:
+                if number in self._raised and not again:
+                    return NOTHING
+                frame = threads.frame_of(ident)
+                where = threads.stack(frame)
+                if not threads.is_in_app(frame, self._callers):
+                    return None
+                self._raised.add(number)
+                threads.raise_in(ident, error)
+            finally:
+                self._running[number] = ident
+        finally:
+            self._at = 0
+        return threads.text(where), False
+
+    def held_up(self) -> list[Envelope]:
+        """Return nothing: each thread sends for itself."""
+        return []
+
+    def end_all(self, error: type[Interrupted], again: bool) -> None:
+        """Raise in every thread that runs the app's code."""
+        for number in list(self._running):
+            self.end_exchange(number, error, again)
+
+    def start_stack(self) -> str:
+        """Return nothing: there is no start-up."""
+        return ""

@@ -1,0 +1,42 @@
+"""Print the table of envelopes, in Markdown, or put it into docs/explanation/architecture.md.
+
+python tools/envelope_table.py            print it
+python tools/envelope_table.py --write    replace what stands between the two markers in the page
+"""
+
+import argparse
+
+from marked import ROOT, put
+
+from snakepit.wire.envelopes import KINDS, Kind
+
+PAGE = ROOT / "docs" / "explanation" / "architecture.md"
+
+
+def table() -> str:
+    """One line for each kind, in the order of `snakepit.wire.envelopes`."""
+    lines = ["| Kind | Goes | Fields | Means |", "| --- | --- | --- | --- |"]
+    lines += [f"| {kind.name} | {kind.direction} | {_fields(kind)} | {kind.meaning} |" for kind in KINDS]
+    return "\n".join(lines) + "\n"
+
+
+def _fields(kind: Kind) -> str:
+    return ", ".join(f"**{name}**" if name == kind.body else name for name in kind.fields)
+
+
+def page_with(text: str, page: str) -> str:
+    """The page with this table between its markers."""
+    return put(text, "envelopes", page, PAGE)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Print the table of envelopes, in Markdown.")
+    parser.add_argument("--write", action="store_true", help="put it into docs/explanation/architecture.md")
+    if parser.parse_args().write:
+        PAGE.write_text(page_with(table(), PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    else:
+        print(table(), end="")
+
+
+if __name__ == "__main__":
+    main()
