@@ -22,13 +22,7 @@ from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.exchanges.websocket import WebSocketExchange
 from snakepit.server.lifecycle import CONNECTION, ConnectionState, advance
 from snakepit.server.net.services import ConnectionServices
-from snakepit.server.net.transport import (
-    TransportShell,
-    direct_endpoints,
-    has_known_peer,
-    name_of_client,
-    set_no_delay,
-)
+from snakepit.server.net.transport import TransportShell, direct_endpoints, has_known_peer, name_of_client, set_no_delay
 from snakepit.server.net.websocket import WebSocketConnection, WebSockets
 
 if TYPE_CHECKING:
@@ -56,12 +50,27 @@ DISCARD = 1024 * 1024
 connection can be used again. Past that a new connection is cheaper for both sides."""
 
 _IDLE, _SERVING, _DISCARDING = ConnectionState.IDLE, ConnectionState.SERVING, ConnectionState.DISCARDING
-_READING_HEAD, _LINGERING = ConnectionState.READING_HEAD, ConnectionState.LINGERING
+_READING_HEAD, _LINGERING, _CLOSED = ConnectionState.READING_HEAD, ConnectionState.LINGERING, ConnectionState.CLOSED
 # looked up once: some are needed for each request
 
 
 class Connection(TransportShell):
     """A connection that speaks HTTP/1: one exchange after the other, each from its own request to its own answer."""
+
+    __slots__ = (
+        "_all",
+        "_direct",
+        "_discarded",
+        "_exchange",
+        "_home",
+        "_protocol",
+        "_proxy_headers",
+        "_read_of",
+        "_read_there",
+        "_shared",
+        "_state",
+        "_streams_events",
+    )
 
     def __init__(self, shared: "HttpConnections") -> None:
         super().__init__()
@@ -98,7 +107,7 @@ class Connection(TransportShell):
         self._set_deadline(shared.heads)
 
     def data_received(self, data: bytes) -> None:
-        if self._state >= _LINGERING:
+        if self._state is _LINGERING or self._state is _CLOSED:  # to compare their order takes longer
             self._linger_on(len(data))
             return
         self._protocol.receive_data(data)
@@ -196,15 +205,7 @@ class Connection(TransportShell):
         return opened
 
     def report_fault(self, exchange: Exchange, fault: str, cut_off: bool = False) -> None:
-        self._shared.log.log(
-            logging.DEBUG if cut_off else logging.ERROR,
-            "%s from %s %s in %s\n%s",
-            exchange.asked_for,
-            name_of_client(exchange.endpoints),
-            "timed out" if exchange.timed_out else "failed",
-            exchange.served_by,
-            fault,
-        )
+        self._shared.report_fault(exchange, fault, cut_off)
 
     # -- deadlines, and the end of the server -----------------------------------------------------------------------
 
@@ -282,7 +283,7 @@ class Connection(TransportShell):
 
     def _advance(self) -> None:
         """Handle what came."""
-        if self._state >= _LINGERING:
+        if self._state is _LINGERING or self._state is _CLOSED:
             return
         try:
             events = self._protocol.events_received()
@@ -342,7 +343,7 @@ class Connection(TransportShell):
         self._streams_events = False
         if exchange is not None:
             self._home = exchange.home
-        if self._state >= _LINGERING:
+        if self._state is not _SERVING:  # it ends
             return
         if exchange is None or exchange.request_complete:
             self._await_next_request()
@@ -391,8 +392,7 @@ class Connection(TransportShell):
     def _linger(self) -> None:
         """Close our side; the socket follows when the client has closed too, or after LINGER."""
         self._discarded = 0
-        lingers = self._half_close(self._shared.lingering)
-        self._to(_LINGERING if lingers else ConnectionState.CLOSED)
+        self._to(_LINGERING if self._half_close(self._shared.lingering) else _CLOSED)
 
     def _linger_on(self, size: int) -> None:
         self._discarded += size
@@ -404,8 +404,8 @@ class Connection(TransportShell):
         self._transport.close()
 
     def _closed(self) -> None:
-        if self._state is not ConnectionState.CLOSED:
-            self._to(ConnectionState.CLOSED)
+        if self._state is not _CLOSED:
+            self._to(_CLOSED)
 
 
 class HttpConnections(ConnectionServices):

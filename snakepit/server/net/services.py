@@ -12,6 +12,7 @@ from snakepit.server.net.access_log import access_log
 from snakepit.server.net.connections import Connections
 from snakepit.server.net.open_files import OpenFiles
 from snakepit.server.net.options import HttpOptions
+from snakepit.server.net.transport import name_of_client
 
 if TYPE_CHECKING:
     from snakepit.config.options import Config
@@ -51,3 +52,15 @@ class ConnectionServices:
             handshake, queue = check_handshake(head), self.options.ws_max_queue
             return WebSocketExchange(next(self._numbers), client, destination, head, handshake, queue)
         return Exchange(next(self._numbers), client, destination, head)
+
+    def report_fault(self, exchange: Exchange, fault: str, cut_off: bool) -> None:
+        """Log what went wrong in the app with a request; `cut_off`: because its client left in the middle of it."""
+        self.log.log(
+            logging.DEBUG if cut_off else logging.ERROR,
+            "%s from %s %s in %s\n%s",
+            exchange.asked_for,
+            name_of_client(exchange.endpoints),
+            "timed out" if exchange.timed_out else "failed",
+            exchange.served_by,
+            fault,
+        )
