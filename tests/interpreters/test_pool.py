@@ -1294,6 +1294,7 @@ def test_close_lets_exchanges_finish():
         with gate() as held:
             async with running("holding:app") as made:
                 exchange = made.request(f"/?{held.query}")
+                await held.begun()
                 closing = asyncio.ensure_future(made.close())
                 await until(lambda: made.pool.workers[0].state is WorkerState.RETIRING)
                 assert not closing.done()
