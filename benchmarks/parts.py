@@ -22,8 +22,9 @@ from snakepit.http.h1.protocol import Http1Protocol
 from snakepit.server.dispatch.dispatcher import Dispatcher
 from snakepit.server.net.common_fields import CommonFields
 from snakepit.server.net.http1 import HttpConnections
+from snakepit.server.pool.observer import Observer
+from snakepit.server.pool.options import PoolOptions
 from snakepit.server.pool.pool import Pool
-from snakepit.server.pool.terms import Observer, PoolOptions
 from snakepit.server.workers.runtimes import InterpreterRuntime
 from snakepit.server.workers.worker import Worker as PoolWorker
 from snakepit.wire import envelopes

@@ -23,7 +23,8 @@ from snakepit.http.types import Endpoints
 from snakepit.server.dispatch import queue as flow
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.lifecycle import ExchangeState
-from snakepit.server.pool import terms as pool_terms
+from snakepit.server.pool.observer import Observer
+from snakepit.server.pool.options import PoolOptions
 from snakepit.server.pool.pool import Pool
 from snakepit.server.workers import seats
 from snakepit.server.workers import worker as server_worker
@@ -206,8 +207,8 @@ class Model:
         self.errors = Errors()
         self.loop = Loop(machine)
         interface = "wsgi" if seats else "asgi"
-        options = pool_terms.PoolOptions(workers, seats, 1000, None, 1000, 3600.0, interface, "interpreter", {})
-        self.pool = Pool(options, pool_terms.Observer(), self.loop)
+        options = PoolOptions(workers, seats, 1000, None, 1000, 3600.0, interface, "interpreter", {})
+        self.pool = Pool(options, Observer(), self.loop)
         self.workers = []
         for number in range(1, workers + 1):
             runtime = Runtime(machine, make_channel, max(1, seats))

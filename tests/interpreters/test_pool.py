@@ -24,8 +24,9 @@ from snakepit.server.exchanges.exchange import Exchange, RequestClient
 from snakepit.server.lifecycle import ExchangeState, WorkerState
 from snakepit.server.pool import pool as pool_module
 from snakepit.server.pool import wear as wear_module
+from snakepit.server.pool.observer import Observer
+from snakepit.server.pool.options import PoolOptions
 from snakepit.server.pool.pool import Pool
-from snakepit.server.pool.terms import Observer, PoolOptions
 from snakepit.server.workers import runtimes
 from snakepit.server.workers import worker as worker_module
 from snakepit.wire import interpreters

@@ -9,7 +9,7 @@ from test_pool import PATIENCE, client, gate, play, running, until
 
 from snakepit.server.lifecycle import WorkerState
 from snakepit.server.pool import pool as pool_module
-from snakepit.server.pool.terms import Outcome
+from snakepit.server.pool.outcome import Outcome
 
 VERSIONED = """
 from pathlib import Path

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from snakepit.c_extensions import vetted
-from snakepit.server.pool.terms import Observer
+from snakepit.server.pool.observer import Observer
 from snakepit.server.workers.worker import Worker
 
 _WIDTH = 30  # characters of the bar

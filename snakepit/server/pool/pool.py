@@ -30,8 +30,11 @@ from snakepit.server.event_loop.timers import Timers
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.lifecycle import WorkerState
 from snakepit.server.pool.heartbeat import Health
+from snakepit.server.pool.observer import Observer
+from snakepit.server.pool.options import PoolOptions
+from snakepit.server.pool.outcome import STOPPING, Outcome, as_error
 from snakepit.server.pool.starts import ATTEMPTS, Starts
-from snakepit.server.pool.terms import STOPPING, Observer, Outcome, PoolOptions, Succession, as_error
+from snakepit.server.pool.succession import Succession
 from snakepit.server.pool.wear import Wear
 from snakepit.server.responders import unavailable as error_page
 from snakepit.server.workers.runtimes import RUNTIMES

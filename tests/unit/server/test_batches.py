@@ -9,8 +9,9 @@ from test_exchange import FakeClient
 from snakepit.http.events import RequestHead
 from snakepit.server.dispatch.queue import BATCH, BATCH_SECONDS
 from snakepit.server.exchanges.exchange import Exchange
+from snakepit.server.pool.observer import Observer
+from snakepit.server.pool.options import PoolOptions
 from snakepit.server.pool.pool import Pool
-from snakepit.server.pool.terms import Observer, PoolOptions
 from snakepit.server.workers.runtimes import InterpreterRuntime
 from snakepit.server.workers.worker import Worker
 from snakepit.wire import envelopes

@@ -17,8 +17,9 @@ import snakepit
 from snakepit.config.options import Config
 from snakepit.http.fields import render
 from snakepit.server.net.http1 import HttpConnections
+from snakepit.server.pool.observer import Observer
+from snakepit.server.pool.options import PoolOptions
 from snakepit.server.pool.pool import Pool
-from snakepit.server.pool.terms import Observer, PoolOptions
 from snakepit.server.workers.runtimes import InterpreterRuntime
 from snakepit.server.workers.worker import Worker
 from snakepit.wire import envelopes

@@ -1,0 +1,75 @@
+"""One app that is served: its workers with the queue of requests for them, and its pages."""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from snakepit.server.apps.options import Surroundings, pool_options
+from snakepit.server.apps.statistics import AppStatistics, WorkerStatistics
+from snakepit.server.pool.pool import Pool
+from snakepit.server.responders.reload_pages import Pages
+
+if TYPE_CHECKING:
+    from snakepit.config.app_reference import AppReference
+    from snakepit.config.options import Config
+    from snakepit.server.exchanges.exchange import Destination
+    from snakepit.server.pool.observer import Observer
+
+
+class App:
+    """Holds all that belongs to one app, and nothing that belongs to another.
+
+    `destination` is where its requests go. `name` is how operators call it.
+    """
+
+    def __init__(
+        self,
+        config: "Config",
+        reference: "AppReference",
+        surroundings: Surroundings,
+        observer: "Observer",
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.name = str(reference)
+        self.runtime = config.runtime
+        self.pool = Pool(pool_options(config, reference, surroundings), observer, loop)
+        self._pages = Pages(self.pool, surroundings.server) if config.reload_browser else None
+        self.destination: Destination = self._pages or self.pool
+
+    @property
+    def serves(self) -> bool:
+        """Whether its requests can be answered, be that with what keeps it from starting."""
+        return self.pool.first_ready.is_set()
+
+    def statistics(self) -> AppStatistics:
+        """What is going on."""
+        pool, now = self.pool, time.monotonic()
+        return AppStatistics(
+            in_progress=pool.in_progress,
+            waiting=pool.waiting,
+            abandoned=pool.abandoned,
+            lost_wakeups=pool.flow.lost_wakeups,
+            workers=tuple(
+                WorkerStatistics(
+                    number=worker.number,
+                    state=worker.state.name.lower(),
+                    interface=worker.interface,
+                    exchanges=pool.load(worker),
+                    served=worker.served,
+                    age=now - worker.began,
+                    import_seconds=worker.import_seconds,
+                    startup_seconds=worker.startup_seconds,
+                )
+                for worker in pool.workers + pool.retiring
+            ),
+        )
+
+    def announce_version(self) -> None:
+        """Have the pages of older versions reload themselves: all that is answered from now on is of the newest."""
+        if self._pages is not None:
+            self._pages.announce(self.pool.version)
+
+    def close_pages(self) -> None:
+        """Let all browsers go that wait for a newer version."""
+        if self._pages is not None:
+            self._pages.close()
