@@ -13,7 +13,8 @@ from snakepit.server.operate.program_end import STATUS, serving
 from snakepit.server.operate.reloader import Reloader
 from snakepit.server.operate.statistics import Statistics
 from snakepit.server.pool.outcome import Outcome
-from snakepit.server.serving import Serving, Setup, StopRequest, Unstarted
+from snakepit.server.serving import Serving
+from snakepit.server.setup import Setup, StopRequest, Unstarted
 from snakepit.system.memory import resident_memory
 from snakepit.system.working_directory import WorkingDirectory
 

@@ -9,11 +9,10 @@ import os
 import platform
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from snakepit.c_extensions.copies import CopiesFolder, remove_left_over
-from snakepit.errors import ConfigError, SnakepitError
+from snakepit.errors import ConfigError
 from snakepit.server.apps.app import App
 from snakepit.server.apps.options import Surroundings
 from snakepit.server.apps.table import Apps
@@ -24,24 +23,20 @@ from snakepit.server.operate.changes import Changes
 from snakepit.server.operate.commands import commands
 from snakepit.server.operate.control_socket import ControlSocket, Identity
 from snakepit.server.operate.hand_over import NO_SUPERVISOR, HandOver
-from snakepit.server.operate.managers import Manager
 from snakepit.server.operate.program_end import servers
-from snakepit.server.operate.reloader import Reloader
 from snakepit.server.operate.signals import Stops, handle_signals, leave
 from snakepit.server.operate.startup_report import StartupReport
-from snakepit.server.operate.statistics import Statistics, total
+from snakepit.server.operate.statistics import Statistics
 from snakepit.server.operate.stop_report import what_is_waited_for
 from snakepit.server.pool.memory_forecast import MemoryForecast
 from snakepit.server.pool.outcome import Outcome
+from snakepit.server.setup import Setup
 from snakepit.system.log_files import reopen_log_files
-from snakepit.system.memory import resident_memory
 from snakepit.system.version import __version__
 from snakepit.wire.interpreters import stop_tracing_memory
 
 if TYPE_CHECKING:
-    from snakepit.config.app_reference import AppReference
     from snakepit.config.options import Config
-    from snakepit.system.working_directory import WorkingDirectory
 
 LAST_TURNS = 2
 """Turns of the loop after the listening sockets are closed, so that what clients had sent until then is read."""
@@ -55,125 +50,6 @@ STOP_AFTER_FAILED_START = 3.0
 LEAST_SILENCE = 5.0
 """Seconds that the supervisor bears at least before it takes this process to hang: with it end all workers, so what
 `--timeout-worker-healthcheck` allows a single one, for a test perhaps, may be too little."""
-
-STOP_AT_PROGRAM_END = 1.0
-"""Seconds that requests in flight get when the program ends that the server is embedded in: nobody there waits for
-their answers, and somebody for the program's end."""
-
-
-class StopRequest:
-    """Whether a server was asked to stop, and how long requests in flight may then take (`seconds`)."""
-
-    def __init__(self, seconds: float) -> None:
-        self.asked = asyncio.Event()
-        self.seconds = seconds
-
-    def hurry(self) -> None:
-        """Give what is in flight hardly any time."""
-        self.seconds = min(self.seconds, STOP_AT_PROGRAM_END)
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What a server is made of before it serves.
-
-    Args:
-        id: tells it from other servers: a page in a browser knows by it that there is a new one.
-        made_at: when it was made, by the wall clock and by the monotonic one.
-
-    The others are as for `Server`.
-    """
-
-    config: "Config"
-    reference: "AppReference"
-    id: str
-    manager: Manager
-    reloader: Reloader | None
-    control: bool
-    open_files: tuple[int, int] | None
-    working_directory: "WorkingDirectory | None"
-    made_at: tuple[float, float]
-    stop: StopRequest
-
-    def statistics(
-        self,
-        *,
-        app: str,
-        address: str | None = None,
-        serves: bool = False,
-        apps: "Apps | tuple[()]" = (),
-        connections: int = 0,
-        open_connections: int = 0,
-        requests: int = 0,
-    ) -> Statistics:
-        """Put together what is going on: what is given, and what is known without it."""
-        since, began = self.made_at
-        in_apps = total(app.statistics() for app in apps)
-        return Statistics(
-            name=self.config.name,
-            state="stopping" if self.stop.asked.is_set() else "serving" if serves else "starting",
-            pid=os.getpid(),
-            supervisor=self.manager.supervisor,
-            app=app,
-            address=address,
-            version=__version__,
-            python=platform.python_version(),
-            runtime=self.config.runtime,
-            since=since,
-            uptime=time.monotonic() - began,
-            connections=connections,
-            open_connections=open_connections,
-            requests=requests,
-            in_progress=in_apps.in_progress,
-            waiting=in_apps.waiting,
-            memory=resident_memory(),
-            restarts=self.manager.restarts,
-            abandoned=in_apps.abandoned,
-            lost_wakeups=in_apps.lost_wakeups,
-            workers=in_apps.workers,
-        )
-
-
-class Unstarted:
-    """A server that does not serve yet: nothing is going on, and nothing can be changed."""
-
-    address = None
-    left_open = 0
-
-    def __init__(self, setup: Setup) -> None:
-        self._setup = setup
-        self.wanted = setup.config.interpreters
-
-    def statistics(self) -> Statistics:
-        """Tell that nothing is going on."""
-        return self._setup.statistics(app=str(self._setup.reference))
-
-    def stop(self) -> None:
-        """Have it stop as soon as it serves."""
-        self._setup.stop.asked.set()
-
-    def stop_at_once(self) -> bool:
-        """Have it stop as soon as it serves; returns that it will."""
-        self.stop()
-        return True
-
-    def release(self) -> None:
-        """Give nothing back: it has no sockets."""
-
-    async def reload(self) -> Outcome:
-        """Raise SnakepitError."""
-        raise self._refusal()
-
-    async def scale(self, workers: int) -> Outcome:
-        """Raise SnakepitError."""
-        raise self._refusal()
-
-    async def upgrade(self) -> int:
-        """Raise SnakepitError."""
-        raise self._refusal()
-
-    def _refusal(self) -> SnakepitError:
-        return SnakepitError("The server does not run: nothing changes")
 
 
 class Serving:

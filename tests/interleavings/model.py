@@ -213,7 +213,7 @@ class Model:
         for number in range(1, workers + 1):
             runtime = Runtime(machine, make_channel, max(1, seats))
             worker = server_worker.Worker(number, {}, runtime, self.pool, self.loop)  # type: ignore[arg-type]
-            self.pool._workers[number] = worker
+            self.pool._roster._places[number] = worker
             self.workers.append(worker)
         self.read_on = 0  # threads that got an error over that
         self.came: list[tuple[Request, Exchange, Client]] = []

@@ -5,7 +5,7 @@ from test_pool import PATIENCE, client, play, running, until
 
 from snakepit.server.dispatch import queue as flow_module
 from snakepit.server.lifecycle import WorkerState
-from snakepit.server.pool import pool as pool_module
+from snakepit.server.pool import observer
 
 HANGS = """
 import time
@@ -43,7 +43,7 @@ def hangs(tmp_path):
 def worn_out(monkeypatch):
     """What the pool says of the process."""
     reasons = []
-    monkeypatch.setattr(pool_module.Observer, "worn_out", lambda self, reason: reasons.append(reason))
+    monkeypatch.setattr(observer.Observer, "worn_out", lambda self, reason: reasons.append(reason))
     return reasons
 
 

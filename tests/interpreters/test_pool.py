@@ -22,7 +22,7 @@ from snakepit.http.events import RequestHead
 from snakepit.http.fields import NONE, render
 from snakepit.server.exchanges.exchange import Exchange, RequestClient
 from snakepit.server.lifecycle import ExchangeState, WorkerState
-from snakepit.server.pool import pool as pool_module
+from snakepit.server.pool import endings, retries
 from snakepit.server.pool import wear as wear_module
 from snakepit.server.pool.observer import Observer
 from snakepit.server.pool.options import PoolOptions
@@ -60,6 +60,7 @@ class Watcher(Observer):
         self.ready = []
         self.delays = []
         self.on_replaced = lambda: None
+        self.on_worn_out = lambda reason: False
 
     def worker_ready(self, worker):
         assert worker.state is WorkerState.READY
@@ -68,6 +69,9 @@ class Watcher(Observer):
     def worker_replaced(self, worker, delay):
         self.delays.append(delay)
         self.on_replaced()
+
+    def worn_out(self, reason):
+        return self.on_worn_out(reason)
 
 
 @fake_of(RequestClient)
@@ -138,7 +142,7 @@ class Running:
         return client(exchange)
 
     async def loads(self, expected):
-        await until(lambda: [self.pool.load(worker) for worker in self.pool.workers] == expected)
+        await until(lambda: [len(worker.exchanges) for worker in self.pool.workers] == expected)
 
     async def close(self, seconds=FOR_EVER):
         return await self.pool.close(asyncio.get_running_loop().time() + seconds)
@@ -305,7 +309,7 @@ def test_start_up():
         await pool.start()
         assert [worker.number for worker in pool.workers] == [1, 2, 3]
         assert all(worker.state is WorkerState.STARTING for worker in pool.workers)
-        assert repr(pool) == "<Pool [1 STARTING, 2 STARTING, 3 STARTING] <Dispatcher [] waiting 0>>"
+        assert repr(pool) == "<Pool <Roster [1 STARTING, 2 STARTING, 3 STARTING]> <Dispatcher [] waiting 0>>"
         await until(pool.first_ready.is_set)
         await until(pool.all_ready.is_set)
         assert sorted(made.watcher.ready) == [1, 2, 3]
@@ -432,7 +436,7 @@ def test_a_thread_that_can_not_be_started_later_on_is_tried_again(monkeypatch, c
             assert len(refused) == 2
             assert (await made.get("/")).status == 200
 
-    monkeypatch.setattr(pool_module, "BACKOFF", (0.0, 0.0))
+    monkeypatch.setattr(retries, "BACKOFF", (0.0, 0.0))
     play(scenario)
     assert caplog.text.count("RuntimeError: can't start new thread") == 2
 
@@ -473,7 +477,7 @@ def test_exchange(app):
         async with running(app) as made:
             got = await made.get("/")
             assert (got.status, got.body) == (200, b"hello")
-            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
             assert made.pool.in_progress == 0
 
     play(scenario)
@@ -496,7 +500,7 @@ def test_least_loaded_worker_first():
             assert {exchange.served_by for exchange in again} == {"worker 1"}
             for exchange in held + again:
                 exchange.client_gone()
-            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -520,7 +524,7 @@ def test_line(app):
                 await until(lambda: client(third).over)
                 assert client(first).status == client(third).status == 200
                 assert client(second).status is None
-                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+                await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -552,7 +556,7 @@ def test_too_many_at_once():
             await until(lambda: made.pool.in_progress == 1)
             assert (await made.get("/")).status == 200
             held.pop().client_gone()
-            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -661,13 +665,13 @@ def test_others_answer_while_a_loop_is_stuck(app_in, source):
             assert stuck.served_by not in {exchange.served_by for exchange in others}
             assert worker_of(made, stuck).stuck
             assert (stuck.state, made.pool.in_progress, made.pool.waiting) == (ExchangeState.ASSIGNED, 1, 0)
-            assert [made.pool.load(worker) for worker in made.pool.workers].count(0) == 1
+            assert [len(worker.exchanges) for worker in made.pool.workers].count(0) == 1
             # one that comes when it is known already
             assert (await made.get("/")).status == 200
             held.release()
             await until(lambda: client(stuck).over)
             assert client(stuck).status == 200
-            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -690,7 +694,7 @@ def test_all_loops_are_stuck_and_the_first_that_turns_answers_what_waits(app_in,
                 assert not client(first).over
                 held.release()
                 await all_over([first])
-                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+                await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -722,7 +726,7 @@ def test_one_worker_that_is_stuck_answers_everything_when_it_turns(app_in, sourc
             held.release()
             await all_over([stuck, *waiting])
             assert [len(client(exchange).body) for exchange in waiting] == list(range(1, 51))
-            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -765,7 +769,7 @@ def test_clients_that_go_while_they_wait_for_a_stuck_loop(app_in, source):
             held.release()
             await all_over([stuck, staying])
             assert client(early).status is client(late).status is None
-            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -868,7 +872,7 @@ def test_a_stuck_worker_that_dies_takes_nothing_with_it_but_what_it_had_begun(ca
                 held.release()
                 await all_over([dying, *waiting])
                 assert {client(exchange).status for exchange in waiting} == {200}
-                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+                await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -888,7 +892,7 @@ def test_another_thread_answers_what_follows_on_a_slow_seat(app_in):
                 assert (slow.state, made.pool.in_progress) == (ExchangeState.ASSIGNED, 1)
                 held.release()
                 await all_over([slow])
-                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+                await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
                 assert worker._seats.busy == 0
 
     play(scenario)
@@ -910,7 +914,7 @@ def test_slow_seats_of_all_kinds_and_who_follows_them(app_in):
                 held.release(4)
                 await all_over(slow + quick)
                 assert {client(exchange).status for exchange in slow + quick} == {200}
-                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+                await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -957,7 +961,7 @@ def test_a_thread_that_waits_for_its_client_declines_what_follows(moves_on, monk
                 stream.pay()
                 await all_over([stream, follower])
             assert len(client(stream).body) == 100 * 65536
-            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -978,7 +982,7 @@ def test_a_follower_whose_client_goes_before_it_is_declined(monkeypatch):
             client(stream).writable = True
             stream.pay()
             await all_over([stream])
-            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -1049,9 +1053,9 @@ def test_everything_is_run_once_and_gets_its_own_answer_whoever_is_busy(app_in, 
                 for upload in uploads:
                     if upload not in gone:
                         upload.add_body(b"b", False)
-                await asyncio.wait_for(made.pool.wait_idle(), 3 * PATIENCE)
+                await asyncio.wait_for(made.pool.flow.wait_idle(), 3 * PATIENCE)
                 assert made.pool.waiting == 0
-                assert [made.pool.load(worker) for worker in made.pool.workers] == [0, 0, 0]
+                assert [len(worker.exchanges) for worker in made.pool.workers] == [0, 0, 0]
                 assert [made.pool.flow._dispatcher.load(worker) for worker in made.pool.workers] == [0, 0, 0]
                 await until(lambda: len(b"".join(begun)) >= 4 * (total - len(gone)))
                 asyncio.get_running_loop().remove_reader(reader)
@@ -1099,7 +1103,7 @@ def test_a_lost_worker_is_replaced(caplog):
             assert {exchange.served_by for exchange in fresh} == {dead.served_by}
             for exchange in others + fresh:
                 exchange.client_gone()
-            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
             assert not made.pool.failure.done()
 
     play(scenario)
@@ -1125,7 +1129,7 @@ def test_what_a_lost_worker_had_not_begun_goes_to_another(workers):
                 assert {client(exchange).status for exchange in unbegun} == {200}
                 assert client(dying).over
                 assert (gone.state, client(gone).status) == (ExchangeState.CLOSED, None)
-                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+                await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -1141,13 +1145,13 @@ def test_what_comes_back_is_refused_when_the_line_is_full():
                 held.release()
                 await until(lambda: client(first).over and client(second).over)
                 assert (client(first).status, client(second).status) == (200, 503)
-                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+                await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
 
     play(scenario)
 
 
 def test_back_off(monkeypatch):
-    monkeypatch.setattr(pool_module, "BACKOFF", (0.01, 0.03))
+    monkeypatch.setattr(retries, "BACKOFF", (0.01, 0.03))
 
     async def scenario():
         async with running() as made:
@@ -1155,7 +1159,7 @@ def test_back_off(monkeypatch):
                 await made.get("/stop-loop")
                 await until(lambda: len(made.watcher.ready) == 1 + deaths)  # noqa: B023
             assert made.watcher.delays == [0.0, 0.01, 0.02, 0.03, 0.03]
-            monkeypatch.setattr(pool_module, "QUICK_DEATH", 0.0)  # as if the last one had lived for long
+            monkeypatch.setattr(retries, "QUICK_DEATH", 0.0)  # as if the last one had lived for long
             await made.get("/stop-loop")
             await until(lambda: len(made.watcher.ready) == 7)
             assert made.watcher.delays[-1] == 0.0
@@ -1164,7 +1168,7 @@ def test_back_off(monkeypatch):
 
 
 def test_a_replacement_that_can_not_start_is_tried_again(monkeypatch, app_in, tmp_path):
-    monkeypatch.setattr(pool_module, "BACKOFF", (0.01, 0.03))
+    monkeypatch.setattr(retries, "BACKOFF", (0.01, 0.03))
     source = (APPS / "behaviors.py").read_text(encoding="utf-8")
 
     async def scenario():
@@ -1184,7 +1188,7 @@ def test_a_replacement_that_can_not_start_is_tried_again(monkeypatch, app_in, tm
 
 def test_a_replacement_without_a_channel_is_tried_again(monkeypatch, caplog):
     """Too many open files when a worker is to be replaced: later there may be fewer."""
-    monkeypatch.setattr(pool_module, "BACKOFF", (0.01, 0.03))
+    monkeypatch.setattr(retries, "BACKOFF", (0.01, 0.03))
     real = runtimes.Channel
     broken = []
 
@@ -1208,7 +1212,7 @@ def test_a_replacement_without_a_channel_is_tried_again(monkeypatch, caplog):
 
 
 def test_a_replacement_process_that_cannot_be_started_is_tried_again(monkeypatch, caplog):
-    monkeypatch.setattr(pool_module, "BACKOFF", (0.01, 0.03))
+    monkeypatch.setattr(retries, "BACKOFF", (0.01, 0.03))
     real, broken = subprocess.Popen, []
 
     def popen(*args, **options):
@@ -1275,7 +1279,7 @@ def test_requests_that_come_while_a_process_dies_are_served(app):
 @pytest.fixture
 def patient_cut(monkeypatch):
     """Workers get any time to hear that they are not to start: a busy machine needs more than half a second."""
-    monkeypatch.setattr(pool_module, "CUT_START", PATIENCE)
+    monkeypatch.setattr(endings, "CUT_START", PATIENCE)
 
 
 @pytest.mark.usefixtures("patient_cut")
@@ -1338,7 +1342,7 @@ def test_close_past_the_deadline_cuts_what_can_be_cut():
 
 @pytest.mark.parametrize("app", ["holding:app", "holding:wsgi"])
 def test_close_abandons_what_does_not_end(app, monkeypatch, caplog):
-    monkeypatch.setattr(pool_module, "LAST_CALL", 0.1)
+    monkeypatch.setattr(endings, "LAST_CALL", 0.1)
 
     async def scenario():
         with gate() as held:
@@ -1359,7 +1363,7 @@ def test_close_abandons_what_does_not_end(app, monkeypatch, caplog):
 
 def test_a_thread_of_the_app_that_does_not_end_is_abandoned(app_in, monkeypatch):
     """The worker has said goodbye, but closing its interpreter waits for its threads."""
-    monkeypatch.setattr(pool_module, "LAST_CALL", 0.1)
+    monkeypatch.setattr(endings, "LAST_CALL", 0.1)
     source = """
 import os, threading
 threading.Thread(target=os.read, args=(%d, 1), daemon=False).start()
@@ -1407,7 +1411,7 @@ def test_close_while_a_replacement_is_on_its_way(turns):
 
 
 def test_close_cancels_a_replacement_that_is_not_due(monkeypatch):
-    monkeypatch.setattr(pool_module, "BACKOFF", (1000.0, 1000.0))
+    monkeypatch.setattr(retries, "BACKOFF", (1000.0, 1000.0))
 
     async def scenario():
         async with running() as made:
@@ -1477,7 +1481,7 @@ def test_dead_workers_leave_no_files_open(monkeypatch):
     """A worker's end and its replacement, over and over."""
 
     async def scenario():
-        monkeypatch.setattr(pool_module, "QUICK_DEATH", 0.0)
+        monkeypatch.setattr(retries, "QUICK_DEATH", 0.0)
         async with running() as made:
             for deaths in range(1, 7):
                 await made.get("/stop-loop")

@@ -52,7 +52,7 @@ def test_in_interpreters_the_process_is_worn_out(quickly, seen_to):
                 reasons.append(reason)
                 return seen_to
 
-            made.watcher.worn_out = worn_out
+            made.watcher.on_worn_out = worn_out
             for _ in range(4):
                 assert (await made.get(f"/?{LEAK}")).status == 200
             await until(lambda: reasons)

@@ -84,6 +84,7 @@ LAWS = {
         "supervisor.link",
         "system",
     },
+    "server/setup": {ERRORS, "config", "server.apps", "server.operate", "server.pool", "system"},
     "server/serving": {ERRORS, "c_extensions", "config", "server", "system", "wire"},
     "server/server": {ERRORS, "config", "server", "system"},
     "server/run": {ERRORS, "config", "http", "logs", "server", "system"},

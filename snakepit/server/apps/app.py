@@ -54,7 +54,7 @@ class App:
                     number=worker.number,
                     state=worker.state.name.lower(),
                     interface=worker.interface,
-                    exchanges=pool.load(worker),
+                    exchanges=len(worker.exchanges),
                     served=worker.served,
                     age=now - worker.began,
                     import_seconds=worker.import_seconds,

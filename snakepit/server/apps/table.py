@@ -71,7 +71,7 @@ class Apps:
         """Return when no exchange is in progress."""
         while self.in_progress:
             for app in self:
-                await app.pool.wait_idle()
+                await app.pool.flow.wait_idle()
 
     async def close(self, deadline: float) -> int:
         """Retire all workers; past `deadline` (loop time) cut and, if need be, abandon.

@@ -26,7 +26,7 @@ from snakepit.server.workers.runtimes import keep_process, keep_threads
 
 LIMIT = 5.0
 """Seconds that all servers together get to stop: one for what is in flight, three for workers that were told to end
-(`pool.LAST_CALL`), and one to spare."""
+(`pool.endings.LAST_CALL`), and one to spare."""
 
 
 class Embedded(Protocol):

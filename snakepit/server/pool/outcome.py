@@ -1,10 +1,6 @@
-"""What comes of changes to the workers, and why some can't start."""
+"""What comes of changes to the workers."""
 
 from dataclasses import dataclass
-
-from snakepit.errors import AppError, AppImportError, ConfigError, LifespanError, StartTimeout, WorkerLost
-from snakepit.server.workers.worker import Worker
-from snakepit.system import limits
 
 STOPPING = "the server is stopping"
 
@@ -26,20 +22,3 @@ class Outcome:
         """Add up what came of several changes; the first trouble is the trouble of all."""
         count = sum(outcome.count for outcome in outcomes)
         return Outcome(count, next((outcome.trouble for outcome in outcomes if not outcome), ""))
-
-
-def as_error(worker: Worker) -> AppError | ConfigError | WorkerLost:
-    """What kept a worker from serving."""
-    kind, fault = worker.failure
-    if kind == "config":
-        return ConfigError(fault)
-    limit = limits.explain(fault)
-    if limit is not None:
-        return ConfigError(f"{worker} can't start: {limit}\n{fault}")
-    if kind == "import":
-        return AppImportError(fault)
-    if kind == "lifespan":
-        return LifespanError(fault)
-    if kind == "timeout":
-        return StartTimeout(fault)
-    return WorkerLost(f"{worker} ended before it was ready\n{fault}".rstrip())

@@ -42,9 +42,6 @@ _log = logging.getLogger("snakepit.server")
 class Owner(Protocol):
     """What a worker tells its pool."""
 
-    def worker_loaded(self, worker: "Worker") -> None:
-        """The app was imported."""
-
     def worker_ready(self, worker: "Worker") -> None:
         """Exchanges may come."""
 
@@ -98,14 +95,12 @@ class Worker:
         self.copies: list[Copy] = []  # C extensions that it has private copies of
         self.notes: list[str] = []  # what the app uses that may make trouble, as lines for the log
         self.memory_at_end: int | None = None  # bytes resident in the process before its runtime was closed
-        self.requests_left: int | None = None  # until it is to be replaced
         self.exchanges: dict[int, Exchange] = {}
         self.served = 0  # exchanges that it is through with
         self.began = monotonic()
         self.ended = asyncio.Event()
         self.stuck = False  # its loop was found in a long computation, and has not turned since
         self.busy_with = 0  # the exchange for which that is, if it has been told
-        self.outworn = False  # another is to take its place, because an exchange hangs in it
         self._owner = owner
         self._loop = loop
         self._runtime = runtime
@@ -285,6 +280,11 @@ class Worker:
             lost |= _unbegun(end.take_back())[0]
         return lost
 
+    def give_up(self, state: WorkerState, kind: str, fault: str) -> None:
+        """Move on to another state, for this reason; whatever it says later of its failure does not count."""
+        self.failure = (kind, fault)
+        self.to(state)
+
     def to(self, state: WorkerState) -> None:
         """Move on to another state."""
         self.state = advance(WORKER, self.state, state)
@@ -427,7 +427,6 @@ class Worker:
             case (envelopes.LOADED, _, str(interface), float(seconds), list(copies), list(notes)):
                 self.interface, self.import_seconds, self.copies, self.notes = interface, seconds, copies, notes
                 self._keep_seats(interface)
-                self._owner.worker_loaded(self)
             case (envelopes.READY, _, float(seconds)):
                 self.startup_seconds = seconds
                 if self.state is WorkerState.STARTING:

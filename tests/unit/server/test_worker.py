@@ -37,9 +37,6 @@ class FakeOwner:
         self.paces = []
         self.missed = []
 
-    def worker_loaded(self, worker):
-        self.told.append(("loaded", worker.state))
-
     def worker_ready(self, worker):
         self.told.append(("ready", worker.state))
 
@@ -221,7 +218,7 @@ def test_from_start_to_end():
         await played.says(envelopes.goodbye([], []))
         assert worker.said_goodbye
         assert worker.state is WorkerState.RETIRING, "its interpreter is still to be closed"
-        assert played.owner.told == [("loaded", WorkerState.STARTING), ("ready", WorkerState.READY)]
+        assert played.owner.told == [("ready", WorkerState.READY)]
 
     play(scenario)
 
