@@ -164,7 +164,7 @@ class Main:
     def __call__(self) -> None:
         for connection in self.connections:
             connection.data_received(self.request)
-        self.pool.flow._end_batches()  # as the loop does at the end of an iteration
+        self.pool.queue._end_batches()  # as the loop does at the end of an iteration
         for worker in self.workers:
             if not worker.exchanges:
                 continue
@@ -184,7 +184,7 @@ class Main:
         for runtime in self.runtimes:
             for channel in runtime.channels:
                 channel.discard()
-        self.pool.flow.close()
+        self.pool.queue.close()
         self.http.close()
 
 

@@ -336,8 +336,8 @@ class Serving:
     async def _warn_of_memory(self, app: App) -> None:
         pool = app.pool
         await pool.first_ready.wait()
-        if pool.serving:
-            first = min(pool.serving, key=lambda worker: pool.serving[worker])
+        first = pool.first_of_serving
+        if first is not None:
             warning = self._forecast.warning(first, pool.workers, pool.wanted, time.monotonic())
             if warning:
                 self._log.warning("%s", warning)

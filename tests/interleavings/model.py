@@ -20,7 +20,7 @@ from machine import Condition, Lock, Loop, Machine, Pipe
 
 from snakepit.http.events import RequestHead
 from snakepit.http.types import Endpoints
-from snakepit.server.dispatch import queue as flow
+from snakepit.server.dispatch import queue as request_queue
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.server.pool.observer import Observer
@@ -234,7 +234,7 @@ class Model:
         def readable(pipe: Pipe, seconds: float) -> bool:
             return machine.wait(lambda: pipe.readable, machine.now + seconds)
 
-        for module in (async_channel, server_worker, flow):
+        for module in (async_channel, server_worker, request_queue):
             monkeypatch.setattr(module, "monotonic", machine.monotonic)
         monkeypatch.setattr(server_worker, "Seats", partial(seats.Seats, clock=machine.monotonic))
         for module in (channel, async_channel, carriers, watchdog, wsgi):
@@ -247,7 +247,7 @@ class Model:
         )
         monkeypatch.setattr(watchdog, "attach_blocking", lambda channel: channel.blocking_end())
         if not asks_again:
-            monkeypatch.setattr(flow.Flow, "_ask_later", lambda self: None)
+            monkeypatch.setattr(request_queue.RequestQueue, "_ask_later", lambda self: None)
 
     # -- what runs -----------------------------------------------------------------------------------------------------
 
@@ -432,8 +432,8 @@ class Model:
                 body = client.body.lstrip(b"\0") if request.what == "both" else client.body
                 assert body == (b"012end" if request.what == "stream" else b"end"), f"{exchange}: {client}"
         assert not [thread for thread in self.machine.threads if thread.alive and thread.name == "reader"]
-        assert self.pool.in_progress == 0
-        dispatcher = self.pool.flow._dispatcher
+        assert self.pool.queue.in_progress == 0
+        dispatcher = self.pool.queue._dispatcher
         for worker in self.workers:
             assert not worker.stuck, f"{worker} is taken for stuck, and has nothing to do"
             slot = dispatcher._slots[worker]

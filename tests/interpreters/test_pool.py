@@ -344,7 +344,7 @@ async def app(scope, receive, send):
                 worker = made.pool.workers[0]
                 await until(lambda: worker.interface == "asgi")
                 assert exchange.state is ExchangeState.WAITING
-                assert (made.pool.waiting, made.pool.in_progress) == (1, 1)
+                assert (made.pool.queue.waiting, made.pool.queue.in_progress) == (1, 1)
                 assert worker.state is WorkerState.STARTING
                 held.release()
                 await until(lambda: client(exchange).over)
@@ -477,8 +477,8 @@ def test_exchange(app):
         async with running(app) as made:
             got = await made.get("/")
             assert (got.status, got.body) == (200, b"hello")
-            await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
-            assert made.pool.in_progress == 0
+            await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
+            assert made.pool.queue.in_progress == 0
 
     play(scenario)
 
@@ -500,7 +500,7 @@ def test_least_loaded_worker_first():
             assert {exchange.served_by for exchange in again} == {"worker 1"}
             for exchange in held + again:
                 exchange.client_gone()
-            await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -517,14 +517,14 @@ def test_line(app):
                 assert (second.state, third.state) == (ExchangeState.WAITING,) * 2
                 assert (client(fourth).status, fourth.state) == (503, ExchangeState.CLOSED)
                 assert b"retry-after: 1\r\n" in client(fourth).fields[0]
-                assert (made.pool.in_progress, made.pool.waiting) == (3, 2)
+                assert (made.pool.queue.in_progress, made.pool.queue.waiting) == (3, 2)
                 second.client_gone()
-                assert (made.pool.in_progress, made.pool.waiting) == (2, 1)
+                assert (made.pool.queue.in_progress, made.pool.queue.waiting) == (2, 1)
                 held.release(2)
                 await until(lambda: client(third).over)
                 assert client(first).status == client(third).status == 200
                 assert client(second).status is None
-                await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
+                await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -539,7 +539,7 @@ def test_too_long_in_the_line():
                 await until(lambda: client(second).over)
                 assert (client(second).status, second.state) == (503, ExchangeState.CLOSED)
                 assert first.state is ExchangeState.ASSIGNED
-                assert (made.pool.in_progress, made.pool.waiting) == (1, 0)
+                assert (made.pool.queue.in_progress, made.pool.queue.waiting) == (1, 0)
                 held.release()
                 await until(lambda: client(first).over)
                 assert client(first).status == 200
@@ -553,10 +553,10 @@ def test_too_many_at_once():
             held = [made.request("/until-disconnect") for _ in range(2)]
             assert (await made.get("/")).status == 503
             held.pop().client_gone()
-            await until(lambda: made.pool.in_progress == 1)
+            await until(lambda: made.pool.queue.in_progress == 1)
             assert (await made.get("/")).status == 200
             held.pop().client_gone()
-            await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -664,14 +664,14 @@ def test_others_answer_while_a_loop_is_stuck(app_in, source):
             assert {client(exchange).status for exchange in others} == {200}
             assert stuck.served_by not in {exchange.served_by for exchange in others}
             assert worker_of(made, stuck).stuck
-            assert (stuck.state, made.pool.in_progress, made.pool.waiting) == (ExchangeState.ASSIGNED, 1, 0)
+            assert (stuck.state, made.pool.queue.in_progress, made.pool.queue.waiting) == (ExchangeState.ASSIGNED, 1, 0)
             assert [len(worker.exchanges) for worker in made.pool.workers].count(0) == 1
             # one that comes when it is known already
             assert (await made.get("/")).status == 200
             held.release()
             await until(lambda: client(stuck).over)
             assert client(stuck).status == 200
-            await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -684,7 +684,7 @@ def test_all_loops_are_stuck_and_the_first_that_turns_answers_what_waits(app_in,
                 first, second = await hold(made, held), await hold(made, held_too)
                 assert first.served_by != second.served_by
                 waiting = [made.request(f"/one-body?{number}") for number in range(1, 9)]
-                await until(lambda: made.pool.waiting == len(waiting))
+                await until(lambda: made.pool.queue.waiting == len(waiting))
                 assert {exchange.state for exchange in waiting} == {ExchangeState.WAITING}
                 assert all(worker.stuck for worker in made.pool.workers)
                 held_too.release()
@@ -694,7 +694,7 @@ def test_all_loops_are_stuck_and_the_first_that_turns_answers_what_waits(app_in,
                 assert not client(first).over
                 held.release()
                 await all_over([first])
-                await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
+                await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -722,11 +722,11 @@ def test_one_worker_that_is_stuck_answers_everything_when_it_turns(app_in, sourc
     async def scenario():
         async with standing_still(**app_in(source)) as (made, held, stuck):
             waiting = [made.request(f"/one-body?{number}") for number in range(1, 51)]
-            await until(lambda: made.pool.waiting == len(waiting))
+            await until(lambda: made.pool.queue.waiting == len(waiting))
             held.release()
             await all_over([stuck, *waiting])
             assert [len(client(exchange).body) for exchange in waiting] == list(range(1, 51))
-            await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -740,9 +740,9 @@ def test_stuck_again_as_soon_as_it_turns(app_in, source):
             async with running(**app_in(source), workers=2) as made:
                 first, other = await hold(made, held), await hold(made, held_other)
                 again = made.request(f"/hold?{held_next.query}")
-                await until(lambda: made.pool.waiting == 1)
+                await until(lambda: made.pool.queue.waiting == 1)
                 waiting = [made.request("/") for _ in range(10)]
-                assert made.pool.waiting == 11
+                assert made.pool.queue.waiting == 11
                 held.release()
                 await held_next.begun()
                 assert again.served_by == first.served_by
@@ -761,15 +761,15 @@ def test_clients_that_go_while_they_wait_for_a_stuck_loop(app_in, source):
         async with standing_still(**app_in(source)) as (made, held, stuck):
             early, late, staying = (made.request("/") for _ in range(3))
             early.client_gone()  # while the worker has it
-            await until(lambda: made.pool.waiting == 2)
+            await until(lambda: made.pool.queue.waiting == 2)
             assert early.state is ExchangeState.CLOSED
-            assert made.pool.in_progress == 3
+            assert made.pool.queue.in_progress == 3
             late.client_gone()  # while it waits in the line
-            assert (made.pool.waiting, made.pool.in_progress) == (1, 2)
+            assert (made.pool.queue.waiting, made.pool.queue.in_progress) == (1, 2)
             held.release()
             await all_over([stuck, staying])
             assert client(early).status is client(late).status is None
-            await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -783,7 +783,7 @@ def test_body_that_comes_while_a_loop_is_stuck(app_in, source, when):
                 await all_over([made.request("/") for _ in range(4)])
             exchanges = [made.request("/length", b"a" * 1000, True) for _ in range(4)]
             if when == "waiting":
-                await until(lambda: made.pool.waiting == 4)
+                await until(lambda: made.pool.queue.waiting == 4)
             for exchange in exchanges:
                 exchange.add_body(b"b" * 70_000, True)
                 exchange.add_body(b"c", False)
@@ -821,7 +821,7 @@ def test_what_was_begun_before_goes_on_when_the_loop_turns(app_in, source):
                         client(download).writable = True
                         download.pay()
                         waiting = made.request("/")
-                        await until(lambda: made.pool.waiting == 1)
+                        await until(lambda: made.pool.queue.waiting == 1)
                 upload.add_body(b"", False)
                 held.release()
                 await all_over([stuck, upload, download, waiting])
@@ -834,11 +834,11 @@ def test_what_was_begun_before_goes_on_when_the_loop_turns(app_in, source):
 def test_an_exchange_that_comes_in_the_very_turn_in_which_the_pool_looks_is_not_overlooked(app_in):
     async def scenario():
         async with standing_still(**app_in(HOLDING_LATER), workers=2) as (made, held, stuck):
-            await until(lambda: made.pool.flow._watch is None)
+            await until(lambda: made.pool.queue._watch is None)
             exchanges = [made.request("/") for _ in range(2)]
             assert stuck.served_by in {exchange.served_by for exchange in exchanges}
-            made.pool.flow._watch.cancel()
-            made.pool.flow._look_for_late()  # as when its time comes now
+            made.pool.queue._watch.cancel()
+            made.pool.queue._look_for_late()  # as when its time comes now
             await until(lambda: all(client(exchange).over for exchange in exchanges), PATIENCE / 4)
             held.release()
             await all_over([stuck])
@@ -868,11 +868,11 @@ def test_a_stuck_worker_that_dies_takes_nothing_with_it_but_what_it_had_begun(ca
                 dying = made.request(f"/stop-and-hold?{held.query}")
                 await held.begun()
                 waiting = [made.request("/", b"body") for _ in range(10)]
-                await until(lambda: made.pool.waiting == 10)
+                await until(lambda: made.pool.queue.waiting == 10)
                 held.release()
                 await all_over([dying, *waiting])
                 assert {client(exchange).status for exchange in waiting} == {200}
-                await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
+                await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -889,10 +889,10 @@ def test_another_thread_answers_what_follows_on_a_slow_seat(app_in):
                 await all_over(followers)
                 assert [len(client(exchange).body) for exchange in followers] == [1, 2, 3]
                 assert not client(slow).over
-                assert (slow.state, made.pool.in_progress) == (ExchangeState.ASSIGNED, 1)
+                assert (slow.state, made.pool.queue.in_progress) == (ExchangeState.ASSIGNED, 1)
                 held.release()
                 await all_over([slow])
-                await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
+                await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
                 assert worker._seats.busy == 0
 
     play(scenario)
@@ -908,13 +908,13 @@ def test_slow_seats_of_all_kinds_and_who_follows_them(app_in):
                 quick = [made.request("/") for _ in range(4)]
                 await held.begun(3)
                 assert not any(client(exchange).over for exchange in slow + quick)
-                assert (made.pool.waiting, made.pool.in_progress) == (6, 9)
+                assert (made.pool.queue.waiting, made.pool.queue.in_progress) == (6, 9)
                 held.release(1)
                 await held.begun()  # the fourth
                 held.release(4)
                 await all_over(slow + quick)
                 assert {client(exchange).status for exchange in slow + quick} == {200}
-                await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
+                await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -961,7 +961,7 @@ def test_a_thread_that_waits_for_its_client_declines_what_follows(moves_on, monk
                 stream.pay()
                 await all_over([stream, follower])
             assert len(client(stream).body) == 100 * 65536
-            await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -975,14 +975,14 @@ def test_a_follower_whose_client_goes_before_it_is_declined(monkeypatch):
             client(stream).writable = False
             follower = made.request("/one-body?3")
             follower.client_gone()
-            await until(lambda: made.pool.in_progress == 1)
+            await until(lambda: made.pool.queue.in_progress == 1)
             assert follower.state is ExchangeState.CLOSED
             assert worker.exchanges == {stream.number: stream}
             clock.now += 1000.0
             client(stream).writable = True
             stream.pay()
             await all_over([stream])
-            await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -1053,10 +1053,10 @@ def test_everything_is_run_once_and_gets_its_own_answer_whoever_is_busy(app_in, 
                 for upload in uploads:
                     if upload not in gone:
                         upload.add_body(b"b", False)
-                await asyncio.wait_for(made.pool.flow.wait_idle(), 3 * PATIENCE)
-                assert made.pool.waiting == 0
+                await asyncio.wait_for(made.pool.queue.wait_idle(), 3 * PATIENCE)
+                assert made.pool.queue.waiting == 0
                 assert [len(worker.exchanges) for worker in made.pool.workers] == [0, 0, 0]
-                assert [made.pool.flow._dispatcher.load(worker) for worker in made.pool.workers] == [0, 0, 0]
+                assert [made.pool.queue._dispatcher.load(worker) for worker in made.pool.workers] == [0, 0, 0]
                 await until(lambda: len(b"".join(begun)) >= 4 * (total - len(gone)))
                 asyncio.get_running_loop().remove_reader(reader)
         finally:
@@ -1103,7 +1103,7 @@ def test_a_lost_worker_is_replaced(caplog):
             assert {exchange.served_by for exchange in fresh} == {dead.served_by}
             for exchange in others + fresh:
                 exchange.client_gone()
-            await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
             assert not made.pool.failure.done()
 
     play(scenario)
@@ -1119,7 +1119,7 @@ def test_what_a_lost_worker_had_not_begun_goes_to_another(workers):
                 dying = made.request(f"/stop-and-hold?{held.query}")
                 await held.begun()
                 if workers == 2:  # so that the next ones go to the worker that is dying
-                    made.pool.flow._dispatcher.remove(next(w for w in made.pool.workers if str(w) != dying.served_by))
+                    made.pool.queue._dispatcher.remove(next(w for w in made.pool.workers if str(w) != dying.served_by))
                 unbegun = [made.request("/", b"body") for _ in range(3)]
                 gone = made.request("/")
                 assert {exchange.served_by for exchange in [*unbegun, gone]} == {dying.served_by}
@@ -1129,7 +1129,7 @@ def test_what_a_lost_worker_had_not_begun_goes_to_another(workers):
                 assert {client(exchange).status for exchange in unbegun} == {200}
                 assert client(dying).over
                 assert (gone.state, client(gone).status) == (ExchangeState.CLOSED, None)
-                await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
+                await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -1145,7 +1145,7 @@ def test_what_comes_back_is_refused_when_the_line_is_full():
                 held.release()
                 await until(lambda: client(first).over and client(second).over)
                 assert (client(first).status, client(second).status) == (200, 503)
-                await asyncio.wait_for(made.pool.flow.wait_idle(), PATIENCE)
+                await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 

@@ -139,7 +139,7 @@ def test_a_retired_worker_that_does_not_end_is_abandoned_and_its_client_answered
                 assert worker.state is WorkerState.ABANDONED
                 assert "does not end" in caplog.text
                 assert (await made.get("/")).status == 200
-                assert (made.pool.in_progress, made.pool.retiring) == (0, [])
+                assert (made.pool.queue.in_progress, made.pool.retiring) == (0, [])
                 # the end of the pool does not wait for it, but says that it is still there
                 async with asyncio.timeout(PATIENCE):
                     assert await made.close() == 1
@@ -398,7 +398,7 @@ def test_recycling_goes_on_after_a_successor_failed(version):
             for _ in range(2):
                 await made.get("/")
             await until(
-                lambda: made.pool._recycle_at[worker] == worker.served + 2
+                lambda: made.pool._recycling._limits[worker] == worker.served + 2
             )  # it counts anew, for its successor has failed
             version.set("2")
             for _ in range(2):
@@ -444,7 +444,7 @@ def test_a_patient_pool_shows_what_is_wrong_until_a_version_works(version, caplo
                 assert await made.pool.replace_all()
             assert (await made.get("/")).body == b"1"
             assert made.pool.all_ready.is_set()
-            assert made.pool.in_progress == 0
+            assert made.pool.queue.in_progress == 0
 
     play(scenario)
 

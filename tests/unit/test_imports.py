@@ -42,7 +42,6 @@ LAWS = {
     "server/exchanges": {ERRORS, "http", "server.lifecycle", "wire"},
     "server/workers": {ERRORS, "server.event_loop", "server.exchanges", "server.lifecycle", "system", "wire"},
     "server/dispatch": {
-        ERRORS,
         "http.fields",
         "server.event_loop",
         "server.exchanges",

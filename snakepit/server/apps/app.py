@@ -45,10 +45,10 @@ class App:
         """What is going on."""
         pool, now = self.pool, time.monotonic()
         return AppStatistics(
-            in_progress=pool.in_progress,
-            waiting=pool.waiting,
+            in_progress=pool.queue.in_progress,
+            waiting=pool.queue.waiting,
             abandoned=pool.abandoned,
-            lost_wakeups=pool.flow.lost_wakeups,
+            lost_wakeups=pool.queue.lost_wakeups,
             workers=tuple(
                 WorkerStatistics(
                     number=worker.number,

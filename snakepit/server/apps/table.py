@@ -35,12 +35,12 @@ class Apps:
     @property
     def in_progress(self) -> int:
         """Exchanges in workers and waiting for some."""
-        return sum(app.pool.in_progress for app in self)
+        return sum(app.pool.queue.in_progress for app in self)
 
     @property
     def oldest_exchange(self) -> Exchange | None:
         """The exchange in progress that came first."""
-        found = [exchange for app in self if (exchange := app.pool.flow.oldest) is not None]
+        found = [exchange for app in self if (exchange := app.pool.queue.oldest) is not None]
         return min(found, key=lambda exchange: exchange.began, default=None)
 
     @property
@@ -71,7 +71,7 @@ class Apps:
         """Return when no exchange is in progress."""
         while self.in_progress:
             for app in self:
-                await app.pool.flow.wait_idle()
+                await app.pool.queue.wait_idle()
 
     async def close(self, deadline: float) -> int:
         """Retire all workers; past `deadline` (loop time) cut and, if need be, abandon.

@@ -13,9 +13,8 @@ import math
 from collections.abc import Callable
 from time import monotonic
 
-from snakepit.errors import InternalError
 from snakepit.http.fields import Fields
-from snakepit.server.dispatch.dispatcher import Dispatcher
+from snakepit.server.dispatch.dispatcher import Dispatcher, Unassigned
 from snakepit.server.event_loop.deadlines import Deadlines
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.lifecycle import ExchangeState
@@ -52,8 +51,8 @@ RETRY_AFTER = 1
 _log = logging.getLogger("snakepit.server")
 
 
-class Flow:
-    """See the module.
+class RequestQueue:
+    """Gives the exchanges of one pool to its workers, and has those wait that no worker has room for.
 
     Args:
         concurrency: exchanges in all, in workers and waiting; None: as many as workers and line take.
@@ -153,7 +152,7 @@ class Flow:
         """A worker gets nothing more."""
         self._dispatcher.remove(worker)
 
-    def free(self, worker: Worker) -> None:
+    def finished(self, worker: Worker) -> None:
         """A worker is through with an exchange."""
         self._one_less()
         self._assign(self._dispatcher.finished(worker))
@@ -162,7 +161,7 @@ class Flow:
         """A worker gives an exchange back."""
         self._give_back(worker, [exchange])
 
-    def heard(self, worker: Worker) -> None:
+    def awake(self, worker: Worker) -> None:
         """A worker's loop turns."""
         self._assign(self._dispatcher.heard(worker))
 
@@ -179,21 +178,23 @@ class Flow:
                 self.lost_wakeups,
             )
 
-    def pace(self, seconds: float) -> None:
-        """So much CPU time an exchange takes."""
+    def set_pace(self, seconds: float) -> None:
+        """Give workers as many at once as is worth it where an exchange takes so much CPU time."""
         self._batch = max(1, min(BATCH, int(BATCH_SECONDS / max(seconds, 1e-6))))
 
-    def salvage(self, worker: Worker, status: int = 500) -> None:
-        """A worker is no more: what it had begun is lost, and answered like this; others get the rest."""
+    def worker_gone(self, worker: Worker, silent: bool = False) -> None:
+        """A worker is no more: what it had begun is lost, and others get the rest.
+
+        `silent`: it is there, and does not answer, so that the clients' answer is that the time is over.
+        """
         self.remove(worker)
         self._workers.pop(worker, None)
         never_begun = worker.never_begun()
-        exchanges, worker.exchanges = worker.exchanges, {}
-        for number, exchange in exchanges.items():
+        for number, exchange in worker.give_up_exchanges().items():
             envelopes = never_begun.get(number)
             if envelopes is None:
                 self._one_less()
-                exchange.lost(status)
+                exchange.lost(504 if silent else 500)
             else:
                 exchange.come_back(envelopes)
                 if exchange.state is ExchangeState.NEW:
@@ -210,7 +211,7 @@ class Flow:
             exchange.answer_instead(status, fields, body)
 
     def close(self) -> None:
-        """Mind nothing any more."""
+        """Cancel all timers."""
         self._line_patience.close()
         self._grace.close()
         self._ending.close()
@@ -228,24 +229,24 @@ class Flow:
             exchange.answer_instead(*self._instead)
             return
         worker = self._find_worker(exchange)
-        if worker is not None:
-            self._give(worker, exchange)
-            self._watch_workers()
-        elif self._dispatcher.in_line(exchange):
+        if worker is Unassigned.WAITS:
             exchange.wait()
             self._line_patience.add(exchange)
-        else:
+        elif worker is Unassigned.REFUSED:
             self._one_less()
             self._refuse(exchange, "Too many requests are waiting")
+        else:
+            self._give(worker, exchange)
+            self._watch_workers()
 
-    def _find_worker(self, exchange: Exchange) -> Worker | None:
+    def _find_worker(self, exchange: Exchange) -> Worker | Unassigned:
         home, batch_of = exchange.home, self._batch_of
         in_batch = self._room_in_batch and (home is None or home is batch_of)
         if in_batch and batch_of is not None and self._dispatcher.submit_to(batch_of):
             self._room_in_batch -= 1
             return batch_of
         worker = self._dispatcher.submit(exchange, home)
-        if worker is not None and self._batch > 1:
+        if self._batch > 1 and not isinstance(worker, Unassigned):
             if self._batch_of is None:
                 self._loop.call_soon(self._end_batches)
             self._batch_of, self._room_in_batch = worker, self._batch - 1
@@ -314,27 +315,21 @@ class Flow:
         self._refuse(exchange, "No worker became free in time")
 
     def _took_too_long(self, exchange: Exchange) -> None:
-        if self._worker_of(exchange).busy_with not in (0, exchange.number):
+        if exchange.home.is_busy_with_another(exchange):
             exchange.limit(self._grace)
         else:
             self._time_out(exchange)
 
     def _time_out(self, exchange: Exchange) -> None:
         """The client gets its answer now, and the app as much time again to end."""
-        worker = self._worker_of(exchange)
+        worker: Worker = exchange.home
         exchange.time_out(self._response_seconds)
         worker.time_out(exchange)
         self._ending.add((worker, exchange))
 
-    def _worker_of(self, exchange: Exchange) -> Worker:
-        for worker in self._workers:
-            if worker.exchanges.get(exchange.number) is exchange:
-                return worker
-        raise InternalError(f"{exchange} is in no worker")
-
     def _did_not_end(self, which: tuple[Worker, Exchange]) -> None:
         worker, exchange = which
-        if worker.exchanges.get(exchange.number) is exchange:
+        if worker.has(exchange):
             self._stuck(worker, exchange)
 
     def _refuse(self, exchange: Exchange, reason: str) -> None:

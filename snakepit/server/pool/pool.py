@@ -1,9 +1,9 @@
 """All workers of one app, and what is done to them.
 
 Whom to start, to retire, to abandon the roster decides (see snakepit.server.pool.roster): the pool tells it what
-happens, and carries out what it says. What workers do meanwhile is the business of the flow (see
-snakepit.server.dispatch.queue), and whether they should be replaced that of the heartbeat, of the watch over starts and
-of the wear. Each of these reads the roster, and calls the pool with what it found.
+happens, and carries out what it says. What workers do meanwhile is the business of the queue (see
+snakepit.server.dispatch.queue), and whether they should be replaced that of the heartbeat, of the watch over starts, of
+recycling and of the wear. Each of these reads the roster, and calls the pool with what it found.
 
 A worker that dies takes with it the exchanges that it had begun. Those that it had not taken from its channel go to
 others.
@@ -11,12 +11,10 @@ others.
 
 import asyncio
 import logging
-import random
 from collections.abc import Collection
 
 from snakepit.errors import ConfigError, SnakepitError
-from snakepit.server.dispatch.queue import Flow
-from snakepit.server.event_loop.background import spawn
+from snakepit.server.dispatch.queue import RequestQueue
 from snakepit.server.event_loop.timers import Timers
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.lifecycle import WorkerState
@@ -28,12 +26,15 @@ from snakepit.server.pool.heartbeat import Heartbeat
 from snakepit.server.pool.observer import Observer
 from snakepit.server.pool.options import PoolOptions
 from snakepit.server.pool.outcome import STOPPING, Outcome
+from snakepit.server.pool.recycling import Recycling
 from snakepit.server.pool.roster import Roster
 from snakepit.server.pool.starts import Starts
 from snakepit.server.pool.wear import Wear
 from snakepit.server.responders import unavailable
 from snakepit.server.workers.worker import Worker
 from snakepit.system.memory import resident_memory
+
+_log = logging.getLogger("snakepit.server")
 
 
 class Pool:
@@ -47,26 +48,21 @@ class Pool:
         self._options = options
         self._observer = observer
         self._loop = loop
-        self._log = logging.getLogger("snakepit.server")
         self._roster = roster = Roster(options.workers, options.patient)
-        self.flow = Flow(
+        self._recycling = recycling = Recycling(options, roster, self.replace, loop)
+        self.queue = RequestQueue(
             options.concurrency, options.waiting, options.waiting_seconds, loop, options.response_seconds,
-            self._exchange_hangs,
+            recycling.exchange_hangs,
         )  # fmt: skip
         self._heartbeat = Heartbeat(roster, options.silent_seconds, self._worker_silent, loop)
         self._starts = Starts(options.startup_seconds, self._start_timed_out)
-        self._wear = Wear(roster, options.max_rss, options.runtime == "process", self.recycle, observer.worn_out)
+        self._wear = Wear(roster, options.max_rss, options.runtime == "process", recycling.recycle, observer.worn_out)
         self._factory = WorkerFactory(options, self, loop)
         self._endings = Endings(options.retiring_seconds, self._did_not_end, loop)
-        self._recycling = asyncio.Lock()
-        self._recycle_at: dict[Worker, int] = {}  # the number of exchanges that a worker may serve
-        self._outworn: set[Worker] = set()  # that are replaced because an exchange hangs in them
-        self._ages = Timers(loop)  # of workers whose lifetime is limited
         self._restarts = Timers(loop)  # by the number of the worker to be replaced
         self._settling: dict[int, asyncio.Future[str]] = {}  # what keeps a place from being taken; empty: it was
         self._arriving: dict[int, asyncio.Future[str]] = {}  # what keeps one from starting that was asked for later on
-        self._tasks: set[asyncio.Task[object]] = set()
-        self._watching: set[asyncio.Task[None]] = set()  # memory
+        self._counts = options.max_requests is not None  # what workers serve
         self.version = 0
         self.interface = ""
         self.first_ready = asyncio.Event()
@@ -74,7 +70,7 @@ class Pool:
         self.failure: asyncio.Future[SnakepitError] = loop.create_future()
 
     def __repr__(self) -> str:
-        return f"<Pool {self._roster} {self.flow}>"
+        return f"<Pool {self._roster} {self.queue}>"
 
     @property
     def workers(self) -> list[Worker]:
@@ -93,24 +89,15 @@ class Pool:
         return [w for w in unended if not w.ended.is_set() and w.state is not WorkerState.ABANDONED]
 
     @property
-    def serving(self) -> dict[Worker, float]:
-        """The workers that get exchanges, and since when (loop time)."""
-        return self._roster.serving
-
-    @property
-    def in_progress(self) -> int:
-        """Exchanges in workers and in the line."""
-        return self.flow.in_progress
-
-    @property
-    def waiting(self) -> int:
-        """Exchanges in the line."""
-        return self.flow.waiting
+    def first_of_serving(self) -> Worker | None:
+        """The worker that has got exchanges for the longest time."""
+        serving = self._roster.serving
+        return min(serving, key=lambda worker: serving[worker], default=None)
 
     @property
     def abandoned(self) -> int:
         """Workers that were left to themselves and have not ended."""
-        return self._roster.hanging
+        return self._roster.remains.hanging
 
     @property
     def wanted(self) -> int:
@@ -119,11 +106,11 @@ class Pool:
 
     def submit(self, exchange: Exchange) -> None:
         """Give an exchange to a worker, or let it wait, or refuse it with 503."""
-        self.flow.submit(exchange)
+        self.queue.submit(exchange)
 
     def withdraw(self, exchange: Exchange) -> None:
         """Forget an exchange that waits in the line."""
-        self.flow.withdraw(exchange)
+        self.queue.withdraw(exchange)
 
     # -- the start, and other numbers of workers -------------------------------------------------------------------
 
@@ -132,11 +119,7 @@ class Pool:
         first = self._roster.begin([self._make_worker(number) for number in self._roster.missing])
         await self._starts.start_first(first)
         if self._options.max_rss is not None:
-            spawn(self._watch_wear(), self._watching)
-
-    async def _watch_wear(self) -> None:
-        await self.all_ready.wait()
-        await self._wear.watch()
+            self._wear.start(self.all_ready)
 
     async def scale(self, workers: int) -> Outcome:
         """Have so many workers, one at least: more are started, those with the highest numbers retire.
@@ -207,7 +190,7 @@ class Pool:
         try:
             worker = self._make_worker(number)
         except ConfigError as error:  # too many open files
-            self._log.error("Worker %d can't be replaced now: %s", number, error)
+            _log.error("Worker %d can't be replaced now: %s", number, error)
             return self._refused(str(error))
         memory = None if self._roster.changes else resident_memory()
         settling = self._settling.get(number) or self._settling.setdefault(number, self._loop.create_future())
@@ -219,28 +202,6 @@ class Pool:
         refused.set_result(why)
         return refused
 
-    async def recycle(self, worker: Worker) -> bool:
-        """Replace a worker when its turn comes, unless it is being replaced; returns False if no other could start."""
-        async with self._recycling:  # one at a time: starting takes CPU time from those that serve
-            if self._roster.may_be_recycled(worker):
-                replaced = await self.replace(worker.number)
-                if not replaced and self._roster.is_current(worker):
-                    self._count_age(worker)
-                return bool(replaced)
-        return True
-
-    def _count_age(self, worker: Worker) -> None:
-        options = self._options
-        if options.max_requests is not None:
-            most = options.max_requests + random.randint(0, options.max_requests_jitter)
-            self._recycle_at[worker] = worker.served + most
-        if options.lifetime is not None:
-            self._ages.start(worker.number, options.lifetime, self._recycle_soon, worker)
-
-    def _recycle_soon(self, worker: Worker) -> None:
-        if self._roster.may_be_recycled(worker):
-            spawn(self.recycle(worker), self._tasks)
-
     # -- from the workers ------------------------------------------------------------------------------------------
 
     def worker_ready(self, worker: Worker) -> None:
@@ -249,29 +210,29 @@ class Pool:
         self._carry_out(self._roster.ready(worker, self._loop.time()))
         self._heartbeat.start()
         self.interface = worker.interface
-        self.flow.add(worker, worker.capacity if worker.interface == "wsgi" else self._options.worker_concurrency)
+        self.queue.add(worker, worker.capacity if worker.interface == "wsgi" else self._options.worker_concurrency)
 
     def worker_free(self, worker: Worker) -> None:
         """A worker is through with an exchange."""
-        if self._recycle_at and self._recycle_at.get(worker) == worker.served:
-            self._recycle_soon(worker)
-        self.flow.free(worker)
+        if self._counts:
+            self._recycling.served(worker)
+        self.queue.finished(worker)
 
     def worker_declined(self, worker: Worker, exchange: Exchange) -> None:
         """A worker gives an exchange back."""
-        self.flow.declined(worker, exchange)
+        self.queue.declined(worker, exchange)
 
     def worker_heard(self, worker: Worker) -> None:
         """A worker's loop turns."""
-        self.flow.heard(worker)
+        self.queue.awake(worker)
 
     def worker_missed(self, worker: Worker, seconds: float) -> None:
         """A worker has rung, and was not heard."""
-        self.flow.missed(worker, seconds)
+        self.queue.missed(worker, seconds)
 
     def worker_pace(self, worker: Worker, seconds: float) -> None:
         """A worker knows how long an exchange takes."""
-        self.flow.pace(seconds)
+        self.queue.set_pace(seconds)
 
     def worker_failed(self, worker: Worker) -> None:
         """A worker can't start."""
@@ -279,7 +240,7 @@ class Pool:
 
     def worker_ended(self, worker: Worker) -> None:
         """A worker's thread has ended."""
-        self._recycle_at.pop(worker, None)
+        self._recycling.ended(worker)
         self._carry_out(self._roster.ended(worker, self._loop.time()))
 
     # -- from those that watch workers -----------------------------------------------------------------------------
@@ -291,28 +252,9 @@ class Pool:
 
     def _worker_silent(self, worker: Worker) -> None:
         """A worker does not answer."""
-        self._log.error("%s has not answered for %g s", str(worker).capitalize(), self._options.silent_seconds)
+        _log.error("%s has not answered for %g s", str(worker).capitalize(), self._options.silent_seconds)
         worker.give_up(WorkerState.LOST, "lost", "it did not answer")
         self._carry_out(self._roster.silent(worker, self._loop.time()))
-
-    def _exchange_hangs(self, worker: Worker, exchange: Exchange) -> None:
-        """An exchange timed out and can't be ended: replace its worker, once."""
-        roster = self._roster
-        if roster.closing or worker in self._outworn or not roster.is_current(worker):
-            return
-        if worker.state is WorkerState.READY and self._options.runtime != "thread":
-            self._outworn.add(worker)
-            self._log.error(
-                "%s is replaced: %s, which timed out there, can't be ended%s",
-                str(worker).capitalize(),
-                exchange.asked_for,
-                f"\n{exchange.where}" if exchange.where else "",
-            )
-            spawn(self._replace_outworn(worker), self._tasks)
-
-    async def _replace_outworn(self, worker: Worker) -> None:
-        await self.recycle(worker)
-        self._outworn.discard(worker)  # if it is still there, what hangs next gives another reason to try
 
     # -- what the roster has decided -------------------------------------------------------------------------------
 
@@ -326,7 +268,7 @@ class Pool:
                 case actions.Drop(worker):
                     worker.drop()
                 case actions.Retire(worker):
-                    self.flow.remove(worker)
+                    self.queue.remove(worker)
                     worker.retire()
                     ending[worker] = self._endings.await_end(worker)
                 case actions.AwaitEnd(worker):
@@ -342,9 +284,9 @@ class Pool:
                 case actions.CancelRestart(number):
                     self._restarts.forget(number)
                 case actions.CountAge(worker):
-                    self._count_age(worker)
+                    self._recycling.count_age(worker)
                 case actions.ForgetAge(number):
-                    self._ages.forget(number)
+                    self._recycling.forget_age(number)
                 case actions.Arrived(number, trouble):
                     self._arriving.pop(number).set_result(trouble)
                 case actions.Settled(number, trouble):
@@ -360,7 +302,7 @@ class Pool:
                 case actions.AnswerInstead(error):
                     self._answer_instead(str(error))
                 case actions.Tell(level, text):
-                    self._log.log(level, "%s", text)
+                    _log.log(level, "%s", text)
         if self._roster.first_ready:
             self.first_ready.set()
         if self._roster.all_ready:
@@ -370,7 +312,7 @@ class Pool:
     def _close_ended(self, worker: Worker, lost: bool) -> None:
         if lost:
             worker.to(WorkerState.LOST)
-        self.flow.salvage(worker)
+        self.queue.worker_gone(worker)
         worker.to(WorkerState.CLOSED)
 
     def _restart(self, number: int) -> None:
@@ -383,7 +325,7 @@ class Pool:
 
     def _answer_instead(self, fault: str) -> None:
         page = unavailable.body(fault, self._factory.page_script(self.version))
-        self.flow.answer_instead(500, unavailable.FIELDS, page)
+        self.queue.answer_instead(500, unavailable.FIELDS, page)
 
     def _keep_memory(self, predecessor: Worker, before: int | None) -> None:
         now = resident_memory()
@@ -407,23 +349,22 @@ class Pool:
         self._starts.close()
         self._heartbeat.close()
         self._restarts.close()
-        self._ages.close()
+        self._recycling.close()
         self._endings.forget_deadlines()
-        for task in self._watching:
-            task.cancel()
+        self._wear.close()
         self._carry_out(self._roster.close())
         serving = [worker for worker in self.workers if worker.state is not WorkerState.ABANDONED]
         workers = [*serving, *self._roster.successors]
         starting = [w for w in workers if w.state is WorkerState.STARTING or w.failure[0] == "timeout"]
         for worker in workers:
-            self.flow.remove(worker)
+            self.queue.remove(worker)
             worker.retire()
         others = [worker for worker in (*workers, *self.retiring) if worker not in starting]
         await self._endings.end_all(starting, others, deadline)
-        for worker in self._roster.abandoned:
+        for worker in self._roster.remains.abandoned:
             worker.let_go()
-        self.flow.close()
-        return self._roster.left_open
+        self.queue.close()
+        return self._roster.remains.left_open
 
     def kill(self) -> None:
         """Kill whatever can be killed: the loop does not run any more, and this is all that can be done without it."""
@@ -435,7 +376,7 @@ class Pool:
 
     def _abandon(self, worker: Worker, silent: bool) -> None:
         """Wait for a worker no more."""
-        self.flow.salvage(worker, 504 if silent else 500)
+        self.queue.worker_gone(worker, silent)
         worker.stop()  # once more: what it had not read was taken back, and it is to end if it ever can
         killed = not worker.abandon()
         self._carry_out(self._roster.was_abandoned(worker, killed))
@@ -445,4 +386,4 @@ class Pool:
     def _ask_for_new_process(self) -> None:
         reason = self._roster.worn_out
         if reason and not self._observer.worn_out(reason):
-            self._log.warning("The server should be restarted: %s", reason)
+            _log.warning("The server should be restarted: %s", reason)

@@ -26,6 +26,7 @@ from snakepit.server.pool import actions, retries
 from snakepit.server.pool.actions import Action, tell_error
 from snakepit.server.pool.failures import as_error, cause_of_end, of_daemon_threads
 from snakepit.server.pool.outcome import STOPPING
+from snakepit.server.pool.remains import Remains
 from snakepit.server.pool.retries import Retries
 from snakepit.server.pool.succession import Succession
 from snakepit.server.workers.worker import Worker
@@ -40,6 +41,7 @@ class Roster:
 
     def __init__(self, wanted: int, patient: bool) -> None:
         self.wanted = wanted
+        self.remains = Remains()
         self.closing = False
         self.first_ready = False
         self.all_ready = False
@@ -54,8 +56,6 @@ class Roster:
         self._retries = Retries()
         self._told_of_trouble = False  # since workers were last started
         self._gave_up = False
-        self._abandoned: dict[Worker, bool] = {}  # and whether something stays open
-        self._open_threads = 0  # interpreters that daemon threads keep from being closed
 
     def __repr__(self) -> str:
         workers = [*self.workers, *self._retiring]
@@ -97,21 +97,6 @@ class Roster:
     def unended(self) -> list[Worker]:
         """All workers, with those that are to come and those that retire."""
         return list(dict.fromkeys([*self.workers, *self.successors, *self._retiring]))
-
-    @property
-    def abandoned(self) -> list[Worker]:
-        """Those that were killed or left to themselves, and have not ended."""
-        return list(self._abandoned)
-
-    @property
-    def hanging(self) -> int:
-        """How many were left to themselves and have not ended."""
-        return sum(self._abandoned.values())
-
-    @property
-    def left_open(self) -> int:
-        """Interpreters that can't be closed: of abandoned workers, and of those with daemon threads."""
-        return self.hanging + self._open_threads
 
     @property
     def changes(self) -> bool:
@@ -301,14 +286,14 @@ class Roster:
         """A worker's thread has ended, at this time by the clock of `ready`."""
         todo: list[Action] = []
         if worker.daemon_threads:
-            self._open_threads += 1
+            self.remains.add_open()
             todo.append(actions.Tell(logging.INFO, of_daemon_threads(worker)))
         retired = worker in self._retiring
         succession = self._retiring.pop(worker, None)
         if succession is not None and worker.copies:
             todo.append(actions.KeepMemory(worker, succession.memory_before))
         if worker.state is WorkerState.ABANDONED:
-            del self._abandoned[worker]  # it has come to its end after all
+            self.remains.discard_abandoned(worker)
             return todo
         kind, fault = worker.failure
         lived = now - self._ready_at.pop(worker, now)
@@ -379,7 +364,7 @@ class Roster:
         self._arrive(number, str(as_error(worker)), todo)
         self._lost[number] = worker
         if kind == "config":
-            self._replace_later(number, fault, todo)
+            todo += self.not_restarted(number, fault)
             return
         delay = self._retries.delay_after(lived)
         if self._patient and kind in ("import", "lifespan", "timeout") and not self._ready_at:
@@ -396,15 +381,10 @@ class Roster:
         return [actions.Start(worker)]
 
     def not_restarted(self, number: int, why: str) -> list[Action]:
-        """No worker could be made for such a place."""
-        todo: list[Action] = []
-        self._replace_later(number, why, todo)
-        return todo
-
-    def _replace_later(self, number: int, why: str, todo: list[Action]) -> None:
-        """The system is out of something, such as open files; later there may be more of it."""
-        todo.append(tell_error(f"Worker {number} can't be replaced yet: {why}"))
+        """No worker could be made for such a place: the system is out of files; later there may be more of them."""
+        todo: list[Action] = [tell_error(f"Worker {number} can't be replaced yet: {why}")]
         self._restart_later(number, retries.BACKOFF[1], todo)
+        return todo
 
     def _restart_later(self, number: int, delay: float, todo: list[Action]) -> None:
         if not self.closing and number not in self._successions:
@@ -419,14 +399,14 @@ class Roster:
 
     def was_abandoned(self, worker: Worker, killed: bool) -> list[Action]:
         """An abandoned worker was killed, or else its thread is left to itself."""
-        self._abandoned[worker] = not killed
+        self.remains.add_abandoned(worker, killed)
         fate = "it is killed" if killed else "its thread is left to itself"
         return [actions.Tell(logging.WARNING, f"{_name(worker)} does not end; {fate}")]
 
     @property
     def worn_out(self) -> str:
         """Why the process should be replaced: as many workers as are wanted hang in it; empty: no reason."""
-        hanging = self.hanging
+        hanging = self.remains.hanging
         if hanging < self.wanted or self.closing:
             return ""
         return f"{hanging} abandoned worker{'s have' if hanging > 1 else ' has'} not ended"

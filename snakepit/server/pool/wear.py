@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from snakepit.server.event_loop.background import spawn
 from snakepit.server.pool.roster import Roster
 from snakepit.server.workers.worker import Worker
 from snakepit.system.memory import resident_memory
@@ -63,6 +64,7 @@ class Wear:
         self._worn_out = worn_out
         self._kept = 0
         self._kept_bar = KEPT
+        self._tasks: set[asyncio.Task[None]] = set()
         self._took = 0.0  # seconds, the latest start of what replaced something
 
     def kept(self, size: int) -> None:
@@ -74,8 +76,17 @@ class Wear:
             if not self._worn_out(reason):
                 _log.warning("%s, until the server is restarted", reason)
 
-    async def watch(self) -> None:
-        """Look at memory again and again, for ever. To be called when all workers are ready."""
+    def start(self, all_ready: asyncio.Event) -> None:
+        """Look at memory again and again, from when all workers are ready."""
+        spawn(self._watch(all_ready), self._tasks)
+
+    def close(self) -> None:
+        """Look no more."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def _watch(self, all_ready: asyncio.Event) -> None:
+        await all_ready.wait()
         await (self._watch_workers() if self._apart else self._watch_process())
 
     async def _watch_workers(self) -> None:

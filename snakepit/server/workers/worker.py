@@ -173,6 +173,19 @@ class Worker:
         self.exchanges[number] = exchange
         exchange.assign(self._ends[0] if seats is None else seats.take(number, exchange.whole), self._name)
 
+    def has(self, exchange: Exchange) -> bool:
+        """Whether an exchange is still going on here."""
+        return self.exchanges.get(exchange.number) is exchange
+
+    def is_busy_with_another(self, exchange: Exchange) -> bool:
+        """Whether its loop is known to be in a long computation for another exchange."""
+        return self.busy_with not in (0, exchange.number)
+
+    def give_up_exchanges(self) -> dict[int, Exchange]:
+        """Forget all exchanges; returns those that it had, by number."""
+        exchanges, self.exchanges = self.exchanges, {}
+        return exchanges
+
     @property
     def watched(self) -> bool:
         """Whether something waits for it, so that `take_back_late` may find something."""

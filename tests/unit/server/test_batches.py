@@ -100,6 +100,6 @@ def test_a_batch_ends_where_the_worker_is_full_or_exchanges_wait():
     async def scenario(ready):
         ready.pace(1e-9)
         assert Counter(ready.submit(5)) == {"worker 1": 2, "worker 2": 2, "no worker": 1}
-        assert ready.pool.waiting == 1
+        assert ready.pool.queue.waiting == 1
 
     play(scenario, 2, 2)

@@ -94,7 +94,7 @@ class World:
     async def close(self):
         for end in (*self.worker._listening, *self.theirs):
             end.close()
-        self.pool.flow.close()
+        self.pool.queue.close()
         self.http.close()
         await turn()
 

@@ -421,9 +421,9 @@ def test_abandoned_workers_wear_the_process_out_when_as_many_hang_as_are_wanted(
         assert world.roster.worn_out == ""
         world.late(before)
     assert world.roster.worn_out == "2 abandoned workers have not ended"
-    assert world.roster.left_open == 2
-    world.ended(world.roster.abandoned[0])
-    assert (world.roster.worn_out, world.roster.left_open) == ("", 1)
+    assert world.roster.remains.left_open == 2
+    world.ended(world.roster.remains.abandoned[0])
+    assert (world.roster.worn_out, world.roster.remains.left_open) == ("", 1)
 
 
 def test_daemon_threads_leave_an_interpreter_open(world):
@@ -433,7 +433,7 @@ def test_daemon_threads_leave_an_interpreter_open(world):
     leaving.daemon_threads = ["poller"]
     world.ended(leaving, goodbye=True)
     assert world.first is before
-    assert world.roster.left_open == 1
+    assert world.roster.remains.left_open == 1
     assert world.told == [
         "Worker 2 leaves a daemon thread running (poller), so its interpreter stays open until the process ends"
     ]
@@ -605,8 +605,8 @@ class Anything(RuleBasedStateMachine):
 
     @invariant()
     def what_stays_open_is_counted(self):
-        assert self.roster.hanging == len(self.world.hanging)
-        assert self.roster.left_open == len(self.world.hanging) + self.world.open
+        assert self.roster.remains.hanging == len(self.world.hanging)
+        assert self.roster.remains.left_open == len(self.world.hanging) + self.world.open
 
     @invariant()
     def it_is_given_up_once(self):

@@ -8,7 +8,7 @@ from waiting import PATIENCE
 
 from snakepit.server.pool import observer as observer_module
 from snakepit.server.pool import wear as wear_module
-from snakepit.server.pool.pool import Pool
+from snakepit.server.pool.recycling import Recycling
 from snakepit.server.pool.roster import Roster
 from snakepit.server.pool.wear import Wear
 
@@ -21,7 +21,7 @@ class Worker:
         self.memory = size * MIB
 
 
-@fake_of(Roster, Pool)
+@fake_of(Roster, Recycling)
 class Workers:
     """Two workers; who is replaced gets a successor of the size that `born_with` says."""
 
@@ -108,12 +108,15 @@ def play(scenario, world, apart, answer=False, **workers):
     async def main():
         made, observer = Workers(world, **workers), Observer(answer)
         wear = Wear(made, 100 * MIB, apart, made.recycle, observer.worn_out)
-        watching = asyncio.ensure_future(wear.watch())
+        all_ready = asyncio.Event()
+        wear.start(all_ready)
+        [watching] = wear._tasks
+        all_ready.set()
         try:
             await scenario(made, observer)
             assert not watching.done()
         finally:
-            watching.cancel()
+            wear.close()
 
     asyncio.run(main())
 
