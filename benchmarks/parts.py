@@ -26,7 +26,7 @@ from snakepit.server.pool.observer import Observer
 from snakepit.server.pool.options import PoolOptions
 from snakepit.server.pool.pool import Pool
 from snakepit.server.workers.runtimes import InterpreterRuntime
-from snakepit.server.workers.worker import Worker as PoolWorker
+from snakepit.server.workers.worker import WorkerHandle
 from snakepit.wire import envelopes
 from snakepit.wire.interpreters import create_queue
 from snakepit.wire.loop_ends import Channel
@@ -150,7 +150,7 @@ class Main:
         self.pool = Pool(options, Observer(), loop)
         self.runtimes = [InterpreterRuntime(1) for _ in range(workers)]
         self.workers = [
-            PoolWorker(number, {}, runtime, self.pool, loop) for number, runtime in enumerate(self.runtimes, 1)
+            WorkerHandle(number, {}, runtime, self.pool, loop) for number, runtime in enumerate(self.runtimes, 1)
         ]
         for worker in self.workers:
             worker._take([envelopes.loaded("asgi", 0.0, [], []), envelopes.ready(0.0), envelopes.pace(10e-6)])

@@ -33,6 +33,7 @@ from snakepit.server.pool.outcome import Outcome
 from snakepit.server.setup import Setup
 from snakepit.system.log_files import reopen_log_files
 from snakepit.system.version import __version__
+from snakepit.system.words import counted
 from snakepit.wire.interpreters import stop_tracing_memory
 
 if TYPE_CHECKING:
@@ -249,7 +250,7 @@ class Serving:
                 await http.connections.wait_closed()
         except TimeoutError:
             cut = max(apps.in_progress, len(http.connections.open))
-            self._log.warning("Cut %s still in flight after %g s", _requests(cut), seconds)
+            self._log.warning("Cut %s still in flight after %g s", counted(cut, "request"), seconds)
         http.close()
         try:
             self.left_open = await apps.close(deadline)
@@ -372,7 +373,3 @@ def _workers(config: "Config") -> str:
     several = {"interpreter": "interpreters", "process": "processes", "thread": "threads"}
     source = f" ({config.workers_source})" if config.workers_source else ""
     return f"{config.interpreters} {config.runtime if config.interpreters == 1 else several[config.runtime]}{source}"
-
-
-def _requests(count: int) -> str:
-    return f"{count} request{'' if count == 1 else 's'}"

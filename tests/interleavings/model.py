@@ -212,7 +212,7 @@ class Model:
         self.workers = []
         for number in range(1, workers + 1):
             runtime = Runtime(machine, make_channel, max(1, seats))
-            worker = server_worker.Worker(number, {}, runtime, self.pool, self.loop)  # type: ignore[arg-type]
+            worker = server_worker.WorkerHandle(number, {}, runtime, self.pool, self.loop)  # type: ignore[arg-type]
             self.pool._roster._places[number] = worker
             self.workers.append(worker)
         self.read_on = 0  # threads that got an error over that
@@ -305,14 +305,14 @@ class Model:
     def _loop_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self.machine.errors.append(context.get("exception") or AssertionError(context["message"]))
 
-    def _work(self, worker: server_worker.Worker) -> None:
+    def _work(self, worker: server_worker.WorkerHandle) -> None:
         *seats, watch = (channel.address for channel in worker._runtime.channels)
         if self._seats:
             self._work_in_threads(worker, seats, watch)
         else:
             self._work_in_loop(seats[0], watch)
 
-    def _work_in_threads(self, worker: server_worker.Worker, seats: list[Any], watch: Any) -> None:
+    def _work_in_threads(self, worker: server_worker.WorkerHandle, seats: list[Any], watch: Any) -> None:
         running = hung.Seats([wsgi.Exchange.call_app.__code__])
         watching = watchdog.Watchdog(watch)
         watching.start()

@@ -80,7 +80,7 @@ def test_those_that_wait_on_a_loop_that_is_given_up_get_504_and_others_another_w
 
 
 def test_an_exchange_that_can_not_be_ended_has_its_worker_replaced(hangs, monkeypatch):
-    monkeypatch.setattr(queue_module, "ENDING", 0.2)
+    monkeypatch.setattr(queue_module, "LEAST_SECONDS_TO_END", 0.2)
 
     async def scenario():
         settings = {"timeout_request": 0.2}.items()
@@ -109,7 +109,7 @@ def test_an_exchange_that_can_not_be_ended_has_its_worker_replaced(hangs, monkey
 
 
 def test_who_is_held_up_by_another_gets_time_beyond_its_own(hangs, monkeypatch):
-    monkeypatch.setattr(queue_module, "GRACE", PATIENCE)
+    monkeypatch.setattr(queue_module, "GRACE_BEHIND_BUSY_LOOP", PATIENCE)
 
     async def scenario():
         settings = {"timeout_request": 0.5}.items()

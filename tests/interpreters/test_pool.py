@@ -284,7 +284,7 @@ _gates: list[Gate] = []
 @pytest.fixture
 def unhurried(monkeypatch):
     """Nothing is taken back from an event loop, however long it is silent: for tests of who has what."""
-    monkeypatch.setattr(worker_module, "PATIENCE", FOR_EVER)
+    monkeypatch.setattr(worker_module, "LOOP_SILENCE", FOR_EVER)
 
 
 @pytest.fixture
@@ -463,7 +463,7 @@ def test_a_break_in_what_watches_memory_is_heard(monkeypatch):
                 await until(lambda: logged)
                 assert (await made.get("/")).status == 200
 
-    monkeypatch.setattr(wear_module, "CHECK", 0.0)
+    monkeypatch.setattr(wear_module, "CHECK_PERIOD", 0.0)
     monkeypatch.setattr(wear_module, "resident_memory", measure)
     play(scenario, expected=["ValueError('no such file')"])
 

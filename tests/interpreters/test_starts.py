@@ -259,7 +259,7 @@ def overdue(monkeypatch, tmp_path):
         return worker.state is WorkerState.STARTING
 
     monkeypatch.setattr(starts, "_takes_longer", takes_longer)
-    monkeypatch.setattr(worker_module, "STACK_PATIENCE", PATIENCE)
+    monkeypatch.setattr(worker_module, "STACK_SECONDS", PATIENCE)
 
 
 @BOTH
@@ -291,7 +291,7 @@ def test_a_start_that_takes_too_long(hanging, runtime, how, doing, at):
 @pytest.mark.usefixtures("overdue")
 def test_a_start_whose_place_can_not_be_told(app_in, monkeypatch, tmp_path):
     """C code that keeps the GIL: the worker's watchdog can't say anything, either."""
-    monkeypatch.setattr(worker_module, "STACK_PATIENCE", 0.1)
+    monkeypatch.setattr(worker_module, "STACK_SECONDS", 0.1)
 
     begun, go = tmp_path / "begun", tmp_path / "go"
     command = f"touch '{begun}'; while [ ! -e '{go}' ]; do sleep 0.05; done"

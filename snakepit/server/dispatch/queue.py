@@ -18,15 +18,15 @@ from snakepit.server.dispatch.dispatcher import Dispatcher, Unassigned
 from snakepit.server.event_loop.deadlines import Deadlines
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.lifecycle import ExchangeState
-from snakepit.server.workers.worker import PATIENCE, Worker
+from snakepit.server.workers.worker import LOOP_SILENCE, WorkerHandle
 
-BATCH = 8
+BATCH_SIZE = 8
 BATCH_SECONDS = 200e-6
 """What comes in one loop iteration is given to a worker in batches, of so many exchanges and so much of their CPU time
 at most: waking a worker takes 20 µs, and is not worth it for less. Where exchanges take longer, each goes to the least
 loaded worker by itself."""
 
-LONG = 0.02
+STUCK_FOR_LONG = 0.02
 """Seconds; a worker's loop that is stuck for longer may be so for ever. What it answered in the same turn, and what it
 has taken and not begun, its watchdog has to send; and that takes time there, for which another thread has to stop."""
 
@@ -37,10 +37,10 @@ again. A wake-up that was lost, which is a bug, then costs so much, and not all 
 TELL_AGAIN = 10.0
 """Seconds between two lines in the log about lost wake-ups."""
 
-GRACE = 0.5
+GRACE_BEHIND_BUSY_LOOP = 0.5
 """Seconds that an exchange gets beyond its time where its worker's loop was busy with another, which is being ended."""
 
-ENDING = 3.0
+LEAST_SECONDS_TO_END = 3.0
 """Seconds; the least that an app gets to end an exchange that timed out, until its worker is replaced. A worker's first
 exception takes an import, of ctypes, beside all that its threads compute."""
 
@@ -69,24 +69,24 @@ class RequestQueue:
         waiting_seconds: float,
         loop: asyncio.AbstractEventLoop,
         response_seconds: float | None = None,
-        stuck: Callable[[Worker, Exchange], None] = lambda worker, exchange: None,
+        stuck: Callable[[WorkerHandle, Exchange], None] = lambda worker, exchange: None,
     ) -> None:
         self._loop = loop
         self._concurrency = concurrency
-        self._dispatcher: Dispatcher[Worker, Exchange] = Dispatcher(waiting)
+        self._dispatcher: Dispatcher[WorkerHandle, Exchange] = Dispatcher(waiting)
         self._line_patience: Deadlines[Exchange] = Deadlines(loop, waiting_seconds, self._waited_too_long)
         self._response_seconds = response_seconds or 0.0
         self._clock: Deadlines[Exchange] | None = None  # of those in workers whose response has not begun
         if response_seconds is not None:
             self._clock = Deadlines(loop, response_seconds, self._took_too_long)
-        self._grace: Deadlines[Exchange] = Deadlines(loop, GRACE, self._time_out)
-        self._ending: Deadlines[tuple[Worker, Exchange]] = Deadlines(
-            loop, max(self._response_seconds, ENDING), self._did_not_end
+        self._grace: Deadlines[Exchange] = Deadlines(loop, GRACE_BEHIND_BUSY_LOOP, self._time_out)
+        self._ending: Deadlines[tuple[WorkerHandle, Exchange]] = Deadlines(
+            loop, max(self._response_seconds, LEAST_SECONDS_TO_END), self._did_not_end
         )
         self._stuck = stuck
-        self._workers: dict[Worker, None] = {}  # that may have exchanges
+        self._workers: dict[WorkerHandle, None] = {}  # that may have exchanges
         self._batch = 1  # exchanges of one loop iteration that go to a worker before the next one is found
-        self._batch_of: Worker | None = None
+        self._batch_of: WorkerHandle | None = None
         self._room_in_batch = 0
         self._watch: asyncio.TimerHandle | None = None  # set while something waits for a worker
         self._asking: asyncio.TimerHandle | None = None  # set while a worker is asleep
@@ -142,30 +142,30 @@ class RequestQueue:
 
     # -- from the pool ---------------------------------------------------------------------------------------------
 
-    def add(self, worker: Worker, capacity: int) -> None:
+    def add(self, worker: WorkerHandle, capacity: int) -> None:
         """A worker became ready for `capacity` exchanges at once."""
         self._instead = None
         self._workers[worker] = None
         self._assign(self._dispatcher.add(worker, capacity))
 
-    def remove(self, worker: Worker) -> None:
+    def remove(self, worker: WorkerHandle) -> None:
         """A worker gets nothing more."""
         self._dispatcher.remove(worker)
 
-    def finished(self, worker: Worker) -> None:
+    def finished(self, worker: WorkerHandle) -> None:
         """A worker is through with an exchange."""
         self._one_less()
         self._assign(self._dispatcher.finished(worker))
 
-    def declined(self, worker: Worker, exchange: Exchange) -> None:
+    def declined(self, worker: WorkerHandle, exchange: Exchange) -> None:
         """A worker gives an exchange back."""
         self._give_back(worker, [exchange])
 
-    def awake(self, worker: Worker) -> None:
+    def awake(self, worker: WorkerHandle) -> None:
         """A worker's loop turns."""
         self._assign(self._dispatcher.heard(worker))
 
-    def missed(self, worker: Worker, seconds: float) -> None:
+    def missed(self, worker: WorkerHandle, seconds: float) -> None:
         """A worker has rung so long ago, and was not heard."""
         self.lost_wakeups += 1
         if self._loop.time() - self._told_of_lost >= TELL_AGAIN:
@@ -180,9 +180,9 @@ class RequestQueue:
 
     def set_pace(self, seconds: float) -> None:
         """Give workers as many at once as is worth it where an exchange takes so much CPU time."""
-        self._batch = max(1, min(BATCH, int(BATCH_SECONDS / max(seconds, 1e-6))))
+        self._batch = max(1, min(BATCH_SIZE, int(BATCH_SECONDS / max(seconds, 1e-6))))
 
-    def worker_gone(self, worker: Worker, silent: bool = False) -> None:
+    def worker_gone(self, worker: WorkerHandle, silent: bool = False) -> None:
         """A worker is no more: what it had begun is lost, and others get the rest.
 
         `silent`: it is there, and does not answer, so that the clients' answer is that the time is over.
@@ -239,7 +239,7 @@ class RequestQueue:
             self._give(worker, exchange)
             self._watch_workers()
 
-    def _find_worker(self, exchange: Exchange) -> Worker | Unassigned:
+    def _find_worker(self, exchange: Exchange) -> WorkerHandle | Unassigned:
         home, batch_of = exchange.home, self._batch_of
         in_batch = self._room_in_batch and (home is None or home is batch_of)
         if in_batch and batch_of is not None and self._dispatcher.submit_to(batch_of):
@@ -255,14 +255,14 @@ class RequestQueue:
     def _end_batches(self) -> None:
         self._batch_of, self._room_in_batch = None, 0
 
-    def _assign(self, assignments: list[tuple[Worker, Exchange]]) -> None:
+    def _assign(self, assignments: list[tuple[WorkerHandle, Exchange]]) -> None:
         for worker, exchange in assignments:
             self._line_patience.discard(exchange)
             self._give(worker, exchange)
         if assignments:
             self._watch_workers()
 
-    def _give(self, worker: Worker, exchange: Exchange) -> None:
+    def _give(self, worker: WorkerHandle, exchange: Exchange) -> None:
         exchange.home = worker
         worker.assign(exchange)
         if self._clock is not None:
@@ -270,7 +270,7 @@ class RequestQueue:
 
     def _watch_workers(self) -> None:
         if self._watch is None:
-            self._watch = self._loop.call_later(PATIENCE, self._look_for_late)
+            self._watch = self._loop.call_later(LOOP_SILENCE, self._look_for_late)
 
     def _look_for_late(self) -> None:
         """Give what waits for a busy loop or thread to another."""
@@ -280,7 +280,7 @@ class RequestQueue:
                 late = worker.take_back_late()
                 if worker.stuck:
                     self._dispatcher.stuck(worker)
-                    self._loop.call_later(LONG, worker.have_watchdog_speak)
+                    self._loop.call_later(STUCK_FOR_LONG, worker.have_watchdog_speak)
                     self._ask_later()
                 if late:
                     self._give_back(worker, late)
@@ -298,7 +298,7 @@ class RequestQueue:
             worker.ask_loop(monotonic())
             self._ask_later()
 
-    def _give_back(self, worker: Worker, exchanges: list[Exchange]) -> None:
+    def _give_back(self, worker: WorkerHandle, exchanges: list[Exchange]) -> None:
         fresh: list[Exchange] = []
         for exchange in exchanges:
             if exchange.state is ExchangeState.NEW:
@@ -322,12 +322,12 @@ class RequestQueue:
 
     def _time_out(self, exchange: Exchange) -> None:
         """The client gets its answer now, and the app as much time again to end."""
-        worker: Worker = exchange.home
+        worker: WorkerHandle = exchange.home
         exchange.time_out(self._response_seconds)
         worker.time_out(exchange)
         self._ending.add((worker, exchange))
 
-    def _did_not_end(self, which: tuple[Worker, Exchange]) -> None:
+    def _did_not_end(self, which: tuple[WorkerHandle, Exchange]) -> None:
         worker, exchange = which
         if worker.has(exchange):
             self._stuck(worker, exchange)

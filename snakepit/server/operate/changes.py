@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from snakepit.config.options import MOST_WORKERS
 from snakepit.errors import InternalError, SnakepitError
 from snakepit.server.apps.app import App
 from snakepit.server.apps.table import Apps
@@ -24,9 +25,6 @@ from snakepit.server.pool.outcome import STOPPING, Outcome
 
 NAMED = 5
 """Changed files that are named in the log; a checkout of another branch changes hundreds."""
-
-MOST = 1024
-"""Workers, as for `--interpreters`."""
 
 
 type Change = Callable[[], Coroutine[object, object, Outcome]]
@@ -53,8 +51,8 @@ class Changes:
     async def scale(self, workers: int) -> Outcome:
         """Have so many workers of each app. Raises SnakepitError where that can't be."""
         self._check()
-        if not 1 <= workers <= MOST:
-            raise SnakepitError(f"There can be 1 to {MOST} workers, not {workers}: nothing changes")
+        if not 1 <= workers <= MOST_WORKERS:
+            raise SnakepitError(f"There can be 1 to {MOST_WORKERS} workers, not {workers}: nothing changes")
         before = self._apps.wanted
         outcomes = await asyncio.gather(*(app.pool.scale(workers) for app in self._apps))
         self._manager.scaled(self._apps.wanted)

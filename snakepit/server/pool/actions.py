@@ -9,49 +9,49 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from snakepit.errors import SnakepitError
-    from snakepit.server.workers.worker import Worker
+    from snakepit.server.workers.worker import WorkerHandle
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
     """Start a worker now."""
 
-    worker: "Worker"
+    worker: "WorkerHandle"
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
     """Close a worker that was never started."""
 
-    worker: "Worker"
+    worker: "WorkerHandle"
 
 
 @dataclass(frozen=True, slots=True)
 class Retire:
     """Give a worker nothing more, and have it finish and end before its deadline."""
 
-    worker: "Worker"
+    worker: "WorkerHandle"
 
 
 @dataclass(frozen=True, slots=True)
 class AwaitEnd:
     """Have a worker that failed end before its deadline."""
 
-    worker: "Worker"
+    worker: "WorkerHandle"
 
 
 @dataclass(frozen=True, slots=True)
 class CutStart:
     """Have a worker leave a start that takes too long."""
 
-    worker: "Worker"
+    worker: "WorkerHandle"
 
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
     """Kill a worker, or leave it to itself; `silent`: because it does not answer."""
 
-    worker: "Worker"
+    worker: "WorkerHandle"
     silent: bool = False
 
 
@@ -59,7 +59,7 @@ class Abandon:
 class Close:
     """Give what a worker that has ended had not begun to others; `lost`: it ended though nobody had asked it to."""
 
-    worker: "Worker"
+    worker: "WorkerHandle"
     lost: bool
 
 
@@ -82,7 +82,7 @@ class CancelRestart:
 class CountAge:
     """Recycle a worker when it has served so much, or for so long, from now on."""
 
-    worker: "Worker"
+    worker: "WorkerHandle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Settled:
 class Replaced:
     """Tell the observer that a worker ended by itself, and another starts after so many seconds."""
 
-    worker: "Worker"
+    worker: "WorkerHandle"
     seconds: float
 
 
@@ -120,7 +120,7 @@ class Replaced:
 class SuccessorFailed:
     """Tell the observer that a worker could not start, and the one before it goes on."""
 
-    worker: "Worker"
+    worker: "WorkerHandle"
     fault: str
 
 
@@ -128,7 +128,7 @@ class SuccessorFailed:
 class KeepMemory:
     """Account for the memory that a worker leaves behind; `before`: bytes in the process when its successor began."""
 
-    worker: "Worker"
+    worker: "WorkerHandle"
     before: int | None
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 
 from snakepit.server.event_loop.background import spawn
 from snakepit.server.lifecycle import WorkerState
-from snakepit.server.workers.worker import Worker
+from snakepit.server.workers.worker import WorkerHandle
 
 LAST_CALL = 3.0
 """Seconds that workers get to shut down once what they were doing has been cut."""
@@ -26,17 +26,19 @@ class Endings:
         did_not_end: called with one that did not end in time, though it was cut.
     """
 
-    def __init__(self, seconds: float, did_not_end: Callable[[Worker], None], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, seconds: float, did_not_end: Callable[[WorkerHandle], None], loop: asyncio.AbstractEventLoop
+    ) -> None:
         self._seconds = seconds
         self._did_not_end = did_not_end
         self._loop = loop
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def await_end(self, worker: Worker) -> asyncio.Task[None]:
+    def await_end(self, worker: WorkerHandle) -> asyncio.Task[None]:
         """See to it that a worker which was told to end does; the task ends when it has, or was given up."""
         return self._spawn(self._end([worker], self._deadline))
 
-    def cut_start(self, worker: Worker) -> None:
+    def cut_start(self, worker: WorkerHandle) -> None:
         """Have a worker that is on its way leave its start, and see to it that it ends."""
         self._spawn(self._cut_start([worker], self._deadline))
 
@@ -45,7 +47,7 @@ class Endings:
         for task in self._tasks:
             task.cancel()
 
-    async def end_all(self, starting: list[Worker], others: list[Worker], deadline: float) -> None:
+    async def end_all(self, starting: list[WorkerHandle], others: list[WorkerHandle], deadline: float) -> None:
         """Return when all have ended or were given up: those that still start are cut now, others at `deadline`."""
         await asyncio.gather(self._cut_start(starting, deadline), self._end(others, deadline))
 
@@ -56,7 +58,7 @@ class Endings:
     def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         return spawn(work, self._tasks)
 
-    async def _cut_start(self, workers: list[Worker], deadline: float) -> None:
+    async def _cut_start(self, workers: list[WorkerHandle], deadline: float) -> None:
         """Stop workers that are on their way: nobody waits for them. What a start-up has begun may be ended in time."""
         for worker in workers:
             worker.stop()
@@ -66,7 +68,7 @@ class Endings:
                 self._did_not_end(worker)
         await self._end([worker for worker in unended if worker.state is not WorkerState.ABANDONED], deadline)
 
-    async def _end(self, workers: list[Worker], deadline: float) -> None:
+    async def _end(self, workers: list[WorkerHandle], deadline: float) -> None:
         """Wait for retired workers until `deadline`, and cut them then."""
         unended = await _wait_ended(workers, deadline)
         if unended:
@@ -77,7 +79,7 @@ class Endings:
             self._did_not_end(worker)
 
 
-async def _wait_ended(workers: list[Worker], deadline: float) -> list[Worker]:
+async def _wait_ended(workers: list[WorkerHandle], deadline: float) -> list[WorkerHandle]:
     """Wait for workers to end until `deadline` (loop time); returns those that have not."""
     try:
         async with asyncio.timeout_at(deadline):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from snakepit.errors import ConfigError
 from snakepit.server.pool.options import PoolOptions
 from snakepit.server.workers.runtimes import RUNTIMES
-from snakepit.server.workers.worker import Owner, Worker
+from snakepit.server.workers.worker import Owner, WorkerHandle
 
 if TYPE_CHECKING:
     from snakepit.wire.settings import AppSettings
@@ -23,7 +23,7 @@ class WorkerFactory:
         self._owner = owner
         self._loop = loop
 
-    def make(self, number: int, version: int) -> Worker:
+    def make(self, number: int, version: int) -> WorkerHandle:
         """Make a worker that is yet to be started. Raises ConfigError where the system is out of files."""
         options = self._options
         seats = 1 if options.interface == "asgi" else options.threads
@@ -32,7 +32,7 @@ class WorkerFactory:
         try:
             runtime = RUNTIMES[options.runtime](seats)
             settings: AppSettings = {**options.settings, "page_script": self.page_script(version)}
-            return Worker(number, settings, runtime, self._owner, self._loop)
+            return WorkerHandle(number, settings, runtime, self._owner, self._loop)
         except OSError as error:
             raise ConfigError(
                 f"no channel for worker {number}: {error.strerror}; use fewer interpreters or threads, or raise the "

@@ -1,11 +1,11 @@
 """Why workers failed, as errors and in words."""
 
 from snakepit.errors import AppError, AppImportError, ConfigError, LifespanError, StartTimeout, WorkerLost
-from snakepit.server.workers.worker import Worker
+from snakepit.server.workers.worker import WorkerHandle
 from snakepit.system import limits
 
 
-def as_error(worker: Worker) -> AppError | ConfigError | WorkerLost:
+def as_error(worker: WorkerHandle) -> AppError | ConfigError | WorkerLost:
     """What kept a worker from serving."""
     kind, fault = worker.failure
     if kind == "config":
@@ -22,7 +22,7 @@ def as_error(worker: Worker) -> AppError | ConfigError | WorkerLost:
     return WorkerLost(f"{worker} ended before it was ready\n{fault}".rstrip())
 
 
-def cause_of_end(worker: Worker) -> str:
+def cause_of_end(worker: WorkerHandle) -> str:
     """What ended a worker, as far as it is known."""
     kind, fault = worker.failure
     if kind == "lost" and "\n" not in fault:
@@ -30,7 +30,7 @@ def cause_of_end(worker: Worker) -> str:
     return f"{kind}\n{fault}" if fault else "without a word"
 
 
-def of_daemon_threads(worker: Worker) -> str:
+def of_daemon_threads(worker: WorkerHandle) -> str:
     """What a worker leaves behind, as a sentence."""
     threads = "a daemon thread" if len(worker.daemon_threads) == 1 else "daemon threads"
     return (

@@ -10,7 +10,7 @@ from time import monotonic
 
 from snakepit.server.lifecycle import WorkerState
 from snakepit.server.pool.roster import Roster
-from snakepit.server.workers.worker import Worker
+from snakepit.server.workers.worker import WorkerHandle
 
 ASKED = 4
 """Times that a worker is asked within the time that it has: so it is found to be silent a quarter of that late."""
@@ -29,7 +29,7 @@ class Heartbeat:
         self,
         roster: Roster,
         seconds: float,
-        silent: Callable[[Worker], None],
+        silent: Callable[[WorkerHandle], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._roster = roster

@@ -31,7 +31,7 @@ from snakepit.server.pool.roster import Roster
 from snakepit.server.pool.starts import Starts
 from snakepit.server.pool.wear import Wear
 from snakepit.server.responders import unavailable
-from snakepit.server.workers.worker import Worker
+from snakepit.server.workers.worker import WorkerHandle
 from snakepit.system.memory import resident_memory
 
 _log = logging.getLogger("snakepit.server")
@@ -73,23 +73,23 @@ class Pool:
         return f"<Pool {self._roster} {self.queue}>"
 
     @property
-    def workers(self) -> list[Worker]:
+    def workers(self) -> list[WorkerHandle]:
         """The workers, by number."""
         return self._roster.workers
 
     @property
-    def retiring(self) -> list[Worker]:
+    def retiring(self) -> list[WorkerHandle]:
         """Those that were replaced or are not wanted any more, and have not ended yet."""
         return self._roster.retiring
 
     @property
-    def living(self) -> list[Worker]:
+    def living(self) -> list[WorkerHandle]:
         """Those that have not ended, but for the abandoned."""
         unended = self._roster.unended
         return [w for w in unended if not w.ended.is_set() and w.state is not WorkerState.ABANDONED]
 
     @property
-    def first_of_serving(self) -> Worker | None:
+    def first_of_serving(self) -> WorkerHandle | None:
         """The worker that has got exchanges for the longest time."""
         serving = self._roster.serving
         return min(serving, key=lambda worker: serving[worker], default=None)
@@ -150,7 +150,7 @@ class Pool:
             self._carry_out(self._roster.joined(worker))
         return len(missing), ""
 
-    def _make_worker(self, number: int) -> Worker:
+    def _make_worker(self, number: int) -> WorkerHandle:
         return self._factory.make(number, self.version)
 
     # -- replacements ----------------------------------------------------------------------------------------------
@@ -204,7 +204,7 @@ class Pool:
 
     # -- from the workers ------------------------------------------------------------------------------------------
 
-    def worker_ready(self, worker: Worker) -> None:
+    def worker_ready(self, worker: WorkerHandle) -> None:
         """A worker completed its start-up: exchanges may go to it."""
         self._observer.worker_ready(worker)
         self._carry_out(self._roster.ready(worker, self._loop.time()))
@@ -212,45 +212,45 @@ class Pool:
         self.interface = worker.interface
         self.queue.add(worker, worker.capacity if worker.interface == "wsgi" else self._options.worker_concurrency)
 
-    def worker_free(self, worker: Worker) -> None:
+    def worker_free(self, worker: WorkerHandle) -> None:
         """A worker is through with an exchange."""
         if self._counts:
             self._recycling.served(worker)
         self.queue.finished(worker)
 
-    def worker_declined(self, worker: Worker, exchange: Exchange) -> None:
+    def worker_declined(self, worker: WorkerHandle, exchange: Exchange) -> None:
         """A worker gives an exchange back."""
         self.queue.declined(worker, exchange)
 
-    def worker_heard(self, worker: Worker) -> None:
+    def worker_heard(self, worker: WorkerHandle) -> None:
         """A worker's loop turns."""
         self.queue.awake(worker)
 
-    def worker_missed(self, worker: Worker, seconds: float) -> None:
+    def worker_missed(self, worker: WorkerHandle, seconds: float) -> None:
         """A worker has rung, and was not heard."""
         self.queue.missed(worker, seconds)
 
-    def worker_pace(self, worker: Worker, seconds: float) -> None:
+    def worker_pace(self, worker: WorkerHandle, seconds: float) -> None:
         """A worker knows how long an exchange takes."""
         self.queue.set_pace(seconds)
 
-    def worker_failed(self, worker: Worker) -> None:
+    def worker_failed(self, worker: WorkerHandle) -> None:
         """A worker can't start."""
         self._carry_out(self._roster.failed(worker))
 
-    def worker_ended(self, worker: Worker) -> None:
+    def worker_ended(self, worker: WorkerHandle) -> None:
         """A worker's thread has ended."""
         self._recycling.ended(worker)
         self._carry_out(self._roster.ended(worker, self._loop.time()))
 
     # -- from those that watch workers -----------------------------------------------------------------------------
 
-    def _start_timed_out(self, worker: Worker, fault: str) -> None:
+    def _start_timed_out(self, worker: WorkerHandle, fault: str) -> None:
         """A worker took too long to start: it is ended, if it can be, and nobody waits for it."""
         worker.give_up(WorkerState.FAILED, "timeout", fault)
         self._carry_out(self._roster.start_timed_out(worker))
 
-    def _worker_silent(self, worker: Worker) -> None:
+    def _worker_silent(self, worker: WorkerHandle) -> None:
         """A worker does not answer."""
         _log.error("%s has not answered for %g s", str(worker).capitalize(), self._options.silent_seconds)
         worker.give_up(WorkerState.LOST, "lost", "it did not answer")
@@ -258,9 +258,9 @@ class Pool:
 
     # -- what the roster has decided -------------------------------------------------------------------------------
 
-    def _carry_out(self, decided: list[Action]) -> "dict[Worker, asyncio.Task[None]]":
+    def _carry_out(self, decided: list[Action]) -> "dict[WorkerHandle, asyncio.Task[None]]":
         """Do what the roster says, in this order; returns what waits for the end of workers that retire."""
-        ending: dict[Worker, asyncio.Task[None]] = {}
+        ending: dict[WorkerHandle, asyncio.Task[None]] = {}
         for action in decided:
             match action:
                 case actions.Start(worker):
@@ -309,7 +309,7 @@ class Pool:
             self.all_ready.set()
         return ending
 
-    def _close_ended(self, worker: Worker, lost: bool) -> None:
+    def _close_ended(self, worker: WorkerHandle, lost: bool) -> None:
         if lost:
             worker.to(WorkerState.LOST)
         self.queue.worker_gone(worker)
@@ -327,7 +327,7 @@ class Pool:
         page = unavailable.body(fault, self._factory.page_script(self.version))
         self.queue.answer_instead(500, unavailable.FIELDS, page)
 
-    def _keep_memory(self, predecessor: Worker, before: int | None) -> None:
+    def _keep_memory(self, predecessor: WorkerHandle, before: int | None) -> None:
         now = resident_memory()
         size = None if now is None or before is None else max(0, now - before)
         self._observer.memory_kept(predecessor, size)
@@ -371,10 +371,10 @@ class Pool:
         for worker in self._roster.unended:
             worker.kill()
 
-    def _did_not_end(self, worker: Worker) -> None:
+    def _did_not_end(self, worker: WorkerHandle) -> None:
         self._carry_out(self._roster.did_not_end(worker))
 
-    def _abandon(self, worker: Worker, silent: bool) -> None:
+    def _abandon(self, worker: WorkerHandle, silent: bool) -> None:
         """Wait for a worker no more."""
         self.queue.worker_gone(worker, silent)
         worker.stop()  # once more: what it had not read was taken back, and it is to end if it ever can

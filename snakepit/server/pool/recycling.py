@@ -15,7 +15,7 @@ from snakepit.server.lifecycle import WorkerState
 from snakepit.server.pool.options import PoolOptions
 from snakepit.server.pool.outcome import Outcome
 from snakepit.server.pool.roster import Roster
-from snakepit.server.workers.worker import Worker
+from snakepit.server.workers.worker import WorkerHandle
 
 _log = logging.getLogger("snakepit.server")
 
@@ -39,12 +39,12 @@ class Recycling:
         self._roster = roster
         self._replace = replace
         self._turn = asyncio.Lock()
-        self._limits: dict[Worker, int] = {}  # how many exchanges each may serve, if that is limited
+        self._limits: dict[WorkerHandle, int] = {}  # how many exchanges each may serve, if that is limited
         self._ages = Timers(loop)  # if lifetimes are
-        self._outworn: set[Worker] = set()  # that are replaced because an exchange hangs in them
+        self._outworn: set[WorkerHandle] = set()  # that are replaced because an exchange hangs in them
         self._tasks: set[asyncio.Task[object]] = set()
 
-    def count_age(self, worker: Worker) -> None:
+    def count_age(self, worker: WorkerHandle) -> None:
         """Replace a worker when it has served as much, or for as long, as one may, from now on."""
         options = self._options
         if options.max_requests is not None:
@@ -57,16 +57,16 @@ class Recycling:
         """Replace nobody in this place because of time."""
         self._ages.forget(number)
 
-    def served(self, worker: Worker) -> None:
+    def served(self, worker: WorkerHandle) -> None:
         """A worker is through with one exchange more."""
         if self._limits.get(worker) == worker.served:
             self._recycle_soon(worker)
 
-    def ended(self, worker: Worker) -> None:
+    def ended(self, worker: WorkerHandle) -> None:
         """A worker is no more."""
         self._limits.pop(worker, None)
 
-    def exchange_hangs(self, worker: Worker, exchange: Exchange) -> None:
+    def exchange_hangs(self, worker: WorkerHandle, exchange: Exchange) -> None:
         """An exchange timed out and can't be ended: replace its worker, once."""
         if self._roster.closing or worker in self._outworn or not self._roster.is_current(worker):
             return
@@ -80,7 +80,7 @@ class Recycling:
             )
             spawn(self._replace_outworn(worker), self._tasks)
 
-    async def recycle(self, worker: Worker) -> bool:
+    async def recycle(self, worker: WorkerHandle) -> bool:
         """Replace a worker when its turn comes, unless it is being replaced; returns False if no other could start."""
         async with self._turn:
             if self._roster.may_be_recycled(worker):
@@ -94,10 +94,10 @@ class Recycling:
         """Replace nobody for the time that it has lived."""
         self._ages.close()
 
-    def _recycle_soon(self, worker: Worker) -> None:
+    def _recycle_soon(self, worker: WorkerHandle) -> None:
         if self._roster.may_be_recycled(worker):
             spawn(self.recycle(worker), self._tasks)
 
-    async def _replace_outworn(self, worker: Worker) -> None:
+    async def _replace_outworn(self, worker: WorkerHandle) -> None:
         await self.recycle(worker)
         self._outworn.discard(worker)  # if it is still there, what hangs next gives another reason to try

@@ -29,7 +29,9 @@ from snakepit.server.pool.outcome import STOPPING
 from snakepit.server.pool.remains import Remains
 from snakepit.server.pool.retries import Retries
 from snakepit.server.pool.succession import Succession
-from snakepit.server.workers.worker import Worker
+from snakepit.server.workers.worker import WorkerHandle
+
+_ALIVE = (WorkerState.STARTING, WorkerState.READY)
 
 
 class Roster:
@@ -46,12 +48,12 @@ class Roster:
         self.first_ready = False
         self.all_ready = False
         self._patient = patient
-        self._places: dict[int, Worker] = {}
-        self._unstarted: list[Worker] = []  # that wait for the first one
-        self._ready_at: dict[Worker, float] = {}
+        self._places: dict[int, WorkerHandle] = {}
+        self._unstarted: list[WorkerHandle] = []  # that wait for the first one
+        self._ready_at: dict[WorkerHandle, float] = {}
         self._successions: dict[int, Succession] = {}  # by the number of the worker to be replaced
-        self._retiring: dict[Worker, Succession | None] = {}  # and who came in its place
-        self._lost: dict[int, Worker] = {}  # that have nobody in their place yet
+        self._retiring: dict[WorkerHandle, Succession | None] = {}  # and who came in its place
+        self._lost: dict[int, WorkerHandle] = {}  # that have nobody in their place yet
         self._arriving: set[int] = set()  # that were asked for later on, and somebody waits for
         self._retries = Retries()
         self._told_of_trouble = False  # since workers were last started
@@ -64,7 +66,7 @@ class Roster:
     # -- who there is ------------------------------------------------------------------------------------------------
 
     @property
-    def workers(self) -> list[Worker]:
+    def workers(self) -> list[WorkerHandle]:
         """The workers in their places, by number."""
         return [self._places[number] for number in sorted(self._places)]
 
@@ -79,22 +81,22 @@ class Roster:
         return [number for number in range(1, self.wanted + 1) if number not in self._places]
 
     @property
-    def successors(self) -> list[Worker]:
+    def successors(self) -> list[WorkerHandle]:
         """Those that are to take places."""
         return [succession.worker for succession in self._successions.values()]
 
     @property
-    def retiring(self) -> list[Worker]:
+    def retiring(self) -> list[WorkerHandle]:
         """Those that were replaced or are not wanted any more, and have not ended yet."""
         return list(self._retiring)
 
     @property
-    def serving(self) -> dict[Worker, float]:
+    def serving(self) -> dict[WorkerHandle, float]:
         """The workers that get exchanges, and since when (the clock's seconds that `ready` got)."""
         return dict(self._ready_at)
 
     @property
-    def unended(self) -> list[Worker]:
+    def unended(self) -> list[WorkerHandle]:
         """All workers, with those that are to come and those that retire."""
         return list(dict.fromkeys([*self.workers, *self.successors, *self._retiring]))
 
@@ -103,23 +105,23 @@ class Roster:
         """Whether somebody is coming or going."""
         return bool(self._successions or self._retiring)
 
-    def is_current(self, worker: Worker) -> bool:
+    def is_current(self, worker: WorkerHandle) -> bool:
         """Whether this one has its place."""
         return self._places.get(worker.number) is worker
 
-    def may_be_recycled(self, worker: Worker) -> bool:
+    def may_be_recycled(self, worker: WorkerHandle) -> bool:
         """Whether a worker has its place, and nobody is on the way to it."""
         return self.is_current(worker) and worker.number not in self._successions
 
     # -- the start, and other numbers of workers ---------------------------------------------------------------------
 
-    def begin(self, workers: Sequence[Worker]) -> Worker:
+    def begin(self, workers: Sequence[WorkerHandle]) -> WorkerHandle:
         """Fill the places of a new server; returns who is to start. The others start when that one is ready."""
         self._places = {worker.number: worker for worker in workers}
         first, *self._unstarted = workers
         return first
 
-    def scale(self, wanted: int) -> tuple[list[Worker], list[Action]]:
+    def scale(self, wanted: int) -> tuple[list[WorkerHandle], list[Action]]:
         """Have so many places; returns who leaves, too. `missing` says which are empty then."""
         self.wanted = wanted
         todo: list[Action] = []
@@ -135,7 +137,7 @@ class Roster:
             self._see_off(worker, None, todo)
         return leaving, todo
 
-    def joined(self, worker: Worker) -> list[Action]:
+    def joined(self, worker: WorkerHandle) -> list[Action]:
         """A worker was made for a place that was missing; somebody waits for its arrival."""
         self._places[worker.number] = worker
         self._arriving.add(worker.number)
@@ -154,7 +156,9 @@ class Roster:
             return STOPPING
         return "" if number in self._places else f"there is no worker {number}"
 
-    def succession_began(self, worker: Worker, memory: int | None, siblings: Collection[int] = ()) -> list[Action]:
+    def succession_began(
+        self, worker: WorkerHandle, memory: int | None, siblings: Collection[int] = ()
+    ) -> list[Action]:
         """A worker was made to take a place; `memory`: as for `Succession`."""
         number = worker.number
         todo: list[Action] = [actions.CancelRestart(number)]
@@ -173,22 +177,22 @@ class Roster:
         if succession is not None:
             self._see_off(succession.worker, None, todo)
             todo.append(actions.Settled(number, why))
-            if number in self._lost:  # and so nobody is in its place
+            if number in self._lost and self._places[number].state not in _ALIVE:  # and so nobody is in its place
                 self._restart_later(number, retries.BACKOFF[0], todo)
 
-    def _see_off(self, worker: Worker, succession: Succession | None, todo: list[Action]) -> None:
+    def _see_off(self, worker: WorkerHandle, succession: Succession | None, todo: list[Action]) -> None:
         """Retire a worker, unless it was never started or has ended already."""
         self._ready_at.pop(worker, None)
         if worker in self._unstarted:
             self._unstarted.remove(worker)
             todo.append(actions.Drop(worker))
-        elif worker.state in (WorkerState.STARTING, WorkerState.READY):
+        elif worker.state in _ALIVE:
             self._retiring[worker] = succession
             todo.append(actions.Retire(worker))
 
     # -- workers that become ready -----------------------------------------------------------------------------------
 
-    def ready(self, worker: Worker, now: float) -> list[Action]:
+    def ready(self, worker: WorkerHandle, now: float) -> list[Action]:
         """A worker completed its start-up, at this time by any clock."""
         todo: list[Action] = []
         number = worker.number
@@ -220,14 +224,14 @@ class Roster:
 
     # -- workers that can't start ------------------------------------------------------------------------------------
 
-    def failed(self, worker: Worker) -> list[Action]:
+    def failed(self, worker: WorkerHandle) -> list[Action]:
         """A worker says that it can't start. After the server's start, its end is what matters."""
         todo: list[Action] = []
         if self.is_current(worker) and not self.all_ready:
             self._could_not_start(worker, todo)
         return todo
 
-    def start_timed_out(self, worker: Worker) -> list[Action]:
+    def start_timed_out(self, worker: WorkerHandle) -> list[Action]:
         """A worker takes too long to start, and has failed by that: nobody waits for it any more."""
         self._retiring[worker] = None
         todo: list[Action] = [actions.CutStart(worker)]
@@ -241,7 +245,7 @@ class Roster:
             self._worker_lost(worker, 0.0, todo)
         return todo
 
-    def _could_not_start(self, worker: Worker, todo: list[Action]) -> None:
+    def _could_not_start(self, worker: WorkerHandle, todo: list[Action]) -> None:
         """A worker could not start, and none has served in its place."""
         if self.is_current(worker) and self._try_again(worker, todo):
             return
@@ -259,7 +263,7 @@ class Roster:
                 self._show(worker, todo)
                 todo.append(tell_error("Every request gets 500 until a file changes"))
 
-    def _try_again(self, worker: Worker, todo: list[Action]) -> bool:
+    def _try_again(self, worker: WorkerHandle, todo: list[Action]) -> bool:
         """Give this one's place another attempt, if another worker could start; returns whether there is one."""
         error = as_error(worker)
         if not self._ready_at or self.closing or isinstance(error, ConfigError):
@@ -276,13 +280,13 @@ class Roster:
         todo.append(actions.Restart(number, retries.PAUSE_BEFORE_ATTEMPT))
         return True
 
-    def _show(self, worker: Worker, todo: list[Action]) -> None:
+    def _show(self, worker: WorkerHandle, todo: list[Action]) -> None:
         todo.append(actions.AnswerInstead(as_error(worker)))
         self.first_ready = True
 
     # -- workers that end --------------------------------------------------------------------------------------------
 
-    def ended(self, worker: Worker, now: float) -> list[Action]:
+    def ended(self, worker: WorkerHandle, now: float) -> list[Action]:
         """A worker's thread has ended, at this time by the clock of `ready`."""
         todo: list[Action] = []
         if worker.daemon_threads:
@@ -322,21 +326,21 @@ class Roster:
                 self._worker_lost(worker, lived, todo)
         return todo
 
-    def silent(self, worker: Worker, now: float) -> list[Action]:
+    def silent(self, worker: WorkerHandle, now: float) -> list[Action]:
         """A worker does not answer, and is lost by that: others get what it has not begun, and another its place."""
         lived = now - self._ready_at.pop(worker, now)
         todo: list[Action] = [actions.ForgetAge(worker.number), actions.Abandon(worker, silent=True)]
         self._worker_lost(worker, lived, todo)
         return todo
 
-    def _tell_of_end(self, worker: Worker, why: str, todo: list[Action]) -> None:
+    def _tell_of_end(self, worker: WorkerHandle, why: str, todo: list[Action]) -> None:
         kind = worker.failure[0]
         if kind == "timeout":
             todo.append(tell_error(why))
         elif kind != "config":
             todo.append(tell_error(f"{_name(worker)} ended unexpectedly: {why}"))
 
-    def _successor_ended(self, worker: Worker, why: str, todo: list[Action]) -> None:
+    def _successor_ended(self, worker: WorkerHandle, why: str, todo: list[Action]) -> None:
         """A worker that was to replace another could not start."""
         number = worker.number
         succession = self._successions.get(number)
@@ -344,13 +348,13 @@ class Roster:
             return  # it was dropped when it had failed already
         del self._successions[number]
         predecessor = self._places[number]
-        if number in self._lost:
-            self._tell_of_end(worker, why, todo)
-            self._worker_lost(worker, 0.0, todo)
-        elif predecessor.state in (WorkerState.STARTING, WorkerState.READY):
+        if predecessor.state in _ALIVE:
             todo.append(actions.SuccessorFailed(worker, worker.failure[1] or why))
             if predecessor.state is WorkerState.READY:
                 todo.append(actions.CountAge(predecessor))  # its time may have come meanwhile
+        elif number in self._lost:
+            self._tell_of_end(worker, why, todo)
+            self._worker_lost(worker, 0.0, todo)
         else:
             self._could_not_start(worker, todo)
         trouble = str(as_error(worker))
@@ -358,7 +362,7 @@ class Roster:
         for sibling in succession.siblings:  # it would most likely fail in the same way, and is not to take over
             self._drop_successor(sibling, trouble, todo)
 
-    def _worker_lost(self, worker: Worker, lived: float, todo: list[Action]) -> None:
+    def _worker_lost(self, worker: WorkerHandle, lived: float, todo: list[Action]) -> None:
         """A worker is no more that was to serve; another is to come."""
         number, (kind, fault) = worker.number, worker.failure
         self._arrive(number, str(as_error(worker)), todo)
@@ -375,7 +379,7 @@ class Roster:
 
     # -- in place of workers that were lost --------------------------------------------------------------------------
 
-    def restarted(self, worker: Worker) -> list[Action]:
+    def restarted(self, worker: WorkerHandle) -> list[Action]:
         """A worker was made for a place whose worker was lost or could not start."""
         self._places[worker.number] = worker
         return [actions.Start(worker)]
@@ -392,12 +396,12 @@ class Roster:
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
-    def did_not_end(self, worker: Worker) -> list[Action]:
+    def did_not_end(self, worker: WorkerHandle) -> list[Action]:
         """A worker has not ended by its deadline."""
         self._retiring.pop(worker, None)
         return [] if worker.state is WorkerState.ABANDONED else [actions.Abandon(worker)]
 
-    def was_abandoned(self, worker: Worker, killed: bool) -> list[Action]:
+    def was_abandoned(self, worker: WorkerHandle, killed: bool) -> list[Action]:
         """An abandoned worker was killed, or else its thread is left to itself."""
         self.remains.add_abandoned(worker, killed)
         fate = "it is killed" if killed else "its thread is left to itself"
@@ -424,5 +428,5 @@ class Roster:
         return todo
 
 
-def _name(worker: Worker) -> str:
+def _name(worker: WorkerHandle) -> str:
     return str(worker).capitalize()

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from snakepit.server.event_loop.background import spawn
 from snakepit.server.lifecycle import WorkerState
-from snakepit.server.workers.worker import Worker
+from snakepit.server.workers.worker import WorkerHandle
 
-LONG = 30.0
+LONG_START = 30.0
 """Seconds after which a start is taken to be long: machine-learning models and large apps have needed less."""
 
 
@@ -23,19 +23,19 @@ class Starts:
         timed_out: called with a worker whose start took longer, and what there is to say about it.
     """
 
-    def __init__(self, seconds: float, timed_out: Callable[[Worker, str], None]) -> None:
+    def __init__(self, seconds: float, timed_out: Callable[[WorkerHandle, str], None]) -> None:
         self._seconds = seconds
         self._timed_out = timed_out
         self._log = logging.getLogger("snakepit.server")
         self._tasks: set[asyncio.Task[object]] = set()
         self._watching: set[asyncio.Task[object]] = set()
 
-    async def start_first(self, worker: Worker) -> None:
+    async def start_first(self, worker: WorkerHandle) -> None:
         """Start a worker; returns when its thread runs."""
         self._watch(worker)
         await worker.start()
 
-    def start(self, worker: Worker) -> None:
+    def start(self, worker: WorkerHandle) -> None:
         """Start a worker now."""
         self._watch(worker)
         spawn(worker.start(), self._tasks)
@@ -46,31 +46,31 @@ class Starts:
         for task in self._watching:
             task.cancel()
 
-    def _watch(self, worker: Worker) -> None:
+    def _watch(self, worker: WorkerHandle) -> None:
         spawn(self._wait_for(worker), self._watching)
 
-    async def _wait_for(self, worker: Worker) -> None:
+    async def _wait_for(self, worker: WorkerHandle) -> None:
         limit = self._seconds
-        if not limit or limit > LONG:
-            if not await _takes_longer(worker, LONG):
+        if not limit or limit > LONG_START:
+            if not await _takes_longer(worker, LONG_START):
                 return
             then = f" (--timeout-startup gives it up after {limit:g})" if limit else ""
-            told = await _told(worker, f"has been starting for {LONG:g} s{then}")
+            told = await _told(worker, f"has been starting for {LONG_START:g} s{then}")
             if worker.state is WorkerState.STARTING:  # or it came to an end just now
                 self._log.warning("%s", told)
-        if limit and await _takes_longer(worker, limit - LONG if limit > LONG else limit):
+        if limit and await _takes_longer(worker, limit - LONG_START if limit > LONG_START else limit):
             told = await _told(worker, f"was not ready within {limit:g} s (--timeout-startup)")
             if worker.state is WorkerState.STARTING:
                 self._timed_out(worker, told)
 
 
-async def _takes_longer(worker: Worker, seconds: float) -> bool:
+async def _takes_longer(worker: WorkerHandle, seconds: float) -> bool:
     """Whether a worker is still starting after so long."""
     await asyncio.sleep(seconds)
     return worker.state is WorkerState.STARTING
 
 
-async def _told(worker: Worker, what: str) -> str:
+async def _told(worker: WorkerHandle, what: str) -> str:
     """What is to be said of a worker's start, and where it is."""
     where = await worker.wait_stack()
     doing = "runs the app's lifespan start-up" if worker.interface else "imports the app"

@@ -3,14 +3,14 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from snakepit.server.workers.worker import Worker
+from snakepit.server.workers.worker import WorkerHandle
 
 
 @dataclass(slots=True)
 class Succession:
     """A worker that is to take another's place."""
 
-    worker: Worker
+    worker: WorkerHandle
     memory_before: int | None
     """Bytes resident in the process when it began; None where others are coming and going, too."""
     siblings: Collection[int] = ()

@@ -14,10 +14,10 @@ from collections.abc import Awaitable, Callable
 
 from snakepit.server.event_loop.background import spawn
 from snakepit.server.pool.roster import Roster
-from snakepit.server.workers.worker import Worker
+from snakepit.server.workers.worker import WorkerHandle
 from snakepit.system.memory import resident_memory
 
-CHECK = 1.0
+CHECK_PERIOD = 1.0
 """Seconds between two looks at memory. It is cheap: 20 microseconds for a process."""
 
 FRESH = 10.0
@@ -54,7 +54,7 @@ class Wear:
         roster: Roster,
         limit: int | None,
         apart: bool,
-        recycle: Callable[[Worker], Awaitable[bool]],
+        recycle: Callable[[WorkerHandle], Awaitable[bool]],
         worn_out: Callable[[str], bool],
     ) -> None:
         self._roster = roster
@@ -90,9 +90,9 @@ class Wear:
         await (self._watch_workers() if self._apart else self._watch_process())
 
     async def _watch_workers(self) -> None:
-        bars: dict[Worker, _Bar] = {}
+        bars: dict[WorkerHandle, _Bar] = {}
         while True:
-            await asyncio.sleep(CHECK)
+            await asyncio.sleep(CHECK_PERIOD)
             serving = self._roster.serving
             bars = {worker: bars.get(worker) or self._new_bar(since) for worker, since in serving.items()}
             for worker, bar in bars.items():
@@ -107,7 +107,7 @@ class Wear:
         bar = self._new_bar(_now())
         name = "The process"
         while True:
-            await asyncio.sleep(CHECK)
+            await asyncio.sleep(CHECK_PERIOD)
             if not bar.passed(resident_memory(), name):
                 continue
             if self._worn_out(bar.reason(name)):
@@ -119,10 +119,10 @@ class Wear:
                 await asyncio.sleep(RETRY)
                 continue
             while not set(worn).isdisjoint(self._roster.retiring):
-                await asyncio.sleep(CHECK)
+                await asyncio.sleep(CHECK_PERIOD)
             bar = self._new_bar(_now())
 
-    async def _replace(self, workers: list[Worker]) -> bool:
+    async def _replace(self, workers: list[WorkerHandle]) -> bool:
         """Replace these, one after the other; the first for which no other can start ends it."""
         began = _now()
         for worker in workers:

@@ -1,7 +1,4 @@
-"""One worker, from the main interpreter's side: its runtime, its thread, its channels.
-
-One thread owns the runtime: it starts the worker and waits for its end. Importing the app, which takes the time, goes
-on in parallel with that of other workers.
+"""One worker, from the main interpreter's side: its state, its channels, and the exchanges that it has.
 
 A subinterpreter can't be killed. A worker in one that does not end when it is told to is abandoned: its thread is left
 to itself, and the process has to end without waiting for it.
@@ -9,16 +6,14 @@ to itself, and the process has to end without waiting for it.
 
 import asyncio
 import logging
-import threading
-from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
 
-from snakepit.errors import ConfigError, InternalError, WorkerLost, fault
-from snakepit.server.event_loop.background import spawn
+from snakepit.errors import InternalError, fault
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.exchanges.websocket import WebSocketExchange
 from snakepit.server.lifecycle import WORKER, WorkerState, advance
+from snakepit.server.workers.runtime_thread import RuntimeThread
 from snakepit.server.workers.runtimes import Runtime
 from snakepit.server.workers.seats import Seats
 from snakepit.system.memory import resident_memory
@@ -26,10 +21,10 @@ from snakepit.wire import envelopes
 from snakepit.wire.envelopes import Copy, Envelope
 from snakepit.wire.settings import AppSettings
 
-PATIENCE = 0.002
+LOOP_SILENCE = 0.002
 """Seconds that a worker's loop may be silent until what waits for it is given to others."""
 
-STACK_PATIENCE = 5.0
+STACK_SECONDS = 5.0
 """Seconds that a worker's watchdog gets to tell where a start is. On a machine that has too much to do it needs more
 than one; C code that keeps the GIL lets it say nothing at all."""
 
@@ -42,33 +37,33 @@ _log = logging.getLogger("snakepit.server")
 class Owner(Protocol):
     """What a worker tells its pool."""
 
-    def worker_ready(self, worker: "Worker") -> None:
+    def worker_ready(self, worker: "WorkerHandle") -> None:
         """Exchanges may come."""
 
-    def worker_failed(self, worker: "Worker") -> None:
+    def worker_failed(self, worker: "WorkerHandle") -> None:
         """It could not start; `failure` says why."""
 
-    def worker_free(self, worker: "Worker") -> None:
+    def worker_free(self, worker: "WorkerHandle") -> None:
         """It is through with an exchange."""
 
-    def worker_declined(self, worker: "Worker", exchange: Exchange) -> None:
+    def worker_declined(self, worker: "WorkerHandle", exchange: Exchange) -> None:
         """It did not begin with an exchange and will not."""
 
-    def worker_heard(self, worker: "Worker") -> None:
+    def worker_heard(self, worker: "WorkerHandle") -> None:
         """Its loop turns."""
 
-    def worker_missed(self, worker: "Worker", seconds: float) -> None:
+    def worker_missed(self, worker: "WorkerHandle", seconds: float) -> None:
         """It has rung so long ago, and was not heard: a bug."""
 
-    def worker_pace(self, worker: "Worker", seconds: float) -> None:
+    def worker_pace(self, worker: "WorkerHandle", seconds: float) -> None:
         """What an exchange takes there of CPU time, lately and on average."""
 
-    def worker_ended(self, worker: "Worker") -> None:
+    def worker_ended(self, worker: "WorkerHandle") -> None:
         """Its thread has ended."""
 
 
-class Worker:
-    """See the module.
+class WorkerHandle:
+    """Starts, ends and asks a worker, gives it exchanges, and hears what it says.
 
     Args:
         number: its name in the log, from 1.
@@ -104,7 +99,9 @@ class Worker:
         self._owner = owner
         self._loop = loop
         self._runtime = runtime
-        self._settings = settings
+        self._thread = RuntimeThread(
+            runtime, number, settings, loop, self._hear_out, self._leaves_threads, self._thread_ended
+        )
         self._ends = [channel.main_end(loop, self._take, self._rung) for channel in runtime.channels[:-1]]
         self._watchdog = runtime.channels[-1].main_end(loop, self._take, self._watchdog_rang)
         self._watchdog.one_by_one()
@@ -138,15 +135,14 @@ class Worker:
 
     async def start(self) -> None:
         """Start the thread that owns the runtime. What keeps it from starting ends the worker."""
-        name = f"snakepit-worker-{self.number}"
         self.began = monotonic()
         try:
             for end in self._listening:
                 await end.open()
-            threading.Thread(target=self._own, name=name, daemon=self._runtime.daemon).start()
+            self._thread.start()
         except Exception as error:  # or the worker would be starting for ever
             self._runtime.close(False)
-            self._thread_ended("lost", fault(error))
+            self._thread_ended("lost", fault(error), None)
 
     def drop(self) -> None:
         """End it, which was never started."""
@@ -162,7 +158,7 @@ class Worker:
         self._stack = self._loop.create_future()
         self._watchdog.post(envelopes.ask_stack())
         try:
-            async with asyncio.timeout(STACK_PATIENCE):
+            async with asyncio.timeout(STACK_SECONDS):
                 return await self._stack
         except TimeoutError:
             return ""
@@ -200,7 +196,7 @@ class Worker:
         """
         if self._seats is not None:
             unbegun = self._seats.overdue()
-        elif not self.stuck and self._ends[0].silent(monotonic()) > PATIENCE:
+        elif not self.stuck and self._ends[0].silent(monotonic()) > LOOP_SILENCE:
             self.stuck = True
             unbegun, others = _unbegun(self._ends[0].take_back())
             self._ends[0].put_back(others)
@@ -302,51 +298,17 @@ class Worker:
         """Move on to another state."""
         self.state = advance(WORKER, self.state, state)
 
-    # -- the thread that owns the runtime --------------------------------------------------------------------------
+    # -- from the thread that owns the runtime ---------------------------------------------------------------------
 
-    def _own(self) -> None:
-        kind, trouble = "lost", ""
-        try:
-            try:
-                self._runtime.run(self.number, self._settings)
-            finally:
-                self._hear_last_words()
-                self.memory_at_end = resident_memory()
-                self._runtime.close(bool(self.daemon_threads))
-        except ConfigError as error:
-            kind, trouble = "config", str(error)
-        except WorkerLost as error:
-            trouble = str(error)
-        except Exception as error:  # whatever ends a worker must be told, or its exchanges wait for ever
-            trouble = fault(error)
-        self._call_in_loop(self._thread_ended, kind, trouble)
+    async def _hear_out(self) -> None:
+        for end in list(self._listening):  # what comes may close some of them
+            await end.hear_out()
 
-    def _hear_last_words(self) -> None:
-        heard = threading.Event()
-        tasks: set[asyncio.Task[None]] = set()
+    def _leaves_threads(self) -> bool:
+        return bool(self.daemon_threads)
 
-        async def hear() -> None:
-            try:
-                for end in list(self._listening):  # what comes may close some of them
-                    await end.hear_out()
-            finally:
-                heard.set()
-
-        def begin() -> None:
-            spawn(hear(), tasks)
-
-        if self._call_in_loop(begin):
-            while not heard.wait(1.0) and not self._loop.is_closed():
-                pass
-
-    def _call_in_loop[*Ts](self, call: Callable[[*Ts], None], *args: *Ts) -> bool:
-        try:
-            self._loop.call_soon_threadsafe(call, *args)
-        except RuntimeError:
-            return False  # the loop is closed: the server has ended without this worker
-        return True
-
-    def _thread_ended(self, kind: str, trouble: str) -> None:
+    def _thread_ended(self, kind: str, trouble: str, memory: int | None) -> None:
+        self.memory_at_end = memory
         if trouble and not self.failure[0]:
             self.failure = (kind, trouble)
         self.ended.set()

@@ -10,10 +10,10 @@ from snakepit.server.lifecycle import WorkerState
 from snakepit.server.pool import heartbeat as heartbeat_module
 from snakepit.server.pool.heartbeat import Heartbeat
 from snakepit.server.pool.roster import Roster
-from snakepit.server.workers.worker import Worker
+from snakepit.server.workers.worker import WorkerHandle
 
 
-@fake_of(Worker)
+@fake_of(WorkerHandle)
 class FakeWorker:
     def __init__(self, state=WorkerState.READY):
         self.state = state

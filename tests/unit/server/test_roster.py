@@ -48,7 +48,7 @@ class Flag:
         return self.up
 
 
-@fake_of(worker_module.Worker)
+@fake_of(worker_module.WorkerHandle)
 @dataclass(eq=False)
 class Worker:
     """What the roster reads of a worker."""
@@ -392,6 +392,17 @@ def test_one_that_dies_while_its_successor_is_on_its_way_is_not_restarted(world)
     assert world.restarts == {}
     world.ended(successor)
     assert world.restarts == {1: BACKOFF[0]}, "nobody is in its place"
+
+
+def test_a_successor_that_fails_beside_a_restarted_worker_leaves_that_alone(world):
+    world.ended(world.first)
+    world.restart(1)
+    restarted = world.first
+    world.replace(1)
+    world.timed_out(world.roster.successors[0])
+    assert world.restarts == {}, "somebody is in its place, and on the way"
+    world.ready(restarted)
+    assert world.roster.is_current(restarted)
 
 
 def test_a_silent_one_is_abandoned_and_replaced(world):

@@ -99,7 +99,7 @@ def world(monkeypatch):
         return made.process * MIB
 
     monkeypatch.setattr(wear_module, "resident_memory", resident_memory)
-    for name in ("CHECK", "RETRY", "FRESH", "TAKEN"):
+    for name in ("CHECK_PERIOD", "RETRY", "FRESH", "TAKEN"):
         monkeypatch.setattr(wear_module, name, 0.0)
     return made
 

@@ -18,7 +18,8 @@ from snakepit.server.exchanges.exchange import Exchange, RequestClient
 from snakepit.server.lifecycle import ExchangeState, WorkerState
 from snakepit.server.workers import runtimes
 from snakepit.server.workers import worker as worker_module
-from snakepit.server.workers.worker import Owner, Worker
+from snakepit.server.workers.runtime_thread import RuntimeThread
+from snakepit.server.workers.worker import Owner, WorkerHandle
 from snakepit.wire import envelopes
 from snakepit.wire import loop_ends as async_channel
 from snakepit.wire.ends import attach_blocking
@@ -142,7 +143,7 @@ class Played:
 
     def __init__(self, seats):
         self.owner = FakeOwner()
-        self.worker = Worker(
+        self.worker = WorkerHandle(
             3, {"module": "m"}, runtimes.InterpreterRuntime(seats), self.owner, asyncio.get_running_loop()
         )
         self.addresses = [channel.address for channel in self.worker._runtime.channels]
@@ -689,7 +690,7 @@ def clock(monkeypatch):
 
     for module in (worker_module, async_channel):
         monkeypatch.setattr(module, "monotonic", lambda: Clock.now)
-    monkeypatch.setattr(worker_module, "PATIENCE", 1.0)
+    monkeypatch.setattr(worker_module, "LOOP_SILENCE", 1.0)
     return Clock
 
 
@@ -1070,7 +1071,7 @@ def owned(monkeypatch):
 
         async def main():
             owner = FakeOwner()
-            worker = Worker(3, {"module": "m"}, runtimes.InterpreterRuntime(1), owner, asyncio.get_running_loop())
+            worker = WorkerHandle(3, {"module": "m"}, runtimes.InterpreterRuntime(1), owner, asyncio.get_running_loop())
             descriptors = [channel.address[2] for channel in worker._runtime.channels]
             await worker.start()
             async with asyncio.timeout(PATIENCE):
@@ -1109,17 +1110,17 @@ def test_last_words_are_heard_before_the_interpreter_is_closed(owned):
 
     heard = []
     interpreter.close = heard_first
-    original = Worker._hear_last_words
+    original = RuntimeThread._wait_last_words
 
     def hear(self):
         original(self)
-        heard.append(self.failure)
+        heard.append(self._ended.__self__.failure)
 
-    Worker._hear_last_words = hear
+    RuntimeThread._wait_last_words = hear
     try:
         worker, owner = owned(interpreter)
     finally:
-        Worker._hear_last_words = original
+        RuntimeThread._wait_last_words = original
     assert worker.failure == ("lost", "word 99")
     assert interpreter.closed
     assert owner.words == ["ended"]
@@ -1177,7 +1178,7 @@ def test_start_that_can_not_be(monkeypatch, what, error):
 
     async def main():
         owner = FakeOwner()
-        worker = Worker(3, {}, runtimes.InterpreterRuntime(2), owner, asyncio.get_running_loop())
+        worker = WorkerHandle(3, {}, runtimes.InterpreterRuntime(2), owner, asyncio.get_running_loop())
         descriptors = [channel.address[2] for channel in worker._runtime.channels]
         descriptors += [channel.doorbell.fileno() for channel in worker._runtime.channels]
         with monkeypatch.context() as refusing:
@@ -1244,7 +1245,8 @@ def test_one_interpreter_is_made_at_a_time(monkeypatch):
 
     async def main():
         workers = [
-            Worker(n, {}, runtimes.InterpreterRuntime(1), FakeOwner(), asyncio.get_running_loop()) for n in range(8)
+            WorkerHandle(n, {}, runtimes.InterpreterRuntime(1), FakeOwner(), asyncio.get_running_loop())
+            for n in range(8)
         ]
         for worker in workers:
             await worker.start()
@@ -1275,7 +1277,7 @@ def test_the_loop_is_closed_when_the_thread_ends(monkeypatch):
     owner = FakeOwner()
 
     async def main():
-        worker = Worker(3, {}, runtimes.InterpreterRuntime(1), owner, asyncio.get_running_loop())
+        worker = WorkerHandle(3, {}, runtimes.InterpreterRuntime(1), owner, asyncio.get_running_loop())
         await worker.start()
         worker.retire()
         worker.abandon()
