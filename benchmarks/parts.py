@@ -22,11 +22,12 @@ from snakepit.http.h1.protocol import Http1Protocol
 from snakepit.server.dispatch.dispatcher import Dispatcher
 from snakepit.server.net.common_fields import CommonFields
 from snakepit.server.net.http1 import HttpConnections
+from snakepit.server.pool.observer import Observer
+from snakepit.server.pool.options import PoolOptions
 from snakepit.server.pool.pool import Pool
-from snakepit.server.pool.terms import Observer, PoolOptions
 from snakepit.server.routing.router import Router
 from snakepit.server.workers.runtimes import InterpreterRuntime
-from snakepit.server.workers.worker import Worker as PoolWorker
+from snakepit.server.workers.worker import WorkerHandle
 from snakepit.wire import codec, envelopes
 from snakepit.wire.interpreters import create_queue
 from snakepit.wire.loop_ends import MainEnd
@@ -151,7 +152,7 @@ class Main:
         self.pool = Pool(options, Observer(), loop)
         self.runtimes = [InterpreterRuntime(1) for _ in range(workers)]
         self.workers = [
-            PoolWorker(number, {}, runtime, self.pool, loop) for number, runtime in enumerate(self.runtimes, 1)
+            WorkerHandle(number, {}, runtime, self.pool, loop) for number, runtime in enumerate(self.runtimes, 1)
         ]
         for worker in self.workers:
             worker._take(
@@ -167,7 +168,7 @@ class Main:
     def __call__(self) -> None:
         for connection in self.connections:
             connection.data_received(self.request)
-        self.pool.flow._end_batches()  # as the loop does at the end of an iteration
+        self.pool.queue._end_batches()  # as the loop does at the end of an iteration
         for worker in self.workers:
             if not worker.exchanges:
                 continue
@@ -187,7 +188,7 @@ class Main:
         for runtime in self.runtimes:
             for channel in runtime.channels:
                 channel.discard()
-        self.pool.flow.close()
+        self.pool.queue.close()
         self.http.close()
 
 

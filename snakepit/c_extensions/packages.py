@@ -20,7 +20,7 @@ class Package(NamedTuple):
         return f"{self.name} {self.version}"
 
 
-PYTHON = Package("Python", "{}.{}.{}".format(*sys.version_info))
+STANDARD_LIBRARY = Package("Python", "{}.{}.{}".format(*sys.version_info))
 """What the standard library comes with."""
 
 
@@ -31,7 +31,7 @@ def package_of(module: str, file: str) -> Package | None:
     """
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names:
-        return PYTHON
+        return STANDARD_LIBRARY
     candidates = [distribution(name) for name in dict.fromkeys(_by_top_level().get(top, ()))]
     if len(candidates) > 1:
         candidates = [candidate for candidate in candidates if _has(candidate, file)]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from snakepit.c_extensions import vetted
-from snakepit.c_extensions.packages import PYTHON, Package, package_of
+from snakepit.c_extensions.packages import STANDARD_LIBRARY, Package, package_of
 
 ARROW = " → "
 
@@ -40,7 +40,7 @@ def note(module: str, file: str, importers: Iterable[str], policy: str) -> str:
     Those are known to be missing elsewhere, too, and whoever tries them is prepared. Arguments are those of `explain`.
     """
     package = package_of(module, file)
-    if package == PYTHON:
+    if package == STANDARD_LIBRARY:
         return ""
     of = "" if package is None else f" of {package}"
     chain = ARROW.join(import_chain(importers))
@@ -64,7 +64,7 @@ def ways_out(module: str, file: str, package: Package | None, policy: str) -> li
     """What an operator can do about a module that refuses, a line each. Arguments are those of `explain`."""
     ways = ["--runtime process: each worker is a process then"]
     known = vetted.find(module)
-    if package == PYTHON:
+    if package == STANDARD_LIBRARY:
         ways.append("an app that does without this module")
     else:
         subject = "this package" if package is None else package.name

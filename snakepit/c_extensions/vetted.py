@@ -18,7 +18,7 @@ LOSE_WRITES = frozenset({"_duckdb", "apsw", "duckdb", "lmdb", "pysqlite3"})
 do not know of each other, and locks on a file do not keep them apart within one process. See `compat/sharing.py`."""
 
 
-class Package(NamedTuple):
+class VettedPackage(NamedTuple):
     """An entry. `versions` is empty where the package was not vetted for this Python."""
 
     name: str
@@ -28,23 +28,23 @@ class Package(NamedTuple):
 
 
 @cache
-def packages() -> dict[str, Package]:
+def packages() -> dict[str, VettedPackage]:
     """The packages vetted for this Python, by each of their modules."""
     import json  # most workers never get here
 
-    by_module: dict[str, Package] = {}
+    by_module: dict[str, VettedPackage] = {}
     this = "{}.{}".format(*sys.version_info)
     with open(LIST, encoding="utf-8") as file:
         entries = json.load(file)
     for name, entry in entries.items():
         versions = tuple(entry["versions"].get(this, ()))
         if versions:
-            package = Package(name, tuple(entry["modules"]), versions, entry["exercised"])
+            package = VettedPackage(name, tuple(entry["modules"]), versions, entry["exercised"])
             by_module |= dict.fromkeys(package.modules, package)
     return by_module
 
 
-def find(module: str) -> Package | None:
+def find(module: str) -> VettedPackage | None:
     """The vetted package that a module (its full name) belongs to."""
     known = packages()
     while module:

@@ -6,7 +6,7 @@ from typing import Any
 
 from snakepit.c_extensions.packages import Package
 
-PYTHON = "{}.{}.{}".format(*sys.version_info)
+PYTHON_VERSION = "{}.{}.{}".format(*sys.version_info)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Module:
 
 
 @dataclass(frozen=True, slots=True)
-class Loading:
+class LoadingModules:
     """What went on in an interpreter when the process ended.
 
     Args:
@@ -74,7 +74,7 @@ class Crash:
     signal: str | None
     exit_status: int | None
     timeout: float | None
-    while_loading: tuple[Loading, ...]
+    while_loading: tuple[LoadingModules, ...]
     traceback: tuple[str, ...]
 
 
@@ -108,7 +108,7 @@ class Report:
             "app": self.app,
             "ok": self.ok,
             "interface": self.interface,
-            "python": PYTHON,
+            "python": PYTHON_VERSION,
             "policy": self.policy,
             "modules": [module.as_json() for module in self.modules],
             "error": self.error,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from snakepit.c_extensions import vetted
 from snakepit.c_extensions.packages import Package, package_of
-from snakepit.check.findings import Crash, Loading, Module, Report
+from snakepit.check.findings import Crash, LoadingModules, Module, Report
 from snakepit.check.progress import INTERPRETERS, Record
 
 _WORST_FIRST = ("refused", "copied", "source", "native")
@@ -31,10 +31,10 @@ class Story:
         """Whether nothing is left to be done with the interpreter."""
         return self.stage == "closed" or self.open
 
-    def now(self) -> Loading:
+    def now(self) -> LoadingModules:
         """What was going on at the end."""
         stack = max(self.loading.values(), key=len, default=[])
-        return Loading(self.interpreter, self.stage, stack[-1] if stack else None, tuple(stack[:-1]))
+        return LoadingModules(self.interpreter, self.stage, stack[-1] if stack else None, tuple(stack[:-1]))
 
 
 def story(interpreter: int, records: Iterable[Record]) -> Story:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from snakepit.c_extensions.packages import PYTHON as THE_STANDARD_LIBRARY
-from snakepit.c_extensions.packages import package_of
+from snakepit.c_extensions.packages import STANDARD_LIBRARY, package_of
 from snakepit.c_extensions.refusal import ARROW, import_chain
-from snakepit.check.findings import PYTHON, Crash, Loading, Module, Report
+from snakepit.check.findings import PYTHON_VERSION, Crash, LoadingModules, Module, Report
 from snakepit.check.progress import STAGES
 from snakepit.system.table import aligned
+from snakepit.system.words import counted
 
 _HEADINGS = ("MODULE", "HOW", "PACKAGE", "IMPORTED BY", "ADVICE")
 
@@ -23,8 +23,7 @@ def _table(modules: Sequence[Module], verbose: bool) -> str:
     listed = modules if verbose else [module for module in modules if module.how != "native"]
     lines = aligned([_HEADINGS, *map(_row, listed)]) if listed else []
     if natives and not verbose:
-        count = f"{len(natives)} extension module{'s' if len(natives) > 1 else ''}"
-        lines += ["", f"{count} loaded as usual (-v lists them)."]
+        lines += ["", f"{counted(len(natives), 'extension module')} loaded as usual (-v lists them)."]
     return "\n".join(lines).strip("\n")
 
 
@@ -40,7 +39,7 @@ def _shortest(chain: list[str]) -> list[str]:
 def _verdict(report: Report) -> str:
     if report.ok:
         interface = (report.interface or "").upper()
-        how = f"({interface}; imported in two at once, on Python {PYTHON} with --extensions {report.policy})"
+        how = f"({interface}; imported in two at once, on Python {PYTHON_VERSION} with --extensions {report.policy})"
         return f"{report.app} runs in isolated interpreters.\n{how}"
     lines = [f"{report.app} does not run in isolated interpreters."]
     if report.error is not None:
@@ -74,7 +73,7 @@ def _crash(crash: Crash) -> Iterable[str]:
         yield f"  another version of {package}"
 
 
-def _loading(loading: Loading) -> Iterable[str]:
+def _loading(loading: LoadingModules) -> Iterable[str]:
     doing = STAGES[loading.stage] if loading.module is None else f"loading {loading.module}"
     yield f"  interpreter {loading.interpreter}: {doing}"
     chain = import_chain(loading.importers)
@@ -82,8 +81,8 @@ def _loading(loading: Loading) -> Iterable[str]:
         yield f"    imported by: {ARROW.join(chain)}"
 
 
-def _packages(loadings: Iterable[Loading]) -> Iterable[str]:
+def _packages(loadings: Iterable[LoadingModules]) -> Iterable[str]:
     for loading in loadings:
         package = package_of(loading.module, "") if loading.module is not None else None
-        if package is not None and package != THE_STANDARD_LIBRARY:
+        if package is not None and package != STANDARD_LIBRARY:
             yield package.name

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from snakepit.config.option import Option
-from snakepit.config.options import OPTIONS
+from snakepit.config.options import MOST_WORKERS, OPTIONS
 from snakepit.control import commands
 from snakepit.system.version import __version__
 
@@ -189,7 +189,9 @@ for _command in (
         "status", _status, click.Option(["--json", "as_json"], is_flag=True, help="Print it as a JSON object.")
     ),
     _control_command("reload", _reload),
-    _control_command("scale", _scale, click.Argument(["workers"], type=click.IntRange(1, 1024), metavar="WORKERS")),
+    _control_command(
+        "scale", _scale, click.Argument(["workers"], type=click.IntRange(1, MOST_WORKERS), metavar="WORKERS")
+    ),
     _control_command("stop", _stop),
     _control_command("upgrade", _upgrade),
 ):

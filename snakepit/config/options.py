@@ -40,6 +40,10 @@ type WsOption = Literal["auto", "wsproto", "none"]
 type LifespanOption = Literal["auto", "on", "off"]
 
 
+MOST_WORKERS = 1024
+"""Workers of an app, whoever asks for them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """What a server is to do. Raises ConfigError for a value that can't be.
@@ -53,7 +57,7 @@ class Config:
     interpreters: int = option(
         0, "Workers. 0: as many as there are usable CPUs, by affinity mask and CPU quota. WEB_CONCURRENCY counts where "
         "nothing else says how many.",
-        short="-n", alias="workers", alias_short="-w", variable="WEB_CONCURRENCY", least=0, most=1024,
+        short="-n", alias="workers", alias_short="-w", variable="WEB_CONCURRENCY", least=0, most=MOST_WORKERS,
         shown="usable CPUs",
     )  # fmt: skip
     runtime: RuntimeOption = option(

@@ -25,7 +25,7 @@ class Gone(Exception):
     """The server of an entry is no more."""
 
 
-class Link:
+class ControlClient:
     """Connects. Raises Gone, or OSError (TimeoutError) where a server is there but does not answer."""
 
     def __init__(self, entry: Entry) -> None:
@@ -104,7 +104,7 @@ def is_gone(entry: Entry) -> bool:
     if entry.path:
         return is_left_over(entry.path)
     try:
-        Link(entry).close()
+        ControlClient(entry).close()
     except Gone:
         return True
     except OSError:

@@ -5,11 +5,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from snakepit.control.client import Link
+from snakepit.control.client import ControlClient
 from snakepit.control.search import find
 from snakepit.control.text import render
 from snakepit.errors import SnakepitError
 from snakepit.system.version import __version__
+from snakepit.system.words import counted
 
 
 def status(name: str | None, pid: int | None, as_json: bool) -> None:
@@ -23,14 +24,14 @@ def reload(name: str | None, pid: int | None) -> None:
     """New workers, one after the other."""
     with _server(name, pid) as server:
         answer = server.ask("reload")
-        print(f"Reloaded {_workers(answer['replaced'])} in {answer['seconds']:.2f} s")
+        print(f"Reloaded {counted(answer['replaced'], 'worker')} in {answer['seconds']:.2f} s")
 
 
 def scale(workers: int, name: str | None, pid: int | None) -> None:
     """More or fewer workers."""
     with _server(name, pid) as server:
         answer = server.ask("scale", workers=workers)
-        print(f"{_workers(answer['workers'])}, {answer['before']} before")
+        print(f"{counted(answer['workers'], 'worker')}, {answer['before']} before")
 
 
 def stop(name: str | None, pid: int | None) -> None:
@@ -49,7 +50,7 @@ def upgrade(name: str | None, pid: int | None) -> None:
 
 
 @contextmanager
-def _server(name: str | None, pid: int | None) -> Iterator[Link]:
+def _server(name: str | None, pid: int | None) -> Iterator[ControlClient]:
     """The server that is meant; an error is one for whoever gave the command."""
     try:
         link = find(name, pid)
@@ -63,7 +64,3 @@ def _server(name: str | None, pid: int | None) -> Iterator[Link]:
     except SnakepitError as error:
         print(f"Error: {error}", file=sys.stderr)
         raise SystemExit(error.exit_status) from None
-
-
-def _workers(count: int) -> str:
-    return f"{count} worker{'' if count == 1 else 's'}"

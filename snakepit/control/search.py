@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from snakepit.control.client import Gone, Link
+from snakepit.control.client import ControlClient, Gone
 from snakepit.control.entry import Entry, here
 from snakepit.control.folder import Folder, places
 from snakepit.errors import ConfigError
@@ -15,11 +15,11 @@ class _Wanted:
     fits: Callable[[Entry], bool]
 
 
-def find(name: str | None, pid: int | None) -> Link:
+def find(name: str | None, pid: int | None) -> ControlClient:
     """Connect to the one server that is meant. Raises ConfigError where there is none, or more than one."""
     wanted = _wanted(name, pid)
     troubles: list[str] = []
-    links: list[Link] = []
+    links: list[ControlClient] = []
     silent: list[Entry] = []
     others: list[Entry] = []
     for folder in _folders(troubles):
@@ -74,14 +74,14 @@ def _folders(troubles: list[str]) -> list[Folder]:
     return found
 
 
-def _reach(folder: Folder, entry: Entry) -> Link:
+def _reach(folder: Folder, entry: Entry) -> ControlClient:
     """Connect to a server, or to the one that has taken its place since the entry was read.
 
     Raises Gone, with nothing left of it, or OSError where it does not answer.
     """
     while True:
         try:
-            return Link(entry)
+            return ControlClient(entry)
         except Gone:
             with folder.locked():
                 folder.remove(entry)
@@ -107,7 +107,7 @@ def _several(what: str, found: list[Entry]) -> str:
 
 def _runs(entry: Entry) -> bool:
     try:
-        Link(entry).close()
+        ControlClient(entry).close()
     except Gone:
         return False
     except OSError:

@@ -6,7 +6,7 @@ import sys
 import pytest
 from support import NEEDS_TWO_WORKERS, RUNTIME, Client, Load, Server, running, wait_until
 
-from snakepit.server.pool.wear import CHECK, FRESH
+from snakepit.server.pool.wear import CHECK_PERIOD, FRESH
 
 MIB = 2**20
 LIMIT = 100  # MiB, of a worker's process, or of the one that interpreters share
@@ -23,7 +23,7 @@ def wait_seasoned(server):
     def ages():
         return [worker["age"] for worker in json.loads(server.command("status", "--json").stdout)["workers"]]
 
-    seasoned = max(ages()) + FRESH + CHECK
+    seasoned = max(ages()) + FRESH + CHECK_PERIOD
     wait_until(lambda: min(ages()) >= seasoned, "no worker is fresh")
 
 

@@ -20,10 +20,11 @@ from machine import Condition, Lock, Loop, Machine, Pipe
 
 from snakepit.http.events import RequestHead
 from snakepit.http.types import Endpoints
-from snakepit.server.dispatch import queue as flow
+from snakepit.server.dispatch import queue as request_queue
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.lifecycle import ExchangeState
-from snakepit.server.pool import terms as pool_terms
+from snakepit.server.pool.observer import Observer
+from snakepit.server.pool.options import PoolOptions
 from snakepit.server.pool.pool import Pool
 from snakepit.server.workers import seats
 from snakepit.server.workers import worker as server_worker
@@ -221,13 +222,13 @@ class Model:
         self.errors = Errors()
         self.loop = Loop(machine)
         interface = "wsgi" if seats else "asgi"
-        options = pool_terms.PoolOptions(workers, seats, 1000, None, 1000, 3600.0, interface, "interpreter", {})
-        self.pool = Pool(options, pool_terms.Observer(), self.loop)
+        options = PoolOptions(workers, seats, 1000, None, 1000, 3600.0, interface, "interpreter", {})
+        self.pool = Pool(options, Observer(), self.loop)
         self.workers = []
         for number in range(1, workers + 1):
             runtime = Runtime(machine, make_channel, max(1, seats))
-            worker = server_worker.Worker(number, {}, runtime, self.pool, self.loop)  # type: ignore[arg-type]
-            self.pool._workers[number] = worker
+            worker = server_worker.WorkerHandle(number, {}, runtime, self.pool, self.loop)  # type: ignore[arg-type]
+            self.pool._roster._places[number] = worker
             self.workers.append(worker)
         self.read_on = 0  # threads that got an error over that
         self.came: list[tuple[Request, Exchange, Client]] = []
@@ -248,7 +249,7 @@ class Model:
         def readable(pipe: Pipe, seconds: float) -> bool:
             return machine.wait(lambda: pipe.readable, machine.now + seconds)
 
-        for module in (async_channel, server_worker, flow):
+        for module in (async_channel, server_worker, request_queue):
             monkeypatch.setattr(module, "monotonic", machine.monotonic)
         monkeypatch.setattr(server_worker, "Seats", partial(seats.Seats, clock=machine.monotonic))
         for module in (channel, async_channel, sockets, watchdog, wsgi):
@@ -262,7 +263,7 @@ class Model:
         )
         monkeypatch.setattr(watchdog, "attach_blocking", lambda channel: channel.blocking_end())
         if not asks_again:
-            monkeypatch.setattr(flow.Flow, "_ask_later", lambda self: None)
+            monkeypatch.setattr(request_queue.RequestQueue, "_ask_later", lambda self: None)
 
     # -- what runs -----------------------------------------------------------------------------------------------------
 
@@ -320,14 +321,14 @@ class Model:
     def _loop_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self.machine.errors.append(context.get("exception") or AssertionError(context["message"]))
 
-    def _work(self, worker: server_worker.Worker) -> None:
+    def _work(self, worker: server_worker.WorkerHandle) -> None:
         *seats, watch = (channel.address for channel in worker._runtime.channels)
         if self._seats:
             self._work_in_threads(worker, seats, watch)
         else:
             self._work_in_loop(seats[0], watch)
 
-    def _work_in_threads(self, worker: server_worker.Worker, seats: list[Any], watch: Any) -> None:
+    def _work_in_threads(self, worker: server_worker.WorkerHandle, seats: list[Any], watch: Any) -> None:
         running = wsgi_threads.RunningThreads([wsgi_exchange.WsgiExchange.call_app.__code__])
         watching = watchdog.Watchdog(watch)
         watching.start()
@@ -447,8 +448,8 @@ class Model:
                 body = client.body.lstrip(b"\0") if request.what == "both" else client.body
                 assert body == (b"012end" if request.what == "stream" else b"end"), f"{exchange}: {client}"
         assert not [thread for thread in self.machine.threads if thread.alive and thread.name == "reader"]
-        assert self.pool.in_progress == 0
-        dispatcher = self.pool.flow._dispatcher
+        assert self.pool.queue.in_progress == 0
+        dispatcher = self.pool.queue._dispatcher
         for worker in self.workers:
             assert not worker.stuck, f"{worker} is taken for stuck, and has nothing to do"
             slot = dispatcher._slots[worker]

@@ -159,7 +159,7 @@ def test_a_wake_up_that_is_lost_costs_milliseconds_and_is_told(monkeypatch):
     requests = [Request(at, "compute/30") for at in range(0, 300, 7)]
     told = "has rung [0-9]+ ms ago and was not heard"
     model = play(never, requests, logged=[told], asks_again=True)
-    assert model.pool.flow.lost_wakeups
+    assert model.pool.queue.lost_wakeups
     computing = sum(30 for _ in requests) / 1000
     took = max(client.answered_at for _, _, client in model.came) - 1000
-    assert took < computing + model.pool.flow.lost_wakeups * 2 * ASK_AGAIN
+    assert took < computing + model.pool.queue.lost_wakeups * 2 * ASK_AGAIN

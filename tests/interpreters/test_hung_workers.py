@@ -3,9 +3,9 @@
 import pytest
 from test_pool import PATIENCE, client, play, running, until
 
-from snakepit.server.dispatch import queue as flow_module
+from snakepit.server.dispatch import queue as queue_module
 from snakepit.server.lifecycle import WorkerState
-from snakepit.server.pool import pool as pool_module
+from snakepit.server.pool import observer
 
 HANGS = """
 import time
@@ -43,7 +43,7 @@ def hangs(tmp_path):
 def worn_out(monkeypatch):
     """What the pool says of the process."""
     reasons = []
-    monkeypatch.setattr(pool_module.Observer, "worn_out", lambda self, reason: reasons.append(reason))
+    monkeypatch.setattr(observer.Observer, "worn_out", lambda self, reason: reasons.append(reason))
     return reasons
 
 
@@ -80,7 +80,7 @@ def test_those_that_wait_on_a_loop_that_is_given_up_get_504_and_others_another_w
 
 
 def test_an_exchange_that_can_not_be_ended_has_its_worker_replaced(hangs, monkeypatch):
-    monkeypatch.setattr(flow_module, "ENDING", 0.2)
+    monkeypatch.setattr(queue_module, "LEAST_SECONDS_TO_END", 0.2)
 
     async def scenario():
         settings = {"timeout_request": 0.2}.items()
@@ -109,7 +109,7 @@ def test_an_exchange_that_can_not_be_ended_has_its_worker_replaced(hangs, monkey
 
 
 def test_who_is_held_up_by_another_gets_time_beyond_its_own(hangs, monkeypatch):
-    monkeypatch.setattr(flow_module, "GRACE", PATIENCE)
+    monkeypatch.setattr(queue_module, "GRACE_BEHIND_BUSY_LOOP", PATIENCE)
 
     async def scenario():
         settings = {"timeout_request": 0.5}.items()

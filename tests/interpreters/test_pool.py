@@ -22,10 +22,11 @@ from snakepit.http.events import RequestHead
 from snakepit.http.fields import NONE, render
 from snakepit.server.exchanges.exchange import Exchange, HttpClient
 from snakepit.server.lifecycle import ExchangeState, WorkerState
-from snakepit.server.pool import pool as pool_module
+from snakepit.server.pool import endings, retries
 from snakepit.server.pool import wear as wear_module
+from snakepit.server.pool.observer import Observer
+from snakepit.server.pool.options import PoolOptions
 from snakepit.server.pool.pool import Pool
-from snakepit.server.pool.terms import Observer, PoolOptions
 from snakepit.server.workers import runtimes
 from snakepit.server.workers import worker as worker_module
 from snakepit.wire import interpreters
@@ -59,6 +60,7 @@ class Watcher(Observer):
         self.ready = []
         self.delays = []
         self.on_replaced = lambda: None
+        self.on_worn_out = lambda reason: False
 
     def worker_ready(self, worker):
         assert worker.state is WorkerState.READY
@@ -67,6 +69,9 @@ class Watcher(Observer):
     def worker_replaced(self, worker, delay):
         self.delays.append(delay)
         self.on_replaced()
+
+    def worn_out(self, reason):
+        return self.on_worn_out(reason)
 
 
 @fake_of(HttpClient)
@@ -137,7 +142,7 @@ class Running:
         return client(exchange)
 
     async def loads(self, expected):
-        await until(lambda: [self.pool.load(worker) for worker in self.pool.workers] == expected)
+        await until(lambda: [len(worker.exchanges) for worker in self.pool.workers] == expected)
 
     async def close(self, seconds=FOR_EVER):
         return await self.pool.close(asyncio.get_running_loop().time() + seconds)
@@ -304,7 +309,7 @@ def test_start_up():
         await pool.start()
         assert [worker.number for worker in pool.workers] == [1, 2, 3]
         assert all(worker.state is WorkerState.STARTING for worker in pool.workers)
-        assert repr(pool) == "<Pool [1 STARTING, 2 STARTING, 3 STARTING] <Dispatcher [] waiting 0>>"
+        assert repr(pool) == "<Pool <Roster [1 STARTING, 2 STARTING, 3 STARTING]> <Dispatcher [] waiting 0>>"
         await until(pool.first_ready.is_set)
         await until(pool.all_ready.is_set)
         assert sorted(made.watcher.ready) == [1, 2, 3]
@@ -339,7 +344,7 @@ async def app(scope, receive, send):
                 worker = made.pool.workers[0]
                 await until(lambda: worker.interface == "asgi")
                 assert exchange.state is ExchangeState.WAITING
-                assert (made.pool.waiting, made.pool.in_progress) == (1, 1)
+                assert (made.pool.queue.waiting, made.pool.queue.in_progress) == (1, 1)
                 assert worker.state is WorkerState.STARTING
                 held.release()
                 await until(lambda: client(exchange).over)
@@ -431,7 +436,7 @@ def test_a_thread_that_can_not_be_started_later_on_is_tried_again(monkeypatch, c
             assert len(refused) == 2
             assert (await made.get("/")).status == 200
 
-    monkeypatch.setattr(pool_module, "BACKOFF", (0.0, 0.0))
+    monkeypatch.setattr(retries, "BACKOFF", (0.0, 0.0))
     play(scenario)
     assert caplog.text.count("RuntimeError: can't start new thread") == 2
 
@@ -458,7 +463,7 @@ def test_a_break_in_what_watches_memory_is_heard(monkeypatch):
                 await until(lambda: logged)
                 assert (await made.get("/")).status == 200
 
-    monkeypatch.setattr(wear_module, "CHECK", 0.0)
+    monkeypatch.setattr(wear_module, "CHECK_PERIOD", 0.0)
     monkeypatch.setattr(wear_module, "resident_memory", measure)
     play(scenario, expected=["ValueError('no such file')"])
 
@@ -472,8 +477,8 @@ def test_exchange(app):
         async with running(app) as made:
             got = await made.get("/")
             assert (got.status, got.body) == (200, b"hello")
-            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
-            assert made.pool.in_progress == 0
+            await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
+            assert made.pool.queue.in_progress == 0
 
     play(scenario)
 
@@ -495,7 +500,7 @@ def test_least_loaded_worker_first():
             assert {exchange.served_by for exchange in again} == {"worker 1"}
             for exchange in held + again:
                 exchange.client_gone()
-            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -512,14 +517,14 @@ def test_line(app):
                 assert (second.state, third.state) == (ExchangeState.WAITING,) * 2
                 assert (client(fourth).status, fourth.state) == (503, ExchangeState.CLOSED)
                 assert b"retry-after: 1\r\n" in client(fourth).fields[0]
-                assert (made.pool.in_progress, made.pool.waiting) == (3, 2)
+                assert (made.pool.queue.in_progress, made.pool.queue.waiting) == (3, 2)
                 second.client_gone()
-                assert (made.pool.in_progress, made.pool.waiting) == (2, 1)
+                assert (made.pool.queue.in_progress, made.pool.queue.waiting) == (2, 1)
                 held.release(2)
                 await until(lambda: client(third).over)
                 assert client(first).status == client(third).status == 200
                 assert client(second).status is None
-                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+                await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -534,7 +539,7 @@ def test_too_long_in_the_line():
                 await until(lambda: client(second).over)
                 assert (client(second).status, second.state) == (503, ExchangeState.CLOSED)
                 assert first.state is ExchangeState.ASSIGNED
-                assert (made.pool.in_progress, made.pool.waiting) == (1, 0)
+                assert (made.pool.queue.in_progress, made.pool.queue.waiting) == (1, 0)
                 held.release()
                 await until(lambda: client(first).over)
                 assert client(first).status == 200
@@ -548,10 +553,10 @@ def test_too_many_at_once():
             held = [made.request("/until-disconnect") for _ in range(2)]
             assert (await made.get("/")).status == 503
             held.pop().client_gone()
-            await until(lambda: made.pool.in_progress == 1)
+            await until(lambda: made.pool.queue.in_progress == 1)
             assert (await made.get("/")).status == 200
             held.pop().client_gone()
-            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -659,14 +664,14 @@ def test_others_answer_while_a_loop_is_stuck(app_in, source):
             assert {client(exchange).status for exchange in others} == {200}
             assert stuck.served_by not in {exchange.served_by for exchange in others}
             assert worker_of(made, stuck).stuck
-            assert (stuck.state, made.pool.in_progress, made.pool.waiting) == (ExchangeState.ASSIGNED, 1, 0)
-            assert [made.pool.load(worker) for worker in made.pool.workers].count(0) == 1
+            assert (stuck.state, made.pool.queue.in_progress, made.pool.queue.waiting) == (ExchangeState.ASSIGNED, 1, 0)
+            assert [len(worker.exchanges) for worker in made.pool.workers].count(0) == 1
             # one that comes when it is known already
             assert (await made.get("/")).status == 200
             held.release()
             await until(lambda: client(stuck).over)
             assert client(stuck).status == 200
-            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -679,7 +684,7 @@ def test_all_loops_are_stuck_and_the_first_that_turns_answers_what_waits(app_in,
                 first, second = await hold(made, held), await hold(made, held_too)
                 assert first.served_by != second.served_by
                 waiting = [made.request(f"/one-body?{number}") for number in range(1, 9)]
-                await until(lambda: made.pool.waiting == len(waiting))
+                await until(lambda: made.pool.queue.waiting == len(waiting))
                 assert {exchange.state for exchange in waiting} == {ExchangeState.WAITING}
                 assert all(worker.stuck for worker in made.pool.workers)
                 held_too.release()
@@ -689,7 +694,7 @@ def test_all_loops_are_stuck_and_the_first_that_turns_answers_what_waits(app_in,
                 assert not client(first).over
                 held.release()
                 await all_over([first])
-                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+                await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -717,11 +722,11 @@ def test_one_worker_that_is_stuck_answers_everything_when_it_turns(app_in, sourc
     async def scenario():
         async with standing_still(**app_in(source)) as (made, held, stuck):
             waiting = [made.request(f"/one-body?{number}") for number in range(1, 51)]
-            await until(lambda: made.pool.waiting == len(waiting))
+            await until(lambda: made.pool.queue.waiting == len(waiting))
             held.release()
             await all_over([stuck, *waiting])
             assert [len(client(exchange).body) for exchange in waiting] == list(range(1, 51))
-            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -735,9 +740,9 @@ def test_stuck_again_as_soon_as_it_turns(app_in, source):
             async with running(**app_in(source), workers=2) as made:
                 first, other = await hold(made, held), await hold(made, held_other)
                 again = made.request(f"/hold?{held_next.query}")
-                await until(lambda: made.pool.waiting == 1)
+                await until(lambda: made.pool.queue.waiting == 1)
                 waiting = [made.request("/") for _ in range(10)]
-                assert made.pool.waiting == 11
+                assert made.pool.queue.waiting == 11
                 held.release()
                 await held_next.begun()
                 assert again.served_by == first.served_by
@@ -756,15 +761,15 @@ def test_clients_that_go_while_they_wait_for_a_stuck_loop(app_in, source):
         async with standing_still(**app_in(source)) as (made, held, stuck):
             early, late, staying = (made.request("/") for _ in range(3))
             early.client_gone()  # while the worker has it
-            await until(lambda: made.pool.waiting == 2)
+            await until(lambda: made.pool.queue.waiting == 2)
             assert early.state is ExchangeState.CLOSED
-            assert made.pool.in_progress == 3
+            assert made.pool.queue.in_progress == 3
             late.client_gone()  # while it waits in the line
-            assert (made.pool.waiting, made.pool.in_progress) == (1, 2)
+            assert (made.pool.queue.waiting, made.pool.queue.in_progress) == (1, 2)
             held.release()
             await all_over([stuck, staying])
             assert client(early).status is client(late).status is None
-            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -778,7 +783,7 @@ def test_body_that_comes_while_a_loop_is_stuck(app_in, source, when):
                 await all_over([made.request("/") for _ in range(4)])
             exchanges = [made.request("/length", b"a" * 1000, True) for _ in range(4)]
             if when == "waiting":
-                await until(lambda: made.pool.waiting == 4)
+                await until(lambda: made.pool.queue.waiting == 4)
             for exchange in exchanges:
                 exchange.add_body(b"b" * 70_000, True)
                 exchange.add_body(b"c", False)
@@ -816,7 +821,7 @@ def test_what_was_begun_before_goes_on_when_the_loop_turns(app_in, source):
                         client(download).writable = True
                         download.return_credit()
                         waiting = made.request("/")
-                        await until(lambda: made.pool.waiting == 1)
+                        await until(lambda: made.pool.queue.waiting == 1)
                 upload.add_body(b"", False)
                 held.release()
                 await all_over([stuck, upload, download, waiting])
@@ -829,11 +834,11 @@ def test_what_was_begun_before_goes_on_when_the_loop_turns(app_in, source):
 def test_an_exchange_that_comes_in_the_very_turn_in_which_the_pool_looks_is_not_overlooked(app_in):
     async def scenario():
         async with standing_still(**app_in(HOLDING_LATER), workers=2) as (made, held, stuck):
-            await until(lambda: made.pool.flow._watch is None)
+            await until(lambda: made.pool.queue._watch is None)
             exchanges = [made.request("/") for _ in range(2)]
             assert stuck.served_by in {exchange.served_by for exchange in exchanges}
-            made.pool.flow._watch.cancel()
-            made.pool.flow._look_for_late()  # as when its time comes now
+            made.pool.queue._watch.cancel()
+            made.pool.queue._look_for_late()  # as when its time comes now
             await until(lambda: all(client(exchange).over for exchange in exchanges), PATIENCE / 4)
             held.release()
             await all_over([stuck])
@@ -863,11 +868,11 @@ def test_a_stuck_worker_that_dies_takes_nothing_with_it_but_what_it_had_begun(ca
                 dying = made.request(f"/stop-and-hold?{held.query}")
                 await held.begun()
                 waiting = [made.request("/", b"body") for _ in range(10)]
-                await until(lambda: made.pool.waiting == 10)
+                await until(lambda: made.pool.queue.waiting == 10)
                 held.release()
                 await all_over([dying, *waiting])
                 assert {client(exchange).status for exchange in waiting} == {200}
-                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+                await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -884,10 +889,10 @@ def test_another_thread_answers_what_follows_on_a_slow_seat(app_in):
                 await all_over(followers)
                 assert [len(client(exchange).body) for exchange in followers] == [1, 2, 3]
                 assert not client(slow).over
-                assert (slow.state, made.pool.in_progress) == (ExchangeState.ASSIGNED, 1)
+                assert (slow.state, made.pool.queue.in_progress) == (ExchangeState.ASSIGNED, 1)
                 held.release()
                 await all_over([slow])
-                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+                await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
                 assert worker._seats.busy == 0
 
     play(scenario)
@@ -903,13 +908,13 @@ def test_slow_seats_of_all_kinds_and_who_follows_them(app_in):
                 quick = [made.request("/") for _ in range(4)]
                 await held.begun(3)
                 assert not any(client(exchange).over for exchange in slow + quick)
-                assert (made.pool.waiting, made.pool.in_progress) == (6, 9)
+                assert (made.pool.queue.waiting, made.pool.queue.in_progress) == (6, 9)
                 held.release(1)
                 await held.begun()  # the fourth
                 held.release(4)
                 await all_over(slow + quick)
                 assert {client(exchange).status for exchange in slow + quick} == {200}
-                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+                await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -956,7 +961,7 @@ def test_a_thread_that_waits_for_its_client_declines_what_follows(moves_on, monk
                 stream.return_credit()
                 await all_over([stream, follower])
             assert len(client(stream).body) == 100 * 65536
-            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -970,14 +975,14 @@ def test_a_follower_whose_client_goes_before_it_is_declined(monkeypatch):
             client(stream).writable = False
             follower = made.request("/one-body?3")
             follower.client_gone()
-            await until(lambda: made.pool.in_progress == 1)
+            await until(lambda: made.pool.queue.in_progress == 1)
             assert follower.state is ExchangeState.CLOSED
             assert worker.exchanges == {stream.number: stream}
             clock.now += 1000.0
             client(stream).writable = True
             stream.return_credit()
             await all_over([stream])
-            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -1048,10 +1053,10 @@ def test_everything_is_run_once_and_gets_its_own_answer_whoever_is_busy(app_in, 
                 for upload in uploads:
                     if upload not in gone:
                         upload.add_body(b"b", False)
-                await asyncio.wait_for(made.pool.wait_idle(), 3 * PATIENCE)
-                assert made.pool.waiting == 0
-                assert [made.pool.load(worker) for worker in made.pool.workers] == [0, 0, 0]
-                assert [made.pool.flow._dispatcher.load(worker) for worker in made.pool.workers] == [0, 0, 0]
+                await asyncio.wait_for(made.pool.queue.wait_idle(), 3 * PATIENCE)
+                assert made.pool.queue.waiting == 0
+                assert [len(worker.exchanges) for worker in made.pool.workers] == [0, 0, 0]
+                assert [made.pool.queue._dispatcher.load(worker) for worker in made.pool.workers] == [0, 0, 0]
                 await until(lambda: len(b"".join(begun)) >= 4 * (total - len(gone)))
                 asyncio.get_running_loop().remove_reader(reader)
         finally:
@@ -1098,7 +1103,7 @@ def test_a_lost_worker_is_replaced(caplog):
             assert {exchange.served_by for exchange in fresh} == {dead.served_by}
             for exchange in others + fresh:
                 exchange.client_gone()
-            await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+            await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
             assert not made.pool.failure.done()
 
     play(scenario)
@@ -1114,7 +1119,7 @@ def test_what_a_lost_worker_had_not_begun_goes_to_another(workers):
                 dying = made.request(f"/stop-and-hold?{held.query}")
                 await held.begun()
                 if workers == 2:  # so that the next ones go to the worker that is dying
-                    made.pool.flow._dispatcher.remove(next(w for w in made.pool.workers if str(w) != dying.served_by))
+                    made.pool.queue._dispatcher.remove(next(w for w in made.pool.workers if str(w) != dying.served_by))
                 unbegun = [made.request("/", b"body") for _ in range(3)]
                 gone = made.request("/")
                 assert {exchange.served_by for exchange in [*unbegun, gone]} == {dying.served_by}
@@ -1124,7 +1129,7 @@ def test_what_a_lost_worker_had_not_begun_goes_to_another(workers):
                 assert {client(exchange).status for exchange in unbegun} == {200}
                 assert client(dying).over
                 assert (gone.state, client(gone).status) == (ExchangeState.CLOSED, None)
-                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+                await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
@@ -1140,13 +1145,13 @@ def test_what_comes_back_is_refused_when_the_line_is_full():
                 held.release()
                 await until(lambda: client(first).over and client(second).over)
                 assert (client(first).status, client(second).status) == (200, 503)
-                await asyncio.wait_for(made.pool.wait_idle(), PATIENCE)
+                await asyncio.wait_for(made.pool.queue.wait_idle(), PATIENCE)
 
     play(scenario)
 
 
 def test_back_off(monkeypatch):
-    monkeypatch.setattr(pool_module, "BACKOFF", (0.01, 0.03))
+    monkeypatch.setattr(retries, "BACKOFF", (0.01, 0.03))
 
     async def scenario():
         async with running() as made:
@@ -1154,7 +1159,7 @@ def test_back_off(monkeypatch):
                 await made.get("/stop-loop")
                 await until(lambda: len(made.watcher.ready) == 1 + deaths)  # noqa: B023
             assert made.watcher.delays == [0.0, 0.01, 0.02, 0.03, 0.03]
-            monkeypatch.setattr(pool_module, "QUICK_DEATH", 0.0)  # as if the last one had lived for long
+            monkeypatch.setattr(retries, "QUICK_DEATH", 0.0)  # as if the last one had lived for long
             await made.get("/stop-loop")
             await until(lambda: len(made.watcher.ready) == 7)
             assert made.watcher.delays[-1] == 0.0
@@ -1163,7 +1168,7 @@ def test_back_off(monkeypatch):
 
 
 def test_a_replacement_that_can_not_start_is_tried_again(monkeypatch, app_in, tmp_path):
-    monkeypatch.setattr(pool_module, "BACKOFF", (0.01, 0.03))
+    monkeypatch.setattr(retries, "BACKOFF", (0.01, 0.03))
     source = (APPS / "behaviors.py").read_text(encoding="utf-8")
 
     async def scenario():
@@ -1183,7 +1188,7 @@ def test_a_replacement_that_can_not_start_is_tried_again(monkeypatch, app_in, tm
 
 def test_a_replacement_without_a_channel_is_tried_again(monkeypatch, caplog):
     """Too many open files when a worker is to be replaced: later there may be fewer."""
-    monkeypatch.setattr(pool_module, "BACKOFF", (0.01, 0.03))
+    monkeypatch.setattr(retries, "BACKOFF", (0.01, 0.03))
     real = runtimes.QueueChannel
     broken = []
 
@@ -1207,7 +1212,7 @@ def test_a_replacement_without_a_channel_is_tried_again(monkeypatch, caplog):
 
 
 def test_a_replacement_process_that_cannot_be_started_is_tried_again(monkeypatch, caplog):
-    monkeypatch.setattr(pool_module, "BACKOFF", (0.01, 0.03))
+    monkeypatch.setattr(retries, "BACKOFF", (0.01, 0.03))
     real, broken = subprocess.Popen, []
 
     def popen(*args, **options):
@@ -1274,7 +1279,7 @@ def test_requests_that_come_while_a_process_dies_are_served(app):
 @pytest.fixture
 def patient_cut(monkeypatch):
     """Workers get any time to hear that they are not to start: a busy machine needs more than half a second."""
-    monkeypatch.setattr(pool_module, "CUT_START", PATIENCE)
+    monkeypatch.setattr(endings, "CUT_START", PATIENCE)
 
 
 @pytest.mark.usefixtures("patient_cut")
@@ -1338,7 +1343,7 @@ def test_close_past_the_deadline_cuts_what_can_be_cut():
 
 @pytest.mark.parametrize("app", ["holding:app", "holding:wsgi"])
 def test_close_abandons_what_does_not_end(app, monkeypatch, caplog):
-    monkeypatch.setattr(pool_module, "LAST_CALL", 0.1)
+    monkeypatch.setattr(endings, "LAST_CALL", 0.1)
 
     async def scenario():
         with gate() as held:
@@ -1359,7 +1364,7 @@ def test_close_abandons_what_does_not_end(app, monkeypatch, caplog):
 
 def test_a_thread_of_the_app_that_does_not_end_is_abandoned(app_in, monkeypatch):
     """The worker has said goodbye, but closing its interpreter waits for its threads."""
-    monkeypatch.setattr(pool_module, "LAST_CALL", 0.1)
+    monkeypatch.setattr(endings, "LAST_CALL", 0.1)
     source = """
 import os, threading
 threading.Thread(target=os.read, args=(%d, 1), daemon=False).start()
@@ -1407,7 +1412,7 @@ def test_close_while_a_replacement_is_on_its_way(turns):
 
 
 def test_close_cancels_a_replacement_that_is_not_due(monkeypatch):
-    monkeypatch.setattr(pool_module, "BACKOFF", (1000.0, 1000.0))
+    monkeypatch.setattr(retries, "BACKOFF", (1000.0, 1000.0))
 
     async def scenario():
         async with running() as made:
@@ -1477,7 +1482,7 @@ def test_dead_workers_leave_no_files_open(monkeypatch):
     """A worker's end and its replacement, over and over."""
 
     async def scenario():
-        monkeypatch.setattr(pool_module, "QUICK_DEATH", 0.0)
+        monkeypatch.setattr(retries, "QUICK_DEATH", 0.0)
         async with running() as made:
             for deaths in range(1, 7):
                 await made.get("/stop-loop")

@@ -8,8 +8,9 @@ import pytest
 from test_pool import PATIENCE, client, gate, play, running, until
 
 from snakepit.server.lifecycle import WorkerState
-from snakepit.server.pool import pool as pool_module
-from snakepit.server.pool.terms import Outcome
+from snakepit.server.pool import endings, retries
+from snakepit.server.pool.outcome import Outcome
+from snakepit.server.workers import runtimes
 
 VERSIONED = """
 from pathlib import Path
@@ -122,7 +123,7 @@ def test_what_a_replaced_worker_does_not_finish_in_time_is_cut():
 
 
 def test_a_retired_worker_that_does_not_end_is_abandoned_and_its_client_answered(monkeypatch, caplog):
-    monkeypatch.setattr(pool_module, "LAST_CALL", 0.05)
+    monkeypatch.setattr(endings, "LAST_CALL", 0.05)
 
     async def scenario():
         with gate() as held:
@@ -138,7 +139,7 @@ def test_a_retired_worker_that_does_not_end_is_abandoned_and_its_client_answered
                 assert worker.state is WorkerState.ABANDONED
                 assert "does not end" in caplog.text
                 assert (await made.get("/")).status == 200
-                assert (made.pool.in_progress, made.pool.retiring) == (0, [])
+                assert (made.pool.queue.in_progress, made.pool.retiring) == (0, [])
                 # the end of the pool does not wait for it, but says that it is still there
                 async with asyncio.timeout(PATIENCE):
                     assert await made.close() == 1
@@ -148,7 +149,7 @@ def test_a_retired_worker_that_does_not_end_is_abandoned_and_its_client_answered
 
 
 def test_an_abandoned_worker_that_ends_after_all_is_not_counted(monkeypatch):
-    monkeypatch.setattr(pool_module, "LAST_CALL", 0.05)
+    monkeypatch.setattr(endings, "LAST_CALL", 0.05)
 
     async def scenario():
         with gate() as held:
@@ -249,8 +250,8 @@ def test_who_asks_for_a_replacement_gets_what_is_there_then(hanging, how):
         async with running(**hanging.app) as made:
             hanging.set("hangs")  # and has been read: a successor that began then has the old version
             first = asyncio.ensure_future(made.pool.replace_all())
-            await until(lambda: made.pool._successors)
-            dismissed = made.pool._successors[1].worker
+            await until(lambda: made.pool._roster.successors)
+            dismissed = made.pool._roster.successors[0]
             await until(lambda: dismissed.state is WorkerState.STARTING)
             hanging.set("2")
             async with asyncio.timeout(PATIENCE):
@@ -264,7 +265,7 @@ def test_who_asks_for_a_replacement_gets_what_is_there_then(hanging, how):
 
 
 def test_a_worker_more_that_can_not_start_is_told_and_tried_again(version, monkeypatch):
-    monkeypatch.setattr(pool_module, "BACKOFF", (0.05, 0.05))
+    monkeypatch.setattr(retries, "BACKOFF", (0.05, 0.05))
 
     async def scenario():
         async with running(**version.app) as made:
@@ -332,7 +333,7 @@ def test_no_channel_for_a_worker_more(monkeypatch, caplog):
             def no_more(seats):
                 raise OSError(24, "Too many open files")
 
-            monkeypatch.setitem(pool_module.RUNTIMES, "interpreter", no_more)
+            monkeypatch.setitem(runtimes.RUNTIMES, "interpreter", no_more)
             outcome = await made.pool.scale(3)
             assert outcome.trouble.startswith("Worker 2 can't be started: no channel for worker 2: Too many open files")
             assert made.pool.wanted == 1
@@ -358,7 +359,7 @@ def test_fewer_workers_while_one_is_being_replaced(hanging):
         async with running(**hanging.app, workers=2) as made:
             hanging.set("hangs")
             replacing = asyncio.ensure_future(made.pool.replace(2))
-            await until(lambda: made.pool._successors)
+            await until(lambda: made.pool._roster.successors)
             await made.pool.scale(1)
             async with asyncio.timeout(PATIENCE):
                 assert await replacing == Outcome(0, "worker 2 is not wanted any more")
@@ -372,11 +373,11 @@ def test_fewer_workers_while_one_is_being_replaced(hanging):
 
 
 def test_a_lost_worker_that_is_not_wanted_any_more_does_not_come_back(monkeypatch):
-    monkeypatch.setattr(pool_module, "BACKOFF", (60.0, 60.0))
+    monkeypatch.setattr(retries, "BACKOFF", (60.0, 60.0))
 
     async def scenario():
         async with running(workers=2) as made:
-            made.pool._quick_deaths = 5  # so that the next ones wait
+            made.pool._roster._retries._quick_deaths = 5  # so that the next ones wait
             for _ in range(2):
                 made.request("/stop-loop")
             await until(lambda: made.pool._restarts.numbers == {1, 2})
@@ -396,7 +397,9 @@ def test_recycling_goes_on_after_a_successor_failed(version):
             version.set(None)
             for _ in range(2):
                 await made.get("/")
-            await until(lambda: worker.requests_left == 2)  # it counts anew, for its successor has failed
+            await until(
+                lambda: made.pool._recycling._limits[worker] == worker.served + 2
+            )  # it counts anew, for its successor has failed
             version.set("2")
             for _ in range(2):
                 assert (await made.get("/")).body == b"1"
@@ -441,7 +444,7 @@ def test_a_patient_pool_shows_what_is_wrong_until_a_version_works(version, caplo
                 assert await made.pool.replace_all()
             assert (await made.get("/")).body == b"1"
             assert made.pool.all_ready.is_set()
-            assert made.pool.in_progress == 0
+            assert made.pool.queue.in_progress == 0
 
     play(scenario)
 
@@ -487,7 +490,7 @@ def test_close_while_a_successor_is_on_its_way(version):
 
 
 def test_a_worker_that_dies_while_its_successor_starts(monkeypatch):
-    monkeypatch.setattr(pool_module, "BACKOFF", (0.01, 0.03))
+    monkeypatch.setattr(retries, "BACKOFF", (0.01, 0.03))
 
     async def scenario():
         async with running() as made:

@@ -9,8 +9,7 @@ from test_pool import PATIENCE, app_in, client, gate, make_pool, open_files, pla
 
 from snakepit.errors import AppImportError, ConfigError, LifespanError, StartTimeout, WorkerLost
 from snakepit.server.lifecycle import WorkerState
-from snakepit.server.pool import pool as pool_module
-from snakepit.server.pool import starts
+from snakepit.server.pool import retries, starts
 from snakepit.server.workers import watchdog_line
 
 __all__ = ["app_in"]
@@ -43,7 +42,7 @@ def number():
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
-    monkeypatch.setattr(starts, "PAUSE", 0.01)
+    monkeypatch.setattr(retries, "PAUSE_BEFORE_ATTEMPT", 0.01)
 
 
 @pytest.fixture
@@ -367,7 +366,7 @@ def test_a_successor_that_takes_too_long_ends_a_reload(app_in, hanging, runtime,
 
 @pytest.mark.usefixtures("overdue")
 def test_a_replacement_that_takes_too_long_is_tried_again(app_in, hanging, monkeypatch, caplog, tmp_path):
-    monkeypatch.setattr(pool_module, "BACKOFF", (0.01, 0.03))
+    monkeypatch.setattr(retries, "BACKOFF", (0.01, 0.03))
     good = "from behaviors import app\n"
 
     async def scenario():

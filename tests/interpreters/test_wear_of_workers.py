@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(resident_memory() is None, reason="this system d
 @pytest.fixture
 def quickly(monkeypatch):
     """Memory is looked at often, and nothing is fresh."""
-    monkeypatch.setattr(wear_module, "CHECK", 0.01)
+    monkeypatch.setattr(wear_module, "CHECK_PERIOD", 0.01)
     monkeypatch.setattr(wear_module, "FRESH", 0.0)
     monkeypatch.setattr(wear_module, "TAKEN", 0.0)
 
@@ -52,7 +52,7 @@ def test_in_interpreters_the_process_is_worn_out(quickly, seen_to):
                 reasons.append(reason)
                 return seen_to
 
-            made.watcher.worn_out = worn_out
+            made.watcher.on_worn_out = worn_out
             for _ in range(4):
                 assert (await made.get(f"/?{LEAK}")).status == 200
             await until(lambda: reasons)

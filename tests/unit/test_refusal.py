@@ -5,14 +5,14 @@ import sys
 import pytest
 
 from snakepit.c_extensions import refusal, vetted
-from snakepit.c_extensions.packages import PYTHON, Package, package_of
+from snakepit.c_extensions.packages import STANDARD_LIBRARY, Package, package_of
 from snakepit.c_extensions.refusal import explain, import_chain, note, ways_out
 
 
 @pytest.fixture
 def vetted_fast(monkeypatch):
     """The package `fast` is vetted with two versions."""
-    package = vetted.Package("fast", ("fast",), ("1.0", "1.2"), "")
+    package = vetted.VettedPackage("fast", ("fast",), ("1.0", "1.2"), "")
     monkeypatch.setattr(vetted, "find", lambda module: package if module.startswith("fast.") else None)
 
 
@@ -38,8 +38,8 @@ def test_package_of_an_installed_module():
 
 
 def test_package_of_the_standard_library():
-    assert package_of("xml.etree.ElementTree", "") == PYTHON
-    assert str(PYTHON) == "Python {}.{}.{}".format(*sys.version_info)
+    assert package_of("xml.etree.ElementTree", "") == STANDARD_LIBRARY
+    assert str(STANDARD_LIBRARY) == "Python {}.{}.{}".format(*sys.version_info)
 
 
 def test_package_of_a_module_that_nothing_installed():
@@ -75,8 +75,8 @@ def test_package_of_a_shared_name(monkeypatch, tmp_path):
         ("new.core", "/f", Package("new", "2"), "native", ["a version of new that supports", "--extensions all"]),
         ("_duckdb", "/f", Package("duckdb", "2"), "vetted", ["a version of duckdb that supports"]),
         ("lmdb.cpython", "/f", Package("lmdb", "2"), "native", ["a version of lmdb that supports"]),
-        ("readline", "/f", PYTHON, "vetted", ["an app that does without", "--extensions all"]),
-        ("readline", "", PYTHON, "vetted", ["an app that does without"]),
+        ("readline", "/f", STANDARD_LIBRARY, "vetted", ["an app that does without", "--extensions all"]),
+        ("readline", "", STANDARD_LIBRARY, "vetted", ["an app that does without"]),
     ],
 )
 def test_ways_out(vetted_fast, module, file, package, policy, expected):

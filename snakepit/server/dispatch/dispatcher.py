@@ -13,12 +13,22 @@ be the next long computation, and what was given away behind it could not be giv
 """
 
 from collections.abc import Hashable
+from enum import Enum, auto
 
 NEAR = 4
 """A worker is about as free as the least loaded if it has at most one exchange more for each NEAR that that one has: so
 nobody waits beside a busy worker while another has nothing to do, and one more or less among many moves nobody."""
 
 _UNLIMITED = 1 << 10  # a worker that has taken so many at once and promptly may have what comes
+
+
+class Unassigned(Enum):
+    """What becomes of an exchange that no worker gets now."""
+
+    WAITS = auto()
+    """It stands in the line."""
+    REFUSED = auto()
+    """All workers are full, and the line is."""
 
 
 class _Slot:
@@ -93,17 +103,16 @@ class Dispatcher[W: Hashable, X: Hashable]:
         if slot is not None:
             self._leave(worker, slot)
 
-    def submit(self, exchange: X, home: W | None = None) -> W | None:
-        """Find a worker for an exchange, if possible its `home`.
-
-        None: it waits in the line, or was refused if it is not `in_line`.
-        """
+    def submit(self, exchange: X, home: W | None = None) -> W | Unassigned:
+        """Find a worker for an exchange, if possible its `home`; or else have it wait, or refuse it."""
         worker = None if self._line else self._take(home)
-        if worker is None:
-            if len(self._line) >= self._line_limit:
-                return self._take_asleep()
+        if worker is not None:
+            return worker
+        if len(self._line) < self._line_limit:
             self._line[exchange] = None
-        return worker
+            return Unassigned.WAITS
+        worker = self._take_asleep()
+        return worker if worker is not None else Unassigned.REFUSED
 
     def submit_to(self, worker: W) -> bool:
         """Give an exchange to this worker, if it has room and nothing waits in the line."""
@@ -120,10 +129,6 @@ class Dispatcher[W: Hashable, X: Hashable]:
             return False
         self._give(worker, slot)
         return True
-
-    def in_line(self, exchange: X) -> bool:
-        """Whether an exchange waits."""
-        return exchange in self._line
 
     def withdraw(self, exchange: X) -> None:
         """An exchange in the line is given up."""

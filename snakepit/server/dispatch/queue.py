@@ -13,21 +13,20 @@ import math
 from collections.abc import Callable
 from time import monotonic
 
-from snakepit.errors import InternalError
-from snakepit.server.dispatch.dispatcher import Dispatcher
+from snakepit.server.dispatch.dispatcher import Dispatcher, Unassigned
 from snakepit.server.dispatch.sessions import BELONGS, Sessions
 from snakepit.server.event_loop.deadlines import Deadlines
 from snakepit.server.exchanges.exchange import Destination, Exchange
 from snakepit.server.lifecycle import ExchangeState
-from snakepit.server.workers.worker import LOOP_SILENCE, Worker
+from snakepit.server.workers.worker import LOOP_SILENCE, WorkerHandle
 
-BATCH = 8
+BATCH_SIZE = 8
 BATCH_SECONDS = 200e-6
 """What comes in one loop iteration is given to a worker in batches, of so many exchanges and so much of their CPU time
 at most: waking a worker takes 20 µs, and is not worth it for less. Where exchanges take longer, each goes to the least
 loaded worker by itself."""
 
-LONG = 0.02
+STUCK_FOR_LONG = 0.02
 """Seconds; a worker's loop that is stuck for longer may be so for ever. What it answered in the same turn, and what it
 has taken and not begun, its watchdog has to send; and that takes time there, for which another thread has to stop."""
 
@@ -38,10 +37,10 @@ again. A wake-up that was lost, which is a bug, then costs so much, and not all 
 TELL_AGAIN = 10.0
 """Seconds between two lines in the log about lost wake-ups."""
 
-GRACE = 0.5
+GRACE_BEHIND_BUSY_LOOP = 0.5
 """Seconds that an exchange gets beyond its time where its worker's loop was busy with another, which is being ended."""
 
-ENDING = 3.0
+LEAST_SECONDS_TO_END = 3.0
 """Seconds; the least that an app gets to end an exchange that timed out, until its worker is replaced. A worker's first
 exception takes an import, of ctypes, beside all that its threads compute."""
 
@@ -59,8 +58,8 @@ RETRY_AFTER = 1
 _log = logging.getLogger("snakepit.server")
 
 
-class Flow:
-    """See the module.
+class RequestQueue:
+    """Gives the exchanges of one pool to its workers, and has those wait that no worker has room for.
 
     Args:
         concurrency: exchanges in all, in workers and waiting; None: as many as workers and line take.
@@ -77,24 +76,24 @@ class Flow:
         waiting_seconds: float,
         loop: asyncio.AbstractEventLoop,
         response_seconds: float | None = None,
-        stuck: Callable[[Worker, Exchange], None] = lambda worker, exchange: None,
+        stuck: Callable[[WorkerHandle, Exchange], None] = lambda worker, exchange: None,
     ) -> None:
         self._loop = loop
         self._concurrency = concurrency
-        self._dispatcher: Dispatcher[Worker, Exchange] = Dispatcher(waiting)
+        self._dispatcher: Dispatcher[WorkerHandle, Exchange] = Dispatcher(waiting)
         self._line_patience: Deadlines[Exchange] = Deadlines(loop, waiting_seconds, self._waited_too_long)
         self._response_seconds = response_seconds or 0.0
         self._clock: Deadlines[Exchange] | None = None  # of those in workers whose response has not begun
         if response_seconds is not None:
             self._clock = Deadlines(loop, response_seconds, self._took_too_long)
-        self._grace: Deadlines[Exchange] = Deadlines(loop, GRACE, self._time_out)
-        self._ending: Deadlines[tuple[Worker, Exchange]] = Deadlines(
-            loop, max(self._response_seconds, ENDING), self._did_not_end
+        self._grace: Deadlines[Exchange] = Deadlines(loop, GRACE_BEHIND_BUSY_LOOP, self._time_out)
+        self._ending: Deadlines[tuple[WorkerHandle, Exchange]] = Deadlines(
+            loop, max(self._response_seconds, LEAST_SECONDS_TO_END), self._did_not_end
         )
         self._stuck = stuck
-        self._workers: dict[Worker, None] = {}  # that may have exchanges
+        self._workers: dict[WorkerHandle, None] = {}  # that may have exchanges
         self._batch = 1  # exchanges of one loop iteration that go to a worker before the next one is found
-        self._batch_of: Worker | None = None
+        self._batch_of: WorkerHandle | None = None
         self._room_in_batch = 0
         self._watch: asyncio.TimerHandle | None = None  # set while something waits for a worker
         self._asking: asyncio.TimerHandle | None = None  # set while a worker is asleep
@@ -104,8 +103,8 @@ class Flow:
         self._idle = asyncio.Event()
         self._idle.set()
         self._instead: Destination | None = None
-        self._sessions: Sessions[Worker] | None = None  # where the app keeps any in memory
-        self._capacities: dict[Worker, int] = {}  # of those that are to answer a first exchange alone
+        self._sessions: Sessions[WorkerHandle] | None = None  # where the app keeps any in memory
+        self._capacities: dict[WorkerHandle, int] = {}  # of those that are to answer a first exchange alone
 
     def __repr__(self) -> str:
         return repr(self._dispatcher)
@@ -152,7 +151,7 @@ class Flow:
 
     # -- from the pool ---------------------------------------------------------------------------------------------
 
-    def add(self, worker: Worker, capacity: int, first_alone: bool = False) -> None:
+    def add(self, worker: WorkerHandle, capacity: int, first_alone: bool = False) -> None:
         """A worker became ready for `capacity` exchanges at once; `first_alone`: once it has answered one by itself."""
         self._instead = None
         self._workers[worker] = None
@@ -166,29 +165,29 @@ class Flow:
         if keeping and self._sessions is None:
             self._sessions = Sessions(keeping)
 
-    def remove(self, worker: Worker) -> None:
+    def remove(self, worker: WorkerHandle) -> None:
         """A worker gets nothing more."""
         self._dispatcher.remove(worker)
         self._capacities.pop(worker, None)
         if self._sessions is not None:
             self._sessions.forget(worker)
 
-    def free(self, worker: Worker) -> None:
+    def finished(self, worker: WorkerHandle) -> None:
         """A worker is through with an exchange."""
         self._one_less()
         self._assign(self._dispatcher.finished(worker))
         if self._capacities:
             self._widen(worker)
 
-    def declined(self, worker: Worker, exchange: Exchange) -> None:
+    def declined(self, worker: WorkerHandle, exchange: Exchange) -> None:
         """A worker gives an exchange back."""
         self._give_back(worker, [exchange])
 
-    def heard(self, worker: Worker) -> None:
+    def awake(self, worker: WorkerHandle) -> None:
         """A worker's loop turns."""
         self._assign(self._dispatcher.heard(worker))
 
-    def missed(self, worker: Worker, seconds: float) -> None:
+    def missed(self, worker: WorkerHandle, seconds: float) -> None:
         """A worker has rung so long ago, and was not heard."""
         self.lost_wakeups += 1
         if self._loop.time() - self._told_of_lost >= TELL_AGAIN:
@@ -201,21 +200,23 @@ class Flow:
                 self.lost_wakeups,
             )
 
-    def pace(self, seconds: float) -> None:
-        """So much CPU time an exchange takes."""
-        self._batch = max(1, min(BATCH, int(BATCH_SECONDS / max(seconds, 1e-6))))
+    def set_pace(self, seconds: float) -> None:
+        """Give workers as many at once as is worth it where an exchange takes so much CPU time."""
+        self._batch = max(1, min(BATCH_SIZE, int(BATCH_SECONDS / max(seconds, 1e-6))))
 
-    def salvage(self, worker: Worker, status: int = 500) -> None:
-        """A worker is no more: what it had begun is lost, and answered like this; others get the rest."""
+    def worker_gone(self, worker: WorkerHandle, silent: bool = False) -> None:
+        """A worker is no more: what it had begun is lost, and others get the rest.
+
+        `silent`: it is there, and does not answer, so that the clients' answer is that the time is over.
+        """
         self.remove(worker)
         self._workers.pop(worker, None)
         never_begun = worker.never_begun()
-        exchanges, worker.exchanges = worker.exchanges, {}
-        for number, exchange in exchanges.items():
+        for number, exchange in worker.give_up_exchanges().items():
             envelopes = never_begun.get(number)
             if envelopes is None:
                 self._one_less()
-                exchange.lost(status)
+                exchange.lost(504 if silent else 500)
             else:
                 exchange.unassign(envelopes)
                 if exchange.state is ExchangeState.NEW:
@@ -232,7 +233,7 @@ class Flow:
             exchange.redirect(destination)
 
     def close(self) -> None:
-        """Mind nothing any more."""
+        """Cancel all timers."""
         self._line_patience.close()
         self._grace.close()
         self._ending.close()
@@ -250,17 +251,17 @@ class Flow:
             exchange.redirect(self._instead)
             return
         worker = self._find_worker(exchange)
-        if worker is not None:
-            self._give(worker, exchange)
-            self._watch_workers()
-        elif self._dispatcher.in_line(exchange):
+        if worker is Unassigned.WAITS:
             exchange.mark_waiting()
             self._line_patience.add(exchange)
-        else:
+        elif worker is Unassigned.REFUSED:
             self._one_less()
             self._refuse(exchange, "Too many requests are waiting")
+        else:
+            self._give(worker, exchange)
+            self._watch_workers()
 
-    def _find_worker(self, exchange: Exchange) -> Worker | None:
+    def _find_worker(self, exchange: Exchange) -> WorkerHandle | Unassigned:
         if self._sessions is not None and exchange.endpoints[0] is not None and self._sessions.belongs(exchange.head):
             return self._find_worker_of(exchange, exchange.endpoints[0][0], self._sessions)
         home, batch_of = exchange.home, self._batch_of
@@ -269,33 +270,35 @@ class Flow:
             self._room_in_batch -= 1
             return batch_of
         worker = self._dispatcher.submit(exchange, home)
-        if worker is not None and self._batch > 1:
+        if self._batch > 1 and not isinstance(worker, Unassigned):
             if self._batch_of is None:
                 self._loop.call_soon(self._end_batches)
             self._batch_of, self._room_in_batch = worker, self._batch - 1
         return worker
 
-    def _find_worker_of(self, exchange: Exchange, address: str, sessions: Sessions[Worker]) -> Worker | None:
+    def _find_worker_of(
+        self, exchange: Exchange, address: str, sessions: Sessions[WorkerHandle]
+    ) -> WorkerHandle | Unassigned:
         """The worker that a client's sessions are in. One that is stuck, too: to any other they are unknown."""
         worker = sessions.worker_of(address)
         if worker is not None and self._dispatcher.insist(worker):
             return worker
         found = self._dispatcher.submit(exchange)
-        if found is not None and worker is None:
+        if worker is None and not isinstance(found, Unassigned):
             sessions.begin(address, found)
         return found
 
     def _end_batches(self) -> None:
         self._batch_of, self._room_in_batch = None, 0
 
-    def _assign(self, assignments: list[tuple[Worker, Exchange]]) -> None:
+    def _assign(self, assignments: list[tuple[WorkerHandle, Exchange]]) -> None:
         for worker, exchange in assignments:
             self._line_patience.discard(exchange)
             self._give(worker, exchange)
         if assignments:
             self._watch_workers()
 
-    def _give(self, worker: Worker, exchange: Exchange) -> None:
+    def _give(self, worker: WorkerHandle, exchange: Exchange) -> None:
         exchange.home = worker
         worker.assign(exchange)
         if self._capacities and worker in self._capacities:
@@ -303,7 +306,7 @@ class Flow:
         if self._clock is not None:
             exchange.start_timeout(self._clock)
 
-    def _widen(self, worker: Worker) -> None:
+    def _widen(self, worker: WorkerHandle) -> None:
         """A worker has answered its first exchange, or does not come to an end with it."""
         capacity = self._capacities.pop(worker, None)
         if capacity is not None:
@@ -321,7 +324,7 @@ class Flow:
                 late = worker.take_back_late()
                 if worker.stuck:
                     self._dispatcher.stuck(worker)
-                    self._loop.call_later(LONG, worker.have_watchdog_release)
+                    self._loop.call_later(STUCK_FOR_LONG, worker.have_watchdog_release)
                     self._ask_later()
                 if late:
                     self._give_back(worker, late)
@@ -339,7 +342,7 @@ class Flow:
             worker.ask_loop(monotonic())
             self._ask_later()
 
-    def _give_back(self, worker: Worker, exchanges: list[Exchange]) -> None:
+    def _give_back(self, worker: WorkerHandle, exchanges: list[Exchange]) -> None:
         fresh: list[Exchange] = []
         faithful: list[Exchange] = []  # they wait for the worker that they were taken from
         for exchange in exchanges:
@@ -361,27 +364,21 @@ class Flow:
         self._refuse(exchange, "No worker became free in time")
 
     def _took_too_long(self, exchange: Exchange) -> None:
-        if self._worker_of(exchange).blocked_by not in (0, exchange.number):
+        if exchange.home.is_blocked_by_another(exchange):
             exchange.start_timeout(self._grace)
         else:
             self._time_out(exchange)
 
     def _time_out(self, exchange: Exchange) -> None:
         """The client gets its answer now, and the app as much time again to end."""
-        worker = self._worker_of(exchange)
+        worker: WorkerHandle = exchange.home
         exchange.time_out(self._response_seconds)
         worker.watchdog.end_exchange(exchange)
         self._ending.add((worker, exchange))
 
-    def _worker_of(self, exchange: Exchange) -> Worker:
-        for worker in self._workers:
-            if worker.exchanges.get(exchange.number) is exchange:
-                return worker
-        raise InternalError(f"{exchange} is in no worker")
-
-    def _did_not_end(self, which: tuple[Worker, Exchange]) -> None:
+    def _did_not_end(self, which: tuple[WorkerHandle, Exchange]) -> None:
         worker, exchange = which
-        if worker.exchanges.get(exchange.number) is exchange:
+        if worker.has(exchange):
             self._stuck(worker, exchange)
 
     def _refuse(self, exchange: Exchange, reason: str) -> None:

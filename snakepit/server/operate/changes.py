@@ -13,45 +13,32 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from snakepit.config.options import MOST_WORKERS
 from snakepit.errors import InternalError, SnakepitError
+from snakepit.server.apps.app import App
+from snakepit.server.apps.table import Apps
 from snakepit.server.event_loop.background import spawn
 from snakepit.server.lifecycle import WorkerState
 from snakepit.server.operate.managers import Manager
 from snakepit.server.operate.reloader import Reloader
-from snakepit.server.pool.pool import Pool
-from snakepit.server.pool.terms import STOPPING, Outcome
-from snakepit.server.responders.reload_pages import ReloadPages
-from snakepit.server.workers.runtimes import RuntimeName
+from snakepit.server.pool.outcome import STOPPING, Outcome
 from snakepit.system import working_directory
 
 NAMED = 5
 """Changed files that are named in the log; a checkout of another branch changes hundreds."""
-
-MOST = 1024
-"""Workers, as for `--interpreters`."""
 
 
 type Change = Callable[[], Coroutine[object, object, Outcome]]
 
 
 class Changes:
-    """See the module."""
+    """Replaces the workers of all apps, or has more or fewer, one change after the other."""
 
-    def __init__(
-        self,
-        pool: Pool,
-        runtime: RuntimeName,
-        log: logging.Logger,
-        loop: asyncio.AbstractEventLoop,
-        manager: Manager,
-        pages: ReloadPages | None = None,
-    ) -> None:
+    def __init__(self, apps: Apps, log: logging.Logger, loop: asyncio.AbstractEventLoop, manager: Manager) -> None:
         self._loop = loop
-        self._pool = pool
-        self._runtime = runtime
+        self._apps = apps
         self._log = log
         self._manager = manager
-        self._pages = pages
         self._folder = working_directory.name()  # now: an app may go elsewhere
         self._reloading: asyncio.Task[Outcome] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -64,19 +51,19 @@ class Changes:
         return await self._newest_outcome()
 
     async def scale(self, workers: int) -> Outcome:
-        """Have so many workers. Raises SnakepitError where that can't be."""
+        """Have so many workers of each app. Raises SnakepitError where that can't be."""
         self._check()
-        if not 1 <= workers <= MOST:
-            raise SnakepitError(f"There can be 1 to {MOST} workers, not {workers}: nothing changes")
-        before = self._pool.wanted
-        outcome = await self._pool.scale(workers)
-        self._manager.scaled(self._pool.wanted)
-        self._log.info("Workers: %d, were %d", self._pool.wanted, before)
-        return outcome
+        if not 1 <= workers <= MOST_WORKERS:
+            raise SnakepitError(f"There can be 1 to {MOST_WORKERS} workers, not {workers}: nothing changes")
+        before = self._apps.wanted
+        outcomes = await asyncio.gather(*(app.pool.scale(workers) for app in self._apps))
+        self._manager.scaled(self._apps.wanted)
+        self._log.info("Workers: %d, were %d", self._apps.wanted, before)
+        return Outcome.total(outcomes)
 
     async def scale_by(self, change: int) -> Outcome:
         """Have so many workers more, or less; one stays. Raises SnakepitError where that can't be."""
-        return await self.scale(max(1, self._pool.wanted + change))
+        return await self.scale(max(1, self._apps.wanted + change))
 
     def watch(self, reloader: Reloader) -> None:
         """Replace all workers, at once, whenever files change."""
@@ -107,9 +94,9 @@ class Changes:
     def _check(self) -> None:
         if self._ended:
             raise SnakepitError("The server is stopping: nothing changes")
-        if self._runtime == "thread":
+        if any(app.runtime == "thread" for app in self._apps):
             raise SnakepitError("--runtime thread has one worker, whose modules are imported once: nothing changes")
-        if not self._pool.all_ready.is_set():
+        if not all(app.pool.all_ready.is_set() for app in self._apps):
             raise SnakepitError("Workers are still starting: nothing changes")
 
     def _call_soon(self, change: Change) -> None:
@@ -141,13 +128,20 @@ class Changes:
         self._log.info("Reloading: new workers, one after the other")
         self._manager.reloading()
         try:
-            outcome = await self._pool.reload()
+            outcome = await self._reload_apps()
         finally:
             self._manager.reloaded()
-        if outcome:
-            self._tell_pages()
         self._log.info("Reloaded" if outcome else "Not reloaded; still serving the previous version")
         return outcome
+
+    async def _reload_apps(self) -> Outcome:
+        outcomes: list[Outcome] = []
+        for app in self._apps:
+            outcomes.append(await app.pool.reload())
+            if not outcomes[-1]:
+                break
+            app.announce_version()
+        return Outcome.total(outcomes)
 
     async def _watch(self, reloader: Reloader) -> None:
         # soon: once the loop turns again, what comes next has begun to watch
@@ -163,18 +157,18 @@ class Changes:
     async def _reload_changed(self, changed: list[Path]) -> Outcome:
         self._log.info("Changed: %s; reloading", _named(changed, self._folder))
         began = time.monotonic()
-        outcome = await self._pool.replace_all()
+        outcome = Outcome.total(await asyncio.gather(*map(self._replace_all, self._apps)))
         if outcome:
             self._log.info("Reloaded in %.2f s", time.monotonic() - began)
-        elif any(worker.state is WorkerState.READY for worker in self._pool.workers):
+        elif any(worker.state is WorkerState.READY for app in self._apps for worker in app.pool.workers):
             self._log.info("Not reloaded; still serving the previous version")
-            return outcome
-        self._tell_pages()  # of the new version, or of another trouble
         return outcome
 
-    def _tell_pages(self) -> None:
-        if self._pages is not None:
-            self._pages.announce(self._pool.version)
+    async def _replace_all(self, app: App) -> Outcome:
+        outcome = await app.pool.replace_all()
+        if outcome or not any(worker.state is WorkerState.READY for worker in app.pool.workers):
+            app.announce_version()  # the new version, or another trouble
+        return outcome
 
 
 def _named(files: list[Path], folder: str) -> str:

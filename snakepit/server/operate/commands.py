@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from snakepit.errors import SnakepitError
 from snakepit.server.operate.control_socket import Command
 from snakepit.server.operate.statistics import Statistics
-from snakepit.server.pool.terms import Outcome
+from snakepit.server.pool.outcome import Outcome
 
 
 class Commanded(Protocol):

@@ -28,17 +28,17 @@ type Carrier = Literal["unix", "loopback"]
 type Command = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 """Takes the request, returns what the answer says beside "ok". Raises SnakepitError to say no."""
 
-LONGEST = 65_536
+REQUEST_BYTES = 65_536
 """Bytes of a request."""
 
-PATIENCE = 10.0
+CLIENT_SECONDS = 10.0
 """Seconds that a client gets to send its request, and again to take the answer."""
 
 REFRESH = 3600.0
 """Seconds after which the files are marked as being in use: what is older than six hours may be cleared away (XDG Base
 Directory specification)."""
 
-UNHEARD = 32
+STRANGERS = 32
 """Clients that may be connected and have not said anything that is right; on 127.0.0.1 these may be strangers."""
 
 PATH_LIMIT = 103
@@ -87,9 +87,9 @@ class ControlSocket:
                 self._opened = folder, entry
                 folder.put(entry)
             if entry.path:
-                self._server = await asyncio.start_unix_server(self._serve, sock=sock, limit=LONGEST)
+                self._server = await asyncio.start_unix_server(self._serve, sock=sock, limit=REQUEST_BYTES)
             else:
-                self._server = await asyncio.start_server(self._serve, sock=sock, limit=LONGEST)
+                self._server = await asyncio.start_server(self._serve, sock=sock, limit=REQUEST_BYTES)
             self._refresh = asyncio.get_running_loop().call_later(REFRESH, self._keep)
         except OSError as error:
             await self.close()
@@ -191,15 +191,15 @@ class ControlSocket:
 
     async def _request(self, reader: asyncio.StreamReader, entry: Entry) -> dict[str, Any] | None:
         """What a client wants; None if it has gone."""
-        if self._unheard > UNHEARD:
+        if self._unheard > STRANGERS:
             raise SnakepitError("too many connections")
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(CLIENT_SECONDS):
                 line = await reader.readline()
         except TimeoutError:
-            raise SnakepitError(f"no command came in {PATIENCE:g} s") from None
+            raise SnakepitError(f"no command came in {CLIENT_SECONDS:g} s") from None
         except ValueError:
-            raise SnakepitError(f"a command has {LONGEST} bytes at most") from None
+            raise SnakepitError(f"a command has {REQUEST_BYTES} bytes at most") from None
         if not line.endswith(b"\n"):
             return None
         try:
@@ -229,5 +229,5 @@ class ControlSocket:
 async def _send(writer: asyncio.StreamWriter, answer: dict[str, Any]) -> None:
     """Raises OSError where the client does not take it."""
     writer.write(json.dumps(answer).encode() + b"\n")
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(CLIENT_SECONDS):
         await writer.drain()

@@ -122,7 +122,7 @@ class ServiceManager(Manager):
         self._notifier.stopping()
 
 
-class Supervisor(Manager):
+class SupervisorManager(Manager):
     """The process that started this one."""
 
     def __init__(self, origin: Origin) -> None:
@@ -207,4 +207,4 @@ class Supervisor(Manager):
 def find_manager() -> Manager:
     """Who manages this process, as its environment says."""
     origin = Origin.take(os.environ)
-    return ServiceManager() if origin is None else Supervisor(origin)
+    return ServiceManager() if origin is None else SupervisorManager(origin)

@@ -24,9 +24,9 @@ from typing import Protocol
 from snakepit.server.operate.signals import flush, leave
 from snakepit.server.workers.runtimes import keep_process, keep_threads
 
-LIMIT = 5.0
+STOP_SECONDS = 5.0
 """Seconds that all servers together get to stop: one for what is in flight, three for workers that were told to end
-(`pool.LAST_CALL`), and one to spare."""
+(`pool.endings.LAST_CALL`), and one to spare."""
 
 
 class Embedded(Protocol):
@@ -131,7 +131,7 @@ def _after_threads() -> None:
 
 def _stop(stopped: list[_Serving]) -> None:
     stopping = [one for one in stopped if one.server.stop_at_once()]
-    end = time.monotonic() + LIMIT
+    end = time.monotonic() + STOP_SECONDS
     for one in stopping:
         one.ended.wait(max(0.0, end - time.monotonic()))
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LEAST_DELAY = 10
 """Milliseconds without a change until what has changed is told, at least: watchfiles would not wait at all with 0."""
 
-LONGEST = 20
+DELAYS_AT_MOST = 20
 """So many times that delay it takes at most until it is told, whatever else changes: editors save in several steps."""
 
 SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "build", "dist"})
@@ -45,7 +45,7 @@ class Reloader:
         watching = self._awatch(
             *self.folders,
             watch_filter=self._concerns,
-            debounce=self._delay * LONGEST,
+            debounce=self._delay * DELAYS_AT_MOST,
             step=self._delay,
             ignore_permission_denied=True,
         )

@@ -6,14 +6,11 @@ from collections.abc import Callable
 from typing import TextIO
 
 from snakepit.c_extensions import vetted
-from snakepit.server.pool.terms import Observer
-from snakepit.server.workers.worker import Worker
+from snakepit.server.pool.observer import Observer
+from snakepit.server.workers.worker import WorkerHandle
+from snakepit.system.words import counted
 
 _WIDTH = 30  # characters of the bar
-
-
-def _extensions(count: int) -> str:
-    return f"{count} C extension{'' if count == 1 else 's'}"
 
 
 _CLEAR = "\r\x1b[K"
@@ -49,7 +46,7 @@ class StartupReport(Observer):
                 handler.addFilter(self._make_room)
         self._draw()
 
-    def worker_ready(self, worker: Worker) -> None:
+    def worker_ready(self, worker: WorkerHandle) -> None:
         self._ready += 1
         self._erase()
         startup = f", start-up {worker.startup_seconds:.2f} s" if worker.startup_seconds >= 0.005 else ""
@@ -59,7 +56,7 @@ class StartupReport(Observer):
             worker.interface.upper(),
             worker.import_seconds,
             startup,
-            f", copies of {_extensions(len(worker.copies))}" if worker.copies else "",
+            f", copies of {counted(len(worker.copies), 'C extension')}" if worker.copies else "",
         )
         if worker.copies and not self._told_of_copies:
             self._told_of_copies = True
@@ -73,19 +70,19 @@ class StartupReport(Observer):
         else:
             self.close()
 
-    def worker_replaced(self, worker: Worker, delay: float) -> None:
+    def worker_replaced(self, worker: WorkerHandle, delay: float) -> None:
         when = f"in {delay:.1f} s" if delay else "now"
         self._log.info("A replacement for worker %d starts %s", worker.number, when)
 
-    def successor_failed(self, worker: Worker, fault: str) -> None:
+    def successor_failed(self, worker: WorkerHandle, fault: str) -> None:
         self._log.error("A new worker %d can't start, the one before goes on: %s", worker.number, fault)
 
-    def memory_kept(self, predecessor: Worker, size: int | None) -> None:
+    def memory_kept(self, predecessor: WorkerHandle, size: int | None) -> None:
         grown = f", {size / 2**20:.0f} MiB now" if size is not None else ""
         self._log.warning(
             "Worker %d was replaced; what its copies of %s keep stays in memory until the process ends%s",
             predecessor.number,
-            _extensions(len(predecessor.copies)),
+            counted(len(predecessor.copies), "C extension"),
             grown,
         )
 

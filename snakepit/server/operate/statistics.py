@@ -3,25 +3,11 @@
 The names of the fields are the keys of `snakepit status --json`; docs/reference/control.md explains each.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import chain
 
-if TYPE_CHECKING:
-    from snakepit.server.pool.pool import Pool
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerStatistics:
-    """One worker. One that retires has the number of the one in its place."""
-
-    number: int
-    state: str
-    interface: str
-    exchanges: int
-    served: int
-    age: float
-    import_seconds: float
-    startup_seconds: float
+from snakepit.server.apps.statistics import AppStatistics, WorkerStatistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +37,13 @@ class Statistics:
     workers: tuple[WorkerStatistics, ...]
 
 
-def of_workers(pool: "Pool", now: float) -> tuple[WorkerStatistics, ...]:
-    """Those that serve or start, then those that retire; `now` is the monotonic clock's."""
-    return tuple(
-        WorkerStatistics(
-            number=worker.number,
-            state=worker.state.name.lower(),
-            interface=worker.interface,
-            exchanges=pool.load(worker),
-            served=worker.served,
-            age=now - worker.began,
-            import_seconds=worker.import_seconds,
-            startup_seconds=worker.startup_seconds,
-        )
-        for worker in pool.workers + pool.retiring
+def total(apps: Iterable[AppStatistics]) -> AppStatistics:
+    """Add up what is going on in several apps."""
+    apps = list(apps)
+    return AppStatistics(
+        in_progress=sum(app.in_progress for app in apps),
+        waiting=sum(app.waiting for app in apps),
+        abandoned=sum(app.abandoned for app in apps),
+        lost_wakeups=sum(app.lost_wakeups for app in apps),
+        workers=tuple(chain.from_iterable(app.workers for app in apps)),
     )

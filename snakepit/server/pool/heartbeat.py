@@ -5,33 +5,34 @@ extensions may keep its GIL for long then. One that retires has a deadline of it
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from time import monotonic
 
 from snakepit.server.lifecycle import WorkerState
-from snakepit.server.workers.worker import Worker
+from snakepit.server.pool.roster import Roster
+from snakepit.server.workers.worker import WorkerHandle
 
 ASKED = 4
 """Times that a worker is asked within the time that it has: so it is found to be silent a quarter of that late."""
 
 
-class Health:
-    """See the module.
+class Heartbeat:
+    """Asks workers whether they are alive, and finds those that do not answer.
 
     Args:
-        workers: tells which there are.
+        roster: who there is.
         seconds: how long one may be silent; 0: for ever.
         silent: called with one that has been.
     """
 
     def __init__(
         self,
-        workers: Callable[[], Iterable[Worker]],
+        roster: Roster,
         seconds: float,
-        silent: Callable[[Worker], None],
+        silent: Callable[[WorkerHandle], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self._workers = workers
+        self._roster = roster
         self._seconds = seconds
         self._silent = silent
         self._loop = loop
@@ -40,7 +41,7 @@ class Health:
     def start(self) -> None:
         """Begin to ask."""
         if self._seconds and self._timer is None:
-            self._wait()
+            self._ask_later()
 
     def close(self) -> None:
         """Ask nobody any more."""
@@ -48,7 +49,7 @@ class Health:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _wait(self) -> None:
+    def _ask_later(self) -> None:
         pause = self._seconds / ASKED
         self._timer = self._loop.call_later(pause, self._ask, self._loop.time() + pause)
 
@@ -56,11 +57,11 @@ class Health:
         # When this loop was held up, what the workers said meanwhile has perhaps not been read yet.
         late = self._loop.time() - due > self._seconds / ASKED
         now = monotonic()
-        for worker in self._workers():
+        for worker in self._roster.workers:
             if worker.state is WorkerState.READY:
                 if not late and worker.silent_for(now) >= self._seconds:
                     self._silent(worker)
                 else:
                     worker.ask_heartbeat(now)
         if self._seconds:
-            self._wait()
+            self._ask_later()

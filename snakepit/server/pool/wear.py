@@ -10,13 +10,14 @@ that much: it is left alone until it has clearly more, and the log says so.
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable
 
-from snakepit.server.workers.worker import Worker
+from snakepit.server.event_loop.background import spawn
+from snakepit.server.pool.roster import Roster
+from snakepit.server.workers.worker import WorkerHandle
 from snakepit.system.memory import resident_memory
 
-CHECK = 1.0
+CHECK_PERIOD = 1.0
 """Seconds between two looks at memory. It is cheap: 20 microseconds for a process."""
 
 FRESH = 10.0
@@ -37,45 +38,33 @@ KEPT = 512 * 2**20
 _log = logging.getLogger("snakepit.server")
 
 
-class Workers(Protocol):
-    """What is needed of the pool."""
-
-    all_ready: asyncio.Event
-
-    @property
-    def serving(self) -> dict[Worker, float]:
-        """The workers that get exchanges, and since when (loop time)."""
-
-    @property
-    def retiring(self) -> Sequence[Worker]:
-        """Those that were replaced and have not ended yet."""
-
-    async def recycle(self, worker: Worker) -> bool:
-        """Replace a worker; returns False if no other could start."""
-
-
-class Heard(Protocol):
-    """What is needed of the observer."""
-
-    def worn_out(self, reason: str) -> bool:
-        """A new process is needed; returns whether somebody sees to it."""
-
-
 class Wear:
-    """See the module.
+    """Watches what piles up in memory, and has workers or the process replaced.
 
     Args:
+        roster: who there is.
         limit: bytes that are enough; None: as many as there are.
         apart: each worker has a process of its own.
+        recycle: replaces a worker; returns False if no other could start.
+        worn_out: told that a new process is needed, and why; returns whether somebody sees to it.
     """
 
-    def __init__(self, workers: Workers, observer: Heard, limit: int | None, apart: bool) -> None:
-        self._workers = workers
-        self._observer = observer
+    def __init__(
+        self,
+        roster: Roster,
+        limit: int | None,
+        apart: bool,
+        recycle: Callable[[WorkerHandle], Awaitable[bool]],
+        worn_out: Callable[[str], bool],
+    ) -> None:
+        self._roster = roster
         self._limit = limit or 0
         self._apart = apart
+        self._recycle = recycle
+        self._worn_out = worn_out
         self._kept = 0
         self._kept_bar = KEPT
+        self._tasks: set[asyncio.Task[None]] = set()
         self._took = 0.0  # seconds, the latest start of what replaced something
 
     def kept(self, size: int) -> None:
@@ -84,19 +73,27 @@ class Wear:
         if self._kept > self._kept_bar:
             self._kept_bar = self._kept + KEPT
             reason = f"Copies of C extensions that nobody uses any more keep {_mib(self._kept)} MiB"
-            if not self._observer.worn_out(reason):
+            if not self._worn_out(reason):
                 _log.warning("%s, until the server is restarted", reason)
 
-    async def watch(self) -> None:
-        """Look at memory again and again, for ever."""
-        await self._workers.all_ready.wait()
+    def start(self, all_ready: asyncio.Event) -> None:
+        """Look at memory again and again, from when all workers are ready."""
+        spawn(self._watch(all_ready), self._tasks)
+
+    def close(self) -> None:
+        """Look no more."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def _watch(self, all_ready: asyncio.Event) -> None:
+        await all_ready.wait()
         await (self._watch_workers() if self._apart else self._watch_process())
 
     async def _watch_workers(self) -> None:
-        bars: dict[Worker, _Bar] = {}
+        bars: dict[WorkerHandle, _Bar] = {}
         while True:
-            await asyncio.sleep(CHECK)
-            serving = self._workers.serving
+            await asyncio.sleep(CHECK_PERIOD)
+            serving = self._roster.serving
             bars = {worker: bars.get(worker) or self._new_bar(since) for worker, since in serving.items()}
             for worker, bar in bars.items():
                 name = f"Worker {worker.number}"
@@ -110,26 +107,26 @@ class Wear:
         bar = self._new_bar(_now())
         name = "The process"
         while True:
-            await asyncio.sleep(CHECK)
+            await asyncio.sleep(CHECK_PERIOD)
             if not bar.passed(resident_memory(), name):
                 continue
-            if self._observer.worn_out(bar.reason(name)):
+            if self._worn_out(bar.reason(name)):
                 bar.lift()
                 continue
             _log.warning("%s: workers are replaced, one after the other", bar.reason(name))
-            worn = list(self._workers.serving)
+            worn = list(self._roster.serving)
             if not await self._replace(worn):
                 await asyncio.sleep(RETRY)
                 continue
-            while not set(worn).isdisjoint(self._workers.retiring):
-                await asyncio.sleep(CHECK)
+            while not set(worn).isdisjoint(self._roster.retiring):
+                await asyncio.sleep(CHECK_PERIOD)
             bar = self._new_bar(_now())
 
-    async def _replace(self, workers: list[Worker]) -> bool:
+    async def _replace(self, workers: list[WorkerHandle]) -> bool:
         """Replace these, one after the other; the first for which no other can start ends it."""
         began = _now()
         for worker in workers:
-            if not await self._workers.recycle(worker):
+            if not await self._recycle(worker):
                 return False
         self._took = _now() - began
         return True

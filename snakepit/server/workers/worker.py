@@ -1,4 +1,4 @@
-"""One worker, from the main interpreter's side: its runtime, its thread, its channels.
+"""One worker, from the main interpreter's side: its state, its channels, and the exchanges that it has.
 
 A subinterpreter can't be killed. A worker in one that does not end when it is told to is abandoned: its thread is left
 to itself, and the process has to end without waiting for it.
@@ -43,36 +43,36 @@ _TELL: dict[int, Callable[..., None]] = {  # by kind: what takes its fields. No 
 class Owner(Protocol):
     """What a worker tells its pool."""
 
-    def worker_loaded(self, worker: "Worker") -> None:
+    def worker_loaded(self, worker: "WorkerHandle") -> None:
         """The app was imported."""
 
-    def worker_ready(self, worker: "Worker") -> None:
+    def worker_ready(self, worker: "WorkerHandle") -> None:
         """Exchanges may come."""
 
-    def worker_failed(self, worker: "Worker") -> None:
+    def worker_failed(self, worker: "WorkerHandle") -> None:
         """It could not start; `failure` says why."""
 
-    def worker_free(self, worker: "Worker") -> None:
+    def worker_free(self, worker: "WorkerHandle") -> None:
         """It is through with an exchange."""
 
-    def worker_declined(self, worker: "Worker", exchange: Exchange) -> None:
+    def worker_declined(self, worker: "WorkerHandle", exchange: Exchange) -> None:
         """It did not begin with an exchange and will not."""
 
-    def worker_heard(self, worker: "Worker") -> None:
+    def worker_heard(self, worker: "WorkerHandle") -> None:
         """Its loop turns."""
 
-    def worker_missed(self, worker: "Worker", seconds: float) -> None:
+    def worker_missed(self, worker: "WorkerHandle", seconds: float) -> None:
         """It has rung so long ago, and was not heard: a bug."""
 
-    def worker_pace(self, worker: "Worker", seconds: float) -> None:
+    def worker_pace(self, worker: "WorkerHandle", seconds: float) -> None:
         """What an exchange takes there of CPU time, lately and on average."""
 
-    def worker_ended(self, worker: "Worker") -> None:
+    def worker_ended(self, worker: "WorkerHandle") -> None:
         """Its thread has ended."""
 
 
-class Worker:
-    """One worker: its state, what it has told of itself, and the exchanges that it has.
+class WorkerHandle:
+    """Starts, ends and asks a worker, gives it exchanges, and hears what it says.
 
     Args:
         number: its name in the log, from 1.
@@ -100,7 +100,6 @@ class Worker:
         self.notes: list[str] = []  # what the app uses that may make trouble, as lines for the log
         self.frameworks: list[str] = []  # those of the app that have to be heeded
         self.memory_at_end: int | None = None  # bytes resident in the process before its runtime was closed
-        self.requests_left: int | None = None  # until it is to be replaced
         self.exchanges: dict[int, Exchange] = {}
         self.served = 0  # exchanges that it is through with
         self.began = monotonic()
@@ -109,7 +108,6 @@ class Worker:
         self.closing = asyncio.Event()
         self.stuck = False  # its loop was found in a long computation, and has not turned since
         self.blocked_by = 0  # the exchange for which that is, if it has been told
-        self.outworn = False  # another is to take its place, because an exchange hangs in it
         self._owner = owner
         self._loop = loop
         self._runtime = runtime
@@ -188,6 +186,19 @@ class Worker:
         number, seats = exchange.number, self._seats
         self.exchanges[number] = exchange
         exchange.assigned_to(self._ends[0] if seats is None else seats.take(number, exchange.whole), self._name)
+
+    def has(self, exchange: Exchange) -> bool:
+        """Whether an exchange is still going on here."""
+        return self.exchanges.get(exchange.number) is exchange
+
+    def is_blocked_by_another(self, exchange: Exchange) -> bool:
+        """Whether its loop is known to be in a long computation for another exchange."""
+        return self.blocked_by not in (0, exchange.number)
+
+    def give_up_exchanges(self) -> dict[int, Exchange]:
+        """Forget all exchanges; returns those that it had, by number."""
+        exchanges, self.exchanges = self.exchanges, {}
+        return exchanges
 
     @property
     def watched(self) -> bool:
@@ -284,6 +295,11 @@ class Worker:
         for end in self._ends:
             lost |= _unbegun(end.take_back())[0]
         return lost
+
+    def give_up(self, state: WorkerState, kind: str, fault: str) -> None:
+        """Move on to another state, for this reason; whatever it says later of its failure does not count."""
+        self.failure = (kind, fault)
+        self.to(state)
 
     def to(self, state: WorkerState) -> None:
         """Move on to another state."""

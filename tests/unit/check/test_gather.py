@@ -5,7 +5,7 @@ import pytest
 from snakepit.c_extensions import vetted
 from snakepit.c_extensions.packages import Package
 from snakepit.check import gather
-from snakepit.check.findings import Loading
+from snakepit.check.findings import LoadingModules
 from snakepit.check.gather import crash, report, story
 
 DONE = [("stage", 1, "importing"), ("app", "asgi"), ("daemons", []), ("stage", 9, "closed")]
@@ -40,7 +40,7 @@ def load(module, how="refused", file="/f.so", importers=("shop",)):
 @pytest.fixture(autouse=True)
 def packages(monkeypatch):
     """What is installed and vetted."""
-    fast = vetted.Package("fast", ("fast",), ("1.0", "2"), "")
+    fast = vetted.VettedPackage("fast", ("fast",), ("1.0", "2"), "")
     monkeypatch.setattr(vetted, "find", lambda module: fast if module.startswith("fast.") else None)
     monkeypatch.setattr(gather, "package_of", lambda module, file: Package(module.split(".")[0], "1.2"))
 
@@ -50,13 +50,13 @@ def packages(monkeypatch):
 
 def test_what_was_going_on():
     told = story(1, LOADING)
-    assert told.now() == Loading(1, "importing", "fast.core", ("shop", "fast"))
+    assert told.now() == LoadingModules(1, "importing", "fast.core", ("shop", "fast"))
     assert not told.through
 
 
 def test_what_was_going_on_when_nothing_was_loading():
     told = story(2, [*LOADING, ("end", 7), ("end", 7), ("end", 7)])
-    assert told.now() == Loading(2, "importing", None, ())
+    assert told.now() == LoadingModules(2, "importing", None, ())
 
 
 def test_the_thread_with_the_longest_chain_counts():
@@ -69,7 +69,7 @@ def test_an_end_without_a_beginning_is_let_pass():
 
 
 def test_nothing_was_written():
-    assert story(1, []).now() == Loading(1, "importing", None, ())
+    assert story(1, []).now() == LoadingModules(1, "importing", None, ())
 
 
 @pytest.mark.parametrize("last", [("stage", 9, "closed"), ("open",)])
@@ -87,7 +87,7 @@ def test_no_crash():
 def test_a_signal_in_a_known_thread():
     found = crash(-11, 120, [story(1, [("stage", 6, "importing"), ("begin", 6, "shop")]), story(2, LOADING)], FAULTS)
     assert (found.signal, found.exit_status, found.timeout) == ("SIGSEGV", None, None)
-    assert found.while_loading == (Loading(2, "importing", "fast.core", ("shop", "fast")),)
+    assert found.while_loading == (LoadingModules(2, "importing", "fast.core", ("shop", "fast")),)
     assert found.traceback == ('File "/fast/__init__.py", line 3 in <module>',)
 
 
@@ -95,7 +95,7 @@ def test_a_signal_while_closing():
     closing = [*DONE[:-1], ("stage", 7, "closing")]
     found = crash(-6, 120, [story(1, closing), story(2, DONE)], FAULTS)
     assert found.signal == "SIGABRT"
-    assert found.while_loading == (Loading(1, "closing", None, ()),)
+    assert found.while_loading == (LoadingModules(1, "closing", None, ()),)
 
 
 def test_a_signal_when_both_were_closed():

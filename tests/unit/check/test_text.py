@@ -5,7 +5,7 @@ import json
 import pytest
 
 from snakepit.c_extensions.packages import Package
-from snakepit.check.findings import PYTHON, Crash, Loading, Module, Report
+from snakepit.check.findings import PYTHON_VERSION, Crash, LoadingModules, Module, Report
 from snakepit.check.text import render
 
 CORE = Module(
@@ -35,7 +35,7 @@ def test_an_app_that_runs():
         "1 extension module loaded as usual (-v lists them).\n"
         "\n"
         "main:app runs in isolated interpreters.\n"
-        f"(ASGI; imported in two at once, on Python {PYTHON} with --extensions vetted)\n"
+        f"(ASGI; imported in two at once, on Python {PYTHON_VERSION} with --extensions vetted)\n"
     )
 
 
@@ -66,7 +66,7 @@ def test_an_error():
 
 
 def test_a_signal():
-    loading = Loading(2, "importing", "new.core", ("main", "new.api", "new"))
+    loading = LoadingModules(2, "importing", "new.core", ("main", "new.api", "new"))
     text = render(crashed("SIGSEGV", loading=(loading,), traceback=('File "/a.py", line 1 in f',)), verbose=False)
     assert text == (
         "main:app does not run in isolated interpreters.\n"
@@ -82,12 +82,12 @@ def test_a_signal():
 
 
 def test_a_signal_in_a_module_of_an_installed_package():
-    loading = Loading(1, "importing", "pytest", ("main",))
+    loading = LoadingModules(1, "importing", "pytest", ("main",))
     assert "  another version of pytest\n" in render(crashed("SIGSEGV", loading=(loading,)), verbose=False)
 
 
 def test_a_signal_on_closing():
-    text = render(crashed("SIGABRT", loading=(Loading(1, "closing", None, ()),)), verbose=False)
+    text = render(crashed("SIGABRT", loading=(LoadingModules(1, "closing", None, ()),)), verbose=False)
     assert "  interpreter 1: closing the interpreter\n" in text
 
 
@@ -105,13 +105,13 @@ def test_a_timeout():
 
 
 def test_json():
-    loading = Loading(1, "importing", "new.core", ("main",))
+    loading = LoadingModules(1, "importing", "new.core", ("main",))
     found = report(CORE, LINES, error="no", crash=Crash("SIGSEGV", None, None, (loading,), ("File",)), notes=("so",))
     assert json.loads(json.dumps(found.as_json())) == {
         "app": "main:app",
         "ok": False,
         "interface": "asgi",
-        "python": PYTHON,
+        "python": PYTHON_VERSION,
         "policy": "vetted",
         "modules": [
             {

@@ -12,8 +12,8 @@ from snakepit.control import commands
 from snakepit.errors import ConfigError, SnakepitError
 
 
-@fake_of(link_module.Link)
-class Link:
+@fake_of(link_module.ControlClient)
+class ControlClient:
     """A server that says what the test wants it to say."""
 
     def __init__(self, answer=None, error=None):
@@ -43,7 +43,7 @@ def server(monkeypatch):
     """Makes the server that is found."""
 
     def make(**how):
-        link = Link(**how)
+        link = ControlClient(**how)
         monkeypatch.setattr(commands, "find", lambda name, pid: link)
         return link
 

@@ -7,12 +7,13 @@ import pytest
 from test_exchange import FakeClient
 
 from snakepit.http.events import RequestHead
-from snakepit.server.dispatch.queue import BATCH, BATCH_SECONDS
+from snakepit.server.dispatch.queue import BATCH_SECONDS, BATCH_SIZE
 from snakepit.server.exchanges.exchange import Exchange
+from snakepit.server.pool.observer import Observer
+from snakepit.server.pool.options import PoolOptions
 from snakepit.server.pool.pool import Pool
-from snakepit.server.pool.terms import Observer, PoolOptions
 from snakepit.server.workers.runtimes import InterpreterRuntime
-from snakepit.server.workers.worker import Worker
+from snakepit.server.workers.worker import WorkerHandle
 from snakepit.wire import envelopes
 from snakepit.wire.carrier import discard
 
@@ -25,7 +26,7 @@ class Ready:
         options = PoolOptions(workers, 1, capacity, None, 1000, 30.0, "asgi", "interpreter", {})
         self.pool = Pool(options, Observer(), self.loop)
         self.workers = [
-            Worker(number, {}, InterpreterRuntime(1), self.pool, self.loop) for number in range(1, workers + 1)
+            WorkerHandle(number, {}, InterpreterRuntime(1), self.pool, self.loop) for number in range(1, workers + 1)
         ]
         for worker in self.workers:
             worker._take([envelopes.loaded("asgi", 0.0, [], [], []), envelopes.ready(0.0)])
@@ -86,7 +87,7 @@ def test_quick_ones_of_one_iteration_go_together():
 def test_a_batch_has_its_limits():
     async def scenario(ready):
         ready.pace(1e-9)
-        assert Counter(ready.submit(BATCH + 1)) == {"worker 1": BATCH, "worker 2": 1}
+        assert Counter(ready.submit(BATCH_SIZE + 1)) == {"worker 1": BATCH_SIZE, "worker 2": 1}
         await asyncio.sleep(0)
         ready.pace(BATCH_SECONDS / 2.5)
         assert Counter(ready.submit(2)) == {"worker 2": 2}
@@ -99,6 +100,6 @@ def test_a_batch_ends_where_the_worker_is_full_or_exchanges_wait():
     async def scenario(ready):
         ready.pace(1e-9)
         assert Counter(ready.submit(5)) == {"worker 1": 2, "worker 2": 2, "no worker": 1}
-        assert ready.pool.waiting == 1
+        assert ready.pool.queue.waiting == 1
 
     play(scenario, 2, 2)

@@ -8,10 +8,12 @@ from fakes import fake_of
 from waiting import PATIENCE
 
 from snakepit.errors import SnakepitError
+from snakepit.server.apps import app as app_module
+from snakepit.server.apps.table import Apps
 from snakepit.server.operate.changes import Changes
 from snakepit.server.operate.managers import Manager
 from snakepit.server.pool import pool as pool_module
-from snakepit.server.pool.terms import Outcome
+from snakepit.server.pool.outcome import Outcome
 
 
 @fake_of(pool_module.Pool)
@@ -34,10 +36,26 @@ class Pool:
         return Outcome(1)
 
 
-def play(scenario, runtime="interpreter"):
+@fake_of(app_module.App)
+class App:
+    """Keeps the versions of which its pages heard."""
+
+    def __init__(self, name, pool, runtime):
+        self.name = name
+        self.pool = pool
+        self.runtime = runtime
+        self.announced = 0
+
+    def announce_version(self):
+        self.announced += 1
+
+
+def play(scenario, runtime="interpreter", apps=1):
     async def limited():
-        pool = Pool()
-        changes = Changes(pool, runtime, logging.getLogger("snakepit.server"), asyncio.get_running_loop(), Manager())
+        made = [App(f"app{number}", Pool(), runtime) for number in range(apps)]
+        log = logging.getLogger("snakepit.server")
+        changes = Changes(Apps(made), log, asyncio.get_running_loop(), Manager())
+        pool = made[0].pool if apps == 1 else made
         async with asyncio.timeout(PATIENCE):
             await scenario(pool, changes)
             await changes.end()
@@ -170,3 +188,28 @@ def test_nothing_changes_in_a_thread():
                 await change
 
     play(scenario, "thread")
+
+
+def test_several_apps_are_reloaded_one_after_the_other():
+    async def scenario(apps, changes):
+        first, second = apps
+        reload = asyncio.ensure_future(changes.reload())
+        await until(lambda: first.pool.reloads)
+        assert (first.announced, second.pool.reloads) == (0, [])
+        first.pool.reloads[0].set_result(Outcome(2))
+        await until(lambda: second.pool.reloads)
+        assert (first.announced, second.announced) == (1, 0)
+        second.pool.reloads[0].set_result(Outcome(1, "broken"))
+        assert await reload == Outcome(3, "broken")
+        assert second.announced == 0
+
+    play(scenario, apps=2)
+
+
+def test_several_apps_get_as_many_workers_each(logged):
+    async def scenario(apps, changes):
+        assert await changes.scale(5) == Outcome(2)
+        assert [app.pool.wanted for app in apps] == [5, 5]
+
+    play(scenario, apps=2)
+    assert logged() == ["Workers: 5, were 2"]

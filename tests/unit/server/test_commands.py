@@ -7,9 +7,10 @@ import pytest
 from fakes import fake_of
 
 from snakepit.errors import SnakepitError
+from snakepit.server.apps.statistics import WorkerStatistics
 from snakepit.server.operate.commands import Commanded, commands
-from snakepit.server.operate.statistics import Statistics, WorkerStatistics
-from snakepit.server.pool.terms import Outcome
+from snakepit.server.operate.statistics import Statistics
+from snakepit.server.pool.outcome import Outcome
 
 WORKER = WorkerStatistics(1, "ready", "asgi", exchanges=2, served=3, age=4.0, import_seconds=0.5, startup_seconds=0.25)
 FIELDS = {field.name: field.name for field in fields(Statistics)} | {"workers": (WORKER,)}

@@ -16,7 +16,7 @@ import pytest
 from waiting import PATIENCE
 
 from snakepit import __version__
-from snakepit.control.client import Gone, Link
+from snakepit.control.client import ControlClient, Gone
 from snakepit.control.folder import Folder
 from snakepit.control.search import find
 from snakepit.errors import ConfigError, SnakepitError
@@ -284,7 +284,7 @@ def test_what_a_killed_server_left_is_removed_by_who_finds_it(play, carrier):
             folder, entry = control._opened
         folder.put(entry)  # as if it had been killed
         with pytest.raises(Gone):
-            Link(entry)
+            ControlClient(entry)
         with pytest.raises(ConfigError, match="no server runs for this folder") as caught:
             await found()
         assert "\n" not in str(caught.value)
@@ -526,7 +526,7 @@ def test_commands_that_are_no_names(play, carrier, command):
 
 
 def test_a_client_that_says_nothing(play, carrier, monkeypatch):
-    monkeypatch.setattr(control_module, "PATIENCE", 0.05)
+    monkeypatch.setattr(control_module, "CLIENT_SECONDS", 0.05)
 
     async def scenario():
         async with opened(carrier):
@@ -553,7 +553,7 @@ def test_a_client_that_leaves_within_its_request(play, carrier, caplog):
 
 
 def test_a_client_that_does_not_read(play, carrier, monkeypatch):
-    monkeypatch.setattr(control_module, "PATIENCE", 0.05)
+    monkeypatch.setattr(control_module, "CLIENT_SECONDS", 0.05)
 
     async def much(request):
         return {"much": "x" * 20_000_000}
@@ -572,7 +572,7 @@ def test_a_client_that_does_not_read(play, carrier, monkeypatch):
 
 
 def test_too_many_who_say_nothing(play, carrier, monkeypatch):
-    monkeypatch.setattr(control_module, "UNHEARD", 2)
+    monkeypatch.setattr(control_module, "STRANGERS", 2)
 
     async def scenario():
         async with opened(carrier):

@@ -5,7 +5,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from snakepit.server.dispatch.dispatcher import Dispatcher
+from snakepit.server.dispatch.dispatcher import Dispatcher, Unassigned
+
+WAITS, REFUSED = Unassigned.WAITS, Unassigned.REFUSED
 
 
 @pytest.fixture
@@ -14,8 +16,8 @@ def dispatcher():
 
 
 def test_nobody_there(dispatcher):
-    assert dispatcher.submit("x") is None
-    assert dispatcher.in_line("x")
+    assert dispatcher.submit("x") is WAITS
+    assert "x" in dispatcher.line
     assert dispatcher.waiting == 1
 
 
@@ -50,14 +52,14 @@ def test_idle_workers_take_turns(dispatcher):
 def test_a_small_worker_is_filled_and_then_left_out(dispatcher):
     dispatcher.add("small", 1)
     dispatcher.add("big", 3)
-    assert [dispatcher.submit(number) for number in range(5)] == ["small", "big", "big", "big", None]
+    assert [dispatcher.submit(number) for number in range(5)] == ["small", "big", "big", "big", WAITS]
 
 
 def test_line_is_served_in_order(dispatcher):
     dispatcher.add("a", 1)
     assert dispatcher.submit("x") == "a"
-    assert dispatcher.submit("y") is None
-    assert dispatcher.submit("z") is None
+    assert dispatcher.submit("y") is WAITS
+    assert dispatcher.submit("z") is WAITS
     assert dispatcher.waiting == 2
     assert dispatcher.finished("a") == [("a", "y")]
     assert dispatcher.finished("a") == [("a", "z")]
@@ -66,16 +68,15 @@ def test_line_is_served_in_order(dispatcher):
 
 
 def test_line_is_bounded(dispatcher):
-    for number in range(3):
-        assert dispatcher.submit(number) is None
-    assert [dispatcher.in_line(number) for number in range(3)] == [True, True, False]
+    assert [dispatcher.submit(number) for number in range(3)] == [WAITS, WAITS, REFUSED]
+    assert dispatcher.line == [0, 1]
     assert dispatcher.waiting == 2
 
 
 def test_line_of_none():
     dispatcher = Dispatcher(line_limit=0)
-    assert dispatcher.submit("x") is None
-    assert not dispatcher.in_line("x")
+    assert dispatcher.submit("x") is REFUSED
+    assert "x" not in dispatcher.line
     assert dispatcher.add("a", 1) == []
     assert dispatcher.submit("x") == "a"
 
@@ -93,7 +94,7 @@ def test_withdraw_from_the_middle():
     for name in "xyz":
         dispatcher.submit(name)
     dispatcher.withdraw("y")
-    assert not dispatcher.in_line("y")
+    assert "y" not in dispatcher.line
     assert dispatcher.add("a", 3) == [("a", "x"), ("a", "z")]
 
 
@@ -102,7 +103,7 @@ def test_withdraw_makes_room_in_the_line(dispatcher):
         dispatcher.submit(name)
     dispatcher.withdraw("x")
     dispatcher.submit("z")
-    assert dispatcher.in_line("z")
+    assert "z" in dispatcher.line
 
 
 def test_withdraw_of_who_does_not_wait(dispatcher):
@@ -127,9 +128,9 @@ def test_removed_worker_gets_nothing(dispatcher, load):
     for number in range(load):
         assert dispatcher.submit(number) == "a"
     dispatcher.remove("a")
-    assert dispatcher.submit("x") is None
+    assert dispatcher.submit("x") is WAITS
     assert dispatcher.finished("a") == []
-    assert dispatcher.in_line("x")
+    assert "x" in dispatcher.line
     assert repr(dispatcher) == "<Dispatcher [] waiting 1>"
 
 
@@ -149,7 +150,7 @@ def test_others_go_on_when_one_is_removed(dispatcher):
     dispatcher.submit(2)
     dispatcher.remove("a")
     assert dispatcher.submit(3) == "b"
-    assert dispatcher.submit(4) is None
+    assert dispatcher.submit(4) is WAITS
     assert dispatcher.finished("b") == [("b", 4)]
 
 
@@ -207,7 +208,7 @@ def test_a_stuck_worker_gets_nothing(dispatcher):
     dispatcher.add("b", 2)
     assert [dispatcher.submit(number) for number in range(2)] == ["a", "b"]
     dispatcher.stuck("a")
-    assert [dispatcher.submit(number) for number in range(2, 4)] == ["b", None]
+    assert [dispatcher.submit(number) for number in range(2, 4)] == ["b", WAITS]
     assert dispatcher.finished("b") == [("b", 3)]
     assert dispatcher.finished("a") == []
     assert repr(dispatcher) == "<Dispatcher [a 0/10, b 2/2] waiting 0>"
@@ -235,8 +236,8 @@ def test_all_are_stuck(dispatcher):
     for worker in "ab":
         dispatcher.add(worker, 10)
         dispatcher.stuck(worker)
-    assert dispatcher.submit("x") is None
-    assert dispatcher.submit("y") is None
+    assert dispatcher.submit("x") is WAITS
+    assert dispatcher.submit("y") is WAITS
     assert dispatcher.heard("b") == [("b", "x")]
     assert dispatcher.heard("a") == [("a", "y")]
 
@@ -247,7 +248,7 @@ def test_stuck_twice_and_a_stranger_that_is_stuck(dispatcher):
     dispatcher.stuck("a")
     dispatcher.stuck("stranger")
     assert dispatcher.heard("stranger") == []
-    assert dispatcher.submit("x") is None
+    assert dispatcher.submit("x") is WAITS
     assert dispatcher.heard("a") == [("a", "x")]
 
 
@@ -260,7 +261,7 @@ def test_stuck_and_removed(dispatcher, load):
     dispatcher.remove("a")
     assert dispatcher.heard("a") == []
     assert dispatcher.finished("a") == []
-    assert dispatcher.submit("x") is None
+    assert dispatcher.submit("x") is WAITS
 
 
 def test_a_worker_that_is_added_again_is_not_stuck(dispatcher):
@@ -268,7 +269,7 @@ def test_a_worker_that_is_added_again_is_not_stuck(dispatcher):
     dispatcher.stuck("a")
     dispatcher.remove("a")
     dispatcher.add("a", 2)
-    assert [dispatcher.submit(number) for number in range(3)] == ["a", "a", None]
+    assert [dispatcher.submit(number) for number in range(3)] == ["a", "a", WAITS]
 
 
 def test_a_new_worker_beside_a_stuck_one(dispatcher):
@@ -283,7 +284,7 @@ def test_being_heard_of_changes_nothing_where_nothing_was_wrong(dispatcher):
     dispatcher.add("a", 1)
     dispatcher.add("b", 1)
     assert dispatcher.heard("a") == []
-    assert [dispatcher.submit(number) for number in range(3)] == ["a", "b", None]
+    assert [dispatcher.submit(number) for number in range(3)] == ["a", "b", WAITS]
     assert dispatcher.heard("a") == []
 
 
@@ -313,9 +314,9 @@ def test_slow_start_limits_what_comes_as_well_as_what_waits(dispatcher):
     dispatcher.add("a", 10)
     dispatcher.stuck("a")
     assert dispatcher.heard("a") == []
-    assert [dispatcher.submit(number) for number in range(2)] == ["a", None]
+    assert [dispatcher.submit(number) for number in range(2)] == ["a", WAITS]
     assert dispatcher.heard("a") == [("a", 1)]
-    assert [dispatcher.submit(number) for number in range(2, 4)] == ["a", None]
+    assert [dispatcher.submit(number) for number in range(2, 4)] == ["a", WAITS]
 
 
 def test_slow_start_is_no_matter_of_what_is_finished(dispatcher):
@@ -326,7 +327,7 @@ def test_slow_start_is_no_matter_of_what_is_finished(dispatcher):
     dispatcher.stuck("a")
     dispatcher.heard("a")
     assert dispatcher.submit(2) == "a"
-    assert dispatcher.submit(3) is None
+    assert dispatcher.submit(3) is WAITS
     assert dispatcher.finished("a") == []
     assert dispatcher.finished("a") == []
     assert dispatcher.waiting == 1
@@ -341,7 +342,7 @@ def test_slow_start_begins_anew_when_it_is_stuck_again():
         dispatcher.submit(number)
     assert [len(dispatcher.heard("a")) for _ in range(3)] == [1, 2, 4]
     dispatcher.stuck("a")
-    assert dispatcher.submit(20) is None
+    assert dispatcher.submit(20) is WAITS
     assert [len(dispatcher.heard("a")) for _ in range(3)] == [1, 2, 4]
 
 
@@ -363,7 +364,7 @@ def test_others_get_what_a_worker_may_not_have_yet():
     dispatcher.add("b", 3)
     dispatcher.stuck("a")
     dispatcher.heard("a")
-    assert [dispatcher.submit(number) for number in range(5)] == ["b", "a", "b", "b", None]
+    assert [dispatcher.submit(number) for number in range(5)] == ["b", "a", "b", "b", WAITS]
 
 
 # -- what is given back ----------------------------------------------------------------------------------------------
@@ -393,7 +394,7 @@ def test_what_is_given_back_twice_comes_before_the_rest_of_what_was():
     dispatcher = Dispatcher(line_limit=10)
     for worker in "ab":
         dispatcher.add(worker, 2)
-    assert [dispatcher.submit(number) for number in range(6)] == ["a", "b", "a", "b", None, None]
+    assert [dispatcher.submit(number) for number in range(6)] == ["a", "b", "a", "b", WAITS, WAITS]
     for worker in "ab":
         dispatcher.stuck(worker)
     assert dispatcher.give_back("a", [0, 2], 2) == []
@@ -441,7 +442,7 @@ def test_nobody_overtakes_what_was_given_back(dispatcher):
     dispatcher.submit(0)
     dispatcher.stuck("a")
     dispatcher.give_back("a", [0], 1)
-    assert dispatcher.submit(1) is None
+    assert dispatcher.submit(1) is WAITS
     assert dispatcher.add("b", 1) == [("b", 0)]
     assert dispatcher.heard("a") == [("a", 1)]
 
@@ -563,16 +564,16 @@ class AgainstNaiveModel(RuleBasedStateMachine):
             assert self.dispatcher.submit(exchange, home) == worker
             self.assign(worker, exchange)
         elif len(self.line) < LINE_LIMIT:
-            assert self.dispatcher.submit(exchange) is None
+            assert self.dispatcher.submit(exchange) is WAITS
             self.line.append(exchange)
         elif (worker := self.least_loaded_asleep()) is not None:
             assert self.dispatcher.submit(exchange) == worker
             self.has[worker].append(exchange)
             self.change(worker, self.load[worker] + 1)
         else:
-            assert self.dispatcher.submit(exchange) is None
+            assert self.dispatcher.submit(exchange) is REFUSED
             self.over += 1
-        assert self.dispatcher.in_line(exchange) == (exchange in self.line)
+        assert (exchange in self.dispatcher.line) == (exchange in self.line)
 
     @precondition(lambda self: self.load)
     @rule(data=st.data())
@@ -676,7 +677,7 @@ class AgainstNaiveModel(RuleBasedStateMachine):
         self.line[:0] = fresh
         assert self.dispatcher.give_back(worker, fresh, len(back)) == self.serve_line()
         for exchange in fresh:
-            assert self.dispatcher.in_line(exchange) == (exchange in self.line)
+            assert (exchange in self.dispatcher.line) == (exchange in self.line)
 
     @precondition(lambda self: self.gone)
     @rule(data=st.data())
@@ -693,7 +694,7 @@ class AgainstNaiveModel(RuleBasedStateMachine):
         self.line.remove(exchange)
         self.over += 1
         self.dispatcher.withdraw(exchange)
-        assert not self.dispatcher.in_line(exchange)
+        assert exchange not in self.dispatcher.line
 
     @invariant()
     def same(self):
@@ -710,7 +711,7 @@ class AgainstNaiveModel(RuleBasedStateMachine):
         there = [*self.line, *(exchange for has in self.has.values() for exchange in has)]
         assert len(there) == len(set(there))
         assert len(there) + self.over == self.submitted
-        assert all(self.dispatcher.in_line(exchange) for exchange in self.line)
+        assert self.dispatcher.line == self.line
 
     @invariant()
     def nobody_waits_beside_a_free_worker(self):
@@ -728,11 +729,11 @@ def test_who_finds_the_line_full_waits_for_a_stuck_worker_and_is_refused_only_wh
     assert {dispatcher.submit(1), dispatcher.submit(2)} == {"a", "b"}
     dispatcher.stuck("a")
     dispatcher.stuck("b")
-    assert dispatcher.submit(3) is None
-    assert dispatcher.in_line(3)
+    assert dispatcher.submit(3) is WAITS
+    assert 3 in dispatcher.line
     assert {dispatcher.submit(4), dispatcher.submit(5)} == {"a", "b"}
-    assert dispatcher.submit(6) is None
-    assert not dispatcher.in_line(6)
+    assert dispatcher.submit(6) is REFUSED
+    assert 6 not in dispatcher.line
     assert dispatcher.heard("a") == [], "it is full"
     assert dispatcher.finished("a") == [("a", 3)]
     assert dispatcher.load("a") == 2

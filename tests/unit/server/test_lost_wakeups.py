@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from snakepit.server.dispatch import queue as flow_module
-from snakepit.server.dispatch.queue import Flow
+from snakepit.server.dispatch import queue as queue_module
+from snakepit.server.dispatch.queue import RequestQueue
 
 PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 
@@ -42,44 +42,44 @@ class Worker:
 
 
 def test_a_stuck_worker_is_asked_until_it_is_heard_of(monkeypatch):
-    monkeypatch.setattr(flow_module, "ASK_AGAIN", 0.001)
+    monkeypatch.setattr(queue_module, "ASK_AGAIN", 0.001)
 
     async def main():
-        flow, worker = Flow(None, 10, 10.0, asyncio.get_running_loop()), Worker()
-        flow.add(worker, 10)
-        flow._watch_workers()
+        queue, worker = RequestQueue(None, 10, 10.0, asyncio.get_running_loop()), Worker()
+        queue.add(worker, 10)
+        queue._watch_workers()
         await until(lambda: worker.asked >= 3)
-        flow.heard(worker)
-        await until(lambda: flow._asking is None)
-        flow.close()
+        queue.awake(worker)
+        await until(lambda: queue._asking is None)
+        queue.close()
 
     asyncio.run(main())
 
 
 def test_a_removed_worker_is_not_asked(monkeypatch):
-    monkeypatch.setattr(flow_module, "ASK_AGAIN", 0.001)
+    monkeypatch.setattr(queue_module, "ASK_AGAIN", 0.001)
 
     async def main():
-        flow, worker = Flow(None, 10, 10.0, asyncio.get_running_loop()), Worker()
-        flow.add(worker, 10)
-        flow._watch_workers()
+        queue, worker = RequestQueue(None, 10, 10.0, asyncio.get_running_loop()), Worker()
+        queue.add(worker, 10)
+        queue._watch_workers()
         await until(lambda: worker.asked)
-        flow.remove(worker)
-        await until(lambda: flow._asking is None)
-        flow.close()
+        queue.remove(worker)
+        await until(lambda: queue._asking is None)
+        queue.close()
 
     asyncio.run(main())
 
 
 @pytest.mark.parametrize(("pause", "lines"), [(0.0, 3), (1000.0, 1)])
 def test_each_lost_wake_up_counts_and_some_are_told(monkeypatch, caplog, pause, lines):
-    monkeypatch.setattr(flow_module, "TELL_AGAIN", pause)
+    monkeypatch.setattr(queue_module, "TELL_AGAIN", pause)
 
     async def main():
-        flow = Flow(None, 10, 10.0, asyncio.get_running_loop())
+        queue = RequestQueue(None, 10, 10.0, asyncio.get_running_loop())
         for _ in range(3):
-            flow.missed(Worker(), 0.05)
-        assert flow.lost_wakeups == 3
+            queue.missed(Worker(), 0.05)
+        assert queue.lost_wakeups == 3
 
     with caplog.at_level(logging.WARNING):
         asyncio.run(main())

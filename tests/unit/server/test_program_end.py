@@ -138,7 +138,7 @@ def test_one_in_an_ordinary_thread_goes_on():
 def test_the_limit_holds_for_all_together():
     code = """
     import snakepit.server.operate.program_end as program_end
-    program_end.LIMIT = 0.5
+    program_end.STOP_SECONDS = 0.5
     class Deaf(Fake):
         def stop_at_once(self):
             return True

@@ -17,11 +17,12 @@ import snakepit
 from snakepit.config.options import Config
 from snakepit.http.fields import render
 from snakepit.server.net.http1 import HttpConnections
+from snakepit.server.pool.observer import Observer
+from snakepit.server.pool.options import PoolOptions
 from snakepit.server.pool.pool import Pool
-from snakepit.server.pool.terms import Observer, PoolOptions
 from snakepit.server.routing.router import Router
 from snakepit.server.workers.runtimes import InterpreterRuntime
-from snakepit.server.workers.worker import Worker
+from snakepit.server.workers.worker import WorkerHandle
 from snakepit.wire import envelopes
 from snakepit.wire.ends import attach_blocking
 
@@ -73,7 +74,7 @@ class World:
         options = PoolOptions(1, 1, 100, None, 100, 30.0, "asgi", "interpreter", {})
         self.pool = Pool(options, Observer(), self.loop)
         self.http = HttpConnections(Config("app:app"), Router(self.pool), self.loop)
-        self.worker = Worker(1, {}, InterpreterRuntime(1), self.pool, self.loop)
+        self.worker = WorkerHandle(1, {}, InterpreterRuntime(1), self.pool, self.loop)
         self.theirs = [attach_blocking(channel.address) for channel in self.worker._runtime.channels]
         self.transport = FakeTransport(self.loop, self.http.new_connection(), peername=(peer, 5000))
 
@@ -94,7 +95,7 @@ class World:
     async def close(self):
         for end in (*self.worker._listening, *self.theirs):
             end.close()
-        self.pool.flow.close()
+        self.pool.queue.close()
         self.http.close()
         await turn()
 

@@ -6,7 +6,10 @@ import pytest
 from fakes import fake_of
 from waiting import PATIENCE
 
+from snakepit.server.pool import observer as observer_module
 from snakepit.server.pool import wear as wear_module
+from snakepit.server.pool.recycling import Recycling
+from snakepit.server.pool.roster import Roster
 from snakepit.server.pool.wear import Wear
 
 MIB = 2**20
@@ -18,12 +21,11 @@ class Worker:
         self.memory = size * MIB
 
 
-@fake_of(wear_module.Workers)
+@fake_of(Roster, Recycling)
 class Workers:
     """Two workers; who is replaced gets a successor of the size that `born_with` says."""
 
     def __init__(self, world, size=50, born_with=50):
-        self.all_ready = asyncio.Event()
         self.world = world
         self.born_with = born_with
         self.living = {}
@@ -57,7 +59,7 @@ class Workers:
         return self.can_start
 
 
-@fake_of(wear_module.Heard)
+@fake_of(observer_module.Observer)
 class Observer:
     def __init__(self, answer=False):
         self.answer = answer
@@ -97,7 +99,7 @@ def world(monkeypatch):
         return made.process * MIB
 
     monkeypatch.setattr(wear_module, "resident_memory", resident_memory)
-    for name in ("CHECK", "RETRY", "FRESH", "TAKEN"):
+    for name in ("CHECK_PERIOD", "RETRY", "FRESH", "TAKEN"):
         monkeypatch.setattr(wear_module, name, 0.0)
     return made
 
@@ -105,14 +107,16 @@ def world(monkeypatch):
 def play(scenario, world, apart, answer=False, **workers):
     async def main():
         made, observer = Workers(world, **workers), Observer(answer)
-        wear = Wear(made, observer, 100 * MIB, apart)
-        watching = asyncio.ensure_future(wear.watch())
-        made.all_ready.set()
+        wear = Wear(made, 100 * MIB, apart, made.recycle, observer.worn_out)
+        all_ready = asyncio.Event()
+        wear.start(all_ready)
+        [watching] = wear._tasks
+        all_ready.set()
         try:
             await scenario(made, observer)
             assert not watching.done()
         finally:
-            watching.cancel()
+            wear.close()
 
     asyncio.run(main())
 
@@ -245,7 +249,7 @@ def test_the_outcome_is_looked_at_when_the_predecessors_have_ended(world, monkey
 @pytest.mark.parametrize("answer", [False, True])
 def test_what_copies_leave_behind_is_added_up(answer, caplog):
     observer = Observer(answer)
-    wear = Wear(None, observer, None, False)
+    wear = Wear(None, None, False, None, observer.worn_out)
     for _ in range(4):
         wear.kept(128 * MIB)
     assert observer.reasons == []

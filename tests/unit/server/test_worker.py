@@ -19,7 +19,7 @@ from snakepit.server.lifecycle import ExchangeState, WorkerState
 from snakepit.server.workers import runtimes
 from snakepit.server.workers import worker as worker_module
 from snakepit.server.workers.runtime_thread import RuntimeThread
-from snakepit.server.workers.worker import Owner, Worker
+from snakepit.server.workers.worker import Owner, WorkerHandle
 from snakepit.wire import envelopes, interpreters
 from snakepit.wire import loop_ends as async_channel
 from snakepit.wire.codec import encode
@@ -38,9 +38,6 @@ class FakeOwner:
         self.declined = []
         self.paces = []
         self.missed = []
-
-    def worker_loaded(self, worker):
-        self.told.append(("loaded", worker.state))
 
     def worker_ready(self, worker):
         self.told.append(("ready", worker.state))
@@ -147,7 +144,7 @@ class Played:
 
     def __init__(self, seats):
         self.owner = FakeOwner()
-        self.worker = Worker(
+        self.worker = WorkerHandle(
             3, {"module": "m"}, runtimes.InterpreterRuntime(seats), self.owner, asyncio.get_running_loop()
         )
         self.addresses = [channel.address for channel in self.worker._runtime.channels]
@@ -223,7 +220,7 @@ def test_from_start_to_end():
         await played.says(envelopes.goodbye([], []))
         assert worker.said_goodbye
         assert worker.state is WorkerState.RETIRING, "its interpreter is still to be closed"
-        assert played.owner.told == [("loaded", WorkerState.STARTING), ("ready", WorkerState.READY)]
+        assert played.owner.told == [("ready", WorkerState.READY)]
 
     play(scenario)
 
@@ -1075,7 +1072,7 @@ def owned(monkeypatch):
 
         async def main():
             owner = FakeOwner()
-            worker = Worker(3, {"module": "m"}, runtimes.InterpreterRuntime(1), owner, asyncio.get_running_loop())
+            worker = WorkerHandle(3, {"module": "m"}, runtimes.InterpreterRuntime(1), owner, asyncio.get_running_loop())
             descriptors = [channel.address[2] for channel in worker._runtime.channels]
             await worker.start()
             async with asyncio.timeout(PATIENCE):
@@ -1182,7 +1179,7 @@ def test_start_that_can_not_be(monkeypatch, what, error):
 
     async def main():
         owner = FakeOwner()
-        worker = Worker(3, {}, runtimes.InterpreterRuntime(2), owner, asyncio.get_running_loop())
+        worker = WorkerHandle(3, {}, runtimes.InterpreterRuntime(2), owner, asyncio.get_running_loop())
         descriptors = [channel.address[2] for channel in worker._runtime.channels]
         descriptors += [channel.doorbell.fileno() for channel in worker._runtime.channels]
         with monkeypatch.context() as refusing:
@@ -1229,7 +1226,8 @@ def test_one_interpreter_is_made_at_a_time(monkeypatch):
 
     async def main():
         workers = [
-            Worker(n, {}, runtimes.InterpreterRuntime(1), FakeOwner(), asyncio.get_running_loop()) for n in range(8)
+            WorkerHandle(n, {}, runtimes.InterpreterRuntime(1), FakeOwner(), asyncio.get_running_loop())
+            for n in range(8)
         ]
         for worker in workers:
             await worker.start()
@@ -1260,7 +1258,7 @@ def test_the_loop_is_closed_when_the_thread_ends(monkeypatch):
     owner = FakeOwner()
 
     async def main():
-        worker = Worker(3, {}, runtimes.InterpreterRuntime(1), owner, asyncio.get_running_loop())
+        worker = WorkerHandle(3, {}, runtimes.InterpreterRuntime(1), owner, asyncio.get_running_loop())
         await worker.start()
         worker.retire()
         worker.abandon()

@@ -7,12 +7,13 @@ from fakes import fake_of
 from waiting import PATIENCE
 
 from snakepit.server.lifecycle import WorkerState
-from snakepit.server.pool import heartbeat as health_module
-from snakepit.server.pool.heartbeat import Health
-from snakepit.server.workers.worker import Worker
+from snakepit.server.pool import heartbeat as heartbeat_module
+from snakepit.server.pool.heartbeat import Heartbeat
+from snakepit.server.pool.roster import Roster
+from snakepit.server.workers.worker import WorkerHandle
 
 
-@fake_of(Worker)
+@fake_of(WorkerHandle)
 class FakeWorker:
     def __init__(self, state=WorkerState.READY):
         self.state = state
@@ -24,6 +25,12 @@ class FakeWorker:
 
     def silent_for(self, now):
         return self.silence
+
+
+@fake_of(Roster)
+class FakeRoster:
+    def __init__(self, workers):
+        self.workers = workers
 
 
 class FakeLoop:
@@ -59,18 +66,18 @@ class FakeTimer:
 
 def make(*workers, seconds=8.0):
     loop, lost = FakeLoop(), []
-    health = Health(lambda: workers, seconds, lost.append, loop)
-    health.start()
-    return health, loop, lost
+    heartbeat = Heartbeat(FakeRoster(workers), seconds, lost.append, loop)
+    heartbeat.start()
+    return heartbeat, loop, lost
 
 
 def test_each_is_asked_several_times_within_its_time():
     first, second = FakeWorker(), FakeWorker()
-    health, loop, lost = make(first, second)
-    health.start()  # which changes nothing
-    for _ in range(health_module.ASKED):
+    heartbeat, loop, lost = make(first, second)
+    heartbeat.start()  # which changes nothing
+    for _ in range(heartbeat_module.ASKED):
         loop.advance(2.0)
-    assert first.pinged == second.pinged == health_module.ASKED
+    assert first.pinged == second.pinged == heartbeat_module.ASKED
     assert lost == []
 
 
@@ -114,8 +121,8 @@ def test_closed_while_somebody_is_given_up():
     worker = FakeWorker()
     worker.silence = 9.0
     loop = FakeLoop()
-    health = Health(lambda: [worker], 8.0, lambda worker: health.close(), loop)
-    health.start()
+    heartbeat = Heartbeat(FakeRoster([worker]), 8.0, lambda worker: heartbeat.close(), loop)
+    heartbeat.start()
     loop.advance(2.0)
     assert loop.timers == []
 
@@ -125,10 +132,10 @@ def test_with_a_real_loop():
         worker = FakeWorker()
         lost = asyncio.get_running_loop().create_future()
         worker.silence = 1.0
-        health = Health(lambda: [worker], 0.01, lost.set_result, asyncio.get_running_loop())
-        health.start()
+        heartbeat = Heartbeat(FakeRoster([worker]), 0.01, lost.set_result, asyncio.get_running_loop())
+        heartbeat.start()
         async with asyncio.timeout(PATIENCE):
             assert await lost is worker
-        health.close()
+        heartbeat.close()
 
     asyncio.run(main())

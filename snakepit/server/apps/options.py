@@ -1,0 +1,88 @@
+"""What the options and the process say of an app, for its pool and for each of its workers."""
+
+import os
+import sys
+from dataclasses import dataclass
+
+from snakepit.config.app_reference import AppReference
+from snakepit.config.options import Config
+from snakepit.server.pool.options import PoolOptions
+from snakepit.system.import_order import path_of_workers, standard_first, standard_modules
+from snakepit.system.working_directory import WorkingDirectory
+from snakepit.wire import page_script
+
+CLOSING_SECONDS = 0.5
+"""What interpreters get to be closed where the process ends anyway. Most take a few hundredths; one with LiteLLM's
+proxy, 870,000 objects that are tracked, takes three seconds, as a process of its own does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What apps get from the process that they are served in.
+
+    Args:
+        server: what tells this server's pages from those of the one before.
+        copies: the folder for private copies of C extensions; empty: there is none.
+        open_files: the limit on open files before it was raised, and after, if it was.
+        working_directory: of the process, if that is the server's alone.
+        process_ends: whether the process ends with the server, and at once: interpreters that take long to be closed
+            are left open.
+    """
+
+    server: str
+    copies: str = ""
+    open_files: tuple[int, int] | None = None
+    working_directory: WorkingDirectory | None = None
+    process_ends: bool = False
+
+
+def pool_options(config: Config, reference: AppReference, surroundings: Surroundings) -> PoolOptions:
+    """Gather what the pool of an app must know, and what it tells each worker."""
+    path = path_of_workers()
+    return PoolOptions(
+        workers=config.interpreters,
+        threads=config.threads,
+        worker_concurrency=config.limit_worker_concurrency,
+        concurrency=config.limit_concurrency,
+        waiting=config.limit_waiting,
+        waiting_seconds=config.timeout_waiting,
+        interface=config.interface,
+        runtime=config.runtime,
+        retiring_seconds=config.timeout_graceful_shutdown,
+        max_requests=config.limit_max_requests,
+        max_requests_jitter=config.limit_max_requests_jitter,
+        lifetime=config.workers_lifetime,
+        max_rss=None if config.workers_max_rss is None else config.workers_max_rss * 2**20,
+        response_seconds=config.timeout_request,
+        # with runtime thread somebody may well sit in a debugger, and there nothing can be replaced
+        startup_seconds=config.timeout_startup if config.runtime != "thread" else 0.0,
+        silent_seconds=config.timeout_worker_healthcheck if config.runtime != "thread" else 0.0,
+        patient=config.reload,
+        working_directory=surroundings.working_directory,
+        closing_seconds=CLOSING_SECONDS if surroundings.process_ends else None,
+        page_script=page_script.address(config.root_path, surroundings.server) if config.reload_browser else "",
+        settings={
+            "page_script": "",
+            "sys_path": path,
+            "own_path": standard_first(path),
+            "own_modules": standard_modules(),
+            "argv": list(sys.argv),
+            "module": reference.module,
+            "attribute": reference.attribute,
+            "script": reference.script,
+            "factory": config.factory,
+            "interface": config.interface,
+            "lifespan": config.lifespan,
+            "reset_contextvars": config.reset_contextvars,
+            "root_path": config.root_path,
+            "interpreters": config.interpreters,
+            "log_config": config.log_config,
+            "extensions": config.extensions,
+            "ws_max_queue": config.ws_max_queue,
+            "timeout_request": config.timeout_request,
+            "copies": surroundings.copies,
+            "write_bytecode": not config.reload,
+            "environ": dict(os.environ),  # as it is now, whatever workers do to the process's later
+            "open_files": surroundings.open_files,
+        },
+    )

@@ -1,0 +1,45 @@
+"""Makes workers, from the options of their pool."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from snakepit.errors import ConfigError
+from snakepit.server.pool.options import PoolOptions
+from snakepit.server.workers.runtimes import RUNTIMES
+from snakepit.server.workers.worker import Owner, WorkerHandle
+
+if TYPE_CHECKING:
+    from snakepit.wire.settings import AppSettings
+
+
+class WorkerFactory:
+    """Makes workers that are alike but for their numbers and the version of the app that they import.
+
+    `owner` is told of their lives.
+    """
+
+    def __init__(self, options: PoolOptions, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
+        self._options = options
+        self._owner = owner
+        self._loop = loop
+
+    def make(self, number: int, version: int) -> WorkerHandle:
+        """Make a worker that is yet to be started. Raises ConfigError where the system is out of files."""
+        options = self._options
+        seats = 1 if options.interface == "asgi" else options.threads
+        if options.working_directory is not None:
+            options.working_directory.enter_anew()
+        try:
+            runtime = RUNTIMES[options.runtime](seats)
+            settings: AppSettings = {**options.settings, "page_script": self.page_script(version)}
+            return WorkerHandle(number, settings, runtime, self._owner, self._loop)
+        except OSError as error:
+            raise ConfigError(
+                f"no channel for worker {number}: {error.strerror}; use fewer interpreters or threads, or raise the "
+                "limit on open files (ulimit -n)"
+            ) from None
+
+    def page_script(self, version: int) -> str:
+        """The address of the script for pages of this version; empty: there is none."""
+        address = self._options.page_script
+        return f"{address}{version}" if address else ""

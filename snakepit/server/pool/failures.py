@@ -1,0 +1,39 @@
+"""Why workers failed, as errors and in words."""
+
+from snakepit.errors import AppError, AppImportError, ConfigError, LifespanError, StartTimeout, WorkerLost
+from snakepit.server.workers.worker import WorkerHandle
+from snakepit.system import limits
+
+
+def as_error(worker: WorkerHandle) -> AppError | ConfigError | WorkerLost:
+    """What kept a worker from serving."""
+    kind, fault = worker.failure
+    if kind == "config":
+        return ConfigError(fault)
+    limit = limits.explain(fault)
+    if limit is not None:
+        return ConfigError(f"{worker} can't start: {limit}\n{fault}")
+    if kind == "import":
+        return AppImportError(fault)
+    if kind == "lifespan":
+        return LifespanError(fault)
+    if kind == "timeout":
+        return StartTimeout(fault)
+    return WorkerLost(f"{worker} ended before it was ready\n{fault}".rstrip())
+
+
+def cause_of_end(worker: WorkerHandle) -> str:
+    """What ended a worker, as far as it is known."""
+    kind, fault = worker.failure
+    if kind == "lost" and "\n" not in fault:
+        return fault
+    return f"{kind}\n{fault}" if fault else "without a word"
+
+
+def of_daemon_threads(worker: WorkerHandle) -> str:
+    """What a worker leaves behind, as a sentence."""
+    threads = "a daemon thread" if len(worker.daemon_threads) == 1 else "daemon threads"
+    return (
+        f"{str(worker).capitalize()} leaves {threads} running ({', '.join(worker.daemon_threads)}), so its interpreter "
+        "stays open until the process ends"
+    )

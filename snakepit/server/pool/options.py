@@ -1,0 +1,59 @@
+"""What a pool is told when it is made."""
+
+from dataclasses import dataclass
+
+from snakepit.server.workers.runtimes import RuntimeName
+from snakepit.system.working_directory import WorkingDirectory
+from snakepit.wire.settings import AppSettings
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOptions:
+    """What the pool must know.
+
+    Args:
+        workers: how many.
+        threads: WSGI: exchanges at once in one worker.
+        worker_concurrency: ASGI: exchanges at once in one worker.
+        concurrency: exchanges in all, in workers and waiting; None: as many as workers and line take.
+        waiting: how many exchanges may wait in the line.
+        waiting_seconds: how long one may wait there.
+        interface: "auto", "asgi" or "wsgi".
+        runtime: what workers run in.
+        retiring_seconds: how long a retired worker may take to finish what it has begun.
+        max_requests: exchanges after which a worker is replaced; None: never.
+        max_requests_jitter: up to so many more, at random, so that workers are not all replaced at once.
+        lifetime: seconds after which a worker is replaced; None: never.
+        max_rss: bytes in RAM past which a worker is replaced, or the process that all share; None: never.
+        startup_seconds: how long a worker may take until it is ready; 0: for ever.
+        response_seconds: how long a worker may take to begin a response; None: for ever.
+        silent_seconds: how long a worker may be silent when it is asked whether it is alive; 0: for ever.
+        patient: an app that can't be started may be mended, so wait for that.
+        settings: what each worker is told; see snakepit.wire.settings.
+        page_script: the address of a script for pages, but for the number of their version; empty: there is none.
+        working_directory: where each worker starts anew; None: wherever the process is.
+        closing_seconds: at the end of the pool, how long an interpreter may take to be closed once its app has ended;
+            then it is left open. None: as long as it takes.
+    """
+
+    workers: int
+    threads: int
+    worker_concurrency: int
+    concurrency: int | None
+    waiting: int
+    waiting_seconds: float
+    interface: str
+    runtime: RuntimeName
+    settings: AppSettings
+    retiring_seconds: float = 30.0
+    max_requests: int | None = None
+    max_requests_jitter: int = 0
+    lifetime: float | None = None
+    max_rss: int | None = None
+    startup_seconds: float = 0.0
+    response_seconds: float | None = None
+    silent_seconds: float = 0.0
+    patient: bool = False
+    page_script: str = ""
+    working_directory: WorkingDirectory | None = None
+    closing_seconds: float | None = None

@@ -1,0 +1,103 @@
+"""When workers are replaced though they are well: for their age, or because an exchange hangs in them.
+
+One is replaced at a time, since starting takes CPU time from those that serve.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+
+from snakepit.server.event_loop.background import spawn
+from snakepit.server.event_loop.timers import Timers
+from snakepit.server.exchanges.exchange import Exchange
+from snakepit.server.lifecycle import WorkerState
+from snakepit.server.pool.options import PoolOptions
+from snakepit.server.pool.outcome import Outcome
+from snakepit.server.pool.roster import Roster
+from snakepit.server.workers.worker import WorkerHandle
+
+_log = logging.getLogger("snakepit.server")
+
+
+class Recycling:
+    """Counts what workers serve and how long they live, and has them replaced one after the other.
+
+    Args:
+        roster: who there is.
+        replace: has a successor take the place of this number; returns whether one did.
+    """
+
+    def __init__(
+        self,
+        options: PoolOptions,
+        roster: Roster,
+        replace: Callable[[int], Awaitable[Outcome]],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._options = options
+        self._roster = roster
+        self._replace = replace
+        self._turn = asyncio.Lock()
+        self._limits: dict[WorkerHandle, int] = {}  # how many exchanges each may serve, if that is limited
+        self._ages = Timers(loop)  # if lifetimes are
+        self._outworn: set[WorkerHandle] = set()  # that are replaced because an exchange hangs in them
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    def count_age(self, worker: WorkerHandle) -> None:
+        """Replace a worker when it has served as much, or for as long, as one may, from now on."""
+        options = self._options
+        if options.max_requests is not None:
+            most = options.max_requests + random.randint(0, options.max_requests_jitter)
+            self._limits[worker] = worker.served + most
+        if options.lifetime is not None:
+            self._ages.start(worker.number, options.lifetime, self._recycle_soon, worker)
+
+    def forget_age(self, number: int) -> None:
+        """Replace nobody in this place because of time."""
+        self._ages.forget(number)
+
+    def served(self, worker: WorkerHandle) -> None:
+        """A worker is through with one exchange more."""
+        if self._limits.get(worker) == worker.served:
+            self._recycle_soon(worker)
+
+    def ended(self, worker: WorkerHandle) -> None:
+        """A worker is no more."""
+        self._limits.pop(worker, None)
+
+    def exchange_hangs(self, worker: WorkerHandle, exchange: Exchange) -> None:
+        """An exchange timed out and can't be ended: replace its worker, once."""
+        if self._roster.closing or worker in self._outworn or not self._roster.is_current(worker):
+            return
+        if worker.state is WorkerState.READY and self._options.runtime != "thread":
+            self._outworn.add(worker)
+            _log.error(
+                "%s is replaced: %s, which timed out there, can't be ended%s",
+                str(worker).capitalize(),
+                exchange.asked_for,
+                f"\n{exchange.where}" if exchange.where else "",
+            )
+            spawn(self._replace_outworn(worker), self._tasks)
+
+    async def recycle(self, worker: WorkerHandle) -> bool:
+        """Replace a worker when its turn comes, unless it is being replaced; returns False if no other could start."""
+        async with self._turn:
+            if self._roster.may_be_recycled(worker):
+                replaced = await self._replace(worker.number)
+                if not replaced and self._roster.is_current(worker):
+                    self.count_age(worker)
+                return bool(replaced)
+        return True
+
+    def close(self) -> None:
+        """Replace nobody for the time that it has lived."""
+        self._ages.close()
+
+    def _recycle_soon(self, worker: WorkerHandle) -> None:
+        if self._roster.may_be_recycled(worker):
+            spawn(self.recycle(worker), self._tasks)
+
+    async def _replace_outworn(self, worker: WorkerHandle) -> None:
+        await self.recycle(worker)
+        self._outworn.discard(worker)  # if it is still there, what hangs next gives another reason to try

@@ -1,0 +1,432 @@
+"""Which workers there are and are to be. Pure: it takes facts and returns the actions to carry out.
+
+Each worker has a place, by its number. In a place there is the worker that serves or is to serve, and perhaps a
+successor on its way. A worker that serves is replaced by make before break: its successor imports the app and completes
+its start-up, takes the place, and only then is the worker retired, which finishes what it has begun. A successor that
+can't start changes nothing. Who asks for a replacement wants what is on disk then: a successor that is on its way
+already is dismissed for a newer one. Reload, recycling and scaling all go this way; so does the end of a worker that
+nobody asked for, but that there the break came first.
+
+At the start, a worker that can't start is the end of the server, unless the roster is `patient`: then everything is
+answered with what went wrong, until a replacement works. Where another one could start, it is tried again before that.
+
+The first worker starts alone, and the others when it is ready: what it has made (a table, a folder), the others find,
+and do not race for. Whoever still loses such a race, to another server process perhaps, gets another attempt.
+
+It reads of a worker what that says of itself (its state, its failure), and touches nothing. Actions are carried out in
+their order, before the next fact is told.
+"""
+
+import logging
+from collections.abc import Collection, Sequence
+
+from snakepit.errors import ConfigError
+from snakepit.server.lifecycle import WorkerState
+from snakepit.server.pool import actions, retries
+from snakepit.server.pool.actions import Action, tell_error
+from snakepit.server.pool.failures import as_error, cause_of_end, of_daemon_threads
+from snakepit.server.pool.outcome import STOPPING
+from snakepit.server.pool.remains import Remains
+from snakepit.server.pool.retries import Retries
+from snakepit.server.pool.succession import Succession
+from snakepit.server.workers.worker import WorkerHandle
+
+_ALIVE = (WorkerState.STARTING, WorkerState.READY)
+
+
+class Roster:
+    """Decides over the workers of one app.
+
+    `wanted` is how many there are to be. `first_ready`: requests can be answered; `all_ready`: there have been as many
+    workers as are wanted.
+    """
+
+    def __init__(self, wanted: int, patient: bool) -> None:
+        self.wanted = wanted
+        self.remains = Remains()
+        self.closing = False
+        self.first_ready = False
+        self.all_ready = False
+        self._patient = patient
+        self._places: dict[int, WorkerHandle] = {}
+        self._unstarted: list[WorkerHandle] = []  # that wait for the first one
+        self._ready_at: dict[WorkerHandle, float] = {}
+        self._successions: dict[int, Succession] = {}  # by the number of the worker to be replaced
+        self._retiring: dict[WorkerHandle, Succession | None] = {}  # and who came in its place
+        self._lost: dict[int, WorkerHandle] = {}  # that have nobody in their place yet
+        self._arriving: set[int] = set()  # that were asked for later on, and somebody waits for
+        self._retries = Retries()
+        self._told_of_trouble = False  # since workers were last started
+        self._gave_up = False
+
+    def __repr__(self) -> str:
+        workers = [*self.workers, *self._retiring]
+        return f"<Roster [{', '.join(f'{worker.number} {worker.state.name}' for worker in workers)}]>"
+
+    # -- who there is ------------------------------------------------------------------------------------------------
+
+    @property
+    def workers(self) -> list[WorkerHandle]:
+        """The workers in their places, by number."""
+        return [self._places[number] for number in sorted(self._places)]
+
+    @property
+    def numbers(self) -> list[int]:
+        """The places there are."""
+        return sorted(self._places)
+
+    @property
+    def missing(self) -> list[int]:
+        """The places that are to be and are not."""
+        return [number for number in range(1, self.wanted + 1) if number not in self._places]
+
+    @property
+    def successors(self) -> list[WorkerHandle]:
+        """Those that are to take places."""
+        return [succession.worker for succession in self._successions.values()]
+
+    @property
+    def retiring(self) -> list[WorkerHandle]:
+        """Those that were replaced or are not wanted any more, and have not ended yet."""
+        return list(self._retiring)
+
+    @property
+    def serving(self) -> dict[WorkerHandle, float]:
+        """The workers that get exchanges, and since when (the clock's seconds that `ready` got)."""
+        return dict(self._ready_at)
+
+    @property
+    def unended(self) -> list[WorkerHandle]:
+        """All workers, with those that are to come and those that retire."""
+        return list(dict.fromkeys([*self.workers, *self.successors, *self._retiring]))
+
+    @property
+    def changes(self) -> bool:
+        """Whether somebody is coming or going."""
+        return bool(self._successions or self._retiring)
+
+    def is_current(self, worker: WorkerHandle) -> bool:
+        """Whether this one has its place."""
+        return self._places.get(worker.number) is worker
+
+    def may_be_recycled(self, worker: WorkerHandle) -> bool:
+        """Whether a worker has its place, and nobody is on the way to it."""
+        return self.is_current(worker) and worker.number not in self._successions
+
+    # -- the start, and other numbers of workers ---------------------------------------------------------------------
+
+    def begin(self, workers: Sequence[WorkerHandle]) -> WorkerHandle:
+        """Fill the places of a new server; returns who is to start. The others start when that one is ready."""
+        self._places = {worker.number: worker for worker in workers}
+        first, *self._unstarted = workers
+        return first
+
+    def scale(self, wanted: int) -> tuple[list[WorkerHandle], list[Action]]:
+        """Have so many places; returns who leaves, too. `missing` says which are empty then."""
+        self.wanted = wanted
+        todo: list[Action] = []
+        leaving = [self._places[number] for number in self.numbers if number > wanted]
+        for worker in leaving:
+            number = worker.number
+            why = f"worker {number} is not wanted any more"
+            self._arrive(number, why, todo)
+            todo += [actions.ForgetAge(number), actions.CancelRestart(number)]
+            self._lost.pop(number, None)
+            del self._places[number]
+            self._drop_successor(number, why, todo)
+            self._see_off(worker, None, todo)
+        return leaving, todo
+
+    def joined(self, worker: WorkerHandle) -> list[Action]:
+        """A worker was made for a place that was missing; somebody waits for its arrival."""
+        self._places[worker.number] = worker
+        self._arriving.add(worker.number)
+        return [actions.Start(worker)]
+
+    def not_made(self, number: int, why: str) -> list[Action]:
+        """No worker could be made for a place that is missing: there are to be no more than there are."""
+        self.wanted = number - 1
+        return [tell_error(f"Worker {number} can't be started: {why}")]
+
+    # -- make before break -------------------------------------------------------------------------------------------
+
+    def refusal(self, number: int) -> str:
+        """Why nobody in this place can be replaced; empty: somebody can."""
+        if self.closing:
+            return STOPPING
+        return "" if number in self._places else f"there is no worker {number}"
+
+    def succession_began(
+        self, worker: WorkerHandle, memory: int | None, siblings: Collection[int] = ()
+    ) -> list[Action]:
+        """A worker was made to take a place; `memory`: as for `Succession`."""
+        number = worker.number
+        todo: list[Action] = [actions.CancelRestart(number)]
+        self._told_of_trouble = False
+        succession = self._successions.get(number)
+        if succession is None:
+            self._successions[number] = Succession(worker, memory, siblings)
+        else:  # what it imports may have changed since it began
+            former, succession.worker, succession.siblings = succession.worker, worker, siblings
+            self._see_off(former, None, todo)
+        return [*todo, actions.Start(worker)]
+
+    def _drop_successor(self, number: int, why: str, todo: list[Action]) -> None:
+        """Let a worker that is on its way not take over."""
+        succession = self._successions.pop(number, None)
+        if succession is not None:
+            self._see_off(succession.worker, None, todo)
+            todo.append(actions.Settled(number, why))
+            if number in self._lost and self._places[number].state not in _ALIVE:  # and so nobody is in its place
+                self._restart_later(number, retries.BACKOFF[0], todo)
+
+    def _see_off(self, worker: WorkerHandle, succession: Succession | None, todo: list[Action]) -> None:
+        """Retire a worker, unless it was never started or has ended already."""
+        self._ready_at.pop(worker, None)
+        if worker in self._unstarted:
+            self._unstarted.remove(worker)
+            todo.append(actions.Drop(worker))
+        elif worker.state in _ALIVE:
+            self._retiring[worker] = succession
+            todo.append(actions.Retire(worker))
+
+    # -- workers that become ready -----------------------------------------------------------------------------------
+
+    def ready(self, worker: WorkerHandle, now: float) -> list[Action]:
+        """A worker completed its start-up, at this time by any clock."""
+        todo: list[Action] = []
+        number = worker.number
+        self._ready_at[worker] = now
+        self._arrive(number, "", todo)
+        succession = self._successions.get(number)
+        if succession is not None and succession.worker is worker:
+            del self._successions[number]
+            predecessor, self._places[number] = self._places[number], worker
+            self._see_off(predecessor, succession, todo)
+            todo.append(actions.Settled(number))
+        lost = self._lost.pop(number, None)
+        if lost is not None and lost.copies:
+            todo.append(actions.KeepMemory(lost, lost.memory_at_end))
+        todo.append(actions.CountAge(worker))
+        self.first_ready = True
+        self._start_others(todo)
+        self.all_ready = self.all_ready or len(self._ready_at) >= self.wanted
+        return todo
+
+    def _arrive(self, number: int, trouble: str, todo: list[Action]) -> None:
+        if number in self._arriving:
+            self._arriving.remove(number)
+            todo.append(actions.Arrived(number, trouble))
+
+    def _start_others(self, todo: list[Action]) -> None:
+        todo += map(actions.Start, self._unstarted)
+        self._unstarted.clear()
+
+    # -- workers that can't start ------------------------------------------------------------------------------------
+
+    def failed(self, worker: WorkerHandle) -> list[Action]:
+        """A worker says that it can't start. After the server's start, its end is what matters."""
+        todo: list[Action] = []
+        if self.is_current(worker) and not self.all_ready:
+            self._could_not_start(worker, todo)
+        return todo
+
+    def start_timed_out(self, worker: WorkerHandle) -> list[Action]:
+        """A worker takes too long to start, and has failed by that: nobody waits for it any more."""
+        self._retiring[worker] = None
+        todo: list[Action] = [actions.CutStart(worker)]
+        fault = worker.failure[1]
+        if not self.is_current(worker):
+            self._successor_ended(worker, fault, todo)
+        elif not self.all_ready:
+            self._could_not_start(worker, todo)
+        else:
+            self._tell_of_end(worker, fault, todo)
+            self._worker_lost(worker, 0.0, todo)
+        return todo
+
+    def _could_not_start(self, worker: WorkerHandle, todo: list[Action]) -> None:
+        """A worker could not start, and none has served in its place."""
+        if self.is_current(worker) and self._try_again(worker, todo):
+            return
+        error = as_error(worker)
+        if not self._patient:
+            if not self._gave_up:
+                self._gave_up = True
+                todo.append(actions.GiveUp(error))
+            return
+        self._start_others(todo)
+        if not self._told_of_trouble:
+            self._told_of_trouble = True  # the others most likely have the same
+            todo.append(tell_error(f"{_name(worker)} can't start: {error}"))
+            if not self._ready_at:
+                self._show(worker, todo)
+                todo.append(tell_error("Every request gets 500 until a file changes"))
+
+    def _try_again(self, worker: WorkerHandle, todo: list[Action]) -> bool:
+        """Give this one's place another attempt, if another worker could start; returns whether there is one."""
+        error = as_error(worker)
+        if not self._ready_at or self.closing or isinstance(error, ConfigError):
+            return False
+        number, name = worker.number, _name(worker)
+        if not self._retries.allow(number):
+            todo.append(tell_error(f"{name} could not start in {retries.ATTEMPTS} attempts, though another one could"))
+            return False
+        text = f"{name} could not start, though another one could; it is tried again: {error}"
+        todo.append(actions.Tell(logging.WARNING, text))
+        if not worker.ended.is_set() and worker not in self._retiring:
+            self._retiring[worker] = None
+            todo.append(actions.AwaitEnd(worker))
+        todo.append(actions.Restart(number, retries.PAUSE_BEFORE_ATTEMPT))
+        return True
+
+    def _show(self, worker: WorkerHandle, todo: list[Action]) -> None:
+        todo.append(actions.AnswerInstead(as_error(worker)))
+        self.first_ready = True
+
+    # -- workers that end --------------------------------------------------------------------------------------------
+
+    def ended(self, worker: WorkerHandle, now: float) -> list[Action]:
+        """A worker's thread has ended, at this time by the clock of `ready`."""
+        todo: list[Action] = []
+        if worker.daemon_threads:
+            self.remains.add_open()
+            todo.append(actions.Tell(logging.INFO, of_daemon_threads(worker)))
+        retired = worker in self._retiring
+        succession = self._retiring.pop(worker, None)
+        if succession is not None and worker.copies:
+            todo.append(actions.KeepMemory(worker, succession.memory_before))
+        if worker.state is WorkerState.ABANDONED:
+            self.remains.discard_abandoned(worker)
+            return todo
+        kind, fault = worker.failure
+        lived = now - self._ready_at.pop(worker, now)
+        if worker.state is WorkerState.RETIRING and worker.said_goodbye and kind != "lost":
+            todo.append(actions.Close(worker, lost=False))
+            if kind == "lifespan" and not self._gave_up:  # in its shut-down; one that was still starting is no loss
+                todo.append(tell_error(f"{_name(worker)}: {fault}"))
+            return todo
+        failed = worker.state is WorkerState.FAILED
+        todo.append(actions.Close(worker, lost=not failed))
+        why = cause_of_end(worker)
+        if self.closing:
+            if not self._gave_up:  # or it is most likely the same trouble, and that is being reported
+                todo.append(tell_error(f"{_name(worker)} did not end as it should: {fault or 'no word of it'}"))
+        elif retired:
+            if not failed:  # or that has been told
+                todo.append(tell_error(f"{_name(worker)} ended unexpectedly: {why}"))
+        elif not self.is_current(worker):
+            self._successor_ended(worker, why, todo)
+        else:
+            todo.append(actions.ForgetAge(worker.number))
+            if not self.all_ready:
+                self._could_not_start(worker, todo)
+            else:
+                self._tell_of_end(worker, why, todo)
+                self._worker_lost(worker, lived, todo)
+        return todo
+
+    def silent(self, worker: WorkerHandle, now: float) -> list[Action]:
+        """A worker does not answer, and is lost by that: others get what it has not begun, and another its place."""
+        lived = now - self._ready_at.pop(worker, now)
+        todo: list[Action] = [actions.ForgetAge(worker.number), actions.Abandon(worker, silent=True)]
+        self._worker_lost(worker, lived, todo)
+        return todo
+
+    def _tell_of_end(self, worker: WorkerHandle, why: str, todo: list[Action]) -> None:
+        kind = worker.failure[0]
+        if kind == "timeout":
+            todo.append(tell_error(why))
+        elif kind != "config":
+            todo.append(tell_error(f"{_name(worker)} ended unexpectedly: {why}"))
+
+    def _successor_ended(self, worker: WorkerHandle, why: str, todo: list[Action]) -> None:
+        """A worker that was to replace another could not start."""
+        number = worker.number
+        succession = self._successions.get(number)
+        if succession is None or succession.worker is not worker:
+            return  # it was dropped when it had failed already
+        del self._successions[number]
+        predecessor = self._places[number]
+        if predecessor.state in _ALIVE:
+            todo.append(actions.SuccessorFailed(worker, worker.failure[1] or why))
+            if predecessor.state is WorkerState.READY:
+                todo.append(actions.CountAge(predecessor))  # its time may have come meanwhile
+        elif number in self._lost:
+            self._tell_of_end(worker, why, todo)
+            self._worker_lost(worker, 0.0, todo)
+        else:
+            self._could_not_start(worker, todo)
+        trouble = str(as_error(worker))
+        todo.append(actions.Settled(number, trouble))
+        for sibling in succession.siblings:  # it would most likely fail in the same way, and is not to take over
+            self._drop_successor(sibling, trouble, todo)
+
+    def _worker_lost(self, worker: WorkerHandle, lived: float, todo: list[Action]) -> None:
+        """A worker is no more that was to serve; another is to come."""
+        number, (kind, fault) = worker.number, worker.failure
+        self._arrive(number, str(as_error(worker)), todo)
+        self._lost[number] = worker
+        if kind == "config":
+            todo += self.not_restarted(number, fault)
+            return
+        delay = self._retries.delay_after(lived)
+        if self._patient and kind in ("import", "lifespan", "timeout") and not self._ready_at:
+            self._show(worker, todo)
+        if number not in self._successions:  # or one is on its way anyhow
+            todo.append(actions.Replaced(worker, delay))
+            self._restart_later(number, delay, todo)
+
+    # -- in place of workers that were lost --------------------------------------------------------------------------
+
+    def restarted(self, worker: WorkerHandle) -> list[Action]:
+        """A worker was made for a place whose worker was lost or could not start."""
+        self._places[worker.number] = worker
+        return [actions.Start(worker)]
+
+    def not_restarted(self, number: int, why: str) -> list[Action]:
+        """No worker could be made for such a place: the system is out of files; later there may be more of them."""
+        todo: list[Action] = [tell_error(f"Worker {number} can't be replaced yet: {why}")]
+        self._restart_later(number, retries.BACKOFF[1], todo)
+        return todo
+
+    def _restart_later(self, number: int, delay: float, todo: list[Action]) -> None:
+        if not self.closing and number not in self._successions:
+            todo.append(actions.Restart(number, delay))
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def did_not_end(self, worker: WorkerHandle) -> list[Action]:
+        """A worker has not ended by its deadline."""
+        self._retiring.pop(worker, None)
+        return [] if worker.state is WorkerState.ABANDONED else [actions.Abandon(worker)]
+
+    def was_abandoned(self, worker: WorkerHandle, killed: bool) -> list[Action]:
+        """An abandoned worker was killed, or else its thread is left to itself."""
+        self.remains.add_abandoned(worker, killed)
+        fate = "it is killed" if killed else "its thread is left to itself"
+        return [actions.Tell(logging.WARNING, f"{_name(worker)} does not end; {fate}")]
+
+    @property
+    def worn_out(self) -> str:
+        """Why the process should be replaced: as many workers as are wanted hang in it; empty: no reason."""
+        hanging = self.remains.hanging
+        if hanging < self.wanted or self.closing:
+            return ""
+        return f"{hanging} abandoned worker{'s have' if hanging > 1 else ' has'} not ended"
+
+    def close(self) -> list[Action]:
+        """Have no more workers: nobody is to be started, and who waits for somebody is told."""
+        if self.closing:
+            return []
+        self.closing = True
+        todo: list[Action] = list(map(actions.Drop, self._unstarted))
+        self._unstarted.clear()
+        todo += [actions.Settled(number, STOPPING) for number in self._successions]
+        for number in sorted(self._arriving):
+            self._arrive(number, STOPPING, todo)
+        return todo
+
+
+def _name(worker: WorkerHandle) -> str:
+    return str(worker).capitalize()

@@ -1,0 +1,380 @@
+"""What there is only while a server serves: its sockets, its apps with their workers, and who may change them.
+
+It binds, starts the workers, serves, and takes everything down again.
+"""
+
+import asyncio
+import logging
+import os
+import platform
+import time
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from snakepit.c_extensions.copies import CopiesFolder, remove_left_over
+from snakepit.errors import ConfigError
+from snakepit.server.apps.app import App
+from snakepit.server.apps.options import Surroundings
+from snakepit.server.apps.table import Apps
+from snakepit.server.event_loop.background import spawn
+from snakepit.server.net.http1 import HttpConnections
+from snakepit.server.net.listener import Listener
+from snakepit.server.operate.changes import Changes
+from snakepit.server.operate.commands import commands
+from snakepit.server.operate.control_socket import ControlSocket, Identity
+from snakepit.server.operate.hand_over import NO_SUPERVISOR, HandOver
+from snakepit.server.operate.program_end import servers
+from snakepit.server.operate.signals import Stops, handle_signals, leave
+from snakepit.server.operate.startup_report import StartupReport
+from snakepit.server.operate.statistics import Statistics
+from snakepit.server.operate.stop_report import what_is_waited_for
+from snakepit.server.pool.memory_forecast import MemoryForecast
+from snakepit.server.pool.outcome import Outcome
+from snakepit.server.routing.router import Router
+from snakepit.server.setup import Setup
+from snakepit.system.log_files import reopen_log_files
+from snakepit.system.version import __version__
+from snakepit.system.words import counted
+from snakepit.wire.interpreters import stop_tracing_memory
+
+if TYPE_CHECKING:
+    from snakepit.config.options import Config
+
+LAST_TURNS = 2
+"""Turns of the loop after the listening sockets are closed, so that what clients had sent until then is read."""
+
+QUIET_STOP = 1.0
+"""Seconds that a stop may take without saying what it waits for."""
+
+STOP_AFTER_FAILED_START = 3.0
+"""Seconds that the other workers get to end when one could not start: its message should not wait for them."""
+
+LEAST_SILENCE = 5.0
+"""Seconds that the supervisor bears at least before it takes this process to hang: with it end all workers, so what
+`--timeout-worker-healthcheck` allows a single one, for a test perhaps, may be too little."""
+
+
+class Serving:
+    """A server that serves, or has done so.
+
+    `address` is where clients reach it, `left_open` how many interpreters could not be closed at its end.
+    """
+
+    def __init__(self, setup: Setup, loop: asyncio.AbstractEventLoop) -> None:
+        config, manager = setup.config, setup.manager
+        self._setup = setup
+        self._loop = loop
+        self._log = logging.getLogger("snakepit.server")
+        self._listener = Listener(config, manager.sockets)
+        self.address = self._listener.address
+        self.left_open = 0
+        self._hand_over = HandOver(manager, self._log)
+        self._report = StartupReport(config.interpreters, self._log, hand_over=self._hand_over.ask)
+        if config.runtime == "interpreter" and stop_tracing_memory():
+            self._log.warning(
+                "tracemalloc is stopped: with several interpreters in a process it hangs or crashes that. --runtime "
+                "process or thread leaves it on"
+            )
+        self._copies = self._make_copies_folder()
+        self._forecast = MemoryForecast(manager.supervisor)
+        surroundings = Surroundings(
+            setup.id,
+            self._copies.path if self._copies is not None else "",
+            setup.open_files,
+            setup.working_directory,
+            setup.process_ends,
+        )
+        app = App(config, setup.reference, surroundings, self._report, loop)
+        self._apps = Apps([app])
+        self._http = HttpConnections(config, Router(app.pool, app.responders), loop, setup.open_files)
+        self._changes = Changes(self._apps, self._log, loop, manager)
+        self._control = self._control_socket()
+        self._stops = Stops(self.stop, self._exit_now)
+        self._accepts = False  # connections, or has done
+        self._telling: set[asyncio.Task[None]] = set()
+
+    @property
+    def wanted(self) -> int:
+        """How many workers each app is to have."""
+        return self._apps.wanted
+
+    def statistics(self) -> Statistics:
+        """Tell what is going on."""
+        connections = self._http.connections
+        return self._setup.statistics(
+            app=self._apps.names,
+            address=self.address,
+            serves=self._apps.serve,
+            apps=self._apps,
+            connections=connections.accepted,
+            open_connections=len(connections.open),
+            requests=connections.requests,
+        )
+
+    def stop(self) -> None:
+        """Stop gracefully. From any thread; raises RuntimeError where the loop is closed."""
+        self._call_soon(self._setup.stop.asked.set)
+
+    def stop_at_once(self) -> bool:
+        """Stop, or where the loop does not run any more, kill what can be killed and return False. From any thread."""
+        try:
+            self.stop()
+        except RuntimeError:  # the loop is closed
+            pass
+        if self._loop.is_running():
+            return True
+        self._apps.kill()
+        return False
+
+    def release(self) -> None:
+        """Close the listening sockets, and remove the file of a Unix socket: the process ends at once."""
+        self._listener.close(keep_path=self._keeps_path)
+
+    async def reload(self) -> Outcome:
+        """Replace the workers of all apps, one after the other. Raises SnakepitError."""
+        return await self._changes.reload()
+
+    async def scale(self, workers: int) -> Outcome:
+        """Have so many workers of each app. Raises SnakepitError."""
+        return await self._changes.scale(workers)
+
+    async def upgrade(self) -> int:
+        """Have a new process take over; returns its number when it serves. Raises SnakepitError."""
+        return await self._hand_over.upgrade()
+
+    # -- from the manager, in any thread -----------------------------------------------------------------------------
+
+    def told_to_stop(self, number: int, count: int) -> None:
+        """So many stop signals have come, this the latest."""
+        self._stops.told(number, count)
+
+    def signalled(self, name: str) -> None:
+        """Another signal came."""
+        self._by_signal()[name]()
+
+    def retire(self, successor: int) -> None:
+        """Finish what has begun, and end: another process serves now."""
+        self._call_soon(lambda: self._retire(successor))
+
+    def not_handed_over(self, reason: str) -> None:
+        """No other process could take over."""
+        self._call_soon(lambda: self._hand_over.failed(reason))
+
+    def _retire(self, successor: int) -> None:
+        self._hand_over.retire(successor)
+        self._setup.stop.asked.set()
+
+    def _call_soon(self, call: Callable[[], object]) -> None:
+        self._loop.call_soon_threadsafe(call)
+
+    # -- from the start to the end -----------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve until it is to stop. Raises SnakepitError."""
+        self._log.info(
+            "Snakepit %s on Python %s: %s, app %s, process %d",
+            __version__,
+            platform.python_version(),
+            _workers(self._setup.config),
+            self._apps.names,
+            os.getpid(),
+        )
+        manager = self._setup.manager
+        try:
+            if not manager.takes_over:
+                await self._open_control_socket()
+            with handle_signals(self._stops, self._signals()):
+                manager.attach(self)
+                try:
+                    await self._apps.start()
+                    self._report.started()
+                    if self._setup.reloader is not None:
+                        self._changes.watch(self._setup.reloader)
+                    for app in self._apps:
+                        spawn(self._warn_of_memory(app), self._telling)
+                    await self._serve()
+                finally:
+                    self._report.close()
+                    failed = self._apps.failure is not None
+                    await self._shut_down(STOP_AFTER_FAILED_START if failed else self._setup.stop.seconds)
+        finally:
+            self._listener.close(keep_path=self._keeps_path)
+            self._http.open_files.close()
+            if self._copies is not None:
+                self._copies.remove()
+            if self._control is not None:
+                await self._control.close()
+
+    async def _serve(self) -> None:
+        manager, apps, asked = self._setup.manager, self._apps, self._setup.stop.asked
+        spawn(self._tell_alive(), self._telling)
+        ready = apps.wait_all_ready() if manager.takes_over else apps.wait_first_ready()
+        await _wait_first_of(ready, asked.wait(), apps.wait_failure())
+        self._raise_failure()
+        if asked.is_set():
+            return
+        self._http.open_files.watch()
+        await self._listener.serve(self._loop, self._http.new_connection)
+        self._accepts = True
+        self._log.info("Listening on %s (Ctrl+C to stop)", ", ".join(self._listener.addresses))
+        if manager.takes_over:
+            await self._open_control_socket()
+        manager.listening(self._listener.sockets)
+        spawn(self._tell_ready(), self._telling)
+        await _wait_first_of(asked.wait(), apps.wait_failure())
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        failure = self._apps.failure
+        if failure is not None:
+            raise failure
+
+    async def _shut_down(self, seconds: float) -> None:
+        """Take everything down; what is in flight may take so many seconds."""
+        apps, http, manager = self._apps, self._http, self._setup.manager
+        successor = self._hand_over.successor
+        self._hand_over.end()
+        if successor is None and apps.failure is None:
+            manager.stopping()
+        await self._changes.end()
+        deadline = self._loop.time() + seconds
+        if successor is not None:
+            self._listener.close(keep_path=True)
+        else:
+            await self._listener.close_empty(self._loop, self._keeps_path)
+            for _ in range(LAST_TURNS):
+                await asyncio.sleep(0)
+        if apps.failure is None:
+            self._log.info("Stopping" if successor is None else f"Handed over to process {successor}")
+        apps.close_pages()
+        http.drain(gently=successor is not None)
+        waiting = asyncio.ensure_future(self._tell_what_is_waited_for(deadline))
+        try:
+            async with asyncio.timeout_at(deadline):
+                await apps.wait_idle()
+                await http.connections.wait_closed()
+        except TimeoutError:
+            cut = max(apps.in_progress, len(http.connections.open))
+            self._log.warning("Cut %s still in flight after %g s", counted(cut, "request"), seconds)
+        http.close()
+        try:
+            self.left_open = await apps.close(deadline)
+        finally:
+            waiting.cancel()
+        for task in self._telling:
+            task.cancel()
+        manager.ending()
+        if apps.failure is None:
+            self._log.info("Stopped")
+
+    @property
+    def _keeps_path(self) -> bool:
+        """Whether the file of a Unix socket stays: another process serves there, or still does."""
+        return self._hand_over.successor is not None or (self._setup.manager.takes_over and not self._accepts)
+
+    def _make_copies_folder(self) -> CopiesFolder | None:
+        config = self._setup.config
+        if config.extensions == "native" or config.runtime != "interpreter":
+            return None
+        try:
+            remove_left_over()
+            return CopiesFolder()
+        except OSError as error:  # most apps don't need any; to one that does, its worker tells what is missing
+            self._log.debug("No folder for copies of C extensions can be made: %s", error)
+            return None
+
+    # -- commands ----------------------------------------------------------------------------------------------------
+
+    def _control_socket(self) -> ControlSocket | None:
+        if not self._setup.control:
+            return None
+        key = self._setup.manager.supervisor or os.getpid()
+        identity = Identity(key, self._setup.config.name, self._apps.names, self.address)
+        return ControlSocket(identity, commands(self))
+
+    async def _open_control_socket(self) -> None:
+        if self._control is None:
+            return
+        try:
+            await self._control.open()
+        except ConfigError as error:
+            if self._setup.config.name is not None:  # it is to be found
+                raise
+            self._log.info("Commands such as snakepit status won't find this server: %s", error)
+
+    # -- signals -----------------------------------------------------------------------------------------------------
+
+    def _signals(self) -> dict[str, Callable[[], None]]:
+        signals = {**self._by_signal(), "SIGUSR2": self._refuse_upgrade}
+        if self._setup.manager.supervisor is None:
+            return signals
+        # the supervisor heeds what it gets, or passes it on; what comes here as well is the same one again
+        return {**dict.fromkeys(signals, lambda: None), "SIGUSR1": signals["SIGUSR1"]}  # twice does no harm there
+
+    def _by_signal(self) -> dict[str, Callable[[], None]]:
+        return {**self._changes.by_signal(), "SIGUSR1": lambda: self._call_soon(self._reopen_logs)}
+
+    def _reopen_logs(self) -> None:
+        opened, troubles = reopen_log_files()
+        self._apps.reopen_logs()
+        for trouble in troubles:
+            self._log.error("%s", trouble)
+        if opened:
+            self._log.info("Log files were moved, and are opened anew: %s", ", ".join(sorted(opened)))
+        else:
+            self._log.debug("SIGUSR1: no log file was moved")
+
+    def _refuse_upgrade(self) -> None:
+        self._call_soon(lambda: self._log.warning("%s: nothing changes", NO_SUPERVISOR))
+
+    def _exit_now(self, signal_number: int) -> None:
+        for server in servers():
+            server.release()
+        self._log.warning("Stopped at once by a second signal")
+        leave(128 + signal_number)
+
+    # -- what is told meanwhile --------------------------------------------------------------------------------------
+
+    async def _tell_ready(self) -> None:
+        await self._apps.wait_all_ready()
+        self._setup.manager.ready()
+
+    async def _warn_of_memory(self, app: App) -> None:
+        pool = app.pool
+        await pool.first_ready.wait()
+        first = pool.first_of_serving
+        if first is not None:
+            warning = self._forecast.warning(first, pool.workers, pool.wanted, time.monotonic())
+            if warning:
+                self._log.warning("%s", warning)
+
+    async def _tell_alive(self) -> None:
+        manager, silence = self._setup.manager, self._setup.config.timeout_worker_healthcheck
+        if silence:
+            silence = max(silence, LEAST_SILENCE)
+        while (pause := manager.alive_every(silence)) is not None:
+            manager.alive(silence)
+            await asyncio.sleep(pause)
+
+    async def _tell_what_is_waited_for(self, deadline: float) -> None:
+        await asyncio.sleep(QUIET_STOP)
+        left = max(0.0, deadline - self._loop.time())
+        again = "; a second Ctrl+C or SIGTERM ends at once" if self._stops.count else ""
+        what = what_is_waited_for(self._apps, self._http.connections)
+        self._log.info("Waiting for %s (%.0f s at most%s)", what, left, again)
+
+
+async def _wait_first_of(*conditions: Coroutine[Any, Any, object]) -> None:
+    """Wait for any of the conditions."""
+    tasks = [asyncio.ensure_future(condition) for condition in conditions]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _workers(config: "Config") -> str:
+    several = {"interpreter": "interpreters", "process": "processes", "thread": "threads"}
+    source = f" ({config.workers_source})" if config.workers_source else ""
+    return f"{config.interpreters} {config.runtime if config.interpreters == 1 else several[config.runtime]}{source}"

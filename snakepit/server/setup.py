@@ -1,0 +1,142 @@
+"""A server before it serves: what it was made of, and what it answers while nothing is going on."""
+
+import asyncio
+import os
+import platform
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from snakepit.errors import SnakepitError
+from snakepit.server.operate.managers import Manager
+from snakepit.server.operate.reloader import Reloader
+from snakepit.server.operate.statistics import Statistics, total
+from snakepit.server.pool.outcome import Outcome
+from snakepit.system.memory import resident_memory
+from snakepit.system.version import __version__
+
+if TYPE_CHECKING:
+    from snakepit.config.app_reference import AppReference
+    from snakepit.config.options import Config
+    from snakepit.server.apps.table import Apps
+    from snakepit.system.working_directory import WorkingDirectory
+
+STOP_AT_PROGRAM_END = 1.0
+"""Seconds that requests in flight get when the program ends that the server is embedded in: nobody there waits for
+their answers, and somebody for the program's end."""
+
+
+class StopRequest:
+    """Whether a server was asked to stop, and how long requests in flight may then take (`seconds`)."""
+
+    def __init__(self, seconds: float) -> None:
+        self.asked = asyncio.Event()
+        self.seconds = seconds
+
+    def hurry(self) -> None:
+        """Give what is in flight hardly any time."""
+        self.seconds = min(self.seconds, STOP_AT_PROGRAM_END)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a server is made of before it serves.
+
+    Args:
+        id: tells it from other servers: a page in a browser knows by it that there is a new one.
+        made_at: when it was made, by the wall clock and by the monotonic one.
+
+    The others are as for `Server`.
+    """
+
+    config: "Config"
+    reference: "AppReference"
+    id: str
+    manager: Manager
+    reloader: Reloader | None
+    control: bool
+    open_files: tuple[int, int] | None
+    working_directory: "WorkingDirectory | None"
+    process_ends: bool
+    made_at: tuple[float, float]
+    stop: StopRequest
+
+    def statistics(
+        self,
+        *,
+        app: str,
+        address: str | None = None,
+        serves: bool = False,
+        apps: "Apps | tuple[()]" = (),
+        connections: int = 0,
+        open_connections: int = 0,
+        requests: int = 0,
+    ) -> Statistics:
+        """Put together what is going on: what is given, and what is known without it."""
+        since, began = self.made_at
+        in_apps = total(app.statistics() for app in apps)
+        return Statistics(
+            name=self.config.name,
+            state="stopping" if self.stop.asked.is_set() else "serving" if serves else "starting",
+            pid=os.getpid(),
+            supervisor=self.manager.supervisor,
+            app=app,
+            address=address,
+            version=__version__,
+            python=platform.python_version(),
+            runtime=self.config.runtime,
+            since=since,
+            uptime=time.monotonic() - began,
+            connections=connections,
+            open_connections=open_connections,
+            requests=requests,
+            in_progress=in_apps.in_progress,
+            waiting=in_apps.waiting,
+            memory=resident_memory(),
+            restarts=self.manager.restarts,
+            abandoned=in_apps.abandoned,
+            lost_wakeups=in_apps.lost_wakeups,
+            workers=in_apps.workers,
+        )
+
+
+class Unstarted:
+    """A server that does not serve yet: nothing is going on, and nothing can be changed."""
+
+    address = None
+    left_open = 0
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self.wanted = setup.config.interpreters
+
+    def statistics(self) -> Statistics:
+        """Tell that nothing is going on."""
+        return self._setup.statistics(app=str(self._setup.reference))
+
+    def stop(self) -> None:
+        """Have it stop as soon as it serves."""
+        self._setup.stop.asked.set()
+
+    def stop_at_once(self) -> bool:
+        """Have it stop as soon as it serves; returns that it will."""
+        self.stop()
+        return True
+
+    def release(self) -> None:
+        """Give nothing back: it has no sockets."""
+
+    async def reload(self) -> Outcome:
+        """Raise SnakepitError."""
+        raise self._refusal()
+
+    async def scale(self, workers: int) -> Outcome:
+        """Raise SnakepitError."""
+        raise self._refusal()
+
+    async def upgrade(self) -> int:
+        """Raise SnakepitError."""
+        raise self._refusal()
+
+    def _refusal(self) -> SnakepitError:
+        return SnakepitError("The server does not run: nothing changes")
