@@ -1,4 +1,4 @@
-"""snakepit.server.dispatch.sessions, and what the flow does with it: all of a client's sessions are in one worker."""
+"""snakepit.server.dispatch.sessions, and what the queue does with it: all of a client's sessions are in one worker."""
 
 import asyncio
 from collections import Counter
@@ -8,7 +8,7 @@ from test_batches import Ready, play
 from test_exchange import FakeClient
 
 from snakepit.http.events import RequestHead
-from snakepit.server.dispatch import queue as flow
+from snakepit.server.dispatch import queue
 from snakepit.server.dispatch.sessions import Sessions
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.lifecycle import ExchangeState
@@ -70,7 +70,7 @@ class Keeping(Ready):
 
     def __init__(self, framework, *args):
         super().__init__(*args)
-        self.pool.flow.heed([framework])
+        self.pool.queue.heed([framework])
 
     def ask(self, address, target=b"/"):
         """A request of a client; returns its exchange."""
@@ -104,14 +104,14 @@ def test_it_waits_for_its_worker_while_that_computes():
     async def scenario(ready):
         first = ready.ask("a")
         home = next(worker for worker in ready.workers if str(worker) == first.served_by)
-        ready.pool.flow._dispatcher.stuck(home)
+        ready.pool.queue._dispatcher.stuck(home)
         assert ready.ask("a").served_by == str(home)
         back = ready.ask("a")
         home._take([envelopes.declined(back.number, (envelopes.REQUEST, back.number))])
         assert (back.served_by, back.state) == (str(home), ExchangeState.ASSIGNED), (
             "a worker that declines gets it again"
         )
-        assert ready.pool.flow._dispatcher.load(home) == len(home.exchanges) == 3
+        assert ready.pool.queue._dispatcher.load(home) == len(home.exchanges) == 3
         assert {ready.ask("b").served_by} == {str(worker) for worker in ready.workers if worker is not home}
 
     play(scenario, "nicegui", 2, of=Keeping)
@@ -123,19 +123,19 @@ def test_it_finds_another_worker_where_its_own_is_gone_or_full():
         (other,) = {f"worker {number}" for number in (1, 2)} - {home}
         assert [ready.ask("a").served_by for _ in range(3)] == [home, other, other], "it takes two at once"
         assert ready.ask("a").state is ExchangeState.WAITING
-        ready.pool.flow.remove(next(worker for worker in ready.workers if str(worker) == home))
+        ready.pool.queue.remove(next(worker for worker in ready.workers if str(worker) == home))
         await asyncio.sleep(0)
-        assert ready.pool.flow._sessions.worker_of("a") is None
+        assert ready.pool.queue._sessions.worker_of("a") is None
 
     play(scenario, "gradio", 2, 2, of=Keeping)
 
 
 def test_who_does_not_come_to_an_end_with_its_first_exchange_gets_more_all_the_same(monkeypatch):
-    monkeypatch.setattr(flow, "ALONE", 0.0)
+    monkeypatch.setattr(queue, "ALONE", 0.0)
 
     async def scenario(ready):
-        ready.pool.flow.remove(ready.workers[0])
-        ready.pool.flow.add(ready.workers[0], 3, first_alone=True)
+        ready.pool.queue.remove(ready.workers[0])
+        ready.pool.queue.add(ready.workers[0], 3, first_alone=True)
         asked = [ready.ask("a") for _ in range(4)]
         assert [exchange.state.name for exchange in asked] == ["ASSIGNED", "WAITING", "WAITING", "WAITING"]
         while asked[1].state is ExchangeState.WAITING:

@@ -39,6 +39,9 @@ class FakeOwner:
         self.paces = []
         self.missed = []
 
+    def worker_loaded(self, worker):
+        self.told.append(("loaded", worker.state))
+
     def worker_ready(self, worker):
         self.told.append(("ready", worker.state))
 
