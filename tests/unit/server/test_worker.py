@@ -223,7 +223,7 @@ def test_from_start_to_end():
         await played.says(envelopes.goodbye([], []))
         assert worker.said_goodbye
         assert worker.state is WorkerState.RETIRING, "its interpreter is still to be closed"
-        assert played.owner.told == [("ready", WorkerState.READY)]
+        assert played.owner.told == [("loaded", WorkerState.STARTING), ("ready", WorkerState.READY)]
 
     play(scenario)
 
