@@ -16,10 +16,10 @@ from snakepit.errors import fault
 from snakepit.wire.interpreters import any_kept_open, create_interpreter, keep_open, stop_tracing_memory
 from snakepit.wire.settings import ImportSettings
 
-PATIENCE = 10.0
+CLOSING_SECONDS = 10.0
 """Seconds that closing the interpreters may take. It waits for the app's threads for as long as they live."""
 
-GRACE = 10.0
+ORPHAN_SECONDS = 10.0
 """Seconds after which this process ends by itself when its parent, who should have ended it, did not."""
 
 ATTEMPTS = 3
@@ -54,7 +54,7 @@ def run(settings: ChildSettings) -> None:
     stop_tracing_memory()
     with open(os.path.join(settings["folder"], FAULTS), "w", encoding="utf-8") as faults:
         faulthandler.enable(faults)
-        faulthandler.dump_traceback_later(settings["timeout"] + GRACE, exit=True, file=faults)
+        faulthandler.dump_traceback_later(settings["timeout"] + ORPHAN_SECONDS, exit=True, file=faults)
         owners = [_Owner(number, settings) for number in range(1, INTERPRETERS + 1)]
         for owner in owners:
             owner.thread.start()
@@ -63,7 +63,7 @@ def run(settings: ChildSettings) -> None:
         _try_again(owners, settings)
         for owner in owners:
             owner.may_end.set()
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + CLOSING_SECONDS
         left_open = [owner for owner in owners if not owner.closed(deadline)]
         for owner in left_open:
             owner.progress.say("open")

@@ -11,7 +11,7 @@ from typing import Any
 from snakepit.control.entry import Entry
 from snakepit.errors import SnakepitError
 
-PATIENCE = 5.0
+ANSWER_SECONDS = 5.0
 """Seconds for a server to take a connection and say who it is: its event loop has other things to do, too. On Windows,
 finding out that nobody listens on a port takes two."""
 
@@ -82,7 +82,7 @@ class ControlClient:
 def _connect(entry: Entry) -> socket.socket:
     try:
         if not entry.path:
-            return socket.create_connection((HOST, entry.port), timeout=PATIENCE)
+            return socket.create_connection((HOST, entry.port), timeout=ANSWER_SECONDS)
         return _connect_unix(entry.path)
     except (ConnectionError, FileNotFoundError):
         raise Gone(entry) from None
@@ -91,7 +91,7 @@ def _connect(entry: Entry) -> socket.socket:
 def _connect_unix(path: str) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        sock.settimeout(PATIENCE)
+        sock.settimeout(ANSWER_SECONDS)
         sock.connect(path)
     except OSError:
         sock.close()

@@ -19,7 +19,7 @@ from snakepit.control.entry import Entry
 from snakepit.errors import ConfigError
 from snakepit.system.locks import try_lock
 
-PATIENCE = 10.0
+LOCK_SECONDS = 10.0
 """Seconds for the lock: more than it takes to find out that a server does not answer."""
 
 _LOCK = "lock"
@@ -75,7 +75,7 @@ class Folder:
         raise ConfigError(f"no folder for control sockets: {'; '.join(troubles)}")
 
     @contextmanager
-    def locked(self, patience: float = PATIENCE) -> Iterator[None]:
+    def locked(self, patience: float = LOCK_SECONDS) -> Iterator[None]:
         """Nobody else works in the folder within this block. Raises OSError where that can't be had in time."""
         with (self.path / _LOCK).open("ab") as file:
             until = time.monotonic() + patience

@@ -65,7 +65,7 @@ def is_wanted(arguments: Sequence[str], environ: Mapping[str, str]) -> bool:
 
 
 class Supervisor:
-    """See the module."""
+    """Starts the server process, starts it again when it dies, and has another one take over when it is asked to."""
 
     def __init__(self) -> None:
         self._notifier = systemd.Notifier(os.environ)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 
 from snakepit.http.events import RequestHead
 
-MOST = 65536
+MOST_CLIENTS = 65536
 """Clients whose worker is remembered, some 200 bytes each; with more, the one is forgotten that came first."""
 
 _ENGINE_IO = re.compile(rb"[?&]EIO=\d")  # the protocol's version, in each request (Engine.IO protocol, "Parameters")
@@ -48,7 +48,7 @@ class Sessions[W]:
         frameworks: those that the app uses.
     """
 
-    def __init__(self, frameworks: Iterable[str], most: int = MOST) -> None:
+    def __init__(self, frameworks: Iterable[str], most: int = MOST_CLIENTS) -> None:
         self._belongs = [BELONGS[framework] for framework in frameworks]
         self._most = most
         self._workers: dict[str, W] = {}  # by address

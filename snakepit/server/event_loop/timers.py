@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 class Timers:
-    """See the module."""
+    """Keeps one timer for each number."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

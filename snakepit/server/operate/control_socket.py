@@ -60,7 +60,7 @@ class Identity:
 
 
 class ControlSocket:
-    """See the module.
+    """Answers the commands that are sent to a running server.
 
     One that is opened with the key of another takes its place at once; when the other is closed, it leaves the new one
     alone.

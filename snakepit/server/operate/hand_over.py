@@ -10,7 +10,7 @@ NO_SUPERVISOR = "only the supervisor can start another process, and this server 
 
 
 class HandOver:
-    """See the module. Called in the event loop.
+    """Asks whoever manages this process for another one, and tells what became of that. Called in the event loop.
 
     `successor` is the process that serves now, once there is one.
     """

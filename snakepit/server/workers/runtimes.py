@@ -216,7 +216,7 @@ class ProcessRuntime:
             # a virtual environment's python.exe starts another process: sockets must be shared with that one
             executable = sys._base_executable
             environment = {**environment, "__PYVENV_LAUNCHER__": sys.executable}
-        flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
+        flags = cast("Any", subprocess)._args_from_interpreter_flags()  # as multiprocessing does
         # -P: Python itself imports something for -c, which must not come from the working directory
         command = [executable, *flags, "-P", "-c", _IN_PROCESS]
         if sys.platform == "win32":

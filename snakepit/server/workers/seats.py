@@ -18,7 +18,7 @@ from snakepit.wire.loop_ends import MainEnd
 FOLLOW_TIME = 0.005
 """Seconds that a seat may be at one exchange until what follows on it is given to another."""
 
-QUICK = 0.001
+QUICK_APP = 0.001
 """Seconds; an app that takes longer for an exchange, lately and on average, gets a thread for each at once."""
 
 FOLLOWERS = 8
@@ -40,7 +40,7 @@ class Seat:
 
 
 class Seats:
-    """See the module."""
+    """Finds a seat for each exchange, and takes back what waits too long for its thread."""
 
     def __init__(self, ends: list[MainEnd], clock: Callable[[], float] = monotonic) -> None:
         for end in ends:
@@ -61,7 +61,7 @@ class Seats:
 
         `whole`: its request is complete.
         """
-        seat = self._to_follow() if whole and self._busy and self._average < QUICK else None
+        seat = self._to_follow() if whole and self._busy and self._average < QUICK_APP else None
         if seat is None:
             seat = self._free.pop()
             seat.since = self._clock()

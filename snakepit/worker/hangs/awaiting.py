@@ -12,7 +12,7 @@ from traceback import FrameSummary
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any
 
-MOST = 1000
+MOST_CALLS = 1000
 """Calls that are followed; as many as Python's own recursion limit lets there be."""
 
 type Link = CoroutineType[Any, Any, Any] | GeneratorType[Any, Any, Any] | AsyncGeneratorType[Any, Any]
@@ -22,7 +22,7 @@ def stack_of(task: "asyncio.Task[Any]") -> list[FrameSummary]:
     """Return where a task waits, the outermost call first. Reads no file."""
     found: list[FrameSummary] = []
     link: object = task
-    for _ in range(MOST):  # tasks may wait for each other in a circle
+    for _ in range(MOST_CALLS):  # tasks may wait for each other in a circle
         suspended = _link(link)
         if suspended is None:
             break

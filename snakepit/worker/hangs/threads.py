@@ -14,6 +14,7 @@ from itertools import accumulate, chain, repeat, takewhile
 from pathlib import Path
 from traceback import FrameSummary, StackSummary
 from types import CodeType, FrameType
+from typing import Any, cast
 
 from snakepit.errors import Interrupted
 from snakepit.system.import_order import StandardLibraryFirst
@@ -23,7 +24,7 @@ with StandardLibraryFirst():
 
 _PACKAGE = str(Path(__file__).parents[2])
 _LOADER = str(Path(__file__).parents[1] / "loader.py")
-_BOOTSTRAP = threading.Thread._bootstrap.__code__  # type: ignore[attr-defined]  # where Python code of a thread begins
+_BOOTSTRAP = cast("Any", threading.Thread)._bootstrap.__code__  # where Python code of a thread begins
 
 _api = ctypes.pythonapi  # which keeps the GIL; indexed, because its attributes are everybody's
 _interpreter = _api["PyInterpreterState_Get"]

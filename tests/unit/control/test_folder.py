@@ -182,7 +182,7 @@ def test_cleaning_finds_that_somebody_else_has_the_port(made, said):
 
 
 def test_cleaning_leaves_whoever_is_too_busy_to_answer(made, monkeypatch):
-    monkeypatch.setattr("snakepit.control.client.PATIENCE", 0.05)
+    monkeypatch.setattr("snakepit.control.client.ANSWER_SECONDS", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as server:
         made.put(entry("0a", 1, port=server.getsockname()[1]))
         made.clean(key=0)

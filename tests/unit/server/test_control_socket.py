@@ -68,7 +68,7 @@ COMMANDS = {"echo": echo, "refuse": refuse, "break": break_down}
 async def opened(carrier="loopback", *, key=1, name=None, app="main:app", commands=COMMANDS):
     control = ControlSocket(Identity(key, name, app, "http://127.0.0.1:8000"), commands, carrier)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("snakepit.control.client.PATIENCE", 0.05)  # another one in this loop can't answer meanwhile
+        patch.setattr("snakepit.control.client.ANSWER_SECONDS", 0.05)  # another one in this loop can't answer meanwhile
         await control.open()
     try:
         yield control
@@ -305,7 +305,7 @@ def test_what_a_killed_server_left_is_removed_by_the_next_one(play, carrier):
 
 
 def test_a_server_that_does_not_answer_is_not_taken_for_dead(play, carrier, monkeypatch):
-    monkeypatch.setattr("snakepit.control.client.PATIENCE", 0.05)
+    monkeypatch.setattr("snakepit.control.client.ANSWER_SECONDS", 0.05)
 
     async def scenario():
         async with opened(carrier):

@@ -6,12 +6,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from snakepit.server.workers.seats import FOLLOW_TIME, FOLLOWERS, QUICK, Seats
+from snakepit.server.workers.seats import FOLLOW_TIME, FOLLOWERS, QUICK_APP, Seats
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import REQUEST
 from snakepit.wire.loop_ends import MainEnd
 
-MOMENT = QUICK / 10
+MOMENT = QUICK_APP / 10
 LONG = FOLLOW_TIME * 1.1
 
 
@@ -197,19 +197,19 @@ def settle(world, seconds, count=200):
 
 
 def test_an_app_that_is_slow_on_average_gets_a_thread_for_each(world):
-    settle(world, QUICK * 1.5)
+    settle(world, QUICK_APP * 1.5)
     assert world.give(1, 2, 3) == "abc"
 
 
 def test_an_app_that_becomes_quick_is_followed_again(world):
-    settle(world, QUICK * 1.5)
+    settle(world, QUICK_APP * 1.5)
     settle(world, MOMENT)
     assert world.give(1, 2, 3) == "aaa"
 
 
 def test_one_slow_exchange_among_quick_ones_does_not_count_for_much(world):
     settle(world, MOMENT)
-    settle(world, QUICK * 3, count=1)
+    settle(world, QUICK_APP * 3, count=1)
     assert world.give(1, 2) == "aa"
 
 
@@ -219,7 +219,7 @@ def test_waiting_behind_another_is_not_the_time_of_an_exchange(world):
     for _ in range(50):
         assert world.give(*range(number, number + FOLLOWERS)) == "a" * FOLLOWERS
         for _ in range(FOLLOWERS):
-            world.serve("a", number, QUICK * 0.9)
+            world.serve("a", number, QUICK_APP * 0.9)
             number += 1
 
 
@@ -470,7 +470,7 @@ class Walk(RuleBasedStateMachine):
         end = data.draw(st.sampled_from(list(self.at)))
         end.waiting.append(envelopes.credit(self.at[end], 1))
 
-    @rule(seconds=st.sampled_from([MOMENT, QUICK, FOLLOW_TIME / 2, LONG]))
+    @rule(seconds=st.sampled_from([MOMENT, QUICK_APP, FOLLOW_TIME / 2, LONG]))
     def time_passes(self, seconds):
         self.world.wait(seconds)
 

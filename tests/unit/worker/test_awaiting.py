@@ -100,5 +100,5 @@ def test_so_many_calls_are_followed(monkeypatch):
         await asyncio.wait([task])
         return found
 
-    monkeypatch.setattr(awaiting, "MOST", 7)
+    monkeypatch.setattr(awaiting, "MOST_CALLS", 7)
     assert asyncio.run(main()) == ["deeper"] * 7
