@@ -313,8 +313,8 @@ def test_start_up():
         await until(pool.first_ready.is_set)
         await until(pool.all_ready.is_set)
         assert sorted(made.watcher.ready) == [1, 2, 3]
-        assert all(worker.interface == "asgi" for worker in pool.workers)
-        assert all(worker.import_seconds > 0 for worker in pool.workers)
+        assert all(worker.report.interface == "asgi" for worker in pool.workers)
+        assert all(worker.report.import_seconds > 0 for worker in pool.workers)
         assert not pool.failure.done()
         assert await made.close() == 0
         assert all(worker.state is WorkerState.CLOSED for worker in pool.workers)
@@ -342,7 +342,7 @@ async def app(scope, receive, send):
             async with running(**app_in(source % held.reader), ready=False) as made:
                 exchange = made.request("/")
                 worker = made.pool.workers[0]
-                await until(lambda: worker.interface == "asgi")
+                await until(lambda: worker.report.interface == "asgi")
                 assert exchange.state is ExchangeState.WAITING
                 assert (made.pool.queue.waiting, made.pool.queue.in_progress) == (1, 1)
                 assert worker.state is WorkerState.STARTING
@@ -350,7 +350,7 @@ async def app(scope, receive, send):
                 await until(lambda: client(exchange).over)
                 assert client(exchange).status == 200
                 assert made.pool.all_ready.is_set()
-                assert worker.startup_seconds > 0
+                assert worker.report.startup_seconds > 0
 
     play(scenario)
 

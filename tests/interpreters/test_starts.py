@@ -75,9 +75,9 @@ await send(dict(type='lifespan.startup.complete'))
     async def scenario():
         async with running(**app_in(source), workers=3, runtime=runtime, ready=False) as made:
             first, *others = made.pool.workers
-            await until(lambda: first.interface == "asgi")  # it has imported the app
+            await until(lambda: first.report.interface == "asgi")  # it has imported the app
             assert [worker.state for worker in made.pool.workers] == [WorkerState.STARTING] * 3
-            assert not any(worker.interface for worker in others)
+            assert not any(worker.report.interface for worker in others)
             assert [t.name for t in threading.enumerate() if t.name.startswith("snakepit-worker-")] in (
                 ["snakepit-worker-1"],
                 ["snakepit-worker-1"] * 2,  # an interpreter in which the worker has a thread of that name is another

@@ -57,12 +57,12 @@ class App:
                 WorkerStatistics(
                     number=worker.number,
                     state=worker.state.name.lower(),
-                    interface=worker.interface,
+                    interface=worker.report.interface,
                     exchanges=len(worker.exchanges),
                     served=worker.served,
                     age=now - worker.began,
-                    import_seconds=worker.import_seconds,
-                    startup_seconds=worker.startup_seconds,
+                    import_seconds=worker.report.import_seconds,
+                    startup_seconds=worker.report.startup_seconds,
                 )
                 for worker in pool.workers + pool.retiring
             ),

@@ -49,19 +49,19 @@ class StartupReport(Observer):
     def worker_ready(self, worker: WorkerHandle) -> None:
         self._ready += 1
         self._erase()
-        startup = f", start-up {worker.startup_seconds:.2f} s" if worker.startup_seconds >= 0.005 else ""
+        startup = f", start-up {worker.report.startup_seconds:.2f} s" if worker.report.startup_seconds >= 0.005 else ""
         self._log.info(
             "Worker %d ready: %s, import %.2f s%s%s",
             worker.number,
-            worker.interface.upper(),
-            worker.import_seconds,
+            worker.report.interface.upper(),
+            worker.report.import_seconds,
             startup,
-            f", copies of {counted(len(worker.copies), 'C extension')}" if worker.copies else "",
+            f", copies of {counted(len(worker.report.copies), 'C extension')}" if worker.report.copies else "",
         )
-        if worker.copies and not self._told_of_copies:
+        if worker.report.copies and not self._told_of_copies:
             self._told_of_copies = True
-            self._tell_of_copies([module for module, _ in worker.copies])
-        for note in worker.notes:
+            self._tell_of_copies([module for module, _ in worker.report.copies])
+        for note in worker.report.notes:
             if note not in self._notes:
                 self._notes.add(note)
                 self._log.warning(note)
@@ -82,7 +82,7 @@ class StartupReport(Observer):
         self._log.warning(
             "Worker %d was replaced; what its copies of %s keep stays in memory until the process ends%s",
             predecessor.number,
-            counted(len(predecessor.copies), "C extension"),
+            counted(len(predecessor.report.copies), "C extension"),
             grown,
         )
 

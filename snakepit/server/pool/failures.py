@@ -32,8 +32,9 @@ def cause_of_end(worker: WorkerHandle) -> str:
 
 def of_daemon_threads(worker: WorkerHandle) -> str:
     """What a worker leaves behind, as a sentence."""
-    threads = "a daemon thread" if len(worker.daemon_threads) == 1 else "daemon threads"
+    names = worker.report.daemon_threads
+    threads = "a daemon thread" if len(names) == 1 else "daemon threads"
     return (
-        f"{str(worker).capitalize()} leaves {threads} running ({', '.join(worker.daemon_threads)}), so its interpreter "
+        f"{str(worker).capitalize()} leaves {threads} running ({', '.join(names)}), so its interpreter "
         "stays open until the process ends"
     )

@@ -206,16 +206,16 @@ class Pool:
 
     def worker_loaded(self, worker: WorkerHandle) -> None:
         """A worker imported the app."""
-        self.queue.heed(worker.frameworks)
+        self.queue.heed(worker.report.frameworks)
 
     def worker_ready(self, worker: WorkerHandle) -> None:
         """A worker completed its start-up: exchanges may go to it."""
         self._observer.worker_ready(worker)
         self._carry_out(self._roster.ready(worker, self._loop.time()))
         self._heartbeat.start()
-        self.interface = worker.interface
-        if worker.interface == "wsgi":
-            self.queue.add(worker, worker.capacity, first_alone=not SET_UP_LATE.isdisjoint(worker.frameworks))
+        self.interface = worker.report.interface
+        if worker.report.interface == "wsgi":
+            self.queue.add(worker, worker.capacity, first_alone=not SET_UP_LATE.isdisjoint(worker.report.frameworks))
         else:
             self.queue.add(worker, self._options.worker_concurrency)
 
@@ -337,7 +337,7 @@ class Pool:
         now = resident_memory()
         size = None if now is None or before is None else max(0, now - before)
         self._observer.memory_kept(predecessor, size)
-        self._wear.kept(sum(file for _, file in predecessor.copies) if size is None else size)
+        self._wear.kept(sum(file for _, file in predecessor.report.copies) if size is None else size)
 
     def reopen_logs(self) -> None:
         """Have all workers open log files anew that were moved away."""

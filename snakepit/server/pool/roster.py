@@ -205,7 +205,7 @@ class Roster:
             self._see_off(predecessor, succession, todo)
             todo.append(actions.Settled(number))
         lost = self._lost.pop(number, None)
-        if lost is not None and lost.copies:
+        if lost is not None and lost.report.copies:
             todo.append(actions.KeepMemory(lost, lost.memory_at_end))
         todo.append(actions.CountAge(worker))
         self.first_ready = True
@@ -289,19 +289,19 @@ class Roster:
     def ended(self, worker: WorkerHandle, now: float) -> list[Action]:
         """A worker's thread has ended, at this time by the clock of `ready`."""
         todo: list[Action] = []
-        if worker.daemon_threads:
+        if worker.report.daemon_threads:
             self.remains.add_open()
             todo.append(actions.Tell(logging.INFO, of_daemon_threads(worker)))
         retired = worker in self._retiring
         succession = self._retiring.pop(worker, None)
-        if succession is not None and worker.copies:
+        if succession is not None and worker.report.copies:
             todo.append(actions.KeepMemory(worker, succession.memory_before))
         if worker.state is WorkerState.ABANDONED:
             self.remains.discard_abandoned(worker)
             return todo
         kind, fault = worker.failure
         lived = now - self._ready_at.pop(worker, now)
-        if worker.state is WorkerState.RETIRING and worker.said_goodbye and kind != "lost":
+        if worker.state is WorkerState.RETIRING and worker.report.said_goodbye and kind != "lost":
             todo.append(actions.Close(worker, lost=False))
             if kind == "lifespan" and not self._gave_up:  # in its shut-down; one that was still starting is no loss
                 todo.append(tell_error(f"{_name(worker)}: {fault}"))

@@ -73,6 +73,6 @@ async def _takes_longer(worker: WorkerHandle, seconds: float) -> bool:
 async def _told(worker: WorkerHandle, what: str) -> str:
     """What is to be said of a worker's start, and where it is."""
     where = await worker.watchdog.wait_stack()
-    doing = "runs the app's lifespan start-up" if worker.interface else "imports the app"
+    doing = "runs the app's lifespan start-up" if worker.report.interface else "imports the app"
     at = f", and is at\n{where}" if where else "; where in that it is can't be told: C code may keep its GIL"
     return f"{str(worker).capitalize()} {what}: it {doing}{at}"

@@ -14,13 +14,14 @@ from snakepit.errors import InternalError, fault
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.exchanges.websocket import WebSocketExchange
 from snakepit.server.lifecycle import WORKER, WorkerState, advance
+from snakepit.server.workers.report import WorkerReport
 from snakepit.server.workers.runtime_thread import RuntimeThread
 from snakepit.server.workers.runtimes import Runtime
 from snakepit.server.workers.seats import Seats
 from snakepit.server.workers.watchdog_line import WatchdogLine
 from snakepit.system.memory import resident_memory
 from snakepit.wire import envelopes
-from snakepit.wire.envelopes import KIND, Copy, Envelope
+from snakepit.wire.envelopes import KIND, Envelope
 from snakepit.wire.loop_ends import MainEnd
 from snakepit.wire.settings import AppSettings
 
@@ -90,15 +91,8 @@ class WorkerHandle:
     ) -> None:
         self.number = number
         self.state = WorkerState.STARTING
-        self.interface = ""  # "asgi" or "wsgi", once it is loaded
-        self.import_seconds = 0.0
-        self.startup_seconds = 0.0
+        self.report = WorkerReport()
         self.failure = ("", "")  # kind and fault, as in envelopes.failed; or "config": it could not even be started
-        self.said_goodbye = False
-        self.daemon_threads: list[str] = []  # of the app, that outlive the worker
-        self.copies: list[Copy] = []  # C extensions that it has private copies of
-        self.notes: list[str] = []  # what the app uses that may make trouble, as lines for the log
-        self.frameworks: list[str] = []  # those of the app that have to be heeded
         self.memory_at_end: int | None = None  # bytes resident in the process before its runtime was closed
         self.exchanges: dict[int, Exchange] = {}
         self.served = 0  # exchanges that it is through with
@@ -118,7 +112,12 @@ class WorkerHandle:
         self.watchdog = WatchdogLine(runtime.channels[-1], loop, self._take)
         self._listening = [*self._ends, self.watchdog.end]
         self._thread = RuntimeThread(
-            runtime, loop, self._listening, lambda: bool(self.daemon_threads), self._on_closing, self._thread_ended
+            runtime,
+            loop,
+            self._listening,
+            self._leaves_threads,
+            self._on_closing,
+            self._thread_ended,
         )
         self._asked_loop: float | None = None  # when it was asked for a heartbeat, if it was not heard since
         self._unheard = 0.0, 0.0  # after the first no ring of its loop was heard, from before the second none will be
@@ -138,7 +137,7 @@ class WorkerHandle:
             envelopes.STACK: self.watchdog.on_stack,
             envelopes.FAILED: self._on_failed,
             envelopes.LIFESPAN_FAILED: self._on_lifespan_failed,
-            envelopes.GOODBYE: self._on_goodbye,
+            envelopes.GOODBYE: self.report.said_farewell,
         }
 
     def __repr__(self) -> str:
@@ -268,7 +267,7 @@ class WorkerHandle:
     @property
     def ends_start_up(self) -> bool:
         """Whether it has imported the app, and its loop has heard that it is to stop."""
-        return self.interface == "asgi" and not self._ends[0].unheard
+        return self.report.interface == "asgi" and not self._ends[0].unheard
 
     def abandon(self) -> bool:
         """Kill it, or else leave its thread to itself; returns whether that had to be.
@@ -304,6 +303,9 @@ class WorkerHandle:
     def to(self, state: WorkerState) -> None:
         """Move on to another state."""
         self.state = advance(WORKER, self.state, state)
+
+    def _leaves_threads(self) -> bool:
+        return bool(self.report.daemon_threads)
 
     def _on_closing(self) -> None:
         self.closing_since = self._loop.time()
@@ -402,12 +404,12 @@ class WorkerHandle:
         self._owner.worker_pace(self, seconds)
 
     def _on_loaded(self, envelope: Envelope) -> None:
-        _, _, self.interface, self.import_seconds, self.copies, self.notes, self.frameworks = envelope
-        self._keep_seats(self.interface)
+        self.report.loaded(envelope)
+        self._keep_seats(self.report.interface)
         self._owner.worker_loaded(self)
 
     def _on_ready(self, envelope: Envelope) -> None:
-        _, _, self.startup_seconds = envelope
+        self.report.ready(envelope)
         if self.state is WorkerState.STARTING:
             self.to(WorkerState.READY)
             self._owner.worker_ready(self)
@@ -423,10 +425,6 @@ class WorkerHandle:
     def _on_lifespan_failed(self, envelope: Envelope) -> None:
         _, _, trouble = envelope
         _log.error("%s serves on, though %s", self._name.capitalize(), trouble)
-
-    def _on_goodbye(self, envelope: Envelope) -> None:
-        _, _, self.daemon_threads, self.copies = envelope
-        self.said_goodbye = True
 
     def _keep_seats(self, interface: str) -> None:
         if interface == "wsgi":

@@ -9,6 +9,7 @@ import pytest
 
 from snakepit.server.operate import startup_report as report_module
 from snakepit.server.operate.startup_report import StartupReport
+from snakepit.server.workers.report import WorkerReport
 
 
 class Terminal(io.StringIO):
@@ -60,15 +61,10 @@ def log(terminal):
 
 
 def worker(number=1, startup=0.0, copies=(), memory=None, notes=()):
-    return SimpleNamespace(
-        number=number,
-        interface="asgi",
-        import_seconds=0.25,
-        startup_seconds=startup,
-        copies=[(module, 1000) for module in copies],
-        memory_at_end=memory,
-        notes=list(notes),
-    )
+    report = WorkerReport()
+    report.interface, report.import_seconds, report.startup_seconds = "asgi", 0.25, startup
+    report.copies, report.notes = [(module, 1000) for module in copies], list(notes)
+    return SimpleNamespace(number=number, report=report, memory_at_end=memory)
 
 
 def bar(ready, total, filled):

@@ -35,6 +35,7 @@ from snakepit.server.pool.actions import (
 from snakepit.server.pool.retries import ATTEMPTS, BACKOFF, PAUSE_BEFORE_ATTEMPT, QUICK_DEATH
 from snakepit.server.pool.roster import Roster
 from snakepit.server.workers import worker as worker_module
+from snakepit.server.workers.report import WorkerReport
 
 STARTING, READY, RETIRING = WorkerState.STARTING, WorkerState.READY, WorkerState.RETIRING
 FAILED, LOST, ABANDONED, CLOSED = WorkerState.FAILED, WorkerState.LOST, WorkerState.ABANDONED, WorkerState.CLOSED
@@ -56,9 +57,7 @@ class Worker:
     number: int
     state: WorkerState = STARTING
     failure: tuple[str, str] = ("", "")
-    said_goodbye: bool = False
-    daemon_threads: list = field(default_factory=list)
-    copies: list = field(default_factory=list)
+    report: WorkerReport = field(default_factory=WorkerReport)
     memory_at_end: int | None = None
     ended: Flag = field(default_factory=Flag)
 
@@ -175,13 +174,13 @@ class World:
         return self.do(self.roster.silent(worker, self.now))
 
     def ended(self, worker, goodbye=False):
-        worker.said_goodbye = goodbye
+        worker.report.said_goodbye = goodbye
         if not goodbye and not worker.failure[0]:
             worker.failure = ("lost", "its thread has ended")
         worker.ended.up = True
         self.deadlines.pop(worker, None)
         self.hanging.discard(worker)
-        self.open += bool(worker.daemon_threads)
+        self.open += bool(worker.report.daemon_threads)
         return self.do(self.roster.ended(worker, self.now))
 
     def late(self, worker):
@@ -357,7 +356,7 @@ def test_a_successor_that_fails_changes_nothing_and_takes_its_siblings_with_it(w
 
 def test_memory_that_copies_keep_is_counted_from_when_the_successor_began(world):
     before = world.first
-    before.copies = [("module", 5)]
+    before.report.copies = [("module", 5)]
     world.settling.add(1)
     world.do(world.roster.succession_began(successor := Worker(1), 7))
     world.ready(successor)
@@ -441,7 +440,7 @@ def test_daemon_threads_leave_an_interpreter_open(world):
     before = world.first
     world.scale(1)
     leaving = next(iter(world.roster.retiring))
-    leaving.daemon_threads = ["poller"]
+    leaving.report.daemon_threads = ["poller"]
     world.ended(leaving, goodbye=True)
     assert world.first is before
     assert world.roster.remains.left_open == 1
@@ -536,7 +535,7 @@ class Anything(RuleBasedStateMachine):
     @rule(data=st.data(), goodbye=st.booleans(), threads=st.sampled_from([[], ["poller"], ["poller", "other"]]))
     def end(self, data, goodbye, threads):
         worker = self.some(data, RETIRING, ABANDONED)
-        worker.daemon_threads = threads
+        worker.report.daemon_threads = threads
         self.world.ended(worker, goodbye)
 
     @precondition(lambda self: self.world.deadlines)

@@ -211,17 +211,17 @@ def play(scenario, seats=1):
 
 def test_from_start_to_end():
     async def scenario(played, worker):
-        assert (worker.state, str(worker), worker.interface) == (WorkerState.STARTING, "worker 3", "")
+        assert (worker.state, str(worker), worker.report.interface) == (WorkerState.STARTING, "worker 3", "")
         await played.says(envelopes.loaded("asgi", 0.5, [], [], []))
-        assert (worker.interface, worker.import_seconds) == ("asgi", 0.5)
+        assert (worker.report.interface, worker.report.import_seconds) == ("asgi", 0.5)
         await played.says(envelopes.ready(0.25))
-        assert (worker.state, worker.startup_seconds) == (WorkerState.READY, 0.25)
+        assert (worker.state, worker.report.startup_seconds) == (WorkerState.READY, 0.25)
         worker.retire()
         assert worker.state is WorkerState.RETIRING
         assert await played.got(1) == [envelopes.retire()]
-        assert not worker.said_goodbye
+        assert not worker.report.said_goodbye
         await played.says(envelopes.goodbye([], []))
-        assert worker.said_goodbye
+        assert worker.report.said_goodbye
         assert worker.state is WorkerState.RETIRING, "its interpreter is still to be closed"
         assert played.owner.told == [("loaded", WorkerState.STARTING), ("ready", WorkerState.READY)]
 
@@ -257,7 +257,7 @@ def test_retired_before_it_was_ready():
         assert worker.state is WorkerState.RETIRING
         assert "ready" not in played.owner.words
         await played.says(envelopes.goodbye([], []))
-        assert worker.said_goodbye
+        assert worker.report.said_goodbye
 
     play(scenario)
 
@@ -354,7 +354,7 @@ def test_of_an_abandoned_one_only_the_last_words_are_heard():
         await played.says(
             envelopes.done(1, None), envelopes.failed("lost", "later"), envelopes.goodbye(["endless"], [])
         )
-        assert worker.daemon_threads == ["endless"]
+        assert worker.report.daemon_threads == ["endless"]
         assert worker.failure == ("", "")
         worker.let_go()
 
@@ -376,8 +376,8 @@ def test_daemon_threads():
         await played.be_ready()
         worker.retire()
         await played.says(envelopes.goodbye(["endless"], []))
-        assert worker.daemon_threads == ["endless"]
-        assert worker.said_goodbye
+        assert worker.report.daemon_threads == ["endless"]
+        assert worker.report.said_goodbye
 
     play(scenario)
 
@@ -1137,7 +1137,7 @@ def test_interpreter_in_which_daemon_threads_run_is_not_closed(owned):
     interpreter = FakeInterpreter(serve)
     try:
         worker, _ = owned(interpreter)
-        assert worker.daemon_threads == ["endless"]
+        assert worker.report.daemon_threads == ["endless"]
         assert not interpreter.closed
         assert interpreter in interpreters._kept_open, "dropping the last reference would close it"
     finally:
