@@ -13,7 +13,7 @@ class Silence:
 
     def __init__(self) -> None:
         self.limit = 0.0
-        """Seconds; 0: for ever."""
+        """Seconds; 0: no limit."""
         self._silent = 0.0
         self._looked = 0.0
 

@@ -65,7 +65,7 @@ class RequestQueue:
         concurrency: exchanges in all, in workers and waiting; None: as many as workers and line take.
         waiting: how many exchanges may wait in the line.
         waiting_seconds: how long one may wait there.
-        response_seconds: how long a worker may take to begin a response; None: for ever.
+        response_seconds: how long a worker may take to begin a response; None: no limit.
         stuck: called with a worker, and an exchange that is still going on there long after it timed out.
     """
 

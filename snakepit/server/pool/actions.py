@@ -87,7 +87,7 @@ class CountAge:
 
 @dataclass(frozen=True, slots=True)
 class ForgetAge:
-    """Recycle nobody in a place for its age."""
+    """Cancel the timer by which the worker in a place would be recycled for its age."""
 
     number: int
 

@@ -51,7 +51,7 @@ class Endings:
         self._spawn(self._cut_start([worker], self._deadline))
 
     def forget_deadlines(self) -> None:
-        """Wait for nobody any more: all are to have one deadline."""
+        """Cancel all waiting: one deadline is to hold for every worker."""
         for task in self._tasks:
             task.cancel()
 

@@ -21,7 +21,7 @@ class Heartbeat:
 
     Args:
         roster: who there is.
-        seconds: how long one may be silent; 0: for ever.
+        seconds: how long one may be silent; 0: no limit.
         silent: called with one that has been.
     """
 
@@ -44,7 +44,7 @@ class Heartbeat:
             self._ask_later()
 
     def close(self) -> None:
-        """Ask nobody any more."""
+        """Stop asking."""
         self._seconds = 0.0
         if self._timer is not None:
             self._timer.cancel()

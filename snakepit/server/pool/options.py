@@ -25,9 +25,9 @@ class PoolOptions:
         max_requests_jitter: up to so many more, at random, so that workers are not all replaced at once.
         lifetime: seconds after which a worker is replaced; None: never.
         max_rss: bytes in RAM past which a worker is replaced, or the process that all share; None: never.
-        startup_seconds: how long a worker may take until it is ready; 0: for ever.
-        response_seconds: how long a worker may take to begin a response; None: for ever.
-        silent_seconds: how long a worker may be silent when it is asked whether it is alive; 0: for ever.
+        startup_seconds: how long a worker may take until it is ready; 0: no limit.
+        response_seconds: how long a worker may take to begin a response; None: no limit.
+        silent_seconds: how long a worker may be silent when it is asked whether it is alive; 0: no limit.
         patient: an app that can't be started may be mended, so wait for that.
         settings: what each worker is told; see snakepit.wire.settings.
         page_script: the address of a script for pages, but for the number of their version; empty: there is none.

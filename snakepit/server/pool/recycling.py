@@ -54,7 +54,7 @@ class Recycling:
             self._ages.start(worker.number, options.lifetime, self._recycle_soon, worker)
 
     def forget_age(self, number: int) -> None:
-        """Replace nobody in this place because of time."""
+        """Cancel the timer of a place."""
         self._ages.forget(number)
 
     def served(self, worker: WorkerHandle) -> None:
@@ -91,7 +91,7 @@ class Recycling:
         return True
 
     def close(self) -> None:
-        """Replace nobody for the time that it has lived."""
+        """Cancel all timers."""
         self._ages.close()
 
     def _recycle_soon(self, worker: WorkerHandle) -> None:

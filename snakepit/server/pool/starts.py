@@ -19,7 +19,7 @@ class Starts:
     """Starts workers, and watches how long that takes.
 
     Args:
-        seconds: how long a start may take; 0: for ever.
+        seconds: how long a start may take; 0: no limit.
         timed_out: called with a worker whose start took longer, and what there is to say about it.
     """
 

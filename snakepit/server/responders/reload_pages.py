@@ -35,7 +35,7 @@ _EVENT_FIELDS = render(
 )
 
 # A hidden page does not wait: over HTTP/1.1 a browser has six connections to a server, for all of its pages. What is
-# remembered keeps a page that comes out of some cache from reloading itself for ever.
+# remembered keeps a page that comes out of some cache from reloading itself again and again.
 _SCRIPT = rb"""(() => {
   "use strict";
   if (window.__snakepitReload) return;
