@@ -495,8 +495,8 @@ def test_a_break_in_what_tells_the_manager_is_logged_at_once(tmp_path):
     server = script(tmp_path, text)
     try:
         server.wait_listening(2)
-        server.wait_logged("Error in the background task Server._tell_alive, which has ended\nTraceback")
-        server.wait_logged("Error in the background task Server._tell_ready, which has ended\nTraceback")
+        server.wait_logged("Error in the background task Serving._tell_alive, which has ended\nTraceback")
+        server.wait_logged("Error in the background task Serving._tell_ready, which has ended\nTraceback")
         assert server.get("/").body == SCRIPT_IN_WORKERS.encode()
         assert server.stop() == 0
         assert server.err.count("RuntimeError: no one is there") == 2
