@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from waiting import PATIENCE
+from waiting import PATIENCE, until
 
 from snakepit.wire.loop_sockets import LoopSocketCarrier, SocketChannel
 from snakepit.wire.sockets import WAITS, BlockingSocketCarrier, FrameReader, frame
@@ -97,12 +97,6 @@ def play(request):
             runner.run(main())
 
     return run
-
-
-async def until(condition):
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 class Main:

@@ -4,6 +4,7 @@ tests/interpreters/test_channel.py; with every interruption: tests/interleavings
 import logging
 
 import pytest
+from playing import TimerLoop
 
 from snakepit.errors import RequestTimeout
 from snakepit.http.fields import NONE
@@ -13,16 +14,6 @@ from snakepit.wire.loop_ends import MainEnd, WorkerLoopEnd
 
 PING = envelopes.ask_heartbeat()
 ANSWER = envelopes.answer(1, 200, NONE, b"")
-
-
-class HandLoop:
-    """Runs nothing by itself."""
-
-    def __init__(self):
-        self.soon = []
-
-    def call_soon(self, call, *args):
-        self.soon.append(call)
 
 
 class Carrier:
@@ -59,7 +50,7 @@ class Carrier:
 
 def test_an_item_is_not_waited_for_whose_answer_came_in_the_same_turn():
     carrier = Carrier([ANSWER])
-    end = MainEnd(carrier, HandLoop(), lambda came: None)
+    end = MainEnd(carrier, TimerLoop(), lambda came: None)
     end.post(PING)
     end.flush()
     assert end.unheard
@@ -74,7 +65,7 @@ def test_an_item_is_not_waited_for_whose_answer_came_in_the_same_turn():
 
 def test_an_item_is_waited_for_that_still_waits():
     carrier = Carrier([ANSWER])
-    end = MainEnd(carrier, HandLoop(), lambda came: None)
+    end = MainEnd(carrier, TimerLoop(), lambda came: None)
     end.post(PING)
     end.flush()
     end.woken()
@@ -82,7 +73,7 @@ def test_an_item_is_waited_for_that_still_waits():
 
 
 def test_a_turn_rings_where_its_answers_were_taken_by_another_thread():
-    carrier, loop = Carrier([PING]), HandLoop()
+    carrier, loop = Carrier([PING]), TimerLoop()
     taken = []
 
     def answer(came):
@@ -97,14 +88,14 @@ def test_a_turn_rings_where_its_answers_were_taken_by_another_thread():
 def test_a_turn_rings_where_nothing_could_be_sent():
     carrier = Carrier([PING])
     carrier.waits = 1000
-    end = WorkerLoopEnd(carrier, HandLoop(), lambda came: end.post(ANSWER))
+    end = WorkerLoopEnd(carrier, TimerLoop(), lambda came: end.post(ANSWER))
     end.woken()
     assert (carrier.sent, carrier.silent) == ([], [True])
 
 
 def test_a_turn_does_not_ring_twice():
     carrier = Carrier([PING])
-    end = WorkerLoopEnd(carrier, HandLoop(), lambda came: end.post(ANSWER))
+    end = WorkerLoopEnd(carrier, TimerLoop(), lambda came: end.post(ANSWER))
     end.woken()
     assert (len(carrier.sent), carrier.silent) == (1, [False])
 
@@ -116,7 +107,7 @@ def test_a_turn_ends_with_what_was_to_be_said_whatever_is_raised_in_it(error, ca
         raise error
 
     carrier = Carrier([PING])
-    end = WorkerLoopEnd(carrier, HandLoop(), answer)
+    end = WorkerLoopEnd(carrier, TimerLoop(), answer)
     with caplog.at_level(logging.ERROR):
         end.woken()
     assert (len(carrier.sent), carrier.silent) == (1, [False])
@@ -124,7 +115,7 @@ def test_a_turn_ends_with_what_was_to_be_said_whatever_is_raised_in_it(error, ca
 
 
 def test_a_turn_leaves_nothing_to_do_for_another():
-    carrier, loop = Carrier([PING]), HandLoop()
+    carrier, loop = Carrier([PING]), TimerLoop()
     end = WorkerLoopEnd(carrier, loop, lambda came: end.post(ANSWER))
     end.woken()
     assert loop.soon == []
@@ -135,7 +126,7 @@ def test_a_turn_leaves_nothing_to_do_for_another():
 @pytest.mark.parametrize("when", ["waiting", "turned"])
 def test_an_end_of_a_turn_that_was_interrupted_is_made_up_for(when, monkeypatch):
     """By what was meant for the app's code; nothing is held back, and the ring comes."""
-    carrier, loop = Carrier([PING]), HandLoop()
+    carrier, loop = Carrier([PING]), TimerLoop()
     end = WorkerLoopEnd(carrier, loop, lambda came: end.post(ANSWER))
 
     def interrupt(*_):
@@ -153,7 +144,7 @@ def test_an_end_of_a_turn_that_was_interrupted_is_made_up_for(when, monkeypatch)
 
 
 def test_answers_leave_with_all_that_was_said_of_their_exchanges():
-    end = WorkerLoopEnd(Carrier(), HandLoop(), lambda came: None)
+    end = WorkerLoopEnd(Carrier(), TimerLoop(), lambda came: None)
     of_one = [envelopes.continue_(1), envelopes.credit(1, 100), ANSWER]
     others = [envelopes.cpu_per_request(0.1), envelopes.credit(2, 100), envelopes.response(3, 200, NONE, b"", True)]
     for pair in zip(others, of_one, strict=True):
@@ -166,7 +157,7 @@ def test_answers_leave_with_all_that_was_said_of_their_exchanges():
 
 @pytest.mark.parametrize(("waits", "rings", "sends"), [(0, 0, 1), (1, 1, 0)])
 def test_asking_sends_only_where_nothing_waits(waits, rings, sends):
-    carrier, loop = Carrier(), HandLoop()
+    carrier, loop = Carrier(), TimerLoop()
     carrier.waits = waits
     end = MainEnd(carrier, loop, lambda came: None)
     end.ask(PING)

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 from fakes import fake_of
-from waiting import PATIENCE
+from waiting import PATIENCE, until
 
 from snakepit.errors import SnakepitError
 from snakepit.server.apps import app as app_module
@@ -67,11 +67,6 @@ def play(scenario, runtime="interpreter", apps=1):
 def logged(caplog):
     caplog.set_level(logging.INFO, "snakepit.server")
     return lambda: [record.getMessage() for record in caplog.records]
-
-
-async def until(condition):
-    while not condition():
-        await asyncio.sleep(0)
 
 
 def test_reload(logged):

@@ -3,56 +3,16 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from playing import TimerLoop
 
 from snakepit.server.event_loop.deadlines import Deadlines
 
 SECONDS = 10
 
 
-class Timer:
-    """What call_at returns."""
-
-    def __init__(self, when, callback):
-        self.when = when
-        self.callback = callback
-        self.cancelled = False
-
-    def cancel(self):
-        self.cancelled = True
-
-
-class HandLoop:
-    """The two methods of an event loop that Deadlines uses."""
-
-    def __init__(self):
-        self.now = 100.0
-        self.timers = []
-
-    def time(self):
-        return self.now
-
-    def call_at(self, when, callback):
-        timer = Timer(when, callback)
-        self.timers.append(timer)
-        return timer
-
-    @property
-    def pending(self):
-        return [timer for timer in self.timers if not timer.cancelled]
-
-    def advance(self, seconds):
-        end = self.now + seconds
-        while due := [timer for timer in self.pending if timer.when <= end]:
-            timer = min(due, key=lambda timer: timer.when)
-            self.timers.remove(timer)
-            self.now = max(self.now, timer.when)
-            timer.callback()
-        self.now = end
-
-
 @pytest.fixture
 def loop():
-    return HandLoop()
+    return TimerLoop()
 
 
 @pytest.fixture
@@ -218,7 +178,7 @@ actions = st.lists(
 
 @given(actions)
 def test_against_a_timer_for_each(actions):
-    loop, expired, due, expected = HandLoop(), [], {}, []
+    loop, expired, due, expected = TimerLoop(), [], {}, []
     deadlines = Deadlines(loop, SECONDS, expired.append)
     for action, value in actions:
         if action == "add":

@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from test_exchange import make
+from sinks import make
 
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.server.responders.unavailable import Unavailable

@@ -1,123 +1,21 @@
 """server.exchanges.exchange: between a client that plays HTTP and a worker's end that only keeps what is posted."""
 
 import pytest
+from clients import ILLEGAL
 from fakes import fake_of
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sinks import NUMBER, FakeEnd, make
 
-from snakepit.errors import InternalError, LocalProtocolError
-from snakepit.http.events import RequestHead
-from snakepit.http.fields import NONE, render
-from snakepit.server.exchanges.exchange import Destination, EnvelopeSink, Exchange, HttpClient, ResponseDeadlines
+from snakepit.errors import InternalError
+from snakepit.http.fields import NONE
+from snakepit.server.exchanges.exchange import ResponseDeadlines
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.wire import envelopes
-from snakepit.wire.codec import encode
 from snakepit.wire.envelopes import BODY, CHUNK, CHUNK_COST, CREDIT, DISCONNECT, REQUEST, WINDOW, cost
 
-NUMBER = 7
-ILLEGAL = (b"x-illegal: yes\r\n", 0, None)
 HALF = WINDOW // 2
-
-
-@fake_of(EnvelopeSink)
-class FakeEnd:
-    """Keeps what is posted."""
-
-    def __init__(self):
-        self.posted = []
-
-    def post(self, envelope, large=False):
-        encode([envelope])  # raises for what could not cross
-        self.posted.append(envelope)
-
-    def of(self, kind):
-        return [envelope for envelope in self.posted if envelope[0] == kind]
-
-    @property
-    def credit(self):
-        return sum(amount for _, _, amount in self.of(CREDIT))
-
-
-@fake_of(HttpClient)
-class FakeClient:
-    """Plays the connection: one response, in order; refuses what is marked as illegal; can go."""
-
-    def __init__(self):
-        self.writable = True
-        self.status = None  # of the one response
-        self.body = b""
-        self.complete = False
-        self.broken = False
-        self.faults = []
-        self.wanted = 0
-        self.continues = 0
-
-    def endpoints(self, head):
-        return ("10.0.0.1", 5000), ("127.0.0.1", 8000), "http", None
-
-    @property
-    def begun(self):
-        return self.status is not None
-
-    def send_continue(self):
-        assert not self.begun, "100 (Continue) within a response"
-        self.continues += 1
-
-    def send_response(self, status, fields, body, more):
-        assert not self.begun, "two responses"
-        assert not self.broken
-        if fields == ILLEGAL:
-            raise LocalProtocolError("illegal header")
-        self.status = status
-        self.send_body(body, more)
-
-    def send_body(self, data, more):
-        assert self.begun
-        assert not self.complete, "more after the end"
-        assert not self.broken
-        if data == b"illegal":
-            raise LocalProtocolError("illegal body")
-        self.body += data
-        self.complete = not more
-
-    def send_error(self, status, reason, headers):
-        assert not self.complete, "an error after the response"
-        if self.begun:
-            self.broken = True
-        else:
-            self.send_response(status, render(headers), reason.encode(), False)
-
-    def body_wanted(self):
-        self.wanted += 1
-
-    def report_fault(self, exchange, fault, cut_off=False):
-        self.faults.append(fault)
-
-
-@fake_of(Destination)
-class FakeDestination:
-    """Keeps who left; it is the test that gives exchanges to workers."""
-
-    interface = "asgi"
-
-    def __init__(self):
-        self.withdrawn = []
-
-    def submit(self, exchange):
-        raise AssertionError("an exchange does not submit itself")
-
-    def withdraw(self, exchange):
-        self.withdrawn.append(exchange)
-
-
-def make(body=b"", more=False, expects_continue=False):
-    """A new exchange whose request is made; its client and line are attributes of the client."""
-    client, line = FakeClient(), FakeDestination()
-    head = RequestHead("POST", b"/a", "1.1", [(b"host", b"t")], expects_continue)
-    exchange = Exchange(NUMBER, client, line, head)
-    exchange.begin(body, more)
-    return exchange, client, line
 
 
 def assigned(*args, **kwargs):

@@ -4,8 +4,8 @@ import logging
 import socket
 
 import pytest
-from test_connection import play, request
-from test_websocket_connection import HANDSHAKE, Peer
+from clients import request
+from connections import HANDSHAKE, Peer, play
 from waiting import turn
 
 from snakepit.http.fields import NONE

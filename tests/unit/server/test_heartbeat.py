@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from fakes import fake_of
+from playing import TimerLoop
 from waiting import PATIENCE
 
 from snakepit.server.lifecycle import WorkerState
@@ -33,39 +34,8 @@ class FakeRoster:
         self.workers = workers
 
 
-class FakeLoop:
-    """Calls what is due when the test says so."""
-
-    def __init__(self):
-        self.now = 100.0
-        self.timers = []
-
-    def time(self):
-        return self.now
-
-    def call_later(self, seconds, call, *args):
-        timer = FakeTimer(self.now + seconds, call, args)
-        self.timers.append(timer)
-        return timer
-
-    def advance(self, seconds):
-        self.now += seconds
-        due = [timer for timer in self.timers if timer.when <= self.now]
-        self.timers = [timer for timer in self.timers if timer.when > self.now]
-        for timer in due:
-            timer.call(*timer.args)
-
-
-class FakeTimer:
-    def __init__(self, when, call, args):
-        self.when, self.call, self.args = when, call, args
-
-    def cancel(self):
-        self.when = float("inf")
-
-
 def make(*workers, seconds=8.0):
-    loop, lost = FakeLoop(), []
+    loop, lost = TimerLoop(), []
     heartbeat = Heartbeat(FakeRoster(workers), seconds, lost.append, loop)
     heartbeat.start()
     return heartbeat, loop, lost
@@ -76,7 +46,7 @@ def test_each_is_asked_several_times_within_its_time():
     heartbeat, loop, lost = make(first, second)
     heartbeat.start()  # which changes nothing
     for _ in range(heartbeat_module.ASKED):
-        loop.advance(2.0)
+        loop.jump(2.0)
     assert first.pinged == second.pinged == heartbeat_module.ASKED
     assert lost == []
 
@@ -86,7 +56,7 @@ def test_only_those_that_serve_are_asked(state):
     worker = FakeWorker(state)
     worker.silence = 1000.0
     _, loop, lost = make(worker)
-    loop.advance(2.0)
+    loop.jump(2.0)
     assert (worker.pinged, lost) == (0, [])
 
 
@@ -94,10 +64,10 @@ def test_one_that_is_silent_is_given_up_and_not_asked_again():
     worker, other = FakeWorker(), FakeWorker()
     _, loop, lost = make(worker, other)
     worker.silence = 7.9
-    loop.advance(2.0)
+    loop.jump(2.0)
     assert lost == []
     worker.silence = 8.0
-    loop.advance(2.0)
+    loop.jump(2.0)
     assert lost == [worker]
     assert (worker.pinged, other.pinged) == (1, 2)
 
@@ -106,25 +76,25 @@ def test_a_loop_that_was_held_up_itself_judges_nobody():
     worker = FakeWorker()
     _, loop, lost = make(worker)
     worker.silence = 50.0
-    loop.advance(50.0)
+    loop.jump(50.0)
     assert lost == []
-    loop.advance(2.0)
+    loop.jump(2.0)
     assert lost == [worker]
 
 
 def test_nobody_is_asked_where_that_is_off():
     _, loop, _ = make(FakeWorker(), seconds=0.0)
-    assert loop.timers == []
+    assert loop.pending == []
 
 
 def test_closed_while_somebody_is_given_up():
     worker = FakeWorker()
     worker.silence = 9.0
-    loop = FakeLoop()
+    loop = TimerLoop()
     heartbeat = Heartbeat(FakeRoster([worker]), 8.0, lambda worker: heartbeat.close(), loop)
     heartbeat.start()
-    loop.advance(2.0)
-    assert loop.timers == []
+    loop.jump(2.0)
+    assert loop.pending == []
 
 
 def test_with_a_real_loop():

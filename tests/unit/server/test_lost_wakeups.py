@@ -2,20 +2,12 @@
 
 import asyncio
 import logging
-import os
 
 import pytest
+from waiting import until
 
 from snakepit.server.dispatch import queue as queue_module
 from snakepit.server.dispatch.queue import RequestQueue
-
-PATIENCE = 20.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
-
-
-async def until(condition):
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 class Worker:

@@ -1,5 +1,6 @@
 """server.net.open_files. Limits are set in processes of their own: one that was lowered must not stay with us."""
 
+import asyncio
 import errno
 import logging
 import os
@@ -7,6 +8,8 @@ import subprocess
 import sys
 
 import pytest
+from fakes import fake_of
+from playing import TimerLoop
 from waiting import PATIENCE
 
 from snakepit.server.net import open_files
@@ -60,33 +63,14 @@ def test_windows(monkeypatch):
 # -- when they run out -------------------------------------------------------------------------------------------------
 
 
-class FakeLoop:
-    """A clock, one timer, and an exception handler."""
+@fake_of(asyncio.AbstractEventLoop)
+class FakeLoop(TimerLoop):
+    """A clock, timers, and an exception handler."""
 
     def __init__(self):
-        self.now = 100.0
-        self.timers = []
+        super().__init__()
         self.handler = None
         self.by_default = []
-
-    def time(self):
-        return self.now
-
-    def call_later(self, seconds, call):
-        timer = Timer(self.now + seconds, call)
-        self.timers.append(timer)
-        return timer
-
-    def advance(self, seconds):
-        self.now += seconds
-        due, self.timers = self.timers, []
-        for timer in due:
-            if timer.cancelled:
-                continue
-            if timer.when <= self.now:
-                timer.call()
-            else:
-                self.timers.append(timer)
 
     def get_exception_handler(self):
         return self.handler
@@ -96,16 +80,6 @@ class FakeLoop:
 
     def default_exception_handler(self, context):
         self.by_default.append(context)
-
-
-class Timer:
-    def __init__(self, when, call):
-        self.when = when
-        self.call = call
-        self.cancelled = False
-
-    def cancel(self):
-        self.cancelled = True
 
 
 class Lines(logging.Logger):
@@ -160,23 +134,23 @@ def test_each_second_says_whether_there_are_descriptors(loop, limits):
     assert made.last == sys.maxsize
     made.watch()
     assert made.last == 59
-    loop.advance(1.0)
+    loop.jump(1.0)
     assert log.lines == []
     limits.error = errno.EMFILE
-    loop.advance(1.0)
+    loop.jump(1.0)
     assert len(log.lines) == 1
     assert log.lines[0].startswith("No descriptors left: this process may have 60 files open, and has; ")
-    loop.advance(1.0)
+    loop.jump(1.0)
     assert len(log.lines) == 2
     limits.error = errno.ENFILE
-    loop.advance(1.0)
+    loop.jump(1.0)
     assert log.lines[2] == "Connections that come are closed, or have to wait: " + os.strerror(errno.ENFILE)
     limits.error = 0
-    loop.advance(1.0)
+    loop.jump(1.0)
     made.close()
-    loop.advance(5.0)
+    loop.jump(5.0)
     assert len(log.lines) == 3
-    assert loop.timers == []
+    assert loop.pending == []
 
 
 @POSIX
@@ -209,7 +183,7 @@ def test_other_errors_of_the_loop_go_where_they_did(loop, limits):
     assert [context["message"] for context in loop.by_default] == ["something else"]
     made.close()
     loop.handler(loop, NOT_LISTENING)  # timers of asyncio's that come after the end
-    loop.advance(2.0)
+    loop.jump(2.0)
     assert loop.handler is None
     assert len(loop.by_default) == 1
 
@@ -219,14 +193,14 @@ def test_other_errors_of_the_loop_go_where_they_did(loop, limits):
     loop.handler(loop, {"message": "something else"})
     assert heard == [{"message": "something else"}]
     made.close()
-    loop.advance(2.0)
+    loop.jump(2.0)
     assert loop.handler is others
 
     made = OpenFiles(Lines(), loop)
     made.watch()
     loop.handler = None  # whoever else runs the loop wants another
     made.close()
-    loop.advance(2.0)
+    loop.jump(2.0)
     assert loop.handler is None
 
 
@@ -237,7 +211,7 @@ def test_a_limit_that_was_left_low_is_raised_again(loop, limits):
     assert limits.now == (90, 100)
     assert made.last == 89
     limits.now = (70, 100)  # another one, which the app has set
-    loop.advance(1.0)
+    loop.jump(1.0)
     assert limits.now == (70, 100)
     assert made.last == 69
 
@@ -254,7 +228,7 @@ def test_no_limit_at_all(loop, limits):
 
 def test_closing_what_was_never_watched(loop):
     OpenFiles(Lines(), loop).close()
-    assert loop.timers == []
+    assert loop.pending == []
 
 
 @POSIX

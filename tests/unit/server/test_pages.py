@@ -1,9 +1,10 @@
 """server.responders.reload_pages, behind a router, and exchanges with clients that only keep what they get."""
 
 import pytest
+from clients import FakeClient
 from hypothesis import given
 from hypothesis import strategies as st
-from test_exchange import FakeClient, FakeDestination
+from sinks import FakeDestination
 
 from snakepit.http.events import RequestHead
 from snakepit.server.exchanges.exchange import Exchange

@@ -1,11 +1,12 @@
 """server.responders.responder and server.routing.router: answers without a worker, at once, later and by streams."""
 
 import pytest
+from clients import FakeClient, answers, request
+from connections import play
 from fakes import fake_of
 from hypothesis import given
 from hypothesis import strategies as st
-from test_connection import DISCONNECT, answers, play, request
-from test_exchange import FakeClient, FakeDestination
+from sinks import FakeDestination
 
 from snakepit.errors import InternalError
 from snakepit.http.events import RequestHead
@@ -14,7 +15,7 @@ from snakepit.server.exchanges.exchange import Destination, Exchange
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.server.responders.responder import Responder
 from snakepit.server.routing.router import Router
-from snakepit.wire.envelopes import WINDOW
+from snakepit.wire.envelopes import DISCONNECT, WINDOW
 
 LENGTH = render([(b"content-length", b"5")])
 

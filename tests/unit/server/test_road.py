@@ -4,14 +4,14 @@ which this test plays."""
 
 import asyncio
 import sys
-import time
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from test_connection import FakeTransport, HandLoop, answers, request
-from waiting import PATIENCE, turn
+from clients import FakeTransport, answers, request
+from playing import HandLoop
+from waiting import turn, until
 
 import snakepit
 from snakepit.config.options import Config
@@ -86,10 +86,7 @@ class World:
 
     async def until(self, condition):
         """For what comes through a socket; no time passes in this loop, so nothing that is timed gets in between."""
-        end = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < end
-            await asyncio.sleep(0)
+        await until(condition, pause=0)
         await turn()
 
     async def close(self):

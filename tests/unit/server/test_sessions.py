@@ -4,8 +4,8 @@ import asyncio
 from collections import Counter
 
 import pytest
-from test_batches import Ready, play
-from test_exchange import FakeClient
+from clients import FakeClient
+from ready_pools import Ready, play
 
 from snakepit.http.events import RequestHead
 from snakepit.server.dispatch import queue

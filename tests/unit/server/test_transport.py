@@ -4,7 +4,8 @@ import asyncio
 import socket
 
 import pytest
-from test_connection import FakeTransport, HandLoop
+from clients import FakeTransport
+from playing import HandLoop
 
 from snakepit.server.event_loop.deadlines import Deadlines
 from snakepit.server.net.transport import TransportShell, direct_endpoints, has_known_peer, name_of_client

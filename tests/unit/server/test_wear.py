@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from fakes import fake_of
-from waiting import PATIENCE
+from waiting import until
 
 from snakepit.server.pool import observer as observer_module
 from snakepit.server.pool import wear as wear_module
@@ -80,13 +80,7 @@ class World:
     async def looked(self, times=3):
         """Return when it has looked so often since."""
         upto = self.looks + times
-        await until(lambda: self.looks >= upto)
-
-
-async def until(condition):
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0)
+        await until(lambda: self.looks >= upto, pause=0)
 
 
 @pytest.fixture
@@ -129,7 +123,7 @@ def test_a_worker_with_too_much_is_replaced_and_no_other(world, caplog):
         await world.looked()
         assert workers.recycled == []
         workers.of(2).memory = 101 * MIB
-        await until(lambda: workers.recycled)
+        await until(lambda: workers.recycled, pause=0)
         await world.looked()
         assert workers.recycled == [2]
         assert observer.reasons == []
@@ -159,7 +153,7 @@ def test_a_limit_below_what_a_worker_is_born_with_does_not_replace_for_ever(worl
         await world.looked(10)
         assert workers.recycled == [], "that is not clearly more"
         workers.of(1).memory = 260 * MIB
-        await until(lambda: workers.recycled == [1])
+        await until(lambda: workers.recycled == [1], pause=0)
 
     play(scenario, world, apart=True, size=200)
     assert caplog.text.count("Worker 1 has 200 MiB in RAM, more than --workers-max-rss 100, soon after the start") == 1
@@ -170,9 +164,9 @@ def test_where_no_other_can_start_it_is_tried_again(world):
     async def scenario(workers, observer):
         workers.can_start = False
         workers.of(1).memory = 101 * MIB
-        await until(lambda: len(workers.recycled) == 2)
+        await until(lambda: len(workers.recycled) == 2, pause=0)
         workers.can_start = True
-        await until(lambda: workers.of(1).memory == 50 * MIB)
+        await until(lambda: workers.of(1).memory == 50 * MIB, pause=0)
 
     play(scenario, world, apart=True)
 
@@ -201,13 +195,13 @@ def test_a_new_process_is_asked_for_once_and_again_when_there_is_clearly_more(wo
 def test_where_nobody_sees_to_that_workers_are_replaced_one_after_the_other(world, caplog):
     async def scenario(workers, observer):
         world.process = 101
-        await until(lambda: workers.recycled)
+        await until(lambda: workers.recycled, pause=0)
         world.process = 60
         await world.looked(10)
         assert workers.recycled == [1, 2]
         assert len(observer.reasons) == 1
         world.process = 101
-        await until(lambda: len(workers.recycled) == 4)
+        await until(lambda: len(workers.recycled) == 4, pause=0)
 
     play(scenario, world, apart=False)
     assert "The process has 101 MiB in RAM, more than --workers-max-rss 100: workers are replaced" in caplog.text
@@ -218,7 +212,7 @@ def test_where_that_does_not_help_it_is_left_at_that(world, monkeypatch, caplog)
         await world.looked()
         monkeypatch.setattr(wear_module, "FRESH", 1000.0)  # from the next ones on
         world.process = 101
-        await until(lambda: len(workers.recycled) == 2)
+        await until(lambda: len(workers.recycled) == 2, pause=0)
         await world.looked(10)
         assert workers.recycled == [1, 2]
 
@@ -232,7 +226,7 @@ def test_the_outcome_is_looked_at_when_the_predecessors_have_ended(world, monkey
         monkeypatch.setattr(wear_module, "FRESH", 1000.0)
         workers.leaving = list(workers.living)
         world.process = 101
-        await until(lambda: len(workers.recycled) == 2)
+        await until(lambda: len(workers.recycled) == 2, pause=0)
         await world.looked(10)
         assert "soon after" not in caplog.text
         world.process = 60

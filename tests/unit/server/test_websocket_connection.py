@@ -1,74 +1,20 @@
 """snakepit.server.net.websocket: a WebSocket between a transport and a pool that behave like real ones."""
 
 import pytest
-from test_connection import FakeTransport, World, advance, play, request, turn
-from wsproto.connection import CLIENT, Connection, ConnectionState
+from clients import FakeTransport, request
+from connections import Peer, World, play
+from playing import advance
+from waiting import turn
+from wsproto.connection import CLIENT, Connection
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
 from snakepit.http.fields import NONE, render
 from snakepit.server.lifecycle import ExchangeState
-from snakepit.server.net.websocket import ANSWERING, CLOSING, WebSocketConnection
+from snakepit.server.net.websocket import ANSWERING, CLOSING
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import BREACH, CLOSE, CREDIT, DISCONNECT, MESSAGE, WINDOW
 
-HANDSHAKE = request(
-    "/ws",
-    headers=[
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        "Sec-WebSocket-Version: 13",
-    ],
-)
 PINGS = {"ws_ping_interval": 5.0, "ws_ping_timeout": 2.0}
-
-
-class Peer:
-    """The client: it speaks WebSocket over a fake transport."""
-
-    def __init__(self, world, accepts=True, behind=b"", headers=(), **how):
-        self.world = world
-        self.transport = world.connect(**how)
-        more = "".join(f"{header}\r\n" for header in headers)
-        self.transport.send(HANDSHAKE[:-2] + more.encode() + b"\r\n" + behind)
-        self.app = world.app
-        self.session = self.app.exchange
-        self.frames = Connection(CLIENT)
-        self._heard = 0
-        if accepts:
-            self.session.handle(envelopes.accept(self.session.number, None, NONE))
-            assert self.transport.received.startswith(b"HTTP/1.1 101 ")
-
-    @property
-    def connection(self):
-        protocol = self.transport.protocol
-        assert isinstance(protocol, WebSocketConnection)
-        return protocol
-
-    def say(self, *events):
-        self.transport.send(b"".join(bytes(self.frames.send(event)) for event in events))
-
-    def hear(self):
-        """What came since the last call."""
-        _, _, said = self.transport.received.partition(b"\r\n\r\n")
-        new, self._heard = said[self._heard :], len(said)
-        if not new:
-            return []
-        assert self.frames.state in (ConnectionState.OPEN, ConnectionState.LOCAL_CLOSING), f"after the close: {new!r}"
-        self.frames.receive_data(new)
-        return [
-            event.data if isinstance(event, TextMessage | BytesMessage) else event for event in self.frames.events()
-        ]
-
-    def told(self, *kinds):
-        """What the app's worker was told of these kinds, without the exchange's number."""
-        return [(envelope[0], *envelope[2:]) for envelope in self.app.posted if envelope[0] in kinds]
-
-    def app_says(self, data):
-        self.session.handle(envelopes.message(self.session.number, data))
-
-    def app_closes(self, code=1000, reason=""):
-        self.session.handle(envelopes.close(self.session.number, code, reason))
 
 
 def at_rest(world):

@@ -1,10 +1,11 @@
 """snakepit.server.exchanges.websocket: a session between a client that plays the socket and a worker's end."""
 
 import pytest
+from clients import FakeClient
 from fakes import fake_of
 from hypothesis import given
 from hypothesis import strategies as st
-from test_exchange import NUMBER, FakeClient, FakeDestination, FakeEnd
+from sinks import NUMBER, FakeDestination, FakeEnd
 
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import NONE

@@ -9,7 +9,7 @@ from time import monotonic
 
 import pytest
 from fakes import fake_of
-from waiting import PATIENCE
+from waiting import PATIENCE, until
 
 from snakepit.errors import InternalError
 from snakepit.http.events import RequestHead
@@ -134,12 +134,6 @@ def exchange_of(number, body=b"", more=False, expects_continue=False):
 
 def sent(exchange):
     return exchange._client.sent
-
-
-async def until(condition):
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 class Played:

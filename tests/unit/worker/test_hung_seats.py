@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from waiting import PATIENCE
+from waiting import PATIENCE, wait_until
 
 from snakepit.errors import Interrupted, RequestTimeout, WorkerStopping
 from snakepit.worker.hangs import threads
@@ -54,18 +54,10 @@ def burn():
         pass
 
 
-def until(condition):
-    end = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.001)
-    return found
-
-
 def test_what_runs_is_ended_and_told():
     seats = RunningThreads(SEATS)
     runner = Runner(seats, burn)
-    where, aside = until(lambda: seats.end_exchange(1, RequestTimeout))
+    where, aside = wait_until(lambda: seats.end_exchange(1, RequestTimeout))
     assert not aside
     assert where.splitlines()[-1].strip() == "pass" or "while True" in where
     assert "in burn" in where
@@ -113,8 +105,8 @@ def test_raised_once_unless_it_has_to_be():
                 caught.append(type(error))
 
     runner = Runner(seats, stubborn)
-    until(lambda: seats.end_exchange(1, RequestTimeout))
-    until(lambda: caught)
+    wait_until(lambda: seats.end_exchange(1, RequestTimeout))
+    wait_until(lambda: caught)
     assert seats.end_exchange(1, RequestTimeout) == NOTHING
     seats.end_all(WorkerStopping, False)
     assert caught == [RequestTimeout]
@@ -123,7 +115,7 @@ def test_raised_once_unless_it_has_to_be():
         seats.end_all(WorkerStopping, True)
         return len(caught) == 2
 
-    until(again)
+    wait_until(again)
     assert runner.end() in (None, WorkerStopping)
     assert caught == [RequestTimeout, WorkerStopping]
 
@@ -183,7 +175,7 @@ def test_frames_are_those_of_this_interpreters_threads():
     for thread in waiting:
         thread.start()
     try:
-        until(lambda: {thread.ident for thread in waiting} <= {ident for ident, _ in threads.frames()})
+        wait_until(lambda: {thread.ident for thread in waiting} <= {ident for ident, _ in threads.frames()})
         for ident, frame in threads.frames():
             if ident == waiting[0].ident:
                 assert "wait" in [summary.name for summary in threads.stack(frame)]

@@ -5,11 +5,10 @@ import concurrent.futures
 import contextvars
 import functools
 import threading
-import time
 
 import anyio.to_thread
 import pytest
-from waiting import PATIENCE
+from waiting import PATIENCE, wait_until
 
 from snakepit.errors import RequestTimeout, WorkerStopping
 from snakepit.worker.hangs.asgi_tasks import CURRENT_EXCHANGE, RunningTasks
@@ -59,14 +58,6 @@ class Loop:
         return type(self.error) if self.error else None
 
 
-def until(condition):
-    end = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.001)
-    return found
-
-
 async def in_the_loop():
     burn()
 
@@ -102,7 +93,7 @@ def test_what_works_for_an_exchange_is_ended(app, aside):
         found = running.tasks.end_exchange(NUMBER, RequestTimeout)
         return found if found != NOTHING else None
 
-    where, found_aside = until(ended)
+    where, found_aside = wait_until(ended)
     assert found_aside is aside
     assert "in burn" in where
     assert running.end() is RequestTimeout
@@ -110,11 +101,11 @@ def test_what_works_for_an_exchange_is_ended(app, aside):
 
 def test_what_was_cancelled_gets_a_chance_to_end_by_itself():
     running = Loop(in_the_loop)
-    until(lambda: running.tasks.current() == NUMBER)
+    wait_until(lambda: running.tasks.current() == NUMBER)
     running.tasks.cancelled.add(NUMBER)
     assert running.tasks.end_exchange(NUMBER, RequestTimeout) is None
     assert running.thread.is_alive()
-    until(lambda: running.tasks.end_exchange(NUMBER, RequestTimeout))
+    wait_until(lambda: running.tasks.end_exchange(NUMBER, RequestTimeout))
     assert running.end() is RequestTimeout
 
 
@@ -124,7 +115,7 @@ async def waits():
 
 def test_a_loop_that_waits_is_left_alone():
     running = Loop(waits)
-    until(lambda: running.tasks.current() == 0)
+    wait_until(lambda: running.tasks.current() == 0)
     assert running.tasks.end_exchange(NUMBER, RequestTimeout) == NOTHING
     running.tasks.end_all(WorkerStopping, True)
     running.loop.call_soon_threadsafe(running.task.cancel)
@@ -146,7 +137,7 @@ def test_whatever_the_loop_is_at_is_ended_with_its_worker(app, outcome):
         running.thread.join(0.05)
         return not running.thread.is_alive()
 
-    until(ended)
+    wait_until(ended)
     assert running.end() is outcome
 
 
@@ -156,5 +147,5 @@ def test_a_loop_that_has_cancelled_all_is_let_go_until_it_has_to_end():
     running.tasks.end_all(WorkerStopping, False)
     running.thread.join(0.05)
     assert running.thread.is_alive()
-    until(lambda: running.tasks.end_all(WorkerStopping, True) or not running.thread.is_alive())
+    wait_until(lambda: running.tasks.end_all(WorkerStopping, True) or not running.thread.is_alive())
     assert running.end() is WorkerStopping

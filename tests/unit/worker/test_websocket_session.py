@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from test_asgi_exchange import NUMBER, FakeWorker
 from waiting import PATIENCE, turn
+from worker_side import NUMBER, FakeWorker, trouble
 
 from snakepit.errors import ClientDisconnected, LocalProtocolError
 from snakepit.http.fields import NONE, render
@@ -44,11 +44,6 @@ def serve(app, scenario=None, headers=(), stopping=False):
 def posted(worker):
     """What was posted but for the last, DONE; without the session's number."""
     return [(envelope[0], *envelope[2:]) for envelope in worker.end.posted[:-1]]
-
-
-def trouble(worker):
-    last = worker.end.posted[-1]
-    return last[2] if last[0] == DONE else None
 
 
 def text(data):
