@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from snakepit.server.lifecycle import WorkerState
 
-PATH = Path(__file__).resolve().parents[2] / "tools" / "state_diagrams.py"
+PATH = Path(__file__).resolve().parents[3] / "tools" / "state_diagrams.py"
 
 
 @pytest.fixture(scope="module")

@@ -152,7 +152,7 @@ def test_a_start_that_is_understood_does_not_read_them():
 
 @pytest.fixture(scope="module")
 def tool():
-    path = Path(__file__).resolve().parents[2] / "tools" / "foreign_options_table.py"
+    path = Path(__file__).resolve().parents[3] / "tools" / "foreign_options_table.py"
     spec = importlib.util.spec_from_file_location("foreign_options_table", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

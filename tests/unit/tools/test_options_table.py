@@ -11,7 +11,7 @@ from snakepit.config.options import OPTIONS
 
 @pytest.fixture(scope="module")
 def options_table() -> ModuleType:
-    path = Path(__file__).resolve().parents[2] / "tools" / "options_table.py"
+    path = Path(__file__).resolve().parents[3] / "tools" / "options_table.py"
     spec = importlib.util.spec_from_file_location("options_table", path)
     assert spec is not None
     assert spec.loader is not None
