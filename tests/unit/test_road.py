@@ -1,6 +1,7 @@
 """How long the road of a request is: the calls of Snakepit's own functions from the bytes of a request to its worker's
-queue, and from the ring of the doorbell to the bytes of the answer. All is real but for the transport and the worker,
-which this test plays."""
+queue, in an ASGI worker from the ring of the doorbell to the answer's crossing, and from the ring that comes back to
+the bytes of the answer. All is real but for the transport, and what is at the other end of the channel, which this test
+plays."""
 
 import asyncio
 import sys
@@ -24,7 +25,11 @@ from snakepit.server.routing.router import Router
 from snakepit.server.workers.runtimes import InterpreterRuntime
 from snakepit.server.workers.worker import WorkerHandle
 from snakepit.wire import envelopes
+from snakepit.wire.codec import decode, encode
 from snakepit.wire.ends import attach_blocking
+from snakepit.wire.envelopes import NUMBER
+from snakepit.wire.loop_queues import QueueChannel
+from snakepit.worker.asgi.loop import AsgiWorker
 
 PACKAGE = str(Path(snakepit.__file__).parent)
 
@@ -33,6 +38,15 @@ THERE = 49
 
 BACK = 55
 """Calls from the ring until the connection waits for the next request. There are 52."""
+
+IN_WORKER = 39
+"""Calls in a worker from the ring until the answer to the only request that has come is on its way."""
+
+EACH_FURTHER = 21
+"""Calls for each further request that came with it."""
+
+FURTHER = 8
+"""Requests behind the first of a batch."""
 
 TOO_LONG = """{count} calls {where}, where {most} are allowed.
 Each costs every request nearly a tenth of a microsecond (docs/explanation/performance.md). Do without the new ones, or
@@ -62,7 +76,7 @@ class Calls:
 
     def check(self, most, where):
         count = self.counts.total()
-        calls = "\n".join(f"{count:3} {name}" for name, count in self.counts.items())
+        calls = "\n".join(f"{count:3} {name}" for name, count in self.counts.items() if count)
         assert count <= most, TOO_LONG.format(count=count, most=most, where=where, calls=calls)
 
 
@@ -109,6 +123,79 @@ class World:
             await self.until(lambda: self.transport.received)
         [(status, _, body)] = answers(self.transport.received)
         assert (status, body) == (200, b"hello")
+
+
+async def hello(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+    await send({"type": "http.response.body", "body": b"hello"})
+
+
+class AsgiSide:
+    """An ASGI worker in this thread's loop, and the main interpreter's side of its channel."""
+
+    def __init__(self, timeout):
+        channel = QueueChannel()
+        settings = {
+            "lifespan": "off",
+            "root_path": "",
+            "ws_max_queue": 32,
+            "reset_contextvars": False,
+            "timeout_request": timeout,
+            "channels": [channel.address],
+        }
+        self.worker = AsgiWorker(hello, settings, asyncio.get_running_loop())
+        self.carrier = channel.main_carrier()
+        self.number = 0
+
+    async def open(self):
+        await self.worker.end.open()
+        await turn()
+
+    async def close(self):
+        self.worker.close()
+        self.carrier.close()
+        await turn()
+
+    async def get(self, count):
+        """Have so many requests answered that come together; returns what was called for it."""
+        ends = ("10.0.0.1", 5000), ("127.0.0.1", 8000)
+        requests = [
+            envelopes.request(
+                self.number + more, "GET", b"/", "1.1", [(b"host", b"t")], *ends, "http", b"", False, False
+            )
+            for more in range(1, count + 1)
+        ]
+        self.number += count
+        calls = Calls()
+        self.carrier.send(encode(requests))
+        with calls.counted():
+            await until(self.carrier.arrived, pause=0)
+            await turn()
+        answered = decode(self.carrier.take())
+        assert answered == [
+            envelopes.answer(request[NUMBER], 200, render([(b"content-length", b"5")]), b"hello")
+            for request in requests
+        ]
+        assert not self.carrier.arrived(), "what came together is answered together"
+        return calls
+
+
+@pytest.mark.parametrize("timeout", [None, 30.0], ids=["no time limit", "a time limit"])
+def test_the_road_within_an_asgi_worker_does_not_grow(timeout):
+    async def main():
+        side = AsgiSide(timeout)
+        await side.open()
+        try:
+            for count in (1, 1, 1 + FURTHER):
+                await side.get(count)  # the first makes things that the others find
+            return await side.get(1), await side.get(1 + FURTHER)
+        finally:
+            await side.close()
+
+    one, batch = asyncio.run(main(), loop_factory=HandLoop)
+    one.check(IN_WORKER, "in a worker that gets one request")
+    batch.counts.subtract(one.counts)
+    batch.check(EACH_FURTHER * FURTHER, f"in a worker for {FURTHER} further requests")
 
 
 @pytest.mark.parametrize("peer", ["10.0.0.1", "127.0.0.1"], ids=["client", "trusted proxy"])
