@@ -163,6 +163,8 @@ class FakeClient:
         self.status = None  # of the one response
         self.fields = NONE
         self.body = b""
+        self.sent = []  # all of it: (status, body, more), (body, more), statuses of errors, faults
+        self._head = ()  # of a response whose body begins
         self.complete = False
         self.broken = False
         self.faults = []
@@ -190,6 +192,7 @@ class FakeClient:
         if fields == ILLEGAL:
             raise LocalProtocolError("illegal header")
         self.status, self.fields = status, fields
+        self._head = (status,)
         self.send_body(body, more)
 
     def send_body(self, data, more):
@@ -198,21 +201,26 @@ class FakeClient:
         assert not self.broken
         if data == b"illegal":
             raise LocalProtocolError("illegal body")
+        self.sent.append((*self._head, data, more))
+        self._head = ()
         self.body += data
         self.complete = not more
 
     def send_error(self, status, reason, headers):
         assert not self.complete, "an error after the response"
+        self.sent.append(status)
         if self.begun:
             self.broken = True
         else:
-            self.send_response(status, render(headers), reason.encode(), False)
+            self.status, self.fields = status, render(headers)
+            self.body, self.complete = reason.encode(), True
 
     def body_wanted(self):
         self.wanted += 1
 
     def report_fault(self, exchange, fault, cut_off=False):
         self.faults.append(fault)
+        self.sent.append(fault)
 
 
 def request(target="/", method="GET", body=None, headers=()):

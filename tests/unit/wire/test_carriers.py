@@ -1,4 +1,4 @@
-"""Frames, and both sides of a socket between the main interpreter and a worker's process."""
+"""snakepit.wire.sockets and snakepit.wire.loop_sockets: frames, and both sides of a socket between two processes."""
 
 import asyncio
 import itertools

@@ -4,6 +4,7 @@ tests/interpreters/test_channel.py; with every interruption: tests/interleavings
 import logging
 
 import pytest
+from fakes import fake_of
 from playing import TimerLoop
 
 from snakepit.errors import RequestTimeout
@@ -11,11 +12,13 @@ from snakepit.http.fields import NONE
 from snakepit.wire import envelopes
 from snakepit.wire.codec import decode, encode
 from snakepit.wire.loop_ends import MainEnd, WorkerLoopEnd
+from snakepit.wire.loop_queues import LoopQueueCarrier
 
 PING = envelopes.ask_heartbeat()
 ANSWER = envelopes.answer(1, 200, NONE, b"")
 
 
+@fake_of(LoopQueueCarrier)
 class Carrier:
     """Counts, and does what the test says when something is taken."""
 

@@ -1,4 +1,4 @@
-"""What every HTTP/1 protocol must do, whichever library is behind it (snakepit.http.events.ServerProtocol).
+"""What every HTTP/1 protocol must do, whichever library is behind it: snakepit.http.h1.protocol with each parser.
 
 Every request is fed whole, byte by byte, and cut in two at every place: what it means must not depend on how it came.
 """

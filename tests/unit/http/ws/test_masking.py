@@ -1,4 +1,4 @@
-"""Taking a frame's mask off: the C function where there is one, and the Python code, agree with the definition."""
+"""snakepit.http.ws.masking: the C function where there is one, and the Python code, agree with the definition."""
 
 import pytest
 from hypothesis import given

@@ -4,12 +4,15 @@ import asyncio
 import logging
 
 import pytest
+from fakes import fake_of
 from waiting import until
 
 from snakepit.server.dispatch import queue as queue_module
 from snakepit.server.dispatch.queue import RequestQueue
+from snakepit.server.workers.worker import WorkerHandle
 
 
+@fake_of(WorkerHandle)
 class Worker:
     """Takes everything, and is found to be stuck at the first look."""
 
@@ -29,7 +32,7 @@ class Worker:
     def have_watchdog_release(self):
         pass
 
-    def ask_loop(self, now):
+    def ask_loop(self, now, turns=1):
         self.asked += 1
 
 

@@ -1,4 +1,4 @@
-"""snakepit.server.pool.pool: exchanges of one loop iteration go to a worker in batches while they are quick."""
+"""snakepit.server.dispatch.queue: exchanges of one loop iteration go to a worker in batches while they are quick."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The access log: in batches with the default configuration, as records with any other."""
+"""snakepit.server.net.access_log: in batches with the default configuration, as records with any other."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""Proxy headers on connections: of which request they tell what, and to whom: the app, and the logs."""
+"""snakepit.server.net.forwarded, on connections: of which request they tell what to the app and the logs."""
 
 import logging
 import socket

@@ -11,10 +11,12 @@ from snakepit.server.pool import wear as wear_module
 from snakepit.server.pool.recycling import Recycling
 from snakepit.server.pool.roster import Roster
 from snakepit.server.pool.wear import Wear
+from snakepit.server.workers.worker import WorkerHandle
 
 MIB = 2**20
 
 
+@fake_of(WorkerHandle)
 class Worker:
     def __init__(self, number, size):
         self.number = number

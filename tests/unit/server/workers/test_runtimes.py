@@ -1,4 +1,4 @@
-"""Workers in processes, as the thread that owns one sees it."""
+"""snakepit.server.workers.runtimes: workers in processes, as the thread that owns one sees it."""
 
 import asyncio
 import errno

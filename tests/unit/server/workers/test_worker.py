@@ -8,13 +8,14 @@ import threading
 from time import monotonic
 
 import pytest
+from clients import FakeClient
 from fakes import fake_of
 from waiting import PATIENCE, until
 
 from snakepit.errors import InternalError
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import NONE
-from snakepit.server.exchanges.exchange import Exchange, HttpClient
+from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.lifecycle import ExchangeState, WorkerState
 from snakepit.server.workers import runtimes
 from snakepit.server.workers import worker as worker_module
@@ -93,37 +94,6 @@ class FakeInterpreter:
     def close(self):
         assert not self.closed
         self.closed = True
-
-
-@fake_of(HttpClient)
-class FakeClient:
-    """Keeps what an exchange sends."""
-
-    def __init__(self):
-        self.writable = True
-        self.sent = []
-        self.continues = self.wanted = 0
-
-    def endpoints(self, head):
-        return None, None, "http", None
-
-    def send_response(self, status, fields, body, more):
-        self.sent.append((status, body, more))
-
-    def send_body(self, data, more):
-        self.sent.append((data, more))
-
-    def send_error(self, status, reason, headers):
-        self.sent.append(status)
-
-    def send_continue(self):
-        self.continues += 1
-
-    def body_wanted(self):
-        self.wanted += 1
-
-    def report_fault(self, exchange, fault, cut_off=False):
-        self.sent.append(fault)
 
 
 def exchange_of(number, body=b"", more=False, expects_continue=False):
