@@ -21,14 +21,9 @@ UNTESTED = {
     "snakepit.check.command",
     "snakepit.check.inside",
     "snakepit.check.sandbox",
-    "snakepit.server.net.options",
-    "snakepit.server.operate.stop_report",
-    "snakepit.server.pool.failures",
-    "snakepit.server.pool.starts",
     "snakepit.server.serving",
     "snakepit.worker.bootstrap",
     "snakepit.worker.process",
-    "snakepit.worker.wsgi.input",
 }
 """Modules that only tests with interpreters or a whole server run. Nothing may be added here."""
 
