@@ -2,6 +2,9 @@
 
 import asyncio
 import os
+import time
+from collections.abc import Callable
+from time import monotonic
 
 FACTOR = float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
 """Stretches every limit of the tests, on slow machines. Read here and nowhere else."""
@@ -22,3 +25,29 @@ async def turn() -> None:
         if not ready:  # nothing ran before this in the same turn that is to be followed by something
             return
     raise AssertionError("the loop does not come to rest")
+
+
+async def until[T](condition: Callable[[], T], patience: float = PATIENCE, pause: float = 0.001) -> T:
+    """Return what a condition says as soon as that is true.
+
+    It is looked at every `pause` seconds; on a loop whose clock stands still that has to be 0.
+    """
+    end = monotonic() + patience
+    while not (found := condition()):
+        if monotonic() > end:
+            raise TimeoutError(f"waited for {patience:g} seconds")
+        await asyncio.sleep(pause)
+    return found
+
+
+def wait_until[T](condition: Callable[[], T], what: str = "a condition holds", patience: float = PATIENCE) -> T:
+    """Return what a condition says as soon as that is true.
+
+    It is looked at every 5 milliseconds, and it is another thread or process that makes it so.
+    """
+    end = monotonic() + patience
+    while not (found := condition()):
+        if monotonic() > end:
+            raise AssertionError(f"gave up waiting until {what}")
+        time.sleep(0.005)
+    return found

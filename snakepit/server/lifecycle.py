@@ -6,7 +6,7 @@ move without one: a missing arrow is a bug of ours, never bad input. The states 
 cheap: an exchange moves four times.
 
 A connection takes two moves for each request by plain assignment, for `advance` would be two calls more on the way of
-every request; the unit tests hold these to the table (`tests/unit/server/moves.py`). All its other moves, and those of
+every request; the unit tests hold these to the table (`tests/moves.py`). All its other moves, and those of
 the others, go by `advance`.
 """
 

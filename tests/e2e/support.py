@@ -8,13 +8,12 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from waiting import PATIENCE
+from waiting import PATIENCE, wait_until
 
 APPS = Path(__file__).parent.parent / "apps"
 
@@ -53,15 +52,6 @@ def alone(folder: Path | str) -> dict[str, str]:
     Servers have their entries in the session's folder or in the one for temporary files; commands look into both.
     """
     return dict.fromkeys(("XDG_RUNTIME_DIR", "TMPDIR", "LOCALAPPDATA"), str(folder))
-
-
-def wait_until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
-    """Wait for a condition to hold; looks often, since most conditions here come from another process."""
-    end = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"gave up waiting until {what}")
-        time.sleep(0.005)
 
 
 ROUNDS = 20
@@ -426,5 +416,20 @@ def running(*arguments: str, workers: int = 2, **options) -> Iterator[Server]:
     server = Server(*arguments, "--port", "0", "--interpreters", str(workers), **options)
     try:
         yield server.wait_listening(workers)
+    finally:
+        server.kill()
+
+
+BROKEN = "def app(<script>:\n"
+"""A module that can't be imported, whose error looks like HTML."""
+
+
+@contextmanager
+def reloading(folder, *arguments, ready=2):
+    server = Server("site_app:app", "--reload", "--port", "0", "-n", "2", *arguments, cwd=folder)
+    try:
+        server.wait_listening(ready)
+        server.wait_logged("Watching")
+        yield server
     finally:
         server.kill()

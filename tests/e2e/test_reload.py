@@ -3,10 +3,9 @@
 import os
 import signal
 import sys
-from contextlib import contextmanager
 
 import pytest
-from support import NEEDS_TWO_WORKERS, RUNTIME, Client, Load, Server, running, wait_until
+from support import BROKEN, NEEDS_TWO_WORKERS, RUNTIME, Client, Load, Server, reloading, running, wait_until
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
@@ -25,8 +24,6 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Length", str(len(b"{body}")))])
     return [b"{body}"]
 """
-
-BROKEN = "def app(<script>:\n"
 
 
 def workers_log(server):
@@ -156,17 +153,6 @@ def test_sighup_while_workers_start_changes_nothing(tmp_path):
 
 
 # -- --reload --------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def reloading(folder, *arguments, ready=2):
-    server = Server("site_app:app", "--reload", "--port", "0", "-n", "2", *arguments, cwd=folder)
-    try:
-        server.wait_listening(ready)
-        server.wait_logged("Watching")
-        yield server
-    finally:
-        server.kill()
 
 
 @pytest.mark.parametrize("source", [ASGI, WSGI], ids=["asgi", "wsgi"])

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 import pytest
 from browsing import NEEDS_BROWSER, wait_for
 from selenium.webdriver.common.by import By
-from support import ONE_RUNTIME, Client, Server
-from test_reload import BROKEN, reloading
+from support import BROKEN, ONE_RUNTIME, Client, Server, reloading
 
 pytestmark = ONE_RUNTIME
 

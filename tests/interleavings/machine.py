@@ -12,13 +12,14 @@ not have is a lock, a socket or a queue that waits outside of the machine.
 
 import asyncio
 import faulthandler
-import os
 import random
 import sys
 import threading
 from collections.abc import Callable, Collection, Mapping
 from types import CodeType, FrameType
 from typing import Any
+
+from waiting import FACTOR
 
 LAST_POINT = 100_000
 """Points in one run; more of them, and something turns in a circle."""
@@ -27,7 +28,7 @@ LAST_POINT = 100_000
 LONGEST = 0.1
 """Seconds for which an interrupted thread may be kept waiting."""
 
-PATIENCE = 30.0 * float(os.environ.get("SNAKEPIT_TEST_PATIENCE", "1"))
+PATIENCE = 30.0 * FACTOR
 """Seconds for one run, which takes milliseconds."""
 
 

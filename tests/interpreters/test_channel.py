@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from time import monotonic
 
 import pytest
-from waiting import PATIENCE
+from waiting import PATIENCE, until
 
 from snakepit.http.fields import NONE
 from snakepit.wire import envelopes
@@ -145,12 +145,6 @@ async def main_end(channel, came, on_rung=lambda: None):
 def unopened_end(channel, on_envelopes, on_rung=lambda: None):
     _open.append(MainEnd(channel.main_carrier(), asyncio.get_running_loop(), on_envelopes, on_rung))
     return _open[-1]
-
-
-async def until(condition):
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.002)
 
 
 @over_both

@@ -1,7 +1,8 @@
 """The pool's side of what hangs: who is given up, who is replaced, and how many are left."""
 
 import pytest
-from test_pool import PATIENCE, client, play, running, until
+from running_pools import client, play, running
+from waiting import PATIENCE, until
 
 from snakepit.server.dispatch import queue as queue_module
 from snakepit.server.lifecycle import WorkerState

@@ -5,7 +5,8 @@ import os
 import sys
 
 import pytest
-from test_pool import PATIENCE, client, gate, play, running, until
+from running_pools import client, gate, play, running
+from waiting import PATIENCE, until
 
 from snakepit.server.lifecycle import WorkerState
 from snakepit.server.pool import endings, retries

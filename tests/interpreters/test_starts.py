@@ -5,14 +5,13 @@ import logging
 import threading
 
 import pytest
-from test_pool import PATIENCE, app_in, client, gate, make_pool, open_files, play, refuse_threads, running, until
+from running_pools import client, gate, make_pool, open_files, play, refuse_threads, running
+from waiting import PATIENCE, until
 
 from snakepit.errors import AppImportError, ConfigError, LifespanError, StartTimeout, WorkerLost
 from snakepit.server.lifecycle import WorkerState
 from snakepit.server.pool import retries, starts
 from snakepit.server.workers import watchdog_line
-
-__all__ = ["app_in"]
 
 BOTH = pytest.mark.parametrize("runtime", ["interpreter", "process"])
 

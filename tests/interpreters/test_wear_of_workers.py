@@ -1,7 +1,8 @@
 """Workers that leak are replaced: real memory, and real workers."""
 
 import pytest
-from test_pool import play, running, until
+from running_pools import play, running
+from waiting import until
 
 from snakepit.server.lifecycle import WorkerState
 from snakepit.server.pool import wear as wear_module

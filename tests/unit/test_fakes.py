@@ -1,5 +1,7 @@
-"""tests/fakes.py: a fake that can't stand in for the real one is found."""
+"""tests/fakes.py: a fake that can't stand in for the real one is found; and what tests share is in no test file."""
 
+import ast
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -79,3 +81,18 @@ def test_what_is_found(changes, trouble):
 def test_what_is_found_where_there_is_no_protocol():
     with pytest.raises(AssertionError, match=r"^Fake can't stand in for Gate: open.*: too many positional arguments"):
         fake_of(Gate)(type("Fake", (), {"open": lambda self: None}))
+
+
+def test_no_test_file_imports_another():
+    tests = {path.stem: path for path in Path(__file__).parents[1].rglob("test_*.py")}
+    found = []
+    for name, path in tests.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                imported = [node.module or "", *(alias.name for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                imported = [alias.name for alias in node.names]
+            else:
+                continue
+            found += [(name, other) for other in imported if other.rpartition(".")[2] in tests]
+    assert found == []

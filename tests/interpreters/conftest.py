@@ -1,0 +1,23 @@
+"""What tests of running pools share."""
+
+import pytest
+from running_pools import FOR_EVER
+
+from snakepit.server.workers import worker as worker_module
+
+
+@pytest.fixture
+def unhurried(monkeypatch):
+    """Nothing is taken back from an event loop, however long it is silent: for tests of who has what."""
+    monkeypatch.setattr(worker_module, "LOOP_SILENCE", FOR_EVER)
+
+
+@pytest.fixture
+def app_in(tmp_path):
+    """Write a module that holds an app; returns what `running` needs to serve it."""
+
+    def write(source):
+        (tmp_path / "written.py").write_text(source, encoding="utf-8")
+        return {"app": "written:app", "folder": tmp_path}
+
+    return write

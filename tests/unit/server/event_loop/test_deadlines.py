@@ -1,0 +1,198 @@
+"""snakepit.server.event_loop.deadlines, on a loop whose clock is advanced by hand."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from playing import TimerLoop
+
+from snakepit.server.event_loop.deadlines import Deadlines
+
+SECONDS = 10
+
+
+@pytest.fixture
+def loop():
+    return TimerLoop()
+
+
+@pytest.fixture
+def expired():
+    return []
+
+
+@pytest.fixture
+def deadlines(loop, expired):
+    return Deadlines(loop, SECONDS, expired.append)
+
+
+def test_falls_due(loop, deadlines, expired):
+    deadlines.add("a")
+    assert len(deadlines) == 1
+    loop.advance(9.9)
+    assert expired == []
+    loop.advance(0.1)
+    assert expired == ["a"]
+    assert len(deadlines) == 0
+    assert loop.pending == []
+
+
+def test_one_after_the_other_behind_one_timer(loop, deadlines, expired):
+    for key in "abc":
+        deadlines.add(key)
+        loop.advance(1)
+        assert len(loop.pending) == 1
+    loop.advance(7)
+    assert expired == ["a"]
+    assert len(loop.pending) == 1
+    loop.advance(1)
+    assert expired == ["a", "b"]
+    loop.advance(1)
+    assert expired == ["a", "b", "c"]
+    assert loop.pending == []
+
+
+def test_at_the_same_time(loop, deadlines, expired):
+    for key in "abc":
+        deadlines.add(key)
+    loop.advance(SECONDS)
+    assert expired == ["a", "b", "c"]
+
+
+def test_discarded_does_not_fall_due(loop, deadlines, expired):
+    deadlines.add("a")
+    deadlines.add("b")
+    deadlines.discard("a")
+    deadlines.discard("stranger")
+    assert len(deadlines) == 1
+    loop.advance(SECONDS)
+    assert expired == ["b"]
+
+
+def test_timer_of_the_discarded_finds_the_next(loop, deadlines, expired):
+    deadlines.add("a")
+    loop.advance(5)
+    deadlines.add("b")
+    deadlines.discard("a")
+    loop.advance(5)
+    assert expired == []
+    assert len(loop.pending) == 1
+    loop.advance(5)
+    assert expired == ["b"]
+
+
+def test_timer_of_the_discarded_ends_by_itself(loop, deadlines, expired):
+    deadlines.add("a")
+    deadlines.discard("a")
+    loop.advance(SECONDS)
+    assert expired == []
+    assert loop.pending == []
+
+
+def test_add_again_starts_anew(loop, deadlines, expired):
+    deadlines.add("a")
+    deadlines.add("b")
+    loop.advance(5)
+    deadlines.add("a")
+    loop.advance(5)
+    assert expired == ["b"]
+    loop.advance(5)
+    assert expired == ["b", "a"]
+
+
+def test_close(loop, deadlines, expired):
+    deadlines.add("a")
+    deadlines.close()
+    assert loop.pending == []
+    assert len(deadlines) == 0
+    loop.advance(100)
+    assert expired == []
+
+
+def test_close_of_nothing(deadlines):
+    deadlines.close()
+    assert len(deadlines) == 0
+
+
+def test_used_again_after_close(loop, deadlines, expired):
+    deadlines.add("a")
+    deadlines.close()
+    deadlines.add("b")
+    loop.advance(SECONDS)
+    assert expired == ["b"]
+
+
+def test_add_from_within(loop):
+    expired = []
+
+    def again(key):
+        expired.append((loop.now, key))
+        deadlines.add(key)
+
+    deadlines = Deadlines(loop, SECONDS, again)
+    deadlines.add("a")
+    loop.advance(5)
+    deadlines.add("b")
+    loop.advance(16)
+    assert expired == [(110, "a"), (115, "b"), (120, "a")]
+    assert len(loop.pending) == 1, "a single timer, whoever adds whatever when"
+    deadlines.close()
+    assert loop.pending == []
+
+
+def test_discard_from_within(loop):
+    expired = []
+
+    def others(key):
+        expired.append(key)
+        deadlines.discard("b")
+
+    deadlines = Deadlines(loop, SECONDS, others)
+    for key in "abc":
+        deadlines.add(key)
+    loop.advance(SECONDS)
+    assert expired == ["a", "c"]
+
+
+def test_close_from_within(loop):
+    expired = []
+
+    def everybody(key):
+        expired.append(key)
+        deadlines.close()
+
+    deadlines = Deadlines(loop, SECONDS, everybody)
+    for key in "abc":
+        deadlines.add(key)
+    loop.advance(SECONDS)
+    assert expired == ["a"]
+    assert loop.pending == []
+
+
+actions = st.lists(
+    st.tuples(st.just("add"), st.integers(0, 5))
+    | st.tuples(st.just("discard"), st.integers(0, 5))
+    | st.tuples(st.just("advance"), st.integers(0, 7)),
+    max_size=60,
+)
+
+
+@given(actions)
+def test_against_a_timer_for_each(actions):
+    loop, expired, due, expected = TimerLoop(), [], {}, []
+    deadlines = Deadlines(loop, SECONDS, expired.append)
+    for action, value in actions:
+        if action == "add":
+            deadlines.add(value)
+            due.pop(value, None)
+            due[value] = loop.now + SECONDS
+        elif action == "discard":
+            deadlines.discard(value)
+            due.pop(value, None)
+        else:
+            loop.advance(value)
+            expected += [key for key, when in due.items() if when <= loop.now]
+            due = {key: when for key, when in due.items() if when > loop.now}
+        assert expired == expected
+        assert len(deadlines) == len(due)
+        assert len(loop.pending) <= 1
+        assert loop.pending or not due

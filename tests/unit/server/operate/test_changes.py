@@ -1,0 +1,210 @@
+"""snakepit.server.operate.changes: one reload at a time, and what can't be is said."""
+
+import asyncio
+import logging
+
+import pytest
+from fakes import fake_of
+from waiting import PATIENCE, until
+
+from snakepit.errors import SnakepitError
+from snakepit.server.apps import app as app_module
+from snakepit.server.apps.table import Apps
+from snakepit.server.operate.changes import Changes
+from snakepit.server.operate.managers import Manager
+from snakepit.server.pool import pool as pool_module
+from snakepit.server.pool.outcome import Outcome
+
+
+@fake_of(pool_module.Pool)
+class Pool:
+    """Reloads when it is told to."""
+
+    def __init__(self):
+        self.wanted = 2
+        self.all_ready = asyncio.Event()
+        self.all_ready.set()
+        self.reloads = []
+        self.workers = []
+
+    async def reload(self):
+        self.reloads.append(asyncio.get_running_loop().create_future())
+        return await self.reloads[-1]
+
+    async def scale(self, workers):
+        self.wanted = workers
+        return Outcome(1)
+
+
+@fake_of(app_module.App)
+class App:
+    """Keeps the versions of which its pages heard."""
+
+    def __init__(self, name, pool, runtime):
+        self.name = name
+        self.pool = pool
+        self.runtime = runtime
+        self.announced = 0
+
+    def announce_version(self):
+        self.announced += 1
+
+
+def play(scenario, runtime="interpreter", apps=1):
+    async def limited():
+        made = [App(f"app{number}", Pool(), runtime) for number in range(apps)]
+        log = logging.getLogger("snakepit.server")
+        changes = Changes(Apps(made), log, asyncio.get_running_loop(), Manager())
+        pool = made[0].pool if apps == 1 else made
+        async with asyncio.timeout(PATIENCE):
+            await scenario(pool, changes)
+            await changes.end()
+
+    asyncio.run(limited())
+
+
+@pytest.fixture(autouse=True)
+def logged(caplog):
+    caplog.set_level(logging.INFO, "snakepit.server")
+    return lambda: [record.getMessage() for record in caplog.records]
+
+
+def test_reload(logged):
+    async def scenario(pool, changes):
+        reload = asyncio.ensure_future(changes.reload())
+        await until(lambda: pool.reloads)
+        pool.reloads[0].set_result(Outcome(2))
+        assert await reload == Outcome(2)
+
+    play(scenario)
+    assert logged() == ["Reloading: new workers, one after the other", "Reloaded"]
+
+
+def test_who_waits_for_a_reload_gets_the_newest_ones_outcome(logged):
+    async def scenario(pool, changes):
+        first = asyncio.ensure_future(changes.reload())
+        await until(lambda: len(pool.reloads) == 1)
+        second = asyncio.ensure_future(changes.reload())
+        await until(lambda: len(pool.reloads) == 2)
+        assert pool.reloads[0].cancelled()
+        assert not first.done()
+        pool.reloads[1].set_result(Outcome(0, "broken"))
+        assert await first == await second == Outcome(0, "broken")
+
+    play(scenario)
+    assert logged()[-1] == "Not reloaded; still serving the previous version"
+
+
+def test_a_reload_goes_on_when_nobody_waits_for_it_any_more():
+    async def scenario(pool, changes):
+        waiting = asyncio.ensure_future(changes.reload())
+        await until(lambda: pool.reloads)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert not pool.reloads[0].cancelled()
+
+    play(scenario)
+
+
+def test_a_reload_that_breaks_is_logged_at_once(caplog):
+    def told():
+        return {str(record.exc_info[1]) for record in caplog.records if record.exc_info}
+
+    async def scenario(pool, changes):
+        changes.by_signal()["SIGHUP"]()  # nobody waits for it
+        await until(lambda: pool.reloads)
+        pool.reloads[0].set_exception(ValueError("a bug"))
+        await until(lambda: told() == {"a bug"})
+        reload = asyncio.ensure_future(changes.reload())  # somebody does
+        await until(lambda: len(pool.reloads) == 2)
+        pool.reloads[1].set_exception(ValueError("another"))
+        with pytest.raises(ValueError, match="another"):
+            await reload
+        await until(lambda: told() == {"a bug", "another"})
+
+    play(scenario)
+
+
+def test_the_end_comes_during_a_reload():
+    async def scenario(pool, changes):
+        reload = asyncio.ensure_future(changes.reload())
+        await until(lambda: pool.reloads)
+        await changes.end()
+        assert await reload == Outcome(0, "the server is stopping")
+        with pytest.raises(SnakepitError, match="The server is stopping: nothing changes"):
+            await changes.reload()
+        changes.by_signal()["SIGHUP"]()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert len(pool.reloads) == 1
+
+    play(scenario)
+
+
+def test_scale(logged):
+    async def scenario(pool, changes):
+        assert await changes.scale(5)
+        assert await changes.scale_by(-1)
+        assert pool.wanted == 4
+        assert await changes.scale_by(-9)
+        assert pool.wanted == 1, "one stays"
+
+    play(scenario)
+    assert logged() == ["Workers: 5, were 2", "Workers: 4, were 5", "Workers: 1, were 4"]
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1025])
+def test_numbers_of_workers_that_can_not_be(workers):
+    async def scenario(pool, changes):
+        with pytest.raises(SnakepitError, match=f"^There can be 1 to 1024 workers, not {workers}: nothing changes$"):
+            await changes.scale(workers)
+        assert pool.wanted == 2
+
+    play(scenario)
+
+
+def test_signals_say_in_the_log_what_can_not_be(logged):
+    async def scenario(pool, changes):
+        pool.all_ready.clear()
+        signals = changes.by_signal()
+        assert set(signals) == {"SIGHUP", "SIGTTIN", "SIGTTOU"}
+        for call in signals.values():
+            call()
+        await until(lambda: len(logged()) == 3)
+
+    play(scenario)
+    assert set(logged()) == {"Workers are still starting: nothing changes"}
+
+
+def test_nothing_changes_in_a_thread():
+    async def scenario(pool, changes):
+        for change in (changes.reload(), changes.scale(2)):
+            with pytest.raises(SnakepitError, match="--runtime thread has one worker"):
+                await change
+
+    play(scenario, "thread")
+
+
+def test_several_apps_are_reloaded_one_after_the_other():
+    async def scenario(apps, changes):
+        first, second = apps
+        reload = asyncio.ensure_future(changes.reload())
+        await until(lambda: first.pool.reloads)
+        assert (first.announced, second.pool.reloads) == (0, [])
+        first.pool.reloads[0].set_result(Outcome(2))
+        await until(lambda: second.pool.reloads)
+        assert (first.announced, second.announced) == (1, 0)
+        second.pool.reloads[0].set_result(Outcome(1, "broken"))
+        assert await reload == Outcome(3, "broken")
+        assert second.announced == 0
+
+    play(scenario, apps=2)
+
+
+def test_several_apps_get_as_many_workers_each(logged):
+    async def scenario(apps, changes):
+        assert await changes.scale(5) == Outcome(2)
+        assert [app.pool.wanted for app in apps] == [5, 5]
+
+    play(scenario, apps=2)
+    assert logged() == ["Workers: 5, were 2"]
