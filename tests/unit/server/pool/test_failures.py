@@ -6,6 +6,7 @@ from fakes import fake_of
 from snakepit.errors import AppImportError, ConfigError, LifespanError, StartTimeout, WorkerLost
 from snakepit.server.pool import failures
 from snakepit.server.pool.failures import as_error, cause_of_end, of_daemon_threads
+from snakepit.server.workers.report import WorkerReport
 from snakepit.server.workers.worker import WorkerHandle
 
 TRACEBACK = "Traceback\nValueError: no"
@@ -15,7 +16,8 @@ TRACEBACK = "Traceback\nValueError: no"
 class Worker:
     def __init__(self, kind="", fault="", daemon_threads=()):
         self.failure = kind, fault
-        self.daemon_threads = list(daemon_threads)
+        self.report = WorkerReport()
+        self.report.daemon_threads = list(daemon_threads)
 
     def __str__(self):
         return "worker 3"

@@ -10,6 +10,7 @@ from waiting import turn
 
 from snakepit.server.lifecycle import WorkerState
 from snakepit.server.pool.starts import LONG_START, Starts
+from snakepit.server.workers.report import WorkerReport
 from snakepit.server.workers.worker import WorkerHandle
 
 
@@ -17,7 +18,8 @@ from snakepit.server.workers.worker import WorkerHandle
 class Worker:
     def __init__(self, where="", interface=""):
         self.state = WorkerState.STARTING
-        self.interface = interface
+        self.report = WorkerReport()
+        self.report.interface = interface
         self.started = False
         self.where = where
         self.watchdog = SimpleNamespace(wait_stack=self.wait_stack)
