@@ -6,11 +6,10 @@ python tools/code_map.py --write    replace what stands between the two markers 
 A folder's line is the first sentence of its `__init__.py`.
 """
 
-import argparse
 import ast
 import re
 
-from marked import ROOT, put
+from marked import ROOT, print_or_write, put
 
 PAGE = ROOT / "CONTRIBUTING.md"
 
@@ -33,14 +32,5 @@ def page_with(text: str, page: str) -> str:
     return put(text, "map", page, PAGE)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Print the map of the code, in Markdown.")
-    parser.add_argument("--write", action="store_true", help="put it into CONTRIBUTING.md")
-    if parser.parse_args().write:
-        PAGE.write_text(page_with(table(), PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    else:
-        print(table(), end="")
-
-
 if __name__ == "__main__":
-    main()
+    print_or_write("the map of the code", table(), PAGE, page_with)

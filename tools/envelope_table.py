@@ -4,9 +4,7 @@ python tools/envelope_table.py            print it
 python tools/envelope_table.py --write    replace what stands between the two markers in the page
 """
 
-import argparse
-
-from marked import ROOT, put
+from marked import ROOT, print_or_write, put
 
 from snakepit.wire.envelopes import KINDS, Kind
 
@@ -29,14 +27,5 @@ def page_with(text: str, page: str) -> str:
     return put(text, "envelopes", page, PAGE)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Print the table of envelopes, in Markdown.")
-    parser.add_argument("--write", action="store_true", help="put it into docs/explanation/architecture.md")
-    if parser.parse_args().write:
-        PAGE.write_text(page_with(table(), PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    else:
-        print(table(), end="")
-
-
 if __name__ == "__main__":
-    main()
+    print_or_write("the table of envelopes", table(), PAGE, page_with)

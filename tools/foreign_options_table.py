@@ -4,10 +4,9 @@ python tools/foreign_options_table.py            print it
 python tools/foreign_options_table.py --write    replace what stands between the two markers in docs/how-to/switch.md
 """
 
-import argparse
 from textwrap import fill
 
-from marked import ROOT, put
+from marked import ROOT, print_or_write, put
 
 from snakepit.config.foreign_options import SAME, load, shown
 
@@ -40,14 +39,5 @@ def page_with(text: str, page: str) -> str:
     return put(text, "options", page, PAGE)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Print what other servers' options are here, in Markdown.")
-    parser.add_argument("--write", action="store_true", help=f"put it into {PAGE.relative_to(PAGE.parents[2])}")
-    if parser.parse_args().write:
-        PAGE.write_text(page_with(tables(), PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    else:
-        print(tables(), end="")
-
-
 if __name__ == "__main__":
-    main()
+    print_or_write("what other servers' options are here", tables(), PAGE, page_with)

@@ -1,6 +1,8 @@
 """Parts of pages that are made by tools: what stands between `<!-- NAME: start …-->` and `<!-- NAME: end -->`."""
 
+import argparse
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,3 +19,16 @@ def put(text: str, name: str, page: str, path: Path) -> str:
     if count != 1:
         raise SystemExit(f"{path} must have its two markers, {start} --> and {end}, once")
     return replaced
+
+
+def print_or_write(what: str, made: str, path: Path, page_with: Callable[[str, str], str]) -> None:
+    """Print what was made, or with --write put it into its page: what such a tool does as a program.
+
+    `what` it is, for --help; `page_with` makes the page's text of what was made and the text that the page has.
+    """
+    parser = argparse.ArgumentParser(description=f"Print {what}, in Markdown.")
+    parser.add_argument("--write", action="store_true", help=f"put it into {path.relative_to(ROOT)}")
+    if parser.parse_args().write:
+        path.write_text(page_with(made, path.read_text(encoding="utf-8")), encoding="utf-8")
+    else:
+        print(made, end="")

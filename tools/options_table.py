@@ -4,9 +4,7 @@ python tools/options_table.py            print it
 python tools/options_table.py --write    replace what stands between the two markers in docs/reference/options.md
 """
 
-import argparse
-
-from marked import ROOT, put
+from marked import ROOT, print_or_write, put
 
 from snakepit.cli.main import cli
 from snakepit.config.option import Option
@@ -54,14 +52,5 @@ def _values(option: Option) -> str:
     return kind if option.least is None else f"{kind}, at least {option.least:g}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Print the table of options, in Markdown.")
-    parser.add_argument("--write", action="store_true", help=f"put it into {PAGE.relative_to(PAGE.parents[2])}")
-    if parser.parse_args().write:
-        PAGE.write_text(page_with(table(), PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    else:
-        print(table(), end="")
-
-
 if __name__ == "__main__":
-    main()
+    print_or_write("the table of options", table(), PAGE, page_with)

@@ -1,13 +1,12 @@
 """config.foreign_options: each option of uvicorn is here, too, or is answered; and what is said of others is true."""
 
-import importlib.util
 import inspect
 import re
 import subprocess
 import sys
 from importlib.metadata import version
-from pathlib import Path
 
+import foreign_options_table as tool
 import pytest
 import uvicorn
 from uvicorn.main import main as uvicorn_command
@@ -150,21 +149,12 @@ def test_a_start_that_is_understood_does_not_read_them():
 # -- the page --------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def tool():
-    path = Path(__file__).resolve().parents[3] / "tools" / "foreign_options_table.py"
-    spec = importlib.util.spec_from_file_location("foreign_options_table", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_page_is_up_to_date(tool):
+def test_the_page_is_up_to_date():
     page = tool.PAGE.read_text(encoding="utf-8")
     assert page == tool.page_with(tool.tables(), page), "run: python tools/foreign_options_table.py --write"
 
 
-def test_the_page_has_each_option(tool):
+def test_the_page_has_each_option():
     text = tool.tables()
     for server, flag in EVERY:
         section = text.partition(f"### {server}\n")[2].partition("\n### ")[0]
@@ -172,6 +162,6 @@ def test_the_page_has_each_option(tool):
 
 
 @pytest.mark.parametrize("page", ["", "<!-- options: start -->\n", "<!-- options: end -->\n<!-- options: start -->\n"])
-def test_a_page_without_its_markers_is_refused(tool, page):
+def test_a_page_without_its_markers_is_refused(page):
     with pytest.raises(SystemExit, match="must have its two markers"):
         tool.page_with("table\n", page)

@@ -1,32 +1,18 @@
 """The table in docs/reference/options.md is derived from `snakepit.config.options.OPTIONS`."""
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
+import options_table
 import pytest
 
 from snakepit.config.options import OPTIONS
 
 
-@pytest.fixture(scope="module")
-def options_table() -> ModuleType:
-    path = Path(__file__).resolve().parents[3] / "tools" / "options_table.py"
-    spec = importlib.util.spec_from_file_location("options_table", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_page_is_up_to_date(options_table: ModuleType) -> None:
+def test_the_page_is_up_to_date() -> None:
     page = options_table.PAGE.read_text(encoding="utf-8")
 
     assert page == options_table.page_with(options_table.table(), page), "run: python tools/options_table.py --write"
 
 
-def test_the_table_has_a_row_for_each_option(options_table: ModuleType) -> None:
+def test_the_table_has_a_row_for_each_option() -> None:
     rows = options_table.table().splitlines()[2:]
 
     assert [row.split(" | ")[1] for row in rows] == [
@@ -35,6 +21,6 @@ def test_the_table_has_a_row_for_each_option(options_table: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("page", ["", "<!-- options: start -->\n", "<!-- options: end -->\n<!-- options: start -->\n"])
-def test_a_page_without_its_markers_is_refused(options_table: ModuleType, page: str) -> None:
+def test_a_page_without_its_markers_is_refused(page: str) -> None:
     with pytest.raises(SystemExit, match="must have its two markers"):
         options_table.page_with("table\n", page)

@@ -1,35 +1,22 @@
 """The life cycles in docs/server-behavior.md are made of the tables in snakepit.server.lifecycle."""
 
-import importlib.util
-import sys
 from enum import IntEnum, auto
 from itertools import combinations
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import state_diagrams as tool
 from hypothesis import given
 from hypothesis import strategies as st
 
 from snakepit.server.lifecycle import WorkerState
 
-PATH = Path(__file__).resolve().parents[3] / "tools" / "state_diagrams.py"
 
-
-@pytest.fixture(scope="module")
-def tool():
-    spec = importlib.util.spec_from_file_location("state_diagrams", PATH)
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # where dataclasses look for it
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
-
-
-def test_the_documentation_is_up_to_date(tool):
+def test_the_documentation_is_up_to_date():
     assert tool.stale() == [], "run: python tools/state_diagrams.py --write"
 
 
-def test_another_table_makes_it_out_of_date(tool, monkeypatch):
+def test_another_table_makes_it_out_of_date(monkeypatch):
     [worker] = [life for life in tool.LIVES if life.states is WorkerState]
     others = [life for life in tool.LIVES if life is not worker]
     table = {**worker.table, WorkerState.READY: {**worker.table[WorkerState.READY], WorkerState.CLOSED: "it vanishes"}}
@@ -38,7 +25,7 @@ def test_another_table_makes_it_out_of_date(tool, monkeypatch):
     assert "|  | CLOSED | it vanishes |" in tool.made()[tool.PAGE]
 
 
-def test_each_state_and_each_arrow_is_there(tool):
+def test_each_state_and_each_arrow_is_there():
     for life in tool.LIVES:
         assert set(tool.meanings(life.states)) == set(life.states.__members__)
         text = tool.text(life)
@@ -46,7 +33,7 @@ def test_each_state_and_each_arrow_is_there(tool):
         assert_complete(tool.drawing(life), life.states, life.table)
 
 
-def test_each_table_is_drawn(tool):
+def test_each_table_is_drawn():
     tables = {kind for kind in vars(tool.lifecycle).values() if isinstance(kind, type) and issubclass(kind, IntEnum)}
     assert {life.states for life in tool.LIVES} == tables - {IntEnum}
 
@@ -63,7 +50,7 @@ def assert_complete(drawing, states, table):
 @pytest.mark.parametrize(
     "page", ["", "<!-- exchange: start -->\n", "<!-- exchange: end -->\n<!-- exchange: start -->\n"]
 )
-def test_a_page_without_its_markers_is_refused(tool, page):
+def test_a_page_without_its_markers_is_refused(page):
     with pytest.raises(SystemExit, match="must have its two markers, <!-- exchange: start"):
         tool.page_with(tool.LIVES, page)
 
@@ -78,7 +65,7 @@ class Letters(IntEnum):
 
 
 @given(st.sets(st.tuples(st.sampled_from(list(Letters)[:-1]), st.sampled_from(list(Letters))), min_size=8))
-def test_any_table_can_be_drawn(tool, pairs):
+def test_any_table_can_be_drawn(pairs):
     table = {state: {to: "so" for one, to in pairs if one is state is not to} for state in Letters}
     for state in list(Letters)[:-1]:
         table[state][Letters.F] = "so"
@@ -86,7 +73,7 @@ def test_any_table_can_be_drawn(tool, pairs):
 
 
 @given(st.sets(st.tuples(st.integers(0, 6), st.integers(0, 6)).filter(lambda pair: pair[1] > pair[0] + 1)))
-def test_no_arrow_runs_along_the_way_of_another(tool, pairs):
+def test_no_arrow_runs_along_the_way_of_another(pairs):
     lanes = tool.lanes([tool.Arrow(*pair) for pair in pairs])
     assert set(lanes) == {tool.Arrow(*pair) for pair in pairs}
     for one, other in combinations(lanes, 2):
