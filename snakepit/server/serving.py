@@ -104,7 +104,7 @@ class Serving:
         return self._setup.statistics(
             app=self._apps.names,
             address=self.address,
-            serves=self._accepts and self._apps.serve,
+            serves=self._accepts,
             apps=self._apps,
             connections=connections.accepted,
             open_connections=len(connections.open),

@@ -40,11 +40,6 @@ class App:
         """What answers some of its requests without a worker."""
         return [] if self._pages is None else [self._pages]
 
-    @property
-    def serves(self) -> bool:
-        """Whether its requests can be answered, be that with what keeps it from starting."""
-        return self.pool.first_ready.is_set()
-
     def statistics(self) -> AppStatistics:
         """What is going on."""
         pool, now = self.pool, time.monotonic()

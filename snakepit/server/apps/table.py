@@ -28,11 +28,6 @@ class Apps:
         return max(app.pool.wanted for app in self)
 
     @property
-    def serve(self) -> bool:
-        """Whether all requests can be answered."""
-        return all(app.serves for app in self)
-
-    @property
     def in_progress(self) -> int:
         """Exchanges in workers and waiting for some."""
         return sum(app.pool.queue.in_progress for app in self)
