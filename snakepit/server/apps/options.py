@@ -60,9 +60,8 @@ def pool_options(config: Config, reference: AppReference, surroundings: Surround
         patient=config.reload,
         working_directory=surroundings.working_directory,
         closing_seconds=CLOSING_SECONDS if surroundings.process_ends else None,
-        page_script=page_script.address(config.root_path, surroundings.server) if config.reload_browser else "",
         settings={
-            "page_script": "",
+            "page_script": page_script.address(config.root_path, surroundings.server) if config.reload_browser else "",
             "sys_path": path,
             "own_path": standard_first(path),
             "own_modules": standard_modules(),

@@ -41,5 +41,5 @@ class WorkerFactory:
 
     def page_script(self, version: int) -> str:
         """The address of the script for pages of this version; empty: there is none."""
-        address = self._options.page_script
+        address = self._options.settings["page_script"]
         return f"{address}{version}" if address else ""

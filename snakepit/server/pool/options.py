@@ -29,8 +29,8 @@ class PoolOptions:
         response_seconds: how long a worker may take to begin a response; None: no limit.
         silent_seconds: how long a worker may be silent when it is asked whether it is alive; 0: no limit.
         patient: an app that can't be started may be mended, so wait for that.
-        settings: what each worker is told; see snakepit.wire.settings.
-        page_script: the address of a script for pages, but for the number of their version; empty: there is none.
+        settings: what each worker is told, see snakepit.wire.settings; but for the version in the address of the script
+            for pages.
         working_directory: where each worker starts anew; None: wherever the process is.
         closing_seconds: at the end of the pool, how long an interpreter may take to be closed once its app has ended;
             then it is left open. None: as long as it takes.
@@ -54,6 +54,5 @@ class PoolOptions:
     response_seconds: float | None = None
     silent_seconds: float = 0.0
     patient: bool = False
-    page_script: str = ""
     working_directory: WorkingDirectory | None = None
     closing_seconds: float | None = None
