@@ -45,7 +45,7 @@ def _is_imported(name: str) -> bool:
     return origin is not None and origin.startswith(os.path.join(os.path.dirname(os.__file__), ""))
 
 
-_USED_BEFORE = {"site"}  # what it imports at first use, it uses when Python starts, or never
+_looked_at = {"site"}  # modules whose lazy imports are done; what `site` has, it uses when Python starts, or never
 
 
 def import_what_is_lazy() -> None:
@@ -56,9 +56,8 @@ def import_what_is_lazy() -> None:
     """
     if not hasattr(sys, "lazy_modules"):
         return
-    seen = set(_USED_BEFORE)
-    while names := {name for name in sys.stdlib_module_names & sys.modules.keys() - seen if _is_imported(name)}:
-        seen |= names
+    while names := {name for name in sys.stdlib_module_names & sys.modules.keys() - _looked_at if _is_imported(name)}:
+        _looked_at.update(names)
         for name in names:
             module = sys.modules[name]
             for attribute in list(vars(module)):
