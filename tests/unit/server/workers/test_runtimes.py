@@ -9,6 +9,7 @@ import sys
 import threading
 
 import pytest
+from running_pools import APPS, settings_for
 from waiting import PATIENCE
 
 from snakepit.errors import ConfigError, WorkerLost
@@ -17,31 +18,7 @@ from snakepit.server.workers.runtimes import ProcessRuntime
 from snakepit.wire.loop_ends import MainEnd
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-SETTINGS = {
-    "number": 1,
-    "sys_path": sys.path,
-    "own_path": sys.path,
-    "own_modules": [],
-    "argv": [],
-    "module": "json",
-    "attribute": "missing",
-    "script": None,
-    "factory": False,
-    "interface": "auto",
-    "lifespan": "auto",
-    "reset_contextvars": False,
-    "root_path": "",
-    "interpreters": 1,
-    "log_config": None,
-    "extensions": "native",
-    "copies": "",
-    "write_bytecode": True,
-    "ws_max_queue": 32,
-    "page_script": "",
-    "timeout_request": None,
-    "environ": dict(os.environ),
-    "open_files": None,
-}
+SETTINGS = settings_for("json:missing", APPS, sys_path=sys.path, argv=[], interpreters=1, extensions="native")
 
 
 @pytest.fixture
