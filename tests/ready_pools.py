@@ -52,7 +52,7 @@ def play(scenario, *args, of=Ready):
             for worker in ready.workers:
                 for end in worker._listening:
                     end.close()
-                for channel in worker._runtime.channels:
+                for channel in worker.thread._runtime.channels:
                     discard(channel.address)
 
     asyncio.run(main())

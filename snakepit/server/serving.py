@@ -344,7 +344,8 @@ class Serving:
         await pool.first_ready.wait()
         first = pool.first_of_serving
         if first is not None:
-            warning = self._forecast.warning(first, pool.workers, pool.wanted, time.monotonic())
+            started = [worker.thread for worker in pool.workers]
+            warning = self._forecast.warning(first.thread, started, pool.wanted, time.monotonic())
             if warning:
                 self._log.warning("%s", warning)
 

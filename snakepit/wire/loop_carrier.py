@@ -23,7 +23,7 @@ class LoopCarrier(Carrier, Protocol):
     def turned(self, silent: bool) -> None:
         """End a turn: `on_rung` has been served. `silent`: and nothing was sent."""
 
-    async def ended(self) -> None:
+    async def wait_ended(self) -> None:
         """Have `on_rung` called for all that the other end has sent, which will send no more."""
 
     async def wait_closed(self) -> None:

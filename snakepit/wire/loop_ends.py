@@ -61,9 +61,9 @@ class LoopEnd(ChannelEnd[LoopCarrier]):
         except Exception:  # asyncio would close the doorbell over it
             logging.getLogger("snakepit").exception("Error while handling what came over a channel")
 
-    async def hear_out(self) -> None:
+    async def wait_ended(self) -> None:
         """Take all that the other end has said, which will say no more."""
-        await self.carrier.ended()
+        await self.carrier.wait_ended()
 
     async def wait_closed(self) -> None:
         """Wait until all that was sent before `close` is on its way."""

@@ -28,7 +28,7 @@ class LoopQueueCarrier(QueueCarrier):
         if silent:
             self.ring()
 
-    async def ended(self) -> None:
+    async def wait_ended(self) -> None:
         """Look into the queue once more; its items do not outlive the interpreter that put them there."""
         self._on_rung()
         while self.arrived():

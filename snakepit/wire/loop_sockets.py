@@ -132,7 +132,7 @@ class LoopSocketCarrier(_SocketCarrier):
         self._on_gone = _nothing
         super().close()
 
-    async def ended(self) -> None:
+    async def wait_ended(self) -> None:
         """Do nothing: only the main process outlives the other end."""
 
 
@@ -173,7 +173,7 @@ class MainSocketCarrier(_SocketCarrier):
     def turned(self, silent: bool) -> None:
         """Do nothing: the worker need not know."""
 
-    async def ended(self) -> None:
+    async def wait_ended(self) -> None:
         """The process has ended: read the rest, and find out whether it took the last item.
 
         Nothing is sent from here on: whatever waits, and whatever is still sent, can be taken back.

@@ -75,9 +75,9 @@ def test_a_fast_request_never_waits_behind_a_slow_one_while_another_worker_is_id
 
 
 UNHURRIED = """
-import snakepit.server.workers.worker
-assert snakepit.server.workers.worker.LOOP_SILENCE < 1  # seconds
-snakepit.server.workers.worker.LOOP_SILENCE = 1000.0
+import snakepit.server.workers.loop_line
+assert snakepit.server.workers.loop_line.LOOP_SILENCE < 1  # seconds
+snakepit.server.workers.loop_line.LOOP_SILENCE = 1000.0
 if __name__ == "__main__":
     snakepit.run("behaviors:app", app_dir="{apps}", port=0, interpreters=2)
 """

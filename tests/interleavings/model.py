@@ -20,13 +20,13 @@ from machine import Condition, Lock, Loop, Machine, Pipe
 
 from snakepit.http.events import RequestHead
 from snakepit.http.types import Endpoints
-from snakepit.server.dispatch import queue as request_queue
+from snakepit.server.dispatch import wake_ups
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.server.pool.observer import Observer
 from snakepit.server.pool.options import PoolOptions
 from snakepit.server.pool.pool import Pool
-from snakepit.server.workers import seats
+from snakepit.server.workers import loop_line, seats
 from snakepit.server.workers import worker as server_worker
 from snakepit.wire import ends as channel
 from snakepit.wire import envelopes, interpreters, loop_queues, loop_sockets, queues, sockets
@@ -249,7 +249,7 @@ class Model:
         def readable(pipe: Pipe, seconds: float) -> bool:
             return machine.wait(lambda: pipe.readable, machine.now + seconds)
 
-        for module in (async_channel, server_worker, request_queue):
+        for module in (async_channel, loop_line, wake_ups):
             monkeypatch.setattr(module, "monotonic", machine.monotonic)
         monkeypatch.setattr(server_worker, "Seats", partial(seats.Seats, clock=machine.monotonic))
         for module in (channel, async_channel, sockets, watchdog, wsgi):
@@ -263,7 +263,7 @@ class Model:
         )
         monkeypatch.setattr(watchdog, "attach_blocking", lambda channel: channel.blocking_end())
         if not asks_again:
-            monkeypatch.setattr(request_queue.RequestQueue, "_ask_later", lambda self: None)
+            monkeypatch.setattr(wake_ups.WakeUps, "ask_later", lambda self: None)
 
     # -- what runs -----------------------------------------------------------------------------------------------------
 
@@ -322,7 +322,7 @@ class Model:
         self.machine.errors.append(context.get("exception") or AssertionError(context["message"]))
 
     def _work(self, worker: server_worker.WorkerHandle) -> None:
-        *seats, watch = (channel.address for channel in worker._runtime.channels)
+        *seats, watch = (channel.address for channel in worker.thread._runtime.channels)
         if self._seats:
             self._work_in_threads(worker, seats, watch)
         else:
@@ -451,7 +451,7 @@ class Model:
         assert self.pool.queue.in_progress == 0
         dispatcher = self.pool.queue._dispatcher
         for worker in self.workers:
-            assert not worker.stuck, f"{worker} is taken for stuck, and has nothing to do"
+            assert not worker.line.stuck, f"{worker} is taken for stuck, and has nothing to do"
             slot = dispatcher._slots[worker]
             assert slot.load == 0
             assert worker in dispatcher._buckets[0], f"{worker} gets nothing more: window {slot.window}"

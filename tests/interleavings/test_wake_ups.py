@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from machine import At, Machine, Noting, Often, never
 from model import WATCHED, Model, QueueChannel, Request, SocketChannel
 
-from snakepit.server.dispatch.queue import ASK_AGAIN
+from snakepit.server.dispatch.wake_ups import ASK_AGAIN
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import REQUEST, position
 from snakepit.wire.loop_ends import LoopEnd
@@ -159,7 +159,7 @@ def test_a_wake_up_that_is_lost_costs_milliseconds_and_is_told(monkeypatch):
     requests = [Request(at, "compute/30") for at in range(0, 300, 7)]
     told = "has rung [0-9]+ ms ago and was not heard"
     model = play(never, requests, logged=[told], asks_again=True)
-    assert model.pool.queue.lost_wakeups
+    assert model.pool.queue.wake_ups.lost
     computing = sum(30 for _ in requests) / 1000
     took = max(client.answered_at for _, _, client in model.came) - 1000
-    assert took < computing + model.pool.queue.lost_wakeups * 2 * ASK_AGAIN
+    assert took < computing + model.pool.queue.wake_ups.lost * 2 * ASK_AGAIN

@@ -3,13 +3,13 @@
 import pytest
 from running_pools import FOR_EVER
 
-from snakepit.server.workers import worker as worker_module
+from snakepit.server.workers import loop_line
 
 
 @pytest.fixture
 def unhurried(monkeypatch):
     """Nothing is taken back from an event loop, however long it is silent: for tests of who has what."""
-    monkeypatch.setattr(worker_module, "LOOP_SILENCE", FOR_EVER)
+    monkeypatch.setattr(loop_line, "LOOP_SILENCE", FOR_EVER)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 from running_pools import client, play, running
 from waiting import PATIENCE, until
 
-from snakepit.server.dispatch import queue as queue_module
+from snakepit.server.dispatch import time_limits
 from snakepit.server.lifecycle import WorkerState
 from snakepit.server.pool import observer
 
@@ -60,7 +60,7 @@ def test_a_silent_worker_is_abandoned_and_comes_to_its_end(hangs, worn_out):
             await until(lambda: made.watcher.ready == [1, 1])
             assert (await made.get("/")).body == b"done"
             await until(lambda: made.pool.abandoned == 0)
-            assert worker.ended.is_set()
+            assert worker.thread.ended.is_set()
         assert worn_out == []  # it was given up for a moment only
 
     play(scenario)
@@ -72,7 +72,7 @@ def test_those_that_wait_on_a_loop_that_is_given_up_get_504_and_others_another_w
             waits = made.request("/wait?30")
             await until(lambda: not made.pool.workers[0].watched)  # it has begun
             hung = made.request("/burn")
-            await until(lambda: made.pool.workers[0].stuck)
+            await until(lambda: made.pool.workers[0].line.stuck)
             later = made.request("/")
             await until(lambda: client(later).over)
             assert [client(exchange).status for exchange in (waits, hung, later)] == [504, 504, 200]
@@ -81,7 +81,7 @@ def test_those_that_wait_on_a_loop_that_is_given_up_get_504_and_others_another_w
 
 
 def test_an_exchange_that_can_not_be_ended_has_its_worker_replaced(hangs, monkeypatch):
-    monkeypatch.setattr(queue_module, "LEAST_SECONDS_TO_END", 0.2)
+    monkeypatch.setattr(time_limits, "LEAST_SECONDS_TO_END", 0.2)
 
     async def scenario():
         settings = {"timeout_request": 0.2}.items()
@@ -110,7 +110,7 @@ def test_an_exchange_that_can_not_be_ended_has_its_worker_replaced(hangs, monkey
 
 
 def test_who_is_held_up_by_another_gets_time_beyond_its_own(hangs, monkeypatch):
-    monkeypatch.setattr(queue_module, "GRACE_BEHIND_BUSY_LOOP", PATIENCE)
+    monkeypatch.setattr(time_limits, "GRACE_BEHIND_BUSY_LOOP", PATIENCE)
 
     async def scenario():
         settings = {"timeout_request": 0.5}.items()
@@ -119,7 +119,7 @@ def test_who_is_held_up_by_another_gets_time_beyond_its_own(hangs, monkeypatch):
             waits = made.request("/wait?0.1")
             await until(lambda: worker.exchanges and not worker.watched)
             hung = made.request("/burn")
-            await until(lambda: worker.blocked_by == hung.number)
+            await until(lambda: worker.line.blocked_by == hung.number)
             await until(lambda: client(hung).over and client(waits).over)
             assert [client(exchange).status for exchange in (waits, hung)] == [200, 504]
 

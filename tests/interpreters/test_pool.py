@@ -382,7 +382,7 @@ def test_others_answer_while_a_loop_is_stuck(app_in, source):
             await all_over(others)
             assert {client(exchange).status for exchange in others} == {200}
             assert stuck.served_by not in {exchange.served_by for exchange in others}
-            assert worker_of(made, stuck).stuck
+            assert worker_of(made, stuck).line.stuck
             assert (stuck.state, made.pool.queue.in_progress, made.pool.queue.waiting) == (ExchangeState.ASSIGNED, 1, 0)
             assert [len(worker.exchanges) for worker in made.pool.workers].count(0) == 1
             # one that comes when it is known already
@@ -405,7 +405,7 @@ def test_all_loops_are_stuck_and_the_first_that_turns_answers_what_waits(app_in,
                 waiting = [made.request(f"/one-body?{number}") for number in range(1, 9)]
                 await until(lambda: made.pool.queue.waiting == len(waiting))
                 assert {exchange.state for exchange in waiting} == {ExchangeState.WAITING}
-                assert all(worker.stuck for worker in made.pool.workers)
+                assert all(worker.line.stuck for worker in made.pool.workers)
                 held_too.release()
                 await all_over([*waiting, second])
                 assert {exchange.served_by for exchange in waiting} == {second.served_by}
@@ -423,7 +423,7 @@ def test_a_loop_that_was_stuck_gets_its_share_again(app_in, source):
     async def scenario():
         async with standing_still(**app_in(source), workers=2) as (made, held, stuck):
             await all_over([made.request("/") for _ in range(4)])
-            assert worker_of(made, stuck).stuck
+            assert worker_of(made, stuck).line.stuck
             held.release()
             await all_over([stuck])
             served_by = set()
@@ -655,16 +655,16 @@ def test_a_thread_that_waits_for_its_client_declines_what_follows(moves_on, monk
             (worker,) = made.pool.workers
             clock = Stopped(worker)
             declined = []
-            original = made.pool.worker_declined
+            original = made.pool.queue.declined
 
-            def worker_declined(worker, exchange):
+            def note_declined(worker, exchange):
                 declined.append(exchange)
                 assert len(declined) < 100, "the same thread gets it again and again"
                 if moves_on:
                     clock.now += 1000.0
                 original(worker, exchange)
 
-            monkeypatch.setattr(made.pool, "worker_declined", worker_declined)
+            monkeypatch.setattr(made.pool.queue, "declined", note_declined)
             stream = made.request("/stream?100,65536")
             client(stream).writable = False
             follower = made.request("/one-body?3")
@@ -979,9 +979,9 @@ def test_requests_that_come_while_a_process_dies_are_served(app):
                 worker = made.pool.workers[0]
                 pending = [made.request("/") for _ in range(3)]
                 await until(lambda: all(client(exchange).over for exchange in pending))  # noqa: B023
-                os.kill(worker._runtime._process.pid, signal.SIGSTOP)
+                os.kill(worker.thread._runtime._process.pid, signal.SIGSTOP)
                 pending = [made.request("/")]
-                os.kill(worker._runtime._process.pid, signal.SIGKILL)
+                os.kill(worker.thread._runtime._process.pid, signal.SIGKILL)
                 while worker in made.pool.workers:
                     if len(pending) < 90:  # the line takes 100
                         pending.append(made.request("/"))

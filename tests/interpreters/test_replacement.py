@@ -162,7 +162,7 @@ def test_an_abandoned_worker_that_ends_after_all_is_not_counted(monkeypatch):
                     assert await made.pool.replace(1)
                 await until(lambda: worker.state is WorkerState.ABANDONED)
                 held.release()
-                await until(worker.ended.is_set)
+                await until(worker.thread.ended.is_set)
                 assert await made.close() == 0
 
     play(scenario)

@@ -89,7 +89,7 @@ class World:
         self.pool = Pool(options, Observer(), self.loop)
         self.http = HttpConnections(Config("app:app"), Router(self.pool), self.loop)
         self.worker = WorkerHandle(1, {}, InterpreterRuntime(1), self.pool, self.loop)
-        self.theirs = [attach_blocking(channel.address) for channel in self.worker._runtime.channels]
+        self.theirs = [attach_blocking(channel.address) for channel in self.worker.thread._runtime.channels]
         self.transport = FakeTransport(self.loop, self.http.new_connection(), peername=(peer, 5000))
 
     async def open(self):

@@ -47,7 +47,7 @@ class App:
             in_progress=pool.queue.in_progress,
             waiting=pool.queue.waiting,
             abandoned=pool.abandoned,
-            lost_wakeups=pool.queue.lost_wakeups,
+            lost_wakeups=pool.queue.wake_ups.lost,
             workers=tuple(
                 WorkerStatistics(
                     number=worker.number,
@@ -55,7 +55,7 @@ class App:
                     interface=worker.report.interface,
                     exchanges=len(worker.exchanges),
                     served=worker.served,
-                    age=now - worker.began,
+                    age=now - worker.thread.began,
                     import_seconds=worker.report.import_seconds,
                     startup_seconds=worker.report.startup_seconds,
                 )

@@ -8,17 +8,17 @@ is stuck, others get it.
 """
 
 import asyncio
-import logging
-import math
 from collections.abc import Callable
-from time import monotonic
 
 from snakepit.server.dispatch.dispatcher import Dispatcher, Unassigned
 from snakepit.server.dispatch.sessions import BELONGS, Sessions
+from snakepit.server.dispatch.time_limits import TimeLimits
+from snakepit.server.dispatch.wake_ups import WakeUps
 from snakepit.server.event_loop.deadlines import Deadlines
 from snakepit.server.exchanges.exchange import Destination, Exchange
 from snakepit.server.lifecycle import ExchangeState
-from snakepit.server.workers.worker import LOOP_SILENCE, WorkerHandle
+from snakepit.server.workers.loop_line import LOOP_SILENCE
+from snakepit.server.workers.worker import WorkerHandle
 
 BATCH_SIZE = 8
 BATCH_SECONDS = 200e-6
@@ -30,20 +30,6 @@ STUCK_FOR_LONG = 0.02
 """Seconds; a worker's loop that is stuck for longer may be so for ever. What it answered in the same turn, and what it
 has taken and not begun, its watchdog has to send; and that takes time there, for which another thread has to stop."""
 
-ASK_AGAIN = 0.05
-"""Seconds after which workers that get nothing until they are heard of are asked whether they are awake, again and
-again. A wake-up that was lost, which is a bug, then costs so much, and not all that a worker could do."""
-
-TELL_AGAIN = 10.0
-"""Seconds between two lines in the log about lost wake-ups."""
-
-GRACE_BEHIND_BUSY_LOOP = 0.5
-"""Seconds that an exchange gets beyond its time where its worker's loop was busy with another, which is being ended."""
-
-LEAST_SECONDS_TO_END = 3.0
-"""Seconds; the least that an app gets to end an exchange that timed out, until its worker is replaced. A worker's first
-exception takes an import, of ctypes, beside all that its threads compute."""
-
 SET_UP_LATE = frozenset({"dash"})
 """Frameworks that set themselves up while they answer a worker's first request, and say that they have when they begin:
 others that come meanwhile fail. Dash 4.4 does, with 500 for a script of its page (`Dash._setup_server`)."""
@@ -53,9 +39,6 @@ ALONE = 2.0
 
 RETRY_AFTER = 1
 """Seconds that a refused client is asked to wait (RFC 9110 section 10.2.3): a full line moves on in less."""
-
-
-_log = logging.getLogger("snakepit.server")
 
 
 class RequestQueue:
@@ -82,23 +65,15 @@ class RequestQueue:
         self._concurrency = concurrency
         self._dispatcher: Dispatcher[WorkerHandle, Exchange] = Dispatcher(waiting)
         self._line_patience: Deadlines[Exchange] = Deadlines(loop, waiting_seconds, self._waited_too_long)
-        self._response_seconds = response_seconds or 0.0
-        self._clock: Deadlines[Exchange] | None = None  # of those in workers whose response has not begun
+        self._limits: TimeLimits | None = None
         if response_seconds is not None:
-            self._clock = Deadlines(loop, response_seconds, self._took_too_long)
-        self._grace: Deadlines[Exchange] = Deadlines(loop, GRACE_BEHIND_BUSY_LOOP, self._time_out)
-        self._ending: Deadlines[tuple[WorkerHandle, Exchange]] = Deadlines(
-            loop, max(self._response_seconds, LEAST_SECONDS_TO_END), self._did_not_end
-        )
-        self._stuck = stuck
+            self._limits = TimeLimits(response_seconds, stuck, loop)
         self._workers: dict[WorkerHandle, None] = {}  # that may have exchanges
         self._batch = 1  # exchanges of one loop iteration that go to a worker before the next one is found
         self._batch_of: WorkerHandle | None = None
         self._room_in_batch = 0
         self._watch: asyncio.TimerHandle | None = None  # set while something waits for a worker
-        self._asking: asyncio.TimerHandle | None = None  # set while a worker is asleep
-        self.lost_wakeups = 0
-        self._told_of_lost = -math.inf  # loop time
+        self.wake_ups = WakeUps(self._asleep, loop)
         self._in_progress = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -183,22 +158,13 @@ class RequestQueue:
         """A worker gives an exchange back."""
         self._give_back(worker, [exchange])
 
-    def awake(self, worker: WorkerHandle) -> None:
+    def heard(self, worker: WorkerHandle) -> None:
         """A worker's loop turns."""
         self._assign(self._dispatcher.heard(worker))
 
     def missed(self, worker: WorkerHandle, seconds: float) -> None:
         """A worker has rung so long ago, and was not heard."""
-        self.lost_wakeups += 1
-        if self._loop.time() - self._told_of_lost >= TELL_AGAIN:
-            self._told_of_lost = self._loop.time()
-            _log.warning(
-                "%s has rung %.0f ms ago and was not heard (lost wake-ups until now: %d): this is a bug in snakepit; "
-                "please report it",
-                str(worker).capitalize(),
-                seconds * 1000,
-                self.lost_wakeups,
-            )
+        self.wake_ups.missed(worker, seconds)
 
     def set_pace(self, seconds: float) -> None:
         """Give workers as many at once as is worth it where an exchange takes so much CPU time."""
@@ -235,13 +201,11 @@ class RequestQueue:
     def close(self) -> None:
         """Cancel all timers."""
         self._line_patience.close()
-        self._grace.close()
-        self._ending.close()
-        if self._clock is not None:
-            self._clock.close()
-        for timer in (self._watch, self._asking):
-            if timer is not None:
-                timer.cancel()
+        if self._limits is not None:
+            self._limits.close()
+        if self._watch is not None:
+            self._watch.cancel()
+        self.wake_ups.close()
 
     # --------------------------------------------------------------------------------------------------------------
 
@@ -299,12 +263,11 @@ class RequestQueue:
             self._watch_workers()
 
     def _give(self, worker: WorkerHandle, exchange: Exchange) -> None:
-        exchange.home = worker
         worker.assign(exchange)
         if self._capacities and worker in self._capacities:
             self._loop.call_later(ALONE, self._widen, worker)
-        if self._clock is not None:
-            exchange.start_timeout(self._clock)
+        if self._limits is not None:
+            self._limits.start(exchange)
 
     def _widen(self, worker: WorkerHandle) -> None:
         """A worker has answered its first exchange, or does not come to an end with it."""
@@ -322,25 +285,17 @@ class RequestQueue:
         for worker in list(self._workers):
             if worker.watched:
                 late = worker.take_back_late()
-                if worker.stuck:
+                if worker.line.stuck:
                     self._dispatcher.stuck(worker)
                     self._loop.call_later(STUCK_FOR_LONG, worker.have_watchdog_release)
-                    self._ask_later()
+                    self.wake_ups.ask_later()
                 if late:
                     self._give_back(worker, late)
                 if worker.watched:
                     self._watch_workers()
 
-    def _ask_later(self) -> None:
-        if self._asking is None:
-            self._asking = self._loop.call_later(ASK_AGAIN, self._ask_asleep)
-
-    def _ask_asleep(self) -> None:
-        """Have workers that get nothing until they are heard of say that they are awake."""
-        self._asking = None
-        for worker in self._dispatcher.asleep:
-            worker.ask_loop(monotonic())
-            self._ask_later()
+    def _asleep(self) -> list[WorkerHandle]:
+        return self._dispatcher.asleep
 
     def _give_back(self, worker: WorkerHandle, exchanges: list[Exchange]) -> None:
         fresh: list[Exchange] = []
@@ -362,24 +317,6 @@ class RequestQueue:
         self._dispatcher.withdraw(exchange)
         self._one_less()
         self._refuse(exchange, "No worker became free in time")
-
-    def _took_too_long(self, exchange: Exchange) -> None:
-        if exchange.home.is_blocked_by_another(exchange):
-            exchange.start_timeout(self._grace)
-        else:
-            self._time_out(exchange)
-
-    def _time_out(self, exchange: Exchange) -> None:
-        """The client gets its answer now, and the app as much time again to end."""
-        worker: WorkerHandle = exchange.home
-        exchange.time_out(self._response_seconds)
-        worker.watchdog.end_exchange(exchange)
-        self._ending.add((worker, exchange))
-
-    def _did_not_end(self, which: tuple[WorkerHandle, Exchange]) -> None:
-        worker, exchange = which
-        if worker.has(exchange):
-            self._stuck(worker, exchange)
 
     def _refuse(self, exchange: Exchange, reason: str) -> None:
         exchange.refuse(503, reason, [(b"retry-after", b"%d" % RETRY_AFTER)])

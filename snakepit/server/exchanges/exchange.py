@@ -301,8 +301,9 @@ class Exchange:
         """Note that the exchange waits, for a worker that has room or for an answer without one."""
         self._to(ExchangeState.WAITING)
 
-    def assigned_to(self, worker: EnvelopeSink, name: str) -> None:
+    def assigned_to(self, worker: EnvelopeSink, name: str, home: Any = None) -> None:
         """Hand what has come of the request to the worker that gets the exchange."""
+        self.home = home
         self._to(ExchangeState.ASSIGNED)
         self.served_by = name
         self._worker = worker

@@ -62,7 +62,7 @@ class Endings:
     @property
     def unclosed(self) -> int:
         """Interpreters that are still being closed, though nobody waits for that."""
-        return sum(not worker.ended.is_set() for worker in self._closing)
+        return sum(not worker.thread.ended.is_set() for worker in self._closing)
 
     @property
     def _deadline(self) -> float:
@@ -99,15 +99,15 @@ class Endings:
                     await self._wait_closed(worker)
         except TimeoutError:
             pass
-        return [worker for worker in workers if not (worker.ended.is_set() or worker in self._closing)]
+        return [worker for worker in workers if not (worker.thread.ended.is_set() or worker in self._closing)]
 
     async def _wait_closed(self, worker: WorkerHandle) -> None:
         if self._closing_seconds is None:
-            await worker.ended.wait()
+            await worker.thread.ended.wait()
             return
-        await worker.closing.wait()
+        await worker.thread.closing.wait()
         try:
-            async with asyncio.timeout_at((worker.closing_since or 0.0) + self._closing_seconds):
-                await worker.ended.wait()
+            async with asyncio.timeout_at((worker.thread.closing_since or 0.0) + self._closing_seconds):
+                await worker.thread.ended.wait()
         except TimeoutError:
             self._closing.add(worker)

@@ -15,7 +15,7 @@ FULL = 0.8
 
 
 class Started(Protocol):
-    """What is needed of a worker."""
+    """What is needed of a worker's thread."""
 
     began: float
     """When it was made (monotonic seconds)."""

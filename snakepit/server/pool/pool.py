@@ -86,7 +86,7 @@ class Pool:
     def living(self) -> list[WorkerHandle]:
         """Those that have not ended, but for the abandoned."""
         unended = self._roster.unended
-        return [w for w in unended if not w.ended.is_set() and w.state is not WorkerState.ABANDONED]
+        return [w for w in unended if not w.thread.ended.is_set() and w.state is not WorkerState.ABANDONED]
 
     @property
     def first_of_serving(self) -> WorkerHandle | None:
@@ -225,22 +225,6 @@ class Pool:
             self._recycling.served(worker)
         self.queue.finished(worker)
 
-    def worker_declined(self, worker: WorkerHandle, exchange: Exchange) -> None:
-        """A worker gives an exchange back."""
-        self.queue.declined(worker, exchange)
-
-    def worker_heard(self, worker: WorkerHandle) -> None:
-        """A worker's loop turns."""
-        self.queue.awake(worker)
-
-    def worker_missed(self, worker: WorkerHandle, seconds: float) -> None:
-        """A worker has rung, and was not heard."""
-        self.queue.missed(worker, seconds)
-
-    def worker_pace(self, worker: WorkerHandle, seconds: float) -> None:
-        """A worker knows how long an exchange takes."""
-        self.queue.set_pace(seconds)
-
     def worker_failed(self, worker: WorkerHandle) -> None:
         """A worker can't start."""
         self._carry_out(self._roster.failed(worker))
@@ -375,7 +359,7 @@ class Pool:
     def kill(self) -> None:
         """Kill whatever can be killed: the loop does not run any more, and this is all that can be done without it."""
         for worker in self._roster.unended:
-            worker.kill()
+            worker.thread.kill()
 
     def _did_not_end(self, worker: WorkerHandle) -> None:
         self._carry_out(self._roster.did_not_end(worker))

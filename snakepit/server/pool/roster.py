@@ -206,7 +206,7 @@ class Roster:
             todo.append(actions.Settled(number))
         lost = self._lost.pop(number, None)
         if lost is not None and lost.report.copies:
-            todo.append(actions.KeepMemory(lost, lost.memory_at_end))
+            todo.append(actions.KeepMemory(lost, lost.thread.memory_at_end))
         todo.append(actions.CountAge(worker))
         self.first_ready = True
         self._start_others(todo)
@@ -274,7 +274,7 @@ class Roster:
             return False
         text = f"{name} could not start, though another one could; it is tried again: {error}"
         todo.append(actions.Tell(logging.WARNING, text))
-        if not worker.ended.is_set() and worker not in self._retiring:
+        if not worker.thread.ended.is_set() and worker not in self._retiring:
             self._retiring[worker] = None
             todo.append(actions.AwaitEnd(worker))
         todo.append(actions.Restart(number, retries.PAUSE_BEFORE_ATTEMPT))
@@ -298,6 +298,7 @@ class Roster:
             todo.append(actions.KeepMemory(worker, succession.memory_before))
         if worker.state is WorkerState.ABANDONED:
             self.remains.discard_abandoned(worker)
+            todo.append(actions.Close(worker, lost=False))
             return todo
         kind, fault = worker.failure
         lived = now - self._ready_at.pop(worker, now)

@@ -97,7 +97,7 @@ class Wear:
             bars = {worker: bars.get(worker) or self._new_bar(since) for worker, since in serving.items()}
             for worker, bar in bars.items():
                 name = f"Worker {worker.number}"
-                if bar.passed(worker.memory, name):
+                if bar.passed(worker.thread.memory, name):
                     _log.info("%s: it is replaced", bar.reason(name))
                     if not await self._replace([worker]):
                         await asyncio.sleep(RETRY)

@@ -7,6 +7,7 @@ other workers.
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from time import monotonic
 
 from snakepit.errors import ConfigError, WorkerLost, fault
 from snakepit.server.event_loop.background import spawn
@@ -19,46 +20,90 @@ from snakepit.wire.settings import AppSettings
 class RuntimeThread:
     """The thread that runs a worker to its end, hears its last words, and closes what it ran in.
 
+    `began`: when it was started, as by `time.monotonic`. `closing` is set when the worker has ended, and what it ran in
+    is being closed: since `closing_since`, in loop time. `ended` is set when that is closed. `memory_at_end`: the bytes
+    resident in the process before.
+
     Args:
+        number: the worker's, from 1.
+        settings: what all workers of the app are told.
         listening: where the worker's words come in. May change while they do.
         keeps_open: whether the app has left threads in the runtime that can't be ended. Asked after the last words.
-        on_closing: called in the loop when the worker has ended, and what it ran in is being closed.
         on_ended: called in the loop with why the worker has ended, as the kind and the fault of a FAILED envelope, the
-            kind being "config" if it could not even be started; and with the bytes resident in the process before the
-            runtime was closed.
+            kind being "config" if it could not even be started.
     """
 
     def __init__(
         self,
         runtime: Runtime,
+        number: int,
+        settings: AppSettings,
         loop: asyncio.AbstractEventLoop,
         listening: Sequence[MainEnd],
         keeps_open: Callable[[], bool],
-        on_closing: Callable[[], None],
-        on_ended: Callable[[str, str, int | None], None],
+        on_ended: Callable[[str, str], None],
     ) -> None:
+        self.began = monotonic()
+        self.closing = asyncio.Event()
+        self.closing_since: float | None = None
+        self.ended = asyncio.Event()
+        self.memory_at_end: int | None = None
         self._runtime = runtime
+        self._number = number
+        self._settings = settings
         self._loop = loop
         self._listening = listening
         self._keeps_open = keeps_open
-        self._on_closing = on_closing
         self._on_ended = on_ended
 
-    def start(self, number: int, settings: AppSettings) -> None:
-        """Start the thread, for the worker of this number."""
-        name = f"snakepit-worker-{number}"
-        threading.Thread(target=self._run, args=(number, settings), name=name, daemon=self._runtime.daemon).start()
+    async def start(self) -> None:
+        """Start the thread. What keeps it from starting ends the worker."""
+        self.began = monotonic()
+        name = f"snakepit-worker-{self._number}"
+        try:
+            for end in self._listening:
+                await end.open()
+            threading.Thread(target=self._run, name=name, daemon=self._runtime.daemon).start()
+        except Exception as error:  # or the worker would be starting for ever
+            self._runtime.close(False)
+            self._end("lost", fault(error))
 
-    def _run(self, number: int, settings: AppSettings) -> None:
+    def drop(self) -> None:
+        """Let go of the runtime, in which nothing was started."""
+        self._runtime.close(False)
+        self.close_ends()
+        self.closing.set()
+        self.ended.set()
+
+    def close_ends(self) -> None:
+        """Do not listen to the worker any more."""
+        for end in self._listening:
+            end.close()
+
+    def kill(self) -> bool:
+        """End the worker whatever it does, where that can be done; returns whether it can. From any thread."""
+        return self._runtime.kill()
+
+    @property
+    def process(self) -> int | None:
+        """The process that is the worker's alone, while there is one."""
+        return self._runtime.process
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes of memory that the worker has in RAM; None unless it has a process of its own."""
+        process = self.process
+        return None if process is None else resident_memory(process)
+
+    def _run(self) -> None:
         kind, trouble = "lost", ""
-        memory: int | None = None
         try:
             try:
-                self._runtime.run(number, settings)
+                self._runtime.run(self._number, self._settings)
             finally:
                 self._hear_last_words()
-                memory = resident_memory()
-                self._call_in_loop(self._on_closing)
+                self.memory_at_end = resident_memory()
+                self._call_in_loop(self._begin_closing)
                 self._runtime.close(self._keeps_open())
         except ConfigError as error:
             kind, trouble = "config", str(error)
@@ -66,7 +111,17 @@ class RuntimeThread:
             trouble = str(error)
         except Exception as error:  # whatever ends a worker must be told, or its exchanges wait for ever
             trouble = fault(error)
-        self._call_in_loop(self._on_ended, kind, trouble, memory)
+        self._call_in_loop(self._end, kind, trouble)
+
+    def _begin_closing(self) -> None:
+        self.closing_since = self._loop.time()
+        self.closing.set()
+
+    def _end(self, kind: str, trouble: str) -> None:
+        self.closing.set()
+        self.ended.set()
+        self._on_ended(kind, trouble)
+        self.close_ends()
 
     def _hear_last_words(self) -> None:
         heard = threading.Event()
@@ -75,7 +130,7 @@ class RuntimeThread:
         async def hear() -> None:
             try:
                 for end in list(self._listening):  # what comes may close some of them
-                    await end.hear_out()
+                    await end.wait_ended()
             finally:
                 heard.set()
 

@@ -7,29 +7,22 @@ to itself, and the process has to end without waiting for it.
 import asyncio
 import logging
 from collections.abc import Callable
-from time import monotonic
 from typing import Protocol
 
-from snakepit.errors import InternalError, fault
+from snakepit.errors import InternalError
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.exchanges.websocket import WebSocketExchange
 from snakepit.server.lifecycle import WORKER, WorkerState, advance
+from snakepit.server.workers.loop_line import LoopLine, unbegun
 from snakepit.server.workers.report import WorkerReport
 from snakepit.server.workers.runtime_thread import RuntimeThread
 from snakepit.server.workers.runtimes import Runtime
 from snakepit.server.workers.seats import Seats
 from snakepit.server.workers.watchdog_line import WatchdogLine
-from snakepit.system.memory import resident_memory
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import KIND, Envelope
 from snakepit.wire.loop_ends import MainEnd
 from snakepit.wire.settings import AppSettings
-
-LOOP_SILENCE = 0.002
-"""Seconds that a worker's loop may be silent until what waits for it is given to others."""
-
-TURNS = 3
-"""Turns of this loop after which everything has been heard that workers had rung before."""
 
 _log = logging.getLogger("snakepit.server")
 
@@ -41,8 +34,28 @@ _TELL: dict[int, Callable[..., None]] = {  # by kind: what takes its fields. No 
 }
 
 
+class Exchanges(Protocol):
+    """What a worker tells of its exchanges, and of its pace at them."""
+
+    def declined(self, worker: "WorkerHandle", exchange: Exchange) -> None:
+        """It did not begin with an exchange and will not."""
+
+    def heard(self, worker: "WorkerHandle") -> None:
+        """Its loop turns."""
+
+    def missed(self, worker: "WorkerHandle", seconds: float) -> None:
+        """It has rung so long ago, and was not heard: a bug."""
+
+    def set_pace(self, seconds: float) -> None:
+        """Heed what an exchange takes of CPU time, lately and on average."""
+
+
 class Owner(Protocol):
     """What a worker tells its pool."""
+
+    @property
+    def queue(self) -> Exchanges:
+        """Where its exchanges come from."""
 
     def worker_loaded(self, worker: "WorkerHandle") -> None:
         """The app was imported."""
@@ -55,18 +68,6 @@ class Owner(Protocol):
 
     def worker_free(self, worker: "WorkerHandle") -> None:
         """It is through with an exchange."""
-
-    def worker_declined(self, worker: "WorkerHandle", exchange: Exchange) -> None:
-        """It did not begin with an exchange and will not."""
-
-    def worker_heard(self, worker: "WorkerHandle") -> None:
-        """Its loop turns."""
-
-    def worker_missed(self, worker: "WorkerHandle", seconds: float) -> None:
-        """It has rung so long ago, and was not heard: a bug."""
-
-    def worker_pace(self, worker: "WorkerHandle", seconds: float) -> None:
-        """What an exchange takes there of CPU time, lately and on average."""
 
     def worker_ended(self, worker: "WorkerHandle") -> None:
         """Its thread has ended."""
@@ -93,34 +94,19 @@ class WorkerHandle:
         self.state = WorkerState.STARTING
         self.report = WorkerReport()
         self.failure = ("", "")  # kind and fault, as in envelopes.failed; or "config": it could not even be started
-        self.memory_at_end: int | None = None  # bytes resident in the process before its runtime was closed
         self.exchanges: dict[int, Exchange] = {}
         self.served = 0  # exchanges that it is through with
-        self.began = monotonic()
-        self.closing_since: float | None = None  # loop time; the app has ended, and its interpreter is being closed
-        self.ended = asyncio.Event()
-        self.closing = asyncio.Event()
-        self.stuck = False  # its loop was found in a long computation, and has not turned since
-        self.blocked_by = 0  # the exchange for which that is, if it has been told
         self._owner = owner
         self._loop = loop
-        self._runtime = runtime
-        self._settings = settings
         self._ends = [
             MainEnd(channel.main_carrier(), loop, self._take, self._rung) for channel in runtime.channels[:-1]
         ]
+        self.line = LoopLine(self._ends[0], loop, self._missed)
         self.watchdog = WatchdogLine(runtime.channels[-1], loop, self._take)
         self._listening = [*self._ends, self.watchdog.end]
-        self._thread = RuntimeThread(
-            runtime,
-            loop,
-            self._listening,
-            self._leaves_threads,
-            self._on_closing,
-            self._thread_ended,
+        self.thread = RuntimeThread(
+            runtime, number, settings, loop, self._listening, self._leaves_threads, self._thread_ended
         )
-        self._asked_loop: float | None = None  # when it was asked for a heartbeat, if it was not heard since
-        self._unheard = 0.0, 0.0  # after the first no ring of its loop was heard, from before the second none will be
         self._seats: Seats | None = None  # of a WSGI app
         self._name = f"worker {number}"
         self._handlers: dict[int, Callable[[Envelope], None]] = {
@@ -128,9 +114,9 @@ class WorkerHandle:
             envelopes.DONE: self._on_done,
             envelopes.DECLINED: self._on_declined,
             **dict.fromkeys((*_TELL, envelopes.ACCEPT, envelopes.MESSAGE, envelopes.CLOSE), self._tell_exchange),
-            envelopes.BLOCKED_BY: self._on_blocked_by,
+            envelopes.BLOCKED_BY: self.line.on_blocked_by,
             envelopes.INTERRUPTED: self.watchdog.on_interrupted,
-            envelopes.HEARTBEAT: self._on_heartbeat,
+            envelopes.HEARTBEAT: self.line.on_heartbeat,
             envelopes.CPU_PER_REQUEST: self._on_cpu_per_request,
             envelopes.LOADED: self._on_loaded,
             envelopes.READY: self._on_ready,
@@ -144,47 +130,26 @@ class WorkerHandle:
         return self._name
 
     @property
-    def process(self) -> int | None:
-        """The process that is its alone, while there is one."""
-        return self._runtime.process
-
-    @property
-    def memory(self) -> int | None:
-        """Bytes of memory that it has in RAM; None unless it has a process of its own."""
-        process = self.process
-        return None if process is None else resident_memory(process)
-
-    @property
     def capacity(self) -> int:
         """Exchanges at once, where each takes a thread."""
         return len(self._ends)
 
     async def start(self) -> None:
         """Start the thread that owns the runtime. What keeps it from starting ends the worker."""
-        self.began = monotonic()
-        try:
-            for end in self._listening:
-                await end.open()
-            self._thread.start(self.number, self._settings)
-        except Exception as error:  # or the worker would be starting for ever
-            self._runtime.close(False)
-            self._thread_ended("lost", fault(error), None)
+        await self.thread.start()
 
     def drop(self) -> None:
         """End it, which was never started."""
-        self._runtime.close(False)
-        for end in self._listening:
-            end.close()
+        self.thread.drop()
         self.to(WorkerState.RETIRING)
         self.to(WorkerState.CLOSED)
-        self.ended.set()
-        self.closing.set()
 
     def assign(self, exchange: Exchange) -> None:
         """Give it an exchange."""
         number, seats = exchange.number, self._seats
         self.exchanges[number] = exchange
-        exchange.assigned_to(self._ends[0] if seats is None else seats.take(number, exchange.whole), self._name)
+        end = self._ends[0] if seats is None else seats.take(number, exchange.whole)
+        exchange.assigned_to(end, self._name, self)
 
     def has(self, exchange: Exchange) -> bool:
         """Whether an exchange is still going on here."""
@@ -192,7 +157,7 @@ class WorkerHandle:
 
     def is_blocked_by_another(self, exchange: Exchange) -> bool:
         """Whether its loop is known to be in a long computation for another exchange."""
-        return self.blocked_by not in (0, exchange.number)
+        return self.line.blocked_by not in (0, exchange.number)
 
     def give_up_exchanges(self) -> dict[int, Exchange]:
         """Forget all exchanges; returns those that it had, by number."""
@@ -204,52 +169,30 @@ class WorkerHandle:
         """Whether something waits for it, so that `take_back_late` may find something."""
         if self._seats is not None:
             return self._seats.followed
-        return not self.stuck and self._ends[0].unheard
+        return self.line.watched
 
     def take_back_late(self) -> list[Exchange]:
         """Take back what waits for a loop or a thread that has been in one computation for too long.
 
-        The exchanges are as if they had never been assigned, or closed if their client has gone. Sets `stuck`.
+        The exchanges are as if they had never been assigned, or closed if their client has gone.
         """
-        if self._seats is not None:
-            unbegun = self._seats.overdue()
-        elif not self.stuck and self._ends[0].silent(monotonic()) > LOOP_SILENCE:
-            self.stuck = True
-            unbegun, others = _unbegun(self._ends[0].take_back())
-            self._ends[0].put_back(others)
-        else:
-            return []
-        return [self._come_back(number, held) for number, held in unbegun.items()]
+        late = self.line.take_back_late() if self._seats is None else self._seats.overdue()
+        return [self._come_back(number, held) for number, held in late.items()]
 
     def have_watchdog_release(self) -> None:
         """If its loop is still stuck, have its watchdog send what it answered in this turn, and decline the rest."""
-        if self.stuck and self.exchanges:
+        if self.line.stuck and self.exchanges:
             self.watchdog.release()
 
     def ask_heartbeat(self, now: float) -> None:
         """Ask for a sign of life, of its watchdog and of its event loop; `now` as by `time.monotonic`."""
         self.watchdog.ask_heartbeat(now)
-        if self._asked_loop is None and self._seats is None:
-            self._asked_loop = now
-            self._ends[0].post(envelopes.ask_heartbeat())  # a ring would do, but between processes nothing rings
-
-    def ask_loop(self, now: float, turns: int = TURNS) -> None:
-        """Have its event loop ring, if it has not been heard by then, in some turns; `now` as by `time.monotonic`."""
-        end = self._ends[0]
-        if end.heard_at >= now:
-            return
-        if turns:
-            self._loop.call_soon(self.ask_loop, now, turns - 1)
-            return
-        heard_at = end.heard_at
-        end.ask(envelopes.ask_heartbeat())
-        self._unheard = heard_at, now
-        if self._asked_loop is None:
-            self._asked_loop = now
+        if self._seats is None:
+            self.line.ask_heartbeat(now)
 
     def silent_for(self, now: float) -> float:
         """Return the seconds since it was asked for a heartbeat, and gave none."""
-        asked = [when for when in (self.watchdog.asked_at, self._asked_loop) if when is not None]
+        asked = [when for when in (self.watchdog.asked_at, self.line.asked_at) if when is not None]
         return now - min(asked) if asked else 0.0
 
     def retire(self) -> None:
@@ -277,22 +220,17 @@ class WorkerHandle:
         """
         self.to(WorkerState.ABANDONED)
         self.watchdog.end.post(envelopes.abandoned())
-        return not self.kill()
-
-    def kill(self) -> bool:
-        """End it whatever it does, where that can be done; returns whether it can. From any thread."""
-        return self._runtime.kill()
+        return not self.thread.kill()
 
     def let_go(self) -> None:
         """Do not listen to an abandoned one any more."""
-        for end in self._listening:
-            end.close()
+        self.thread.close_ends()
 
     def never_begun(self) -> dict[int, list[Envelope]]:
         """What a dead worker never took from its channels, by exchange; only exchanges whose head is among it."""
         lost: dict[int, list[Envelope]] = {}
         for end in self._ends:
-            lost |= _unbegun(end.take_back())[0]
+            lost |= unbegun(end.take_back())[0]
         return lost
 
     def give_up(self, state: WorkerState, kind: str, fault: str) -> None:
@@ -307,19 +245,10 @@ class WorkerHandle:
     def _leaves_threads(self) -> bool:
         return bool(self.report.daemon_threads)
 
-    def _on_closing(self) -> None:
-        self.closing_since = self._loop.time()
-        self.closing.set()
-
-    def _thread_ended(self, kind: str, trouble: str, memory: int | None) -> None:
-        self.memory_at_end = memory
+    def _thread_ended(self, kind: str, trouble: str) -> None:
         if trouble and not self.failure[0]:
             self.failure = (kind, trouble)
-        self.ended.set()
-        self.closing.set()
         self._owner.worker_ended(self)
-        for end in self._listening:
-            end.close()
 
     # -- envelopes from the worker ---------------------------------------------------------------------------------
 
@@ -357,7 +286,7 @@ class WorkerHandle:
             raise InternalError(f"{self} declined exchange {number}, which it was not given")
         if self._seats is not None:
             self._seats.give_up(number)
-        self._owner.worker_declined(self, self._come_back(number, [request]))
+        self._owner.queue.declined(self, self._come_back(number, [request]))
 
     def _tell_exchange(self, envelope: Envelope) -> None:
         """Pass on what belongs to an exchange that goes on."""
@@ -386,22 +315,15 @@ class WorkerHandle:
         return exchange
 
     def _rung(self) -> None:
-        self.stuck, self.blocked_by, self._asked_loop, self._unheard = False, 0, None, (0.0, 0.0)
-        self._owner.worker_heard(self)
+        self.line.on_rung()
+        self._owner.queue.heard(self)
 
-    def _on_blocked_by(self, envelope: Envelope) -> None:
-        _, number = envelope
-        self.blocked_by = number if self.stuck else 0
-
-    def _on_heartbeat(self, envelope: Envelope) -> None:
-        _, _, since, until = envelope
-        heard_at, asked_at = self._unheard
-        if heard_at < since and until < asked_at:
-            self._owner.worker_missed(self, asked_at - until)
+    def _missed(self, seconds: float) -> None:
+        self._owner.queue.missed(self, seconds)
 
     def _on_cpu_per_request(self, envelope: Envelope) -> None:
         _, _, seconds = envelope
-        self._owner.worker_pace(self, seconds)
+        self._owner.queue.set_pace(seconds)
 
     def _on_loaded(self, envelope: Envelope) -> None:
         self.report.loaded(envelope)
@@ -434,18 +356,3 @@ class WorkerHandle:
                 end.close()
                 self._listening.remove(end)
             del self._ends[1:]
-
-
-def _unbegun(posted: list[Envelope]) -> tuple[dict[int, list[Envelope]], list[Envelope]]:
-    """Of what a worker has not taken: the exchanges whose request is among it, and everything else."""
-    unbegun: dict[int, list[Envelope]] = {}
-    others: list[Envelope] = []
-    for envelope in posted:
-        kind, number, *_ = envelope
-        if kind == envelopes.REQUEST:
-            unbegun[number] = [envelope]
-        elif kind == envelopes.BODY and number in unbegun:
-            unbegun[number].append(envelope)
-        else:
-            others.append(envelope)
-    return unbegun, others

@@ -218,7 +218,7 @@ def test_an_item_that_a_dead_worker_never_took_comes_back_first(play):
             main.carrier.send(b"1")
             main.carrier.send(b"2")
             theirs.close()
-            await main.carrier.ended()
+            await main.carrier.wait_ended()
             assert main.carrier.waiting() == 2
             assert main.take_all_back() == [b"1", b"2"]
 
@@ -233,7 +233,7 @@ def test_an_item_that_a_dead_worker_took_in_part_comes_back(play, size):
             main.carrier.send(b"x" * size)
             read(theirs, 8)
             theirs.close()
-            await main.carrier.ended()
+            await main.carrier.wait_ended()
             assert main.take_all_back() == [b"x" * size]
 
     play(scenario)
@@ -247,7 +247,7 @@ def test_an_item_that_a_dead_worker_took_does_not_come_back(play):
             main.carrier.send(b"2")
             read(theirs, len(b"".join(frame(b"1"))))
             theirs.close()
-            await main.carrier.ended()
+            await main.carrier.wait_ended()
             assert main.take_all_back() == [b"2"]
 
     play(scenario)
@@ -262,7 +262,7 @@ def test_a_worker_that_asked_just_before_it_died_is_sent_nothing_more(play):
             read(theirs, len(b"".join(frame(b"1"))))
             theirs.sendall(b"".join(frame(b"answer")) + WAITS)
             theirs.close()
-            await main.carrier.ended()  # which finds that it asked: but the loop has not turned until now
+            await main.carrier.wait_ended()  # which finds that it asked: but the loop has not turned until now
             assert main.came == [b"answer"]
             assert main.take_all_back() == [b"2"]
 
@@ -274,11 +274,11 @@ def test_what_is_sent_once_a_worker_has_died_comes_back(play):
         async with main_side() as (main, theirs):
             await ask(main, theirs)
             theirs.close()
-            await main.carrier.ended()
+            await main.carrier.wait_ended()
             main.carrier.send(b"1")
             main.carrier.send(b"2")
             assert main.take_all_back() == [b"1", b"2"]
-            await main.carrier.ended()  # a second time finds nothing to do
+            await main.carrier.wait_ended()  # a second time finds nothing to do
             main.carrier.close()
             main.carrier.send(b"3")
             assert main.take_all_back() == [b"3"]
@@ -294,7 +294,7 @@ def test_all_that_a_worker_said_before_it_died_is_heard(play):
             main.carrier.send(b"x" * (4 * MIB))  # and that this can't be delivered harms nothing
             theirs.sendall(b"".join(b"".join(frame(item)) for item in said))
             theirs.close()
-            await main.carrier.ended()
+            await main.carrier.wait_ended()
             assert main.came == said
             assert main.take_all_back() == [b"x" * (4 * MIB)]
 
@@ -305,7 +305,7 @@ def test_a_dead_workers_socket_that_somebody_else_holds_open(play):
     async def scenario():
         async with main_side() as (main, theirs):
             theirs.sendall(b"".join(frame(b"last")))
-            await main.carrier.ended()  # the test still has `theirs`
+            await main.carrier.wait_ended()  # the test still has `theirs`
             assert main.came == [b"last"]
 
     play(scenario)
@@ -316,7 +316,7 @@ def test_ended_after_close(play):
         async with main_side() as (main, theirs):
             main.carrier.send(b"1")
             main.carrier.close()
-            await main.carrier.ended()
+            await main.carrier.wait_ended()
             await main.carrier.wait_closed()
             assert main.take_all_back() == [b"1"]
             assert theirs.recv(1) == b""
@@ -329,7 +329,7 @@ def test_ended_and_close_before_open():
         link = SocketChannel()
         carrier = link.main_carrier()
         carrier.send(b"1")
-        await carrier.ended()
+        await carrier.wait_ended()
         assert carrier.take_back() == b"1"
         carrier.close()
         await carrier.wait_closed()
@@ -376,7 +376,7 @@ def test_a_process_that_dies(play, then, heard, left):
                 await until(lambda: main.carrier.waiting() == 2)  # so the second has been sent
                 process.kill()
             await asyncio.to_thread(process.wait)
-        await main.carrier.ended()
+        await main.carrier.wait_ended()
         assert main.came == heard
         assert main.take_all_back() == left
         main.carrier.close()

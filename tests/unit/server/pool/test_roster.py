@@ -49,6 +49,12 @@ class Flag:
         return self.up
 
 
+@dataclass
+class Thread:
+    memory_at_end: int | None = None
+    ended: Flag = field(default_factory=Flag)
+
+
 @fake_of(worker_module.WorkerHandle)
 @dataclass(eq=False)
 class Worker:
@@ -58,8 +64,7 @@ class Worker:
     state: WorkerState = STARTING
     failure: tuple[str, str] = ("", "")
     report: WorkerReport = field(default_factory=WorkerReport)
-    memory_at_end: int | None = None
-    ended: Flag = field(default_factory=Flag)
+    thread: Thread = field(default_factory=Thread)
 
     def __str__(self):
         return f"worker {self.number}"
@@ -105,7 +110,7 @@ class World:
                 assert worker not in self.started
                 worker.to(RETIRING)
                 worker.to(CLOSED)
-                worker.ended.up = True
+                worker.thread.ended.up = True
             case Retire(worker):
                 assert worker in self.started
                 assert not roster.is_current(worker), "break before make"
@@ -177,7 +182,7 @@ class World:
         worker.report.said_goodbye = goodbye
         if not goodbye and not worker.failure[0]:
             worker.failure = ("lost", "its thread has ended")
-        worker.ended.up = True
+        worker.thread.ended.up = True
         self.deadlines.pop(worker, None)
         self.hanging.discard(worker)
         self.open += bool(worker.report.daemon_threads)
@@ -223,7 +228,7 @@ class World:
 
     @property
     def unended(self):
-        return [worker for worker in self.started if not worker.ended.up]
+        return [worker for worker in self.started if not worker.thread.ended.up]
 
 
 @pytest.fixture
@@ -591,7 +596,7 @@ class Anything(RuleBasedStateMachine):
         coming = {worker.number for worker in self.roster.successors} | set(self.world.restarts)
         for worker in self.roster.workers:
             there = worker.state in (STARTING, READY)
-            ending = worker.state is FAILED and not worker.ended.up  # its end is what matters
+            ending = worker.state is FAILED and not worker.thread.ended.up  # its end is what matters
             shown = self.patient and bool(self.world.told)
             assert there or ending or shown or worker.number in coming, f"{worker} is {worker.state.name}"
 

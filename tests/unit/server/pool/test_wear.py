@@ -20,6 +20,7 @@ MIB = 2**20
 class Worker:
     def __init__(self, number, size):
         self.number = number
+        self.thread = self
         self.memory = size * MIB
 
 

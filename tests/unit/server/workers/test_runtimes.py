@@ -38,7 +38,7 @@ def said(runtime):
         came = []
         end = MainEnd(runtime.channels[-1].main_carrier(), asyncio.get_running_loop(), came.extend)
         await end.open()
-        await end.hear_out()
+        await end.wait_ended()
         end.close()
         await end.wait_closed()
         return came

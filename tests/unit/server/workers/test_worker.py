@@ -17,10 +17,9 @@ from snakepit.http.events import RequestHead
 from snakepit.http.fields import NONE
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.lifecycle import ExchangeState, WorkerState
-from snakepit.server.workers import runtimes
-from snakepit.server.workers import worker as worker_module
+from snakepit.server.workers import loop_line, runtimes
 from snakepit.server.workers.runtime_thread import RuntimeThread
-from snakepit.server.workers.worker import Owner, WorkerHandle
+from snakepit.server.workers.worker import Exchanges, Owner, WorkerHandle
 from snakepit.wire import envelopes, interpreters
 from snakepit.wire import loop_ends as async_channel
 from snakepit.wire.codec import encode
@@ -29,16 +28,37 @@ from snakepit.wire.envelopes import BODY, REQUEST, RETIRE, STOP
 from snakepit.wire.interpreters import Interpreter
 
 
+@fake_of(Exchanges)
+class FakeQueue:
+    """Keeps what a worker tells of its exchanges; that it was heard, which it is all the time, as a number."""
+
+    def __init__(self):
+        self.times_heard = 0
+        self.came_back = []
+        self.paces = []
+        self.seconds_missed = []
+
+    def declined(self, worker, exchange):
+        self.came_back.append(exchange)
+
+    def heard(self, worker):
+        assert not worker.line.stuck
+        self.times_heard += 1
+
+    def missed(self, worker, seconds):
+        self.seconds_missed.append(seconds)
+
+    def set_pace(self, seconds):
+        self.paces.append(seconds)
+
+
 @fake_of(Owner)
 class FakeOwner:
-    """Keeps what a worker tells its pool; that it was heard, which it is all the time, by itself."""
+    """Keeps what a worker tells its pool."""
 
     def __init__(self):
         self.told = []
-        self.heard = 0
-        self.declined = []
-        self.paces = []
-        self.missed = []
+        self.queue = FakeQueue()
 
     def worker_loaded(self, worker):
         self.told.append(("loaded", worker.state))
@@ -54,19 +74,6 @@ class FakeOwner:
 
     def worker_ended(self, worker):
         self.told.append(("ended", worker.state))
-
-    def worker_heard(self, worker):
-        assert not worker.stuck
-        self.heard += 1
-
-    def worker_missed(self, worker, seconds):
-        self.missed.append(seconds)
-
-    def worker_pace(self, worker, seconds):
-        self.paces.append(seconds)
-
-    def worker_declined(self, worker, exchange):
-        self.declined.append(exchange)
 
     @property
     def words(self):
@@ -114,7 +121,7 @@ class Played:
         self.worker = WorkerHandle(
             3, {"module": "m"}, runtimes.InterpreterRuntime(seats), self.owner, asyncio.get_running_loop()
         )
-        self.addresses = [channel.address for channel in self.worker._runtime.channels]
+        self.addresses = [channel.address for channel in self.worker.thread._runtime.channels]
         self.theirs = [attach_blocking(address) for address in self.addresses]
 
     async def open(self):
@@ -139,9 +146,9 @@ class Played:
 
     async def turns(self, seat=0):
         """The worker's loop turns: it rings, even if it has nothing to say."""
-        heard = self.owner.heard
+        heard = self.owner.queue.times_heard
         self.theirs[seat].carrier.ring()
-        await until(lambda: self.owner.heard > heard)
+        await until(lambda: self.owner.queue.times_heard > heard)
 
     def waits(self, seat=0):
         """Items in the worker's queue."""
@@ -330,7 +337,7 @@ def test_pace():
         await played.be_ready()
         await played.says(envelopes.cpu_per_request(0.5))
         await played.says(envelopes.cpu_per_request(0.25))
-        assert played.owner.paces == [0.5, 0.25]
+        assert played.owner.queue.paces == [0.5, 0.25]
 
     play(scenario)
 
@@ -497,10 +504,10 @@ def test_a_worker_is_silent_until_its_watchdog_and_its_loop_have_answered():
 def test_a_watchdogs_ring_does_not_mean_that_the_loop_turns():
     async def scenario(played, worker):
         await played.be_ready()
-        worker.stuck = True
+        worker.line.stuck = True
         await played.says(envelopes.heartbeat(0.0, 0.0), seat=WATCHDOG)
         await until(lambda: not played.theirs[WATCHDOG].backlog)
-        assert worker.stuck
+        assert worker.line.stuck
 
     play(scenario)
 
@@ -513,16 +520,16 @@ def test_a_watchdogs_ring_does_not_mean_that_the_loop_turns():
 def test_a_ring_that_was_not_heard_is_told(rang, missed):
     async def scenario(played, worker):
         await played.be_ready()
-        worker.stuck = True
+        worker.line.stuck = True
         worker._ends[0].heard_at = 20.0
-        worker.ask_loop(50.0)
+        worker.line.ask(50.0)
         await until(played.waits)
         assert played.theirs[0].wait() == [envelopes.ask_heartbeat()]
         await played.says(envelopes.heartbeat(*rang))
-        assert len(played.owner.missed) == missed
-        assert not worker.stuck
+        assert len(played.owner.queue.seconds_missed) == missed
+        assert not worker.line.stuck
         await played.says(envelopes.heartbeat(*rang))
-        assert len(played.owner.missed) == missed, "nobody asked"
+        assert len(played.owner.queue.seconds_missed) == missed, "nobody asked"
 
     play(scenario)
 
@@ -530,11 +537,11 @@ def test_a_ring_that_was_not_heard_is_told(rang, missed):
 def test_what_a_loop_has_said_without_a_ring_is_read():
     async def scenario(played, worker):
         await played.be_ready()
-        worker.stuck = True
+        worker.line.stuck = True
         played.theirs[0].carrier._outgoing.put_nowait(encode([envelopes.cpu_per_request(1.0)]))
-        worker.ask_loop(monotonic())
-        await until(lambda: played.owner.paces)
-        assert not worker.stuck
+        worker.line.ask(monotonic())
+        await until(lambda: played.owner.queue.paces)
+        assert not worker.line.stuck
         await until(played.waits)
         assert played.theirs[0].wait() == [envelopes.ask_heartbeat()], "to be told whether it had rung"
 
@@ -544,7 +551,7 @@ def test_what_a_loop_has_said_without_a_ring_is_read():
 def test_a_loop_is_not_asked_that_is_heard_meanwhile():
     async def scenario(played, worker):
         await played.be_ready()
-        worker.ask_loop(monotonic())
+        worker.line.ask(monotonic())
         played.theirs[0].carrier.ring()
         for _ in range(10):
             await asyncio.sleep(0)
@@ -557,10 +564,10 @@ def test_a_loop_that_is_asked_again_is_rung_where_it_has_not_taken_the_question(
     async def scenario(played, worker):
         await played.be_ready()
         first, second = monotonic(), monotonic() + 1.0
-        worker.ask_loop(first)
+        worker.line.ask(first)
         await until(played.waits)
         assert played.theirs[0].carrier._doorbell.recv(100)
-        worker.ask_loop(second)
+        worker.line.ask(second)
         assert await asyncio.to_thread(played.theirs[0].carrier._doorbell.recv, 100) == b"\0"
         assert played.waits() == 1
         assert worker.silent_for(first + 11.0) == 11.0, "since it was asked first"
@@ -614,7 +621,7 @@ def test_the_watchdog_speaks_for_a_loop_that_is_stuck(clock):
         requests = end.wait()
         clock.now += 1.1
         worker.take_back_late()
-        assert worker.stuck
+        assert worker.line.stuck
         worker.have_watchdog_release()
         await until(lambda: played.waits(WATCHDOG))
         assert played.theirs[WATCHDOG].wait() == [envelopes.release()]
@@ -624,14 +631,14 @@ def test_the_watchdog_speaks_for_a_loop_that_is_stuck(clock):
             envelopes.declined(requests[1][1], requests[1]),
             seat=WATCHDOG,
         )
-        assert worker.blocked_by == 3
+        assert worker.line.blocked_by == 3
         assert sent(answered) == [(200, b"body", False)]
-        assert played.owner.declined == [unbegun]
+        assert played.owner.queue.came_back == [unbegun]
         assert list(worker.exchanges) == [3]
         await played.turns()
-        assert worker.blocked_by == 0
+        assert worker.line.blocked_by == 0
         await played.says(envelopes.blocked_by(3), seat=WATCHDOG)
-        assert worker.blocked_by == 0, "it has turned since"
+        assert worker.line.blocked_by == 0, "it has turned since"
 
     play(scenario)
 
@@ -656,9 +663,9 @@ def clock(monkeypatch):
     class Clock:
         now = 1000.0
 
-    for module in (worker_module, async_channel):
+    for module in (loop_line, async_channel):
         monkeypatch.setattr(module, "monotonic", lambda: Clock.now)
-    monkeypatch.setattr(worker_module, "LOOP_SILENCE", 1.0)
+    monkeypatch.setattr(loop_line, "LOOP_SILENCE", 1.0)
     return Clock
 
 
@@ -674,10 +681,10 @@ def test_what_a_silent_loop_has_not_taken_comes_back(clock):
         clock.now += 1.0
         assert worker.watched
         assert worker.take_back_late() == []
-        assert not worker.stuck
+        assert not worker.line.stuck
         clock.now += 0.1
         assert worker.take_back_late() == [first, second]
-        assert worker.stuck
+        assert worker.line.stuck
         assert not worker.watched
         assert worker.exchanges == {}
         assert played.waits() == 0
@@ -778,9 +785,9 @@ def test_a_loop_that_turns_is_not_stuck_any_more(clock):
         await until(lambda: played.waits())
         clock.now += 1.1
         worker.take_back_late()
-        assert worker.stuck
+        assert worker.line.stuck
         await played.turns()  # it finds nothing, but it turned
-        assert not worker.stuck
+        assert not worker.line.stuck
         worker.assign(exchange_of(2))
         assert [envelope[1] for envelope in await played.got(1)] == [2]
 
@@ -795,7 +802,7 @@ def test_a_loop_that_has_taken_everything_is_not_silent_however_long_it_takes(cl
         clock.now += 1000.0
         assert not worker.watched
         assert worker.take_back_late() == []
-        assert not worker.stuck
+        assert not worker.line.stuck
 
     play(scenario)
 
@@ -826,7 +833,7 @@ def test_a_loop_that_has_said_something_is_not_silent_though_nobody_has_looked(c
         clock.now += 1.1
         played.theirs[0].post(envelopes.continue_(1))  # what it says has come, and our own loop was too busy to read it
         assert worker.take_back_late() == []
-        assert not worker.stuck
+        assert not worker.line.stuck
 
     play(scenario)
 
@@ -873,7 +880,7 @@ def test_what_follows_on_a_slow_seat_comes_back(clock):
         worker._seats._clock = lambda: monotonic() + 1000.0
         assert worker.take_back_late() == exchanges[1:]
         assert worker.exchanges == {1: exchanges[0]}
-        assert not worker.stuck, "its other threads have time"
+        assert not worker.line.stuck, "its other threads have time"
         assert not worker.watched
         assert [exchange.state for exchange in exchanges[1:]] == [ExchangeState.NEW] * 2
         for exchange in exchanges[1:]:
@@ -893,7 +900,7 @@ def test_declined_exchange_goes_back_to_the_pool():
         played.theirs[0].wait()
         (request,) = played.theirs[0].wait()
         await played.says(envelopes.declined(request[1], request))
-        assert played.owner.declined == [second]
+        assert played.owner.queue.came_back == [second]
         assert second.state is ExchangeState.NEW
         assert worker.exchanges == {1: first}
         assert second._held == exchange_of(2, b"b")._held
@@ -916,7 +923,7 @@ def test_declined_exchange_whose_client_has_gone_is_closed():
         (request,) = played.theirs[0].wait()
         second.client_gone()
         await played.says(envelopes.declined(request[1], request))
-        assert played.owner.declined == [second], "the pool has to count it"
+        assert played.owner.queue.came_back == [second], "the pool has to count it"
         assert second.state is ExchangeState.CLOSED
         assert worker.exchanges == {1: first}
 
@@ -1040,10 +1047,10 @@ def owned(monkeypatch):
         async def main():
             owner = FakeOwner()
             worker = WorkerHandle(3, {"module": "m"}, runtimes.InterpreterRuntime(1), owner, asyncio.get_running_loop())
-            descriptors = [channel.address[2] for channel in worker._runtime.channels]
+            descriptors = [channel.address[2] for channel in worker.thread._runtime.channels]
             await worker.start()
             async with asyncio.timeout(PATIENCE):
-                await worker.ended.wait()
+                await worker.thread.ended.wait()
             if os.name != "nt":
                 for descriptor in descriptors:
                     if attached:
@@ -1147,12 +1154,12 @@ def test_start_that_can_not_be(monkeypatch, what, error):
     async def main():
         owner = FakeOwner()
         worker = WorkerHandle(3, {}, runtimes.InterpreterRuntime(2), owner, asyncio.get_running_loop())
-        descriptors = [channel.address[2] for channel in worker._runtime.channels]
-        descriptors += [channel.doorbell.fileno() for channel in worker._runtime.channels]
+        descriptors = [channel.address[2] for channel in worker.thread._runtime.channels]
+        descriptors += [channel.doorbell.fileno() for channel in worker.thread._runtime.channels]
         with monkeypatch.context() as refusing:
             refusing.setattr(*what, refuse)
             await worker.start()
-        assert worker.ended.is_set()
+        assert worker.thread.ended.is_set()
         assert owner.told == [("ended", WorkerState.STARTING)]
         kind, fault = worker.failure
         assert (kind, fault.splitlines()[-1]) == ("lost", f"{type(error).__name__}: {error}")
@@ -1200,9 +1207,9 @@ def test_one_interpreter_is_made_at_a_time(monkeypatch):
             await worker.start()
         for worker in workers:
             async with asyncio.timeout(PATIENCE):
-                await worker.ended.wait()
+                await worker.thread.ended.wait()
             if os.name != "nt":
-                for channel in worker._runtime.channels:
+                for channel in worker.thread._runtime.channels:
                     os.close(channel.address[2])
         await asyncio.sleep(0)
 
@@ -1242,5 +1249,5 @@ def test_the_loop_is_closed_when_the_thread_ends(monkeypatch):
             assert not thread.is_alive()
     assert owner.words == []
     if os.name != "nt":
-        for channel in worker._runtime.channels:
+        for channel in worker.thread._runtime.channels:
             os.close(channel.address[2])

@@ -138,7 +138,7 @@ def test_one_that_has_no_thread_says_its_last_words_all_the_same(monkeypatch):
                 watchdog.start()
         watchdog.leave(WORDS)
         await end.open()
-        await end.hear_out()
+        await end.wait_ended()
         assert came == WORDS
         end.close()
         await asyncio.sleep(0)
@@ -218,7 +218,7 @@ def test_last_words_come_last_and_what_was_to_be_looked_at_is_ended_first(monkey
         assert await played.said(1) == [envelopes.heartbeat(0.0, 0.0)]
         await asyncio.to_thread(played.watchdog.leave, WORDS)
         assert not played.thread.is_alive()
-        await played.end.hear_out()
+        await played.end.wait_ended()
         played.end.close()
         assert played.came[1:] == [envelopes.interrupted(5, "a stack", True), *WORDS]
         assert hung.asked == [(5, RequestTimeout)]
@@ -251,7 +251,7 @@ def test_its_own_trouble_is_logged_and_keeps_nothing_from_ending(caplog):
         await asyncio.to_thread(played.thread.join, PATIENCE)
         assert "ValueError: broken" in caplog.text
         await asyncio.to_thread(played.watchdog.leave, WORDS)
-        await played.end.hear_out()
+        await played.end.wait_ended()
         played.end.close()
         assert played.came == WORDS
 

@@ -1,4 +1,4 @@
-"""server.dispatch.queue: workers that get nothing until they are heard of are asked again; and what is told of it."""
+"""snakepit.server.dispatch.wake_ups: workers that get nothing until they are heard of are asked again."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ import pytest
 from fakes import fake_of
 from waiting import until
 
-from snakepit.server.dispatch import queue as queue_module
+from snakepit.server.dispatch import wake_ups
 from snakepit.server.dispatch.queue import RequestQueue
 from snakepit.server.workers.worker import WorkerHandle
 
@@ -18,6 +18,7 @@ class Worker:
 
     def __init__(self):
         self.exchanges = {}
+        self.line = self
         self.stuck = False
         self.watched = True
         self.asked = 0
@@ -32,27 +33,27 @@ class Worker:
     def have_watchdog_release(self):
         pass
 
-    def ask_loop(self, now, turns=1):
+    def ask(self, now, turns=1):
         self.asked += 1
 
 
 def test_a_stuck_worker_is_asked_until_it_is_heard_of(monkeypatch):
-    monkeypatch.setattr(queue_module, "ASK_AGAIN", 0.001)
+    monkeypatch.setattr(wake_ups, "ASK_AGAIN", 0.001)
 
     async def main():
         queue, worker = RequestQueue(None, 10, 10.0, asyncio.get_running_loop()), Worker()
         queue.add(worker, 10)
         queue._watch_workers()
         await until(lambda: worker.asked >= 3)
-        queue.awake(worker)
-        await until(lambda: queue._asking is None)
+        queue.heard(worker)
+        await until(lambda: not queue.wake_ups.asking)
         queue.close()
 
     asyncio.run(main())
 
 
 def test_a_removed_worker_is_not_asked(monkeypatch):
-    monkeypatch.setattr(queue_module, "ASK_AGAIN", 0.001)
+    monkeypatch.setattr(wake_ups, "ASK_AGAIN", 0.001)
 
     async def main():
         queue, worker = RequestQueue(None, 10, 10.0, asyncio.get_running_loop()), Worker()
@@ -60,7 +61,7 @@ def test_a_removed_worker_is_not_asked(monkeypatch):
         queue._watch_workers()
         await until(lambda: worker.asked)
         queue.remove(worker)
-        await until(lambda: queue._asking is None)
+        await until(lambda: not queue.wake_ups.asking)
         queue.close()
 
     asyncio.run(main())
@@ -68,13 +69,13 @@ def test_a_removed_worker_is_not_asked(monkeypatch):
 
 @pytest.mark.parametrize(("pause", "lines"), [(0.0, 3), (1000.0, 1)])
 def test_each_lost_wake_up_counts_and_some_are_told(monkeypatch, caplog, pause, lines):
-    monkeypatch.setattr(queue_module, "TELL_AGAIN", pause)
+    monkeypatch.setattr(wake_ups, "TELL_AGAIN", pause)
 
     async def main():
         queue = RequestQueue(None, 10, 10.0, asyncio.get_running_loop())
         for _ in range(3):
             queue.missed(Worker(), 0.05)
-        assert queue.lost_wakeups == 3
+        assert queue.wake_ups.lost == 3
 
     with caplog.at_level(logging.WARNING):
         asyncio.run(main())
