@@ -159,7 +159,7 @@ class Main:
                 [envelopes.loaded("asgi", 0.0, [], [], []), envelopes.ready(0.0), envelopes.cpu_per_request(10e-6)]
             )
         config = Config(app="unused", http=cast("Any", http), access_log=False)
-        self.http = HttpConnections(config, Router(self.pool), loop)
+        self.http = HttpConnections(config, Router(self.pool.queue), loop)
         self.connections = [self.http.new_connection() for _ in range(BATCH)]
         self.transports = [Transport() for _ in self.connections]
         for connection, transport in zip(self.connections, self.transports, strict=True):

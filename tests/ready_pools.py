@@ -37,9 +37,10 @@ class Ready:
         exchanges = []
         for _ in range(count):
             self.number += 1
-            exchanges.append(Exchange(self.number, FakeClient(), self.pool, RequestHead("GET", b"/", "1.1", [], False)))
-            exchanges[-1].begin(b"", False)
-            self.pool.submit(exchanges[-1])
+            exchanges.append(
+                Exchange(self.number, FakeClient(), self.pool.queue, RequestHead("GET", b"/", "1.1", [], False))
+            )
+            self.pool.queue.submit(exchanges[-1])
         return [exchange.served_by for exchange in exchanges]
 
 

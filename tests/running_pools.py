@@ -68,10 +68,9 @@ class Running:
 
     def request(self, target, body=b"", more=False):
         self.number += 1
-        head = RequestHead("GET", target.encode(), "1.1", [(b"host", b"t")], False)
-        exchange = Exchange(self.number, FakeClient(), self.pool, head)
-        exchange.begin(body, more)
-        self.pool.submit(exchange)
+        head = RequestHead("GET", target.encode(), "1.1", [(b"host", b"t")], False, body=body, more=more)
+        exchange = Exchange(self.number, FakeClient(), self.pool.queue, head)
+        self.pool.queue.submit(exchange)
         return exchange
 
     async def get(self, target):

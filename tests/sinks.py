@@ -50,7 +50,6 @@ class FakeDestination:
 def make(body=b"", more=False, expects_continue=False):
     """Return a new exchange whose request has come, its client, and its destination."""
     client, line = FakeClient(), FakeDestination()
-    head = RequestHead("POST", b"/a", "1.1", [(b"host", b"t")], expects_continue)
+    head = RequestHead("POST", b"/a", "1.1", [(b"host", b"t")], expects_continue, body=body, more=more)
     exchange = Exchange(NUMBER, client, line, head)
-    exchange.begin(body, more)
     return exchange, client, line

@@ -86,7 +86,7 @@ class Serving:
         )
         app = App(config, setup.reference, surroundings, self._report, loop)
         self._apps = Apps([app])
-        self._http = HttpConnections(config, Router(app.pool, app.responders), loop, setup.open_files)
+        self._http = HttpConnections(config, Router(app.pool.queue, app.responders), loop, setup.open_files)
         self._changes = Changes(self._apps, self._log, loop, manager)
         self._control = self._control_socket()
         self._stops = Stops(self.stop, self._exit_now)

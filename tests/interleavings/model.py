@@ -300,11 +300,13 @@ class Model:
         body = CHUNK if sends else b""
         number = len(self.came) + 1
         exchange = Exchange(
-            number, client, self.pool, RequestHead("POST", b"/" + request.does.encode(), "1.1", [], False)
+            number,
+            client,
+            self.pool.queue,
+            RequestHead("POST", b"/" + request.does.encode(), "1.1", [], False, body=body, more=sends),
         )
         self.came.append((request, exchange, client))
-        exchange.begin(body, sends)
-        self.pool.submit(exchange)
+        self.pool.queue.submit(exchange)
         if sends:
             for part in range(3):
                 self.loop.call_later(0.001 * part, self._add_body, exchange, part)

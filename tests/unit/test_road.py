@@ -87,7 +87,7 @@ class World:
         self.loop = asyncio.get_running_loop()
         options = PoolOptions(1, 1, 100, None, 100, 30.0, "asgi", "interpreter", {})
         self.pool = Pool(options, Observer(), self.loop)
-        self.http = HttpConnections(Config("app:app"), Router(self.pool), self.loop)
+        self.http = HttpConnections(Config("app:app"), Router(self.pool.queue), self.loop)
         self.worker = WorkerHandle(1, {}, InterpreterRuntime(1), self.pool, self.loop)
         self.theirs = [attach_blocking(channel.address) for channel in self.worker.thread._runtime.channels]
         self.transport = FakeTransport(self.loop, self.http.new_connection(), peername=(peer, 5000))

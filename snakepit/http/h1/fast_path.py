@@ -8,14 +8,13 @@ with which status, by the same code whatever parses the heads, and no two of the
 import re
 
 from snakepit.errors import RemoteProtocolError
-from snakepit.http.events import BodyData, Event, Limits, RequestEnd, RequestHead
+from snakepit.http.events import BodyData, Event, Limits, RequestHead
 from snakepit.http.fields import has_controls
 from snakepit.http.h1.h11_parser import METHODS, H11Parser
 from snakepit.http.strict import NOT_BEGUN
 from snakepit.http.types import Headers
 
 _HEAD_END = b"\r\n\r\n"
-_END = RequestEnd()
 _REQUEST_LINE = re.compile(rb"([!-~]+) (/[!-~]*) HTTP/1\.([01])\r\n")
 NOT_ORDINARY = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
 """Fields that make a request one for `H11Parser`."""
@@ -48,131 +47,123 @@ class KnownFields:
 
 
 class CleanHeadParser:
-    """Parses ordinary requests itself, and leaves all others to h11."""
+    """Parses ordinary requests itself, and leaves all others to h11. See `protocol.RequestParser`."""
 
     def __init__(self, limits: Limits, known: KnownFields) -> None:
         self._limits = limits
         self._known = known
         self._rest = b""  # came and not parsed: some of a head, or what follows the request's end
-        self._begin()
-
-    def _begin(self) -> None:
-        self._slow: H11Parser | None = None  # reads this request in our stead
-        self._events: list[Event] = []
         self._left = 0  # bytes of body to come
-        self._ended = False
-        self._head_done = False
+        self._slow: H11Parser | None = None  # reads this request in our stead
+        self.head: RequestHead | None = None
+        self.ended = self.in_head = self.holds_next = False
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> Event | None:
+        if self.head is not None:
+            return self._feed_body(data)
         if self._slow is not None:
-            self._slow.feed(data)
-        elif self._ended:
-            self._rest += data
-        elif self._head_done:
-            self._take_body(data)
+            return self._feed_slow(data)
+        if self._rest:
+            data = self._rest + data
+        end = data.find(_HEAD_END) + len(_HEAD_END)
+        if end < len(_HEAD_END):
+            return self._wait_for_more(data)
+        line = _REQUEST_LINE.match(data)
+        if line is None or end > self._limits.head:
+            return self._leave(data)
+        name, target, minor = line.groups()
+        block = data[line.end() : end]
+        known = self._known.get(block)
+        method = METHODS.get(name)
+        if known is not None and method is not None and minor == b"1":
+            headers, keep_alive, length = known
+            head = RequestHead(method, target, "1.1", headers, False, keep_alive)
         else:
-            self._take_head(self._rest + data if self._rest else data)
+            try:
+                head, length = self._parse(data[:end])
+            except NotOrdinary:
+                return self._leave(data)
+            if method is not None and minor == b"1":
+                self._known.add(block, head.headers, head.keep_alive, length)
+        self.head = head
+        self.in_head = False
+        if not length and end == len(data):
+            self._rest = b""
+            self.ended = True
+        else:
+            head.body = self._take_body(data[end:], length)
+            head.more = self._left > 0
+        return head
 
-    def events(self) -> list[Event]:
+    def restart(self) -> None:
+        self.head = None
+        self.ended = False
         if self._slow is not None:
-            return self._slow.events()
-        events, self._events = self._events, []
-        return events
+            self._rest = self._slow.rest()
+            self._slow = None
+        if self._rest:
+            self.in_head = self._rest not in NOT_BEGUN
+            self.holds_next = False
 
     def rest(self) -> bytes:
         return self._slow.rest() if self._slow is not None else self._rest
 
-    def restart(self) -> None:
-        waiting = self.rest()
-        self._begin()
-        self._rest = b""
-        if waiting:
-            self.feed(waiting)
-
-    @property
-    def ended(self) -> bool:
-        return self._slow.ended if self._slow is not None else self._ended
-
-    @property
-    def in_head(self) -> bool:
-        if self._slow is not None:
-            return self._slow.in_head
-        if self._head_done:  # but nobody has asked for it yet
-            return bool(self._events) and isinstance(self._events[0], RequestHead)
-        return self._rest not in NOT_BEGUN
-
-    @property
-    def holds_next(self) -> bool:
-        return self._slow.holds_next if self._slow is not None else self._ended and self._rest not in NOT_BEGUN
-
-    def _take_head(self, data: bytes) -> None:
-        end = data.find(_HEAD_END) + len(_HEAD_END)
-        if end >= len(_HEAD_END):
-            head = data[:end] if end < len(data) else data
-            try:
-                event, self._left = self._read(head)
-            except NotOrdinary:
-                self._leave(data)
-                return
-            self._head_done = True
-            self._rest = b""
-            self._events.append(event)
-            self._take_body(data[end:])
-        elif data not in NOT_BEGUN and (
+    def _wait_for_more(self, data: bytes) -> Event | None:
+        self.in_head = data not in NOT_BEGUN
+        if self.in_head and (
             len(data) > self._limits.head or not is_clean(data[:-1] if data.endswith(b"\r") else data)
         ):
-            self._leave(data)
-        else:
-            self._rest = data
+            return self._leave(data)
+        self._rest = data
+        return None
 
-    def _take_body(self, data: bytes) -> None:
-        if self._left:
-            body, data = (data, b"") if len(data) <= self._left else (data[: self._left], data[self._left :])
-            self._left -= len(body)
-            if body:
-                self._events.append(BodyData(body))
-        if not self._left:
-            self._ended = True
-            self._rest = data
-            self._events.append(_END)
+    def _feed_body(self, data: bytes) -> Event | None:
+        if self._slow is not None:
+            return self._feed_slow(data)
+        if self.ended:
+            self._rest += data
+            self.holds_next = self._rest not in NOT_BEGUN
+            return None
+        if not data:
+            return None
+        return BodyData(self._take_body(data, self._left), self._left > 0)
 
-    def _leave(self, data: bytes) -> None:
+    def _take_body(self, data: bytes, left: int) -> bytes:
+        """Return what belongs to the body, of which so many bytes are to come, and keep what follows it."""
+        body = data if len(data) <= left else data[:left]
+        self._left = left - len(body)
+        self.ended = not self._left
+        self._rest = data[len(body) :]
+        self.holds_next = self.ended and self._rest not in NOT_BEGUN
+        return body
+
+    def _leave(self, data: bytes) -> Event | None:
         self._slow = H11Parser(self._limits)
-        self._slow.feed(data)
         self._rest = b""
+        return self._feed_slow(data)
 
-    def _read(self, head: bytes) -> tuple[RequestHead, int]:
-        """Return a head's event, and its body's length. Raises NotOrdinary."""
-        line = _REQUEST_LINE.match(head)
-        if line is None or len(head) > self._limits.head:
-            raise NotOrdinary
-        name, target, minor = line.groups()
-        method = METHODS.get(name)
-        if method is None or minor == b"0":
-            return self._parse(head)
-        block = head[line.end() :]
-        known = self._known.get(block)
-        if known is None:
-            event, length = self._parse(head)
-            self._known.add(block, event.headers, event.keep_alive, length)
-            return event, length
-        headers, keep_alive, length = known
-        return RequestHead(method, target, "1.1", headers, False, keep_alive), length
+    def _feed_slow(self, data: bytes) -> Event | None:
+        assert self._slow is not None
+        slow = self._slow
+        try:
+            return slow.feed(data)
+        finally:
+            self.head, self.ended = slow.head, slow.ended
+            self.in_head, self.holds_next = slow.in_head, slow.holds_next
 
     def _parse(self, head: bytes) -> tuple[RequestHead, int]:
         """Read a head whose header block is not known, by h11 or what a subclass has in its place."""
         lines = head.lower().split(b"\r\n")
         if any(line.partition(b":")[0] in NOT_ORDINARY for line in lines):
             raise NotOrdinary  # before it is parsed twice
-        parser = H11Parser(self._limits)
-        parser.feed(head)
         try:
-            event, *rest = parser.events()
+            event = H11Parser(self._limits).feed(head)
         except RemoteProtocolError:
             raise NotOrdinary from None
         assert isinstance(event, RequestHead)
-        if rest:
+        if not event.more:
             return event, 0
+        event.more = False
         return event, next(int(value) for name, value in event.headers if name == b"content-length")
 
 

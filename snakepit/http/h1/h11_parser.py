@@ -11,7 +11,7 @@ from collections import deque
 import h11
 
 from snakepit.errors import RemoteProtocolError
-from snakepit.http.events import BodyData, Event, Limits, RequestEnd, RequestHead
+from snakepit.http.events import BodyData, Event, Limits, RequestHead
 from snakepit.http.fields import has_controls
 from snakepit.http.strict import (
     NOT_BEGUN,
@@ -30,89 +30,84 @@ METHODS = {name.encode("ascii"): name for name in ("GET", "HEAD", "POST", "PUT",
 
 
 class H11Parser:
-    """Parses any request, by h11."""
+    """Parses any request, by h11. See `protocol.RequestParser`."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._begin()
+        self._begin(b"")
 
-    def _begin(self) -> None:
+    def _begin(self, waiting: bytes) -> None:
         self._connection = h11.Connection(h11.SERVER, max_incomplete_event_size=self._limits.head)
         self._check = HeadCheck(self._limits.head)
-        self._refusal: RemoteProtocolError | None = None  # found while feeding, to be raised when events are asked for
         self._body_received = 0
-        self._before = b""  # came, and may be empty lines before the request
-        self._fed = False  # bytes of the current request have come
-        self.ended = False
+        self._before = waiting  # came, and was not looked at, or may be empty lines before the request
+        self._fed = False  # bytes of the current request have been looked at
         self._chunked = False
         self._tail: deque[bytes] = deque()  # what came last of a chunked body, to look at its trailers
         self._tail_size = 0
+        self.head: RequestHead | None = None
+        self.ended = self.holds_next = False
+        self.in_head = waiting not in NOT_BEGUN
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> Event | None:
         if not self._fed:
             data = self._before + data
             if data in NOT_BEGUN:
                 self._before = data
-                return
+                return None
             data = without_empty_lines(data)
         if not self.ended:
             self._look_at(data)
-        self._connection.receive_data(data)
+        if data:  # to h11 an empty one is the end
+            self._connection.receive_data(data)
+        event = None if self.ended else self._next_event()
+        self.in_head = self._connection.their_state is h11.IDLE
+        self.holds_next = self.ended and self.rest() not in NOT_BEGUN
+        return event
 
     def _look_at(self, data: bytes) -> None:
         self._fed = True
-        try:
-            self._check.feed(data)
-        except RemoteProtocolError as error:
-            self._refusal = error
+        self._check.feed(data)
         self._tail.append(data)
         self._tail_size += len(data)
         while self._tail_size - len(self._tail[0]) > self._limits.head:
             self._tail_size -= len(self._tail.popleft())
 
-    def events(self) -> list[Event]:
-        if self._refusal is not None:
-            raise self._refusal
-        events: list[Event] = []
+    def _next_event(self) -> Event | None:
+        """Make one event of all that h11 finds in what came."""
+        head: RequestHead | None = None
+        pieces: list[bytes] = []
+        ended = False
         try:
-            while not self.ended:
+            while not ended:
                 event = self._connection.next_event()
-                if event is h11.NEED_DATA or event is h11.PAUSED:
-                    break
                 if isinstance(event, h11.Data):
-                    events.append(self._body(event))
+                    pieces.append(self._body(event))
                 elif isinstance(event, h11.Request):
-                    events.append(self._head(event))
+                    head = self._head(event)
                 elif isinstance(event, h11.EndOfMessage):
                     # What follows is a later request, or nothing to care for where the connection closes.
-                    self.ended = True
                     self._check_trailers(event)
-                    events.append(RequestEnd())
-                elif isinstance(event, h11.ConnectionClosed):
+                    ended = True
+                else:
                     break
         except h11.RemoteProtocolError as error:
             # without its traceback: one of h11's frames there holds the error itself, and others all of the connection
             cause = error.with_traceback(None)
             raise RemoteProtocolError(_readable(str(error)), error.error_status_hint) from cause
-        return events
+        self.ended = ended
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if head is not None:
+            self.head = head
+            head.body, head.more = body, not ended
+            return head
+        return BodyData(body, not ended) if pieces or ended else None
 
     def restart(self) -> None:
-        waiting = self.rest()
-        self._begin()
-        if waiting:
-            self.feed(waiting)
+        self._begin(self.rest())
 
     def rest(self) -> bytes:
-        """Return what came after the request's end."""
         return self._connection.trailing_data[0]
-
-    @property
-    def in_head(self) -> bool:
-        return self._fed and self._connection.their_state is h11.IDLE
-
-    @property
-    def holds_next(self) -> bool:
-        return self.ended and self.rest() not in NOT_BEGUN
 
     def _head(self, event: h11.Request) -> RequestHead:
         version = http_version(event.http_version)
@@ -130,12 +125,12 @@ class H11Parser:
             upgrade=any(name == b"upgrade" for name, _ in headers),
         )
 
-    def _body(self, event: h11.Data) -> BodyData:
+    def _body(self, event: h11.Data) -> bytes:
         self._body_received += len(event.data)
         limit = self._limits.body
         if limit is not None and self._body_received > limit:
             raise too_long(limit)
-        return BodyData(bytes(event.data))
+        return bytes(event.data)
 
     def _check_trailers(self, event: h11.EndOfMessage) -> None:
         """Refuse bare line feeds around a chunked body's trailers, and control characters in them: h11 takes both."""

@@ -1,108 +1,154 @@
-"""HTTP/1.1 and 1.0 on one connection: a parser for what comes, a writer for what goes, and the turn between them."""
+"""HTTP/1.1 and 1.0 on one connection: a parser for what comes, responses as bytes, and the turn between the two.
 
+Nothing here does I/O. `receive_data` takes what came and returns what it means; the `send_*` methods return what the
+client must get.
+"""
+
+from enum import Enum, auto
+from http import HTTPStatus
 from typing import Protocol
 
 from snakepit.errors import LocalProtocolError
 from snakepit.http.events import Event, RequestHead
-from snakepit.http.fields import Fields
-from snakepit.http.h1.writer import FieldSource, ResponseWriter, informational
+from snakepit.http.fields import ANNOUNCED, CLOSE, NO_BODY, Fields, wrong_length
 
+JOINED = 16 * 1024
+"""Bytes; a body up to this size is put behind its head, a larger one is written beside it without being copied."""
 
-class RequestParser(Protocol):
-    """Makes events of one request after the other, whichever library does the work."""
-
-    def feed(self, data: bytes) -> None:
-        """Take bytes; never raises."""
-
-    def events(self) -> list[Event]:
-        """Return what has come of the current request. Raises RemoteProtocolError."""
-
-    def restart(self) -> None:
-        """Go on to the next request; the current one has ended."""
-
-    def rest(self) -> bytes:
-        """Return what came after the current request's end."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether the current request is complete."""
-
-    @property
-    def in_head(self) -> bool:
-        """Whether some of the current request's head has come, but not all of it."""
-
-    @property
-    def holds_next(self) -> bool:
-        """Whether bytes that belong to a later request have come already."""
-
+_STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode("ascii")) for status in HTTPStatus}
 
 _NOT_READ = RequestHead("", b"", "1.1", [], False, keep_alive=False)
 """Stands for a head that could not be read and is answered all the same: with a refusal, and the connection ends."""
 
 
-class Http1Protocol:
-    """Speaks HTTP/1 on one connection, with the four verbs of `snakepit.http.events`."""
+class RequestParser(Protocol):
+    """Reads one request after the other, whichever library does the work."""
 
-    def __init__(self, parser: RequestParser, common: FieldSource) -> None:
-        self._parser = parser
-        self._writer = ResponseWriter(common)
-        self._output: list[bytes] = []
-        self._head: RequestHead | None = None  # of the request in hand, once it is there
+    head: RequestHead | None
+    """Of the request in hand, once all of it is there."""
+    ended: bool
+    """Whether the request in hand is complete. Nothing more comes then, until `restart`."""
+    in_head: bool
+    """Whether some of a head has come, but not all of it; or after `restart`, something that was not looked at yet."""
+    holds_next: bool
+    """Whether bytes that belong to a later request have come already."""
 
-    def receive_data(self, data: bytes) -> None:
-        self._parser.feed(data)
+    def feed(self, data: bytes) -> Event | None:
+        """Take what came, and return what it means: one event at most. Nothing may be fed after an error.
 
-    def events_received(self) -> list[Event]:
-        events = self._parser.events()
-        if events and isinstance(events[0], RequestHead):
-            self._head = events[0]
-        return events
+        Raises RemoteProtocolError, which carries the status to answer with.
+        """
 
-    def send_informational(self, status: int) -> None:
-        self._output.append(informational(status))
-
-    def send_response(self, status: int, fields: Fields, body: bytes, more: bool, close: bool) -> None:
-        if self._writer.begun:
-            raise LocalProtocolError("a response has begun already")
-        head = self._head or _NOT_READ
-        self._output += self._writer.begin(
-            status,
-            fields,
-            body,
-            more,
-            is_head=head.method == "HEAD",
-            http_version=head.http_version,
-            keep_alive=head.keep_alive and not close,
-        )
-
-    def send_body(self, data: bytes, more: bool) -> None:
-        if data := self._writer.body(data, more):
-            self._output.append(data)
-
-    def data_to_send(self) -> list[bytes]:
-        data, self._output = self._output, []
-        return data
-
-    def next_cycle(self) -> bool:
-        writer = self._writer
-        if not (writer.ended and writer.keep_alive and self._parser.ended):
-            return False
-        self._head = None
-        writer.restart()
-        self._parser.restart()
-        return True
+    def restart(self) -> None:
+        """Go on to the next request. `feed` looks at what has come of it, even if that is fed nothing."""
 
     def rest(self) -> bytes:
-        return self._parser.rest()
+        """Return what came after the end of the request in hand."""
 
-    @property
-    def can_answer(self) -> bool:
-        return not self._writer.begun
 
-    @property
-    def in_head(self) -> bool:
-        return self._parser.in_head
+class FieldSource(Protocol):
+    """Makes the fields that the server adds to a response that lacks them."""
 
-    @property
-    def holds_next(self) -> bool:
-        return self._parser.holds_next
+    def lines(self, flags: int) -> bytes:
+        """Return whole lines, each with its line end, for a response whose own fields have these `flags`."""
+
+
+class _Framing(Enum):
+    NONE = auto()
+    """No body on the wire, whatever the app sends: HEAD, 204, 304."""
+    LENGTH = auto()
+    CHUNKED = auto()
+    UNTIL_CLOSE = auto()
+
+
+class Http1Protocol:
+    """Speaks HTTP/1 on one connection.
+
+    `receive_data` is the parser's `feed`. `keep_alive` says, once a response has begun, whether the connection can
+    carry another.
+    """
+
+    __slots__ = ("_common", "_framing", "_left", "begun", "ended", "keep_alive", "parser", "receive_data")
+
+    def __init__(self, parser: RequestParser, common: FieldSource) -> None:
+        self.parser = parser
+        self.receive_data = parser.feed
+        self.begun = False
+        self.ended = False
+        self.keep_alive = True
+        self._common = common
+        self._framing = _Framing.NONE
+        self._left = 0  # bytes of body still to come, where the length is known
+
+    def send_informational(self, status: int) -> bytes:
+        """Write an interim response (RFC 9110 section 15.2) without header fields."""
+        return _STATUS_LINES[status] + b"\r\n"
+
+    def send_response(self, status: int, fields: Fields, body: bytes, more: bool, close: bool) -> list[bytes]:
+        """Write a response's head and the first of its body, which is left out where the response can have none.
+
+        `close` says that the connection ends with this response. It is one piece, if that saves more than copying
+        costs, or else two. Raises LocalProtocolError where the body is longer than announced or, without `more`,
+        shorter; then nothing has begun, and another response may.
+        """
+        if self.begun:
+            raise LocalProtocolError("a response has begun already")
+        head = self.parser.head or _NOT_READ
+        lines, flags, length = fields
+        size = len(body)
+        if length is None and not more:
+            length = size
+        framing, announce = _Framing.LENGTH, b"content-length: %d\r\n"
+        if status in NO_BODY or head.method == "HEAD":
+            framing = _Framing.NONE
+            announce = announce % length if length is not None and flags & ANNOUNCED and status != 204 else b""
+        elif length is not None:
+            if size > length or (size < length and not more):
+                raise wrong_length(size > length)
+            self._left = length
+            announce %= length
+        elif head.http_version == "1.0":
+            framing, announce = _Framing.UNTIL_CLOSE, b""
+        else:
+            framing, announce = _Framing.CHUNKED, b"transfer-encoding: chunked\r\n"
+        self._framing = framing
+        self.keep_alive = keep_alive = not (
+            close or not head.keep_alive or flags & CLOSE or framing is _Framing.UNTIL_CLOSE
+        )
+        self.begun = True
+        if not keep_alive:
+            announce += b"connection: close\r\n"
+        elif head.http_version == "1.0":
+            announce += b"connection: keep-alive\r\n"
+        if framing is _Framing.LENGTH:
+            self._left -= size
+            self.ended = not more
+        else:
+            body = self.send_body(body, more)
+        status_line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+        if len(body) > JOINED:
+            return [b"".join((status_line, lines, self._common.lines(flags), announce, b"\r\n")), body]
+        return [b"".join((status_line, lines, self._common.lines(flags), announce, b"\r\n", body))]
+
+    def send_body(self, data: bytes, more: bool) -> bytes:
+        """Write some of the body. Raises LocalProtocolError if that is more, or in the end less, than announced."""
+        framing = self._framing
+        if framing is _Framing.LENGTH:
+            self._left -= len(data)
+            if self._left and (self._left < 0 or not more):
+                raise wrong_length(self._left < 0)
+            self.ended = not more
+            return data
+        self.ended = not more
+        if framing is _Framing.CHUNKED:
+            chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+            return chunk if more else chunk + b"0\r\n\r\n"
+        return data if framing is _Framing.UNTIL_CLOSE else b""
+
+    def next_cycle(self) -> bool:
+        """Make ready for the next request; False where the connection can't carry one."""
+        if not (self.ended and self.keep_alive and self.parser.ended):
+            return False
+        self.begun = self.ended = False
+        self.parser.restart()
+        return True

@@ -1,7 +1,9 @@
 """Which worker gets an exchange, and who waits. Pure: it takes facts and returns the assignments to carry out.
 
 Least loaded first, in constant time: workers with room stand in buckets by the number of exchanges they have, and
-the lowest bucket that is not empty is remembered. Within a bucket the one that waited longest comes first.
+the lowest bucket that is not empty is remembered. Within a bucket the one that waited longest comes first. One that got
+more at home than it had when it was put into its bucket is put into the right one when it would be chosen: most have
+got rid of it before.
 An exchange may have a worker where it feels at home, since that had the one before it on the same connection: it gets
 that one while it is about as free as the least loaded (NEAR), for what the app and its caches hold there.
 When no worker has room, exchanges wait in one line, oldest first, so that none waits behind a busy worker while
@@ -14,11 +16,13 @@ be the next long computation, and what was given away behind it could not be giv
 
 from collections.abc import Hashable
 from enum import Enum, auto
+from typing import cast
 
 NEAR = 4
 """A worker is about as free as the least loaded if it has at most one exchange more for each NEAR that that one has: so
 nobody waits beside a busy worker while another has nothing to do, and one more or less among many moves nobody."""
 
+_NOWHERE = 1 << 60  # the bucket of a worker that has no room
 _UNLIMITED = 1 << 10  # a worker that has taken so many at once and promptly may have what comes
 
 
@@ -34,14 +38,25 @@ class Unassigned(Enum):
 class _Slot:
     """What is known of a worker."""
 
-    __slots__ = ("budget", "capacity", "load", "stuck", "window")
+    __slots__ = ("at", "budget", "capacity", "load", "most", "stuck", "window")
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.load = 0
+        self.at = _NOWHERE  # its bucket, which is not above its load
         self.stuck = False
         self.window = 0  # how many it may get until it is heard of; 0: no such limit
         self.budget = 0  # what is left of the window
+        self.most = capacity  # 0 while it is stuck or limited by a window: then look closer
+
+    @property
+    def free(self) -> bool:
+        """Whether it may have one more now."""
+        return self.load < self.capacity and not self.stuck and (not self.window or self.budget > 0)
+
+    def changed(self) -> None:
+        """What limits it has changed."""
+        self.most = 0 if self.stuck or self.window else self.capacity
 
 
 class Dispatcher[W: Hashable, X: Hashable]:
@@ -57,6 +72,7 @@ class Dispatcher[W: Hashable, X: Hashable]:
         self._slots: dict[W, _Slot] = {}
         self._buckets: list[dict[W, _Slot]] = [{}]
         self._lowest = 0  # no bucket below this one holds a worker
+        self._near = 0  # with as many, a worker is about as free as the least loaded
 
     def __repr__(self) -> str:
         loads = ", ".join(f"{worker} {slot.load}/{slot.capacity}" for worker, slot in self._slots.items())
@@ -94,6 +110,7 @@ class Dispatcher[W: Hashable, X: Hashable]:
             return []
         self._leave(worker, slot)
         slot.capacity = capacity
+        slot.changed()
         self._enter(worker, slot)
         return self._serve_line()
 
@@ -105,9 +122,14 @@ class Dispatcher[W: Hashable, X: Hashable]:
 
     def submit(self, exchange: X, home: W | None = None) -> W | Unassigned:
         """Find a worker for an exchange, if possible its `home`; or else have it wait, or refuse it."""
-        worker = None if self._line else self._take(home)
-        if worker is not None:
-            return worker
+        if not self._line:
+            at_home = self._slots.get(home) if home is not None else None
+            if at_home is not None and at_home.load <= self._near and at_home.load < at_home.most:
+                at_home.load += 1
+                return cast("W", home)
+            worker = self._take(home)
+            if worker is not None:
+                return worker
         if len(self._line) < self._line_limit:
             self._line[exchange] = None
             return Unassigned.WAITS
@@ -117,7 +139,7 @@ class Dispatcher[W: Hashable, X: Hashable]:
     def submit_to(self, worker: W) -> bool:
         """Give an exchange to this worker, if it has room and nothing waits in the line."""
         slot = self._slots.get(worker)
-        if slot is None or self._line or slot.load >= len(self._buckets) or worker not in self._buckets[slot.load]:
+        if slot is None or self._line or not slot.free:
             return False
         self._give(worker, slot)
         return True
@@ -139,13 +161,16 @@ class Dispatcher[W: Hashable, X: Hashable]:
         line, self._line = self.line, {}
         return line
 
-    def finished(self, worker: W) -> list[tuple[W, X]]:
-        """A worker is through with one exchange; returns who gets what from the line now."""
+    def finished(self, worker: W, count: int = 1) -> list[tuple[W, X]]:
+        """A worker is through with so many exchanges; returns who gets what from the line now."""
         slot = self._slots.get(worker)
         if slot is None:
             return []  # removed meanwhile
-        self._relieve(worker, slot, 1)
-        return self._serve_line()
+        slot.load -= count
+        if slot.load < slot.at:
+            self._leave(worker, slot)
+            self._enter(worker, slot)
+        return self._serve_line() if self._line else []
 
     # -- who is awake ------------------------------------------------------------------------------------------------
 
@@ -155,6 +180,12 @@ class Dispatcher[W: Hashable, X: Hashable]:
         if slot is not None:
             self._leave(worker, slot)
             slot.stuck = True
+            slot.changed()
+
+    def limits(self, worker: W) -> bool:
+        """Whether a worker gets only so much, or nothing, until it is heard of."""
+        slot = self._slots.get(worker)
+        return slot is not None and (slot.stuck or slot.window > 0)
 
     def heard(self, worker: W) -> list[tuple[W, X]]:
         """A worker that was stuck, or is limited since, has turned; returns who gets what from the line now."""
@@ -169,6 +200,7 @@ class Dispatcher[W: Hashable, X: Hashable]:
             if slot.window >= _UNLIMITED:
                 slot.window = 0
         slot.budget = slot.window
+        slot.changed()
         self._enter(worker, slot)
         return self._serve_line()
 
@@ -200,23 +232,25 @@ class Dispatcher[W: Hashable, X: Hashable]:
     def _take(self, home: W | None = None) -> W | None:
         """The least loaded worker, or one that is about as free and `home`; with one exchange more."""
         buckets = self._buckets
-        while self._lowest < len(buckets):
-            bucket = buckets[self._lowest]
-            if bucket:
-                if home is not None:
-                    at_home = self._slots.get(home)
-                    if (
-                        at_home is not None
-                        and at_home.load <= self._lowest + self._lowest // NEAR
-                        and at_home.load < len(buckets)  # a full one may have no bucket
-                        and home in buckets[at_home.load]
-                    ):
-                        self._give(home, at_home)
-                        return home
-                worker, slot = next(iter(bucket.items()))
-                self._give(worker, slot)
-                return worker
-            self._lowest += 1
+        at = self._lowest
+        while at < len(buckets):
+            bucket = buckets[at]
+            if not bucket:
+                at += 1
+                continue
+            worker, slot = next(iter(bucket.items()))
+            if slot.load != at:  # it has got more at home since it was put here
+                self._leave(worker, slot)
+                self._enter(worker, slot)
+                continue
+            self._set_lowest(at)
+            if home is not None:
+                at_home = self._slots.get(home)
+                if at_home is not None and at_home.load <= self._near and at_home.free:
+                    worker, slot = home, at_home
+            self._give(worker, slot)
+            return worker
+        self._set_lowest(at)
         return None
 
     def _take_asleep(self) -> W | None:
@@ -243,14 +277,20 @@ class Dispatcher[W: Hashable, X: Hashable]:
 
     def _enter(self, worker: W, slot: _Slot) -> None:
         """Put a worker that has room into its bucket."""
-        load = slot.load
-        if load < slot.capacity and not slot.stuck and (not slot.window or slot.budget > 0):
+        if slot.free:
+            load = slot.load
             if load >= len(self._buckets):
                 self._buckets += [{} for _ in range(load + 1 - len(self._buckets))]
             self._buckets[load][worker] = slot
+            slot.at = load
             if load < self._lowest:
-                self._lowest = load
+                self._set_lowest(load)
 
     def _leave(self, worker: W, slot: _Slot) -> None:
-        if slot.load < len(self._buckets):  # one without room stands in no bucket, and its load may have none
-            self._buckets[slot.load].pop(worker, None)
+        if slot.at is not _NOWHERE:
+            del self._buckets[slot.at][worker]
+            slot.at = _NOWHERE
+
+    def _set_lowest(self, at: int) -> None:
+        self._lowest = at
+        self._near = at + at // NEAR

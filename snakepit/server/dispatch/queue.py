@@ -73,10 +73,11 @@ class RequestQueue:
         self._batch_of: WorkerHandle | None = None
         self._room_in_batch = 0
         self._watch: asyncio.TimerHandle | None = None  # set while something waits for a worker
+        self.limited: set[WorkerHandle] = set()  # that get nothing, or only so much, until they are heard of
+        self.interface = ""  # that the app has, once a worker has imported it
         self.wake_ups = WakeUps(self._asleep, loop)
         self._in_progress = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._became_idle: asyncio.Future[None] | None = None  # made where it is waited for
         self._instead: Destination | None = None
         self._sessions: Sessions[WorkerHandle] | None = None  # where the app keeps any in memory
         self._capacities: dict[WorkerHandle, int] = {}  # of those that are to answer a first exchange alone
@@ -102,7 +103,10 @@ class RequestQueue:
 
     async def wait_idle(self) -> None:
         """Return when no exchange is in progress."""
-        await self._idle.wait()
+        while self._in_progress:
+            if self._became_idle is None:
+                self._became_idle = self._loop.create_future()
+            await asyncio.shield(self._became_idle)
 
     # -- from connections ------------------------------------------------------------------------------------------
 
@@ -115,20 +119,20 @@ class RequestQueue:
             self._refuse(exchange, "Too many requests at once")
             return
         self._in_progress += 1
-        self._idle.clear()
         self._place(exchange)
 
     def withdraw(self, exchange: Exchange) -> None:
         """Forget an exchange that waits in the line."""
         self._dispatcher.withdraw(exchange)
         self._line_patience.discard(exchange)
-        self._one_less()
+        self._less()
 
     # -- from the pool ---------------------------------------------------------------------------------------------
 
     def add(self, worker: WorkerHandle, capacity: int, first_alone: bool = False) -> None:
         """A worker became ready for `capacity` exchanges at once; `first_alone`: once it has answered one by itself."""
         self._instead = None
+        self.interface = worker.report.interface
         self._workers[worker] = None
         if first_alone:
             self._capacities[worker] = capacity
@@ -143,14 +147,16 @@ class RequestQueue:
     def remove(self, worker: WorkerHandle) -> None:
         """A worker gets nothing more."""
         self._dispatcher.remove(worker)
+        self.limited.discard(worker)
         self._capacities.pop(worker, None)
         if self._sessions is not None:
             self._sessions.forget(worker)
 
-    def finished(self, worker: WorkerHandle) -> None:
-        """A worker is through with an exchange."""
-        self._one_less()
-        self._assign(self._dispatcher.finished(worker))
+    def finished(self, worker: WorkerHandle, count: int) -> None:
+        """A worker is through with so many exchanges."""
+        self._less(count)
+        if assignments := self._dispatcher.finished(worker, count):
+            self._assign(assignments)
         if self._capacities:
             self._widen(worker)
 
@@ -161,6 +167,8 @@ class RequestQueue:
     def heard(self, worker: WorkerHandle) -> None:
         """A worker's loop turns."""
         self._assign(self._dispatcher.heard(worker))
+        if not self._dispatcher.limits(worker):
+            self.limited.discard(worker)
 
     def missed(self, worker: WorkerHandle, seconds: float) -> None:
         """A worker has rung so long ago, and was not heard."""
@@ -181,21 +189,21 @@ class RequestQueue:
         for number, exchange in worker.give_up_exchanges().items():
             envelopes = never_begun.get(number)
             if envelopes is None:
-                self._one_less()
+                self._less()
                 exchange.lost(504 if silent else 500)
             else:
                 exchange.unassign(envelopes)
                 if exchange.state is ExchangeState.NEW:
                     self._place(exchange)
                 else:
-                    self._one_less()
+                    self._less()
 
     def answer_instead(self, destination: Destination) -> None:
         """Have another destination answer everything until a worker becomes ready: none is to be expected soon."""
         self._instead = destination
         for exchange in self._dispatcher.clear_line():
             self._line_patience.discard(exchange)
-            self._one_less()
+            self._less()
             exchange.redirect(destination)
 
     def close(self) -> None:
@@ -211,7 +219,7 @@ class RequestQueue:
 
     def _place(self, exchange: Exchange) -> None:
         if self._instead is not None:  # its worker died, and was the last
-            self._one_less()
+            self._less()
             exchange.redirect(self._instead)
             return
         worker = self._find_worker(exchange)
@@ -219,11 +227,12 @@ class RequestQueue:
             exchange.mark_waiting()
             self._line_patience.add(exchange)
         elif worker is Unassigned.REFUSED:
-            self._one_less()
+            self._less()
             self._refuse(exchange, "Too many requests are waiting")
         else:
             self._give(worker, exchange)
-            self._watch_workers()
+            if self._watch is None:
+                self._watch_workers()
 
     def _find_worker(self, exchange: Exchange) -> WorkerHandle | Unassigned:
         if self._sessions is not None and exchange.endpoints[0] is not None and self._sessions.belongs(exchange.head):
@@ -234,7 +243,7 @@ class RequestQueue:
             self._room_in_batch -= 1
             return batch_of
         worker = self._dispatcher.submit(exchange, home)
-        if self._batch > 1 and not isinstance(worker, Unassigned):
+        if home is None and self._batch > 1 and not isinstance(worker, Unassigned):
             if self._batch_of is None:
                 self._loop.call_soon(self._end_batches)
             self._batch_of, self._room_in_batch = worker, self._batch - 1
@@ -287,6 +296,7 @@ class RequestQueue:
                 late = worker.take_back_late()
                 if worker.line.stuck:
                     self._dispatcher.stuck(worker)
+                    self.limited.add(worker)
                     self._loop.call_later(STUCK_FOR_LONG, worker.have_watchdog_release)
                     self.wake_ups.ask_later()
                 if late:
@@ -302,7 +312,7 @@ class RequestQueue:
         faithful: list[Exchange] = []  # they wait for the worker that they were taken from
         for exchange in exchanges:
             if exchange.state is not ExchangeState.NEW:  # its client has gone
-                self._one_less()
+                self._less()
             elif self._sessions is not None and self._sessions.belongs(exchange.head):
                 faithful.append(exchange)
             else:
@@ -315,13 +325,14 @@ class RequestQueue:
 
     def _waited_too_long(self, exchange: Exchange) -> None:
         self._dispatcher.withdraw(exchange)
-        self._one_less()
+        self._less()
         self._refuse(exchange, "No worker became free in time")
 
     def _refuse(self, exchange: Exchange, reason: str) -> None:
         exchange.refuse(503, reason, [(b"retry-after", b"%d" % RETRY_AFTER)])
 
-    def _one_less(self) -> None:
-        self._in_progress -= 1
-        if not self._in_progress:
-            self._idle.set()
+    def _less(self, count: int = 1) -> None:
+        self._in_progress -= count
+        if not self._in_progress and self._became_idle is not None:
+            self._became_idle.set_result(None)
+            self._became_idle = None

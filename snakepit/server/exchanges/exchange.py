@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NO_WORKER = "no worker"  # what the log calls the worker of an exchange that none has
+_ASSIGNED, _CLOSED = ExchangeState.ASSIGNED, ExchangeState.CLOSED  # looked up once: for each exchange
 _HALF = WINDOW // 2  # bytes; credit goes back in portions of this
 
 
@@ -101,52 +102,41 @@ class Exchange:
         number: unique in the process.
         client: gets the response.
         destination: answers; the exchange tells it when its client goes.
+        head: with as much of the body as came with it.
+        home: the worker that had the exchange before it on its connection. Once one has this, `home` is that.
     """
 
-    __slots__ = (
-        "_client",
-        "_held",
-        "_http",
-        "_on_writable",
-        "_owed",
-        "_timeout",
-        "_upstream",
-        "_worker",
-        "began",
-        "destination",
-        "endpoints",
-        "head",
-        "home",
-        "number",
-        "request_complete",
-        "served_by",
-        "state",
-        "status",
-        "waits_for_continue",
-        "where",
-    )
+    state = ExchangeState.NEW
+    served_by = NO_WORKER
+    """The name of the worker that has it, for the log."""
+    status = 0
+    """Of the response, once it has begun."""
+    where: str | None = None
+    """The stack at which the app was after it timed out; empty: that is not known yet."""
+    waits_for_continue = False
+    """Its client holds the body back until it reads 100."""
+    # what most exchanges never need is of the class, and not made for each
+    _held: list[Envelope] | None = None  # what the worker is to get; None: the request as it came
+    _on_writable: "Callable[[Exchange], None] | None" = None  # of who answers without a worker
+    _owed = 0  # response bytes that the transport took and the worker has not got credit for
+    _timeout: ResponseDeadlines | None = None  # which runs until the response begins
+    _upstream = WINDOW  # bytes of the request's body that it takes
+    _worker: EnvelopeSink | None = None
 
-    def __init__(self, number: int, client: HttpClient, destination: Destination, head: RequestHead) -> None:
+    def __init__(
+        self, number: int, client: HttpClient, destination: Destination, head: RequestHead, home: Any = None
+    ) -> None:
         self.number = number
         self.began = monotonic()
         self.head = head
-        self.home: Any = None  # the worker that has it, or until then, that had the one before it on its connection
+        self.home = home
         self.endpoints = client.endpoints(head)
         self.destination = destination
-        self.state = ExchangeState.NEW
-        self.request_complete = False
-        self.served_by = NO_WORKER  # for the log
-        self.status = 0  # of the response, once it has begun
-        self.where: str | None = None  # the app was after it timed out, as a stack; empty: that is not known yet
+        self.request_complete = not head.more
         self._client: Client = client
         self._http = client
-        self._timeout: ResponseDeadlines | None = None  # which runs until the response begins
-        self.waits_for_continue = head.expects_continue  # its client holds the body back until it reads 100
-        self._held: list[Envelope] = []
-        self._owed = 0  # response bytes that the transport took and the worker has not got credit for
-        self._upstream = WINDOW
-        self._on_writable: Callable[[Exchange], None] | None = None  # of who answers without a worker
-        self._worker: EnvelopeSink | None = None
+        if head.more or head.body:
+            self._take_first(head)
 
     def __repr__(self) -> str:
         return f"<Exchange {self.number} {self.head.method} {self.head.target!r} {self.state.name}>"
@@ -169,7 +159,7 @@ class Exchange:
     @property
     def whole(self) -> bool:
         """Whether a worker gets all of the request as one envelope."""
-        return self.request_complete and len(self._held) == 1
+        return self.request_complete and (self._held is None or len(self._held) == 1)
 
     @property
     def receives_body(self) -> bool:
@@ -193,38 +183,6 @@ class Exchange:
             self._forward(envelopes.body(self.number, chunk, True), large)
         self._forward(envelopes.body(self.number, last, more), large)
         self._upstream -= sum(map(cost, chunks)) + cost(last)
-
-    def begin(self, body: bytes, more: bool, home: Any = None) -> None:
-        """Make the request that a worker will get, of the head and as much of the body as came with it.
-
-        `home`: the worker that had the exchange before it on its connection.
-        """
-        self.home = home
-        head = self.head
-        if body or not more:
-            self.waits_for_continue = False
-        first, rest = (body, b"") if len(body) <= CHUNK else (body[:CHUNK], body[CHUNK:])
-        self._upstream -= cost(first)
-        client, server, scheme, root_path = self.endpoints
-        self._held = [
-            envelopes.request(
-                self.number,
-                head.method,
-                head.target,
-                head.http_version,
-                head.headers,
-                client,
-                server,
-                scheme,
-                first,
-                more or bool(rest),
-                self.waits_for_continue,
-                root_path,
-            )
-        ]
-        if rest:
-            self.add_body(rest, more)
-        self.request_complete = not more
 
     def client_gone(self, stopping: bool = False) -> None:
         """Hear that the client has closed the connection, or was cut off; `stopping`: because the server stops."""
@@ -304,13 +262,16 @@ class Exchange:
     def assigned_to(self, worker: EnvelopeSink, name: str, home: Any = None) -> None:
         """Hand what has come of the request to the worker that gets the exchange."""
         self.home = home
-        self._to(ExchangeState.ASSIGNED)
+        self.state = _ASSIGNED  # an arrow leads there from NEW and WAITING: it is in no other state here
         self.served_by = name
         self._worker = worker
         large = WINDOW - self._upstream > LARGE  # bytes in all, so that each may be LARGE
-        for envelope in self._held:
-            worker.post(envelope, large)
-        self._held = []
+        if self._held is None:
+            worker.post(self._request(self.head.body, self.head.more), large)
+        else:
+            for envelope in self._held:
+                worker.post(envelope, large)
+            self._held = None
 
     def start_timeout(self, timeout: ResponseDeadlines) -> None:
         """Limit the worker's time from now until the response begins."""
@@ -360,10 +321,13 @@ class Exchange:
 
     def answer(self, status: int, fields: Fields, body: bytes) -> None:
         """Send on the whole response; and the app is through."""
-        if self.state is ExchangeState.ASSIGNED:
+        if self.state is _ASSIGNED:
             self.status = status
-            self._leave_worker()
-            self._to(ExchangeState.CLOSED)
+            if not self.request_complete:
+                self._leave_worker()
+            self.state = _CLOSED
+            if self._timeout is not None:
+                self._stop_timeout(self._timeout)
             try:
                 self._http.send_response(status, fields, body, False)
             except LocalProtocolError as error:
@@ -421,11 +385,40 @@ class Exchange:
         if worker is not None and not self.request_complete and self.state is not ExchangeState.ABANDONED:
             worker.post(envelopes.disconnect(self.number))
 
+    def _take_first(self, head: RequestHead) -> None:
+        """Take as much of the request's body as came with its head."""
+        self.waits_for_continue = head.expects_continue and not head.body and head.more
+        first = head.body[:CHUNK]
+        self._upstream -= cost(first)
+        if len(head.body) > CHUNK:
+            self._held = [self._request(first, True)]
+            self.add_body(head.body[CHUNK:], head.more)
+
+    def _request(self, body: bytes, more: bool) -> Envelope:
+        head = self.head
+        client, server, scheme, root_path = self.endpoints
+        return envelopes.request(
+            self.number,
+            head.method,
+            head.target,
+            head.http_version,
+            head.headers,
+            client,
+            server,
+            scheme,
+            body,
+            more,
+            self.waits_for_continue,
+            root_path,
+        )
+
     def _forward(self, envelope: Envelope, large: bool) -> None:
-        if self._worker is None:
-            self._held.append(envelope)
-        else:
+        if self._worker is not None:
             self._worker.post(envelope, large)
+        elif self._held is None:
+            self._held = [self._request(self.head.body, True), envelope]
+        else:
+            self._held.append(envelope)
 
     def _sent(self, data: bytes | str, more: bool) -> None:
         if self.state is not ExchangeState.RESPONDING:
@@ -446,5 +439,8 @@ class Exchange:
     def _to(self, state: ExchangeState) -> None:
         self.state = advance(EXCHANGE, self.state, state)
         if self._timeout is not None:
-            self._timeout.discard(self)
-            self._timeout = None
+            self._stop_timeout(self._timeout)
+
+    def _stop_timeout(self, timeout: ResponseDeadlines) -> None:
+        timeout.discard(self)
+        self._timeout = None

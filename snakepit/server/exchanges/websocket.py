@@ -5,7 +5,7 @@ gets the app's own denial. Once accepted (RESPONDING), messages cross both ways 
 not read while the app has not received what came, and the app's `send` waits while the client does not read.
 """
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from snakepit.http.fields import Fields
 from snakepit.http.ws.close_codes import INTERNAL_ERROR, NORMAL
@@ -45,8 +45,6 @@ class WebSocketExchange(Exchange):
         waiting: how many messages may wait for the app.
     """
 
-    __slots__ = ("_begun_on", "_least_cost", "_socket", "handshake")
-
     def __init__(
         self,
         number: int,
@@ -55,8 +53,9 @@ class WebSocketExchange(Exchange):
         head: "RequestHead",
         handshake: "Handshake",
         waiting: int,
+        home: Any = None,
     ) -> None:
-        super().__init__(number, client, destination, head)
+        super().__init__(number, client, destination, head, home)
         client_address, server, scheme, root_path = self.endpoints
         self.endpoints = client_address, server, scheme.replace("http", "ws"), root_path
         self.handshake = handshake

@@ -14,7 +14,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from snakepit.errors import RemoteProtocolError
-from snakepit.http.events import BodyData, Event, RequestEnd, RequestHead
+from snakepit.http.events import BodyData, RequestHead
 from snakepit.http.fields import Fields, render
 from snakepit.http.types import Endpoints, Headers
 from snakepit.server.event_loop.deadlines import Deadlines
@@ -58,6 +58,7 @@ class Connection(TransportShell):
     """A connection that speaks HTTP/1: one exchange after the other, each from its own request to its own answer."""
 
     __slots__ = (
+        "_access_log",
         "_all",
         "_direct",
         "_discarded",
@@ -75,6 +76,7 @@ class Connection(TransportShell):
     def __init__(self, shared: "HttpConnections") -> None:
         super().__init__()
         self._shared = shared
+        self._access_log = shared.access_log
         self._all = shared.connections
         self._protocol = shared.options.new_protocol()
         self._state = ConnectionState.IDLE
@@ -110,10 +112,20 @@ class Connection(TransportShell):
         if self._state is _LINGERING or self._state is _CLOSED:  # to compare their order takes longer
             self._linger_on(len(data))
             return
-        self._protocol.receive_data(data)
-        self._advance()
+        parser = self._protocol.parser
+        try:
+            event = self._protocol.receive_data(data)
+            if isinstance(event, RequestHead):
+                self._begin(event)
+            elif event is not None:
+                self._take_body(event)
+        except RemoteProtocolError as error:
+            self._refuse(error)
+            return
+        if event is None or event.more or parser.holds_next:
+            self._settle()
         if self._all.stopping:
-            self._limit_rest_of_request(more_came=True)
+            self._limit_rest_of_request(more_came=bool(data))
 
     def eof_received(self) -> bool:
         # A client that has shut down its side is taken to have gone, as everywhere: it can't be told from one that
@@ -144,8 +156,7 @@ class Connection(TransportShell):
         return self._read_there
 
     def send_continue(self) -> None:
-        self._protocol.send_informational(100)
-        self._write(self._protocol.data_to_send())
+        self._transport.write(self._protocol.send_informational(100))
         if self._all.stopping:
             self._limit_rest_of_request()
 
@@ -155,11 +166,14 @@ class Connection(TransportShell):
             return
         # a client that was never told to go on may send its body or not: nobody can say what comes next
         close = self._all.draining or exchange.waits_for_continue
-        close = close or (shared.options.never_idle and not self._protocol.holds_next)
-        self._protocol.send_response(status, fields, body, more, close)
-        if shared.access_log is not None:
-            shared.access_log.add(name_of_client(exchange.endpoints), exchange.head, status)
-        self._write(self._protocol.data_to_send())
+        close = close or (shared.options.never_idle and not self._protocol.parser.holds_next)
+        data = self._protocol.send_response(status, fields, body, more, close)
+        if self._access_log is not None:
+            self._access_log.add(name_of_client(exchange.endpoints), exchange.head, status)
+        if len(data) == 1:
+            self._transport.write(data[0])
+        else:
+            self._transport.writelines(data)
         if not more:
             self._answered()
         elif EVENT_STREAM in fields[0].lower():
@@ -168,8 +182,8 @@ class Connection(TransportShell):
                 shared.loop.call_soon(self._end_events)
 
     def send_body(self, data: bytes, more: bool) -> None:
-        self._protocol.send_body(data, more)
-        self._write(self._protocol.data_to_send())
+        if framed := self._protocol.send_body(data, more):
+            self._transport.write(framed)
         if not more:
             self._answered()
 
@@ -177,7 +191,7 @@ class Connection(TransportShell):
         exchange = self._exchange
         if exchange is None or self._state >= _LINGERING:
             return
-        if self._protocol.can_answer:
+        if not self._protocol.begun:
             self.send_response(status, render([_PLAIN_TEXT, *headers]), f"{reason}\n".encode(), False)
         else:
             self._exchange = None
@@ -201,7 +215,7 @@ class Connection(TransportShell):
         self._set_deadline(None)
         self._all.discard(self)
         opened = WebSocketConnection(shared.websockets, client, session, shared.options.new_websocket(deflate))
-        opened.begin(self, self._protocol.rest())
+        opened.begin(self, self._protocol.parser.rest())
         return opened
 
     def report_fault(self, exchange: Exchange, fault: str, cut_off: bool = False) -> None:
@@ -281,54 +295,33 @@ class Connection(TransportShell):
             exchange.client_gone(stopping=True)
             self._close()
 
-    def _advance(self) -> None:
-        """Handle what came."""
-        if self._state is _LINGERING or self._state is _CLOSED:
-            return
-        try:
-            events = self._protocol.events_received()
-        except RemoteProtocolError as error:
-            self._refuse(error)
-            return
-        if events:
-            self._handle(events)
-        exchange = self._exchange
+    def _begin(self, head: RequestHead) -> None:
+        """Make an exchange of a request, and give it to who answers."""
+        exchange = self._exchange = self._shared.new_exchange(self, head, self._home)
+        self._state = _SERVING
+        self._set_deadline(None)
+        exchange.destination.submit(exchange)
+
+    def _take_body(self, event: BodyData) -> None:
+        """Take some more of a request's body."""
+        if self._state is _DISCARDING:
+            self._discard(len(event.data), event.more)
+        elif self._exchange is not None:
+            self._exchange.add_body(event.data, event.more)
+
+    def _settle(self) -> None:
+        """Read on or not, and see to it that what has begun goes on, where not just a whole request came."""
+        exchange, parser = self._exchange, self._protocol.parser
         if exchange is not None:
-            if not exchange.receives_body or self._protocol.holds_next:
+            if not exchange.receives_body or parser.holds_next:
                 self._pause_reading()
         elif self._state is _DISCARDING:
-            if self._protocol.holds_next:
+            if parser.holds_next:
                 self._pause_reading()
-        elif self._state < _SERVING and self._protocol.in_head:
+        elif self._state < _SERVING and parser.in_head:
             if self._state is _IDLE:
                 self._to(_READING_HEAD)
             self._set_deadline(self._shared.heads, keep=True)
-
-    def _handle(self, events: list[Event]) -> None:
-        new: Exchange | None = None
-        pieces: list[bytes] = []
-        more = True
-        for event in events:
-            if isinstance(event, BodyData):
-                pieces.append(event.data)
-            elif isinstance(event, RequestHead):
-                try:
-                    new = self._exchange = self._shared.new_exchange(self, event)
-                except RemoteProtocolError as error:
-                    self._refuse(error, self.endpoints(event))
-                    return
-            elif isinstance(event, RequestEnd):
-                more = False
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        if new is not None:
-            self._state = _SERVING
-            self._set_deadline(None)
-            new.begin(body, more, self._home)
-            new.destination.submit(new)
-        elif self._state is _DISCARDING:
-            self._discard(len(body), more)
-        elif self._exchange is not None:
-            self._exchange.add_body(body, more)
 
     def _discard(self, size: int, more: bool) -> None:
         self._discarded += size
@@ -363,30 +356,34 @@ class Connection(TransportShell):
         self._set_deadline(self._shared.keep_alive)
         if not self._reading:
             self._resume_reading()
-        if self._protocol.in_head:
+        if self._protocol.parser.in_head:
             self._to(_READING_HEAD)
             # a pipelined request: not from within the answer to the one before, or a long row of refused ones
             # would end in a RecursionError
-            self._shared.loop.call_soon(self._advance)
+            self._shared.loop.call_soon(self._look_at_next)
 
-    def _refuse(self, error: RemoteProtocolError, endpoints: Endpoints | None = None) -> None:
-        """Answer a request that can't be served, and close; `endpoints`: its own, if its head could be read."""
+    def _look_at_next(self) -> None:
+        if self._state is _READING_HEAD:
+            self.data_received(b"")
+
+    def _refuse(self, error: RemoteProtocolError) -> None:
+        """Answer a request that can't be served, and close."""
         log = self._shared.log
         exchange, self._exchange = self._exchange, None
         if log.isEnabledFor(logging.INFO):
-            of = exchange.endpoints if exchange is not None else endpoints or self._direct
+            head = self._protocol.parser.head
+            of = self._direct if head is None else self.endpoints(head)
             log.info("Bad request from %s: %s (%d)", name_of_client(of), error.reason, error.status)
         if exchange is not None:
             exchange.client_gone()
         if self._state is _DISCARDING:  # it was answered well; what came behind that is no reason to destroy the answer
             self._linger()
             return
-        if not self._protocol.can_answer:
+        if self._protocol.begun:
             self.abort()
             return
         fields = render([_PLAIN_TEXT, *error.headers])
-        self._protocol.send_response(error.status, fields, f"{error.reason}\n".encode(), False, True)
-        self._write(self._protocol.data_to_send())
+        self._write(self._protocol.send_response(error.status, fields, f"{error.reason}\n".encode(), False, True))
         self._linger()
 
     def _linger(self) -> None:

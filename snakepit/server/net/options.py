@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from snakepit.config.extra_fields import parse_field
 from snakepit.config.trusted_proxies import TrustedProxies, header_names
-from snakepit.http.events import Limits, ServerProtocol
+from snakepit.http.events import Limits
 from snakepit.http.h1.choice import parser_factory
 from snakepit.http.h1.protocol import Http1Protocol
 from snakepit.http.ws.deflate import Deflate
@@ -44,7 +44,7 @@ class HttpOptions:
                 TrustedProxies(config.forwarded_allow_ips), header_names(config.trusted_proxy_headers)
             )
 
-    def new_protocol(self) -> ServerProtocol:
+    def new_protocol(self) -> Http1Protocol:
         """Make the HTTP/1 of one connection."""
         return Http1Protocol(self._parser(), self._common)
 

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from snakepit.http.ws.handshake import check_handshake, wants_websocket
 from snakepit.server.exchanges.exchange import Exchange
@@ -44,14 +44,16 @@ class ConnectionServices:
         self._router = router
         self._numbers = itertools.count(1)
 
-    def new_exchange(self, client: HandshakeClient, head: "RequestHead") -> Exchange:
-        """Make an exchange with a number of its own. Raises RemoteProtocolError for a bad WebSocket handshake."""
+    def new_exchange(self, client: HandshakeClient, head: "RequestHead", home: Any) -> Exchange:
+        """Make an exchange with a number of its own. `home`: the worker that had the one before it.
+
+        Raises RemoteProtocolError for a bad WebSocket handshake."""
         self.connections.requests += 1
         destination = self._router.find(head)
         if head.upgrade and self.options.websockets and destination.interface == "asgi" and wants_websocket(head):
             handshake, queue = check_handshake(head), self.options.ws_max_queue
-            return WebSocketExchange(next(self._numbers), client, destination, head, handshake, queue)
-        return Exchange(next(self._numbers), client, destination, head)
+            return WebSocketExchange(next(self._numbers), client, destination, head, handshake, queue, home)
+        return Exchange(next(self._numbers), client, destination, head, home)
 
     def report_fault(self, exchange: Exchange, fault: str, cut_off: bool) -> None:
         """Log what went wrong in the app with a request; `cut_off`: because its client left in the middle of it."""

@@ -16,7 +16,6 @@ from collections.abc import Collection
 from snakepit.errors import ConfigError, SnakepitError
 from snakepit.server.dispatch.queue import SET_UP_LATE, RequestQueue
 from snakepit.server.event_loop.timers import Timers
-from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.lifecycle import WorkerState
 from snakepit.server.pool import actions, endings
 from snakepit.server.pool.actions import Action
@@ -64,7 +63,6 @@ class Pool:
         self._arriving: dict[int, asyncio.Future[str]] = {}  # what keeps one from starting that was asked for later on
         self._counts = options.max_requests is not None  # what workers serve
         self.version = 0
-        self.interface = ""
         self.first_ready = asyncio.Event()
         self.all_ready = asyncio.Event()
         self.failure: asyncio.Future[SnakepitError] = loop.create_future()
@@ -103,14 +101,6 @@ class Pool:
     def wanted(self) -> int:
         """How many workers there are to be."""
         return self._roster.wanted
-
-    def submit(self, exchange: Exchange) -> None:
-        """Give an exchange to a worker, or let it wait, or refuse it with 503."""
-        self.queue.submit(exchange)
-
-    def withdraw(self, exchange: Exchange) -> None:
-        """Forget an exchange that waits in the line."""
-        self.queue.withdraw(exchange)
 
     # -- the start, and other numbers of workers -------------------------------------------------------------------
 
@@ -213,17 +203,16 @@ class Pool:
         self._observer.worker_ready(worker)
         self._carry_out(self._roster.ready(worker, self._loop.time()))
         self._heartbeat.start()
-        self.interface = worker.report.interface
         if worker.report.interface == "wsgi":
             self.queue.add(worker, worker.capacity, first_alone=not SET_UP_LATE.isdisjoint(worker.report.frameworks))
         else:
             self.queue.add(worker, self._options.worker_concurrency)
 
-    def worker_free(self, worker: WorkerHandle) -> None:
-        """A worker is through with an exchange."""
+    def worker_free(self, worker: WorkerHandle, count: int) -> None:
+        """A worker is through with so many exchanges."""
         if self._counts:
             self._recycling.served(worker)
-        self.queue.finished(worker)
+        self.queue.finished(worker, count)
 
     def worker_failed(self, worker: WorkerHandle) -> None:
         """A worker can't start."""

@@ -58,8 +58,10 @@ class Recycling:
         self._ages.forget(number)
 
     def served(self, worker: WorkerHandle) -> None:
-        """A worker is through with one exchange more."""
-        if self._limits.get(worker) == worker.served:
+        """A worker is through with more exchanges."""
+        limit = self._limits.get(worker)
+        if limit is not None and worker.served >= limit:
+            del self._limits[worker]
             self._recycle_soon(worker)
 
     def ended(self, worker: WorkerHandle) -> None:

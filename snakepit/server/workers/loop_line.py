@@ -20,6 +20,7 @@ class LoopLine:
 
     `stuck`: the loop was found in a long computation, and has not turned since. `blocked_by`: the exchange for which
     that is, if the watchdog has told. `asked_at`: when the loop was asked for a heartbeat, if nothing was heard since.
+    `counted_on`: something of all this is to be forgotten when the loop turns.
 
     Args:
         missed: called with the seconds since a ring that was not heard, which is a bug.
@@ -30,6 +31,7 @@ class LoopLine:
         self.stuck = False
         self.blocked_by = 0
         self.asked_at: float | None = None
+        self.counted_on = False
         self._loop = loop
         self._missed = missed
         self._unheard = 0.0, 0.0  # after the first no ring of its loop was heard, from before the second none will be
@@ -46,7 +48,7 @@ class LoopLine:
         """
         if self.stuck or self.end.silent(monotonic()) <= LOOP_SILENCE:
             return {}
-        self.stuck = True
+        self.stuck = self.counted_on = True
         taken, others = unbegun(self.end.take_back())
         self.end.put_back(others)
         return taken
@@ -54,7 +56,7 @@ class LoopLine:
     def ask_heartbeat(self, now: float) -> None:
         """Ask for a sign of life, unless one is due; `now` as by `time.monotonic`."""
         if self.asked_at is None:
-            self.asked_at = now
+            self.asked_at, self.counted_on = now, True
             self.end.post(envelopes.ask_heartbeat())  # a ring would do, but between processes nothing rings
 
     def ask(self, now: float, turns: int = TURNS) -> None:
@@ -67,13 +69,14 @@ class LoopLine:
             return
         heard_at = end.heard_at
         end.ask(envelopes.ask_heartbeat())
-        self._unheard = heard_at, now
+        self._unheard, self.counted_on = (heard_at, now), True
         if self.asked_at is None:
             self.asked_at = now
 
     def on_rung(self) -> None:
         """The loop has turned."""
         self.stuck, self.blocked_by, self.asked_at, self._unheard = False, 0, None, (0.0, 0.0)
+        self.counted_on = False
 
     def on_blocked_by(self, envelope: Envelope) -> None:
         """A BLOCKED_BY came."""

@@ -6,7 +6,7 @@ to itself, and the process has to end without waiting for it.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from snakepit.errors import InternalError
@@ -37,11 +37,15 @@ _TELL: dict[int, Callable[..., None]] = {  # by kind: what takes its fields. No 
 class Exchanges(Protocol):
     """What a worker tells of its exchanges, and of its pace at them."""
 
+    @property
+    def limited(self) -> Collection["WorkerHandle"]:
+        """The workers that get nothing, or only so much, until they are `heard` of."""
+
     def declined(self, worker: "WorkerHandle", exchange: Exchange) -> None:
         """It did not begin with an exchange and will not."""
 
     def heard(self, worker: "WorkerHandle") -> None:
-        """Its loop turns."""
+        """Its loop turns. Said of those that are `limited`."""
 
     def missed(self, worker: "WorkerHandle", seconds: float) -> None:
         """It has rung so long ago, and was not heard: a bug."""
@@ -66,8 +70,8 @@ class Owner(Protocol):
     def worker_failed(self, worker: "WorkerHandle") -> None:
         """It could not start; `failure` says why."""
 
-    def worker_free(self, worker: "WorkerHandle") -> None:
-        """It is through with an exchange."""
+    def worker_free(self, worker: "WorkerHandle", count: int) -> None:
+        """It is through with so many exchanges."""
 
     def worker_ended(self, worker: "WorkerHandle") -> None:
         """Its thread has ended."""
@@ -255,6 +259,7 @@ class WorkerHandle:
     def _take(self, came: list[Envelope]) -> None:
         if self.state is WorkerState.ABANDONED:
             came = [envelope for envelope in came if envelope[KIND] == envelopes.GOODBYE]
+        served = self.served
         for envelope in came:
             try:
                 handle = self._handlers.get(envelope[KIND])
@@ -263,22 +268,28 @@ class WorkerHandle:
                 handle(envelope)
             except Exception:  # one exchange's trouble must not take the rest of the batch with it
                 _log.exception("Error while handling what %s sent", self)
+        if self.served != served:
+            self._owner.worker_free(self, self.served - served)
 
     def _on_answer(self, envelope: Envelope) -> None:
         _, number, status, fields, body = envelope
-        exchange = self._end(number)
-        try:
-            exchange.answer(status, fields, body)
-        finally:
-            self._owner.worker_free(self)
+        exchange = self.exchanges.pop(number, None)
+        if exchange is None:
+            raise InternalError(f"{self} ended exchange {number} twice")
+        self.served += 1
+        if self._seats is not None:
+            self._seats.leave(number)
+        exchange.answer(status, fields, body)
 
     def _on_done(self, envelope: Envelope) -> None:
         _, number, trouble, cut_off = envelope
-        exchange = self._end(number)
-        try:
-            exchange.done(trouble, cut_off)
-        finally:
-            self._owner.worker_free(self)
+        exchange = self.exchanges.pop(number, None)
+        if exchange is None:
+            raise InternalError(f"{self} ended exchange {number} twice")
+        self.served += 1
+        if self._seats is not None:
+            self._seats.leave(number)
+        exchange.done(trouble, cut_off)
 
     def _on_declined(self, envelope: Envelope) -> None:
         _, number, request = envelope
@@ -299,24 +310,17 @@ class WorkerHandle:
         elif isinstance(exchange, WebSocketExchange):
             exchange.handle(envelope)
 
-    def _end(self, number: int) -> Exchange:
-        """The exchange that the worker is through with."""
-        exchange = self.exchanges.pop(number, None)
-        if exchange is None:
-            raise InternalError(f"{self} ended exchange {number} twice")
-        self.served += 1
-        if self._seats is not None:
-            self._seats.leave(number)
-        return exchange
-
     def _come_back(self, number: int, held: list[Envelope]) -> Exchange:
         exchange = self.exchanges.pop(number)
         exchange.unassign(held)
         return exchange
 
     def _rung(self) -> None:
-        self.line.on_rung()
-        self._owner.queue.heard(self)
+        line = self.line
+        if line.counted_on:
+            line.on_rung()
+        if self in self._owner.queue.limited:
+            self._owner.queue.heard(self)
 
     def _missed(self, seconds: float) -> None:
         self._owner.queue.missed(self, seconds)

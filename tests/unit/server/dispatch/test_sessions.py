@@ -76,9 +76,8 @@ class Keeping(Ready):
         """A request of a client; returns its exchange."""
         self.number += 1
         client = ClientAt(address and (address, self.number))
-        exchange = Exchange(self.number, client, self.pool, head(target))
-        exchange.begin(b"", False)
-        self.pool.submit(exchange)
+        exchange = Exchange(self.number, client, self.pool.queue, head(target))
+        self.pool.queue.submit(exchange)
         return exchange
 
 

@@ -50,7 +50,6 @@ class World:
         self.limits = TimeLimits(seconds, lambda *which: self.stuck.append(which), self.loop)
         self.worker, self.client = Worker(), FakeClient()
         self.exchange = Exchange(1, self.client, None, RequestHead("GET", b"/", "1.1", [], False))
-        self.exchange.begin(b"", False)
         self.exchange.assigned_to(FakeEnd(), "worker 1", self.worker)
         self.worker.exchanges[1] = self.exchange
         self.limits.start(self.exchange)

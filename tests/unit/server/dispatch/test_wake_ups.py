@@ -9,6 +9,7 @@ from waiting import until
 
 from snakepit.server.dispatch import wake_ups
 from snakepit.server.dispatch.queue import RequestQueue
+from snakepit.server.workers.report import WorkerReport
 from snakepit.server.workers.worker import WorkerHandle
 
 
@@ -19,6 +20,7 @@ class Worker:
     def __init__(self):
         self.exchanges = {}
         self.line = self
+        self.report = WorkerReport()
         self.stuck = False
         self.watched = True
         self.asked = 0

@@ -48,7 +48,6 @@ def assigned():
     socket, line, end = FakeSocket(), FakeDestination(), FakeEnd()
     head = RequestHead("GET", b"/ws", "1.1", [(b"host", b"t")], False)
     session = WebSocketExchange(NUMBER, socket, line, head, Handshake(b"", ()), WAITING)
-    session.begin(b"", False)
     session.assigned_to(end, "worker 1")
     return session, socket, end
 

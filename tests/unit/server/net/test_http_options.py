@@ -29,8 +29,7 @@ def test_no_times():
 
 def events(**given):
     protocol = options(**given).new_protocol()
-    protocol.receive_data(REQUEST)
-    return protocol.events_received()
+    return protocol.receive_data(REQUEST)
 
 
 @pytest.mark.parametrize(

@@ -611,7 +611,7 @@ class Anything(RuleBasedStateMachine):
     def nobody_waits_for_one_that_has_come_or_gone(self):
         by_number = {worker.number: worker for worker in self.roster.workers}
         for number in self.world.arriving:
-            assert by_number[number].state is STARTING or not by_number[number].ended.up
+            assert by_number[number].state is STARTING or not by_number[number].thread.ended.up
 
     @invariant()
     def those_that_retire_have_a_deadline(self):

@@ -28,7 +28,6 @@ class Browser:
         self.number += 1
         head = RequestHead(method, target.encode("latin-1"), "1.1", [], False, upgrade=upgrade)
         exchange = Exchange(self.number, FakeClient(), self.router.find(head), head)
-        exchange.begin(b"", False)
         if exchange.destination is self.pages:
             self.pages.submit(exchange)
         return exchange

@@ -40,13 +40,12 @@ class Kept(Responder):
         self.withdrawn.append(exchange)
 
 
-def head_of(target):
-    return RequestHead("GET", target, "1.1", [], False)
+def head_of(target, body=b"", more=False):
+    return RequestHead("GET", target, "1.1", [], False, body=body, more=more)
 
 
 def submitted(responder, body=b"", more=False):
-    exchange = Exchange(1, client := FakeClient(), responder, head_of(b"/here"))
-    exchange.begin(body, more)
+    exchange = Exchange(1, client := FakeClient(), responder, head_of(b"/here", body, more))
     responder.submit(exchange)
     return exchange, client
 

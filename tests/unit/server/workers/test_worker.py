@@ -10,6 +10,7 @@ from time import monotonic
 import pytest
 from clients import FakeClient
 from fakes import fake_of
+from sinks import FakeEnd
 from waiting import PATIENCE, until
 
 from snakepit.errors import InternalError
@@ -33,10 +34,14 @@ class FakeQueue:
     """Keeps what a worker tells of its exchanges; that it was heard, which it is all the time, as a number."""
 
     def __init__(self):
+        self.limited = self  # all are: it wants to hear of each
         self.times_heard = 0
         self.came_back = []
         self.paces = []
         self.seconds_missed = []
+
+    def __contains__(self, worker):
+        return True
 
     def declined(self, worker, exchange):
         self.came_back.append(exchange)
@@ -69,8 +74,8 @@ class FakeOwner:
     def worker_failed(self, worker):
         self.told.append(("failed", worker.state))
 
-    def worker_free(self, worker):
-        self.told.append(("free", worker.state))
+    def worker_free(self, worker, count):
+        self.told += [("free", worker.state)] * count
 
     def worker_ended(self, worker):
         self.told.append(("ended", worker.state))
@@ -104,9 +109,15 @@ class FakeInterpreter:
 
 
 def exchange_of(number, body=b"", more=False, expects_continue=False):
-    exchange = Exchange(number, FakeClient(), None, RequestHead("GET", b"/", "1.1", [], expects_continue))
-    exchange.begin(body, more)
-    return exchange
+    head = RequestHead("GET", b"/", "1.1", [], expects_continue, body=body, more=more)
+    return Exchange(number, FakeClient(), None, head)
+
+
+def held_of(exchange):
+    """What a worker gets that gets an exchange, as it is."""
+    end = FakeEnd()
+    exchange.assigned_to(end, "another")
+    return end.posted
 
 
 def sent(exchange):
@@ -504,7 +515,7 @@ def test_a_worker_is_silent_until_its_watchdog_and_its_loop_have_answered():
 def test_a_watchdogs_ring_does_not_mean_that_the_loop_turns():
     async def scenario(played, worker):
         await played.be_ready()
-        worker.line.stuck = True
+        worker.line.stuck = worker.line.counted_on = True
         await played.says(envelopes.heartbeat(0.0, 0.0), seat=WATCHDOG)
         await until(lambda: not played.theirs[WATCHDOG].backlog)
         assert worker.line.stuck
@@ -520,7 +531,7 @@ def test_a_watchdogs_ring_does_not_mean_that_the_loop_turns():
 def test_a_ring_that_was_not_heard_is_told(rang, missed):
     async def scenario(played, worker):
         await played.be_ready()
-        worker.line.stuck = True
+        worker.line.stuck = worker.line.counted_on = True
         worker._ends[0].heard_at = 20.0
         worker.line.ask(50.0)
         await until(played.waits)
@@ -537,7 +548,7 @@ def test_a_ring_that_was_not_heard_is_told(rang, missed):
 def test_what_a_loop_has_said_without_a_ring_is_read():
     async def scenario(played, worker):
         await played.be_ready()
-        worker.line.stuck = True
+        worker.line.stuck = worker.line.counted_on = True
         played.theirs[0].carrier._outgoing.put_nowait(encode([envelopes.cpu_per_request(1.0)]))
         worker.line.ask(monotonic())
         await until(lambda: played.owner.queue.paces)
@@ -689,8 +700,8 @@ def test_what_a_silent_loop_has_not_taken_comes_back(clock):
         assert worker.exchanges == {}
         assert played.waits() == 0
         assert [first.state, second.state] == [ExchangeState.NEW] * 2
-        assert first._held == exchange_of(1, b"a")._held
-        assert second._held == [*exchange_of(2, b"b", True)._held, envelopes.body(2, b"c", False)]
+        assert first._held == held_of(exchange_of(1, b"a"))
+        assert second._held == [*held_of(exchange_of(2, b"b", True)), envelopes.body(2, b"c", False)]
         assert worker.take_back_late() == [], "nothing is given to it while it is stuck"
 
     play(scenario)
@@ -769,7 +780,7 @@ def test_another_gets_what_came_back(clock):
         try:
             await other.be_ready()
             other.worker.assign(exchange)
-            assert await other.got(2) == [*exchange_of(1, b"a", True)._held, envelopes.body(1, b"b", False)]
+            assert await other.got(2) == [*held_of(exchange_of(1, b"a", True)), envelopes.body(1, b"b", False)]
             await other.says(envelopes.answer(1, 200, NONE, b"c"))
             assert sent(exchange) == [(200, b"c", False)]
         finally:
@@ -903,7 +914,7 @@ def test_declined_exchange_goes_back_to_the_pool():
         assert played.owner.queue.came_back == [second]
         assert second.state is ExchangeState.NEW
         assert worker.exchanges == {1: first}
-        assert second._held == exchange_of(2, b"b")._held
+        assert second._held == held_of(exchange_of(2, b"b"))
         assert second.whole
         assert "free" not in played.owner.words
         await played.says(envelopes.answer(1, 200, NONE, b"c"))
@@ -996,8 +1007,8 @@ def test_what_it_never_took():
         taken.add_body(b"later", False)
         untouched.add_body(b"later", False)
         gone.client_gone()
-        expected = [*exchange_of(2, b"b", True)._held, envelopes.body(2, b"later", False)]
-        assert worker.never_begun() == {2: expected, 3: exchange_of(3)._held}
+        expected = [*held_of(exchange_of(2, b"b", True)), envelopes.body(2, b"later", False)]
+        assert worker.never_begun() == {2: expected, 3: held_of(exchange_of(3))}
         assert worker.never_begun() == {}
 
     play(scenario)
@@ -1021,7 +1032,7 @@ def test_what_it_never_took_of_what_follows_on_a_seat():
         for number in (1, 2, 3):
             worker.assign(exchange_of(number))
         await played.got(1)
-        assert worker.never_begun() == {2: exchange_of(2)._held, 3: exchange_of(3)._held}
+        assert worker.never_begun() == {2: held_of(exchange_of(2)), 3: held_of(exchange_of(3))}
 
     play(scenario, seats=3)
 
