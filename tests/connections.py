@@ -141,8 +141,10 @@ class World:
 
     @property
     def deadlines(self):
+        """How many connections are under those of idle ones, of heads, of those that close; and their time runs."""
         http = self.http
-        return [len(http.keep_alive), sum(map(len, {http.heads, http.stalled})), len(http.lingering)]
+        idle = [one for one in http.connections.open if one in http.keep_alive and one.idle_since is not None]
+        return [len(idle), sum(map(len, {http.heads, http.stalled})), len(http.lingering)]
 
 
 def play(scenario, echoes=False, **options):
@@ -156,7 +158,7 @@ def play(scenario, echoes=False, **options):
             world.http.close()
             await turn()
         assert world.http.connections.open == set()
-        assert sum(world.deadlines) == 0
+        assert sum(world.deadlines) == len(world.http.keep_alive) == 0
         assert errors == []
 
     asyncio.run(main(), loop_factory=HandLoop)

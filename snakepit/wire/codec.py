@@ -1,7 +1,7 @@
 """How envelopes are encoded: what one loop iteration has to say becomes the one item that crosses."""
 
+from collections.abc import Callable
 from marshal import dumps, loads
-from typing import cast
 
 from snakepit.wire.envelopes import KIND, KINDS, LARGE, Envelope, position
 
@@ -11,9 +11,8 @@ type Item = bytes | tuple[bytes, ...]
 _BODY_AT = {kind.number: position(kind.number, kind.body) for kind in KINDS if kind.body}
 
 
-def encode(envelopes: list[Envelope]) -> bytes:
-    """Encode envelopes, whatever their bodies, as one piece."""
-    return dumps(envelopes)
+encode: Callable[[list[Envelope]], bytes] = dumps
+"""Encode envelopes, whatever their bodies, as one piece."""
 
 
 def encode_apart(envelopes: list[Envelope]) -> tuple[bytes, ...]:
@@ -34,10 +33,12 @@ def encode_apart(envelopes: list[Envelope]) -> tuple[bytes, ...]:
 
 def decode(item: Item) -> list[Envelope]:
     """Decode what `encode` or `encode_apart` has made."""
+    envelopes: list[Envelope]
     if isinstance(item, bytes):
-        return cast("list[Envelope]", loads(item))
+        envelopes = loads(item)
+        return envelopes
     rest, *bodies = item
-    envelopes = cast("list[Envelope]", loads(rest))
+    envelopes = loads(rest)
     apart = iter(bodies)
     for index, envelope in enumerate(envelopes):
         at = _BODY_AT.get(envelope[KIND])

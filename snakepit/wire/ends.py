@@ -84,13 +84,16 @@ class ChannelEnd[C: Carrier]:
     def take(self) -> list[Envelope]:
         """Take what has come: everything, or the first LIMIT items of it; then `has_more`."""
         envelopes: list[Envelope] = []
+        carrier = self.carrier
         taken = 0
-        while taken < LIMIT and self.carrier.arrived():  # until it is seen to be empty: what comes later rings
-            envelopes += self.take_one()
+        while taken < LIMIT and carrier.arrived():  # until it is seen to be empty: what comes later rings
+            item = carrier.take()
+            if item is not None:
+                envelopes += decode(item)
             taken += 1
         self.has_more = taken == LIMIT
         if self.has_more:
-            self.carrier.ring()
+            carrier.ring()
         return envelopes
 
     def take_one(self) -> list[Envelope]:

@@ -8,6 +8,7 @@ from time import monotonic
 
 from snakepit.errors import Interrupted
 from snakepit.wire.carrier import ChannelAddress
+from snakepit.wire.codec import encode, encode_apart
 from snakepit.wire.ends import LIMIT, ChannelEnd
 from snakepit.wire.envelopes import ANSWER, KIND, NUMBER, RESPONSE, Envelope, answer, done
 from snakepit.wire.loop_carrier import LoopCarrier, attach_to_loop
@@ -55,7 +56,7 @@ class LoopEnd(ChannelEnd[LoopCarrier]):
                 if self.has_more:
                     self._loop.call_soon(self.woken)
                 self._ending = monotonic()
-                self._turned(self.flush())
+                self._turned(bool(self._outbox) and self.flush())
         except Interrupted:  # meant for the app's code, which had just ended: nobody knows what was left out
             self._loop.call_soon(self.woken)
         except Exception:  # asyncio would close the doorbell over it
@@ -158,14 +159,27 @@ class MainEnd(LoopEnd):
         self.room = LIMIT
 
     def post(self, envelope: Envelope, large: bool = False) -> None:
-        if self._one_by_one and not self._outbox and self.carrier.waiting() < self.room:
-            self._send([envelope], large)  # there is nothing to gather
-        else:
-            super().post(envelope, large)
+        if self._one_by_one:
+            if not self._outbox and self.carrier.waiting() < self.room:
+                self._send([envelope], large)  # there is nothing to gather
+            else:
+                super().post(envelope, large)
+            return
+        # as in LoopEnd, without one more call for each request
+        if not self._outbox and not self._in_turn:
+            self._loop.call_soon(self.flush)
+        self._outbox.append(envelope)
+        if large:
+            self._large = True
 
     def flush(self) -> bool:
         if not self._one_by_one:
-            return super().flush()
+            posted, large = self._outbox, self._large
+            if not posted or self.carrier.waiting() >= self.room:
+                return False
+            self._outbox, self._large = [], False
+            self._send(posted, large)
+            return True
         sent = False
         while self._outbox and self.carrier.waiting() < self.room:
             self._send([self._outbox.pop(0)], self._large)
@@ -219,7 +233,7 @@ class MainEnd(LoopEnd):
     def _send(self, posted: list[Envelope], large: bool) -> None:
         if self._unheard_since is None:
             self._unheard_since = monotonic()
-        super()._send(posted, large)
+        self.carrier.send(encode_apart(posted) if large else encode(posted))
 
 
 def attach_worker_loop(

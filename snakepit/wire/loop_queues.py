@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable
 
 from snakepit.wire.interpreters import Queue, create_queue
-from snakepit.wire.queues import RINGS_READ, QueueAddress, QueueCarrier, attach_queues
+from snakepit.wire.queues import QueueAddress, QueueCarrier, attach_queues
 
 
 class LoopQueueCarrier(QueueCarrier):
@@ -45,17 +45,13 @@ class LoopQueueCarrier(QueueCarrier):
             super().close()
 
 
-class _Doorbell(asyncio.BufferedProtocol):
-    """Reads rings into one small buffer that is never looked at."""
+class _Doorbell(asyncio.Protocol):
+    """Hears rings; how many there were is of no interest."""
 
     def __init__(self, on_rung: Callable[[], None]) -> None:
         self._on_rung = on_rung
-        self._buffer = bytearray(RINGS_READ)
 
-    def get_buffer(self, sizehint: int) -> bytearray:
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
+    def data_received(self, data: bytes) -> None:
         self._on_rung()
 
 

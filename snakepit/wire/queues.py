@@ -40,13 +40,20 @@ class QueueCarrier:
 
     def take(self) -> Item | None:
         """Take the next item that came."""
-        return _next(self._incoming)
+        try:
+            item = self._incoming.get_nowait()
+        except QueueEmpty:
+            return None
+        return item if isinstance(item, bytes | tuple) else None
 
     def take_back(self) -> Item | None:
         """Take back the oldest item that the other end has not taken."""
         while self._outgoing.qsize():
-            item = _next(self._outgoing)
-            if item is not None:
+            try:
+                item = self._outgoing.get_nowait()
+            except QueueEmpty:
+                return None
+            if isinstance(item, bytes | tuple):
                 return item
         return None
 
@@ -90,11 +97,3 @@ def attach_queues(address: QueueAddress) -> tuple[Queue, Queue, socket.socket]:
     doorbell = socket.socket(fileno=descriptor)
     doorbell.setblocking(True)
     return queue_by_id(incoming), queue_by_id(outgoing), doorbell
-
-
-def _next(queue: Queue) -> Item | None:
-    try:
-        item = queue.get_nowait()
-    except QueueEmpty:
-        return None
-    return item if isinstance(item, bytes | tuple) else None

@@ -154,7 +154,9 @@ class RequestQueue:
 
     def finished(self, worker: WorkerHandle, count: int) -> None:
         """A worker is through with so many exchanges."""
-        self._less(count)
+        self._in_progress -= count
+        if self._became_idle is not None and not self._in_progress:
+            self._less(0)
         if assignments := self._dispatcher.finished(worker, count):
             self._assign(assignments)
         if self._capacities:
@@ -194,7 +196,7 @@ class RequestQueue:
             else:
                 exchange.unassign(envelopes)
                 if exchange.state is ExchangeState.NEW:
-                    self._place(exchange)
+                    self._place_again(exchange)
                 else:
                     self._less()
 
@@ -218,32 +220,39 @@ class RequestQueue:
     # --------------------------------------------------------------------------------------------------------------
 
     def _place(self, exchange: Exchange) -> None:
-        if self._instead is not None:  # its worker died, and was the last
-            self._less()
-            exchange.redirect(self._instead)
+        dispatcher, sessions, home = self._dispatcher, self._sessions, exchange.home
+        worker: WorkerHandle | Unassigned
+        if sessions is not None and exchange.endpoints[0] is not None and sessions.belongs(exchange.head):
+            worker = self._find_worker_of(exchange, exchange.endpoints[0][0], sessions)
+        elif home is not None:
+            worker = dispatcher.submit(exchange, home)
+        else:
+            worker = self._find_any(exchange)
+        if isinstance(worker, Unassigned):
+            self._leave_unassigned(exchange, worker)
             return
-        worker = self._find_worker(exchange)
-        if worker is Unassigned.WAITS:
+        worker.assign(exchange)
+        if self._capacities or self._limits is not None:
+            self._limit(worker, exchange)
+        if self._watch is None:
+            self._watch_workers()
+
+    def _leave_unassigned(self, exchange: Exchange, why: Unassigned) -> None:
+        if why is Unassigned.WAITS:
             exchange.mark_waiting()
             self._line_patience.add(exchange)
-        elif worker is Unassigned.REFUSED:
+        else:
             self._less()
             self._refuse(exchange, "Too many requests are waiting")
-        else:
-            self._give(worker, exchange)
-            if self._watch is None:
-                self._watch_workers()
 
-    def _find_worker(self, exchange: Exchange) -> WorkerHandle | Unassigned:
-        if self._sessions is not None and exchange.endpoints[0] is not None and self._sessions.belongs(exchange.head):
-            return self._find_worker_of(exchange, exchange.endpoints[0][0], self._sessions)
-        home, batch_of = exchange.home, self._batch_of
-        in_batch = self._room_in_batch and (home is None or home is batch_of)
-        if in_batch and batch_of is not None and self._dispatcher.submit_to(batch_of):
+    def _find_any(self, exchange: Exchange) -> WorkerHandle | Unassigned:
+        """Find a worker for an exchange that is at home nowhere: what comes in one turn goes together."""
+        batch_of = self._batch_of
+        if self._room_in_batch and batch_of is not None and self._dispatcher.submit_to(batch_of):
             self._room_in_batch -= 1
             return batch_of
-        worker = self._dispatcher.submit(exchange, home)
-        if home is None and self._batch > 1 and not isinstance(worker, Unassigned):
+        worker = self._dispatcher.submit(exchange)
+        if self._batch > 1 and not isinstance(worker, Unassigned):
             if self._batch_of is None:
                 self._loop.call_soon(self._end_batches)
             self._batch_of, self._room_in_batch = worker, self._batch - 1
@@ -273,7 +282,11 @@ class RequestQueue:
 
     def _give(self, worker: WorkerHandle, exchange: Exchange) -> None:
         worker.assign(exchange)
-        if self._capacities and worker in self._capacities:
+        self._limit(worker, exchange)
+
+    def _limit(self, worker: WorkerHandle, exchange: Exchange) -> None:
+        """Limit an exchange's time, and how long others wait for one that is the first of its worker."""
+        if worker in self._capacities:
             self._loop.call_later(ALONE, self._widen, worker)
         if self._limits is not None:
             self._limits.start(exchange)
@@ -321,7 +334,7 @@ class RequestQueue:
                 fresh.append(exchange)
         self._assign(self._dispatcher.give_back(worker, fresh, len(exchanges)))
         for exchange in faithful:
-            self._place(exchange)
+            self._place_again(exchange)
 
     def _waited_too_long(self, exchange: Exchange) -> None:
         self._dispatcher.withdraw(exchange)
@@ -330,6 +343,14 @@ class RequestQueue:
 
     def _refuse(self, exchange: Exchange, reason: str) -> None:
         exchange.refuse(503, reason, [(b"retry-after", b"%d" % RETRY_AFTER)])
+
+    def _place_again(self, exchange: Exchange) -> None:
+        """Give an exchange that came back to another worker, or to who answers where there is none any more."""
+        if self._instead is None:
+            self._place(exchange)
+        else:
+            self._less()
+            exchange.redirect(self._instead)
 
     def _less(self, count: int = 1) -> None:
         self._in_progress -= count

@@ -8,6 +8,9 @@ two heap operations.
 import asyncio
 from collections.abc import Callable, Hashable
 
+LOOK_AGAIN = 1.0
+"""Seconds; the least after which a key that is not idle is looked at again."""
+
 
 class Deadlines[K: Hashable]:
     """Calls `expired` with each key that stayed in for `seconds`; None: never."""
@@ -53,5 +56,64 @@ class Deadlines[K: Hashable]:
                 self._timer = self._loop.call_at(due, self._fire)
                 return
             del self._due[key]
-            self._expired(key)  # which may add or discard
+            self._fell_due(key, now)  # which may add or discard
         self._timer = None
+
+    def _fell_due(self, key: K, now: float) -> None:
+        self._expired(key)
+
+
+class IdleDeadlines[K: Hashable](Deadlines[K]):
+    """Calls `expired` with each key that has been idle for `seconds`, and is told nothing when that begins or ends.
+
+    So becoming idle, which a connection does with each request, costs nothing here: it is looked for when the time of
+    one would be over that had been idle all along. A key stays in until it expires or is discarded.
+
+    Args:
+        idle_since: returns since when a key is idle, in loop time; None: it is not.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        seconds: float | None,
+        idle_since: Callable[[K], float | None],
+        expired: Callable[[K], None],
+    ) -> None:
+        super().__init__(loop, seconds, expired)
+        self._idle_since = idle_since
+        self._later: dict[K, asyncio.TimerHandle] = {}  # that were not idle all along, each with a timer of its own
+
+    def __len__(self) -> int:
+        return super().__len__() + len(self._later)
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) or key in self._later
+
+    def add(self, key: K) -> None:
+        self.discard(key)
+        super().add(key)
+
+    def discard(self, key: K) -> None:
+        super().discard(key)
+        if self._later and (timer := self._later.pop(key, None)) is not None:
+            timer.cancel()
+
+    def close(self) -> None:
+        super().close()
+        for timer in self._later.values():
+            timer.cancel()
+        self._later.clear()
+
+    def _fell_due(self, key: K, now: float) -> None:
+        assert self._seconds is not None
+        since = self._idle_since(key)
+        due = since + self._seconds if since is not None else now + max(self._seconds, LOOK_AGAIN)
+        if due > now:
+            self._later[key] = self._loop.call_at(due, self._look_again, key)
+        else:
+            self._expired(key)
+
+    def _look_again(self, key: K) -> None:
+        del self._later[key]
+        self._fell_due(key, self._loop.time())

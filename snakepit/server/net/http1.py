@@ -17,7 +17,7 @@ from snakepit.errors import RemoteProtocolError
 from snakepit.http.events import BodyData, RequestHead
 from snakepit.http.fields import Fields, render
 from snakepit.http.types import Endpoints, Headers
-from snakepit.server.event_loop.deadlines import Deadlines
+from snakepit.server.event_loop.deadlines import Deadlines, IdleDeadlines
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.exchanges.websocket import WebSocketExchange
 from snakepit.server.lifecycle import CONNECTION, ConnectionState, advance
@@ -64,6 +64,7 @@ class Connection(TransportShell):
         "_discarded",
         "_exchange",
         "_home",
+        "_idle_since",
         "_protocol",
         "_proxy_headers",
         "_read_of",
@@ -88,6 +89,7 @@ class Connection(TransportShell):
         self._discarded = 0  # bytes of a request's body that nobody wants
         self._streams_events = False  # the response that is under way is an event stream
         self._home: Any = None  # the worker that had the last exchange
+        self._idle_since = 0.0  # loop time; what its keep-alive time counts from
 
     def __repr__(self) -> str:
         return f"<Connection {self.peer} {self._exchange}>"
@@ -223,6 +225,11 @@ class Connection(TransportShell):
 
     # -- deadlines, and the end of the server -----------------------------------------------------------------------
 
+    @property
+    def idle_since(self) -> float | None:
+        """Since when it waits for its next request, in loop time; None: it does not."""
+        return self._idle_since if self._state is _IDLE else None
+
     def idle_too_long(self) -> None:
         """Close: the keep-alive time is over."""
         self._close()
@@ -299,7 +306,8 @@ class Connection(TransportShell):
         """Make an exchange of a request, and give it to who answers."""
         exchange = self._exchange = self._shared.new_exchange(self, head, self._home)
         self._state = _SERVING
-        self._set_deadline(None)
+        if self._deadline is not self._shared.keep_alive:  # which looks for itself whether it is idle
+            self._set_deadline(None)
         exchange.destination.submit(exchange)
 
     def _take_body(self, event: BodyData) -> None:
@@ -334,11 +342,10 @@ class Connection(TransportShell):
         """Go on from a complete answer."""
         exchange, self._exchange = self._exchange, None
         self._streams_events = False
-        if exchange is not None:
-            self._home = exchange.home
-        if self._state is not _SERVING:  # it ends
+        if exchange is None or self._state is not _SERVING:  # it ends
             return
-        if exchange is None or exchange.request_complete:
+        self._home = exchange.home
+        if exchange.request_complete:
             self._await_next_request()
         elif exchange.waits_for_continue or self._all.draining:
             self._linger()
@@ -353,7 +360,9 @@ class Connection(TransportShell):
             self._close()
             return
         self._state = _IDLE
-        self._set_deadline(self._shared.keep_alive)
+        self._idle_since = self._shared.loop.time()
+        if self._deadline is not self._shared.keep_alive:
+            self._set_deadline(self._shared.keep_alive)
         if not self._reading:
             self._resume_reading()
         if self._protocol.parser.in_head:
@@ -397,6 +406,8 @@ class Connection(TransportShell):
             self.abort()  # a client that goes on sending like this does not read
 
     def _close(self) -> None:
+        if self._deadline is self._shared.keep_alive:
+            self._set_deadline(None)
         self._closed()
         self._transport.close()
 
@@ -418,11 +429,13 @@ class HttpConnections(ConnectionServices):
         super().__init__(config, router, loop, open_files)
         options = self.options
         self.websockets = WebSockets(options, self.connections, loop, self.log)
-        self.keep_alive = Deadlines(loop, options.keep_alive_seconds, Connection.idle_too_long)
+        self.keep_alive = IdleDeadlines(
+            loop, options.keep_alive_seconds, lambda connection: connection.idle_since, Connection.idle_too_long
+        )
         self.heads = Deadlines(loop, options.head_seconds, Connection.head_too_slow)
         self.lingering = Deadlines(loop, LINGER, Connection.linger_over)
         self.stalled = Deadlines(loop, STALLED, Connection.client_stalled)
-        self._deadlines = [self.keep_alive, self.heads, self.lingering, self.stalled]
+        self._deadlines: list[Deadlines[Connection]] = [self.keep_alive, self.heads, self.lingering, self.stalled]
 
     def new_connection(self) -> Connection:
         """Make what speaks to a client that has connected."""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playing import TimerLoop
 
-from snakepit.server.event_loop.deadlines import Deadlines
+from snakepit.server.event_loop.deadlines import Deadlines, IdleDeadlines
 
 SECONDS = 10
 
@@ -196,3 +196,111 @@ def test_against_a_timer_for_each(actions):
         assert len(deadlines) == len(due)
         assert len(loop.pending) <= 1
         assert loop.pending or not due
+
+
+class Idle:
+    """Keys that are idle or not, as the test says, and deadlines that are told nothing of that."""
+
+    def __init__(self, loop, expired):
+        self.loop = loop
+        self.since = {}
+        self.expired = expired
+        self.deadlines = IdleDeadlines(loop, SECONDS, self.since.get, self._expire)
+
+    def _expire(self, key):
+        self.expired.append((key, self.loop.now))
+
+    def begin(self, key):
+        self.since[key] = self.loop.now
+
+    def end(self, key):
+        self.since[key] = None
+
+
+@pytest.fixture
+def idle(loop, expired):
+    return Idle(loop, expired)
+
+
+def test_idle_all_along(loop, idle, expired):
+    idle.begin("a")
+    idle.deadlines.add("a")
+    loop.advance(9.9)
+    assert expired == []
+    loop.advance(0.1)
+    assert expired == [("a", loop.now)]
+    assert len(idle.deadlines) == 0
+    assert loop.pending == []
+
+
+def test_its_time_counts_from_when_it_became_idle_last(loop, idle, expired):
+    idle.begin("a")
+    idle.deadlines.add("a")
+    for _ in range(5):
+        loop.advance(7)
+        idle.end("a")
+        loop.advance(0.5)
+        idle.begin("a")
+    loop.advance(SECONDS - 0.1)
+    assert expired == []
+    assert "a" in idle.deadlines
+    loop.advance(0.1)
+    assert expired == [("a", loop.now)]
+
+
+def test_who_is_busy_does_not_expire(loop, idle, expired):
+    idle.end("a")
+    idle.deadlines.add("a")
+    loop.advance(10 * SECONDS)
+    assert expired == []
+    assert "a" in idle.deadlines
+
+
+@pytest.mark.parametrize("became_idle_at", [0, 5], ids=["with all others", "with a timer of its own"])
+def test_idle_ones_can_be_discarded(loop, idle, expired, became_idle_at):
+    idle.end("a")
+    idle.deadlines.add("a")
+    loop.advance(became_idle_at)
+    idle.begin("a")
+    loop.advance(12 - became_idle_at)
+    idle.deadlines.discard("a")
+    assert "a" not in idle.deadlines
+    loop.advance(100)
+    assert [key for key, _ in expired] == (["a"] if became_idle_at == 0 else [])
+    assert loop.pending == []
+
+
+def test_close_of_those_that_wait_for_the_idle(loop, idle, expired):
+    for at, key in enumerate("abc"):
+        idle.begin(key)
+        idle.deadlines.add(key)
+        loop.advance(at)
+    idle.begin("a")
+    loop.advance(8)
+    idle.deadlines.close()
+    assert len(idle.deadlines) == 0
+    assert loop.pending == []
+
+
+@given(
+    moves=st.lists(
+        st.tuples(st.sampled_from("abcd"), st.sampled_from(["begin", "end"]), st.integers(0, 25)), max_size=30
+    )
+)
+def test_each_expires_when_it_has_been_idle_for_so_long_and_not_before(moves):
+    loop, expired = TimerLoop(), []
+    idle = Idle(loop, expired)
+    for key in "abcd":
+        idle.end(key)
+        idle.deadlines.add(key)
+    due = {}
+    for key, move, pause in moves:
+        if key in idle.deadlines:
+            getattr(idle, move)(key)
+            due.pop(key, None)
+            if move == "begin":
+                due[key] = loop.now + SECONDS
+        loop.advance(pause)
+    loop.advance(3 * SECONDS)
+    assert sorted(expired) == sorted(due.items())
+    assert all(key in idle.deadlines for key in "abcd" if key not in due)
