@@ -4,9 +4,9 @@ An entry stands on the page only while the case fails.
 """
 
 _BY_PROCESS = (
-    "A database in a file. It keeps others away by locks that belong to the process (`fcntl`), and itself from opening "
-    "the file twice by a list of what it has open. Each copy has a list of its own, and the locks do not hold within "
-    "the process: {}. `--runtime process` is the way out."
+    "A database in a file. Locks that belong to the process (`fcntl`) keep other processes away, and a list of open "
+    "files keeps the library from opening a file twice. Each copy has a list of its own, and the locks do not work "
+    "within the process: {}. `--runtime process` is the way out."
 )
 
 CAUSES = {

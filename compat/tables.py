@@ -20,46 +20,46 @@ _PAGE = """\
 
 <!-- Made by `make compat`, but for the section on speed. -->
 
-Packages that were used in earnest in Snakepit's workers. For each, processes with 2, 3 and 4 interpreters at a time run
-it again and again, with exceptions raised through its C code and garbage collection. Each interpreter is then ended as
-a worker is, closed and replaced by another, while its neighbours work on. In one of these processes freed memory is
-overwritten (`PYTHONMALLOC=debug`, `MALLOC_PERTURB_`). One crash, hang or wrong result in any of them keeps a package
-off the list.
+The packages on this page were used extensively in Snakepit's workers. For each package, processes with 2, 3 and 4
+interpreters at a time run it repeatedly, with exceptions raised through its C code and with garbage collection. Each
+interpreter is then ended in the way of a worker, closed, and replaced by another, while the others go on working. In
+one of these processes freed memory is overwritten (`PYTHONMALLOC=debug`, `MALLOC_PERTURB_`). One crash, hang or wrong
+result in any of them keeps a package off the list.
 
-As `make compat` does it, 18 interpreters use each package so, at least three times each, then 6 more with nothing
-copied but what is on the list. That shows crashes which are likely, not one in many thousand requests. Frameworks
+`make compat` uses each package in 18 interpreters like this, at least three times in each, then in 6 more where only
+the modules on the list are copied. That finds likely crashes, not a crash in one of many thousand requests. Frameworks
 answered requests within the interpreter, not behind the server.
 
-A package that keeps a database in a file has to keep what it acknowledges: interpreters and a process beside them write
-to one file at the same time, and another process then finds each write that was said to be done. It may refuse to open
-the file, or to write. [One process: what is shared](explanation/one-process.md) tells what this is about.
+A package that keeps a database in a file must not lose acknowledged writes: interpreters and another process write to
+one file at the same time, and then another process must find each acknowledged write. The package may refuse to open
+the file, or to write. [One process: what is shared](explanation/one-process.md) explains the reason.
 
 PostgreSQL, Redis and MariaDB were real servers. {counts}
 
 ## What a private copy is
 
-An interpreter with a GIL of its own refuses an extension module that does not declare to support that, and few do. The
-refusal protects what the module keeps in static variables, of which a process has one set. The dynamic loader tells
-libraries apart by file, so a worker can load a *copy* of the module's file, and has static variables of its own.
+An interpreter with a GIL of its own refuses an extension module that does not declare support for this, and few modules
+do. The refusal protects the module's static variables, which exist once in a process. The dynamic loader identifies
+libraries by their file, so a worker can load a *copy* of the module's file, and then has its own static variables.
 
 | `--extensions` | Loads from copies |
 | --- | --- |
 | `vetted`, the default | modules of the packages vetted below, in any version |
 | `native` | nothing: what refuses is refused |
-| `all` | whatever refuses, at your own risk |
+| `all` | all modules that refuse, at your own risk |
 
-Where a package has a module in Python beside the compiled one, a worker takes that and needs no copy.
+If a package has a Python module beside the compiled one, a worker loads that and needs no copy.
 
 ## What remains
 
-- Memory. A copy is never unloaded, and what it holds, Python objects included, stays when its worker ends: some 20 MB
-  for each worker with FastAPI that is replaced.
-- Threads that a package makes for itself, not by `threading`, and that call Python: CPython attaches them to the main
+- Memory. A copy is never unloaded, and what it holds, including Python objects, stays when its worker ends: about 20 MB
+  for each replaced worker with FastAPI.
+- Threads that a package creates without `threading`, and that call Python: CPython attaches them to the main
   interpreter (`PyGILState_Ensure`). A copy does not help.
-- Ordinary shared libraries that a package brings along are loaded once for all workers. That is well where they keep no
-  Python objects (OpenBLAS, libpq), and fails where they do.
+- Ordinary shared libraries that come with a package are loaded once for all workers. That works if they keep no Python
+  objects (OpenBLAS, libpq), and fails if they do.
 - Functions that a package wants CPython to call later (`Py_AddPendingCall`) would run in the main interpreter. Copies
-  leave them out: greenlet keeps for good what belongs to a thread that has ended and in which it was used.
+  do not call them, so greenlet never frees what belongs to a thread that has ended and in which it was used.
 - NumPy warns when a worker imports it: "NumPy was imported from a Python sub-interpreter but NumPy does not properly
   support sub-interpreters." Its makers do not test that. The warning is shown once in each worker. To silence it:
   `PYTHONWARNINGS="ignore:NumPy was imported from a Python sub-interpreter"`.
@@ -67,10 +67,10 @@ Where a package has a module in Python beside the compiled one, a worker takes t
 
 ## Packages
 
-"vetted": works where what refuses is copied, which is the default. "unaided": works where nothing is copied, if need be
-by falling back to Python code; by default what is vetted is copied there, too. "on request": works with the settings
-that are named. The column on C extensions has what `--extensions all` loaded, dependencies included; a number says how
-many modules where it is more than one.
+"vetted": works if the modules that refuse are copied, which is the default. "unaided": works if nothing is copied,
+sometimes by falling back to Python code; by default vetted modules are copied there, too. "on request": works with the
+settings that are named. The column on C extensions lists what `--extensions all` loaded, including dependencies; a
+number says how many modules, if there are several.
 
 {table}
 
@@ -90,8 +90,7 @@ make compat ARGS="--write"                 # and write this page, the results an
 make compat ARGS="orjson lxml --rounds 9"  # some, in more processes
 ```
 
-To add a package, write a function that uses it and asserts what comes of it: see `compat/cases/` and
-`compat/registry.py`.
+To add a package, write a function that uses it and asserts the results: see `compat/cases/` and `compat/registry.py`.
 """
 
 

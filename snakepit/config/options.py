@@ -110,7 +110,7 @@ class Config:
     forwarded_allow_ips: str = option(
         "127.0.0.1,::1,unix:",
         "Proxies to trust: IP addresses and networks, with commas between them; unix: is for Unix sockets, and * means "
-        "everybody.",
+        "every address.",
         metavar="LIST", variable="FORWARDED_ALLOW_IPS",
     )  # fmt: skip
     trusted_proxy_headers: str = option(

@@ -47,7 +47,7 @@ class TrustedProxies:
 
     Args:
         text: what `--forwarded-allow-ips` says: IP addresses, networks ("10.0.0.0/8"), "unix:" for peers on a Unix
-            socket, or "*" for everybody, with commas between them. Raises ConfigError for anything else.
+            socket, or "*" for every address, with commas between them. Raises ConfigError for anything else.
     """
 
     def __init__(self, text: str) -> None:

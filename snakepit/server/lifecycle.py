@@ -22,7 +22,7 @@ class ExchangeState(IntEnum):
     NEW = auto()
     """Its head has been read."""
     WAITING = auto()
-    """In the line, as every worker is full; or a responder, which needs no worker, answers it later."""
+    """In the queue, since every worker is full; or a responder, which needs no worker, answers it later."""
     ASSIGNED = auto()
     """Given to a worker, which has not answered yet."""
     RESPONDING = auto()
@@ -30,27 +30,27 @@ class ExchangeState(IntEnum):
     ANSWERED = auto()
     """The response is complete; the app may still be at work behind it."""
     ABANDONED = auto()
-    """The client has gone, was cut off, or got an answer in the app's stead; the app has been told and has not returned
+    """The client has gone, was cut off, or got an answer from the server; the app has been told and has not returned
     yet."""
     CLOSED = auto()
-    """Nobody works on it any more."""
+    """Finished: neither the app nor the server works on it any more."""
 
 
 class WorkerState(IntEnum):
     """Where a worker stands, as the main interpreter sees it."""
 
     STARTING = auto()
-    """Its interpreter is being made, or imports the app."""
+    """Its interpreter is being created, or imports the app."""
     READY = auto()
-    """Start-up was completed: it gets exchanges."""
+    """Its start-up is complete: it gets exchanges."""
     RETIRING = auto()
     """It finishes what it has begun and gets nothing more."""
     FAILED = auto()
     """It could not start."""
     LOST = auto()
-    """It ended though nobody had asked it to, or does not answer."""
+    """It ended unasked, or does not answer."""
     ABANDONED = auto()
-    """It did not end in time; its thread is left to itself."""
+    """It did not end in time; the server waits for its thread no more."""
     CLOSED = auto()
     """Its interpreter is gone."""
 
@@ -63,9 +63,9 @@ class ConnectionState(IntEnum):
     READING_HEAD = auto()
     """Some of a request's head has come, but not all of it."""
     SERVING = auto()
-    """A request is being answered, while what is left of its body is read."""
+    """A request is being answered, while the rest of its body is read."""
     DISCARDING = auto()
-    """It is answered, and what is left of the request's body is thrown away."""
+    """It is answered, and the rest of the request's body is discarded."""
     LINGERING = auto()
     """Our side is closed, and the client gets time to read the answer and to close its own. Over TLS it gets none."""
     CLOSED = auto()
@@ -82,7 +82,7 @@ class WebSocketState(IntEnum):
     BREACHED = auto()
     """The client broke the protocol, and the app gets time to answer what came before."""
     LINGERING = auto()
-    """All is said and our side is closed; the client gets time to close its own. Over TLS it gets none."""
+    """Our side is closed, after our last frame; the client gets time to close its own. Over TLS it gets none."""
     CLOSED = auto()
     """Closed, once all is written."""
 
@@ -92,13 +92,13 @@ EXCHANGE: Mapping[ExchangeState, Mapping[ExchangeState, str]] = {
         ExchangeState.WAITING: "every worker is full, or a responder answers it later",
         ExchangeState.ASSIGNED: "a worker has room",
         ExchangeState.RESPONDING: "a responder begins a response that goes on",
-        ExchangeState.CLOSED: "the client has gone, or the server answers itself: by a responder, or as there is no "
-        "worker, or no room",
+        ExchangeState.CLOSED: "the client has gone, or the server itself answers: by a responder, or since there "
+        "is no worker, or no room",
     },
     ExchangeState.WAITING: {
         ExchangeState.ASSIGNED: "a worker has room",
         ExchangeState.RESPONDING: "a responder begins a response that goes on",
-        ExchangeState.CLOSED: "it has waited too long, the client has gone, or the server answers itself",
+        ExchangeState.CLOSED: "it has waited too long, the client has gone, or the server itself answers",
     },
     ExchangeState.ASSIGNED: {
         ExchangeState.NEW: "its worker has not begun it, and is too busy for it, or has ended",
@@ -121,7 +121,7 @@ WORKER: Mapping[WorkerState, Mapping[WorkerState, str]] = {
         WorkerState.READY: "its start-up is completed",
         WorkerState.RETIRING: "it is not wanted any more: a newer one is on its way, or the server stops",
         WorkerState.FAILED: "the import fails, or lifespan start-up does, or they take too long",
-        WorkerState.LOST: "it ends without a word, or could not even be made",
+        WorkerState.LOST: "it ends without a message, or could not even be created",
         WorkerState.ABANDONED: "it does not end in time",
     },
     WorkerState.READY: {
@@ -142,15 +142,15 @@ WORKER: Mapping[WorkerState, Mapping[WorkerState, str]] = {
         WorkerState.ABANDONED: "it missed its heartbeats, and may still be there; what it had is answered, or goes to "
         "others",
     },
-    WorkerState.ABANDONED: {WorkerState.CLOSED: "it comes to its end after all"},
+    WorkerState.ABANDONED: {WorkerState.CLOSED: "it ends after all"},
     WorkerState.CLOSED: {},
 }
 
 CONNECTION: Mapping[ConnectionState, Mapping[ConnectionState, str]] = {
     ConnectionState.IDLE: {
-        ConnectionState.READING_HEAD: "the first of a request comes, or had come behind the one before",
-        ConnectionState.SERVING: "a request's head comes as a whole",
-        ConnectionState.LINGERING: "what comes is refused: it can't be served",
+        ConnectionState.READING_HEAD: "a request begins to come, or its beginning came with the previous one",
+        ConnectionState.SERVING: "a whole head of a request comes",
+        ConnectionState.LINGERING: "the request is refused: it can't be served",
         ConnectionState.CLOSED: "no request comes in time, the client has gone, or the server stops",
     },
     ConnectionState.READING_HEAD: {
@@ -168,7 +168,7 @@ CONNECTION: Mapping[ConnectionState, Mapping[ConnectionState, str]] = {
     ConnectionState.DISCARDING: {
         ConnectionState.IDLE: "the request ends",
         ConnectionState.LINGERING: "too much of it comes, or it is broken, or the server stops",
-        ConnectionState.CLOSED: "it ends and was the last, it takes too long, or the client has gone",
+        ConnectionState.CLOSED: "the request ends and was the last, it takes too long, or the client has gone",
     },
     ConnectionState.LINGERING: {
         ConnectionState.CLOSED: "the client has closed its side too, or its time is over, or it sends too much",
