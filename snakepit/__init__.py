@@ -1,6 +1,6 @@
 """Snakepit: ASGI and WSGI apps served in parallel by subinterpreters, each with its own GIL, in one process.
 
-This module is imported in every worker, so it stays near-empty: the names below are loaded when they are first used.
+Every worker imports this module, so it is almost empty: the names below are loaded when they are first used.
 """
 
 TYPE_CHECKING = False  # not imported: the supervisor has no other use for `typing`, which takes half a megabyte

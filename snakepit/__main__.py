@@ -8,8 +8,8 @@ from snakepit.system.import_order import put_standard_library_first
 def main() -> None:
     """Run the command line.
 
-    Ctrl+C during the imports below must not print a traceback, so the default action stands in until the server
-    installs its own handlers.
+    Ctrl+C during the imports below must not print a traceback, so the default action applies until the server installs
+    its own handlers.
     """
     put_standard_library_first()
     import os

@@ -1,14 +1,14 @@
 """Errors, by whose fault they are, because the remedy follows from that.
 
-`exit_status` is what the command line exits with: 2 where the operator can mend it, 3 where the app has to be mended.
-Exception objects never cross an interpreter; their text does, as a fault (see `snakepit.wire.envelopes`).
+`exit_status` is the exit status of the command: 2 if the operator can correct the cause, 3 if the app has to be
+corrected. Exception objects never cross an interpreter; their text does, as a fault (see `snakepit.wire.envelopes`).
 """
 
 import traceback
 
 FAULT_LIMIT = 64 * 1024
-"""Characters of a fault; what is more is left out of its middle. An exception's text may be as long as an app likes,
-and all of it would cross to the main interpreter and into the log. A traceback of a hundred calls has 10,000."""
+"""The most characters of a fault; a longer one loses its middle. An exception's text may be of any length, and all of
+it would cross to the main interpreter and into the log. A traceback of a hundred calls has 10,000."""
 
 
 class SnakepitError(Exception):
@@ -18,13 +18,13 @@ class SnakepitError(Exception):
 
 
 class ConfigError(SnakepitError):
-    """The operator asked for something that can't be: one line, no traceback."""
+    """An option is wrong, or can't be fulfilled on this system: shown in one line, without a traceback."""
 
     exit_status = 2
 
 
 class AppError(SnakepitError):
-    """The app can't be served; the message carries the app's own traceback where there is one."""
+    """The app can't be served; the message contains the app's own traceback, if there is one."""
 
     exit_status = 3
 
@@ -42,7 +42,7 @@ class StartTimeout(AppError):
 
 
 class ProtocolError(SnakepitError):
-    """Somebody broke a protocol."""
+    """The base of errors in what the client or the app sent."""
 
 
 class RemoteProtocolError(ProtocolError):
@@ -66,7 +66,8 @@ class LocalProtocolError(ProtocolError):
 
 
 class ClientDisconnected(OSError):
-    """The client has left; raised in the app by what waits for it in WSGI, and by sending a WebSocket message.
+    """The client has left; raised in a WSGI app by calls that wait for the client, and in an ASGI app by sending a
+    WebSocket message.
 
     The latter is what ASGI's WebSocket specification asks for since 2.4.
     """
@@ -77,15 +78,15 @@ class WorkerError(SnakepitError):
 
 
 class WorkerLost(WorkerError):
-    """A worker ended though nobody had asked it to."""
+    """A worker ended unasked."""
 
     exit_status = 3
 
 
 class Interrupted(BaseException):
-    """Raised from outside in the app's code, wherever that is.
+    """An exception that Snakepit raises in the app's code from another thread, at any place.
 
-    Not an Exception, as CancelledError is none: what an app does about its own errors is no answer to this.
+    Not an Exception, for the same reason as CancelledError: handlers for an app's own errors must not catch it.
     """
 
 
@@ -97,7 +98,7 @@ class RequestTimeout(Interrupted):
 
 
 class WorkerStopping(Interrupted):
-    """The worker must end now; whatever it was doing is cut."""
+    """The worker must end now; its work is cut off."""
 
     def __str__(self) -> str:
         return "the worker must end"
@@ -113,8 +114,8 @@ class InternalError(SnakepitError):
 def fault(error: BaseException) -> str:
     """Flatten an exception to the text that may cross an interpreter: its traceback, without a trailing newline.
 
-    Never raises: formatting calls methods of the app's, `__str__` for one, and a thread that failed over them would be
-    lost. What can't be formatted is left out, and the text says so.
+    Never raises: formatting calls methods of the app, such as `__str__`, and an exception from them would end the
+    thread. Parts that can't be formatted are left out, and the text says so.
     """
     for attempt in (_whole, _without_causes, _without_text, _without_traceback):
         try:
@@ -125,7 +126,7 @@ def fault(error: BaseException) -> str:
 
 
 def shortened(text: str) -> str:
-    """A text that any log can take: no longer than FAULT_LIMIT, and without lone surrogates."""
+    """Return a text that any log accepts: no longer than FAULT_LIMIT, and without lone surrogates."""
     text = text.encode("utf-8", "backslashreplace").decode()
     left_out = len(text) - FAULT_LIMIT
     if left_out <= 0:

@@ -24,19 +24,20 @@ def _code(number: int) -> str:
 
 
 def colored_level(name: str, level: int) -> str:
-    """The name of a level, in its column and in the colour that uvicorn has for it."""
+    """Return the name of a level, padded to its column and in uvicorn's colour for it."""
     return f"{_code(_LEVELS[level])}{name:<8}{_RESET}" if level in _LEVELS else f"{name:<8}"
 
 
 def colored_status(status: int) -> str:
-    """The status of a response, in the colour that uvicorn has for its class."""
+    """Return the status of a response, in uvicorn's colour for its class."""
     return f"{_code(_STATUSES[status // 100])}{status}{_RESET}" if status // 100 in _STATUSES else str(status)
 
 
 def shows_colors(wanted: bool | None, stream: TextIO | None) -> bool:
-    """Whether logs on a stream are coloured: as `wanted`, or else on a terminal, unless NO_COLOR is set (no-color.org).
+    """Tell whether to colour logs on a stream: as `wanted`, or else on a terminal, unless NO_COLOR is set
+    (no-color.org).
 
-    On Windows not every console understands them, so it must be one that says what it is.
+    On Windows not every console understands colours, so it must be one that identifies itself by a variable.
     """
     if wanted is not None or stream is None:
         return bool(wanted)
@@ -46,7 +47,7 @@ def shows_colors(wanted: bool | None, stream: TextIO | None) -> bool:
 
 
 class ColorFormatter(logging.Formatter):
-    """Colours the level."""
+    """A formatter that colours the level."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         colored = copy(record)  # other handlers get the same one
@@ -60,7 +61,7 @@ class AccessHandler(logging.StreamHandler[TextIO]):
     time_format = TIME_FORMAT
 
     def write(self, text: str) -> None:
-        """Write text as it is. A stream that fails is reported as logging does it, and does no other harm."""
+        """Write text unchanged. A failure of the stream is reported as logging reports it, and not raised."""
         if not self.filter(_NO_RECORD):
             return
         try:
@@ -70,7 +71,7 @@ class AccessHandler(logging.StreamHandler[TextIO]):
                 self.flush()
             finally:
                 self.release()
-        except Exception:  # as logging itself does: whatever is wrong with the stream
+        except Exception:  # logging itself also catches every error of the stream
             self.handleError(_NO_RECORD)
 
 
@@ -78,7 +79,7 @@ _NO_RECORD = logging.LogRecord("snakepit.access", logging.INFO, __file__, 0, "ac
 
 
 def default_config(level: int, server_colors: bool = False, access_colors: bool = False) -> dict[str, Any]:
-    """The configuration without `--log-config`, in logging.config's dictConfig format."""
+    """Return the configuration for a server without `--log-config`, in logging.config's dictConfig format."""
     line: dict[str, Any] = {"format": "%(asctime)s %(levelname)-8s %(message)s", "datefmt": TIME_FORMAT}
     colored = {**line, "class": "snakepit.logs.ColorFormatter"}
     return {
@@ -112,7 +113,7 @@ def configure(config: Config) -> None:
         logging.config.dictConfig(settings)
     except json.JSONDecodeError as error:
         raise ConfigError(f"log config {config.log_config!r} can't be used: it must be a JSON file: {error}") from None
-    except Exception as error:  # it may name classes of the app's, which raise what they like
+    except Exception as error:  # it may name classes of the app, which may raise anything
         cause = f": {error.__cause__}" if error.__cause__ is not None else ""
         raise ConfigError(f"log config {config.log_config!r} can't be used: {error}{cause}") from None
     logging.getLogger("snakepit").setLevel(level)

@@ -1,1 +1,1 @@
-"""C extensions in interpreters of their own: which may be copied, and what is said of the others."""
+"""C extensions in interpreters: which may be copied, and the messages about those that refuse."""

@@ -1,8 +1,8 @@
 """The folder of this process in which workers keep private copies of extension files.
 
-What makes the copies is `snakepit.worker.extensions.loader`. The folder belongs to the user alone (0700) and is removed
-at the end. A process that dies can't do that, so the next one that starts does: each folder holds a locked file, and
-where the lock can be had, the process that held it is dead.
+`snakepit.worker.extensions.loader` makes the copies. The folder belongs to the user alone (0700) and is removed at the
+end. A process that dies can't remove its folder, so the next one that starts does: each folder holds a locked file, and
+if the lock can be taken, the process that held it is dead.
 """
 
 import os
@@ -17,11 +17,11 @@ from snakepit.system.locks import try_lock
 
 PREFIX = "snakepit-extensions-"
 _LOCK = "lock"
-_YOUNG = 60.0  # seconds; a folder without a lock that is younger may belong to a process that is just making it
+_YOUNG = 60.0  # seconds; a younger folder without a lock may belong to a process that is just creating it
 
 
 class CopiesFolder:
-    """Makes the folder, below the folder for temporary files. Raises OSError."""
+    """The folder of this process, below the folder for temporary files. Raises OSError if it can't be created."""
 
     def __init__(self) -> None:
         self.path = tempfile.mkdtemp(prefix=PREFIX)
@@ -29,7 +29,7 @@ class CopiesFolder:
         try_lock(self._lock)
 
     def remove(self) -> None:
-        """Delete it. What is loaded stays loaded; on Windows such files stay, until the next start."""
+        """Delete the folder. Loaded modules stay loaded; on Windows their files stay until the next start."""
         self._lock.close()
         shutil.rmtree(self.path, ignore_errors=True)
 

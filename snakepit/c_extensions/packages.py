@@ -1,6 +1,6 @@
-"""Which installed package a module comes from: what an operator can upgrade, pin or report to.
+"""Finds the installed package of a module, which an operator can upgrade, pin or report a bug to.
 
-Imported only where something is to be explained, since it reads what every installed package says about itself.
+Imported only to explain errors, since it reads the metadata of every installed package.
 """
 
 import os
@@ -21,13 +21,13 @@ class Package(NamedTuple):
 
 
 STANDARD_LIBRARY = Package("Python", "{}.{}.{}".format(*sys.version_info))
-"""What the standard library comes with."""
+"""The package of the standard library."""
 
 
 def package_of(module: str, file: str) -> Package | None:
-    """The package that a module (its full name) comes from; None if no installed one says that it has it.
+    """Return the package that a module (its full name) comes from; None if no installed package lists it.
 
-    `file` decides where several packages share a name, as namespace packages do.
+    `file` decides if several packages share a name, as namespace packages do.
     """
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names:

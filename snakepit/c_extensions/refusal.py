@@ -1,7 +1,7 @@
-"""What an operator reads about a C extension that was not loaded: which one, who wants it, and what to do.
+"""Messages for operators about a C extension that was not loaded: which one, what imports it, and what to do.
 
-Both sides say it: workers when an app can't be imported, and `snakepit check`. What refusing means is told in
-`snakepit.worker.extensions.loader`.
+Workers use them when an app can't be imported, and `snakepit check` does. `snakepit.worker.extensions.loader` explains
+what refusing means.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,8 @@ ARROW = " → "
 
 
 def explain(module: str, file: str, importers: Iterable[str], policy: str) -> str:
-    """The refusal of a module, in lines: what, imported by whom, and the ways out. It begins with the module's name.
+    """Explain the refusal of a module, in lines: what, imported by what, and the ways out. Begins with the module's
+    name.
 
     Args:
         file: where it is; empty if it is built into Python.
@@ -35,9 +36,9 @@ def explain(module: str, file: str, importers: Iterable[str], policy: str) -> st
 
 
 def note(module: str, file: str, importers: Iterable[str], policy: str) -> str:
-    """A line about a module that refused and whose importers go without it; empty if it is one of Python's own.
+    """Return a line about a module that refused and whose importers work without it; empty for Python's own modules.
 
-    Those are known to be missing elsewhere, too, and whoever tries them is prepared. Arguments are those of `explain`.
+    Python's own may be missing elsewhere, too, so code that tries them is prepared. Arguments are those of `explain`.
     """
     package = package_of(module, file)
     if package == STANDARD_LIBRARY:
@@ -52,7 +53,7 @@ def note(module: str, file: str, importers: Iterable[str], policy: str) -> str:
 
 
 def import_chain(importers: Iterable[str]) -> list[str]:
-    """Who imported whom, in short: packages, but in full the module of the app from which the imports leave it."""
+    """Return the chain of imports in short: packages, and the full name of the app's last module in the chain."""
     chain: list[str] = []
     for package, modules in groupby(importers, lambda module: module.partition(".")[0]):
         of_app = not chain or package == chain[0].partition(".")[0]
@@ -61,7 +62,7 @@ def import_chain(importers: Iterable[str]) -> list[str]:
 
 
 def ways_out(module: str, file: str, package: Package | None, policy: str) -> list[str]:
-    """What an operator can do about a module that refuses, a line each. Arguments are those of `explain`."""
+    """Return what an operator can do about a module that refuses, a line each. Arguments are those of `explain`."""
     ways = ["--runtime process: each worker is a process then"]
     known = vetted.find(module)
     if package == STANDARD_LIBRARY:

@@ -1,8 +1,8 @@
 """The packages whose C extensions may be loaded from private copies: data, made by `make compat`.
 
 `vetted.json` names for each package its modules, the versions tried on each Python, and what was exercised. A package
-stands there because its real use in parallel interpreters, exceptions, garbage collection, closing and replacement
-never failed. See `snakepit.worker.extensions.loader` for what a copy is.
+is on the list because its real use in parallel interpreters never failed, with exceptions, garbage collection, closing
+and replacement. See `snakepit.worker.extensions.loader` for what a copy is.
 """
 
 import os
@@ -14,12 +14,12 @@ THIS_PYTHON = "Python {}.{}".format(*sys.version_info)
 LIST = os.path.join(os.path.dirname(__file__), "vetted.json")
 
 LOSE_WRITES = frozenset({"_duckdb", "apsw", "duckdb", "lmdb", "pysqlite3"})
-"""Modules of databases that are files. With a copy in each worker, writes that were acknowledged got lost: the copies
-do not know of each other, and locks on a file do not keep them apart within one process. See `compat/sharing.py`."""
+"""Modules of databases in files. With a copy in each worker, acknowledged writes got lost: the copies do not know of
+each other, and locks on a file do not work between them within one process. See `compat/sharing.py`."""
 
 
 class VettedPackage(NamedTuple):
-    """An entry. `versions` is empty where the package was not vetted for this Python."""
+    """An entry of the list. `versions` is empty if the package was not vetted for this Python."""
 
     name: str
     modules: tuple[str, ...]
@@ -29,7 +29,7 @@ class VettedPackage(NamedTuple):
 
 @cache
 def packages() -> dict[str, VettedPackage]:
-    """The packages vetted for this Python, by each of their modules."""
+    """Return the packages vetted for this Python, by each of their modules."""
     import json  # most workers never get here
 
     by_module: dict[str, VettedPackage] = {}
@@ -45,7 +45,7 @@ def packages() -> dict[str, VettedPackage]:
 
 
 def find(module: str) -> VettedPackage | None:
-    """The vetted package that a module (its full name) belongs to."""
+    """Return the vetted package that a module (its full name) belongs to."""
     known = packages()
     while module:
         package = known.get(module)
@@ -56,5 +56,5 @@ def find(module: str) -> VettedPackage | None:
 
 
 def loses_writes(module: str) -> bool:
-    """Whether a module (its full name) is known to lose writes to a file, with a copy in each worker."""
+    """Tell whether a module (its full name) is known to lose writes to a file, with a copy in each worker."""
     return module.partition(".")[0] in LOSE_WRITES

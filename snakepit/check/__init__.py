@@ -1,1 +1,2 @@
-"""`snakepit check`: whether an app can be imported in isolated interpreters, found out in a process that may crash."""
+"""`snakepit check`: finds out in a separate process, which may crash, whether an app can be imported in isolated
+interpreters."""

@@ -1,4 +1,4 @@
-"""The side that survives: runs the check in a process of its own, and says what came of it."""
+"""The parent process of a check: runs the check in a child process, which may crash, and prints the result."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def main(app: str, *, as_json: bool, verbose: bool, timeout: float, given: Mappi
         timeout: seconds that it may take.
         given: options of `Config`.
     """
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # so that the folder and the child go on Ctrl+C, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # so that Ctrl+C also removes folder and child
     try:
         config = Config.resolve(app, given)
         folder = config.app_dir or working_directory.name()
@@ -79,7 +79,7 @@ def check(config: Config, timeout: float) -> Report:
 
 
 def _stories(folder: str) -> Iterator[gather.Story]:
-    """What happened in each interpreter: in two, and in those that were tried in the place of one."""
+    """Return what happened in each interpreter: in the first two, and in those that were tried in place of one."""
     for number in count(1):
         path = path_of(folder, number)
         if number > INTERPRETERS and not os.path.exists(path):
@@ -88,7 +88,7 @@ def _stories(folder: str) -> Iterator[gather.Story]:
 
 
 def _run_child(config: Config, reference: AppReference, folder: str, timeout: float) -> int | None:
-    """Its exit status, as `subprocess` has it; None if it had to be killed."""
+    """Run the child and return its exit status, as `subprocess` reports it; None if it had to be killed."""
     path = path_of_workers()
     settings: ChildSettings = {
         "inside": {
@@ -107,7 +107,8 @@ def _run_child(config: Config, reference: AppReference, folder: str, timeout: fl
         "folder": folder,
         "timeout": timeout,
     }
-    # -P: the working directory is no place to import json from. What the app prints goes to stderr, out of the way.
+    # -P: a file json.py in the working directory must not be imported. What the app prints goes to stderr, out of the
+    # way.
     child = subprocess.Popen([sys.executable, "-P", "-c", _CHILD], stdin=subprocess.PIPE, stdout=2)
     try:
         child.communicate(json.dumps(settings).encode(), timeout)

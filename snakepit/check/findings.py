@@ -1,4 +1,4 @@
-"""What a check found, as records."""
+"""The findings of a check, as records."""
 
 import sys
 from dataclasses import asdict, dataclass
@@ -30,7 +30,7 @@ class Module:
     advice: str
 
     def as_json(self) -> dict[str, Any]:
-        """It in `--json`."""
+        """Return it as in the output of `--json`."""
         return {
             "module": self.module,
             "file": self.file,
@@ -45,13 +45,13 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class LoadingModules:
-    """What went on in an interpreter when the process ended.
+    """The modules that an interpreter was loading when the process ended.
 
     Args:
         interpreter: 1 or 2.
         stage: one of `snakepit.check.progress.STAGES`.
-        module: the one being loaded, if one was.
-        importers: who imported it, the outermost first.
+        module: the one being loaded, if any.
+        importers: the modules that imported it, the outermost first.
     """
 
     interpreter: int
@@ -62,12 +62,12 @@ class LoadingModules:
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """The end of a process that did not end by itself: of `signal`, `exit_status` and `timeout` one is not None.
+    """The abnormal end of the child process: one of `signal`, `exit_status` and `timeout` is not None.
 
     Args:
         signal: its name, as in SIGSEGV.
         timeout: seconds after which it was ended.
-        while_loading: one entry if it is known which interpreter it was, otherwise one for each that was not through.
+        while_loading: one entry if it is known which interpreter crashed, otherwise one for each that had not finished.
         traceback: lines that say where the crash was, the innermost frame first; empty if that is not known.
     """
 
@@ -86,7 +86,7 @@ class Report:
         interface: "asgi" or "wsgi"; None if the app was not imported.
         policy: what `--extensions` was.
         error: why the app can't be imported; several lines.
-        notes: what an operator should know beside that.
+        notes: what else an operator should know.
     """
 
     app: str
@@ -103,7 +103,7 @@ class Report:
         return self.error is None and self.crash is None
 
     def as_json(self) -> dict[str, Any]:
-        """What `--json` prints; documented in docs/reference/check.md."""
+        """Return the output of `--json`; documented in docs/reference/check.md."""
         return {
             "app": self.app,
             "ok": self.ok,

@@ -1,4 +1,4 @@
-"""Turns what the child process wrote down into findings."""
+"""Turns the records of the child process into findings."""
 
 import signal
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ _WORST_FIRST = ("refused", "copied", "source", "native")
 
 @dataclass(slots=True)
 class Story:
-    """What happened in one interpreter, by its records."""
+    """The events in one interpreter, from its records."""
 
     interpreter: int
     stage: str = "importing"
@@ -23,12 +23,12 @@ class Story:
     loads: list[Record] = field(default_factory=list)
     daemons: list[str] = field(default_factory=list)
     open: bool = False
-    loading: dict[int, list[str]] = field(default_factory=dict)  # modules, by thread, the outermost first
-    threads: set[int] = field(default_factory=set)  # that something was begun in, and not ended
+    loading: dict[int, list[str]] = field(default_factory=dict)  # by thread: modules being loaded, outermost first
+    threads: set[int] = field(default_factory=set)  # threads that were active in this stage
 
     @property
     def through(self) -> bool:
-        """Whether nothing is left to be done with the interpreter."""
+        """Whether all steps with the interpreter are complete."""
         return self.stage == "closed" or self.open
 
     def now(self) -> LoadingModules:
@@ -65,7 +65,7 @@ def story(interpreter: int, records: Iterable[Record]) -> Story:
 
 
 def report(app: str, policy: str, stories: list[Story], crash: Crash | None) -> Report:
-    """What there is to say about an app."""
+    """Return the report about an app."""
     error, race = _error(stories)
     imported = error is None and crash is None
     return Report(
@@ -80,7 +80,7 @@ def report(app: str, policy: str, stories: list[Story], crash: Crash | None) -> 
 
 
 def _error(stories: list[Story]) -> tuple[str | None, list[str]]:
-    """Why the app can't be imported, and a note where it could be after all."""
+    """Return why the app can't be imported, and a note if a later attempt could import it."""
     before = [text for told in stories for text in told.errors if told.interface is None]
     after = [text for told in stories for text in told.errors if told.interface is not None]
     if after:
@@ -99,7 +99,7 @@ def _error(stories: list[Story]) -> tuple[str | None, list[str]]:
 
 
 def crash(status: int | None, timeout: float, stories: list[Story], faults: str) -> Crash | None:
-    """How the process ended, None if as it should.
+    """Return how the process crashed; None if it ended normally.
 
     Args:
         status: as `subprocess` has it, so minus a signal's number; None if the process had to be killed.
@@ -153,7 +153,7 @@ def _modules(app: str, stories: list[Story], policy: str, imported: bool) -> lis
     for told in stories:
         for _, name, file, how, importers, _ in told.loads:
             if how == "native" and _top([*importers, name][0]) != top:
-                continue  # not the app's: to explain an error, the worker's side loads some itself
+                continue  # not the app's: the worker's side loads some modules itself to explain an error
             before = found.get(name)
             if before is not None and _WORST_FIRST.index(before.how) <= _WORST_FIRST.index(how):
                 continue

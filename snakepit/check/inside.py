@@ -1,6 +1,6 @@
-"""Inside an isolated interpreter: imports the app as a worker does, and writes down what is loaded meanwhile.
+"""Runs inside an isolated interpreter: imports the app as a worker does, and records which modules are loaded.
 
-`import_app` is called first, and `end` when all interpreters are there that are to be there at once.
+`import_app` is called first, and `end` when all interpreters that must exist at the same time exist.
 
 This is the one module of the check that imports `snakepit.worker`.
 """
@@ -24,14 +24,14 @@ from snakepit.worker.standard_names import reserve
 
 
 def import_app(settings: ImportSettings, path: str) -> None:
-    """Import the app; what happens is written to the file `path`."""
+    """Import the app; records go to the file `path`."""
     children.set_environment(settings["environ"])
     children.install(own_environment=True, open_files=None)
     _do(lambda progress: _import(settings, progress), path)
 
 
 def end(path: str) -> None:
-    """End the interpreter, short of closing it; what happens is written to the file `path`."""
+    """End the interpreter, without closing it; records go to the file `path`."""
     _do(_end, path)
 
 
@@ -40,7 +40,7 @@ def _do(work: Callable[[Progress], None], path: str) -> None:
         progress = Progress(path)
         try:
             work(progress)
-        except BaseException as error:  # this thread has nobody else to tell
+        except BaseException as error:  # an exception in this thread would reach no caller
             progress.say("error", fault(error))
         finally:
             for stream in (sys.stdout, sys.stderr):
@@ -59,7 +59,7 @@ def _end(progress: Progress) -> None:
 
 def _import(settings: ImportSettings, progress: Progress) -> None:
     _stage(progress, "importing")
-    bootstrap.serving = True  # snakepit.run() sees by it that it was called while a worker imported the app
+    bootstrap.serving = True  # shows snakepit.run() that it was called while a worker imported the app
     extensions = Extensions(settings["extensions"], settings["copies"], keep_native=True)
     extensions.install()
     watch = _Watch(progress, extensions)
@@ -79,7 +79,7 @@ def _stage(progress: Progress, name: str) -> None:
 
 
 class _Watch:
-    """Writes down when the loading of a module begins and ends, and what became of each extension module."""
+    """Records when the loading of a module begins and ends, and how each extension module was loaded."""
 
     def __init__(self, progress: Progress, extensions: Extensions) -> None:
         self._progress = progress
@@ -88,7 +88,7 @@ class _Watch:
         self._telling = threading.Lock()
 
     def install(self) -> None:
-        """Begin; `Extensions.install` has been called."""
+        """Start recording; `Extensions.install` has been called before."""
         for importer, name in (
             (SourceFileLoader, "exec_module"),
             (SourcelessFileLoader, "exec_module"),
@@ -98,7 +98,7 @@ class _Watch:
             setattr(importer, name, self._watched(getattr(importer, name)))
 
     def tell_loads(self) -> None:
-        """Write down the loads that have been added since."""
+        """Record the loads that were added since the last call."""
         with self._telling:
             new = self._extensions.loads[self._told :]
             self._told += len(new)

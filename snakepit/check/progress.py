@@ -1,7 +1,7 @@
-"""What the process that imports the app writes down as it goes, so that it can be read after a crash.
+"""Records that the child process writes during a check, so that the parent can read them after a crash.
 
-One file for each interpreter, in the folder for copies; records are tuples by `marshal`. A file holds what was written
-even if the process is gone a moment later, and needs no reader meanwhile; that is why it is not a pipe.
+One file for each interpreter, in the folder for copies; records are tuples by `marshal`. Files instead of pipes: a file
+keeps what was written even if the process dies a moment later, and needs no reader meanwhile.
 
 Records, by their first field (`thread` is an identifier as `threading.get_ident` gives it):
 
@@ -26,10 +26,10 @@ STAGES = {
     "closing": "closing the interpreter",
     "closed": "ending the process",
 }
-"""Names of stages, and how to tell people."""
+"""Names of stages, with words for people."""
 
 INTERPRETERS = 2
-"""One shows what refuses; what two share shows only when there are two."""
+"""Interpreters in a check: one shows which modules refuse; only two show the effects of shared state."""
 
 FAULTS = "faults"
 """The file in the same folder where `faulthandler` says what crashed."""
@@ -38,7 +38,7 @@ type Record = tuple[Any, ...]
 
 
 def path_of(folder: str, interpreter: int) -> str:
-    """The file of an interpreter, from 1; past INTERPRETERS, one that was tried in the place of another."""
+    """Return the path of an interpreter's file, from 1; above INTERPRETERS, of one tried in place of another."""
     return os.path.join(folder, f"progress-{interpreter}")
 
 
@@ -49,7 +49,7 @@ class Progress:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
 
     def say(self, *record: Any) -> None:
-        """Write a record of builtin types, in one go."""
+        """Write a record of builtin types, in one system call."""
         os.write(self._file, marshal.dumps(record))
 
     def close(self) -> None:
@@ -58,7 +58,7 @@ class Progress:
 
 
 def read(path: str) -> list[Record]:
-    """All whole records; none if there is no file."""
+    """Return all complete records; none if there is no file."""
     records: list[Record] = []
     try:
         with open(path, "rb") as file:

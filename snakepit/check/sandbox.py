@@ -1,4 +1,4 @@
-"""The process that may crash: makes two isolated interpreters, as the server makes workers, and closes them.
+"""The child process of a check, which may crash: creates two isolated interpreters, as for workers, and closes them.
 
 Its parent (`snakepit.check.command`) starts it, with the settings on its standard input.
 """
@@ -17,16 +17,16 @@ from snakepit.wire.interpreters import any_kept_open, create_interpreter, keep_o
 from snakepit.wire.settings import ImportSettings
 
 CLOSING_SECONDS = 10.0
-"""Seconds that closing the interpreters may take. It waits for the app's threads for as long as they live."""
+"""Seconds that closing the interpreters may take: closing waits for the app's threads, without a limit."""
 
 ORPHAN_SECONDS = 10.0
-"""Seconds after which this process ends by itself when its parent, who should have ended it, did not."""
+"""Seconds after which this process ends by itself if its parent, which should have ended it, did not."""
 
 ATTEMPTS = 3
-"""How often an interpreter may import the app that could not though another one could: as a server's workers may."""
+"""How often an interpreter may try to import the app, if it failed although another one succeeded: as in a server."""
 
 PAUSE = 0.5
-"""Seconds before another attempt, as there."""
+"""Seconds before another attempt, as in a server."""
 
 _IMPORT = """
 import marshal, sys
@@ -41,7 +41,7 @@ _END = "inside.end(path)"
 
 
 class ChildSettings(TypedDict):
-    """`inside`: what the interpreters are told. `folder`: where they write what happens. `timeout`: in seconds."""
+    """The child's settings. `inside`: for the interpreters. `folder`: for their records. `timeout`: in seconds."""
 
     inside: ImportSettings
     folder: str
@@ -49,8 +49,8 @@ class ChildSettings(TypedDict):
 
 
 def run(settings: ChildSettings) -> None:
-    """Import the app in parallel interpreters; returns, or ends the process with status 0, when all are through."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C reaches the parent too, and it does the talking
+    """Import the app in parallel interpreters; returns, or ends the process with status 0, when all have finished."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C reaches the parent too, which reports it
     stop_tracing_memory()
     with open(os.path.join(settings["folder"], FAULTS), "w", encoding="utf-8") as faults:
         faulthandler.enable(faults)
@@ -68,14 +68,14 @@ def run(settings: ChildSettings) -> None:
         for owner in left_open:
             owner.progress.say("open")
         if left_open or any_kept_open():
-            os._exit(0)  # as the server ends then: threads of the app would keep the process, or crash it
+            os._exit(0)  # as in the server: threads of the app would keep the process alive, or crash it
         faulthandler.cancel_dump_traceback_later()
 
 
 def _try_again(owners: "list[_Owner]", settings: ChildSettings) -> None:
-    """Where interpreters could not import the app, try others in their place, one at a time; adds those.
+    """Replace interpreters that could not import the app by others, one at a time; adds those to the list.
 
-    Two that import an app at once may race for something, as two workers may that a server does not start alone.
+    Two that import an app at the same time may race for something, as workers that start together may.
     """
     for _ in [owner for owner in owners if not owner.has_app]:
         for _ in range(ATTEMPTS - 1):
@@ -87,13 +87,13 @@ def _try_again(owners: "list[_Owner]", settings: ChildSettings) -> None:
             if another.has_app:
                 break
             if not any(owner.has_app for owner in owners):
-                return  # it can't be imported by one that is alone
+                return  # even an interpreter that is alone can't import it
         else:
             return
 
 
 class _Owner:
-    """The thread that makes an interpreter, runs it and closes it."""
+    """The thread that creates an interpreter, runs it and closes it."""
 
     def __init__(self, number: int, settings: ChildSettings) -> None:
         self.thread = threading.Thread(target=self._own, daemon=True)
@@ -109,7 +109,7 @@ class _Owner:
         return any(record[0] == "app" for record in read(self._path))
 
     def closed(self, deadline: float) -> bool:
-        """Whether it is through; waits for that until a moment of `time.monotonic`."""
+        """Wait until it has finished, or until a moment of `time.monotonic`; returns whether it has."""
         self.thread.join(max(0.0, deadline - time.monotonic()))
         return not self.thread.is_alive()
 
@@ -126,7 +126,7 @@ class _Owner:
             else:
                 self._stage("closing")
                 interpreter.close()
-        except Exception as error:  # told to the operator, like any other trouble
+        except Exception as error:  # reported to the operator, like any other error
             self.progress.say("error", fault(error))
         finally:
             self._stage("closed")

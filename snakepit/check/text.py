@@ -13,7 +13,7 @@ _HEADINGS = ("MODULE", "HOW", "PACKAGE", "IMPORTED BY", "ADVICE")
 
 
 def render(report: Report, verbose: bool) -> str:
-    """The report; `verbose` lists the modules that need no help, too. Ends with a newline."""
+    """Render the report, which ends with a newline; `verbose` also lists modules that load without help."""
     parts = [_table(report.modules, verbose), *report.notes, _verdict(report)]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -13,7 +13,7 @@ from snakepit.system.version import __version__
 
 
 class _RunCommand(click.Command):
-    """Answers options of other servers with what to use here."""
+    """The `run` command: for an option of another server, its error says what to use here."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         given = list(args)  # which click consumes
@@ -30,7 +30,7 @@ class _RunCommand(click.Command):
 
 
 class _Commands(click.Group):
-    """Knows what an app looks like where a command should be."""
+    """The group of commands: its error for an unknown command recognizes an app."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -66,7 +66,7 @@ def _whole(bound: float | None) -> int | None:
 
 
 def _click_option(option: Option) -> click.Option:
-    # click's own default and environment handling stay off: Config.resolve knows what was really given
+    # click's own handling of defaults and environment stays off: Config.resolve must know which options were given
     names = [option.name, *option.flags]
     if option.kind is bool and option.name != "factory":
         names[1] += f"/--no-{option.flag[2:]}"
@@ -101,17 +101,17 @@ def _check(app: str, as_json: bool, verbose: bool, timeout: float, **given: Any)
 
 
 def _status(as_json: bool, name: str | None, pid: int | None) -> None:
-    """Say what a running server does: its connections, requests and workers."""
+    """Show the state of a running server: its connections, requests and workers."""
     commands.status(*_which(name, pid), as_json)
 
 
 def _reload(name: str | None, pid: int | None) -> None:
-    """Replace all workers of a running server, one after the other, by new ones that import the app anew."""
+    """Replace all workers of a running server, one after the other, by new ones that import the app again."""
     commands.reload(*_which(name, pid))
 
 
 def _scale(workers: int, name: str | None, pid: int | None) -> None:
-    """Have so many WORKERS in a running server."""
+    """Change the number of workers of a running server to WORKERS."""
     commands.scale(workers, *_which(name, pid))
 
 
@@ -121,12 +121,12 @@ def _stop(name: str | None, pid: int | None) -> None:
 
 
 def _upgrade(name: str | None, pid: int | None) -> None:
-    """Have a new server process take over from a running one."""
+    """Start a new server process that takes over from a running one."""
     commands.upgrade(*_which(name, pid))
 
 
 def _which(name: str | None, pid: int | None) -> tuple[str | None, int | None]:
-    """The server that is meant."""
+    """Return the options that identify the server."""
     if name is not None and pid is not None:
         raise click.UsageError("--name and --pid can't be used together")
     if pid is not None:
@@ -135,7 +135,7 @@ def _which(name: str | None, pid: int | None) -> tuple[str | None, int | None]:
 
 
 CHECKED = ("extensions", "interface", "factory", "app_dir", "env_file")
-"""The options of `run` that say what is imported and how."""
+"""The options of `run` that determine what is imported and how."""
 
 cli.add_command(
     _version_option("--version")(

@@ -1,4 +1,4 @@
-"""How workers find the app: they import it by themselves, so an object must be turned into a name."""
+"""References to the app. Each worker imports the app for itself, so an app object must be turned into a name."""
 
 import inspect
 import os
@@ -26,7 +26,7 @@ class AppReference:
 def find(app: object) -> AppReference:
     """Turn "module:attribute", or an app that some module holds in its globals, into a reference.
 
-    Raises ConfigError where workers could not find the app.
+    Raises ConfigError if workers could not find the app.
     """
     return _parse(app) if isinstance(app, str) else _search(app)
 

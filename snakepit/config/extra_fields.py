@@ -11,11 +11,11 @@ _THE_SERVERS = frozenset(
     {"connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
     | {"sec-websocket-accept", "sec-websocket-extensions", "sec-websocket-protocol"}
 )
-"""Fields that say how this very message or connection is to be read (RFC 9110 section 7.6.1, RFC 6455)."""
+"""Fields that determine how this message or connection is parsed (RFC 9110 section 7.6.1, RFC 6455)."""
 
 
 def parse_field(text: str) -> tuple[bytes, bytes]:
-    """The name, in lower case, and the value of a field given as NAME:VALUE. Raises ConfigError."""
+    """Return the name, in lower case, and the value of a field given as NAME:VALUE. Raises ConfigError."""
     name, colon, value = text.partition(":")
     name, value = name.strip().lower(), value.strip(" \t")
     if not colon or not TOKEN.fullmatch(name.encode("utf-8", "replace")):

@@ -1,4 +1,4 @@
-"""Options of other servers, and what they are here. Imported only where a command line could not be understood."""
+"""Options of other servers, and what to use here. Imported only if a command line could not be understood."""
 
 import re
 import tomllib
@@ -9,29 +9,29 @@ from pathlib import Path
 SERVERS = ("uvicorn", "gunicorn", "granian", "hypercorn", "waitress")
 
 SAME = "same"
-"""How the answer begins for an option that is here, too."""
+"""The beginning of the answer for an option that exists here, too."""
 
 KINDS = (SAME, "use ", "leave it out", "there is no ")
 """How answers begin."""
 
 type Answers = dict[str, str]
-"""By what is answered: an option, or a value of one."""
+"""Answers by option, or by value of an option."""
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignOptions:
-    """What stands in foreign_options.toml."""
+    """The contents of foreign_options.toml."""
 
     options: dict[str, Answers]
-    """Those of each server."""
+    """The options of each server."""
     values: dict[str, Answers]
-    """Values that other servers have for options of ours."""
+    """Values that other servers have for Snakepit's options."""
     keywords: Answers
-    """Keywords of `uvicorn.run()` that have another name than the option."""
+    """Keywords of `uvicorn.run()` whose name differs from the option's."""
 
 
 def load() -> ForeignOptions:
-    """Read them."""
+    """Read foreign_options.toml."""
     data = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
     shared = data["answers"]
 
@@ -46,9 +46,9 @@ def load() -> ForeignOptions:
 
 
 def about_arguments(arguments: Sequence[str], known: Collection[str]) -> list[str]:
-    """What to say of the options in a command line that are not ours, or have values that are not.
+    """Return the answers for the options in a command line that Snakepit does not have, or not with these values.
 
-    `known`: all our options, long and short.
+    `known`: all of Snakepit's options, long and short.
     """
     foreign = load()
     said: list[str] = []
@@ -61,7 +61,7 @@ def about_arguments(arguments: Sequence[str], known: Collection[str]) -> list[st
 
 
 def about_keyword(name: str) -> list[str]:
-    """What to say of a keyword that is not ours."""
+    """Return the answer for a keyword that Snakepit does not have."""
     foreign = load()
     if answer := foreign.keywords.get(name):
         return [f"{name} (of uvicorn): {answer}."]
@@ -69,7 +69,7 @@ def about_keyword(name: str) -> list[str]:
 
 
 def shown(answer: str, value: str = "") -> str:
-    """An answer with the value that was given in its places, or with words for it."""
+    """Return an answer with the given value filled in, or with a word for it if none was given."""
     return _PLACE.sub(lambda place: value or place[1], answer)
 
 
@@ -77,7 +77,7 @@ _PLACE = re.compile(r"\{([A-Z]+)\}")
 
 
 def _about(flag: str, value: str, foreign: ForeignOptions) -> Iterator[str]:
-    """One sentence for each answer that there is."""
+    """Return one sentence for each answer."""
     by_answer: dict[str, list[str]] = {}
     for server, answers in foreign.options.items():
         answer = answers.get(flag, SAME)
@@ -88,7 +88,7 @@ def _about(flag: str, value: str, foreign: ForeignOptions) -> Iterator[str]:
 
 
 def _options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Each option with what may be its value; "" where there is none."""
+    """Yield each option with what may be its value; "" if there is none."""
     for argument, following in zip(arguments, [*arguments, ""][1:], strict=True):
         if argument == "--":
             return

@@ -1,4 +1,4 @@
-"""What an option is: its names, its values, and how a field of `Config` declares it."""
+"""Options: their names, their values, and how a field of `Config` declares one."""
 
 import os
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def option[T](
     most: float | None = None,
     shown: str | None = None,
 ) -> T:
-    """Declare an option: a field's default, and what its meaning and its names are."""
+    """Declare an option: its default, its meaning and its names."""
     metadata = {
         "help": help,
         "short": short,
@@ -58,9 +58,9 @@ class Option:
     """Another name for it, from another server."""
     alias_short: str | None
     variable: str | None
-    """An environment variable of other servers' that sets it where nothing else does."""
+    """An environment variable of other servers that sets it if nothing else does."""
     separator: str
-    """What stands between several values in an environment variable."""
+    """The text between several values in an environment variable."""
     metavar: str | None
     least: float | None
     most: float | None
@@ -74,7 +74,7 @@ class Option:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """All its names on the command line, but for the one that turns it off."""
+        """All its names on the command line, except the one that turns it off."""
         alias = None if self.alias is None else "--" + self.alias.replace("_", "-")
         return tuple(flag for flag in (self.flag, self.short, alias, self.alias_short) if flag is not None)
 
@@ -85,13 +85,13 @@ class Option:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """All environment variables that set it; the first that is there counts."""
+        """All environment variables that set it; the first one that is set counts."""
         alias = None if self.alias is None else ENV_PREFIX + self.alias.upper()
         return tuple(variable for variable in (self.env, alias, self.variable) if variable is not None)
 
     @property
     def default_text(self) -> str | None:
-        """Its default, for people; None if there is nothing to say."""
+        """Its default as text for people; None if there is nothing to say."""
         if self.shown is not None:
             return self.shown
         if self.kind is bool:
@@ -101,7 +101,7 @@ class Option:
         return None if self.default in (None, "") else f"{self.default:g}" if self.kind is float else str(self.default)
 
     def parse(self, text: str, variable: str | None = None) -> Any:
-        """Read a value from an environment variable, of this name if it is not `env`. Raises ConfigError."""
+        """Parse a value from an environment variable; `name` if that is not `env`. Raises ConfigError."""
         try:
             if self.several:
                 return tuple(part for part in text.split(self.separator) if part)
@@ -110,7 +110,7 @@ class Option:
             raise ConfigError(f"{variable or self.env} must be {_KIND_NAMES[self.kind]}, not {text!r}") from None
 
     def check(self, value: Any) -> None:
-        """Raise ConfigError unless the value can be."""
+        """Raise ConfigError unless the option may have the value."""
         if value is None and self.optional:
             return
         if self.several:
@@ -129,7 +129,7 @@ class Option:
 
 
 def describe(declared: type[Any]) -> tuple[Option, ...]:
-    """The options that the fields of a dataclass declare, in their order."""
+    """Return the options that the fields of a dataclass declare, in their order."""
     hints = get_type_hints(declared)
     described = []
     for item in fields(declared):

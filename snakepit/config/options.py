@@ -41,15 +41,15 @@ type LifespanOption = Literal["auto", "on", "off"]
 
 
 MOST_WORKERS = 1024
-"""Workers of an app, whoever asks for them."""
+"""The most workers of an app, from options, signals and commands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What a server is to do. Raises ConfigError for a value that can't be.
+    """The options of a server. Raises ConfigError for a wrong value.
 
-    `app` is "module:attribute", or the app itself where workers can import it: defined at the top level of an
-    importable module or of the script being run.
+    `app` is "module:attribute", or the app itself if workers can import it: defined at the top level of an importable
+    module or of the script being run.
     """
 
     app: Any = field(kw_only=False)
@@ -231,7 +231,7 @@ class Config:
         object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
         TrustedProxies(self.forwarded_allow_ips)  # raises ConfigError, and so does the next
         header_names(self.trusted_proxy_headers)
-        for name in ("app_dir", "log_config"):  # read again and again, wherever the app has gone
+        for name in ("app_dir", "log_config"):  # read again after the app may have changed the working directory
             path = getattr(self, name)
             if path:
                 try:
@@ -255,11 +255,11 @@ class Config:
 
     @classmethod
     def resolve(cls, app: Any, given: Mapping[str, Any]) -> Self:
-        """Make a Config of what was `given`, then of the environment (and `env_file`), then of the defaults.
+        """Make a Config from the values `given`, then from the environment (and `env_file`), then from the defaults.
 
-        Variables that can't be meant (`why_ignored`) count for nothing. Variables of the env file are set in this
-        process before workers exist, and so are theirs too; those that are set already keep their value. Raises
-        ConfigError.
+        Variables that are obviously not meant for Snakepit (`why_ignored`) are ignored. Variables of the env file are
+        set in this process before workers exist, so workers have them too; those that are set already keep their value.
+        Raises ConfigError.
         """
         known = {each.name: each for each in OPTIONS}
         given = _without_aliases(given)
@@ -286,7 +286,7 @@ class Config:
 
 
 def _without_aliases(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The same under the options' own names. Raises ConfigError where one is given by both of its names."""
+    """Return the values under the options' own names. Raises ConfigError if one is given by both of its names."""
     names = {each.alias: each.name for each in OPTIONS if each.alias is not None}
     for alias, name in names.items():
         if alias in given and name in given:
@@ -295,7 +295,7 @@ def _without_aliases(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_name(name: str) -> None:
-    """Raise ConfigError for what can't be a server's name."""
+    """Raise ConfigError for an invalid name of a server."""
     if not _NAME.fullmatch(name):
         raise ConfigError(f"name must be of letters, digits, '-', '_' and '.', 64 at most, not {name!r}")
 

@@ -1,4 +1,4 @@
-"""Where values of options come from: environment variables, and a file with such."""
+"""Sources of options' values: environment variables, and a file with variables."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from snakepit.errors import ConfigError
 
 
 def variable_of(option: Option) -> tuple[str, str] | None:
-    """The environment variable that sets an option, and what it says; None: there is none."""
+    """Return the environment variable that sets an option, and its value; None if there is none."""
     for variable in option.variables:
         text = os.environ.get(variable)
         if text is not None and not why_ignored(option, variable, text):
@@ -19,9 +19,9 @@ def variable_of(option: Option) -> tuple[str, str] | None:
 
 
 def why_ignored(option: Option, variable: str, text: str) -> str:
-    """Why the value of an environment variable is not taken for an option's; empty if it is.
+    """Say why the value of an environment variable is ignored; empty if it is not.
 
-    An empty text may be meant in a variable of other servers': FORWARDED_ALLOW_IPS names nobody then.
+    An empty text may be meant in a variable of other servers: then FORWARDED_ALLOW_IPS trusts no proxy.
     """
     ours = variable.startswith(ENV_PREFIX)
     if not text and (ours or option.kind is not str):
@@ -38,14 +38,14 @@ _OF_KUBERNETES = re.compile(r"(tcp|udp|sctp)://")  # SNAKEPIT_PORT=tcp://10.0.0.
 
 
 def ignored_variables(options: Iterable[Option], environ: Mapping[str, str]) -> list[str]:
-    """A sentence for each variable that has an option's name, and is ignored."""
+    """Return a sentence for each variable that has an option's name, and is ignored."""
     names = ((option, name) for option in options for name in option.variables if name in environ)
     found = [(name, why_ignored(option, name, environ[name])) for option, name in names]
     return [f"The environment variable {name} is ignored: {reason}" for name, reason in found if reason]
 
 
 def load_env_file(path: str) -> None:
-    """Set what a file of KEY=value lines says, but for what is set already. Raises ConfigError."""
+    """Set the variables of a file of KEY=value lines, except those that are set already. Raises ConfigError."""
     from dotenv import dotenv_values
 
     try:

@@ -1,4 +1,4 @@
-"""Who is believed, and in what: `--forwarded-allow-ips` and `--trusted-proxy-headers`."""
+"""Which proxies are trusted, and in which header fields: `--forwarded-allow-ips` and `--trusted-proxy-headers`."""
 
 import ipaddress
 import re
@@ -21,20 +21,20 @@ PROXY_HEADERS = (
 """All header fields that can be read."""
 
 _REMEMBERED = 4096
-"""Nodes whose meaning is remembered: reading one takes some microseconds, and those of the proxies come every time."""
+"""The most nodes that are cached: parsing one takes some microseconds, and the proxies' own come with each request."""
 
 _LONGEST_NODE = 64
-"""Characters. Nothing longer can be an address and a port, and what is remembered must not be large."""
+"""Characters. Nothing longer can be an address and a port, and cached texts must not be large."""
 
 # 192.0.2.1, 192.0.2.1:80, [2001:db8::1], [2001:db8::1]:80, 2001:db8::1; the port may be obfuscated, as in RFC 7239 6.3.
-# An IPv6 address with a zone ("%eth0") is none that a proxy could tell of, and its zone could be any text.
+# An IPv6 address with a zone ("%eth0") is refused: a proxy can't mean one, and its zone could be any text.
 _PORT = r"(?::(?:([0-9]{1,5})|_[A-Za-z0-9._-]+))?"
 _NODE = re.compile(rf"([0-9.]+){_PORT}|\[([0-9A-Fa-f:.]+)\]{_PORT}|([0-9A-Fa-f:.]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Who connected to a proxy, as the proxy tells: an IP address and a port, 0 if it is not told."""
+    """The peer of a proxy, as the proxy reports it: an IP address and a port, 0 if it is not reported."""
 
     address: str
     port: int
@@ -70,7 +70,7 @@ class TrustedProxies:
             self._addresses.add(_address(item))
 
     def trusts(self, peer: str | None) -> bool:
-        """Whether the peer with this address is trusted; None: it is on a Unix socket."""
+        """Tell whether the peer with this address is trusted; None: it is on a Unix socket."""
         if self.all or peer is None:
             return self.all or self._unix
         node = self.read_node(peer.partition("%")[0])
@@ -78,7 +78,7 @@ class TrustedProxies:
 
     def _trusts(self, ip: IpAddress) -> bool:
         if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-            ip = ip.ipv4_mapped  # as a socket for both families calls a client with an IPv4 address
+            ip = ip.ipv4_mapped  # how a socket for both families shows a client with an IPv4 address
         return self.all or ip in self._addresses or any(ip in network for network in self._networks)
 
     def read_node(self, text: str) -> Node | None:
@@ -99,7 +99,7 @@ class TrustedProxies:
 
 
 def header_names(text: str) -> frozenset[bytes]:
-    """The header fields that a list names, with commas between them. Raises ConfigError for one that can't be read."""
+    """Return the header fields of a comma-separated list. Raises ConfigError for one that Snakepit does not read."""
     names = {name for item in text.split(",") if (name := item.strip().lower())}
     for name in sorted(names):
         if name not in PROXY_HEADERS:

@@ -1,4 +1,4 @@
-"""How the commands find a running server and talk to it: status, reload, scale, stop, upgrade.
+"""Commands for a running server (status, reload, scale, stop, upgrade): how they find it and talk to it.
 
 The server's side is snakepit.server.operate.control_socket. Nothing here imports the server, so that a command starts
 quickly.

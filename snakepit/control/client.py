@@ -12,11 +12,11 @@ from snakepit.control.entry import Entry
 from snakepit.errors import SnakepitError
 
 ANSWER_SECONDS = 5.0
-"""Seconds for a server to take a connection and say who it is: its event loop has other things to do, too. On Windows,
-finding out that nobody listens on a port takes two."""
+"""Seconds for a server to accept a connection and send its greeting: its event loop may be busy. On Windows it takes
+two seconds to find out that no process listens on a port."""
 
 GREETING = 1024
-"""Bytes that the greeting has at most; who says more, on a port that was given out again, is no server."""
+"""The most bytes of the greeting; a process that sends more, on a reused port, is not a server."""
 
 HOST = "127.0.0.1"
 
@@ -26,7 +26,8 @@ class Gone(Exception):
 
 
 class ControlClient:
-    """Connects. Raises Gone, or OSError (TimeoutError) where a server is there but does not answer."""
+    """The client's side of a connection. Raises Gone, or OSError (TimeoutError) if a server is there but does not
+    answer."""
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
@@ -45,7 +46,7 @@ class ControlClient:
             raise
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
-        """Give a command and wait for the answer, however long that takes. Raises SnakepitError if it is no."""
+        """Send a command and wait for the answer, without a limit. Raises SnakepitError if the server refuses."""
         request = {"command": command, **arguments}
         if self.entry.token:
             request["token"] = self.entry.token
@@ -68,7 +69,7 @@ class ControlClient:
             pass
 
     def close(self) -> None:
-        """Leave."""
+        """Close the connection."""
         self._file.close()
         self._sock.close()
 
@@ -100,7 +101,7 @@ def _connect_unix(path: str) -> socket.socket:
 
 
 def is_gone(entry: Entry) -> bool:
-    """Whether its server is no more; one that does not answer may be busy."""
+    """Tell whether the server has ended; one that does not answer may be busy."""
     if entry.path:
         return is_left_over(entry.path)
     try:
@@ -113,7 +114,7 @@ def is_gone(entry: Entry) -> bool:
 
 
 def is_left_over(path: str) -> bool:
-    """Whether nobody listens on a Unix socket any more."""
+    """Tell whether no process listens on a Unix socket any more."""
     try:
         _connect_unix(path).close()
     except (ConnectionError, FileNotFoundError):

@@ -1,4 +1,4 @@
-"""The commands for a running server, as the command line calls them: each prints what came of it."""
+"""The commands for a running server, for the command line: each prints its result."""
 
 import json
 import sys
@@ -14,28 +14,28 @@ from snakepit.system.words import counted
 
 
 def status(name: str | None, pid: int | None, as_json: bool) -> None:
-    """What the server does."""
+    """Print the state of the server."""
     with _server(name, pid) as server:
         found = server.ask("status")["status"]
         print(json.dumps(found, indent=2) if as_json else render(found))
 
 
 def reload(name: str | None, pid: int | None) -> None:
-    """New workers, one after the other."""
+    """Replace the workers, one after the other."""
     with _server(name, pid) as server:
         answer = server.ask("reload")
         print(f"Reloaded {counted(answer['replaced'], 'worker')} in {answer['seconds']:.2f} s")
 
 
 def scale(workers: int, name: str | None, pid: int | None) -> None:
-    """More or fewer workers."""
+    """Change the number of workers."""
     with _server(name, pid) as server:
         answer = server.ask("scale", workers=workers)
         print(f"{counted(answer['workers'], 'worker')}, {answer['before']} before")
 
 
 def stop(name: str | None, pid: int | None) -> None:
-    """The end, gracefully."""
+    """Stop the server gracefully, and wait until it has ended."""
     with _server(name, pid) as server:
         server.ask("stop")
         server.wait_closed()
@@ -43,7 +43,7 @@ def stop(name: str | None, pid: int | None) -> None:
 
 
 def upgrade(name: str | None, pid: int | None) -> None:
-    """A new server process in the place of this one."""
+    """Replace the server process by a new one."""
     with _server(name, pid) as server:
         answer = server.ask("upgrade")
         print(f"Upgraded in {answer['seconds']:.2f} s: pid {answer['pid']} serves now, in place of {server.entry.pid}")
@@ -51,7 +51,7 @@ def upgrade(name: str | None, pid: int | None) -> None:
 
 @contextmanager
 def _server(name: str | None, pid: int | None) -> Iterator[ControlClient]:
-    """The server that is meant; an error is one for whoever gave the command."""
+    """Connect to the server that the options identify. Errors become messages of the command."""
     try:
         link = find(name, pid)
         try:

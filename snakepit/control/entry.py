@@ -1,4 +1,4 @@
-"""What a running server writes down of itself, so that commands find it."""
+"""Entries: what a running server writes into a file about itself, so that commands find it."""
 
 import json
 import os
@@ -21,7 +21,8 @@ class Entry:
         address: where the app is served.
         path: of the Unix socket that takes commands; empty if there is none.
         port: on 127.0.0.1, that takes them otherwise.
-        token: what must be said there, since anybody can connect. Whoever can read the entry may give commands.
+        token: what a client must send there, since all users can connect. A user who can read the entry may give
+            commands.
     """
 
     id: str
@@ -37,7 +38,7 @@ class Entry:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what `dump` wrote; keys that are not known are passed over. Raises ValueError."""
+        """Parse what `dump` returned; unknown keys are ignored. Raises ValueError."""
         found = json.loads(text)
         if not isinstance(found, dict):
             raise ValueError("not an object")
@@ -50,7 +51,7 @@ class Entry:
         return cls(**values)
 
     def dump(self) -> str:
-        """The entry as JSON."""
+        """Return the entry as JSON."""
         return json.dumps(asdict(self), indent=1)
 
     def __str__(self) -> str:
@@ -59,7 +60,7 @@ class Entry:
 
 
 def here() -> str:
-    """The working directory, as in an entry; empty if it has been removed."""
+    """Return the working directory, as in an entry; empty if it has been removed."""
     try:
         return os.path.normcase(os.path.realpath(os.getcwd()))
     except OSError:
@@ -67,5 +68,5 @@ def here() -> str:
 
 
 def new_id() -> str:
-    """An id that no other server has."""
+    """Make an id that no other server has."""
     return secrets.token_hex(8)

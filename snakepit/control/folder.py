@@ -1,7 +1,7 @@
 """The folder in which the running servers of one user have their entries, and their control sockets.
 
-Who can read and write in it may give commands, so it must be the user's alone. Whoever changes anything in it, or reads
-several files that belong together, holds its lock meanwhile: for milliseconds.
+Users who can read and write in it may give commands, so it must belong to one user alone. A process that changes it, or
+reads several files that belong together, holds its lock meanwhile, for milliseconds.
 """
 
 import errno
@@ -20,7 +20,7 @@ from snakepit.errors import ConfigError
 from snakepit.system.locks import try_lock
 
 LOCK_SECONDS = 10.0
-"""Seconds for the lock: more than it takes to find out that a server does not answer."""
+"""Seconds to wait for the lock: more than it takes to find out that a server does not answer."""
 
 _LOCK = "lock"
 _RECORD = ".json"
@@ -29,9 +29,9 @@ _UNFINISHED = ".new"
 
 
 def places() -> list[Path]:
-    """Where servers may have their folder, the best place first.
+    """Return the paths where servers may have their folder, the best one first.
 
-    There are two, since who asks may be in a session and the server, under the same user, in none.
+    There are two, since a command may run in a login session, and the server of the same user outside of any.
     """
     try:
         temporary = [Path(tempfile.gettempdir())]
@@ -48,7 +48,7 @@ def places() -> list[Path]:
 
 
 class Folder:
-    """One that is there and safe. Raises ConfigError if it is not safe, FileNotFoundError if it is not there."""
+    """A folder that exists and is safe. Raises ConfigError if it is unsafe, FileNotFoundError if it does not exist."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -56,7 +56,7 @@ class Folder:
 
     @classmethod
     def make(cls) -> "Folder":
-        """The first place that can be used, made if need be. Raises ConfigError."""
+        """Return the folder at the first usable path, and create it if necessary. Raises ConfigError."""
         troubles = []
         found = places()
         if not found:
@@ -76,7 +76,7 @@ class Folder:
 
     @contextmanager
     def locked(self, patience: float = LOCK_SECONDS) -> Iterator[None]:
-        """Nobody else works in the folder within this block. Raises OSError where that can't be had in time."""
+        """Lock the folder for other processes within this block. Raises OSError if the lock can't be taken in time."""
         with (self.path / _LOCK).open("ab") as file:
             until = time.monotonic() + patience
             while not try_lock(file):
@@ -86,19 +86,19 @@ class Folder:
             yield
 
     def socket_path(self, id: str) -> str:
-        """Where the server with this id has its Unix socket."""
+        """Return the path of the Unix socket of the server with this id."""
         return str(self.path / f"{id}{_SOCKET}")
 
     def entries(self) -> list[Entry]:
-        """What servers have written down, be they still there or not."""
+        """Yield the entries of servers, whether or not they still run."""
         return [entry for entry in map(_read, sorted(self.path.glob(f"*{_RECORD}"))) if entry is not None]
 
     def entry(self, key: int) -> Entry | None:
-        """The one with this key."""
+        """Return the entry with this key."""
         return _read(self._record(key))
 
     def put(self, entry: Entry) -> None:
-        """Write an entry down; it takes the place of one with the same key, at once."""
+        """Write an entry; it replaces one with the same key, in one step."""
         unfinished = self.path / f"{entry.id}{_UNFINISHED}"
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
@@ -106,7 +106,7 @@ class Folder:
         os.replace(unfinished, self._record(entry.key))
 
     def keep(self, entry: Entry) -> None:
-        """Make what belongs to an entry look new, or it would be cleared away in time, as old temporary files are."""
+        """Refresh the times of an entry's files; otherwise the system could delete them as old temporary files."""
         record = self._record(entry.key)
         found = _read(record)
         if found is None:
@@ -116,7 +116,7 @@ class Folder:
                 os.utime(path)
 
     def remove(self, entry: Entry) -> None:
-        """Remove what belongs to an entry, but not an entry that has taken its place."""
+        """Remove an entry's files, but not those of an entry that has taken its place."""
         record = self._record(entry.key)
         found = _read(record)
         if found is None or found.id == entry.id:
@@ -125,7 +125,7 @@ class Folder:
             Path(entry.path).unlink(missing_ok=True)
 
     def clean(self, key: int) -> None:
-        """Remove what servers have left that were killed; the entry with this key is about to be replaced."""
+        """Remove the files of killed servers, except the entry with this key, which is about to be replaced."""
         used = set()
         for entry in self.entries():
             if entry.key == key:

@@ -1,4 +1,4 @@
-"""Which server a command is for: the one with that name or pid, or the one that was started in this folder."""
+"""Finds the server for a command: the one with that name or pid, or the one that was started in this folder."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class _Wanted:
 
 
 def find(name: str | None, pid: int | None) -> ControlClient:
-    """Connect to the one server that is meant. Raises ConfigError where there is none, or more than one."""
+    """Connect to the one server that matches. Raises ConfigError if there is none, or more than one."""
     wanted = _wanted(name, pid)
     troubles: list[str] = []
     links: list[ControlClient] = []
@@ -77,7 +77,7 @@ def _folders(troubles: list[str]) -> list[Folder]:
 def _reach(folder: Folder, entry: Entry) -> ControlClient:
     """Connect to a server, or to the one that has taken its place since the entry was read.
 
-    Raises Gone, with nothing left of it, or OSError where it does not answer.
+    Raises Gone, after removing its files, or OSError if it does not answer.
     """
     while True:
         try:

@@ -10,7 +10,7 @@ _HEADINGS = ("WORKER", "STATE", "INTERFACE", "NOW", "SERVED", "AGE", "IMPORT", "
 
 
 def render(status: Mapping[str, Any]) -> str:
-    """The server, then a line for each worker."""
+    """Render the state of the server, then a line for each worker."""
     rows = [_row(worker) for worker in status["workers"]]
     return "\n".join([*aligned(_facts(status)), "", *aligned([_HEADINGS, *rows])])
 
@@ -40,7 +40,7 @@ def _facts(status: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _row(worker: Mapping[str, Any]) -> tuple[str, ...]:
-    began = bool(worker["interface"])  # before that there is nothing to say of the rest
+    began = bool(worker["interface"])  # before that there is nothing more to show
     return (
         str(worker["number"]),
         worker["state"],
@@ -54,7 +54,7 @@ def _row(worker: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def duration(seconds: float) -> str:
-    """A time span in its two largest units."""
+    """Format a time span in its two largest units."""
     whole = int(seconds)
     for size, unit, smaller_size, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= size:

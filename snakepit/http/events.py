@@ -39,7 +39,7 @@ type Event = RequestHead | BodyData
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a request may be: bytes of head, number of header fields, bytes of body (None: no limit)."""
+    """Limits of a request: bytes of head, number of header fields, bytes of body (None: no limit)."""
 
     head: int = 64 * 1024
     fields: int = 100

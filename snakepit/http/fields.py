@@ -1,8 +1,8 @@
-"""A response's header fields as the bytes that go out (RFC 9112 section 5), made where the app runs.
+"""Renders a response's header fields as bytes (RFC 9112 section 5), in the interpreter that runs the app.
 
-The fields go out as the app gave them, but for those that say how the message is framed: these are the server's, and
-are only taken note of. Workers render, and the main interpreter, which all of them share, has no more to do than to
-put a block of bytes between its own lines. A field name is looked at once and remembered, since apps use a few dozen.
+The fields go out as the app gave them, except those that frame the message: the server writes these, so they are only
+noted. Workers render, so that the main interpreter, which all workers share, only has to put a block of bytes between
+its own lines. Each field name is checked once and remembered, since apps use a few dozen.
 """
 
 import re
@@ -12,24 +12,24 @@ from enum import Enum, auto
 from snakepit.errors import LocalProtocolError
 
 type Fields = tuple[bytes, int, int | None]
-"""The lines, what the server must know of them (of the flags below), and the length of the body, if it is known."""
+"""The lines, what the server must know of them (the flags below), and the length of the body, if it is known."""
 
 ANNOUNCED, HAS_DATE, HAS_SERVER, CLOSE = 1, 2, 4, 8
 """Flags: the app announced the body's length; there is a Date, a Server field; the app wants the connection closed."""
 
 _ORDINARY = bytes([*b"\t\n\r", *range(0x20, 0x7F), *range(0x80, 0x100)])
-"""What a head may be made of: all but control characters (RFC 9110 section 5.5), and these where a line ends."""
+"""The bytes of a head: all except control characters (RFC 9110 section 5.5), and CR and LF at line ends."""
 
 _MARKED = bytes(byte if byte in _ORDINARY else ord("\n") for byte in range(256))
-"""Makes a line end of each character that a head may not have, so that there are too many."""
+"""A translation that turns each forbidden character of a head into a line end, so that the count of lines is wrong."""
 
 NO_BODY = (204, 304)
 """Statuses of responses that have no body (RFC 9110 section 6.4.1), as those to HEAD have none."""
 
 TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""A name of a field, for one (RFC 9110 section 5.6.2)."""
+"""A token, such as the name of a field (RFC 9110 section 5.6.2)."""
 
-_NAMES_KEPT = 1024  # an app could make names up without end
+_NAMES_KEPT = 1024  # bounded, since an app may use any number of names
 
 
 class _Kind(Enum):
@@ -88,12 +88,12 @@ def render(headers: Iterable[tuple[bytes, bytes]]) -> Fields:
 
 
 def has_controls(data: bytes) -> bool:
-    """Tell whether there are control characters in a head or a part of it, but for tabs and line ends."""
+    """Tell whether there are control characters in a head or a part of it, except tabs and line ends."""
     return data.translate(_MARKED).count(b"\n") != data.count(b"\n")
 
 
 def of_length(fields: Fields, length: int) -> Fields:
-    """Announce a body's length in fields that do not yet; what the app announced stands."""
+    """Add a body's length to fields that do not announce one; a length that the app announced stays."""
     lines, flags, announced = fields
     return lines, flags, length if announced is None else announced
 

@@ -1,7 +1,7 @@
-"""What every protocol library must refuse alike, so that no two parts of a deployment read one request differently.
+"""Checks for all parsers, so that no two parts of a deployment read one request differently.
 
-RFC 9112 lets a server be lenient in places that request smuggling lives on. Here a request that another server might
-read differently gets 400.
+RFC 9112 lets a server be lenient in places that make request smuggling possible. Snakepit answers 400 to a request that
+another server might read differently.
 """
 
 from snakepit.errors import RemoteProtocolError
@@ -15,7 +15,7 @@ _HTTP_VERSIONS = {b"1.0": "1.0", b"1.1": "1.1"}
 
 
 def http_version(version: bytes) -> str:
-    """Return the version of a request line ("1.1"); raises RemoteProtocolError with 505 for any but 1.0 and 1.1."""
+    """Return the version of a request line ("1.1"); raises RemoteProtocolError with 505 for all except 1.0 and 1.1."""
     known = _HTTP_VERSIONS.get(version)
     if known is None:
         raise RemoteProtocolError(f"HTTP/{version.decode('latin-1')} is not supported", 505)
@@ -23,7 +23,7 @@ def http_version(version: bytes) -> str:
 
 
 class HeadCheck:
-    """Looks at a request's head as it comes, in pieces of any size, before a library makes sense of it.
+    """A check of a request's head as it comes, in pieces of any size, before a library parses it.
 
     Refuses a head over the limit; a line feed without a carriage return before it (RFC 9112 section 2.2 allows to
     accept one; it does not demand it); and control characters (RFC 9110 section 5.5).
@@ -34,13 +34,13 @@ class HeadCheck:
         self.restart()
 
     def restart(self) -> None:
-        """Make ready for a new head."""
+        """Prepare for a new head."""
         self._size = 0
         self._last = b""  # up to three bytes that came before: the head's end may be split
         self._ended = False
 
     def feed(self, data: bytes) -> None:
-        """Take what came; what follows the head's end is not looked at. Raises RemoteProtocolError."""
+        """Check received bytes, up to the head's end. Raises RemoteProtocolError."""
         if self._ended:
             return
         before = self._last
@@ -60,15 +60,15 @@ class HeadCheck:
 
 EMPTY_LINES = b"\r\n" * 4
 """The most that is ignored before a request line. RFC 9112 section 2.2 asks for one at least, which some clients send
-behind a body; other servers take any number, some of which clients have come to send. It is bounded, so that what is
-kept of them is, too."""
+after a body; other servers accept any number, and some clients send more than one. The bound also limits the bytes that
+are kept."""
 
 NOT_BEGUN = tuple(EMPTY_LINES[:size] for size in range(len(EMPTY_LINES) + 1))
-"""What may have come of a request of which nothing has come: the empty lines before it, or some of them."""
+"""What may come before a request begins: the empty lines before it, or some of them."""
 
 
 def without_empty_lines(data: bytes) -> bytes:
-    """Return what came of a request, but for EMPTY_LINES before it. `data` must be more than NOT_BEGUN."""
+    """Return the received bytes of a request without EMPTY_LINES before it. `data` must be more than NOT_BEGUN."""
     for _ in range(EMPTY_LINES.count(b"\r\n")):
         data = data.removeprefix(b"\r\n")
     return data
@@ -85,7 +85,7 @@ def bare_line_feed() -> RemoteProtocolError:
 
 
 def check_head(method: str, target: bytes, headers: Headers, limits: Limits) -> bool:
-    """Refuse what must not reach an app; returns whether the client waits for 100 (Continue).
+    """Refuse a head that must not reach an app; returns whether the client waits for 100 (Continue).
 
     Raises RemoteProtocolError: 405 for CONNECT, 431 for too many fields, 413 for a body that is announced as too
     long, 417 for an expectation that is not 100-continue, 400 for both Content-Length and Transfer-Encoding
@@ -120,8 +120,8 @@ def check_head(method: str, target: bytes, headers: Headers, limits: Limits) -> 
 def keeps_alive(version: str, headers: Headers) -> bool:
     """Tell whether a request leaves the connection open (RFC 9112 section 9.3): 1.1 unless it says close, 1.0 if asked.
 
-    One of HTTP/1.0 never does that has a Transfer-Encoding: whoever sent it on may not have understood where it ends
-    (RFC 9112 section 6.1).
+    A request of HTTP/1.0 with a Transfer-Encoding never does: a proxy that forwarded it may not have known where it
+    ends (RFC 9112 section 6.1).
     """
     if version == "1.0" and any(name == b"transfer-encoding" for name, _ in headers):
         return False

@@ -10,7 +10,7 @@ def split_target(target: bytes) -> tuple[bytes, bytes]:
 
 
 def _origin_form(target: bytes) -> bytes:
-    """Return path and query of an absolute target ("http://host/path"), as proxies send it; "*" stays what it is."""
+    """Return path and query of an absolute target ("http://host/path"), as proxies send it; "*" stays "*"."""
     scheme, separator, rest = target.partition(b"://")
     if not separator or not scheme.isalpha():
         return target

@@ -14,8 +14,8 @@ from snakepit.system.exit_status import how_ended
 class Child:
     """A process that runs the same command line as this one, with a link to here and perhaps sockets to listen on.
 
-    Everything else that this process was given to inherit, such as the descriptor of `--fd`, is passed on too.
-    Raises OSError where no process can be started.
+    It also inherits everything that this process inherited, such as the descriptor of `--fd`. Raises OSError if no
+    process can be started.
     """
 
     def __init__(self, sockets: Sequence[socket.socket], restarts: int, takes_over: bool, workers: int) -> None:
@@ -35,7 +35,7 @@ class Child:
         self.link = Link(ours)
         self.status: int | None = None  # once it has ended; negative: the signal that ended it
         self.listening_since: float | None = None
-        self.stopping = False  # by its own decision, and so for good
+        self.stopping = False  # by its own decision, so it is not restarted
         self.hung_up = False  # its end of the link is closed
         self.silence = Silence()
         self.kill_at: float | None = None  # it was told to end in a way that it may not be able to
@@ -45,15 +45,15 @@ class Child:
 
     @property
     def next_look(self) -> float | None:
-        """When to look whether it hangs; None: it listens to nobody yet, or has promised nothing."""
+        """The time of the next check whether it hangs; None if it does not listen yet, or sends no heartbeats."""
         return self.silence.next_look if self.listening_since is not None and self.silence.limit else None
 
     def hangs(self, now: float) -> bool:
-        """Whether it has been silent for too long."""
+        """Tell whether it has been silent for too long."""
         return self.listening_since is not None and self.silence.look(now, self.is_stopped)
 
     def kill(self) -> None:
-        """End it, whatever it does."""
+        """Kill the process."""
         if self.status is None:
             try:
                 _kill(self.pid)
@@ -70,7 +70,7 @@ class Child:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether a signal or a debugger has stopped it. Linux tells; elsewhere it is taken to run."""
+        """Tell whether a signal or a debugger has stopped it. Only Linux reports this; elsewhere the answer is no."""
         try:
             with open(f"/proc/{self.pid}/stat", "rb") as stat:
                 return stat.read().rpartition(b")")[2].split()[0] in (b"T", b"t")
@@ -105,7 +105,7 @@ if sys.platform == "win32":
     _abort = _kill  # there is no signal for it
 
     def ended() -> dict[int, int]:
-        """The processes that have ended since the last call, with their status."""
+        """Return the processes that have ended since the last call, with their status."""
         found = {pid: status for pid, process in _processes.items() if (status := process.poll()) is not None}
         for pid in found:
             del _processes[pid]
@@ -114,7 +114,8 @@ if sys.platform == "win32":
 else:
 
     def _spawn(command: list[str], environ: dict[str, str]) -> int:
-        # Held back until its `main` takes over, which a process inherits: Python prints a traceback before that.
+        # The process inherits the mask: signals are held back until its `main` handles them. Before that Python would
+        # print a traceback.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         try:
             return os.posix_spawn(command[0], command, environ)  # subprocess alone would take a megabyte

@@ -1,4 +1,4 @@
-"""The link between the supervisor and a server process: a socket, and what either tells the other over it, a line each.
+"""The link between the supervisor and a server process: a socket that carries messages, each of them one line.
 
 A line is a word, and perhaps a space and more. From a server process: LISTENING, with its listening sockets where it
 made them itself; READY; ALIVE, and within how many seconds it will say so again (0, or nothing from an older version:
@@ -25,16 +25,16 @@ _MOST = 64  # sockets in one message
 
 
 class Link:
-    """One end. Writing never waits: who does not read the few bytes that cross here is not there any more."""
+    """One end of the link. Writing never waits: a process that does not read these few bytes has ended."""
 
     def __init__(self, end: socket.socket) -> None:
         self.socket = end
         self.sockets: list[socket.socket] = []
-        """Listening sockets that came, in order."""
+        """Listening sockets that were received, in order."""
         self._buffer = b""
 
     def send(self, word: str, text: object = "", sockets: Iterable[socket.socket] = (), to: int = 0) -> None:
-        """Send a line; `sockets` for the process `to`. Nothing happens where the other end has gone."""
+        """Send a line, with `sockets` for the process `to`. Does nothing if the other end has gone."""
         line = f"{word} {text}"
         given = list(sockets)
         if sys.platform == "win32" and given:
@@ -49,7 +49,7 @@ class Link:
             pass
 
     def receive(self) -> list[tuple[str, str]] | None:
-        """The next lines, as word and text; waits if the socket is set to. None: the other end has gone."""
+        """Return the next lines, as word and text; waits if the socket is blocking. None: the other end has gone."""
         try:
             if sys.platform == "win32":
                 data = self.socket.recv(_READ)
@@ -69,7 +69,7 @@ class Link:
         return [self._unpacked(word, text) for word, _, text in parts]
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
         self.socket.close()
 
     def _unpacked(self, word: str, text: str) -> tuple[str, str]:
@@ -79,12 +79,12 @@ class Link:
 
 
 class Origin:
-    """What a server process is told by its environment.
+    """What the environment tells a server process about its supervisor.
 
     Args:
         link: the file descriptor (on Windows, the handle) of its end of the link.
         supervisor: the process that started it.
-        restarts: how many before it ended unexpectedly.
+        restarts: how many earlier ones ended unexpectedly.
         takes_over: from another that serves until this one can.
         workers: how many it is to have, whatever the options say; 0: what these say.
         sockets: listening sockets that it is to use, as descriptors.
@@ -106,7 +106,8 @@ class Origin:
 
     @classmethod
     def take(cls, environ: MutableMapping[str, str]) -> "Origin | None":
-        """Read it, and remove it: what this process starts has no supervisor. None: nor has this process."""
+        """Read the variable and remove it, since processes that this one starts have no supervisor. None: no
+        supervisor."""
         text = environ.pop(ENVIRONMENT, None)
         if text is None:
             return None
@@ -115,5 +116,5 @@ class Origin:
 
 
 def is_supervised(environ: Mapping[str, str]) -> bool:
-    """Whether a process with this environment has a supervisor already."""
+    """Tell whether a process with this environment has a supervisor already."""
     return ENVIRONMENT in environ

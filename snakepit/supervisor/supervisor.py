@@ -1,12 +1,12 @@
-"""The supervisor: a small process that holds the listening sockets and starts the server process, again if need be.
+"""The supervisor: a small process that holds the listening sockets, and starts and restarts the server process.
 
-It knows no app, no event loop and no options: it starts the very command line that it was started with, and the server
-process hands it the sockets that it has bound. While none serves, clients wait in the sockets' backlog.
+It knows no app, no event loop and no options: it runs the same command line that it was started with, and the server
+process hands it the sockets that it has bound. While no server process runs, clients wait in the sockets' backlog.
 
-A process that ends by itself before it ever listened could not start, and nothing is tried again. Neither is it where a
-process says so later, by its exit status, and no process ever had all workers ready. One that ends otherwise is started
-again: see `snakepit.supervisor.restarts`. For a hand-over a second one is started; when its workers are
-ready, the first is told to retire.
+If a process ends by itself before it ever listened, it could not start, and the supervisor does not try again. The same
+holds if a later exit status says so, and no process ever had all workers ready. In all other cases the process is
+restarted: see `snakepit.supervisor.restarts`. For a hand-over the supervisor starts a second process; when its workers
+are ready, the first one is told to retire.
 """
 
 import os
@@ -26,20 +26,20 @@ from snakepit.system.group_signals import STOP_SIGNALS, StopCount
 from snakepit.system.working_directory import WorkingDirectory
 
 KILL_AFTER = 3.0
-"""Seconds until a server process is killed that is still there after the second stop signal, or after it was found to
-hang."""
+"""Seconds until a server process is killed that still runs after the second stop signal, or after it was found to hang.
+"""
 
 POLL = 0.05
-"""Seconds between looks at a process that is about to end, where no signal tells."""
+"""Seconds between checks of a process that is about to end, on systems without a signal for this."""
 
 NO_PROCESS = 2
-"""The exit status when not even the first server process can be started: the operator can mend that."""
+"""The exit status if not even the first server process can be started: the operator can correct that."""
 
 GAVE_UP = 3
-"""The exit status when the server process ends again and again: as when the app can't be started."""
+"""The exit status if the server process ends repeatedly: the same as if the app can't be started."""
 
 COULD_NOT_START = {2, 3}
-"""Exit statuses that say: it could not start, and the operator or the app has to be mended first."""
+"""Exit statuses that say: it could not start, and the options or the app have to be corrected first."""
 
 _PASSED_ON = {"SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1"}
 
@@ -47,9 +47,9 @@ _FALSE = {"0", "false", "no", "off"}
 
 
 def is_wanted(arguments: Sequence[str], environ: Mapping[str, str]) -> bool:
-    """Whether a command line asks for a server with a supervisor.
+    """Tell whether a command line asks for a server with a supervisor.
 
-    Looked at without parsing it, which the server process does: that takes memory, and this one is to stay small.
+    This process does not parse the command line, since parsing takes memory; the server process does.
     """
     if arguments[:1] != ["run"] or link.is_supervised(environ) or not sys.executable:
         return False
@@ -65,7 +65,7 @@ def is_wanted(arguments: Sequence[str], environ: Mapping[str, str]) -> bool:
 
 
 class Supervisor:
-    """Starts the server process, starts it again when it dies, and has another one take over when it is asked to."""
+    """The parent of the server process: starts it, restarts it if it dies, and starts another one for a hand-over."""
 
     def __init__(self) -> None:
         self._notifier = systemd.Notifier(os.environ)
@@ -77,7 +77,7 @@ class Supervisor:
         self._start_at: float | None = None  # when there is no current one
         self._has_listened = False
         self._has_been_ready = False  # with all workers
-        self._workers = 0  # that somebody has asked for since; 0: as many as the options say
+        self._workers = 0  # the number that was last requested; 0: as many as the options say
         self._stops = StopCount()
         self._kill_at: float | None = None
         self._signals: list[int] = []
@@ -106,13 +106,13 @@ class Supervisor:
                         _drain(awake)
                     else:
                         self._read(key.data)
-                self._handle_signals()  # first: a process that ended by the same signal did so as it should
+                self._handle_signals()  # first: a process that ended by the same signal ended as requested
                 self._reap()
                 self._mind_time()
             return self._exit_status
         finally:
             for child in self._children:
-                child.link.close()  # which it takes for the end of this process, and so stops
+                child.link.close()  # it takes this for the end of the supervisor, and so stops
             signal.set_wakeup_fd(-1)
             self._selector.close()
             for sock in (awake, waker, *self._sockets):
@@ -206,7 +206,7 @@ class Supervisor:
                 self._workers = int(text)
 
     def _end_listening(self) -> None:
-        """The service stops: whoever connects from now on is to be refused, and not to wait for nobody."""
+        """Close the listening sockets, since the service stops: new connections are refused and do not wait."""
         self._notifier.stopping()
         for sock in self._sockets:
             sock.close()
@@ -226,7 +226,7 @@ class Supervisor:
         for child in self._children:
             if child.status is not None:
                 if not child.hung_up:
-                    self._read(child)  # its last words
+                    self._read(child)  # its last messages
                 if not child.hung_up:
                     self._selector.unregister(child.link.socket)
                 child.link.close()
@@ -304,7 +304,7 @@ class Supervisor:
             self._exit_status = 0
 
     def _terminal_gone(self) -> bool:
-        """Whether the terminal that this was started from has been closed, which sends SIGHUP as well."""
+        """Tell whether the terminal that this was started from has been closed, which sends SIGHUP as well."""
         return self._had_terminal is not None and not os.isatty(self._had_terminal)
 
     def _until_next(self) -> float | None:
@@ -332,7 +332,7 @@ class Supervisor:
                 child.kill()
 
     def _mind_silence(self, child: Child, now: float) -> None:
-        """End a process whose event loop does not turn; how it ended then decides what follows, as with any other."""
+        """End a process whose event loop is blocked; its exit status then decides what follows, as for any other."""
         if child.hangs(now):
             _say(
                 "ERROR",
@@ -349,11 +349,11 @@ def supervise() -> None:
     status = Supervisor().run()
     if sys.stderr is not None:
         sys.stderr.flush()
-    os._exit(status)  # as Python ends by itself, one signal more would count with its default action
+    os._exit(status)  # while Python itself ends, another signal would have its default action
 
 
 def _terminal() -> int | None:
-    """The first of the standard streams that is a terminal."""
+    """Return the first of the standard streams that is a terminal."""
     for descriptor in range(3):
         try:
             if os.isatty(descriptor):
@@ -372,7 +372,7 @@ def _drain(awake: socket.socket) -> None:
 
 
 def _say(level: str, text: str) -> None:
-    """Log in the form of the server's own lines, which `--log-config` does not reach here."""
+    """Log in the format of the server's own lines; `--log-config` does not apply here."""
     if sys.stderr is not None:
         moment = time.strftime("%Y-%m-%d %H:%M:%S")
         try:

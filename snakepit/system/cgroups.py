@@ -1,8 +1,8 @@
 """The limits of the control groups that this process is in (cgroups(7)): what a container, or systemd, grants it.
 
-Both versions are read: v2's one tree, and v1's tree for each controller. Groups nest, and each limits what is below
-it, so the smallest limit on the way up counts. In a container the way up ends where the container does: at what
-mountinfo says is mounted there. What can't be read limits nothing, as on systems without control groups.
+Both versions are read: v2's one tree, and v1's tree for each controller. Groups nest, and each limits what is below it,
+so the smallest limit on the way up counts. In a container the way up ends at the group that mountinfo shows as mounted.
+A file that can't be read means no limit, as on systems without control groups.
 """
 
 import re
@@ -13,7 +13,7 @@ ROOT = Path("/")
 
 
 def cpu_quota(root: Path = ROOT) -> float | None:
-    """How many CPUs' time the process may use, as in 1.5 (v2: cpu.max; v1: cpu.cfs_quota_us); None: there is no quota.
+    """Return how many CPUs' time the process may use, as in 1.5 (v2: cpu.max; v1: cpu.cfs_quota_us); None: no quota.
 
     `root`: the folder in which /proc and /sys/fs/cgroup are.
     """
@@ -21,7 +21,7 @@ def cpu_quota(root: Path = ROOT) -> float | None:
 
 
 def memory_limit(root: Path = ROOT) -> int | None:
-    """Bytes of memory that the process and its neighbours in the group may use; None: there is no limit.
+    """Return the bytes of memory that the process and the others in its group may use; None: there is no limit.
 
     v2: memory.max; v1: memory.limit_in_bytes. `root` as for `cpu_quota`.
     """
@@ -29,7 +29,7 @@ def memory_limit(root: Path = ROOT) -> int | None:
 
 
 def thread_limits(root: Path = ROOT) -> list[tuple[int, int | None]]:
-    """How many processes and threads each group may have, where that is limited, and has (pids.max and pids.current).
+    """Return how many processes and threads each limited group may have, and has (pids.max and pids.current).
 
     From the process's own group up. `root` as for `cpu_quota`.
     """
@@ -55,7 +55,7 @@ def _quota_v2(group: Path) -> float | None:
 
 
 _UNLIMITED = 2**60
-"""Bytes: v1 says that there is no limit by the largest number of pages there is."""
+"""Bytes; a larger value means no limit: v1 then shows the largest possible number of pages."""
 
 
 def _memory_v1(group: Path) -> int | None:
@@ -82,10 +82,10 @@ def _read(file: Path) -> str:
 
 
 def _groups(controller: str, root: Path) -> list[tuple[int, Path]]:
-    """The version and the folder of each group that the process is in, from its own up."""
+    """Yield the version and the folder of each group that the process is in, from its own upwards."""
     try:
         return list(_way_up_of_all(controller, root))
-    except (OSError, ValueError, IndexError):  # not Linux, or a /proc that is not as it should be
+    except (OSError, ValueError, IndexError):  # not Linux, or an unusual /proc
         return []
 
 
@@ -103,17 +103,17 @@ def _way_up_of_all(controller: str, root: Path) -> Iterator[tuple[int, Path]]:
 
 
 def _way_up(mounted: str, path: str) -> Iterator[str]:
-    """The folders to look into, below a mount point where the group `mounted` is: that of `path` first."""
+    """Yield the folders to read, below a mount point that shows the group `mounted`: the folder of `path` first."""
     group = PurePosixPath(path)
     inside = group.is_relative_to(mounted) and ".." not in group.parts
-    # Otherwise the process sees another root than the one its path begins at, as in a container without a namespace of
-    # its own for groups: what is mounted is its own group.
+    # Otherwise the path begins at another root than the one that the process sees, as in a container without its own
+    # namespace for groups: then the mounted group is its own.
     below = group.relative_to(mounted) if inside else PurePosixPath()
     yield from map(str, (below, *below.parents))
 
 
 def _mounts(controller: str, root: Path) -> Iterator[tuple[int, str, str]]:
-    """Where the trees of groups are (proc_pid_mountinfo(5)): version, the group that is mounted, and where."""
+    """Yield the mounted trees of groups (proc_pid_mountinfo(5)): version, the group that is mounted, and where."""
     for line in _lines(root / "proc/self/mountinfo"):
         mount, _, kind = line.partition(" - ")
         _, _, _, group, point, *_ = map(_unescaped, mount.split(" "))

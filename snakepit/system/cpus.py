@@ -1,4 +1,4 @@
-"""How many CPUs this process may use, and what says so."""
+"""The number of CPUs that this process may use, and where the number comes from."""
 
 import math
 import os
@@ -11,16 +11,16 @@ from snakepit.system import cgroups
 
 @dataclass(frozen=True, slots=True)
 class Cpus:
-    """So many, and where the number comes from, in words."""
+    """A number of CPUs, and where it comes from, in words."""
 
     count: int
     source: str
 
 
 def usable_cpus(root: Path = cgroups.ROOT) -> Cpus:
-    """The CPUs of the affinity mask, or fewer where a container has a quota of their time, which is rounded up.
+    """Return the CPUs of the affinity mask, or fewer if a container has a quota of their time, which is rounded up.
 
-    `-X cpu_count` and PYTHON_CPU_COUNT decide where they are given. `root` as for `cgroups.cpu_quota`.
+    `-X cpu_count` and PYTHON_CPU_COUNT take precedence. `root` as for `cgroups.cpu_quota`.
     """
     count = os.process_cpu_count() or 1
     if _is_set():

@@ -1,10 +1,10 @@
-"""How a process ended, in words."""
+"""Exit statuses of processes, in words."""
 
 import signal
 
 
 def how_ended(status: int) -> str:
-    """For the log; `status` as `subprocess` has it: negative, if a signal ended the process."""
+    """Describe how a process ended, for the log; `status` as in `subprocess`: negative if a signal ended it."""
     if status >= 0:
         return f"exited with status {status}"
     try:

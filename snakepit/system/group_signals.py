@@ -1,4 +1,4 @@
-"""Signals that terminals and service managers send to all processes of a group, and that only the server is to heed."""
+"""Signals that terminals and service managers send to all processes of a group, and that only the server handles."""
 
 import signal
 import sys
@@ -11,22 +11,22 @@ if sys.platform == "win32":
 _OTHERS = ("SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGUSR2")
 
 GROUP_SIGNALS = [*STOP_SIGNALS, *(signal.Signals[name] for name in _OTHERS if hasattr(signal, name))]
-"""What a process that the server starts must not heed: it has its orders from the server."""
+"""Signals that a process that the server starts must ignore: the server tells it what to do."""
 
 ECHO = 0.2
-"""Seconds within which the same signal again is the same request: wrappers such as timeout(1) signal a process and its
-group, so it gets one twice. Nobody presses Ctrl+C twice as fast."""
+"""Seconds within which a repeated signal counts as the same request: wrappers such as timeout(1) signal a process and
+its group, so it gets each signal twice. People don't press Ctrl+C twice that fast."""
 
 
 class StopCount:
-    """How often this process was asked to stop."""
+    """A counter of requests to stop this process."""
 
     def __init__(self) -> None:
         self.value = 0
         self._last = (0, 0.0)  # signal and time of the latest that counted
 
     def add(self, number: int) -> bool:
-        """A signal came; returns whether it counts."""
+        """Note a signal; returns whether it counts."""
         last, now = self._last, time.monotonic()
         if last[0] == number and now - last[1] <= ECHO:
             return False

@@ -1,16 +1,16 @@
-"""The standard library comes first, where Snakepit imports something.
+"""Keeps the standard library first on the path when Snakepit imports something.
 
 An app's folder stands at the front of `sys.path`, and may hold files with names such as `token.py`, `types.py` or
-`queue.py`. Servers that run the app in the interpreter that they run in themselves have long imported the modules of
-the standard library with these names, so the files do no harm there. They must not do any here, where each worker
-imports everything by itself:
+`queue.py`. Servers that run the app in their own interpreter have imported these modules of the standard library long
+before, so such files are harmless there. Here each worker imports everything by itself, and the files must be harmless
+too:
 
 - What Snakepit imports, it imports with the standard library at the front of the path: for as long as the process lives
   where that is its own (`put_standard_library_first`), else within a block (`StandardLibraryFirst`).
-- What the standard library imports at first use (PEP 810, Python 3.15 and later) is imported then and there, too, where
-  Snakepit is in a program's interpreter (`import_what_is_lazy`).
-- In workers, the names that the server has imported from the standard library (`standard_modules`) mean that one; see
-  `snakepit.worker.standard_names`. All others may be the app's.
+- In a program's interpreter, Snakepit also imports at once what the standard library would import at first use (PEP
+  810, Python 3.15 and later; `import_what_is_lazy`).
+- In workers, the names of modules that the server has imported from the standard library (`standard_modules`) mean
+  these modules; see `snakepit.worker.standard_names`. All other names may be the app's.
 """
 
 import _thread
@@ -21,26 +21,26 @@ from snakepit.system.working_directory import by_name
 
 
 def is_standard(folder: str) -> bool:
-    """Whether an entry of `sys.path` is the standard library's. Packages that were installed have other ones."""
+    """Tell whether an entry of `sys.path` belongs to the standard library. Installed packages have other entries."""
     library = os.path.dirname(os.__file__)
     return folder in (library, os.path.join(library, "lib-dynload"), os.path.join(sys.base_prefix, "DLLs"))
 
 
 def standard_first(path: list[str]) -> list[str]:
-    """The entries of a path, those of the standard library before all others."""
+    """Return the entries of a path, those of the standard library before all others."""
     return sorted(path, key=lambda folder: not is_standard(folder))
 
 
-_LEFT_TO_APPS = {"resource"}  # a name that apps do have, of a module that other servers have no need of
+_LEFT_TO_APPS = {"resource"}  # apps do use this name, and other servers do not need the module
 
 
 def standard_modules() -> list[str]:
-    """The modules of the standard library that this interpreter has imported, by their names; no submodules."""
+    """Return the names of the standard modules that this interpreter has imported, without submodules."""
     return sorted(filter(_is_imported, sys.stdlib_module_names - _LEFT_TO_APPS))
 
 
 def _is_imported(name: str) -> bool:
-    """Whether this interpreter has imported a module, and from the standard library's folder."""
+    """Tell whether this interpreter has imported a module from the standard library's folder."""
     origin = getattr(getattr(sys.modules.get(name), "__spec__", None), "origin", None)
     return origin is not None and origin.startswith(os.path.join(os.path.dirname(os.__file__), ""))
 
@@ -49,10 +49,10 @@ _looked_at = {"site"}  # modules whose lazy imports are done; what `site` has, i
 
 
 def import_what_is_lazy() -> None:
-    """Import what modules of the standard library, of those that are imported, would import at first use.
+    """Import what the already imported modules of the standard library would import at first use.
 
-    At first use the path would be the program's, and the module a file of the app's. Python 3.14 imported these modules
-    with the others. Submodules are none that a file could stand for.
+    At first use the path would be the program's, and could lead to a file of the app. Python 3.14 imported these
+    modules with the others. No file of the app can replace a submodule.
     """
     if not hasattr(sys, "lazy_modules"):
         return
@@ -71,7 +71,7 @@ _path_of_workers: list[str] | None = None  # where `sys.path` is another one
 
 
 def put_standard_library_first() -> None:
-    """Put the standard library to the front of `sys.path`, but not of the path of workers."""
+    """Move the standard library to the front of `sys.path`, but not of the path of workers."""
     global _path_of_workers
     _path_of_workers = list(sys.path)
     sys.path[:] = standard_first(sys.path)
@@ -87,10 +87,10 @@ def add_folder(folder: str) -> None:
 
 
 def path_of_workers() -> list[str]:
-    """What `sys.path` is to be in workers.
+    """Return `sys.path` for workers.
 
-    Folders below the working directory go by its name, but for those of this Python and of what was installed for it: a
-    worker is to have the same Snakepit as the server.
+    Folders below the working directory are given by its name, except those of this Python and its installed packages: a
+    worker must have the same Snakepit as the server.
     """
     path = map(str, sys.path if _path_of_workers is None else _path_of_workers)
     ours = tuple(os.path.join(prefix, "") for prefix in (sys.prefix, sys.base_prefix))
@@ -98,12 +98,12 @@ def path_of_workers() -> list[str]:
 
 
 class StandardLibraryFirst:
-    """Within this block, imports find the standard library first, whichever thread they are in.
+    """A block within which imports find the standard library first, in all threads.
 
-    No entry of the path is missing meanwhile: what other threads import is found as well.
+    No entry of the path is missing meanwhile, so other threads find their modules as well.
     """
 
-    _lock = _thread.allocate_lock()  # for the numbers here only: a lock held while importing could meet another's
+    _lock = _thread.allocate_lock()  # only for the counters: held during an import, it could deadlock
     _blocks = 0
     _path = sys.path  # as it was before the first of them
 

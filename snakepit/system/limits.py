@@ -1,4 +1,4 @@
-"""Which limit of the system it is, where a server gets no more threads or no more memory.
+"""Finds the limit of the system that keeps a server from getting more threads or memory.
 
 Python says "can't start new thread" or MemoryError then, and not why. On POSIX it may be a limit on the processes and
 threads of a user (`ulimit -u`), that of a container or service (the pids controller of its cgroups), or one on address
@@ -19,9 +19,9 @@ _NO_MEMORY = re.compile(r"MemoryError$|MemoryError: |OSError: .*Cannot allocate 
 
 
 def explain(fault: str) -> str | None:
-    """What to tell an operator where a fault's last line says that there is no thread or memory to be had, else None.
+    """Explain a fault whose last line says that there is no thread or no memory left; None for any other fault.
 
-    Memory counts only where a limit is known: an app may ask for more than any machine has.
+    A lack of memory is explained only if a limit is known: an app may ask for more than any machine has.
     """
     last = fault.rstrip("\n").rpartition("\n")[2]
     if NO_THREAD in last:
@@ -36,9 +36,9 @@ def explain(fault: str) -> str | None:
 
 
 def _threads() -> Iterator[str]:
-    """The limits on threads, as texts; the narrowest first."""
+    """Return the limits on threads, as texts; the lowest first."""
     found: list[tuple[int, str]] = []
-    if sys.platform != "win32" and os.geteuid() != 0:  # root may have as many as it likes
+    if sys.platform != "win32" and os.geteuid() != 0:  # the limit does not apply to root
         import resource
 
         limit = resource.getrlimit(resource.RLIMIT_NPROC)[0]

@@ -1,4 +1,4 @@
-"""Locks on files: whoever holds one lives, for the system takes it from a process that ends."""
+"""Locks on files. The process that holds one is alive, since the system releases the locks of a process that ends."""
 
 import sys
 from typing import IO

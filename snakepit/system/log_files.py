@@ -1,20 +1,20 @@
-"""Log files that were moved away are opened anew, in whichever interpreter: log rotation asks for it by SIGUSR1."""
+"""Reopens log files that were moved away, in any interpreter: log rotation asks for this by SIGUSR1."""
 
 import os
 import sys
 
 
 def reopen_log_files() -> tuple[list[str], list[str]]:
-    """Open each log file anew that is not where it was opened any more.
+    """Reopen each log file that is not at its path any more.
 
-    Nothing happens to those that are: one that is truncated when it is opened would lose what it holds.
+    Files that are still there stay open: one that is opened with mode "w" would lose its contents.
 
-    Returns the paths of those that were opened, and what went wrong with others, which go on writing to what was moved.
+    Returns the paths of the reopened files, and the errors with others, which go on writing to the moved files.
     """
     opened: list[str] = []
     troubles: list[str] = []
     logging = sys.modules.get("logging")
-    if logging is None:  # nobody has a log file here
+    if logging is None:  # without logging there are no log files
         return opened, troubles
     loggers = [logging.root, *logging.root.manager.loggerDict.values()]
     handlers = {handler for logger in loggers for handler in getattr(logger, "handlers", ())}  # some are placeholders
@@ -27,7 +27,7 @@ def reopen_log_files() -> tuple[list[str], list[str]]:
                 former, handler.stream = handler.stream, handler._open()
                 former.close()
                 opened.append(handler.baseFilename)
-        except (OSError, ValueError) as error:  # it can't be made there, or the stream was closed
+        except (OSError, ValueError) as error:  # it can't be created there, or the stream was closed
             troubles.append(f"{handler.baseFilename} can't be opened anew: {error}")
         finally:
             handler.release()

@@ -1,4 +1,4 @@
-"""The memory of a process: how much there is of it, and how it keeps what was freed."""
+"""The memory of a process: how much it has, and how it keeps freed memory."""
 
 import os
 import sys
@@ -9,11 +9,11 @@ _STEP = 1024 * 1024  # bytes
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep up to 16 MiB of freed memory, instead of 128 KiB, where it is the allocator.
+    """Make glibc, if it is the allocator, keep up to 16 MiB of freed memory, instead of 128 KiB.
 
-    Bodies come and go in chunks of 64 KiB. Handing their memory back to the system after each, and getting it page by
-    page for the next, was measured to take as long as everything else that the server does with them.
-    Whoever sets MALLOC_TRIM_THRESHOLD_ in the environment decides instead.
+    Bodies come and go in chunks of 64 KiB. Returning their memory to the system after each chunk, and getting it page
+    by page for the next, took as long as all other work of the server with them, as measured. If MALLOC_TRIM_THRESHOLD_
+    is set in the environment, it takes precedence.
     """
     if "MALLOC_TRIM_THRESHOLD_" in os.environ or "CS_GNU_LIBC_VERSION" not in getattr(os, "confstr_names", ()):
         return
@@ -30,9 +30,9 @@ def keep_freed_memory() -> None:
 
 
 def resident_memory(process: int | None = None) -> int | None:
-    """Bytes of memory that a process has in RAM: the one with this number, or else our own.
+    """Return the bytes of memory that a process has in RAM: the one with this number, or else this one.
 
-    None where it has ended, or the system has no cheap way to tell.
+    None if it has ended, or the system has no cheap way to measure it.
     """
     try:
         return _resident(process or os.getpid())
@@ -41,9 +41,9 @@ def resident_memory(process: int | None = None) -> int | None:
 
 
 def private_memory(process: int | None = None) -> int | None:
-    """Bytes in RAM that a process, or else our own, shares with no file: what control groups count and can't take back.
+    """Return the bytes in RAM that a process, or else this one, shares with no file: what control groups can't reclaim.
 
-    None where it has ended, or the system is not Linux.
+    None if it has ended, or the system is not Linux.
     """
     if sys.platform != "linux":
         return None

@@ -1,4 +1,4 @@
-"""What systemd asks of a service: to tell when it is ready (sd_notify(3)), and to take its sockets (sd_listen_fds(3)).
+"""systemd's protocol for services: readiness (sd_notify(3)) and socket activation (sd_listen_fds(3)).
 
 Both are a few lines over environment variables, so no library is needed; without systemd, nothing happens.
 """
@@ -14,7 +14,8 @@ FIRST = 3
 
 
 class Notifier:
-    """Tells the service manager. Takes its address out of the environment: what this process starts is not asked."""
+    """The connection to the service manager. Removes its address from the environment, so that child processes do not
+    use it."""
 
     def __init__(self, environ: MutableMapping[str, str]) -> None:
         self._address = environ.pop("NOTIFY_SOCKET", "")
@@ -23,23 +24,23 @@ class Notifier:
             environ.pop("WATCHDOG_USEC", None)
 
     def ready(self) -> None:
-        """Requests are answered, for the first time or again."""
+        """Report that the server answers requests, for the first time or again."""
         self.send("READY=1")
 
     def reloading(self) -> None:
-        """Workers are being replaced; `ready` follows (Type=notify-reload)."""
+        """Report that workers are being replaced; `ready` follows (Type=notify-reload)."""
         self.send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """The service comes to its end."""
+        """Report that the service is stopping."""
         self.send("STOPPING=1")
 
     def alive(self) -> None:
-        """The server's event loop turns."""
+        """Report that the server's event loop runs."""
         self.send("WATCHDOG=1")
 
     def send(self, message: str) -> None:
-        """Send, if anybody asked."""
+        """Send a message, if there is a service manager."""
         if not self._address or sys.platform == "win32":
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
@@ -51,13 +52,13 @@ class Notifier:
 
 
 def watchdog_seconds(environ: MutableMapping[str, str]) -> float | None:
-    """How often the manager wants to hear that the server is alive, with a margin; None if it does not."""
+    """Return the seconds between reports that the server is alive, with a margin; None if the manager wants none."""
     period = environ.get("WATCHDOG_USEC", "")
     return int(period) / 1e6 / 3 if period.isdecimal() and int(period) else None
 
 
 def take_sockets(environ: MutableMapping[str, str]) -> list[socket.socket]:
-    """The listening sockets that were passed to this process. Those of others in the environment are left alone."""
+    """Return the listening sockets that were passed to this process. Variables for other processes stay."""
     if environ.get("LISTEN_PID") != str(os.getpid()):
         return []
     count = environ.get("LISTEN_FDS", "0")

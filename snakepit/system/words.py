@@ -2,5 +2,5 @@
 
 
 def counted(count: int, noun: str) -> str:
-    """A number of things, such as "1 worker" and "2 workers"; for nouns whose plural is made with an s."""
+    """Return a number of things, such as "1 worker" and "2 workers"; for nouns whose plural is made with an s."""
     return f"{count} {noun}{'' if count == 1 else 's'}"

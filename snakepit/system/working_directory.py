@@ -1,15 +1,15 @@
-"""The working directory, by the name that it was entered by.
+"""The working directory, by the name under which it was entered.
 
-The system knows a folder, not the symbolic link that led there; a shell tells that by PWD. Who publishes releases
-changes such a link, `current → releases/7`, or removes a folder and makes another of the same name. Where modules are
-looked for, and where a new worker or server process begins, is therefore told by the name.
+The system knows a folder, not the symbolic link that led there; a shell reports that in PWD. A deployment changes such
+a link, `current → releases/7`, or removes a folder and creates another of the same name. So the paths for imports, and
+the start folder of a new worker or server process, are given by the name.
 """
 
 import os
 
 
 def name() -> str:
-    """The name; empty if the folder has been removed, and there is no other of that name."""
+    """Return the name; empty if the folder has been removed, and there is no other of that name."""
     named = os.environ.get("PWD", "")
     if not os.path.isabs(named) or not os.path.isdir(named):
         named = ""
@@ -21,7 +21,7 @@ def name() -> str:
 
 
 def absolute(path: str) -> str:
-    """The path from the root on, so that it stays right wherever the app goes. Raises FileNotFoundError."""
+    """Return the absolute path, which stays right when the app changes directories. Raises FileNotFoundError."""
     if os.path.isabs(path):
         return path
     folder = name()
@@ -33,7 +33,7 @@ def absolute(path: str) -> str:
 
 
 def by_name(path: str) -> str:
-    """A path below the working directory, which may have been found without its name, by that."""
+    """Return a path below the working directory by that directory's name; it may have been found without the name."""
     try:
         here = os.getcwd()
     except OSError:
@@ -43,7 +43,7 @@ def by_name(path: str) -> str:
 
 
 class WorkingDirectory:
-    """The one of a process that is the server's alone."""
+    """The working directory of a process that belongs to the server alone."""
 
     def __init__(self) -> None:
         self._name = name()
@@ -51,7 +51,7 @@ class WorkingDirectory:
         self.enter_anew()
 
     def enter_anew(self) -> None:
-        """Follow the name to where it leads now, unless the app has gone elsewhere meanwhile."""
+        """Enter the folder that the name leads to now, unless the app has changed the directory meanwhile."""
         try:
             if self._entered is not None and not os.path.samestat(self._entered, os.stat(os.curdir)):
                 return
@@ -59,4 +59,4 @@ class WorkingDirectory:
                 os.chdir(self._name)
                 self._entered = os.stat(os.curdir)
         except OSError:
-            pass  # there is no such folder now: things stay as they are
+            pass  # there is no such folder now: stay in the old one

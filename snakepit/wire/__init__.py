@@ -1,1 +1,1 @@
-"""What crosses between the main interpreter and a worker, and what carries it."""
+"""Envelopes between the main interpreter and a worker, and the channels that carry them."""

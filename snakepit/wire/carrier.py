@@ -1,14 +1,14 @@
-"""What carries items between the main interpreter and a worker: queues within a process, or a socket between two.
+"""Carriers move items between the main interpreter and a worker: queues within a process, or a socket between two.
 
-An item is what one loop iteration has to say, encoded (see `snakepit.wire.codec`). The ends of a channel decide what is
-sent and when; a carrier knows how. There are two kinds. Each has one module that tells how it works, with the carriers
-of threads that may wait, and one with the carriers of event loops:
+An item contains the encoded envelopes of one turn of an event loop (see `snakepit.wire.codec`). The ends of a channel
+decide what is sent and when; a carrier knows how. There are two kinds. Each has one module that explains how it works,
+with the carriers for threads that may wait, and one with the carriers for event loops:
 
 - `queues`, `loop_queues`: a queue each way, and a doorbell. They alone touch queues and doorbells.
 - `sockets`, `loop_sockets`: frames on a socket.
 
-What is needed of a carrier is here for threads, and in `loop_carrier` for event loops: WSGI workers, which have none,
-do without asyncio.
+The interface of carriers for threads is here, and that for event loops in `loop_carrier`: WSGI workers have no event
+loop, and do not import asyncio.
 """
 
 from typing import Protocol
@@ -18,11 +18,11 @@ from snakepit.wire.queues import BlockingQueueCarrier, QueueAddress, attach_queu
 from snakepit.wire.sockets import BlockingSocketCarrier, SocketAddress, attach_socket
 
 type ChannelAddress = QueueAddress | SocketAddress
-"""What a worker needs to attach to a channel."""
+"""The data that a worker needs to attach to a channel."""
 
 
 class Carrier(Protocol):
-    """What the end of a channel needs. Nothing of it ever waits, but that a socket of a thread may while it sends."""
+    """The interface that the end of a channel needs. Methods do not wait, except `send` on a thread's socket."""
 
     def waiting(self) -> int:
         """Return how many items the other end has not taken yet."""
@@ -40,10 +40,10 @@ class Carrier(Protocol):
         """Take back the oldest item that the other end has not taken; None if there is none."""
 
     def ring(self) -> None:
-        """Have the other end look for items, and try again to send what it held back."""
+        """Wake the other end: it takes items, and tries again to send what it held back."""
 
     def close(self) -> None:
-        """Let go of sockets."""
+        """Close the sockets."""
 
 
 def attach(address: ChannelAddress) -> BlockingQueueCarrier | BlockingSocketCarrier:
@@ -54,7 +54,7 @@ def attach(address: ChannelAddress) -> BlockingQueueCarrier | BlockingSocketCarr
 
 
 def discard(address: ChannelAddress) -> None:
-    """Close a worker's side that nobody will attach to."""
+    """Close a worker's side to which no worker will attach."""
     if isinstance(address, tuple):
         _, _, doorbell = attach_queues(address)
         doorbell.close()

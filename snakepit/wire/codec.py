@@ -1,4 +1,4 @@
-"""How envelopes are encoded: what one loop iteration has to say becomes the one item that crosses."""
+"""Encodes envelopes: all envelopes of one turn of an event loop become one item."""
 
 from collections.abc import Callable
 from marshal import dumps, loads
@@ -6,7 +6,7 @@ from marshal import dumps, loads
 from snakepit.wire.envelopes import KIND, KINDS, LARGE, Envelope, position
 
 type Item = bytes | tuple[bytes, ...]
-"""What one loop iteration has to say, encoded."""
+"""The encoded envelopes of one turn of an event loop."""
 
 _BODY_AT = {kind.number: position(kind.number, kind.body) for kind in KINDS if kind.body}
 
@@ -16,9 +16,9 @@ encode: Callable[[list[Envelope]], bytes] = dumps
 
 
 def encode_apart(envelopes: list[Envelope]) -> tuple[bytes, ...]:
-    """Encode envelopes as a piece without their LARGE bodies, and those behind it: so they are copied once, not thrice.
+    """Encode envelopes without their LARGE bodies as one piece, followed by those bodies, which are copied only once.
 
-    The envelopes stay as they are.
+    The envelopes are not changed. Encoded as one piece, the bodies would be copied three times.
     """
     bodies: list[bytes] = []
     rest: list[Envelope] = []

@@ -1,43 +1,43 @@
-"""The channel between the main interpreter and a worker: two ends, and what carries items between them.
+"""The channel between the main interpreter and a worker: two ends, and a carrier that moves items between them.
 
-Each end is owned by one thread, which alone takes, posts, flushes and rings. For what carries, see
-`snakepit.wire.carrier`. The rules of both ends, each with its reason:
+Each end is owned by one thread, which alone takes, posts, flushes and rings. For carriers, see `snakepit.wire.carrier`.
+The rules of both ends, each with its reason:
 
-- What one loop iteration has to say crosses as one item, and the other end is woken once for it.
+- All envelopes of one turn of an event loop cross as one item, and the other end is woken once for it.
 - At most LIMIT items wait for the other end; what comes later stays in the outbox and crosses together. CPython frees
   an item of a queue by a pending call in the sender's interpreter, keeps 300 of those, and leaks the rest for good.
-- Nobody takes more than LIMIT items in one go, or a fast sender could keep its reader reading for ever. Whoever has
-  taken that many looks again later without a ring, and rings back, since the other end may be holding an outbox. So
-  being rung means both: look for items, and try your outbox again.
-- The main interpreter can take back what a worker has not taken yet, and give it to another. So an event loop's worker
-  gets one item, and the next when it has taken that one: either it has all of what waits, or nothing. A thread's gets
-  an item for each envelope and takes them one by one.
-- A worker's event loop rings in every turn in which it was rung, even if it has nothing to say: it is awake.
+- An end takes at most LIMIT items at a time; otherwise a fast sender could keep its reader reading without end. After
+  LIMIT items the reader looks again later without a ring, and rings back, since the other end may be holding an outbox.
+  So a ring has two meanings: look for items, and try your outbox again.
+- The main interpreter can take back what a worker has not taken yet, and give it to another. So an event loop gets one
+  item, and the next when it has taken that one: it has either all of what waits, or nothing. A thread gets an item for
+  each envelope and takes them one by one.
+- A worker's event loop rings in every turn in which it was rung, even with nothing to send, to say that it is awake.
 
 Why no wake-up is lost
 ----------------------
-What an end does when it has been rung is a *turn*: take what came, handle it, send what the outbox holds, ring. While
-something waits in the queue of a worker's loop, or that has taken something in a turn that is not over, the main
-interpreter counts on being rung again; and on that account it holds things back: its outbox, and what a worker that is
-stuck or limited does not get (`snakepit.server.dispatch.dispatcher`). It may do so because of this invariant:
+After a ring an end takes a *turn*: take what came, handle it, send the outbox, ring. While something waits in the queue
+of a worker's loop, or while the loop is in a turn in which it took something, the main interpreter relies on being rung
+again. So it holds back its outbox, and exchanges for a worker that is stuck or limited
+(`snakepit.server.dispatch.dispatcher`). This invariant allows it:
 
     When a turn is over in which an end was rung, the other end has been rung after the last item was taken.
 
-1. `LoopEnd.woken` is the turn. It sends and rings last, whatever happened before, also where handling raised.
-2. It rings where it *did* not send, and not where it thought that it would: `flush` returns whether something was sent.
-   A worker's watchdog may have taken the answers out of the outbox at any moment before, and the other end may have too
-   many items to take. Nothing that was read of an outbox is true later, but what `flush` returns.
-3. What was sent rings, unless its queue held something already. Then the other end has not looked yet at that, and
-   takes until it finds the queue empty, in a turn that is not over. This holds for one writer for each queue. So where
-   two threads may say something on one end, one after the other does (`Watchdog`).
-4. Whether something waits for the other end (`backlog`) is asked after taking what it said, never before: what it said
-   may be its answer to just that.
+1. `LoopEnd.woken` is the turn. It sends and rings last, also if handling raised an exception.
+2. It rings if it *did* not send, and does not decide by an earlier check: `flush` returns whether something was sent. A
+   worker's watchdog may have taken the answers out of the outbox at any moment before, and the other end may have too
+   many items to take. An earlier reading of the outbox may be out of date; only the result of `flush` is reliable.
+3. Sending rings, unless the queue held something already. Then the other end has not taken that yet, and takes until it
+   finds the queue empty, in a turn that is not over. This holds for one writer for each queue. So if two threads may
+   send on one end, they take turns (`Watchdog`).
+4. Whether something waits for the other end (`backlog`) is checked after taking what it sent, never before: what it
+   sent may be its answer to that item.
 
-The only thing of an end that another thread touches is the outbox of a worker's loop. `WorkerLoopEnd` has the
-rules for that. Everything else that one thread of a worker knows and another wants goes through a channel.
-`tests/interleavings` tries all of this with every interruption that there can be.
+The only thing of an end that another thread touches is the outbox of a worker's loop. `WorkerLoopEnd` has the rules for
+that. All other data between threads of a worker goes through a channel. `tests/interleavings` tests all of this with
+every possible interruption.
 
-What an event loop needs for its end is in `snakepit.wire.loop_ends`: WSGI workers, which have none, do without asyncio.
+The ends for event loops are in `snakepit.wire.loop_ends`: WSGI workers have no event loop, and do not import asyncio.
 """
 
 import threading
@@ -69,11 +69,11 @@ class ChannelEnd[C: Carrier]:
         return self.carrier.waiting()
 
     def flush(self) -> bool:
-        """Send what the outbox holds, unless the other end has too many items to take first; returns whether it did."""
+        """Send the outbox, unless the other end has too many items to take first; returns whether it did."""
         return bool(self._outbox) and self.carrier.waiting() < self.room and self.flush_all()
 
     def flush_all(self) -> bool:
-        """Send what the outbox holds, however much waits already: for an end's last words. Returns whether it did."""
+        """Send the outbox, even if too many items wait: for an end's last envelopes. Returns whether it sent any."""
         if not self._outbox:
             return False
         posted, large = self._outbox, self._large
@@ -82,7 +82,7 @@ class ChannelEnd[C: Carrier]:
         return True
 
     def take(self) -> list[Envelope]:
-        """Take what has come: everything, or the first LIMIT items of it; then `has_more`."""
+        """Take all waiting items, or the first LIMIT of them; then `has_more` is set."""
         envelopes: list[Envelope] = []
         carrier = self.carrier
         taken = 0
@@ -102,7 +102,7 @@ class ChannelEnd[C: Carrier]:
         return [] if item is None else decode(item)
 
     def take_back(self) -> list[Envelope]:
-        """Take back all that was posted and that the other end has not taken, as far as it can be had."""
+        """Take back all posted envelopes that the other end has not taken, as far as the carrier can."""
         envelopes: list[Envelope] = []
         while (item := self.carrier.take_back()) is not None:
             envelopes += decode(item)
@@ -111,7 +111,7 @@ class ChannelEnd[C: Carrier]:
         return envelopes
 
     def close(self) -> None:
-        """Let go of what carries."""
+        """Close the carrier."""
         self.carrier.close()
 
     def _send(self, posted: list[Envelope], large: bool) -> None:
@@ -120,7 +120,7 @@ class ChannelEnd[C: Carrier]:
 
 
 class BlockingEnd(ChannelEnd[BlockingQueueCarrier | BlockingSocketCarrier]):
-    """An end owned by a thread that may wait, and so has nothing to gather: what it posts crosses at once.
+    """An end owned by a thread that may wait. It collects nothing: what it posts crosses at once.
 
     Several threads may post; they do so one after the other. One at a time may `wait`.
     """
@@ -131,7 +131,7 @@ class BlockingEnd(ChannelEnd[BlockingQueueCarrier | BlockingSocketCarrier]):
         self._sending = threading.Lock()
 
     def post(self, *envelopes: Envelope, large: bool = False) -> None:
-        """Send as one item, at once or, where the other end has too much to take first, with the next `wait`.
+        """Send as one item, at once or, if the other end has too much to take first, with the next `wait`.
 
         `large`: a body among it may be LARGE.
         """
@@ -143,13 +143,13 @@ class BlockingEnd(ChannelEnd[BlockingQueueCarrier | BlockingSocketCarrier]):
 
     @property
     def holds_back(self) -> bool:
-        """Tell whether something posted has not been sent: `wait` before posting more."""
+        """Tell whether a posted item has not been sent: `wait` before posting more."""
         return bool(self._outbox)
 
     def wait(self, seconds: float | None = None) -> list[Envelope]:
         """Take the next item; wait for a ring if there is none (and return nothing, if it was a late one).
 
-        It waits so long at most, where `seconds` are given, and returns nothing then.
+        If `seconds` are given, it waits at most so long, and then returns nothing.
 
         Raises ConnectionResetError when the main interpreter has closed the channel.
         """

@@ -1,15 +1,15 @@
 """Envelopes: every record that may cross between the main interpreter and a worker.
 
 An envelope is a plain tuple: its kind, the number of the exchange it belongs to (0: the worker itself), and its other
-fields. Plain tuples, because `marshal` takes nothing but exact builtin types, and `marshal` is what makes a crossing
-cheap: it halves the cost of a request against sending nested tuples over the queue (see `snakepit.wire.codec`).
+fields. They are plain tuples, because `marshal` takes only exact builtin types, and `marshal` makes a crossing cheap:
+it halves the cost of a request compared with sending nested tuples over the queue (see `snakepit.wire.codec`).
 
-KINDS is the table of them. The functions below it make envelopes: a kind's maker has its name in small letters, and the
-fields for parameters. Who takes an envelope unpacks those in the same order, or asks `position` where one is.
+KINDS is the table of all kinds. The functions below it make envelopes: each has its kind's name in lower case, and the
+fields as parameters. Code that takes an envelope unpacks the fields in the same order, or uses `position` to find one.
 
-Bodies travel in chunks of at most CHUNK bytes, and only against credit: whoever sends a body may have WINDOW bytes
-on their way that the other side has not yet given back. Each chunk costs at least CHUNK_COST, so that a million tiny
-chunks are bounded just as well as a few large ones.
+Bodies travel in chunks of at most CHUNK bytes, and only against credit: the sender of a body may have WINDOW bytes on
+the way for which the other side has not yet given credit back. Each chunk costs at least CHUNK_COST, so that a million
+tiny chunks are bounded as well as a few large ones.
 """
 
 from typing import Any, Literal, NamedTuple
@@ -22,20 +22,20 @@ type Copy = tuple[str, int]
 """A C extension that was loaded from a private copy: the module, and the bytes of the file."""
 
 CHUNK = 64 * 1024
-"""Bytes; the largest body chunk in one envelope. Socket reads and pipe buffers come in this size."""
+"""Bytes; the largest body chunk in one envelope. Socket reads and pipe buffers have this size."""
 
 WINDOW = 256 * 1024
 """Bytes of one body that may be on their way in one direction: enough to keep both sides busy, small enough that
 a thousand slow clients cost 256 MB at the very worst."""
 
 LARGE = 8 * 1024
-"""Bytes; a larger body is worth more handling if that saves copying it."""
+"""Bytes; for a larger body, extra handling that saves copies is worth its cost."""
 
 CHUNK_COST = 1024
-"""Bytes; the least that a chunk costs in credit. What an envelope itself takes in memory is a few hundred."""
+"""Bytes; the least credit that a chunk costs. The envelope itself takes a few hundred bytes of memory."""
 
 KIND, NUMBER = 0, 1
-"""Where in an envelope its kind is, and the number of its exchange."""
+"""The positions of the kind and of the exchange's number in an envelope."""
 
 type Direction = Literal["to worker", "from worker", "both ways"]
 TO_WORKER: Direction = "to worker"
@@ -44,10 +44,11 @@ BOTH_WAYS: Direction = "both ways"
 
 
 class Kind(NamedTuple):
-    """What is known of a kind of envelopes.
+    """A kind of envelopes: a row of the table.
 
-    `fields`: what stands in an envelope behind its kind. Where that begins with "exchange" it belongs to one; elsewhere
-    a 0 stands before the fields. `body`: the one of them, if any, that crosses apart from the rest if it is LARGE.
+    `fields`: the fields of an envelope after its kind. If the first one is "exchange", the envelope belongs to an
+    exchange; otherwise a 0 stands before the fields. `body`: the field, if any, that crosses apart from the rest if it
+    is LARGE.
     """
 
     number: int
@@ -59,7 +60,7 @@ class Kind(NamedTuple):
 
 
 KINDS: list[Kind] = []
-"""The table of envelopes; the number of a kind is where it stands in here."""
+"""The table of envelopes; the number of a kind is its index here."""
 
 
 def _kind(name: str, direction: Direction, fields: str, meaning: str, body: str = "") -> int:
@@ -74,29 +75,29 @@ REQUEST = _kind(
     "REQUEST",
     TO_WORKER,
     "exchange method target http_version headers client server scheme body more expects_continue root_path",
-    "A request, with as much of its body as is there.",
+    "A request, with as much of its body as has come.",
     body="body",
 )
 BODY = _kind("BODY", BOTH_WAYS, "exchange data more", "A chunk of the request's or the response's body.", body="data")
-CREDIT = _kind("CREDIT", BOTH_WAYS, "exchange amount", "So many more bytes of a body may be sent.")
+CREDIT = _kind("CREDIT", BOTH_WAYS, "exchange amount", "The other side may send so many more bytes of a body.")
 DISCONNECT = _kind(
     "DISCONNECT",
     TO_WORKER,
     "exchange stopping",
-    "The client has gone; or the server is stopping, and what is streamed has to end at once.",
+    "The client has gone; or the server is stopping, and a stream has to end at once.",
 )
 RESPONSE = _kind(
     "RESPONSE",
     FROM_WORKER,
     "exchange status fields body more",
-    "The response's head, with the first of its body.",
+    "The response's head, with the first part of its body.",
     body="body",
 )
 ANSWER = _kind(
     "ANSWER",
     FROM_WORKER,
     "exchange status fields body",
-    "A whole response, and the app is through with the exchange: RESPONSE and DONE in one.",
+    "A whole response, and the app has finished the exchange: RESPONSE and DONE in one.",
     body="body",
 )
 CONTINUE = _kind(
@@ -109,13 +110,13 @@ DONE = _kind(
     "DONE",
     FROM_WORKER,
     "exchange fault cut_off",
-    "The app is through with the exchange, response or not. Nothing follows for it.",
+    "The app has finished the exchange, with or without a response. Nothing follows for it.",
 )
 DECLINED = _kind(
     "DECLINED",
     FROM_WORKER,
     "exchange request",
-    "A whole request goes back, unbegun: the thread or loop that it waits for has come to wait itself, or hangs.",
+    "A whole request goes back, not begun: the thread or loop for which it waits has to wait itself, or hangs.",
 )
 
 # -- WebSocket ---------------------------------------------------------------------------------------------------------
@@ -133,13 +134,13 @@ BREACH = _kind(
     TO_WORKER,
     "exchange code reason",
     "The client broke the protocol of a WebSocket, and nothing more will come. What came before may be answered; "
-    "a CLOSE or DONE from the worker says that it has been.",
+    "a CLOSE or DONE from the worker says that this is finished.",
 )
 
 # -- a worker's life ---------------------------------------------------------------------------------------------------
 
 LOADED = _kind("LOADED", FROM_WORKER, "interface seconds copies notes frameworks", "The app was imported.")
-READY = _kind("READY", FROM_WORKER, "seconds", "Lifespan start-up was completed: exchanges may come.")
+READY = _kind("READY", FROM_WORKER, "seconds", "Lifespan start-up is complete: exchanges may come.")
 FAILED = _kind("FAILED", FROM_WORKER, "kind fault", "The worker can't serve.")
 LIFESPAN_FAILED = _kind(
     "LIFESPAN_FAILED",
@@ -148,7 +149,7 @@ LIFESPAN_FAILED = _kind(
     "The app's lifespan failed after its start-up, and before it was told to shut down. Exchanges go on.",
 )
 CPU_PER_REQUEST = _kind(
-    "CPU_PER_REQUEST", FROM_WORKER, "seconds", "CPU time that an exchange takes here, lately and on average."
+    "CPU_PER_REQUEST", FROM_WORKER, "seconds", "The average CPU time of recent exchanges in this worker."
 )
 RETIRE = _kind("RETIRE", TO_WORKER, "", "Finish what has begun, shut down, say goodbye.")
 STOP = _kind("STOP", TO_WORKER, "", "Cut what has begun, shut down, say goodbye.")
@@ -156,57 +157,57 @@ GOODBYE = _kind("GOODBYE", FROM_WORKER, "threads copies", "The worker has shut d
 
 # -- a worker's loop and its watchdog, and what hangs ------------------------------------------------------------------
 
-ASK_HEARTBEAT = _kind("ASK_HEARTBEAT", TO_WORKER, "", "Say that you are alive.")
+ASK_HEARTBEAT = _kind("ASK_HEARTBEAT", TO_WORKER, "", "Send a heartbeat.")
 HEARTBEAT = _kind(
     "HEARTBEAT",
     FROM_WORKER,
     "since until",
-    "The worker's watchdog is alive, or its event loop turns; and when that has rung before.",
+    "The worker's watchdog is alive, or its event loop runs; and when the loop rang before.",
 )
 TIMED_OUT = _kind(
     "TIMED_OUT",
     TO_WORKER,
     "exchange",
-    "The app has taken too long, and the client has its answer: end what is being done for it.",
+    "The app has taken too long, and the client has its answer: end the app's work on it.",
 )
 INTERRUPTED = _kind(
     "INTERRUPTED",
     FROM_WORKER,
     "exchange where aside",
-    "What the watchdog did about an exchange that had timed out.",
+    "The watchdog has interrupted an exchange that had timed out, or found nothing to interrupt.",
 )
 RELEASE = _kind(
     "RELEASE",
     TO_WORKER,
     "",
-    "The event loop does not turn: send what it has answered in this turn, and decline what it has not begun.",
+    "The event loop is blocked: send the answers of this turn, and decline the exchanges that have not begun.",
 )
-BLOCKED_BY = _kind("BLOCKED_BY", FROM_WORKER, "exchange", "The event loop does not turn because of this exchange.")
+BLOCKED_BY = _kind("BLOCKED_BY", FROM_WORKER, "exchange", "This exchange blocks the event loop.")
 ABANDONED = _kind(
     "ABANDONED",
     TO_WORKER,
     "",
-    "Nobody waits for this worker any more: raise an exception in whatever keeps it from ending.",
+    "The server waits for this worker no more: raise an exception in the code that keeps it from ending.",
 )
-ASK_STACK = _kind("ASK_STACK", TO_WORKER, "", "Say where the start is.")
-STACK = _kind("STACK", FROM_WORKER, "text", "Where the start is.")
-REOPEN_LOGS = _kind("REOPEN_LOGS", TO_WORKER, "", "Log files were moved away: open them anew.")
+ASK_STACK = _kind("ASK_STACK", TO_WORKER, "", "Send the stack of the start-up.")
+STACK = _kind("STACK", FROM_WORKER, "text", "The stack of the start-up.")
+REOPEN_LOGS = _kind("REOPEN_LOGS", TO_WORKER, "", "Log files were moved away: reopen them.")
 
 
 def position(kind: int, field: str) -> int:
-    """Return where a field is in envelopes of a kind. For constants: a look into the table for each would take long."""
+    """Return a field's position in envelopes of a kind. For constants: a look-up for each envelope would take long."""
     fields = KINDS[kind].fields
     return fields.index(field) + (NUMBER if fields[:1] == ("exchange",) else NUMBER + 1)
 
 
 def cost(data: bytes | str) -> int:
-    """Return how much credit a body chunk takes, in bytes."""
+    """Return the credit that a body chunk costs, in bytes."""
     size = len(data)
     return size if size > CHUNK_COST else CHUNK_COST
 
 
 def split(data: bytes) -> list[bytes]:
-    """Cut a body into chunks that may cross; at least one, if an empty one."""
+    """Cut a body into chunks of at most CHUNK bytes; an empty body gives one empty chunk."""
     if len(data) <= CHUNK:
         return [data]
     return [data[start : start + CHUNK] for start in range(0, len(data), CHUNK)]
@@ -226,7 +227,7 @@ def request(
     expects_continue: bool,
     root_path: str | None = None,
 ) -> Envelope:
-    """Make a REQUEST; `more` says whether BODY envelopes follow, and `root_path` is in place of the option's."""
+    """Make a REQUEST; `more` says whether BODY envelopes follow, and `root_path` replaces the option's."""
     return (
         REQUEST,
         exchange,
@@ -255,7 +256,7 @@ def credit(exchange: int, amount: int) -> Envelope:
 
 
 def disconnect(exchange: int, stopping: bool = False) -> Envelope:
-    """Make a DISCONNECT; `stopping`: the client has not gone, but is to, because the server stops."""
+    """Make a DISCONNECT; `stopping`: the client has not gone, but the server stops and ends the exchange."""
     return (DISCONNECT, exchange, stopping)
 
 
@@ -292,8 +293,8 @@ def abandoned() -> Envelope:
 def heartbeat(since: float, until: float) -> Envelope:
     """Make a HEARTBEAT.
 
-    Between these times the loop has rung, at the end of its turn before this one. They are those of `time.monotonic`,
-    a clock that all processes have in common; 0.0 from the watchdog.
+    The loop rang between these times, at the end of its previous turn. Both are readings of `time.monotonic`, a clock
+    that all processes share; 0.0 from the watchdog.
     """
     return (HEARTBEAT, 0, since, until)
 
@@ -312,8 +313,8 @@ def interrupted(exchange: int, where: str, aside: bool) -> Envelope:
     """Make an INTERRUPTED.
 
     Args:
-        where: what ran there, as a stack, and gets an exception raised in it; empty if there is no such thing.
-        aside: that is a thread beside the one that runs the exchange, whose end will not tell of it.
+        where: the stack of the code in which an exception is raised; empty if there is none.
+        aside: the code runs in another thread than the exchange, so the end of the exchange will not report it.
     """
     return (INTERRUPTED, exchange, where, aside)
 
@@ -349,7 +350,7 @@ def accept(exchange: int, subprotocol: str | None, fields: Fields) -> Envelope:
 
 
 def message(exchange: int, data: str | bytes) -> Envelope:
-    """Make a MESSAGE. It may be longer than CHUNK: both ends hold it whole anyway."""
+    """Make a MESSAGE. It may be longer than CHUNK: both ends hold the whole message anyway."""
     return (MESSAGE, exchange, data)
 
 
@@ -368,16 +369,16 @@ def loaded(interface: str, seconds: float, copies: list[Copy], notes: list[str],
 
     Args:
         interface: what the app speaks, "asgi" or "wsgi".
-        seconds: what the import took.
+        seconds: the time of the import.
         copies: C extensions that were loaded from private copies.
         notes: lines for the log.
-        frameworks: those that the server has to heed, see `snakepit.worker.notes`.
+        frameworks: those that the server treats specially, see `snakepit.worker.notes`.
     """
     return (LOADED, 0, interface, seconds, copies, notes, frameworks)
 
 
 def ready(seconds: float) -> Envelope:
-    """Make a READY; `seconds` is what lifespan start-up took."""
+    """Make a READY; `seconds` is the time of lifespan start-up."""
     return (READY, 0, seconds)
 
 
@@ -387,7 +388,7 @@ def ask_stack() -> Envelope:
 
 
 def stack(text: str) -> Envelope:
-    """Make a STACK; `text` is for people, and empty if where the start is can't be told."""
+    """Make a STACK; `text` is for people, and empty if the stack is not known."""
     return (STACK, 0, text)
 
 

@@ -1,7 +1,8 @@
-"""The one module that knows where this Python keeps its interpreters, and what they must be spared.
+"""The one module that uses Python's API for interpreters, and works around its bugs.
 
-Python 3.14 has `concurrent.interpreters` (PEP 734). Python 3.13 has the machinery but not the module; there the
-package `interpreters-pep-734`, by the PEP's author, supplies it, and a queue must be told that it need not pickle.
+Python 3.14 has `concurrent.interpreters` (PEP 734). Python 3.13 has the implementation but not the module. There the
+package `interpreters-pep-734`, by the PEP's author, provides it, and a queue needs an argument so that it does not
+pickle.
 """
 
 import _imp
@@ -28,9 +29,9 @@ QueueEmpty: type[Exception] = _api.QueueEmpty
 
 
 class Queue(Protocol):
-    """What Snakepit uses of a cross-interpreter queue.
+    """The part of a cross-interpreter queue that Snakepit uses.
 
-    `get()` and `put()` are left out on purpose: whenever they find nothing they sleep for 10 ms.
+    `get()` and `put()` are left out on purpose: they poll, and sleep for 10 ms between attempts.
     """
 
     @property
@@ -48,7 +49,7 @@ class Queue(Protocol):
 
 
 class Interpreter(Protocol):
-    """What Snakepit uses of an interpreter."""
+    """The part of an interpreter that Snakepit uses."""
 
     @property
     def id(self) -> int:
@@ -71,9 +72,9 @@ _kept_open: list[Interpreter] = []
 def create_interpreter() -> Interpreter:
     """Make an idle interpreter with a GIL of its own (PEP 684), in which daemon threads may be started.
 
-    The public `create()` forbids those, and too many libraries start some: Django's ASGI handler does for requests.
-    The price is ours to pay: an interpreter must not be closed while one of them runs (see `snakepit.worker.ending`,
-    and `keep_open`).
+    The public `create()` forbids those, but many libraries start some: Django's ASGI handler does so for requests. In
+    return, Snakepit must not close an interpreter while one of them runs (see `snakepit.worker.ending`, and
+    `keep_open`).
     """
     with _creating:
         return _create()
@@ -82,7 +83,7 @@ def create_interpreter() -> Interpreter:
 def keep_open(interpreter: Interpreter) -> None:
     """Never close an interpreter, because daemon threads run in it: that would abort the process.
 
-    It is kept here, since it closes when the last reference to it is dropped.
+    A reference is kept here, since an interpreter is closed when the last reference to it is dropped.
     """
     _kept_open.append(interpreter)
 
@@ -94,7 +95,7 @@ def any_kept_open() -> bool:
 
 def _create() -> Interpreter:
     config = _interpreters.new_config("isolated", allow_daemon_threads=True)
-    # the new interpreter is born with one reference, which the object takes over (as in the public create())
+    # the new interpreter has one reference, which the object takes over (as in the public create())
     interpreter: Interpreter = _api.Interpreter(_interpreters.create(config, reqrefs=True), _ownsref=True)
     return interpreter
 
@@ -111,17 +112,17 @@ def current_id() -> int:
 
 
 def check_extensions(on: bool) -> None:
-    """Have this interpreter, which is not the main one, refuse extension modules not made for several, or take them."""
+    """Make this subinterpreter refuse extension modules that do not support several interpreters, or accept them."""
     vars(_imp)["_override_multi_interp_extensions_check"](
         0 if on else -1
     )  # 0: as the interpreter was configured, and it was configured to check
 
 
 def stop_tracing_memory() -> bool:
-    """End tracemalloc's tracing in this process (`PYTHONTRACEMALLOC`, `-X tracemalloc`); returns whether there was any.
+    """Stop tracemalloc's tracing in this process (`PYTHONTRACEMALLOC`, `-X tracemalloc`); returns whether it was on.
 
-    A process with several interpreters hangs or crashes over it (CPython issue 134604): what it keeps is everybody's,
-    and names objects of interpreters that have gone. Interpreters can't import it either.
+    It makes a process with several interpreters hang or crash (CPython issue 134604): its data are shared by all
+    interpreters, and refer to objects of interpreters that have been closed. Interpreters can't import it either.
     """
     import _tracemalloc  # not above: this module is for workers, too
 

@@ -1,4 +1,4 @@
-"""What is needed of a carrier whose end belongs to an event loop; see `snakepit.wire.carrier`.
+"""The interface of carriers for event loops; see `snakepit.wire.carrier`.
 
 Every loop on every platform can read a socket as a transport; `add_reader` does not exist on Windows.
 """
@@ -15,13 +15,13 @@ from snakepit.wire.sockets import attach_socket
 
 
 class LoopCarrier(Carrier, Protocol):
-    """What the end of a channel needs if an event loop owns it."""
+    """The interface that the end of a channel needs if an event loop owns it."""
 
     async def open(self, loop: asyncio.AbstractEventLoop, on_rung: Callable[[], None]) -> None:
-        """Begin to listen: `on_rung` is called when there may be something to take, or room to send."""
+        """Begin to listen: `on_rung` is called when there may be items to take, or room to send."""
 
     def turned(self, silent: bool) -> None:
-        """End a turn: `on_rung` has been served. `silent`: and nothing was sent."""
+        """Note the end of a turn, after `on_rung` was handled. `silent`: nothing was sent in it."""
 
     async def wait_ended(self) -> None:
         """Have `on_rung` called for all that the other end has sent, which will send no more."""
@@ -31,13 +31,13 @@ class LoopCarrier(Carrier, Protocol):
 
 
 class Channel(Protocol):
-    """A channel to be, as the main interpreter has it until a worker attaches."""
+    """A channel before a worker attaches to it, as the main interpreter holds it."""
 
     def main_carrier(self) -> LoopCarrier:
         """Make the carrier of the main interpreter's side."""
 
     def discard(self) -> None:
-        """Let go of both sides of a channel that will not be."""
+        """Close both sides of a channel that will not be used."""
 
 
 def attach_to_loop(address: ChannelAddress, on_gone: Callable[[], None]) -> LoopCarrier:

@@ -30,7 +30,7 @@ class LoopEnd(ChannelEnd[LoopCarrier]):
         self._ending = 0.0  # when this turn began to end, or the last one
 
     async def open(self) -> None:
-        """Begin to listen."""
+        """Begin to listen for rings."""
         await self.carrier.open(self._loop, self.woken)
 
     def post(self, envelope: Envelope, large: bool = False) -> None:

@@ -21,10 +21,10 @@ class LoopQueueCarrier(QueueCarrier):
         """Begin to listen to the doorbell."""
         self._on_rung = on_rung
         self._transport, _ = await loop.create_connection(lambda: _Doorbell(on_rung), sock=self._doorbell)
-        on_rung()  # what was sent before anyone listened
+        on_rung()  # items that were sent before this end listened
 
     def turned(self, silent: bool) -> None:
-        """Ring where nothing else did: whoever rings is awake."""
+        """Ring, unless sending rang already: a ring says that this loop is awake."""
         if silent:
             self.ring()
 
@@ -35,7 +35,7 @@ class LoopQueueCarrier(QueueCarrier):
             self._on_rung()
 
     async def wait_closed(self) -> None:
-        """Wait for nothing: items wait in the queue."""
+        """Return at once: items stay in the queue."""
 
     def close(self) -> None:
         """Stop listening."""
@@ -56,7 +56,7 @@ class _Doorbell(asyncio.Protocol):
 
 
 class QueueChannel:
-    """A channel within this process, to be: the worker's side of the doorbell is the worker's once it attached."""
+    """A channel within this process, before a worker attaches; then the worker owns its side of the doorbell."""
 
     def __init__(self) -> None:
         self.to_worker = create_queue()
@@ -69,7 +69,7 @@ class QueueChannel:
         return LoopQueueCarrier(self.from_worker, self.to_worker, self.doorbell)
 
     def discard(self) -> None:
-        """Let go of both sides of a channel that will not be."""
+        """Close both sides of a channel that will not be used."""
         self.doorbell.close()
         _, _, theirs = attach_queues(self.address)
         theirs.close()

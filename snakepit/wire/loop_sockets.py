@@ -1,6 +1,6 @@
 """Frames on a socket that an event loop reads, on a worker's side or the main interpreter's.
 
-See `snakepit.wire.sockets` for what they say.
+See `snakepit.wire.sockets` for their format.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ def _nothing() -> None:
 
 
 class _SocketCarrier(asyncio.Protocol):
-    """What both sides of a socket have in common, where an event loop owns them."""
+    """The base of both sides of a socket that event loops own."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -61,7 +61,7 @@ class _SocketCarrier(asyncio.Protocol):
             await self._lost.wait()
 
     def close(self) -> None:
-        """Let go of the socket, when all is sent."""
+        """Close the socket, when all is sent."""
         if self._transport is not None:
             self._transport.close()
         else:
@@ -79,7 +79,7 @@ class LoopSocketCarrier(_SocketCarrier):
         self._corked: list[bytes] | None = None  # what a turn has to say, while it lasts
 
     async def open(self, loop: asyncio.AbstractEventLoop, on_rung: Callable[[], None]) -> None:
-        """Begin to read, and say so."""
+        """Begin to read, and tell the main process that this end waits."""
         await super().open(loop, on_rung)
         self.turned(True)
 
@@ -119,7 +119,7 @@ class LoopSocketCarrier(_SocketCarrier):
         return None
 
     def turned(self, silent: bool) -> None:
-        """Send what the turn had to say, and that this end waits again."""
+        """Send the items of this turn, and tell the main process that this end waits again."""
         pieces, self._corked = self._corked or [], None
         if self._owes:
             self._owes = False
@@ -128,7 +128,7 @@ class LoopSocketCarrier(_SocketCarrier):
             self._write(pieces)
 
     def close(self) -> None:
-        """Let go of the socket, when all is sent."""
+        """Close the socket, when all is sent."""
         self._on_gone = _nothing
         super().close()
 
@@ -139,8 +139,8 @@ class LoopSocketCarrier(_SocketCarrier):
 class MainSocketCarrier(_SocketCarrier):
     """The main interpreter's side of a socket to a process.
 
-    It keeps the other side's socket open, too: by what is left in that it can be told, when the process has died,
-    whether it ever took the item that was sent last.
+    It keeps the other side's socket open, too: when the process has died, the bytes that are left there show whether it
+    took the item that was sent last.
     """
 
     def __init__(self, connection: socket.socket, theirs: socket.socket) -> None:
@@ -167,16 +167,16 @@ class MainSocketCarrier(_SocketCarrier):
         self._send_next()
 
     def take_back(self) -> Item | None:
-        """Take back the oldest item that was not sent."""
+        """Take back the oldest item that has not been sent."""
         return self._pending.popleft() if self._pending else None
 
     def turned(self, silent: bool) -> None:
-        """Do nothing: the worker need not know."""
+        """Do nothing: the worker does not need to know."""
 
     async def wait_ended(self) -> None:
         """The process has ended: read the rest, and find out whether it took the last item.
 
-        Nothing is sent from here on: whatever waits, and whatever is still sent, can be taken back.
+        Nothing is sent from now on: all waiting items, and items that are still posted, can be taken back.
         """
         self._over = True
         if self._theirs is None:
@@ -185,8 +185,8 @@ class MainSocketCarrier(_SocketCarrier):
             self._pending.appendleft(self._sent)
         self._sent = None
         if self._transport is not None:
-            # The end of file comes behind all that was sent. It has to be made: what the app started may have
-            # inherited the socket, and hold it open for as long as it likes.
+            # The end of file comes after all that was sent. A shutdown has to cause it: processes that the app started
+            # may have inherited the socket, and hold it open for any time.
             try:
                 self._theirs.shutdown(socket.SHUT_WR)
             except OSError:
@@ -195,12 +195,12 @@ class MainSocketCarrier(_SocketCarrier):
         self._let_go_of_theirs()
 
     def eof_received(self) -> None:
-        """All was read; and nobody is left who would read what has not been written yet."""
+        """Close, since all was read, and no process will read what has not been written yet."""
         if self._transport is not None:
             self._transport.abort()
 
     def close(self) -> None:
-        """Let go of both sockets, whatever was not sent."""
+        """Close both sockets, even if items were not sent."""
         self._over = True
         if self._transport is not None:
             self._transport.abort()
@@ -231,7 +231,7 @@ class MainSocketCarrier(_SocketCarrier):
 
 
 class SocketChannel:
-    """A channel to a process, to be."""
+    """A channel to a process, before that attaches."""
 
     def __init__(self) -> None:
         self._ours, self._theirs = socket.socketpair()
@@ -242,7 +242,7 @@ class SocketChannel:
         return self._theirs.fileno()
 
     def address_for(self, pid: int) -> SocketAddress:
-        """Return what the process attaches with."""
+        """Return the address with which the process attaches."""
         if sys.platform == "win32":
             return self._theirs.share(pid)
         return self._theirs.fileno()
@@ -252,6 +252,6 @@ class SocketChannel:
         return MainSocketCarrier(self._ours, self._theirs)
 
     def discard(self) -> None:
-        """Let go of both sides of a channel that will not be."""
+        """Close both sides of a channel that will not be used."""
         self._ours.close()
         self._theirs.close()

@@ -1,10 +1,10 @@
 """The carrier within a process: a pair of queues, and a doorbell.
 
-The queues are one each way. The doorbell is a socketpair, whose bytes say "look into your queue". Nobody ever blocks in
-`Queue.get()`, which polls with a 10 ms sleep: the doorbell wakes. The byte is left out where the queue held something
-already: its reader has not looked yet, and reads until the queue is empty when it does.
+There is one queue each way. The doorbell is a socketpair, whose bytes mean "look into your queue". No end blocks in
+`Queue.get()`, which polls with a 10 ms sleep; the doorbell wakes it. The sender leaves out the byte if the queue held
+something already: its reader has not looked yet, and when it does, reads until the queue is empty.
 
-How an event loop listens to a doorbell is in `snakepit.wire.loop_queues`.
+`snakepit.wire.loop_queues` has the code with which an event loop listens to a doorbell.
 """
 
 import socket
@@ -15,7 +15,7 @@ from snakepit.wire.interpreters import Queue, QueueEmpty, queue_by_id
 from snakepit.wire.readable import wait_readable
 
 type QueueAddress = tuple[int, int, int]
-"""What a worker needs to attach: queue to it, queue from it, and its doorbell's file descriptor."""
+"""The data with which a worker attaches: queue to it, queue from it, and its doorbell's file descriptor."""
 
 _RING = b"\0"
 RINGS_READ = 512
@@ -33,7 +33,7 @@ class QueueCarrier:
         self.arrived = incoming.qsize
 
     def send(self, item: Item) -> None:
-        """Send an item, and ring unless the other end has something to look for already."""
+        """Send an item, and ring unless the queue held an item already."""
         self._outgoing.put_nowait(item)
         if self._outgoing.qsize() == 1:
             self.ring()
@@ -62,12 +62,12 @@ class QueueCarrier:
         try:
             self._doorbell.send(_RING)
         except BlockingIOError:
-            pass  # full of rings that nobody has heard yet
+            pass  # full of rings that have not been read yet
         except OSError:
-            pass  # the other end is gone; its owner will say so
+            pass  # the other end is gone; the owner of this end finds out elsewhere
 
     def close(self) -> None:
-        """Let go of the doorbell."""
+        """Close the doorbell."""
         self._doorbell.close()
 
 
@@ -75,20 +75,20 @@ class BlockingQueueCarrier(QueueCarrier):
     """A pair of queues, and a doorbell that a thread waits for."""
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait for a ring, so long at most. Raises ConnectionResetError when none can come any more."""
+        """Wait for a ring, with a time limit. Raises ConnectionResetError when none can come any more."""
         if seconds is not None and not wait_readable(self._doorbell, seconds):
             return
         if not self._doorbell.recv(RINGS_READ):
             raise ConnectionResetError("the main interpreter closed the channel")
 
     def hang_up(self) -> None:
-        """Have another thread's `wait` return; what is still sent arrives, but without a ring."""
+        """Make another thread's `wait` return; items that are still sent arrive, but without a ring."""
         try:
             self._doorbell.shutdown(socket.SHUT_RD)
         except OSError:
             pass  # the other end is gone, which has the same effect
         if sys.platform == "win32":
-            self._doorbell.close()  # there only this wakes for certain
+            self._doorbell.close()  # there only this wakes the thread reliably
 
 
 def attach_queues(address: QueueAddress) -> tuple[Queue, Queue, socket.socket]:

@@ -1,4 +1,4 @@
-"""How a thread waits for a socket, with a limit on the time."""
+"""Waits for a socket in a thread, with a time limit."""
 
 import select
 import socket
@@ -6,9 +6,9 @@ import sys
 
 
 def wait_readable(waited_for: socket.socket, seconds: float) -> bool:
-    """Wait until there is something to read, so long at most; returns whether there is."""
+    """Wait until there is something to read, or until the time limit; returns whether there is."""
     if sys.platform == "win32":
         return bool(select.select([waited_for], [], [], seconds)[0])
-    poll = select.poll()  # select() can't have descriptors from 1024
+    poll = select.poll()  # select() does not support descriptors from 1024 on
     poll.register(waited_for, select.POLLIN)
     return bool(poll.poll(seconds * 1000))

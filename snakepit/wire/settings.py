@@ -1,4 +1,4 @@
-"""What an interpreter is told when it starts: one record for those who write it and those who read it.
+"""Settings for an interpreter at its start: the same records for the code that writes and the code that reads them.
 
 Builtin types only: it crosses by `marshal`, or for `snakepit check` as JSON.
 """
@@ -8,11 +8,11 @@ from typing import Literal, TypedDict
 from snakepit.wire.carrier import ChannelAddress
 
 type Policy = Literal["vetted", "native", "all"]
-"""Which C extensions are loaded from private copies; see `snakepit.worker.extensions.loader`."""
+"""The policy for loading C extensions from private copies; see `snakepit.worker.extensions.loader`."""
 
 
 class ImportSettings(TypedDict):
-    """How an app is imported.
+    """Settings for importing an app.
 
     `sys_path` is for the app, `own_path` for what Snakepit imports itself, and `own_modules` are names that mean
     modules of the standard library whatever the app's folder holds (`snakepit.system.import_order`). `copies`: the
@@ -33,10 +33,10 @@ class ImportSettings(TypedDict):
 
 
 class AppSettings(ImportSettings):
-    """What all workers of an app are told.
+    """Settings for all workers of an app.
 
-    `open_files`: the limits, soft and hard, that processes get which the app starts. `timeout_request`: in seconds.
-    `page_script`: the address of a script for its pages, empty for none; it tells of the version of the app.
+    `open_files`: the limits, soft and hard, for processes that the app starts. `timeout_request`: in seconds.
+    `page_script`: the address of a script for its pages, empty for none; it contains the version of the app.
     """
 
     script: str | None
@@ -53,7 +53,7 @@ class AppSettings(ImportSettings):
 
 
 class WorkerSettings(AppSettings):
-    """What one worker is told. `watch`: the channel of its watchdog; `channels`: one for each of its threads."""
+    """Settings for one worker. `watch`: the channel of its watchdog; `channels`: one for each of its threads."""
 
     number: int
     runtime: Literal["interpreter", "process", "thread"]

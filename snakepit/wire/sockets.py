@@ -1,8 +1,8 @@
 """The carrier between two processes: frames on a socket.
 
 A frame is a count of parts, then the length of each and its bytes; numbers are 32 bits, the lowest byte first. A frame
-without parts says "I wait for something to do" (WAITS). A worker says that whenever it goes to wait, and gets one frame
-then. Everything else waits on the main interpreter's side, where it can be taken back: what is in a socket can't be.
+without parts means "I wait for something to do" (WAITS). A worker sends it whenever it begins to wait, and then gets
+one frame. Everything else waits on the main interpreter's side, where it can be taken back; data in a socket can't be.
 
 The sides that belong to event loops are in `snakepit.wire.loop_sockets`.
 """
@@ -17,7 +17,7 @@ from snakepit.wire.codec import Item
 from snakepit.wire.readable import wait_readable
 
 type SocketAddress = int | bytes
-"""What a worker needs to attach: its socket's file descriptor, or on Windows what `socket.share` made."""
+"""The data with which a worker attaches: its socket's file descriptor, or on Windows the result of `socket.share`."""
 
 _NUMBER = Struct("<I")
 _READ = 256 * 1024  # bytes
@@ -26,14 +26,14 @@ WAITS = _NUMBER.pack(0)
 
 
 class FrameReader:
-    """Takes frames apart. Feed it what came; `items` is what was in it."""
+    """A parser of frames. Feed it received bytes; `items` has the items that they contained."""
 
     def __init__(self) -> None:
         self.items: deque[Item] = deque()
         self._buffer = bytearray()
 
     def feed(self, data: bytes | bytearray | memoryview) -> bool:
-        """Add what came; returns whether the other side says that it waits."""
+        """Feed received bytes; returns whether the other side waits for an item."""
         self._buffer += data
         waits = False
         while (end := self._frame_end()) is not None:
@@ -46,7 +46,7 @@ class FrameReader:
         return waits
 
     def _frame_end(self) -> int | None:
-        """Return where the first frame ends; None if it is not all there."""
+        """Return the end of the first frame; None if the frame is incomplete."""
         buffer, size = self._buffer, _NUMBER.size
         if len(buffer) < size:
             return None
@@ -96,7 +96,7 @@ class BlockingSocketCarrier:
         return len(self._reader.items)
 
     def send(self, item: Item) -> None:
-        """Send an item; waits while the other end has much to read."""
+        """Send an item; waits while the socket's buffer is full."""
         try:
             with self._sending:
                 self._socket.sendall(b"".join(frame(item)))
@@ -118,7 +118,7 @@ class BlockingSocketCarrier:
         """Do nothing: the other end reads whatever comes."""
 
     def wait(self, seconds: float | None = None) -> None:
-        """Ask for an item and wait for it, so long at most. Raises ConnectionResetError when none can come any more."""
+        """Ask for an item and wait for it, with a time limit. Raises ConnectionResetError if none can come any more."""
         try:
             if not self._said_waits:
                 with self._sending:
@@ -134,7 +134,7 @@ class BlockingSocketCarrier:
         self._reader.feed(data)
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
         self._socket.close()
 
 

@@ -1,4 +1,4 @@
-"""Which parser reads the requests (`--http`)."""
+"""The choice of the parser of requests (`--http`)."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +14,7 @@ type ParserFactory = Callable[[], RequestParser]
 
 
 def parser_factory(name: Literal["auto", "h11", "httptools"], limits: Limits) -> ParserFactory:
-    """Return what makes a connection's parser; auto: httptools where it is installed. Raises ConfigError if not."""
+    """Return the factory of connections' parsers; auto: httptools if it is installed. Raises ConfigError if not."""
     installed = find_spec("httptools") is not None
     if name == "httptools" and not installed:
         raise ConfigError("http is httptools, which is not installed: pip install 'snakepit-server[fast]'")

@@ -1,8 +1,8 @@
-"""The requests that are nearly all: a clean head, and a body of known length. What is out of the ordinary is for h11.
+"""The fast path for ordinary requests, which are nearly all: a clean head, and a body of known length.
 
-A head is looked at once all of it is there. If its header block was seen before, it is not parsed again. Whatever is
-unusual about a request, an error included, is left to `H11Parser` from its first byte: so a request is refused, and
-with which status, by the same code whatever parses the heads, and no two of them can be played off against each other.
+A head is parsed once all of it is there. If its header block was seen before, it is not parsed again. `H11Parser` gets
+every unusual request, including those with errors, from its first byte. So with every parser the same code refuses a
+request, with the same status, and clients can't exploit differences between parsers.
 """
 
 import re
@@ -17,18 +17,18 @@ from snakepit.http.types import Headers
 _HEAD_END = b"\r\n\r\n"
 _REQUEST_LINE = re.compile(rb"([!-~]+) (/[!-~]*) HTTP/1\.([01])\r\n")
 NOT_ORDINARY = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
-"""Fields that make a request one for `H11Parser`."""
+"""Fields whose requests only `H11Parser` reads."""
 
 
 class NotOrdinary(Exception):
-    """Raised for a request that `H11Parser` is to read."""
+    """A request that `H11Parser` must read."""
 
 
 class KnownFields:
-    """Header blocks that were parsed and found good, for the clients that send the same one with every request.
+    """A cache of valid header blocks, for clients that send the same one with every request.
 
-    Shared by all connections. What follows from a block and a request line of HTTP/1.1 is kept: the header fields,
-    whether the connection stays, and the length of the body.
+    All connections share it. For a block after a request line of HTTP/1.1 it keeps the header fields, whether the
+    connection stays open, and the length of the body.
     """
 
     KEPT = 512
@@ -39,7 +39,7 @@ class KnownFields:
         self.get = self._blocks.get
 
     def add(self, block: bytes, headers: Headers, keep_alive: bool, length: int) -> None:
-        """Keep a block, in place of the one that was kept for longest if there are too many."""
+        """Keep a block, and evict the oldest one if there are too many."""
         if len(block) <= self.LARGEST:
             if len(self._blocks) >= self.KEPT:
                 del self._blocks[next(iter(self._blocks))]
@@ -152,7 +152,7 @@ class CleanHeadParser:
             self.in_head, self.holds_next = slow.in_head, slow.holds_next
 
     def _parse(self, head: bytes) -> tuple[RequestHead, int]:
-        """Read a head whose header block is not known, by h11 or what a subclass has in its place."""
+        """Read a head whose header block is not known, by h11 or by the parser of a subclass."""
         lines = head.lower().split(b"\r\n")
         if any(line.partition(b":")[0] in NOT_ORDINARY for line in lines):
             raise NotOrdinary  # before it is parsed twice

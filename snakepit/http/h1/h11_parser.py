@@ -1,9 +1,9 @@
-"""Requests through h11: the reference, and what runs when nothing faster is installed.
+"""Parses requests by h11: the reference, and the parser for unusual requests.
 
-h11 keeps the client's state machine and the body's framing. This module adds what h11 leaves to its caller: the
-limits, and the strictness of `snakepit.http.strict`. A new h11 connection reads each request (making one takes a
-microsecond), since h11's own cycle needs the responses to go through it, too, and they don't: writing them with h11
-took as long as parsing.
+h11 keeps the client's state machine and the body's framing. This module adds what h11 leaves to its caller: the limits,
+and the strictness of `snakepit.http.strict`. A new h11 connection reads each request (making one takes a microsecond),
+since h11's own cycle also needs the responses, which do not go through h11: writing them with it took as long as
+parsing.
 """
 
 from collections import deque
@@ -26,7 +26,7 @@ from snakepit.http.strict import (
 )
 
 METHODS = {name.encode("ascii"): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
-"""The usual methods as text, by their bytes: what need not be decoded each time."""
+"""The usual methods as text, by their bytes, so that they need not be decoded each time."""
 
 
 class H11Parser:
@@ -92,7 +92,7 @@ class H11Parser:
                 else:
                     break
         except h11.RemoteProtocolError as error:
-            # without its traceback: one of h11's frames there holds the error itself, and others all of the connection
+            # without its traceback: one of h11's frames holds the error itself, and others hold the whole connection
             cause = error.with_traceback(None)
             raise RemoteProtocolError(_readable(str(error)), error.error_status_hint) from cause
         self.ended = ended
@@ -133,7 +133,7 @@ class H11Parser:
         return bytes(event.data)
 
     def _check_trailers(self, event: h11.EndOfMessage) -> None:
-        """Refuse bare line feeds around a chunked body's trailers, and control characters in them: h11 takes both."""
+        """Refuse bare line feeds around a chunked body's trailers, and control characters in them: h11 accepts both."""
         if not self._chunked:
             return
         if any(has_controls(value) for _, value in event.headers):
@@ -148,6 +148,6 @@ class H11Parser:
 
 
 def _readable(reason: str) -> str:
-    """h11 shows lines that it refuses as it holds them, as bytearray(b'...')."""
+    """Make h11's messages readable: it shows refused lines as bytearray(b'...')."""
     before, found, line = reason.partition("bytearray(b")
     return before + line.removesuffix(")") if found else reason

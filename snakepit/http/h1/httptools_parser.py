@@ -1,4 +1,4 @@
-"""Heads through httptools (llhttp), which takes a fraction of the time that h11 does."""
+"""Parses heads by httptools (llhttp), in a fraction of h11's time."""
 
 from typing import TYPE_CHECKING
 
@@ -11,11 +11,11 @@ from snakepit.http.strict import keeps_alive
 if TYPE_CHECKING:
     from snakepit.http.types import Headers
 
-_LENGTH_DIGITS = 18  # more than any body has, and surely no overflow anywhere
+_LENGTH_DIGITS = 18  # more than any body has, and small enough that nothing overflows
 
 
 class HttptoolsParser(CleanHeadParser):
-    """Parses ordinary requests by httptools, and leaves all others to h11."""
+    """A parser that reads ordinary requests by httptools, and leaves all others to h11."""
 
     def _parse(self, head: bytes) -> tuple[RequestHead, int]:
         limits = self._limits
@@ -42,7 +42,7 @@ class HttptoolsParser(CleanHeadParser):
 
 
 class _Collector:
-    """Keeps what httptools tells while it parses a head."""
+    """The callbacks of httptools: keeps what it reports while it parses a head."""
 
     __slots__ = ("connection", "headers", "hosts", "length", "lengths", "target")
 

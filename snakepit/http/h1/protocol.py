@@ -18,7 +18,7 @@ JOINED = 16 * 1024
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode("ascii")) for status in HTTPStatus}
 
 _NOT_READ = RequestHead("", b"", "1.1", [], False, keep_alive=False)
-"""Stands for a head that could not be read and is answered all the same: with a refusal, and the connection ends."""
+"""Stands for a head that could not be read: the answer is a refusal, and the connection ends."""
 
 
 class RequestParser(Protocol):

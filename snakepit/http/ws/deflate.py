@@ -1,4 +1,4 @@
-"""Compression of WebSocket messages (RFC 7692), with bounds on what a message may grow to, and on memory."""
+"""Compression of WebSocket messages (RFC 7692), with bounds on the size of a decompressed message, and on memory."""
 
 import re
 import zlib
@@ -11,14 +11,14 @@ _PARAMETER = re.compile(
 )
 
 WINDOW_BITS = 12
-"""4 KiB of window for compressing, as most of what is sent is small; zlib's 32 KiB take 256 KiB for each connection."""
+"""4 KiB of window for compressing, since most messages are small; zlib's 32 KiB take 256 KiB for each connection."""
 
 _MEMORY_LEVEL = 5  # zlib's; with WINDOW_BITS a compressor takes 32 KiB
 _WORTH_COMPRESSING = 64  # bytes
 
 
 class Deflate(PerMessageDeflate):
-    """permessage-deflate (RFC 7692) with bounds: on what a message grows to, and on memory.
+    """permessage-deflate (RFC 7692) with bounds on the size of a decompressed message, and on memory.
 
     Args:
         max_size: bytes of a message.
@@ -34,7 +34,7 @@ class Deflate(PerMessageDeflate):
         self._compressor = self._decompressor = None
 
     def accept(self, offer: str) -> bool | str | None:
-        """Answer an offer: the parameters agreed on; None if it can't be agreed to."""
+        """Answer an offer: returns the agreed parameters; None if the offer is not acceptable."""
         name, *given = (part.strip() for part in offer.split(";"))
         parameters: dict[str, int | None] = {}
         for text in given:
@@ -64,20 +64,20 @@ class Deflate(PerMessageDeflate):
     def frame_inbound_header(
         self, proto: FrameDecoder | FrameProtocol, opcode: Opcode, rsv: RsvBits, payload_length: int
     ) -> CloseReason | RsvBits:
-        """Begin a frame. A control frame is no part of a message, and may stand within one."""
+        """Begin a frame. A control frame is not part of a message, and may come between a message's frames."""
         if opcode.iscontrol():
             self._inbound_is_compressible = False
             return CloseReason.PROTOCOL_ERROR if rsv.rsv1 else RsvBits(True, False, False)
         return super().frame_inbound_header(proto, opcode, rsv, payload_length)
 
     def frame_inbound_payload_data(self, proto: FrameDecoder | FrameProtocol, data: bytes) -> bytes | CloseReason:
-        """Inflate, as far as a message may grow."""
+        """Decompress, up to the largest size of a message."""
         if not self._inbound_compressed or not self._inbound_is_compressible:
             return data
         return self._inflate(data)
 
     def frame_inbound_complete(self, proto: FrameDecoder | FrameProtocol, fin: bool) -> bytes | CloseReason | None:
-        """End a frame, and perhaps of a message."""
+        """End a frame, which may also end a message."""
         if not fin or not self._inbound_is_compressible:
             return None
         compressed, self._inbound_compressed = self._inbound_compressed, None
@@ -104,13 +104,13 @@ class Deflate(PerMessageDeflate):
             pieces.append(piece)
             if not self._decompressor.eof:
                 return b"".join(pieces)
-            # a block was marked as the last (RFC 7692 section 7.2.3.5): to zlib that is the end, here more may follow
+            # a block was marked as the last (RFC 7692 section 7.2.3.5): zlib ends there, but more may follow
             data, self._decompressor = self._decompressor.unused_data, None
             if not data:
                 return b"".join(pieces)
 
     def compress(self, data: bytes) -> bytes | None:
-        """Compress a whole message; None if it is to be sent as it is."""
+        """Compress a whole message; None if it is sent uncompressed."""
         if len(data) < _WORTH_COMPRESSING:
             return None
         if self._compressor is None:

@@ -1,8 +1,8 @@
-"""The frames of a WebSocket (RFC 6455 section 5), after the handshake.
+"""Reads and writes the frames of a WebSocket (RFC 6455 section 5), after the handshake.
 
-wsproto does the work. Ordinary frames, which are nearly all, are read here without it: data of a whole message in one
-frame, pings and pongs. With the first frame that is anything else, wsproto gets that and everything after it. So there
-is one place that decides what is allowed, and the usual case costs a third.
+Ordinary frames, which are nearly all, are read here: data of a whole message in one frame, pings and pongs. From the
+first other frame on, wsproto reads everything. So one library decides what is allowed, and the usual case costs a
+third.
 """
 
 from codecs import utf_8_decode
@@ -21,7 +21,13 @@ _WHOLE = 256 * 1024  # bytes; a larger frame is wsproto's, which takes it piece 
 _STEP = 16 * 1024  # bytes that wsproto gets at once
 _AT_ONCE = 256  # ordinary messages that are read at once
 
-TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A  # a frame's first byte, if it is the whole message
+TEXT, BINARY, CLOSE, PING, PONG = (
+    0x81,
+    0x82,
+    0x88,
+    0x89,
+    0x8A,
+)  # a frame's first byte, if the frame is the whole message
 
 
 @dataclass(slots=True)
@@ -33,9 +39,9 @@ class Message:
 
 @dataclass(slots=True)
 class Closed:
-    """The other side has closed, or broke the protocol (`failed`): nothing more will be read.
+    """The other side has closed, or broke the protocol (`failed`): nothing more is read.
 
-    `code` as in RFC 6455 section 7.4, 1005 if there was none. A close frame is to be sent in answer, with this code.
+    `code` as in RFC 6455 section 7.4, 1005 if there was none. The answer is a close frame with this code.
     """
 
     code: int
@@ -56,7 +62,7 @@ class WebSocketProtocol:
 
     Args:
         max_size: bytes of a message; a larger one ends the connection with 1009.
-        deflate: what was agreed on; None: nothing is compressed.
+        deflate: the agreed compression; None: no compression.
     """
 
     __slots__ = (
@@ -92,14 +98,15 @@ class WebSocketProtocol:
         return self._failed or (self._library is not None and self._library.state is ConnectionState.CLOSED)
 
     def receive_data(self, data: bytes) -> None:
-        """Take bytes that came from the client."""
+        """Feed bytes that came from the client."""
         self._buffer = self._buffer + data if self._buffer else data
 
     def events_received(self) -> list[WebSocketEvent]:
-        """Return what came, or the first of it (`pending`); pings are answered. After a Closed nothing more comes.
+        """Return the next events, and answer pings; if there are more, `pending` is set. After a Closed nothing more
+        comes.
 
-        What one read of a socket holds may grow a thousandfold by inflating, or be thousands of messages. So it is
-        read bit by bit, and whoever asks can stop asking.
+        The bytes of one read of a socket may grow a thousandfold by decompression, or contain thousands of messages. So
+        they are parsed in parts, and the caller can stop asking.
         """
         events: list[WebSocketEvent] = []
         self.pending = False
@@ -136,14 +143,15 @@ class WebSocketProtocol:
         self._output.append(bytes(self._use_library().send(event)))
 
     def data_to_send(self) -> list[bytes]:
-        """Return what the client must get, in pieces: what was sent since the last call."""
+        """Return the bytes for the client, in pieces, from all that was sent since the last call."""
         data, self._output = self._output, []
         return data
 
     def end(self) -> None:
-        """Release what takes memory; the connection is closed.
+        """Release memory; the connection is closed.
 
-        A parser of wsproto's refers to itself, and so stays until the garbage collector runs, with what it refers to.
+        A parser of wsproto refers to itself, so it stays until the garbage collector runs, with everything that it
+        refers to.
         """
         if self._deflate is not None:
             self._deflate.end()
@@ -157,7 +165,7 @@ class WebSocketProtocol:
         return not self._failed and library.state in (ConnectionState.OPEN, ConnectionState.LOCAL_CLOSING)
 
     def _read_ordinary(self, events: list[WebSocketEvent]) -> bool:
-        """Read frames as long as they are ordinary; False where one is not."""
+        """Read frames as long as they are ordinary; returns False at one that is not."""
         data, at = self._buffer, 0
         size, longest = len(data), min(_WHOLE, self._max_size)
         ordinary = True
@@ -201,7 +209,7 @@ class WebSocketProtocol:
         return ordinary
 
     def _text_so_far(self, mask: bytes, data: bytes, start: int) -> bool:
-        """Tell whether what has come of a text, from `start` on, can be UTF-8: one that can't is refused at once."""
+        """Tell whether a partial text, from `start` on, can be UTF-8, so that one that can't is refused at once."""
         shift = self._checked & 3
         part = unmask(mask[shift:] + mask[:shift], data[start + self._checked :])
         try:
@@ -228,14 +236,14 @@ class WebSocketProtocol:
                 return
 
     def _add(self, event: TextMessage | BytesMessage, events: list[WebSocketEvent]) -> bool:
-        """Put a message together; False where it grows too large."""
+        """Add a part to a message; returns False if the message grows too large."""
         data = event.data if isinstance(event, TextMessage) else bytes(event.data)
         self._size += len(data.encode()) if isinstance(data, str) and not data.isascii() else len(data)
         if self._size > self._max_size:
             self._fail(CloseReason.MESSAGE_TOO_BIG, f"a message may have {self._max_size} bytes", events)
             return False
         if self.closing:
-            pass  # what comes after our close frame is for nobody
+            pass  # messages after our close frame are discarded
         elif self._parts is None and event.message_finished:
             events.append(Message(data))
         else:
@@ -259,7 +267,7 @@ class WebSocketProtocol:
 
 
 def _frame(first: int, payload: bytes) -> list[bytes]:
-    """Make a frame of a server's, which masks nothing (RFC 6455 section 5.2)."""
+    """Make a frame of a server, which is not masked (RFC 6455 section 5.2)."""
     size = len(payload)
     if size < 126:
         return [bytes((first, size)) + payload]

@@ -19,19 +19,19 @@ class Extension(Protocol):
     """An extension of the protocol that the server can agree to."""
 
     def accept(self, offer: str, /) -> bool | str | None:
-        """Answer an offer: the parameters agreed on; None if it can't be agreed to."""
+        """Answer an offer: returns the agreed parameters; None if the offer is not acceptable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """A client's wish for a WebSocket: what the answer depends on."""
+    """A client's request for a WebSocket: the values that the answer depends on."""
 
     key: bytes
     offers: tuple[str, ...]
     """Extensions, in the client's order."""
 
     def response(self, subprotocol: str | None, deflate: Extension | None, fields: bytes) -> bytes:
-        """Write the 101 response; `fields`: lines of more header fields. Tells `deflate` what was agreed on."""
+        """Write the 101 response; `fields`: lines of more header fields. Tells `deflate` the agreed parameters."""
         lines = [
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
             generate_accept_token(self.key),
