@@ -1,1 +1,1 @@
-"""What runs in the main interpreter: sockets, connections, dispatch, workers' lives."""
+"""The code that runs in the main interpreter: sockets, connections, dispatch, management of workers."""

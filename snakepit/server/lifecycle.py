@@ -1,13 +1,12 @@
-"""The lives of exchanges, workers and connections, as data.
+"""The life cycles of exchanges, workers and connections, as tables.
 
-Each table says, for every state, what may come next, and when; `python tools/state_diagrams.py --write` puts that into
-docs/server-behavior.md, with the meaning of each state and a drawing. `advance` moves along an arrow and refuses to
-move without one: a missing arrow is a bug of ours, never bad input. The states are ints so that looking one up is
-cheap: an exchange moves four times.
+Each table says, for every state, which states may follow, and when. `python tools/state_diagrams.py --write` puts the
+tables into docs/server-behavior.md, with the meaning of each state and a drawing. `advance` makes a move that is in the
+table and refuses all others: a missing arrow is a bug in Snakepit, never bad input. The states are ints so that
+look-ups are cheap: an exchange moves four times.
 
-A connection takes two moves for each request by plain assignment, for `advance` would be two calls more on the way of
-every request; the unit tests hold these to the table (`tests/moves.py`). All its other moves, and those of
-the others, go by `advance`.
+A connection makes two moves of each request by plain assignment, since `advance` would add two calls to every request;
+the unit tests check these against the table (`tests/moves.py`). All other moves use `advance`.
 """
 
 from collections.abc import Container, Mapping
@@ -17,7 +16,7 @@ from snakepit.errors import InternalError
 
 
 class ExchangeState(IntEnum):
-    """Where an exchange stands, as the main interpreter sees it."""
+    """The states of an exchange, as the main interpreter sees it."""
 
     NEW = auto()
     """Its head has been read."""
@@ -37,7 +36,7 @@ class ExchangeState(IntEnum):
 
 
 class WorkerState(IntEnum):
-    """Where a worker stands, as the main interpreter sees it."""
+    """The states of a worker, as the main interpreter sees it."""
 
     STARTING = auto()
     """Its interpreter is being created, or imports the app."""
@@ -56,7 +55,7 @@ class WorkerState(IntEnum):
 
 
 class ConnectionState(IntEnum):
-    """Where a connection that speaks HTTP/1 stands."""
+    """The states of a connection that speaks HTTP/1."""
 
     IDLE = auto()
     """Nothing of a request has come."""
@@ -73,7 +72,7 @@ class ConnectionState(IntEnum):
 
 
 class WebSocketState(IntEnum):
-    """Where a connection that speaks WebSocket stands."""
+    """The states of a connection that speaks WebSocket."""
 
     OPEN = auto()
     """Messages cross both ways."""

@@ -1,4 +1,4 @@
-"""`snakepit.run()` and `snakepit run`: a server that has its process to itself."""
+"""`snakepit.run()` and `snakepit run`: a server in a process of its own."""
 
 import asyncio
 import faulthandler
@@ -30,9 +30,9 @@ from snakepit.system.working_directory import WorkingDirectory
 def run(app: Any, **options: Any) -> None:
     """Serve an app until Ctrl+C or SIGTERM. Options are the command line's, with underscores.
 
-    `app` is "module:attribute", or an app that is defined at the top level of a module or of the script being run.
-    Ends the process with status 2 (a wrong option, a port in use) or 3 (the app can't be imported or started).
-    In a daemon thread it also returns when the program comes to its end.
+    `app` is "module:attribute", or an app that is defined at the top level of a module or of the script being run. Ends
+    the process with status 2 (a wrong option, a port in use) or 3 (the app can't be imported or started). In a daemon
+    thread it also returns when the program ends.
     """
     status, _ = _serve(app, options, process_ends=False)
     if status:
@@ -40,10 +40,10 @@ def run(app: Any, **options: Any) -> None:
 
 
 def run_command(app: str, **options: Any) -> NoReturn:
-    """The same for `snakepit run`, where nothing follows: end the process."""
+    """Serve an app for `snakepit run`, then end the process."""
     status, left_open = _serve(app, options, process_ends=True)
     if left_open:
-        leave(status)  # ending the main interpreter would wait for their threads, or crash over them
+        leave(status)  # ending the main interpreter would wait for their threads, or crash
     raise SystemExit(status)
 
 
@@ -85,7 +85,7 @@ def _serve(app: Any, options: dict[str, Any], process_ends: bool) -> tuple[int, 
         _exit_with(error)
     keep_freed_memory()
     if sys.stderr is not None and not faulthandler.is_enabled():
-        faulthandler.enable()  # a crash in C code ends all workers: the log is to say where it was
+        faulthandler.enable()  # a crash in C code ends all workers: the log must say where it was
     status = 0
     try:
         asyncio.run(server.serve(), loop_factory=make_loop)
@@ -98,7 +98,7 @@ def _serve(app: Any, options: dict[str, Any], process_ends: bool) -> tuple[int, 
             raise
         print(f"Error: {limit}", file=sys.stderr)
         status = ConfigError.exit_status
-    except KeyboardInterrupt:  # before the server's own handlers were there, or after
+    except KeyboardInterrupt:  # before the server's own handlers were set, or after
         status = 128 + signal.SIGINT
     manager.close()
     return status, server.left_open

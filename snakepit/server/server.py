@@ -1,4 +1,4 @@
-"""The server, as a program uses it: `await Server(config).serve()`."""
+"""The server's class for programs: `await Server(config).serve()`."""
 
 import asyncio
 import secrets
@@ -20,15 +20,15 @@ from snakepit.system.working_directory import WorkingDirectory
 
 
 class Server:
-    """Serves one app. Use `snakepit.run`, or `await Server(config).serve()` inside an asyncio loop of your own.
+    """A server of one app. Use `snakepit.run`, or `await Server(config).serve()` inside an asyncio loop of your own.
 
     Args:
-        control: whether `snakepit status` and the other commands are to find it.
-        manager: who looks after this process, if somebody does.
+        control: whether `snakepit status` and the other commands can find it.
+        manager: the supervisor or service manager of this process, if there is one.
         open_files: the limit on open files before it was raised, and after, if it was.
         working_directory: of the process, if that is the server's alone.
-        process_ends: whether it ends with the server, and at once: interpreters that take long to be closed are left
-            open.
+        process_ends: whether the process ends at once after the server, so that interpreters that take long to close
+            are left open.
     """
 
     def __init__(
@@ -66,16 +66,16 @@ class Server:
 
     @property
     def left_open(self) -> int:
-        """Interpreters that could not be closed; if there are any, the process can only be left with `os._exit`."""
+        """Interpreters that could not be closed; if there are any, the process can only be ended by `os._exit`."""
         return self._now.left_open
 
     @property
     def wanted(self) -> int:
-        """How many workers there are to be."""
+        """The number of workers that the server should have."""
         return self._now.wanted
 
     def statistics(self) -> Statistics:
-        """Tell what is going on."""
+        """Return the state of the server."""
         return self._now.statistics()
 
     def stop(self) -> None:
@@ -83,9 +83,9 @@ class Server:
         self._now.stop()
 
     def stop_at_once(self) -> bool:
-        """Ask the server to stop, and give what is in flight a second only. May be called from any thread.
+        """Ask the server to stop, and give requests in flight only a second. May be called from any thread.
 
-        False: it can't, since its loop does not run any more.
+        Returns False if it can't, since its loop does not run any more.
         """
         self._setup.stop.hurry()
         return self._now.stop_at_once()
@@ -95,27 +95,28 @@ class Server:
         self._now.release()
 
     async def reload(self) -> Outcome:
-        """Replace the workers, one after the other, by new ones that import the app anew.
+        """Replace the workers, one after the other, by new ones that import the app again.
 
-        A reload that is under way is given up for the new one. Raises SnakepitError where workers can't be replaced.
+        A new reload replaces one that is under way. Raises SnakepitError if workers can't be replaced.
         """
         return await self._now.reload()
 
     async def scale(self, workers: int) -> Outcome:
-        """Have so many workers; returns when the new ones are ready and the others have ended. Raises SnakepitError."""
+        """Change the number of workers; returns when new ones are ready, or surplus ones gone. Raises SnakepitError."""
         return await self._now.scale(workers)
 
     async def upgrade(self) -> int:
-        """Have a new process take over, with whatever is installed by now; returns its number when it serves.
+        """Start a new process, with the packages that are installed now, which takes over; returns its pid when it
+        serves.
 
-        This one then finishes what it has begun. Raises SnakepitError where it can't be, and this one goes on.
+        Then this process finishes what it has begun. Raises SnakepitError if that fails, and this process goes on.
         """
         return await self._now.upgrade()
 
     async def serve(self) -> None:
         """Serve until `stop` is called, or SIGINT or SIGTERM comes (in the main thread). Raises SnakepitError.
 
-        In a daemon thread it also stops when the program comes to its end, which waits for that.
+        In a daemon thread it also stops when the program ends, and the program waits for that.
         """
         if isinstance(self._now, Serving):
             raise SnakepitError("a Server serves once; make another one")

@@ -1,6 +1,6 @@
-"""What there is only while a server serves: its sockets, its apps with their workers, and who may change them.
+"""A server while it serves: its sockets, its apps with their workers, and the code that changes them.
 
-It binds, starts the workers, serves, and takes everything down again.
+It binds the sockets, starts the workers, serves, and shuts everything down.
 """
 
 import asyncio
@@ -41,23 +41,23 @@ if TYPE_CHECKING:
     from snakepit.config.options import Config
 
 LAST_TURNS = 2
-"""Turns of the loop after the listening sockets are closed, so that what clients had sent until then is read."""
+"""Turns of the loop after the listening sockets are closed, so that data that clients had sent is read."""
 
 QUIET_STOP = 1.0
-"""Seconds that a stop may take without saying what it waits for."""
+"""Seconds after which a stop logs what it waits for."""
 
 STOP_AFTER_FAILED_START = 3.0
-"""Seconds that the other workers get to end when one could not start: its message should not wait for them."""
+"""Seconds that the other workers get to end when one could not start: the error message should not wait for them."""
 
 LEAST_SILENCE = 5.0
-"""Seconds that the supervisor bears at least before it takes this process to hang: with it end all workers, so what
-`--timeout-worker-healthcheck` allows a single one, for a test perhaps, may be too little."""
+"""Seconds; the least silence after which the supervisor treats this process as hung. With it all workers end, so a
+short `--timeout-worker-healthcheck`, which is meant for a single worker, may be too short."""
 
 
 class Serving:
-    """A server that serves, or has done so.
+    """A server that serves, or has served.
 
-    `address` is where clients reach it, `left_open` how many interpreters could not be closed at its end.
+    Clients reach it at `address`; `left_open` is the number of interpreters that could not be closed at its end.
     """
 
     def __init__(self, setup: Setup, loop: asyncio.AbstractEventLoop) -> None:
@@ -95,11 +95,11 @@ class Serving:
 
     @property
     def wanted(self) -> int:
-        """How many workers each app is to have."""
+        """The number of workers that each app should have."""
         return self._apps.wanted
 
     def statistics(self) -> Statistics:
-        """Tell what is going on."""
+        """Return the state of the server."""
         connections = self._http.connections
         return self._setup.statistics(
             app=self._apps.names,
@@ -112,11 +112,11 @@ class Serving:
         )
 
     def stop(self) -> None:
-        """Stop gracefully. From any thread; raises RuntimeError where the loop is closed."""
+        """Stop gracefully. From any thread; raises RuntimeError if the loop is closed."""
         self._call_soon(self._setup.stop.asked.set)
 
     def stop_at_once(self) -> bool:
-        """Stop, or where the loop does not run any more, kill what can be killed and return False. From any thread."""
+        """Stop, or if the loop does not run any more, kill what can be killed and return False. From any thread."""
         try:
             self.stop()
         except RuntimeError:  # the loop is closed
@@ -135,29 +135,29 @@ class Serving:
         return await self._changes.reload()
 
     async def scale(self, workers: int) -> Outcome:
-        """Have so many workers of each app. Raises SnakepitError."""
+        """Change the number of workers of each app. Raises SnakepitError."""
         return await self._changes.scale(workers)
 
     async def upgrade(self) -> int:
-        """Have a new process take over; returns its number when it serves. Raises SnakepitError."""
+        """Start a new process that takes over; returns its pid when it serves. Raises SnakepitError."""
         return await self._hand_over.upgrade()
 
     # -- from the manager, in any thread -----------------------------------------------------------------------------
 
     def told_to_stop(self, number: int, count: int) -> None:
-        """So many stop signals have come, this the latest."""
+        """Note how many stop signals have come; `number` is the latest."""
         self._stops.told(number, count)
 
     def signalled(self, name: str) -> None:
-        """Another signal came."""
+        """Handle another signal."""
         self._by_signal()[name]()
 
     def retire(self, successor: int) -> None:
-        """Finish what has begun, and end: another process serves now."""
+        """Finish what has begun, and end, since another process serves now."""
         self._call_soon(lambda: self._retire(successor))
 
     def not_handed_over(self, reason: str) -> None:
-        """No other process could take over."""
+        """Note that no other process could take over."""
         self._call_soon(lambda: self._hand_over.failed(reason))
 
     def _retire(self, successor: int) -> None:
@@ -170,7 +170,7 @@ class Serving:
     # -- from the start to the end -----------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Serve until it is to stop. Raises SnakepitError."""
+        """Serve until asked to stop. Raises SnakepitError."""
         self._log.info(
             "Snakepit %s on Python %s: %s, app %s, process %d",
             __version__,
@@ -230,7 +230,7 @@ class Serving:
             raise failure
 
     async def _shut_down(self, seconds: float) -> None:
-        """Take everything down; what is in flight may take so many seconds."""
+        """Shut everything down; requests in flight may take so many seconds."""
         apps, http, manager = self._apps, self._http, self._setup.manager
         successor = self._hand_over.successor
         self._hand_over.end()
@@ -269,7 +269,7 @@ class Serving:
 
     @property
     def _keeps_path(self) -> bool:
-        """Whether the file of a Unix socket stays: another process serves there, or still does."""
+        """Tell whether the file of a Unix socket must stay, since another process serves there."""
         return self._hand_over.successor is not None or (self._setup.manager.takes_over and not self._accepts)
 
     def _make_copies_folder(self) -> CopiesFolder | None:
@@ -279,7 +279,7 @@ class Serving:
         try:
             remove_left_over()
             return CopiesFolder()
-        except OSError as error:  # most apps don't need any; to one that does, its worker tells what is missing
+        except OSError as error:  # most apps don't need any; if one does, its worker reports what is missing
             self._log.debug("No folder for copies of C extensions can be made: %s", error)
             return None
 

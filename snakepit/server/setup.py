@@ -1,4 +1,4 @@
-"""A server before it serves: what it was made of, and what it answers while nothing is going on."""
+"""A server before it serves: its arguments, and its answers until then."""
 
 import asyncio
 import os
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from snakepit.system.working_directory import WorkingDirectory
 
 STOP_AT_PROGRAM_END = 1.0
-"""Seconds that requests in flight get when the program ends that the server is embedded in: nobody there waits for
-their answers, and somebody for the program's end."""
+"""Seconds for requests in flight when the program that embeds the server ends: users wait for the program's end rather
+than for the answers."""
 
 
 class StopRequest:
@@ -34,19 +34,19 @@ class StopRequest:
         self.seconds = seconds
 
     def hurry(self) -> None:
-        """Give what is in flight hardly any time."""
+        """Shorten the time for requests in flight to a minimum."""
         self.seconds = min(self.seconds, STOP_AT_PROGRAM_END)
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a server is made of before it serves.
+    """The arguments of a server, before it serves.
 
     Args:
-        id: tells it from other servers: a page in a browser knows by it that there is a new one.
-        made_at: when it was made, by the wall clock and by the monotonic one.
+        id: identifies the server, so that a page in a browser can detect a new one.
+        made_at: when it was created, by the wall clock and by the monotonic clock.
 
-    The others are as for `Server`.
+    The other arguments are as for `Server`.
     """
 
     config: "Config"
@@ -72,7 +72,7 @@ class Setup:
         open_connections: int = 0,
         requests: int = 0,
     ) -> Statistics:
-        """Put together what is going on: what is given, and what is known without it."""
+        """Combine the given statistics with those that are known before the server serves."""
         since, began = self.made_at
         in_apps = total(app.statistics() for app in apps)
         return Statistics(
@@ -101,7 +101,7 @@ class Setup:
 
 
 class Unstarted:
-    """A server that does not serve yet: nothing is going on, and nothing can be changed."""
+    """A server that does not serve yet: it has no activity, and nothing can be changed."""
 
     address = None
     left_open = 0
@@ -111,20 +111,20 @@ class Unstarted:
         self.wanted = setup.config.interpreters
 
     def statistics(self) -> Statistics:
-        """Tell that nothing is going on."""
+        """Return statistics without any activity."""
         return self._setup.statistics(app=str(self._setup.reference))
 
     def stop(self) -> None:
-        """Have it stop as soon as it serves."""
+        """Make it stop as soon as it serves."""
         self._setup.stop.asked.set()
 
     def stop_at_once(self) -> bool:
-        """Have it stop as soon as it serves; returns that it will."""
+        """Make it stop as soon as it serves; returns True."""
         self.stop()
         return True
 
     def release(self) -> None:
-        """Give nothing back: it has no sockets."""
+        """Do nothing: it has no sockets."""
 
     async def reload(self) -> Outcome:
         """Raise SnakepitError."""

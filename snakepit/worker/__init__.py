@@ -1,1 +1,1 @@
-"""What runs inside a worker: the app, and what calls it."""
+"""The code that runs inside a worker: the app, and the code that calls it."""

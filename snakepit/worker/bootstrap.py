@@ -1,11 +1,11 @@
-"""The first code of Snakepit's that runs in a worker, and the last, whatever the worker runs in.
+"""The first and the last code of Snakepit that runs in a worker, with every runtime.
 
-Every interpreter pays for its imports in memory of its own, so here and below nothing is imported that the app at
-hand does not need: not the event loop for a WSGI app, not what an option asks for that was not given.
+Imports take memory in each interpreter, so this module and those below import only what the app needs: no event loop
+for a WSGI app, and nothing for options that were not given.
 
 `run` is called once, with the settings that the main interpreter made (see `wire.settings`), and returns when the
-worker is through. In an interpreter it does its work in a second thread: an event loop made in the first one wants to
-set a signal wake-up on Windows, which only the main interpreter may do.
+worker has finished. In an interpreter it works in a second thread: an event loop that is created in the first one would
+try to set a signal wake-up on Windows, which only the main interpreter may do.
 """
 
 import io
@@ -67,10 +67,10 @@ def run(settings: "WorkerSettings") -> None:
 
 
 def in_a_second_thread(work: Callable[[], None], name: str) -> None:
-    """Do all work of an interpreter in another thread than the one that entered it, and return when it is done."""
-    # Not a daemon, in so many words: threads inherit that, and Python takes the thread we are in, which it did not
-    # make, for one. For the same reason a lock, and no join(): asking for the current thread here makes a stand-in
-    # for it, which 3.13 trips over when the interpreter is closed.
+    """Do all work of an interpreter in another thread than the one that entered it; returns when the work is done."""
+    # daemon=False explicitly: threads inherit that, and Python treats this thread, which it did not create, as a
+    # daemon. For the same reason a lock instead of join(): asking for the current thread here creates a stand-in for
+    # it, which makes 3.13 fail when the interpreter is closed.
     ended = threading.Lock()
     ended.acquire()
 
@@ -87,8 +87,7 @@ def in_a_second_thread(work: Callable[[], None], name: str) -> None:
 def _serve(
     settings: "WorkerSettings", end: Callable[[], list[str]], prepare: Callable[[], None] = lambda: None
 ) -> None:
-    """Serve; `prepare` is called first of all, and `end` when all is done: it returns the names of threads that keep
-    the interpreter open."""
+    """Serve; `prepare` is called first, and `end` last: it returns the names of threads that still run."""
     global serving
     serving = True
     if not settings["write_bytecode"]:
@@ -102,7 +101,7 @@ def _serve(
     if settings["runtime"] == "interpreter":
         extensions = Extensions(settings["extensions"], settings["copies"])
         extensions.install()
-    for stream in (sys.stdout, sys.stderr):  # several workers write to one pipe or file: whole lines, and at once
+    for stream in (sys.stdout, sys.stderr):  # several workers write to one pipe or file: whole lines, without delay
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True, write_through=False)
     loading = RunningImport([loader.configure_logging.__code__, loader.load.__code__])
@@ -137,8 +136,8 @@ def _serve(
         failed = serve(app, settings, loaded, watchdog)
         if failed is not None:
             kind, trouble = failed
-    except BaseException as error:  # an app can end its own loop with anything, SystemExit included
-        loading.leave()  # if what was raised from outside came when the import was just about to be left
+    except BaseException as error:  # an app can end its own loop with any exception, including SystemExit
+        loading.leave()  # if an exception from the watchdog came just at the end of the import
         trouble = fault(error)
     finally:
         if not attached:
@@ -157,12 +156,12 @@ def _serve(
 def _load(settings: "WorkerSettings", extensions: Extensions | None) -> object:
     sys.path[:] = settings["sys_path"]
     runtime = settings["runtime"]
-    if runtime != "thread":  # there the server has done it
+    if runtime != "thread":  # there the server has done this
         reserve(settings["own_modules"])
         loader.configure_logging(settings["log_config"], extensions)
     module, script = settings["module"], settings["script"]
     if runtime == "thread" and (script is not None or module == _name_of_main()):
-        module, script = "__main__", None  # it is being run in this very interpreter
+        module, script = "__main__", None  # it runs in this interpreter
     return loader.load(module, settings["attribute"], script, settings["factory"], extensions)
 
 
@@ -172,7 +171,7 @@ def _notes(settings: "WorkerSettings") -> list[str]:
 
 
 def _refused(extensions: Extensions | None) -> list[str]:
-    """Lines about C extensions that refused without keeping the app from being imported; later ones are logged then."""
+    """Return lines about C extensions that refused, although the app could be imported; later ones are logged later."""
     if extensions is None:
         return []
     policy = extensions.policy
@@ -198,6 +197,6 @@ def _refused(extensions: Extensions | None) -> list[str]:
 
 
 def _name_of_main() -> str | None:
-    """The name of the module that `python -m` runs."""
+    """Return the name of the module that `python -m` runs."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     return None if spec is None else spec.name

@@ -1,12 +1,12 @@
-"""What processes that the app starts inherit of things that belong to the process, and so to all workers in it.
+"""Controls what processes of the app inherit from this process, whose state all workers share.
 
 - The environment. A worker's `os.environ` is its own, over one environment of the process, which C code sees, and
   which whoever set a variable last has set. Children get what their worker's `os.environ` says.
 - The limit on open files. The server raises its soft limit for its connections; what the app starts gets the one that
   the server was started with. Some programs go through all numbers up to it, and select() can't have large ones.
 
-Both are seen to where Python starts processes: `fork_exec`, which `subprocess`, asyncio and multiprocessing call, and
-`posix_spawn`. C code that starts processes, `os.system` included, passes on what the process has.
+Both are set where Python starts processes: `fork_exec`, which `subprocess`, asyncio and multiprocessing call, and
+`posix_spawn`. C code that starts processes, including `os.system`, passes on the values of this process.
 
 A child inherits the limit that holds in this process at that moment, and nothing can be done in between. So the limit
 is lowered for the moment, a millisecond or a few, if that leaves room for as many files again: a connection that finds
@@ -24,9 +24,9 @@ _installed = False
 
 
 def set_environment(wanted: Mapping[str, str]) -> None:
-    """Have `os.environ` say this and nothing else, and leave the environment of the process as it is.
+    """Set `os.environ` to exactly these variables, without changing the environment of the process.
 
-    That one other workers may have set, for C code of theirs.
+    Other workers may have set variables of the process for their C code.
     """
     environ = os.environ
     data = vars(environ)["_data"]  # assigning to os.environ would set the process's, too
@@ -35,10 +35,10 @@ def set_environment(wanted: Mapping[str, str]) -> None:
 
 
 def install(own_environment: bool, open_files: tuple[int, int] | None) -> None:
-    """Take over the starting of processes in this interpreter, for good.
+    """Replace the functions that start processes in this interpreter, permanently.
 
     Args:
-        own_environment: whether `os.environ` may be another than the process's environment.
+        own_environment: whether `os.environ` may differ from the process's environment.
         open_files: the soft limit that children get, and the raised one; None: it was not raised. If the app sets yet
             another limit, that is meant for its children, too.
     """
@@ -58,12 +58,12 @@ def install(own_environment: bool, open_files: tuple[int, int] | None) -> None:
         if own_environment:
             start = _with_environment(start, place, as_lines=module is _posixsubprocess)
         vars(module)[name] = start
-    if "subprocess" in sys.modules:  # which has taken that function by its name
+    if "subprocess" in sys.modules:  # this module has a reference of its own to that function
         vars(sys.modules["subprocess"])["_fork_exec"] = _posixsubprocess.fork_exec
 
 
 def _with_environment(start: Callable[..., int], place: int, as_lines: bool) -> Callable[..., int]:
-    """Give a process what `os.environ` says where it would get the environment of this one."""
+    """Give a process `os.environ` instead of the environment of this process."""
 
     def start_with_environment(*given: Any, **more: Any) -> int:
         if given[place : place + 1] == (None,):
@@ -76,12 +76,12 @@ def _with_environment(start: Callable[..., int], place: int, as_lines: bool) -> 
 
 
 def _limited(start: Callable[..., int], soft: int, raised: int) -> Callable[..., int]:
-    """Give a process this soft limit where it would get the raised one."""
+    """Give a process this soft limit instead of the raised one."""
     was_imported = "resource" in sys.modules
     import resource
 
     if not was_imported:
-        del sys.modules["resource"]  # which is a good name for a module of the app's, too
+        del sys.modules["resource"]  # the app may have a module with this name, too
     limit = resource.RLIMIT_NOFILE
 
     def start_limited(*given: Any, **more: Any) -> int:
@@ -108,7 +108,7 @@ def _limited(start: Callable[..., int], soft: int, raised: int) -> Callable[...,
 
 
 def _open_files() -> float:
-    """How many files this process has open; infinitely many where that can't be told."""
+    """Return how many files this process has open; infinity if that is not known."""
     try:
         return len(os.listdir("/dev/fd")) if sys.platform in ("linux", "darwin") else math.inf
     except OSError:

@@ -19,9 +19,9 @@ _ASGI2 = (
 
 
 def detect(app: object, wanted: Literal["auto", "asgi", "wsgi"]) -> Interface:
-    """Which interface an app speaks; `wanted` other than "auto" overrides what it looks like.
+    """Return the interface of an app; `wanted`, unless it is "auto", takes precedence over the detection.
 
-    Raises AppImportError where the object is no app, an ASGI 2 app, or could be either.
+    Raises AppImportError if the object is not an app, is an ASGI 2 app, or could be either.
     """
     if not callable(app):
         raise AppImportError(f"the app is a {type(app).__name__}, which can't be called; is it the right attribute?")
@@ -51,13 +51,13 @@ def detect(app: object, wanted: Literal["auto", "asgi", "wsgi"]) -> Interface:
         raise AppImportError(_ASGI2)
     if accepts == {0} or (0 in accepts and not accepts & {2, 3}):
         raise AppImportError("the app takes no arguments; if it makes the app, add --factory")
-    if _takes_anything(app):  # as in wsgiref.validate, and Dash; were it ASGI, it would be a coroutine function
+    if _takes_anything(app):  # as in wsgiref.validate, and Dash; an ASGI app would be a coroutine function
         return "wsgi"
     raise AppImportError("it can't be told whether the app is ASGI or WSGI; say so with --interface asgi or wsgi")
 
 
 def _spoken_by_class(app: type) -> Interface | None:
-    """What a class speaks that is the app itself: an instance is the response. None: it is no app.
+    """Return the interface of a class that is the app itself: an instance is the response. None: it is not an app.
 
     PEP 3333 has an example ("The Application/Framework Side"); for ASGI, an instance is awaited.
     """
@@ -73,7 +73,7 @@ def _as_wanted(speaks: Interface, wanted: Literal["auto", "asgi", "wsgi"]) -> In
 
 
 def _call(app: object) -> object:
-    """What really runs when the app is called, as far as it can be seen."""
+    """Return the function that runs when the app is called, as far as it can be found."""
     while isinstance(app, functools.partial):
         app = app.func
     if inspect.isfunction(app) or inspect.ismethod(app):
@@ -86,7 +86,7 @@ def _gives_coroutine(app: object) -> bool:
 
 
 def _accepts(app: object) -> set[int]:
-    """With how many positional arguments the app can be called, of 0 to 3; empty if that can't be seen."""
+    """Return with how many positional arguments, from 0 to 3, the app can be called; empty if that is not known."""
     if not callable(app):
         return set()
     try:
@@ -104,7 +104,7 @@ def _accepts(app: object) -> set[int]:
 
 
 def _takes_anything(app: object) -> bool:
-    """Whether the app is declared as (*args) or (*args, **kwargs)."""
+    """Tell whether the app is declared as (*args) or (*args, **kwargs)."""
     try:
         parameters = inspect.signature(app).parameters.values() if callable(app) else ()
     except (TypeError, ValueError):

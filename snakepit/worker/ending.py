@@ -1,8 +1,8 @@
-"""The end of a worker, short of closing its interpreter.
+"""Ends a worker, without closing its interpreter.
 
 Closing an interpreter in which a daemon thread still runs aborts the whole process on 3.13, and later Pythons promise
-nothing either. So what the app registered for its exit runs first, which is what usually ends such threads; then they
-get a moment; and those that are left are reported, so that the interpreter stays open.
+nothing either. So the app's exit handlers run first, which usually end such threads. Then the threads get a short time.
+Those that are left are reported, and the interpreter stays open.
 """
 
 import _io
@@ -15,7 +15,7 @@ from itertools import compress
 from typing import Any
 
 DAEMON_TIME = 1.0
-"""Seconds that daemon threads get to end by themselves. Those that Django starts live for milliseconds."""
+"""Seconds for daemon threads to end by themselves. Those of Django live for milliseconds."""
 
 
 def end_interpreter() -> list[str]:
@@ -25,27 +25,27 @@ def end_interpreter() -> list[str]:
     end = time.monotonic() + DAEMON_TIME
     daemons = [thread for thread in threading.enumerate() if thread.daemon]
     for thread in daemons:
-        if not isinstance(thread, threading._DummyThread):  # those that C code made can't be waited for
+        if not isinstance(thread, threading._DummyThread):  # threads of C code can't be waited for
             thread.join(max(0.0, end - time.monotonic()))
     return [thread.name for thread in daemons if thread.is_alive()]
 
 
 def finish() -> None:
-    """Do beforehand what closing the interpreter does for the app: wait for its threads, and flush its files.
+    """Do in advance what closing the interpreter does for the app: wait for its threads, and flush its files.
 
-    After that, closing has nothing to do but to free memory, object by object, and to call finalizers. For a large app
-    that takes seconds, which a process that ends does not have to wait for.
+    After that, closing only frees memory, object by object, and calls finalizers. For a large app that takes seconds,
+    and a process that ends does not have to wait for it.
     """
     vars(threading)["_shutdown"]()  # as closing does; it may be called twice
     for file in _files():
         try:
             file.flush()
-        except Exception:  # it is closed; and whoever left one open hears of nothing at the end of a Python, either
+        except Exception:  # it is closed; Python's own end reports no errors of open files, either
             pass
 
 
 def _files() -> list[Any]:
-    """All file objects. There may be a million objects to look through, so no Python code for each."""
+    """Return all file objects. There may be a million objects to check, so without Python code for each."""
     things = gc.get_objects()
     kinds = {kind for kind in set(map(type, things)) if issubclass(kind, _io._IOBase)}
     return list(compress(things, map(kinds.__contains__, map(type, things))))
@@ -54,7 +54,7 @@ def _files() -> list[Any]:
 def wait_for_threads(known: list[threading.Thread]) -> None:
     """Wait for threads that are neither daemons nor among the `known`: those that the app started.
 
-    Not for those of an executor: they have no end of their own, and finish their work when Python ends.
+    It does not wait for an executor's threads: they have no end of their own, and finish their work when Python ends.
     """
     executors = sys.modules.get("concurrent.futures.thread")
     of_executors = getattr(executors, "_threads_queues", {})
@@ -64,10 +64,10 @@ def wait_for_threads(known: list[threading.Thread]) -> None:
 
 
 def _forget_stand_in() -> None:
-    """Forget the stand-in that `threading` made for the thread that closes the interpreter, if it did.
+    """Forget the stand-in that `threading` may have created for the thread that closes the interpreter.
 
-    It does when that thread joins another, as executors do at exit, and 3.13 removes it too late: when the lock
-    it needs for that is gone ("Exception ignored in _DeleteDummyThreadOnDel").
+    That happens when this thread joins another, as executors do at exit. 3.13 removes the stand-in too late: when the
+    lock for that is gone ("Exception ignored in _DeleteDummyThreadOnDel").
     """
     known = getattr(threading, "_thread_local_info", None)
     if known is not None:

@@ -1,4 +1,4 @@
-"""Imports the app, and says what is wrong when that can't be done."""
+"""Imports the app, and explains why it can't be imported."""
 
 import importlib
 import os
@@ -18,7 +18,7 @@ as in multiprocessing's spawn."""
 def configure_logging(path: str | None, extensions: Extensions | None = None) -> None:
     """Apply a `--log-config` file (dictConfig, JSON) to this worker's loggers, which are its own.
 
-    It may name classes of the app's. Raises AppImportError.
+    It may name classes of the app. Raises AppImportError.
     """
     if path is None:
         return
@@ -28,7 +28,7 @@ def configure_logging(path: str | None, extensions: Extensions | None = None) ->
             import logging.config
         with open(path, encoding="utf-8") as file:
             logging.config.dictConfig(json.load(file))
-    except BaseException as error:  # a class of the app's can raise anything
+    except BaseException as error:  # a class of the app can raise anything
         raise AppImportError(_trouble(f"Log config {path!r} can't be used", error, extensions)) from None
 
 
@@ -37,9 +37,9 @@ def load(
 ) -> object:
     """Import the module (or the script, if it is one), and get the app from it.
 
-    `extensions` is what loads C extensions in this interpreter, if it has such; it knows which ones refused.
+    `extensions` is the loader of C extensions in this interpreter, if there is one; it knows which ones refused.
 
-    Raises AppImportError, whose message names the cause, with the app's own traceback where there is one.
+    Raises AppImportError, whose message names the cause, with the app's own traceback if there is one.
     """
     try:
         module = _load_script(script) if script is not None else importlib.import_module(module_name)
@@ -50,7 +50,7 @@ def load(
                 "is the name right, and --app-dir the folder that holds it?"
             ) from None
         raise AppImportError(_trouble(f"Module {module_name!r} can't be imported", error, extensions)) from None
-    except BaseException as error:  # an app's import can raise anything, SystemExit included
+    except BaseException as error:  # an app's import can raise anything, including SystemExit
         raise AppImportError(_trouble(f"Module {module_name!r} can't be imported", error, extensions)) from None
     app: object = module
     for name in attribute.split("."):
@@ -87,11 +87,11 @@ def _call_factory(factory: object, name: str, extensions: Extensions | None) -> 
 
 
 def _trouble(headline: str, error: BaseException, extensions: Extensions | None) -> str:
-    """What went wrong, with the app's own traceback, and with the C extension that is behind it if one is."""
+    """Describe an error, with the app's own traceback, and with the C extension that caused it, if any."""
     try:
         own = shortened(_own_traceback(error))
         culprit, certain = _culprit(error, extensions.refused if extensions is not None else [])
-    except BaseException:  # an exception whose methods raise some themselves
+    except BaseException:  # an exception whose own methods raise
         return f"{headline}\n{fault(error)}"
     if culprit is None:
         return f"{headline}\n{own}"
@@ -104,10 +104,10 @@ def _trouble(headline: str, error: BaseException, extensions: Extensions | None)
 
 
 def _culprit(error: BaseException, refused: list[Load]) -> tuple[Load | None, bool]:
-    """The module whose refusal led to an error, and whether that is certain.
+    """Return the module whose refusal led to an error, and whether that is certain.
 
-    It is where the refusal is the error, or its cause. Some catch it and fail later over something else: the modules
-    that the error came through are compared with those that did the import.
+    It is certain if the refusal is the error, or its cause. Some packages catch it and fail later for another reason:
+    so the modules in the error's traceback are compared with those that did the import.
     """
     packages, seen = set(), set()
     link: BaseException | None = error
@@ -131,7 +131,7 @@ def _package(module: str) -> str:
 
 
 def _own_traceback(error: BaseException) -> str:
-    """The traceback without our frames, and without the import machinery's around them."""
+    """Return the traceback without Snakepit's frames, and without the import machinery's frames around them."""
     ours = (os.path.join(os.path.dirname(os.path.dirname(__file__)), ""), "<frozen importlib")
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename.startswith((*ours, importlib.__file__)):

@@ -1,7 +1,8 @@
-"""What an app uses that does not go with several workers, or with Snakepit's threads, where it shows.
+"""Detects what an app uses that does not work with several workers, or with Snakepit's threads.
 
-Looked for once the app is imported, or could not be; the log gets a line for each. Whatever does not show is told in
-docs/explanation/one-process.md and docs/how-to/state-in-memory.md, with the ways out.
+The check runs after the app's import, or its failure; the log gets a line for each finding.
+docs/explanation/one-process.md and docs/how-to/state-in-memory.md describe cases that can't be detected, with the ways
+out.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,11 +14,11 @@ type Modules = Mapping[str, ModuleType]
 
 
 class Note(NamedTuple):
-    """One thing to look for.
+    """One check.
 
     Args:
-        is_found: whether it is there, given `os.environ` and `sys.modules`.
-        matters_to: whom it does: any worker, one of several, or one of several in one process.
+        is_found: whether the app uses it, given `os.environ` and `sys.modules`.
+        matters_to: which workers it affects: any, one of several, or one of several in one process.
         text: the line for the log.
     """
 
@@ -31,7 +32,7 @@ def _is_set(variable: str) -> Callable[[Environ, Modules], bool]:
 
 
 def _holds(module: str, attribute: str) -> Callable[[Environ, Modules], bool]:
-    """Whether a module is there, and its attribute, a dict, has something in it."""
+    """Tell whether a module is imported, and its attribute, a dict, is not empty."""
 
     def is_found(environ: Environ, modules: Modules) -> bool:
         held = getattr(modules.get(module), attribute, None)
@@ -41,13 +42,13 @@ def _holds(module: str, attribute: str) -> Callable[[Environ, Modules], bool]:
 
 
 def _in_memory_layer(environ: Environ, modules: Modules) -> bool:
-    """Whether Django's settings name the layer of channels that is for tests."""
+    """Tell whether Django's settings name the channel layer that is meant for tests."""
     if "channels.layers" not in modules:
         return False
     try:
         layers = modules["django.conf"].settings.CHANNEL_LAYERS.values()
         return any(str(layer["BACKEND"]).endswith(".InMemoryChannelLayer") for layer in layers)
-    except Exception:  # no Django, no such setting, or none that is as it should be, which others will tell
+    except Exception:  # no Django, no such setting, or an invalid one, which Channels itself will report
         return False
 
 
@@ -67,7 +68,7 @@ FRAMEWORKS = {
     "socketio": ("socketio.async_server",),
     "mcp": ("mcp.server.streamable_http_manager", "mcp.server.sse"),
 }
-"""Frameworks that the server has to heed, by the modules that say so: those that keep sessions in memory
+"""Frameworks that the server treats specially, by their modules: those that keep sessions in memory
 (`snakepit.server.dispatch.sessions`), and those that set themselves up while they answer the first request
 (`snakepit.server.dispatch.queue`)."""
 
@@ -78,7 +79,7 @@ _PATCHED = (
 
 
 def frameworks(modules: Modules) -> list[str]:
-    """Those of the frameworks to heed that are imported."""
+    """Return the imported frameworks that the server treats specially."""
     return [name for name, signs in FRAMEWORKS.items() if any(sign in modules for sign in signs)]
 
 
@@ -117,6 +118,6 @@ NOTES = (
 
 
 def notes(environ: Environ, modules: Modules, workers: int, in_one_process: bool) -> list[str]:
-    """The lines for what is found."""
+    """Return the lines for the log about what was found."""
     matters = {"any": True, "several": workers > 1, "several in a process": workers > 1 and in_one_process}
     return [note.text for note in NOTES if matters[note.matters_to] and note.is_found(environ, modules)]

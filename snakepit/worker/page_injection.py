@@ -1,9 +1,9 @@
-"""Has HTML pages load the script that reloads them (`--reload-browser`), between the app and the server.
+"""Adds the script that reloads a page (`--reload-browser`) to HTML pages, between the app and the server.
 
-Only what a browser asked for in order to show it gets the script: not what a script of the page fetches, as far as the
-browser tells (Sec-Fetch-Dest, which it sends to localhost and over TLS). The app is not told that the browser takes
-compressed bodies, nor what it has in its cache: a script can't be appended to the former, and the latter has none, or
-one of another version. For the same reason, no cache is to keep the page.
+Only pages that a browser requests in order to show them get the script, not what a script of the page fetches, as far
+as the browser tells (Sec-Fetch-Dest, which it sends to localhost and over TLS). The app does not see that the browser
+accepts compressed bodies, nor which page it has in its cache: a script can't be appended to a compressed body, and a
+cached page has no script, or one of another version. For the same reason, no cache may keep the page.
 """
 
 import re
@@ -27,7 +27,7 @@ _NONCE = re.compile(r"'nonce-([A-Za-z0-9+/_=-]+)'")
 
 
 def with_script(app: object, interface: "Interface", address: str) -> object:
-    """The app, but that its pages load the script at this address."""
+    """Wrap the app so that its pages load the script at this address."""
     return _asgi(cast("AsgiApp", app), address) if interface == "asgi" else _wsgi(cast("WsgiApp", app), address)
 
 
@@ -55,7 +55,7 @@ def _asgi(app: "AsgiApp", address: str) -> "AsgiApp":
 
 
 def _begin_page(message: "Message", address: str) -> "tuple[Message, bytes]":
-    """The response's start, and what its body is to end with."""
+    """Return the response's start, and the text to append to its body."""
     try:
         message = {**message, "headers": list(message["headers"])}  # it may be an iterator, and have to be read again
         headers = [
@@ -63,7 +63,7 @@ def _begin_page(message: "Message", address: str) -> "tuple[Message, bytes]":
         ]
         status = int(message["status"])
     except (KeyError, TypeError, ValueError):
-        return message, b""  # whoever sends it says what is wrong
+        return message, b""  # the code that sends it reports what is wrong
     changed, end = _change(status, headers, address)
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in changed]
     return {**message, "headers": encoded}, end
@@ -101,7 +101,7 @@ def _wsgi(app: "WsgiApp", address: str) -> "WsgiApp":
 
 
 class _Ended:
-    """An app's iterable, of which so many bytes are sent at the most, and what comes after it."""
+    """An app's iterable, limited to so many bytes, followed by more text."""
 
     def __init__(self, result: Iterable[bytes], end: Callable[[], bytes], length: int | None = None) -> None:
         self._result = result
@@ -121,7 +121,7 @@ class _Ended:
         yield self._end()  # only now is it certain that the app has called start_response
 
     def close(self) -> None:
-        """As PEP 3333 has it."""
+        """Close the app's iterable (PEP 3333)."""
         close = getattr(self._result, "close", None)
         if close is not None:
             close()
@@ -136,7 +136,7 @@ def _value(headers: "Headers", name: bytes) -> str:
 
 
 def _change(status: int, headers: list[tuple[str, str]], address: str) -> tuple[list[tuple[str, str]], bytes]:
-    """A response's header fields, and what its body is to end with: nothing unless it is a page."""
+    """Return a response's header fields, and the text to append to its body: empty unless it is a page."""
     fields = {name.lower(): value for name, value in headers}
     if (
         not fields.get("content-type", "").lower().startswith("text/html")

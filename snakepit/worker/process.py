@@ -1,4 +1,4 @@
-"""What a worker in a process of its own has to set up, which one in an interpreter finds set up by the server."""
+"""Sets up a worker's own process; with interpreters, the server has already done this."""
 
 import faulthandler
 import os
@@ -13,11 +13,11 @@ from snakepit.wire.carrier import ChannelAddress
 
 
 def prepare(sockets: Iterable[ChannelAddress]) -> None:
-    """Make this process a worker of the one that started it, which it is to speak to over these sockets.
+    """Make this process a worker of its parent, with which it communicates over these sockets.
 
-    Signals are the main process's business: Ctrl+C and service managers signal all processes of a group, and this one
-    must finish what it has begun. They were held back until here, so that none could end it earlier.
-    Its standard input tells when the main process has gone, however that came about; the app gets an empty one.
+    Only the main process handles signals: Ctrl+C and service managers signal all processes of a group, and this one
+    must finish what it has begun. Signals were held back until here, so that none could end it earlier. The end of its
+    standard input means that the main process has ended, for any reason; the app gets an empty standard input.
     """
     for number in GROUP_SIGNALS:
         signal.signal(number, _ignore)  # not SIG_IGN, which processes that the app starts would inherit
@@ -29,7 +29,7 @@ def prepare(sockets: Iterable[ChannelAddress]) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, GROUP_SIGNALS)
         for descriptor in sockets:
             assert isinstance(descriptor, int)
-            os.set_inheritable(descriptor, False)  # what the app starts has no business there
+            os.set_inheritable(descriptor, False)  # processes that the app starts must not use it
         _end_by_signal(lifeline)
     threading.Thread(target=_end_with_parent, args=(lifeline,), name="snakepit-lifeline", daemon=True).start()
     if sys.stderr is not None:
@@ -48,8 +48,8 @@ def _end_with_parent(lifeline: int) -> None:
 
 
 def _end_by_signal(lifeline: int) -> None:
-    """Have the kernel end this process, by SIGIO, when the main one has gone: C code that keeps the GIL for ever would
-    not let a thread do it."""
+    """Make the kernel end this process, by SIGIO, when the main one has ended: a thread can't do this while C code
+    keeps the GIL."""
     if sys.platform != "win32":
         import fcntl
 

@@ -1,4 +1,4 @@
-"""Names that mean a module of the standard library in this interpreter, whatever files the app's folder holds.
+"""Reserves names for modules of the standard library in this interpreter, with any files in the app's folder.
 
 See `snakepit.system.import_order`.
 """
@@ -21,10 +21,10 @@ class StandardNames:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find one of the names; None leaves it to the finders that follow."""
+        """Find one of the names; None leaves it to the next finders."""
         return PathFinder.find_spec(name, self._path, target) if name in self._names else None
 
 
 def reserve(names: Iterable[str]) -> None:
-    """Have these names mean modules of the standard library from now on."""
+    """Reserve these names for modules of the standard library from now on."""
     sys.meta_path.insert(0, StandardNames(names))

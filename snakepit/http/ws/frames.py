@@ -21,13 +21,7 @@ _WHOLE = 256 * 1024  # bytes; a larger frame is wsproto's, which takes it piece 
 _STEP = 16 * 1024  # bytes that wsproto gets at once
 _AT_ONCE = 256  # ordinary messages that are read at once
 
-TEXT, BINARY, CLOSE, PING, PONG = (
-    0x81,
-    0x82,
-    0x88,
-    0x89,
-    0x8A,
-)  # a frame's first byte, if the frame is the whole message
+TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A  # first byte of a frame that is a whole message
 
 
 @dataclass(slots=True)

@@ -1,1 +1,1 @@
-"""Apps that are served, each with its options, its queue of requests, its workers and its pages."""
+"""The apps of a server, each with its options, its queue of requests, its workers and its pages."""

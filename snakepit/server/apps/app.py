@@ -1,4 +1,4 @@
-"""One app that is served: its workers with the queue of requests for them, and its pages."""
+"""One app of a server: its workers with the queue of requests for them, and its pages."""
 
 import asyncio
 import time
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class App:
-    """Holds all that belongs to one app, and nothing that belongs to another.
+    """The objects of one app.
 
-    `name` is how operators call it.
+    `name` is its name for operators.
     """
 
     def __init__(
@@ -37,11 +37,11 @@ class App:
 
     @property
     def responders(self) -> "list[Responder]":
-        """What answers some of its requests without a worker."""
+        """The responders that answer some of its requests without a worker."""
         return [] if self._pages is None else [self._pages]
 
     def statistics(self) -> AppStatistics:
-        """What is going on."""
+        """Return the state of the app."""
         pool, now = self.pool, time.monotonic()
         return AppStatistics(
             in_progress=pool.queue.in_progress,
@@ -64,11 +64,11 @@ class App:
         )
 
     def announce_version(self) -> None:
-        """Have the pages of older versions reload themselves: all that is answered from now on is of the newest."""
+        """Make the pages of older versions reload themselves: all answers from now on are of the newest version."""
         if self._pages is not None:
             self._pages.announce(self.pool.version)
 
     def close_pages(self) -> None:
-        """Let all browsers go that wait for a newer version."""
+        """End the streams of all browsers that wait for a newer version."""
         if self._pages is not None:
             self._pages.close()

@@ -1,4 +1,4 @@
-"""What the options and the process say of an app, for its pool and for each of its workers."""
+"""Derives the settings of an app's pool and workers from the options and the process."""
 
 import os
 import sys
@@ -12,20 +12,20 @@ from snakepit.system.working_directory import WorkingDirectory
 from snakepit.wire import page_script
 
 CLOSING_SECONDS = 0.5
-"""What interpreters get to be closed where the process ends anyway. Most take a few hundredths; one with LiteLLM's
-proxy, 870,000 objects that are tracked, takes three seconds, as a process of its own does."""
+"""Seconds for closing interpreters if the process ends anyway. Most take a few hundredths of a second; one with
+LiteLLM's proxy, with 870,000 tracked objects, takes three seconds, as a process of its own does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What apps get from the process that they are served in.
+    """The values that apps get from the server's process.
 
     Args:
-        server: what tells this server's pages from those of the one before.
+        server: identifies this server's pages, so that those of an earlier one differ.
         copies: the folder for private copies of C extensions; empty: there is none.
         open_files: the limit on open files before it was raised, and after, if it was.
         working_directory: of the process, if that is the server's alone.
-        process_ends: whether the process ends with the server, and at once: interpreters that take long to be closed
+        process_ends: whether the process ends at once after the server, so that interpreters that take long to close
             are left open.
     """
 
@@ -37,7 +37,7 @@ class Surroundings:
 
 
 def pool_options(config: Config, reference: AppReference, surroundings: Surroundings) -> PoolOptions:
-    """Gather what the pool of an app must know, and what it tells each worker."""
+    """Collect the options of an app's pool, and the settings for each worker."""
     path = path_of_workers()
     return PoolOptions(
         workers=config.interpreters,
@@ -54,7 +54,7 @@ def pool_options(config: Config, reference: AppReference, surroundings: Surround
         lifetime=config.workers_lifetime,
         max_rss=None if config.workers_max_rss is None else config.workers_max_rss * 2**20,
         response_seconds=config.timeout_request,
-        # with runtime thread somebody may well sit in a debugger, and there nothing can be replaced
+        # with runtime thread a debugger may stop the worker, and nothing can be replaced there
         startup_seconds=config.timeout_startup if config.runtime != "thread" else 0.0,
         silent_seconds=config.timeout_worker_healthcheck if config.runtime != "thread" else 0.0,
         patient=config.reload,
@@ -81,7 +81,7 @@ def pool_options(config: Config, reference: AppReference, surroundings: Surround
             "timeout_request": config.timeout_request,
             "copies": surroundings.copies,
             "write_bytecode": not config.reload,
-            "environ": dict(os.environ),  # as it is now, whatever workers do to the process's later
+            "environ": dict(os.environ),  # a copy from now: workers may change the process's environment later
             "open_files": surroundings.open_files,
         },
     )

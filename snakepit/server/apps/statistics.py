@@ -1,11 +1,11 @@
-"""What is going on in one app: its workers, and the requests for them."""
+"""Statistics of one app: its workers, and the requests for them."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatistics:
-    """One worker. One that retires has the number of the one in its place."""
+    """Statistics of one worker. A retiring one has the same number as the one that replaces it."""
 
     number: int
     state: str
@@ -19,7 +19,7 @@ class WorkerStatistics:
 
 @dataclass(frozen=True, slots=True)
 class AppStatistics:
-    """One app. Counters run from its start; the workers that serve or start come before those that retire."""
+    """Statistics of one app. Counters run from its start; workers that serve or start come before those that retire."""
 
     in_progress: int
     waiting: int

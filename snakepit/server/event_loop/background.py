@@ -1,7 +1,7 @@
-"""Background tasks: work for whose end nobody waits.
+"""Background tasks: tasks whose end no code waits for.
 
-asyncio tells of an exception in such a task when the garbage collector finds it: too late, and never while somebody
-keeps the task to cancel it one day. Here it is logged as soon as the task ends.
+asyncio reports an exception in such a task when the garbage collector finds the task: too late, and never while a
+reference to it is kept. Here the exception is logged as soon as the task ends.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ _log = logging.getLogger("snakepit.server")
 def spawn[T](work: Coroutine[object, object, T], among: set[asyncio.Task[Any]]) -> asyncio.Task[T]:
     """Run `work` as a task, keep that in `among` until it ends, and log the exception that it ends with, if any.
 
-    Who waits for the task all the same gets the exception, too.
+    Code that awaits the task nevertheless gets the exception, too.
     """
     task = asyncio.get_running_loop().create_task(work)
 

@@ -1,4 +1,4 @@
-"""Which event loop runs in the main interpreter (`--loop`). Workers run asyncio's own, wherever they are."""
+"""The choice of the main interpreter's event loop (`--loop`). Workers run asyncio's own, with every runtime."""
 
 import asyncio
 import sys
@@ -13,9 +13,9 @@ type LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
 def loop_factory(name: Literal["auto", "asyncio", "uvloop"]) -> LoopFactory:
-    """The loop of that name; auto: uvloop where it is installed (on Windows winloop, which is uvloop there).
+    """Return the factory of the named loop; auto: uvloop if it is installed (on Windows winloop, uvloop's port).
 
-    Raises ConfigError where it is not.
+    Raises ConfigError if it is not installed.
     """
     module = "winloop" if sys.platform == "win32" else "uvloop"
     installed = find_spec(module) is not None

@@ -1,8 +1,7 @@
 """Many deadlines of one length behind a single timer.
 
-Everything put in has the same time to live, so the order of putting in is the order of falling due: one timer for
-the oldest is enough, and adding or discarding is a dict operation. A timer per connection would cost each request
-two heap operations.
+All keys have the same time, so they expire in the order in which they were added: one timer for the oldest is enough,
+and adding or discarding is a dict operation. A timer for each connection would cost each request two heap operations.
 """
 
 import asyncio
@@ -13,13 +12,13 @@ LOOK_AGAIN = 1.0
 
 
 class Deadlines[K: Hashable]:
-    """Calls `expired` with each key that stayed in for `seconds`; None: never."""
+    """Deadlines that call `expired` with each key that was not discarded within `seconds`; None: never."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float | None, expired: Callable[[K], None]) -> None:
         self._loop = loop
         self._seconds = seconds
         self._expired = expired
-        self._due: dict[K, float] = {}  # in the order they fall due
+        self._due: dict[K, float] = {}  # in the order in which they expire
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -29,7 +28,7 @@ class Deadlines[K: Hashable]:
         return key in self._due
 
     def add(self, key: K) -> None:
-        """Start a key's time, anew if it was in already."""
+        """Start a key's time, again if it was added before."""
         self._due.pop(key, None)
         if self._seconds is None:
             return
@@ -38,7 +37,7 @@ class Deadlines[K: Hashable]:
             self._timer = self._loop.call_at(due, self._fire)
 
     def discard(self, key: K) -> None:
-        """Stop a key's time. The timer is left to find that out by itself: most keys never fall due."""
+        """Stop a key's time. The timer is not changed, since most keys never expire."""
         self._due.pop(key, None)
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 class Timers:
-    """Keeps one timer for each number."""
+    """One timer for each number."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -13,22 +13,22 @@ class Timers:
 
     @property
     def numbers(self) -> set[int]:
-        """Those that have a timer."""
+        """The numbers that have a timer."""
         return set(self._handles)
 
     def start[*Ts](self, number: int, seconds: float, call: Callable[[*Ts], None], *args: *Ts) -> None:
-        """Call after so many seconds, in place of what this number had before."""
+        """Call back after so many seconds, instead of an earlier timer of this number."""
         self.forget(number)
         self._handles[number] = self._loop.call_later(seconds, self._run, number, call, args)
 
     def forget(self, number: int) -> None:
-        """Call nothing for this number."""
+        """Cancel the timer of this number."""
         handle = self._handles.pop(number, None)
         if handle is not None:
             handle.cancel()
 
     def close(self) -> None:
-        """Call nothing at all."""
+        """Cancel all timers."""
         for number in list(self._handles):
             self.forget(number)
 

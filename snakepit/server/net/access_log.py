@@ -1,9 +1,9 @@
 """The access log: a line for each request.
 
-A log record for each costs as much as the rest of a request, and all requests pass through one interpreter. So where
-the default configuration stands, what one loop iteration answered is written as one piece of text, with the time of the
-iteration; under load that is a dozen lines in one write. With a configuration of the operator's own, each request is a
-record of the logger `snakepit.access`, as its handlers and filters expect.
+A log record for each request costs as much as the rest of the request, and all requests pass through one interpreter.
+So with the default configuration, the lines of one turn of the event loop are written as one text, with the time of the
+turn; under load that is a dozen lines in one write. With the operator's own configuration, each request is a record of
+the logger `snakepit.access`, as its handlers and filters expect.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ from snakepit.logs import AccessHandler, ColorFormatter, colored_level, colored_
 
 
 class AccessLog(Protocol):
-    """Logs requests, one line for each."""
+    """The interface of access logs: one line for each request."""
 
     def add(self, peer: str, head: RequestHead, status: int) -> None:
         """Log a request whose response has begun."""
 
 
 class RecordLog:
-    """Logs each request as a record of its own."""
+    """An access log that makes a record of each request."""
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
@@ -34,7 +34,7 @@ class RecordLog:
 
 
 class BatchLog:
-    """Logs the requests of one loop iteration as one text, in the format of the default configuration."""
+    """An access log that writes the requests of one turn as one text, in the default format."""
 
     def __init__(self, handler: AccessHandler, loop: asyncio.AbstractEventLoop) -> None:
         self._handler = handler
@@ -51,7 +51,7 @@ class BatchLog:
         self._lines.append(f'{peer} - "{head.method} {target} HTTP/{head.http_version}" {status}\n')
 
     def flush(self) -> None:
-        """Write what has come together."""
+        """Write the collected lines."""
         second = int(time.time())
         if second != self._second:
             self._second = second
@@ -62,7 +62,7 @@ class BatchLog:
 
 
 class ColorBatchLog(BatchLog):
-    """Logs the requests of one loop iteration as one text, in colours."""
+    """An access log that writes the requests of one turn as one text, in colours."""
 
     def __init__(self, handler: AccessHandler, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(handler, loop)
@@ -77,7 +77,7 @@ class ColorBatchLog(BatchLog):
 
 
 def access_log(enabled: bool, loop: asyncio.AbstractEventLoop) -> AccessLog | None:
-    """Make the access log that the logging configuration asks for; None if nobody would read it."""
+    """Make the access log that the logging configuration asks for; None if no handler would write it."""
     logger = logging.getLogger("snakepit.access")
     if not enabled or not logger.isEnabledFor(logging.INFO):
         return None

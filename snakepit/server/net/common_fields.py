@@ -1,4 +1,4 @@
-"""The header fields that every response has: made once a second, since that is how often the date changes."""
+"""The header fields that every response has: rendered once a second, when the date changes."""
 
 import time
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ _BOTH = HAS_DATE | HAS_SERVER
 class CommonFields:
     """The Date and Server fields (RFC 9110 sections 6.6.1 and 10.2.4), as lines, for a response that lacks them.
 
-    `extra`: fields for all responses, whatever they have, as names in lower case and values. Of a Date and a Server
-    field a response has one only, though: its own, or the one given here, or the usual one.
+    `extra`: fields for all responses, as names in lower case and values. But a response has only one Date and one
+    Server field: its own, or else the one given here, or else the usual one.
     """
 
     def __init__(self, *, date: bool, server: bool, extra: Sequence[tuple[bytes, bytes]] = ()) -> None:
@@ -27,7 +27,7 @@ class CommonFields:
         self._lines: dict[int, bytes] = {}  # by the flags of a response's own fields
 
     def lines(self, flags: int) -> bytes:
-        """Return the lines to add, with line ends; `flags` are those of the response's own (see `http.fields`)."""
+        """Return the lines to add, with line ends; `flags`: of the response's own fields (see `http.fields`)."""
         second = int(time.time())
         if second != self._second:
             self._second = second

@@ -1,21 +1,21 @@
-"""The connections of a server that are open, and whether they are to end."""
+"""The open connections of a server, and whether they must end."""
 
 import asyncio
 from typing import Protocol
 
 
 class OpenConnection(Protocol):
-    """A connection, as the set of them needs it."""
+    """The interface of a connection for the set of connections."""
 
     def drain(self, gently: bool = False) -> None:
-        """Close as soon as nothing is going on; `gently`: as soon as a client does not mind."""
+        """Close as soon as no exchange is in progress; `gently`: as soon as that does not disturb the client."""
 
     def abort(self) -> None:
-        """Close the socket without waiting for what is still to be written."""
+        """Close the socket without waiting for unwritten data."""
 
 
 class Connections:
-    """The set of open connections; `accepted` and `requests` count what came since the start."""
+    """The set of open connections; `accepted` and `requests` count since the start."""
 
     def __init__(self) -> None:
         self.open: set[OpenConnection] = set()
@@ -27,12 +27,12 @@ class Connections:
         self._all_closed.set()
 
     def add(self, connection: OpenConnection) -> None:
-        """Add a connection that was accepted, or that has become another."""
+        """Add a connection that was accepted, or that changed its protocol."""
         self.open.add(connection)
         self._all_closed.clear()
 
     def discard(self, connection: OpenConnection) -> None:
-        """Take out a connection that was closed, and to which all that was written is out; or that became another."""
+        """Remove a connection that was closed and has written everything, or that changed its protocol."""
         self.open.discard(connection)
         if not self.open:
             self._all_closed.set()
@@ -42,12 +42,12 @@ class Connections:
         await self._all_closed.wait()
 
     def drain(self, gently: bool) -> None:
-        """Close connections that carry no exchange, and the others as soon as they have answered.
+        """Close connections without an exchange, and the others as soon as they have answered.
 
-        Event streams and WebSockets have no end, so they are ended; browsers come back by themselves.
+        Event streams and WebSockets have no end of their own, so they are ended; browsers connect again by themselves.
 
-        `gently`: those that carry none may have one exchange more, until their keep-alive time is over: another process
-        serves now, and a client must not find its connection closed in the moment in which it sends a request.
+        `gently`: connections without an exchange may have one more, until their keep-alive time is over. Another
+        process serves now, and a connection must not be closed at the moment when its client sends a request.
         """
         self.draining = True
         self.stopping = not gently
@@ -55,6 +55,6 @@ class Connections:
             connection.drain(gently)
 
     def abort(self) -> None:
-        """Cut every connection that is left."""
+        """Cut all remaining connections."""
         for connection in list(self.open):
             connection.abort()

@@ -11,9 +11,9 @@ _HIDDEN = re.compile(r"(?:unknown|_[A-Za-z0-9._-]+)(?::(?:[0-9]{1,5}|_[A-Za-z0-9
 
 
 def elements(value: str) -> list[dict[str, str]] | None:
-    """Return the elements of a field, one from each proxy, as parameters and values; None if it is broken.
+    """Return the elements of a field, one from each proxy, as parameters and values; None if it is malformed.
 
-    Names of parameters are in lower case. Space around ";" is let through, as others do, and empty elements do not
+    Names of parameters are in lower case. Space around ";" is accepted, as in other servers, and empty elements do not
     count (RFC 9110 section 5.6.1).
     """
     found: list[dict[str, str]] = []
@@ -39,5 +39,5 @@ def elements(value: str) -> list[dict[str, str]] | None:
 
 
 def is_hidden(node: str) -> bool:
-    """Tell whether a proxy says of a node only that it won't tell its address (sections 6.2 and 6.3)."""
+    """Tell whether a proxy hides the address of a node (sections 6.2 and 6.3)."""
     return _HIDDEN.fullmatch(node) is not None

@@ -1,4 +1,4 @@
-"""The listening sockets: made before anything else, so that a port in use is known before the app is imported."""
+"""The listening sockets: created first, so that a port in use is reported before the app is imported."""
 
 import asyncio
 import encodings.idna  # noqa: F401  # for getaddrinfo, before the app's folder is on the path
@@ -15,21 +15,21 @@ from snakepit.config.options import Config
 from snakepit.errors import ConfigError
 
 PORT_ATTEMPTS = 10
-"""How often a free port is looked for that all addresses of a host name have: the one that the system picks for the
-first address may be in use on another."""
+"""Attempts to find a port that is free on all addresses of a host name: the port that the system picks for the first
+address may be in use on another."""
 
 type _Address = tuple[Any, ...]
 
-_MISSING = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # "::1 localhost" stands in files of machines without IPv6, too
+_MISSING = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # machines without IPv6 may also name "::1 localhost"
 
-SOCKET_MODE = 0o666  # of a Unix socket: a proxy under another user must reach it; the folder guards it
+SOCKET_MODE = 0o666  # of a Unix socket: a proxy of another user must reach it; the folder's permissions restrict access
 
 
 class Listener:
-    """Sockets that are bound, and after `serve` accept connections.
+    """Bound sockets, which accept connections after `serve`.
 
-    `address` is where clients reach the first, as a URL or as "unix:" and the path of a Unix socket; `inherited` are
-    sockets to use in place of what the options say.
+    `address` is the address of the first one, as a URL or as "unix:" and the path of a Unix socket; `inherited` are
+    sockets to use instead of those of the options.
     """
 
     def __init__(self, config: Config, inherited: Sequence[socket.socket] = ()) -> None:
@@ -55,7 +55,7 @@ class Listener:
         self._connection = connection
         for sock in self.sockets:
             if sock.family == getattr(socket, "AF_UNIX", None):
-                # its file is ours to remove: another process may serve there when this one ends
+                # the server removes the file itself: another process may serve there when this one ends
                 server = await loop.create_unix_server(
                     connection, sock=sock, backlog=self._backlog, cleanup_socket=False
                 )
@@ -64,7 +64,7 @@ class Listener:
             self._servers.append(server)
 
     async def close_empty(self, loop: asyncio.AbstractEventLoop, keep_path: bool = False) -> None:
-        """Accept the connections that wait in the backlog, which `close` would reset, and then nothing more."""
+        """Accept the connections that wait in the backlog, which `close` would reset; then accept no more."""
         last = [sock.dup() for sock in self.sockets if self._servers]
         self.close(keep_path)
         for listening in last:
@@ -75,11 +75,11 @@ class Listener:
                         accepted = listening.accept()[0]
                         accepted.setblocking(False)
                         await loop.connect_accepted_socket(self._connection, accepted)
-                    except OSError:  # that was all; or the system is out of files
+                    except OSError:  # the backlog is empty, or the system is out of files
                         break
 
     def close(self, keep_path: bool = False) -> None:
-        """Accept nothing more, and remove the Unix socket's file, unless another process serves there."""
+        """Accept no more, and remove the Unix socket's file, unless another process serves there."""
         for server in self._servers:
             server.close()
         for sock in self.sockets:
@@ -105,7 +105,7 @@ def _tcp_sockets(host: str, port: int) -> list[socket.socket]:
         )
     except (OSError, UnicodeError) as error:
         raise ConfigError(f"host {host!r} can't be resolved: {getattr(error, 'strerror', None) or error}") from None
-    # IPv4 first: what is shown of a name is then what any client can use
+    # IPv4 first: then every client can use the address that is shown for a name
     places = sorted(dict.fromkeys((info[0], info[4]) for info in found), key=lambda place: place[0] != socket.AF_INET)
     attempts = 1 if port else PORT_ATTEMPTS
     while True:
@@ -118,7 +118,7 @@ def _tcp_sockets(host: str, port: int) -> list[socket.socket]:
 
 
 def _bound(places: Sequence[tuple[int, _Address]]) -> list[socket.socket]:
-    """Make sockets bound to these addresses, as far as the machine has them; raises OSError if it has none."""
+    """Make sockets bound to those of the addresses that the machine has; raises OSError if it has none."""
     sockets: list[socket.socket] = []
     missing: OSError | None = None
     try:
@@ -188,9 +188,9 @@ def _unix_socket(path: str) -> socket.socket:
 
 
 def _remove_stale(path: str) -> None:
-    """Remove the socket file of a server that is gone; one that somebody listens on stays, and bind() will say so.
+    """Remove the socket file of a server that has ended. If a process listens on it, it stays, and bind() fails.
 
-    Raises ConfigError where there is something else.
+    Raises ConfigError if the path is not a socket.
     """
     try:
         mode = os.stat(path).st_mode

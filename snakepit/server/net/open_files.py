@@ -1,8 +1,8 @@
-"""How many files this process may have open: each connection is one, and each worker's channels take a few.
+"""The limit on open files: each connection is one, and each worker's channels take a few.
 
-When there are no more, a connection can't be accepted. asyncio then says so and tries again a second later; uvloop
-(libuv) closes what comes, without a word. Here both are logged in the same words: when the last descriptor goes to a
-connection, when asyncio says that none was left, and when a look, once a second, finds none.
+When no descriptors are left, a connection can't be accepted. asyncio then reports this and tries again a second later;
+uvloop (libuv) closes new connections silently. This module logs both in the same words: when a connection gets the last
+descriptor, when asyncio reports that none was left, and when a check, once a second, finds none.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LOOK = 1.0
-"""Seconds between two looks, and between two lines in the log. A look is two system calls for each that is told."""
+"""Seconds between two checks, and between two lines in the log. A check is two system calls."""
 
-# What asyncio's loop reports (selector_events.py): as often as there may be connections in the backlog, each time with
-# a timer to listen again, all of which fail if the socket has been closed until then (CPython issue 151615).
+# What asyncio's loop reports (selector_events.py): once for each connection that the backlog may hold, each time with a
+# timer to listen again, and these timers fail if the socket has been closed by then (CPython issue 151615).
 _NOT_ACCEPTED = "socket.accept() out of system resource"
 _NOT_LISTENING = "_start_serving("
 _RETRY = 1.0  # seconds until asyncio listens again (constants.ACCEPT_RETRY_DELAY)
@@ -28,7 +28,7 @@ _RETRY = 1.0  # seconds until asyncio listens again (constants.ACCEPT_RETRY_DELA
 def raise_open_files_limit() -> tuple[int, int] | None:
     """Raise the soft limit to the hard one, as far as the platform has such limits and allows it.
 
-    Returns the limit before and after; None where it stays as it was.
+    Returns the limit before and after; None if it did not change.
     """
     if sys.platform == "win32":
         return None
@@ -40,15 +40,15 @@ def raise_open_files_limit() -> tuple[int, int] | None:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     except (ValueError, OSError):
-        return None  # macOS says "unlimited" and then refuses it; the soft limit stays
+        return None  # macOS reports "unlimited" and then refuses that; the soft limit stays
     return soft, hard
 
 
 class OpenFiles:
-    """Tells when descriptors run out; `raised` is what `raise_open_files_limit` returned.
+    """The monitor that logs when descriptors run out; `raised` is the result of `raise_open_files_limit`.
 
-    `last` is the highest number that a descriptor can have. A new one gets the lowest number that is free, so when
-    somebody gets this one, there are no more.
+    `last` is the highest number that a descriptor can have. A new one gets the lowest free number, so when this one is
+    given out, no more are left.
     """
 
     def __init__(
@@ -58,32 +58,32 @@ class OpenFiles:
         self._log = log
         self._loop = loop
         self._raised = raised
-        self._told = -LOOK  # when the log was told, by the loop's clock
+        self._told = -LOOK  # when the last line was logged, by the loop's clock
         self._others: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self) -> None:
-        """Look now, and again and again until `close`."""
+        """Check now, and then periodically until `close`."""
         if sys.platform != "win32":  # which has no such limit
             self._others = self._loop.get_exception_handler()
             self._loop.set_exception_handler(self._handle)
             self._look()
 
     def close(self) -> None:
-        """Stop looking."""
+        """Stop checking."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
             self._loop.call_later(_RETRY + LOOK, self._hand_back)  # asyncio's timers still run
 
     def accepted(self, transport: asyncio.BaseTransport) -> None:
-        """Hear of a connection that was accepted; log it if it got the last descriptor."""
+        """Note an accepted connection; log it if it got the last descriptor."""
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.fileno() >= self.last:
             self.ran_out()
 
     def ran_out(self, number: int = errno.EMFILE) -> None:
-        """Log that there are no more; `number`: the system's error, if it said one."""
+        """Log that no descriptors are left; `number`: the system's error, if there was one."""
         now = self._loop.time()
         if now - self._told < LOOK:
             return
@@ -122,8 +122,8 @@ class OpenFiles:
     def _limit(self) -> int:
         """Return the soft limit.
 
-        A worker lowers it for a moment while it starts a process (`snakepit.worker.children`). Should it still be low,
-        for instance because a thread was cut just then, it is raised again.
+        A worker lowers it for a moment while it starts a process (`snakepit.worker.children`). If it is still low, for
+        instance because a thread was interrupted just then, it is raised again.
         """
         if sys.platform == "win32":
             return sys.maxsize
@@ -140,7 +140,7 @@ class OpenFiles:
 
 
 def _trouble() -> int:
-    """Return the system's error where no file can be opened for want of descriptors or memory; 0 if one can be."""
+    """Return the system's error if no file can be opened for lack of descriptors or memory; 0 if one can."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:

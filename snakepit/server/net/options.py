@@ -1,4 +1,4 @@
-"""How HTTP and WebSocket are spoken to clients: what follows from the options, for all connections of a server."""
+"""Settings for HTTP and WebSocket on all connections of a server, derived from the options."""
 
 from typing import TYPE_CHECKING
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class HttpOptions:
-    """Makes the protocols of connections, and knows the limits of time, in seconds; None: no limit."""
+    """The factory of connections' protocols, and the time limits, in seconds; None: no limit."""
 
     def __init__(self, config: "Config") -> None:
         self.keep_alive_seconds = config.timeout_keep_alive
         self.head_seconds = config.timeout_request_head
         self.ping_seconds = config.ws_ping_interval or None
         self.pong_seconds = config.ws_ping_timeout or None
-        self.never_idle = not config.timeout_keep_alive  # no connection is kept open for a request that may come
+        self.never_idle = not config.timeout_keep_alive  # no connection is kept open for a possible next request
         self.websockets = config.ws != "none"
         self.ws_max_queue = config.ws_max_queue
         self._ws_max_size = config.ws_max_size
@@ -49,7 +49,7 @@ class HttpOptions:
         return Http1Protocol(self._parser(), self._common)
 
     def new_deflate(self) -> Deflate | None:
-        """Make the compression for one WebSocket, yet to be agreed on; None if there is to be none."""
+        """Make the compression for one WebSocket, before the handshake; None if it is turned off."""
         return Deflate(self._ws_max_size) if self._ws_deflate else None
 
     def new_websocket(self, deflate: Deflate | None) -> WebSocketProtocol:
@@ -61,7 +61,7 @@ class HttpOptions:
         return self._common.lines(fields[1])
 
     def proxy_headers_of(self, peer: "Address") -> ProxyHeaders | None:
-        """Return what reads the proxy headers of a peer; None if they are not to be read. No peer: a Unix socket."""
+        """Return the reader of a peer's proxy headers; None if they must not be read. No peer: a Unix socket."""
         if self._proxy_headers is None or not self._proxy_headers.trusts(peer[0] if peer is not None else None):
             return None
         return self._proxy_headers

@@ -1,16 +1,16 @@
-"""What trusted proxies say of a request in its header fields: its client, scheme and host, and the app's path.
+"""Reads what trusted proxies report about a request in header fields: its client, scheme and host, and the app's path.
 
-Each proxy knows for sure only who has connected to it, and adds that at the end of what it got. So X-Forwarded-For is
-read from its end: the last item was written by the peer, which is trusted; if it names a trusted proxy, that one has
-written the item before it, and so on. The first address that is not a trusted proxy's is the client. What stands before
-it anybody may have made up, and it is not even looked at. Where all are trusted, the first item is the client.
+Each proxy knows only the address that has connected to it, and appends it to the field. So X-Forwarded-For is read from
+its end: the peer, which is trusted, wrote the last item; if that names a trusted proxy, that proxy wrote the item
+before it, and so on. The first address that is not a trusted proxy's is the client. The items before it may be forged
+by any client, so they are ignored. If all are trusted, the first item is the client.
 
-The elements of Forwarded (RFC 7239) are read likewise. X-Forwarded-Proto, -Host, -Port and -Prefix have no such order:
-they count where all their values are the same.
+The elements of Forwarded (RFC 7239) are read in the same way. X-Forwarded-Proto, -Host, -Port and -Prefix have no such
+order: they count if all their values are the same.
 
-A value that is broken counts as if it were not there, as a whole, and so does Forwarded where it contradicts the
-others. The proxy has set one of the two then, and passed the other on, which anybody may have made up. As nearly all
-proxies set the others, these are believed; if neither were, anybody could make requests look like the proxy's own.
+An invalid value is ignored as a whole, and so is Forwarded if it contradicts the others. In that case the proxy has set
+one of the two, and passed the other on, which any client may have forged. Since nearly all proxies set the others,
+these are believed; if neither were, any client could make requests look like the proxy's own.
 """
 
 import ipaddress
@@ -37,12 +37,12 @@ _HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]{1,255}))(?
 _DIGITS = re.compile("[0-9]{1,5}")
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~!$&*+=:@-]+)+")
 """An absolute path of characters that need no escape in URLs and HTML. With an empty segment it could begin with "//",
-and what an app makes a URL of would lead to another host."""
+and URLs that an app makes of it would lead to another host."""
 
 
 @dataclass(slots=True)
 class _Said:
-    """What is said of a request; None for what is not."""
+    """The reported facts about a request; None for those that are not reported."""
 
     client: Address = None
     scheme: str | None = None
@@ -51,14 +51,14 @@ class _Said:
 
 
 class ProxyHeaders:
-    """Reads what trusted proxies say in the header fields with these names, which are in lower case."""
+    """A reader of the header fields with these names, in lower case, from trusted proxies."""
 
     def __init__(self, trusted: TrustedProxies, names: frozenset[bytes]) -> None:
         self._trusted = trusted
         self._names = names
 
     def trusts(self, peer: str | None) -> bool:
-        """Tell whether what this peer says is read; None: it is on a Unix socket."""
+        """Tell whether this peer's fields are read; None: it is on a Unix socket."""
         return self._trusted.trusts(peer)
 
     def endpoints(self, headers: Headers, direct: Endpoints) -> Endpoints:
@@ -80,7 +80,7 @@ class ProxyHeaders:
         return said.client or client, server, scheme, _prefix(fields.get(_PREFIX, []))
 
     def _said(self, fields: dict[bytes, list[str]]) -> _Said:
-        """Join what all fields say."""
+        """Combine the facts of all fields."""
         said = _Said(self._client(fields.get(_FOR, [])), _scheme(_same(fields.get(_PROTO, []))))
         said.host, said.port = _host(_same(fields.get(_HOST, [])))
         port = _port(_same(fields.get(_PORT, [])))
@@ -105,7 +105,7 @@ class ProxyHeaders:
         return address
 
     def _forwarded(self, values: list[str]) -> _Said | None:
-        """Read what the last element says that a trusted proxy wrote; None if something is broken up to there."""
+        """Read the last element that a trusted proxy wrote; None if an element up to there is invalid."""
         said: _Said | None = None
         for value in values if self._trusted.all else reversed(values):
             elements = forwarded.elements(value)
@@ -120,7 +120,7 @@ class ProxyHeaders:
 
 
 def _element(element: dict[str, str], node: Node | None) -> _Said | None:
-    """Read what an element of Forwarded says, with its node if it tells one; None if it is broken."""
+    """Read an element of Forwarded, with its node if it names one; None if it is invalid."""
     name, proto, host = element.get("for"), element.get("proto"), element.get("host")
     if node is None and name is not None and not forwarded.is_hidden(name):
         return None
@@ -134,7 +134,7 @@ def _element(element: dict[str, str], node: Node | None) -> _Said | None:
 
 
 def _together(said: _Said, also: _Said) -> _Said:
-    """Join what both say; only the first where they contradict each other."""
+    """Combine both; only the first if they contradict each other."""
     (address, port), (other_address, other_port) = said.client or ("", 0), also.client or ("", 0)
     if (
         _contradict(address, other_address)
@@ -168,7 +168,7 @@ def _scheme(text: str) -> str | None:
 
 
 def _host(text: str) -> tuple[str, int | None] | tuple[None, None]:
-    """Read a host, and its port if that is told."""
+    """Read a host, and its port if there is one."""
     found = _HOST_AND_PORT.fullmatch(text)
     if found is None:
         return None, None
@@ -193,7 +193,7 @@ def _port(text: str) -> int | None:
 
 
 def _prefix(values: list[str]) -> str | None:
-    """Return the path under which a proxy publishes the app; None if it is not told. Empty for "/"."""
+    """Return the path under which a proxy publishes the app; None if it is not reported. Empty for "/"."""
     paths = {value.rstrip("/") for value in values}
     if len(paths) != 1:
         return None

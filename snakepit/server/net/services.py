@@ -1,4 +1,4 @@
-"""What the connections of a server share, whatever protocol they speak: options, logs, and the way to who answers."""
+"""Services that the connections of a server share, with every protocol: options, logs, and the router."""
 
 import asyncio
 import itertools
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class ConnectionServices:
-    """The base of what the connections of one protocol share.
+    """The base class of services that the connections of one protocol share.
 
     Args:
-        router: says who answers a request.
+        router: finds the destination of a request.
         open_files: as for `OpenFiles`.
     """
 
@@ -56,7 +56,7 @@ class ConnectionServices:
         return Exchange(next(self._numbers), client, destination, head, home)
 
     def report_fault(self, exchange: Exchange, fault: str, cut_off: bool) -> None:
-        """Log what went wrong in the app with a request; `cut_off`: because its client left in the middle of it."""
+        """Log a request's error in the app; `cut_off`: its client left in the middle of the request."""
         self.log.log(
             logging.DEBUG if cut_off else logging.ERROR,
             "%s from %s %s in %s\n%s",

@@ -1,12 +1,11 @@
-"""What a connection does with its socket, whatever protocol it speaks.
+"""The socket side of a connection, for every protocol.
 
-`TransportShell` writes what the protocol has to send, pauses and resumes reading, knows whether the transport takes
-more, keeps the one deadline that the connection is under, and ends it: at once, or in two steps, our side first. It
-knows nothing of requests and frames. Those are for the classes made of it: `http1.Connection`,
-`websocket.WebSocketConnection`.
+`TransportShell` writes what the protocol sends, pauses and resumes reading, knows whether the transport takes more,
+keeps the connection's one deadline, and closes it: at once, or in two steps, this side first. It knows nothing of
+requests and frames, which are for its subclasses: `http1.Connection`, `websocket.WebSocketConnection`.
 
 It is a base class and not an object beside the connection. asyncio calls `data_received` on the protocol itself: with
-an object in between, each piece of data would cost one more call, and each connection a circle of references.
+an object in between, each piece of data would cost one more call, and each connection a reference cycle.
 """
 
 import asyncio
@@ -29,7 +28,7 @@ class TransportShell(asyncio.Protocol):
     def __init__(self) -> None:
         self._deadline: Deadlines[Self] | None = None
         self._reading = True
-        self.writable = True  # the transport takes more without piling it up
+        self.writable = True  # the transport takes more without filling its buffer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -42,16 +41,16 @@ class TransportShell(asyncio.Protocol):
         self._on_writable()
 
     def abort(self) -> None:
-        """Close the socket without waiting for what is still to be written."""
+        """Close the socket without waiting for unwritten data."""
         self._transport.abort()
 
     # -- for the classes made of it ------------------------------------------------------------------------------
 
     def _on_writable(self) -> None:
-        """Hear that the transport takes data again."""
+        """Called when the transport takes data again."""
 
     def _on_reading_resumed(self) -> None:
-        """Hear that the socket is read again."""
+        """Called when the socket is read again."""
 
     def _take_over(self, other: "TransportShell") -> None:
         """Take another connection's transport, which speaks another protocol from now on."""
@@ -79,7 +78,7 @@ class TransportShell(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _set_deadline(self, deadline: "Deadlines[Self] | None", keep: bool = False) -> None:
-        """Put the connection under another deadline; `keep` leaves the time running if it is that one already."""
+        """Set another deadline for the connection; `keep`: if it is the same one, its time goes on."""
         if self._deadline is not deadline:
             if self._deadline is not None:
                 self._deadline.discard(self)
@@ -92,8 +91,8 @@ class TransportShell(asyncio.Protocol):
     def _half_close(self, deadline: "Deadlines[Self]") -> bool:
         """Close our side, and read on under a deadline until the client has closed its own.
 
-        Closing at once, with data unread, would reset the socket, and a reset can destroy what was written before the
-        client has read it. Where there are no sides to close, as over TLS, close the transport, and return False.
+        Closing at once, with data unread, would reset the socket, and a reset can destroy written data before the
+        client has read it. If one side can't be closed alone, as over TLS, close the transport, and return False.
         """
         transport = self._transport
         if transport.can_write_eof() and not transport.is_closing():
@@ -106,10 +105,10 @@ class TransportShell(asyncio.Protocol):
 
 
 def set_no_delay(transport: asyncio.BaseTransport) -> None:
-    """Have each write to a TCP socket sent at once, where another would wait for the client's acknowledgement.
+    """Make a TCP socket send each write at once, without waiting for the client's acknowledgement of the previous one.
 
-    asyncio does this only for sockets made with an explicit IPPROTO_TCP, which accepted ones are not where their
-    listening socket was not. Without it a keep-alive client waits 40 ms for each answer.
+    asyncio does this only for sockets created with an explicit IPPROTO_TCP; accepted sockets have it only if their
+    listening socket had. Without it a keep-alive client waits 40 ms for each answer.
     """
     sock = transport.get_extra_info("socket")
     if sock is not None and not _is_unix(sock):
@@ -124,13 +123,13 @@ def direct_endpoints(transport: asyncio.BaseTransport) -> Endpoints:
 
 
 def has_known_peer(transport: asyncio.BaseTransport) -> bool:
-    """Tell whether it is known who is at the other end. One that has gone already could have been anybody."""
+    """Tell whether the peer's address is known. A peer that has gone already could have had any address."""
     sock = transport.get_extra_info("socket")
     return _address(transport.get_extra_info("peername")) is not None or (sock is not None and _is_unix(sock))
 
 
 def name_of_client(endpoints: Endpoints) -> str:
-    """Return the client as the log names it."""
+    """Return the client's name for the log."""
     client = endpoints[0]
     return f"{client[0]}:{client[1]}" if client is not None else "local"
 
@@ -140,7 +139,7 @@ def _is_unix(sock: socket.socket) -> bool:
 
 
 def _address(name: object) -> Address:
-    """Return a socket's name as ASGI wants it: (host, port), or None for a Unix socket or one that is gone."""
+    """Return a socket's name in ASGI's form: (host, port), or None for a Unix socket or one that is gone."""
     if isinstance(name, tuple) and len(name) >= 2:
         return str(name[0]), int(name[1])
     return None

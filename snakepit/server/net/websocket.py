@@ -1,14 +1,14 @@
-"""A socket that has become a WebSocket: it reads frames, answers pings, sends pings of its own, and writes messages.
+"""Connections that speak WebSocket: read frames, answer pings, send pings, and write messages.
 
-All that is done here, in the main interpreter, so a worker that computes for a minute keeps its sockets: pings are
-answered, and what the client says waits within bounds.
+All this happens in the main interpreter, so a worker that computes for a minute keeps its sockets: pings are answered,
+and messages of the client wait within bounds.
 
 A session ends in one of these ways. The client closes: the close frame is answered, and the socket closed. The app or
 the server closes: a close frame goes out, and the socket is closed when the client's comes, or after CLOSING seconds.
-The client breaks the protocol, or does not answer a ping in time: it is told, and the socket is closed without waiting
-for its close frame. Before it is told of a breach, the app may answer what it had said until then.
+The client breaks the protocol, or does not answer a ping in time: it gets a close frame, and the socket is closed
+without waiting for the client's. After a breach, the app may first answer the earlier messages.
 
-What the client still sends meanwhile is read and dropped (see `transport.TransportShell`). The states are in
+Data that the client still sends meanwhile is read and dropped (see `transport.TransportShell`). The states are in
 `snakepit.server.lifecycle`.
 """
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from snakepit.server.exchanges.exchange import Exchange
 
 CLOSING, LAST_CLOSING = 10.0, 2.0
-"""Seconds that a client gets to answer a close frame; and when the server stops."""
+"""Seconds for a client to answer a close frame: usually, and when the server stops."""
 
 ANSWERING = 2.0
-"""Seconds that an app gets to answer what a client said before it broke the protocol."""
+"""Seconds for an app to answer the messages that a client sent before it broke the protocol."""
 
 
 class WebSocketConnection(TransportShell):
@@ -56,7 +56,7 @@ class WebSocketConnection(TransportShell):
         return f"<WebSocketConnection {self.peer} {self._session}>"
 
     def begin(self, http: TransportShell, data: bytes) -> None:
-        """Take the transport of the HTTP connection, and handle the data that came behind the handshake."""
+        """Take the transport of the HTTP connection, and handle the data that came after the handshake."""
         self._take_over(http)
         self._shared.connections.add(self)
         self._set_deadline(self._shared.pings)
@@ -71,7 +71,7 @@ class WebSocketConnection(TransportShell):
     def data_received(self, data: bytes) -> None:
         if self._state >= WebSocketState.BREACHED:
             return
-        self._shared.pongs.discard(self)  # whatever comes, the client lives
+        self._shared.pongs.discard(self)  # any data show that the client is alive
         self._protocol.receive_data(data)
         self._handle_received()
 
@@ -91,7 +91,7 @@ class WebSocketConnection(TransportShell):
         self._write(self._protocol.data_to_send())
 
     def close(self, code: int, reason: str) -> None:
-        """Begin to close; nothing more crosses in either direction."""
+        """Begin to close; no more messages cross in either direction."""
         self._session = None
         if self._state >= WebSocketState.LINGERING:
             return
@@ -120,16 +120,16 @@ class WebSocketConnection(TransportShell):
     # -- deadlines, and the end of the server -----------------------------------------------------------------------
 
     def ping(self) -> None:
-        """Ask whether the client is there, and again after the same time."""
+        """Ping the client, and again after the same time."""
         self._protocol.send_ping()
         self._write(self._protocol.data_to_send())
         self._set_deadline(self._shared.pings)
-        if self not in self._shared.pongs:  # otherwise one before it was not answered, and its time goes on
+        if self not in self._shared.pongs:  # otherwise an earlier one was not answered, and its time goes on
             self._shared.pongs.add(self)
 
     def pong_overdue(self) -> None:
-        """Close: nothing came since the ping."""
-        if not self._reading:  # nothing could come: the app does not take what came before
+        """Close, since nothing came since the ping."""
+        if not self._reading:  # nothing could come: the app does not take the earlier messages
             self._shared.pongs.add(self)
             return
         self._protocol.send_close(INTERNAL_ERROR, "keepalive ping timeout")
@@ -137,22 +137,22 @@ class WebSocketConnection(TransportShell):
         self._finish()
 
     def answers_overdue(self) -> None:
-        """Close: the app has had its time to answer what came before the breach."""
+        """Close, since the app's time to answer the messages before the breach is over."""
         if self._breach is not None:
             self._tell_breach(self._breach)
 
     def close_overdue(self) -> None:
-        """Cut the connection: the client has not answered our close frame, or not closed its side."""
+        """Cut the connection, since the client has not answered the close frame, or not closed its side."""
         self.abort()
 
     def drain(self, gently: bool = False) -> None:
-        """Close, since the server stops. Where another process serves, clients come back to that one."""
+        """Close, since the server stops. If another process serves, clients reconnect to that one."""
         if self._session is not None:
             self._end_session(SERVICE_RESTART, "")
             self.close(SERVICE_RESTART, "")
         elif self._client_is_through:
             self._transport.close()
-        elif self._deadline is not None:  # it closes already, and may have less time for it now
+        elif self._deadline is not None:  # it closes already, and has less time for that now
             self._set_deadline(self._shared.closings, keep=True)
 
     # -- its own -------------------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ class WebSocketConnection(TransportShell):
             self._session.return_credit()
 
     def _on_reading_resumed(self) -> None:
-        if self in self._shared.pongs:  # the answer may wait among what was not read
+        if self in self._shared.pongs:  # the answer may be in data that was not read yet
             self._shared.pongs.add(self)
 
     def _handle_received(self) -> None:
@@ -186,7 +186,7 @@ class WebSocketConnection(TransportShell):
         self._write(self._protocol.data_to_send())
 
     def _closed(self, event: Closed) -> None:
-        """Hear that the client closed, or broke the protocol."""
+        """Called when the client has closed, or broke the protocol."""
         if event.failed:
             if self._session is not None and self._session.client_broke(event.code, event.reason):
                 self._breach = event
@@ -194,7 +194,7 @@ class WebSocketConnection(TransportShell):
                 self._shared.pongs.discard(self)
                 self._set_deadline(self._shared.breaches)
                 self._write(self._protocol.data_to_send())
-                self._resume_reading()  # to see the client go
+                self._resume_reading()  # to notice when the client leaves
             else:
                 self._tell_breach(event)
             return
@@ -209,10 +209,10 @@ class WebSocketConnection(TransportShell):
         self._finish()
 
     def _finish(self) -> None:
-        """Write what is left to be said, and close our side.
+        """Write the remaining frames, and close this side.
 
         When the server stops, close both sides of a client that has sent its close frame: nothing comes after that, and
-        many leave the socket open until the server has closed it.
+        many clients leave the socket open until the server has closed it.
         """
         self._write(self._protocol.data_to_send())
         self._shared.pongs.discard(self)
@@ -231,7 +231,7 @@ class WebSocketConnection(TransportShell):
 
 
 class WebSockets:
-    """What the WebSocket connections of a server share: the deadlines, and a place in the set of all connections."""
+    """The services of WebSocket connections: deadlines, and the set of all connections."""
 
     def __init__(
         self,

@@ -1,1 +1,1 @@
-"""What an operator does with a running server, and sees of it."""
+"""Operation of a running server: signals, commands, reloads, reports."""

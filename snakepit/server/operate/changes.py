@@ -1,8 +1,7 @@
-"""Other workers while the server serves: new ones for old ones, more or fewer.
+"""Changes to the workers of a running server: replacement, and other numbers of workers.
 
-Whoever asks, a signal, a command, `--reload`, comes here. There is one reload at a time: a newer one takes the place of
-one that is under way, whose workers may have imported what is old by now; who waits for that one gets the newer one's
-outcome.
+Signals, commands and `--reload` use this. There is one reload at a time: a newer one replaces one that is under way,
+whose workers may have imported old files. Callers that wait for the older one get the newer one's outcome.
 """
 
 import asyncio
@@ -25,33 +24,33 @@ from snakepit.server.pool.outcome import STOPPING, Outcome
 from snakepit.system import working_directory
 
 NAMED = 5
-"""Changed files that are named in the log; a checkout of another branch changes hundreds."""
+"""The most changed files that the log names; a checkout of another branch changes hundreds."""
 
 
 type Change = Callable[[], Coroutine[object, object, Outcome]]
 
 
 class Changes:
-    """Replaces the workers of all apps, or has more or fewer, one change after the other."""
+    """Changes to the workers of all apps, one after the other."""
 
     def __init__(self, apps: Apps, log: logging.Logger, loop: asyncio.AbstractEventLoop, manager: Manager) -> None:
         self._loop = loop
         self._apps = apps
         self._log = log
         self._manager = manager
-        self._folder = working_directory.name()  # now: an app may go elsewhere
+        self._folder = working_directory.name()  # now: an app may change the working directory
         self._reloading: asyncio.Task[Outcome] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ended = False
 
     async def reload(self) -> Outcome:
-        """Replace the workers, one after the other. Raises SnakepitError where that can't be."""
+        """Replace the workers, one after the other. Raises SnakepitError if that can't be done."""
         self._check()
         self._begin_reload(self._reload())
         return await self._newest_outcome()
 
     async def scale(self, workers: int) -> Outcome:
-        """Have so many workers of each app. Raises SnakepitError where that can't be."""
+        """Change the number of workers of each app. Raises SnakepitError if that can't be done."""
         self._check()
         if not 1 <= workers <= MOST_WORKERS:
             raise SnakepitError(f"There can be 1 to {MOST_WORKERS} workers, not {workers}: nothing changes")
@@ -62,7 +61,7 @@ class Changes:
         return Outcome.total(outcomes)
 
     async def scale_by(self, change: int) -> Outcome:
-        """Have so many workers more, or less; one stays. Raises SnakepitError where that can't be."""
+        """Add so many workers, or remove them; one stays. Raises SnakepitError if that can't be done."""
         return await self.scale(max(1, self._apps.wanted + change))
 
     def watch(self, reloader: Reloader) -> None:
@@ -70,7 +69,7 @@ class Changes:
         self._spawn(self._watch(reloader))
 
     def by_signal(self) -> dict[str, Callable[[], None]]:
-        """What signals ask for, by their name. Nobody waits for it, so what can't be done is logged."""
+        """Return the handlers of signals, by name. No caller waits for them, so they log errors."""
 
         def soon(change: Change) -> Callable[[], None]:
             return lambda: self._call_soon(change)
@@ -82,7 +81,7 @@ class Changes:
         }
 
     async def end(self) -> None:
-        """Change nothing any more."""
+        """Make no more changes."""
         self._ended = True
         for task in self._tasks:
             task.cancel()
@@ -114,7 +113,7 @@ class Changes:
 
     def _begin_reload(self, work: Coroutine[object, object, Outcome]) -> None:
         if self._reloading is not None:
-            self._reloading.cancel()  # what it imports is old
+            self._reloading.cancel()  # its files may be old
         self._reloading = self._spawn(work)
 
     async def _newest_outcome(self) -> Outcome:
@@ -144,7 +143,7 @@ class Changes:
         return Outcome.total(outcomes)
 
     async def _watch(self, reloader: Reloader) -> None:
-        # soon: once the loop turns again, what comes next has begun to watch
+        # call_soon: by the next turn of the loop, the next step watches
         asyncio.get_running_loop().call_soon(
             self._log.info, "Watching %s for changes", ", ".join(map(str, reloader.folders))
         )
@@ -167,12 +166,12 @@ class Changes:
     async def _replace_all(self, app: App) -> Outcome:
         outcome = await app.pool.replace_all()
         if outcome or not any(worker.state is WorkerState.READY for worker in app.pool.workers):
-            app.announce_version()  # the new version, or another trouble
+            app.announce_version()  # the new version, or another error
         return outcome
 
 
 def _named(files: list[Path], folder: str) -> str:
-    """Files, for the log: the first few by name, as they are found from a folder."""
+    """Format files for the log: the first few by name, relative to a folder."""
     names = [_shortest(path, folder) for path in files[:NAMED]]
     return ", ".join(names) + (f" and {len(files) - NAMED} more" if len(files) > NAMED else "")
 

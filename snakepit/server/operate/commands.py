@@ -1,4 +1,4 @@
-"""What the control socket's commands ask of a server, and what they tell of it."""
+"""The commands of the control socket: what they call, and their answers."""
 
 import time
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from snakepit.server.pool.outcome import Outcome
 
 
 class Commanded(Protocol):
-    """What they need of a server."""
+    """The methods of a server that commands need."""
 
     @property
     def wanted(self) -> int:
-        """How many workers there are to be."""
+        """The number of workers that the server should have."""
 
     def statistics(self) -> Statistics:
-        """What is going on."""
+        """Return the state of the server."""
 
     def stop(self) -> None:
         """Stop gracefully."""
@@ -28,14 +28,14 @@ class Commanded(Protocol):
         """Replace the workers one after the other."""
 
     async def scale(self, workers: int) -> Outcome:
-        """Have so many workers."""
+        """Change the number of workers."""
 
     async def upgrade(self) -> int:
-        """Have a new server process take over; returns its pid."""
+        """Start a new server process that takes over; returns its pid."""
 
 
 def commands(server: Commanded) -> dict[str, Command]:
-    """By name."""
+    """Return the commands of the control socket, by name."""
 
     async def status(request: Mapping[str, Any]) -> dict[str, Any]:
         return {"status": asdict(server.statistics())}

@@ -1,8 +1,8 @@
-"""The control socket: takes the commands that a running server gets from `snakepit status`, `reload` and so on.
+"""The control socket: receives the commands of `snakepit status`, `reload` and so on.
 
-It is a Unix socket that only its user can connect to; or, where there is none (Windows, or a path that is too long for
-one), a port on 127.0.0.1 together with a secret token in the server's entry. What may come over it is said in
-snakepit.control.client. What a client does wrong ends its own connection and nothing else.
+It is a Unix socket that only its user can connect to; or, if there can be none (Windows, or a path that is too long), a
+port on 127.0.0.1 together with a secret token in the server's entry. snakepit.control.client describes the protocol. A
+client's error ends only its own connection.
 """
 
 import asyncio
@@ -26,23 +26,22 @@ from snakepit.system.version import __version__
 
 type Carrier = Literal["unix", "loopback"]
 type Command = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
-"""Takes the request, returns what the answer says beside "ok". Raises SnakepitError to say no."""
+"""A function that takes the request and returns the answer, without "ok". It raises SnakepitError to refuse."""
 
 REQUEST_BYTES = 65_536
-"""Bytes of a request."""
+"""The most bytes of a request."""
 
 CLIENT_SECONDS = 10.0
-"""Seconds that a client gets to send its request, and again to take the answer."""
+"""Seconds for a client to send its request, and again to take the answer."""
 
 REFRESH = 3600.0
-"""Seconds after which the files are marked as being in use: what is older than six hours may be cleared away (XDG Base
-Directory specification)."""
+"""Seconds between updates of the files' times: older than six hours, they may be deleted (XDG Base Directory)."""
 
 STRANGERS = 32
-"""Clients that may be connected and have not said anything that is right; on 127.0.0.1 these may be strangers."""
+"""The most connected clients that have not sent a valid request yet; on 127.0.0.1 any user can connect."""
 
 PATH_LIMIT = 103
-"""Bytes of a Unix socket's path: 104 with the zero at its end on macOS, 108 on Linux."""
+"""The most bytes of a Unix socket's path: 104 with the final zero on macOS, 108 on Linux."""
 
 DEFAULT: Carrier = "loopback" if sys.platform == "win32" else "unix"
 
@@ -51,7 +50,7 @@ _log = logging.getLogger("snakepit.server")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a server is found by; see snakepit.control.entry."""
+    """The attributes by which commands find a server; see snakepit.control.entry."""
 
     key: int
     name: str | None
@@ -60,10 +59,10 @@ class Identity:
 
 
 class ControlSocket:
-    """Answers the commands that are sent to a running server.
+    """The socket on which a running server answers commands.
 
-    One that is opened with the key of another takes its place at once; when the other is closed, it leaves the new one
-    alone.
+    One that is opened with the key of another replaces it in one step; when the other is closed, it does not touch the
+    new one.
     """
 
     def __init__(self, identity: Identity, commands: Mapping[str, Command], carrier: Carrier = DEFAULT) -> None:
@@ -77,7 +76,7 @@ class ControlSocket:
         self._refresh: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
-        """Be found from now on. Raises ConfigError where that can't be, or where another server has the name."""
+        """Listen, and write the server's entry. Raises ConfigError if that fails, or if another server has the name."""
         folder = Folder.make()
         try:
             with folder.locked():
@@ -96,7 +95,7 @@ class ControlSocket:
             raise ConfigError(f"no control socket in {folder.path}: {error.strerror or error}") from None
 
     async def close(self) -> None:
-        """Be found no more, and close every connection."""
+        """Remove the entry, and close every connection."""
         if self._opened is not None:
             folder, entry = self._opened
             self._opened = None
@@ -116,7 +115,7 @@ class ControlSocket:
     def _keep(self) -> None:
         if self._opened is not None:
             folder, entry = self._opened
-            with suppress(OSError), folder.locked(patience=0):  # the loop can't wait; there is a next time
+            with suppress(OSError), folder.locked(patience=0):  # the loop can't wait; the next refresh tries again
                 folder.keep(entry)
             self._refresh = asyncio.get_running_loop().call_later(REFRESH, self._keep)
 
@@ -169,13 +168,13 @@ class ControlSocket:
             pass
         finally:
             self._tasks.discard(task)
-            writer.transport.abort()  # does nothing to what is closed already
+            writer.transport.abort()  # has no effect on closed connections
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._opened is None:
             return
         entry = self._opened[1]
-        writer.transport.set_write_buffer_limits(high=0)  # so that drain() waits until all is out
+        writer.transport.set_write_buffer_limits(high=0)  # so that drain() waits until all is written
         await _send(writer, {"snakepit": __version__, "id": entry.id})
         self._unheard += 1
         try:
@@ -187,10 +186,10 @@ class ControlSocket:
             self._unheard -= 1
         if request is not None:
             await _send(writer, await self._answer(request))
-            await reader.read(1)  # the client leaves when it likes: `snakepit stop` waits for the end of the server
+            await reader.read(1)  # the client closes the connection: `snakepit stop` waits for the end of the server
 
     async def _request(self, reader: asyncio.StreamReader, entry: Entry) -> dict[str, Any] | None:
-        """What a client wants; None if it has gone."""
+        """Read a client's request; None if the client has gone."""
         if self._unheard > STRANGERS:
             raise SnakepitError("too many connections")
         try:
@@ -221,13 +220,13 @@ class ControlSocket:
             return {"ok": True, **await command(request)}
         except SnakepitError as error:
             return {"ok": False, "error": str(error)}
-        except Exception as error:  # a bug; the client is to hear of it, too
+        except Exception as error:  # a bug; the client gets an error, too
             _log.exception("Error in the command %s", name)
             return {"ok": False, "error": fault(error)}
 
 
 async def _send(writer: asyncio.StreamWriter, answer: dict[str, Any]) -> None:
-    """Raises OSError where the client does not take it."""
+    """Send an answer. Raises OSError if the client does not read it."""
     writer.write(json.dumps(answer).encode() + b"\n")
     async with asyncio.timeout(CLIENT_SECONDS):
         await writer.drain()

@@ -1,4 +1,4 @@
-"""One process takes over from another: asked for here, carried out by whoever manages this process."""
+"""Requests for a hand-over to another process, which the manager of this process carries out."""
 
 import asyncio
 import logging
@@ -10,9 +10,9 @@ NO_SUPERVISOR = "only the supervisor can start another process, and this server 
 
 
 class HandOver:
-    """Asks whoever manages this process for another one, and tells what became of that. Called in the event loop.
+    """Requests to the manager of this process for another one, and their outcome. Called in the event loop.
 
-    `successor` is the process that serves now, once there is one.
+    `successor` is the pid of the process that has taken over, once there is one.
     """
 
     def __init__(self, manager: Manager, log: logging.Logger) -> None:
@@ -24,7 +24,7 @@ class HandOver:
         self._ended = False
 
     def ask(self, reason: str) -> bool:
-        """Have another process take over, unless one is about to. False: nobody can start one, or this one stops."""
+        """Start a hand-over, unless one is under way. False: no manager can start a process, or this one stops."""
         return not self._ended and (self._under_way or self._begin(reason))
 
     def _begin(self, reason: str) -> bool:
@@ -35,9 +35,10 @@ class HandOver:
         return True
 
     async def upgrade(self) -> int:
-        """Have another process take over; returns its number when it serves. Raises SnakepitError if none does.
+        """Start a hand-over and wait for it; returns the new process's pid when it serves. Raises SnakepitError on
+        failure.
 
-        Asked for again meanwhile, a newer one is started; who waits for the other gets its outcome.
+        If it is called again meanwhile, a newer process is started, and earlier callers get its outcome.
         """
         if self._ended:
             raise SnakepitError("The server is stopping: nothing changes")
@@ -48,19 +49,19 @@ class HandOver:
         return await asyncio.shield(self._answer)
 
     def retire(self, successor: int) -> None:
-        """Another process serves now."""
+        """Note that another process serves now."""
         self.successor = successor
         if self._answer is not None:
             self._answer.set_result(successor)
 
     def failed(self, reason: str) -> None:
-        """No other process could take over."""
+        """Note that no other process could take over."""
         self._under_way = False
         self._log.error("Not handed over to another process: %s", reason)
         self._fail(reason)
 
     def end(self) -> None:
-        """The server stops; whoever waits is told."""
+        """End all waiting, since the server stops."""
         self._ended = True
         if self.successor is None:
             self._fail("the server was stopped")

@@ -1,6 +1,6 @@
-"""Who manages this process: a supervisor, a service manager such as systemd, or nobody.
+"""Managers of this process: a supervisor, a service manager such as systemd, or none.
 
-The server tells it how things stand, and takes sockets and instructions from it.
+The server reports its state to the manager, and takes sockets and instructions from it.
 """
 
 import logging
@@ -17,86 +17,86 @@ from snakepit.supervisor.link import Link, Origin
 from snakepit.system import systemd
 
 BEATS = 4
-"""Times that a server process says that it is alive within the silence that the supervisor bears: on a busy machine
-some of it may come late."""
+"""Heartbeats of a server process within the longest silence that the supervisor accepts: on a busy machine some may
+come late."""
 
 
 class Managed(Protocol):
-    """What a manager may ask of the server. Called from any thread."""
+    """The methods of the server that a manager calls, from any thread."""
 
     def told_to_stop(self, number: int, count: int) -> None:
-        """So many stop signals have come, this the latest."""
+        """Note how many stop signals have come; `number` is the latest."""
 
     def signalled(self, name: str) -> None:
-        """A signal came that concerns the workers."""
+        """Handle a signal that concerns the workers."""
 
     def retire(self, successor: int) -> None:
-        """Another process serves now: finish what has begun, and end."""
+        """Finish what has begun, and end, since another process serves now."""
 
     def not_handed_over(self, reason: str) -> None:
-        """No other process could take over."""
+        """Note that no other process could take over."""
 
 
 class Manager:
-    """Nobody: an embedded server."""
+    """The default manager: an embedded server has none. Every notification is a no-op."""
 
     sockets: Sequence[socket.socket] = ()
-    """Listening sockets to use in place of what the options say."""
+    """Listening sockets to use instead of those of the options."""
 
     takes_over = False
-    """Another process serves until this one is ready, so that there is no hurry to accept connections."""
+    """Whether another process serves until this one is ready, so that this one need not accept connections yet."""
 
     supervisor: int | None = None
-    """The process that supervises this one."""
+    """The pid of this process's supervisor."""
 
     restarts = 0
-    """How many server processes before this one ended unexpectedly."""
+    """The number of earlier server processes that ended unexpectedly."""
 
     workers = 0
-    """How many workers there are to be, in place of what the options say; 0: that."""
+    """The number of workers, instead of the options' number; 0: as the options say."""
 
     def alive_every(self, silence: float) -> float | None:
-        """How often it wants to hear `alive`, where a silence of so many seconds means that the loop hangs (0: none
-        does); None: never."""
+        """Return the seconds between calls of `alive`, if a silence of `seconds` means that the loop hangs (0: no
+        limit); None: never call it."""
         return None
 
     def attach(self, server: Managed) -> None:
-        """Let it ask things of the server from now on."""
+        """Connect the manager with the server, whose methods it may call from now on."""
 
     def close(self) -> None:
-        """Let go of what it holds, where the server has come to no start."""
+        """Release resources, if the server did not start."""
 
     def listening(self, sockets: Sequence[socket.socket]) -> None:
-        """Connections are accepted on these."""
+        """Report the sockets on which connections are accepted."""
 
     def ready(self) -> None:
-        """All workers are ready."""
+        """Report that all workers are ready."""
 
     def alive(self, silence: float) -> None:
-        """The event loop turns, and this will be said again before there is such a silence."""
+        """Report that the event loop runs; the next report comes before such a silence."""
 
     def ending(self) -> None:
-        """The event loop will not turn for much longer: `alive` is not to be expected."""
+        """Report that the event loop ends soon: no more calls of `alive` will come."""
 
     def reloading(self) -> None:
-        """Workers are being replaced; `reloaded` follows."""
+        """Report that workers are being replaced; `reloaded` follows."""
 
     def reloaded(self) -> None:
-        """That is done, or was given up."""
+        """Report that the replacement is complete, or was given up."""
 
     def scaled(self, workers: int) -> None:
-        """There are to be so many workers from now on."""
+        """Report the new number of workers."""
 
     def stopping(self) -> None:
-        """The server stops for good."""
+        """Report that the server stops."""
 
     def hand_over(self, reason: str) -> bool:
-        """Have another process take over; `retire` or `not_handed_over` follows. False: it can't."""
+        """Start another process that takes over; `retire` or `not_handed_over` follows. False: it can't."""
         return False
 
 
 class ServiceManager(Manager):
-    """systemd, or whatever speaks like it; and nobody where there is none."""
+    """systemd, or another manager with its protocol; a no-op without one."""
 
     def __init__(self) -> None:
         self.sockets = systemd.take_sockets(os.environ)
@@ -123,18 +123,18 @@ class ServiceManager(Manager):
 
 
 class SupervisorManager(Manager):
-    """The process that started this one."""
+    """The supervisor: the process that started this one."""
 
     def __init__(self, origin: Origin) -> None:
         end = socket.socket(fileno=origin.link)
         self.sockets = [socket.socket(fileno=descriptor) for descriptor in origin.sockets]
         for inherited in (end, *self.sockets):
-            inherited.set_inheritable(False)  # what the app starts has no business there
+            inherited.set_inheritable(False)  # processes that the app starts must not use it
         self.takes_over = origin.takes_over
         self.supervisor = origin.supervisor
         self.restarts = origin.restarts
         self.workers = origin.workers
-        self._period = systemd.watchdog_seconds(os.environ)  # the supervisor passes on what it hears
+        self._period = systemd.watchdog_seconds(os.environ)  # the supervisor forwards signals
         self._given = bool(self.sockets)
         self._link = Link(end)
         self._lock = threading.Lock()
@@ -146,7 +146,7 @@ class SupervisorManager(Manager):
 
     def attach(self, server: Managed) -> None:
         self._attached = True
-        # a thread, since it can be told to end at once even if the event loop hangs
+        # a thread: an order to end at once must work even if the event loop hangs
         threading.Thread(target=self._listen, args=(server,), name="snakepit-supervisor", daemon=True).start()
 
     def close(self) -> None:
@@ -205,6 +205,6 @@ class SupervisorManager(Manager):
 
 
 def find_manager() -> Manager:
-    """Who manages this process, as its environment says."""
+    """Return the manager of this process, by the environment."""
     origin = Origin.take(os.environ)
     return ServiceManager() if origin is None else SupervisorManager(origin)

@@ -1,16 +1,16 @@
-"""The end of a program that servers are embedded in, where it comes before their own.
+"""Stops embedded servers when their program ends before them.
 
 A server in a daemon thread, as in tests and notebooks, must not keep its program from ending. But Python does not
 freeze subinterpreters as it freezes daemon threads: it waits for each of them at its end, and so for workers that wait
-for requests. Such servers are therefore stopped once the main thread has returned.
+for requests. So such servers are stopped once the main thread has returned.
 
-What can't be ended in time, such as a handler that hangs in C code, leaves one way out: `os._exit`, after exit handlers
-have run, with the status that Python would have ended with. Python tells that status nobody before it has ended, so a
-monitor (PEP 669) notes which exception leaves the outermost frame of the main thread.
+If something can't be ended in time, such as a handler that hangs in C code, `os._exit` ends the process, after exit
+handlers have run, with the status that Python would have ended with. Python does not reveal that status before its end,
+so a monitor (PEP 669) notes which exception leaves the outermost frame of the main thread.
 """
 
 import atexit
-import concurrent.futures.thread  # noqa: F401  # before ours its hook is registered, and so called after it
+import concurrent.futures.thread  # noqa: F401  # registers its hook first, so it is called last
 import os
 import signal
 import sys
@@ -25,18 +25,18 @@ from snakepit.server.operate.signals import flush, leave
 from snakepit.server.workers.runtimes import keep_process, keep_threads
 
 STOP_SECONDS = 5.0
-"""Seconds that all servers together get to stop: one for what is in flight, three for workers that were told to end
-(`pool.endings.LAST_CALL`), and one to spare."""
+"""Seconds for all servers together to stop: one for requests in flight, three for workers that were told to end
+(`pool.endings.LAST_CALL`), and one in reserve."""
 
 
 class Embedded(Protocol):
-    """A server, as its program's end sees it."""
+    """The interface of a server for the end of its program."""
 
     def stop_at_once(self) -> bool:
-        """Stop with little patience; False if it can't. From any thread."""
+        """Stop within a second or so; False if it can't. From any thread."""
 
     def release(self) -> None:
-        """Give back what the system would keep: the file of a Unix socket."""
+        """Release what the system would keep: the file of a Unix socket."""
 
 
 class _Serving:
@@ -51,7 +51,7 @@ class _Serving:
 
     @property
     def is_here(self) -> bool:
-        """Whether it runs in this process, and not in the one that this process was forked from."""
+        """Whether it runs in this process, and not in the one from which this process was forked."""
         return self.process == os.getpid()
 
 
@@ -63,9 +63,9 @@ _prepared = False
 
 @contextmanager
 def serving(server: Embedded, watch_status: bool) -> Iterator[bool]:
-    """Within this block the program's end stops the server. False: it has begun, and nothing is to be served any more.
+    """A block within which the program's end stops the server. False: the end has begun, so do not serve.
 
-    `watch_status`: find out how the program ends, which costs some 50 ns for each frame that an exception leaves.
+    `watch_status`: find out how the program ends, which costs about 50 ns for each frame that an exception leaves.
     """
     with _lock:
         if _begun or not _prepare():
@@ -86,13 +86,13 @@ def serving(server: Embedded, watch_status: bool) -> Iterator[bool]:
 
 
 def servers() -> list[Embedded]:
-    """Those that serve in this process now."""
+    """Return the servers that serve in this process now."""
     with _lock:
         return [one.server for one in _serving if one.is_here]
 
 
 def _prepare() -> bool:
-    """Have `_before_threads` called; False where it is too late for that."""
+    """Register `_before_threads`; False if it is too late for that."""
     global _prepared
     if not _prepared:
         # before ordinary threads are waited for, among them those of workers; private, but concurrent.futures needs it
@@ -106,7 +106,7 @@ def _prepare() -> bool:
 
 
 def _before_threads() -> None:
-    """The main thread has returned: stop what Python would not wait for, and yet would wait for its workers."""
+    """Stop servers, once the main thread has returned, whose workers Python would wait for, but not their threads."""
     global _begun
     STATUS.freeze()
     atexit.register(_after_threads)  # the last one registered is called first
@@ -119,7 +119,7 @@ def _before_threads() -> None:
 
 
 def _after_threads() -> None:
-    """Ordinary threads have ended, or Ctrl+C has ended the waiting for them."""
+    """Called when ordinary threads have ended, or Ctrl+C has ended the waiting for them."""
     try:
         with _lock:
             stopped = [one for one in _serving if one.is_here]
@@ -137,22 +137,22 @@ def _stop(stopped: list[_Serving]) -> None:
 
 
 def _leave() -> None:
-    """End the process though workers run that can't be ended: Python would wait for them, or crash over them."""
+    """End the process although workers still run that can't be ended: Python would wait for them, or crash."""
     atexit.unregister(_after_threads)
     atexit._run_exitfuncs()
     STATUS.leave()
 
 
 class ExitStatus:
-    """How the program ends."""
+    """The monitor of how the program ends."""
 
     def __init__(self) -> None:
         self.value = 0
-        """As a process has it; negative: the signal that ends it."""
+        """The exit status; negative: the signal that ends the process."""
         self._tool: int | None = None
 
     def watch(self) -> None:
-        """Note what leaves the outermost frame of the main thread from now on."""
+        """Note exceptions that leave the outermost frame of the main thread from now on."""
         monitoring = sys.monitoring
         if self._tool is not None:
             return
@@ -165,15 +165,15 @@ class ExitStatus:
                 return
 
     def freeze(self) -> None:
-        """Note nothing any more: what exit handlers raise does not change the status."""
+        """Stop noting: exceptions of exit handlers do not change the status."""
         if self._tool is not None:
             sys.monitoring.set_events(self._tool, 0)
             sys.monitoring.free_tool_id(self._tool)
         elif getattr(sys, "last_exc", None) is not None:
-            self.value = 1  # all that can be known
+            self.value = 1  # more can't be known
 
     def leave(self) -> None:
-        """End the process with it."""
+        """End the process with this status."""
         if self.value < 0:
             flush()
             signal.signal(-self.value, signal.SIG_DFL)
@@ -190,9 +190,9 @@ _MAIN = threading.main_thread().ident
 
 
 def status_of(error: BaseException) -> int:
-    """What a program ends with that raises this."""
+    """Return the exit status of a program that raises this."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else int(error.code is not None)
-    if hasattr(sys, "ps1"):  # the user at the prompt sees it, and goes on
+    if hasattr(sys, "ps1"):  # the interactive prompt shows it, and goes on
         return 0
     return -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1

@@ -1,4 +1,4 @@
-"""Watches the app's files, with watchfiles, and says when some have changed: `--reload`."""
+"""Watches the app's files with watchfiles, and reports changes: `--reload`."""
 
 import os
 from collections.abc import AsyncIterator, Iterable
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from snakepit.config.options import Config
 
 LEAST_DELAY = 10
-"""Milliseconds without a change until what has changed is told, at least: watchfiles would not wait at all with 0."""
+"""Milliseconds; the least time without a change before a report: with 0 watchfiles would not wait at all."""
 
 DELAYS_AT_MOST = 20
-"""So many times that delay it takes at most until it is told, whatever else changes: editors save in several steps."""
+"""The most delays until changes are reported while further files change: editors save in several steps."""
 
 SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "build", "dist"})
-"""Folders that are never watched, beside hidden ones and those that hold a virtual environment."""
+"""Folders that are never watched, besides hidden ones and virtual environments."""
 
 
 class Reloader:
-    """What is watched. Raises ConfigError where that can't be done."""
+    """The watched files. Raises ConfigError if they can't be watched."""
 
     def __init__(self, config: "Config") -> None:
         try:
@@ -41,7 +41,7 @@ class Reloader:
                 raise ConfigError(f"--reload can't watch {folder}: there is no such folder")
 
     async def changes(self) -> AsyncIterator[list[Path]]:
-        """Files that have changed, each time some have."""
+        """Yield the changed files, each time some have changed."""
         watching = self._awatch(
             *self.folders,
             watch_filter=self._concerns,
@@ -59,9 +59,9 @@ class Reloader:
         return False
 
     def concerns(self, folder: Path, parts: Iterable[str]) -> bool:
-        """Whether a file below a watched folder is one to watch."""
+        """Tell whether to watch a file below a watched folder."""
         *folders, name = parts
-        # names with a leading dot are an editor's own, unless they are asked for, as in a shell
+        # files with a leading dot belong to editors, unless a pattern includes them, as in a shell
         included = (pattern for pattern in self._include if pattern.startswith(".") or not name.startswith("."))
         if not any(fnmatch(name, pattern) for pattern in included):
             return False

@@ -1,11 +1,11 @@
-"""SIGINT, SIGTERM and, on Windows, SIGBREAK: the first asks the server to stop, the second ends the process.
-SIGHUP replaces the workers, SIGTTIN and SIGTTOU ask for one more and one less, SIGUSR1 opens moved log files anew,
-where these signals exist.
+"""SIGINT, SIGTERM and, on Windows, SIGBREAK: the first asks the server to stop, the second ends the process. SIGHUP
+replaces the workers, SIGTTIN and SIGTTOU ask for one more and one less, SIGUSR1 reopens moved log files, where these
+signals exist.
 
 `signal.signal` works on every platform and loop; asyncio's own handlers don't exist on Windows.
 
-A server process with a supervisor hears of a signal once or twice: from its supervisor, and itself where the signal
-went to all processes, as terminals and service managers send it. So both count, and the larger count holds.
+A server process with a supervisor gets a stop signal once or twice: from its supervisor, and directly if the signal
+went to all processes, as terminals and service managers send it. So both are counted, and the larger count is used.
 """
 
 import os
@@ -22,11 +22,11 @@ from typing import Any
 from snakepit.system.group_signals import STOP_SIGNALS, StopCount
 
 type Handler = Callable[[int, FrameType | None], Any] | int | None
-"""What `signal.signal` returns."""
+"""The type of `signal.signal`'s result."""
 
 
 class Stops:
-    """Counts how often the server was asked to stop: the first time calls `stop`, any further one `exit_now`."""
+    """A counter of requests to stop: the first one calls `stop`, each further one `exit_now`."""
 
     def __init__(self, stop: Callable[[], None], exit_now: Callable[[int], None]) -> None:
         self._stop = stop
@@ -36,16 +36,16 @@ class Stops:
 
     @property
     def count(self) -> int:
-        """How often it was."""
+        """The number of requests so far."""
         return self._heeded
 
     def signalled(self, number: int) -> None:
-        """This process got a signal."""
+        """Count a signal that this process got."""
         if self._own.add(number):
             self.told(number, self._own.value)
 
     def told(self, number: int, count: int) -> None:
-        """So many stop signals have come, this the latest. From any thread."""
+        """Note the supervisor's count of stop signals; `number` is the latest. From any thread."""
         if count > self._heeded:
             self._heeded = count
             if count == 1:
@@ -55,10 +55,10 @@ class Stops:
 
 
 class Handlers:
-    """The signal handlers of this process: one set for all servers in it, each of which is told of every signal.
+    """The signal handlers of this process: one set for all servers in it, each of which gets every signal.
 
-    They are there as long as one of the servers is in the main thread. Then what was there before comes back, in
-    whatever order the servers end.
+    They are set as long as one of the servers is in the main thread. Then the earlier handlers are restored, in
+    whichever order the servers end.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class Handlers:
         self._before: dict[int, Handler] = {}
 
     def add(self, calls: dict[int, Callable[[], None]]) -> None:
-        """Have these called, by signal."""
+        """Add handlers, by signal."""
         self._heeding.append(calls)  # first: no signal is to be lost
         if threading.current_thread() is threading.main_thread():  # Python allows the following there only
             self._in_main_thread += 1
@@ -76,7 +76,7 @@ class Handlers:
                     self._before[number] = signal.signal(number, self._handle)
 
     def remove(self, calls: dict[int, Callable[[], None]]) -> None:
-        """Have them called no more."""
+        """Remove handlers."""
         if threading.current_thread() is threading.main_thread():
             self._in_main_thread -= 1
             if not self._in_main_thread:
@@ -85,7 +85,7 @@ class Handlers:
 
     def _restore(self) -> None:
         for number, before in self._before.items():
-            if signal.getsignal(number) == self._handle:  # the program may have set another meanwhile
+            if signal.getsignal(number) == self._handle:  # the program may have set another handler meanwhile
                 signal.signal(number, before)
         self._before = {}
 
@@ -96,9 +96,10 @@ class Handlers:
 
 
 def _belongs_to_program(number: int) -> bool:
-    """Whether this is a signal that servers leave to the program that they are embedded in, and that it has taken.
+    """Tell whether servers leave this signal to the embedding program, since that has set a handler for it.
 
-    That may be in C code, as by `faulthandler.register`, of which Python's `signal` does not know; Linux tells.
+    The handler may be in C code, as by `faulthandler.register`, which Python's `signal` does not show; on Linux the
+    kernel does.
     """
     if number != getattr(signal, "SIGUSR1", None):
         return False
@@ -117,10 +118,10 @@ _handlers = Handlers()
 
 @contextmanager
 def handle_signals(stops: Stops, others: Mapping[str, Callable[[], None]] = MappingProxyType({})) -> Iterator[None]:
-    """Within this block, signals that ask to stop are counted, and the `others` called each time they come, by name.
+    """A block within which stop signals are counted, and the `others`, by name, are called each time they come.
 
     Names that the system does not know are left out. All are called in the main thread, between any two bytecodes. A
-    server in another thread hears of signals only while there is one in the main thread.
+    server in another thread gets signals only while there is one in the main thread.
     """
     calls: dict[int, Callable[[], None]] = {number: partial(stops.signalled, number) for number in STOP_SIGNALS}
     calls |= {int(getattr(signal, name)): call for name, call in others.items() if hasattr(signal, name)}
@@ -138,7 +139,7 @@ def leave(status: int) -> None:
 
 
 def flush() -> None:
-    """Write what was printed and waits to be written."""
+    """Flush standard output and error."""
     for stream in (sys.stdout, sys.stderr):
         if stream is None:  # pythonw
             continue

@@ -1,4 +1,4 @@
-"""What an operator sees while the server starts: a line for each worker, and a bar at the foot of a terminal."""
+"""The report while the server starts: a line for each worker, and a progress bar at the bottom of a terminal."""
 
 import logging
 import sys
@@ -17,7 +17,7 @@ _CLEAR = "\r\x1b[K"
 
 
 class StartupReport(Observer):
-    """Logs each worker as it comes up; on a terminal, draws how many there are."""
+    """The report: logs each worker when it is ready; on a terminal, draws how many are ready."""
 
     def __init__(
         self,
@@ -37,9 +37,9 @@ class StartupReport(Observer):
         self._notes: set[str] = set()  # that stand in the log
 
     def started(self) -> None:
-        """Workers are on their way."""
+        """Note that workers are starting."""
         if self._bar:
-            # whatever else is logged must not be written behind the bar
+            # other log lines must not be written after the bar
             for name in ("snakepit", "snakepit.access"):
                 self._handlers += logging.getLogger(name).handlers
             for handler in self._handlers:
@@ -90,7 +90,7 @@ class StartupReport(Observer):
         return self._hand_over(reason)
 
     def close(self) -> None:
-        """Leave the terminal clean."""
+        """Remove the bar from the terminal."""
         self._erase()
         self._bar = False
         for handler in self._handlers:

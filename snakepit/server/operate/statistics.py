@@ -1,4 +1,4 @@
-"""What a server knows of itself: `Server.statistics()`, and `snakepit status`.
+"""Statistics of a server: `Server.statistics()`, and `snakepit status`.
 
 The names of the fields are the keys of `snakepit status --json`; docs/reference/control.md explains each.
 """
@@ -12,7 +12,7 @@ from snakepit.server.apps.statistics import AppStatistics, WorkerStatistics
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """The server. Counters run from its start."""
+    """Statistics of the server. Counters run from its start."""
 
     name: str | None
     state: str
@@ -38,7 +38,7 @@ class Statistics:
 
 
 def total(apps: Iterable[AppStatistics]) -> AppStatistics:
-    """Add up what is going on in several apps."""
+    """Add up the statistics of several apps."""
     apps = list(apps)
     return AppStatistics(
         in_progress=sum(app.in_progress for app in apps),

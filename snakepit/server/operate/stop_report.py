@@ -1,4 +1,4 @@
-"""What a stop waits for, in words."""
+"""The report of what a stop waits for, in words."""
 
 from time import monotonic
 from typing import TYPE_CHECKING

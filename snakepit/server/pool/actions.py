@@ -1,6 +1,6 @@
-"""What the roster has the pool do: one record for each kind of action.
+"""Actions that the roster tells the pool to carry out: one record for each kind.
 
-`worker` is whom it is done to, `number` the place that it is about: workers that replace each other have the same.
+`worker` is the worker of the action, `number` its place: workers that replace each other have the same number.
 """
 
 import logging
@@ -28,28 +28,28 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Retire:
-    """Give a worker nothing more, and have it finish and end before its deadline."""
+    """Give a worker nothing more, and make it finish and end before its deadline."""
 
     worker: "WorkerHandle"
 
 
 @dataclass(frozen=True, slots=True)
 class AwaitEnd:
-    """Have a worker that failed end before its deadline."""
+    """Make a worker that failed end before its deadline."""
 
     worker: "WorkerHandle"
 
 
 @dataclass(frozen=True, slots=True)
 class CutStart:
-    """Have a worker leave a start that takes too long."""
+    """Make a worker give up a start that takes too long."""
 
     worker: "WorkerHandle"
 
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
-    """Kill a worker, or leave it to itself; `silent`: because it does not answer."""
+    """Kill a worker, or wait for it no more; `silent`: because it does not answer."""
 
     worker: "WorkerHandle"
     silent: bool = False
@@ -57,7 +57,7 @@ class Abandon:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Give what a worker that has ended had not begun to others; `lost`: it ended though nobody had asked it to."""
+    """Give exchanges that an ended worker had not begun to others; `lost`: it ended unasked."""
 
     worker: "WorkerHandle"
     lost: bool
@@ -73,28 +73,28 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class CancelRestart:
-    """Put no new worker into a place."""
+    """Cancel a restart: put no new worker into a place."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class CountAge:
-    """Recycle a worker when it has served so much, or for so long, from now on."""
+    """Start the counters after which a worker is recycled: of exchanges and of seconds."""
 
     worker: "WorkerHandle"
 
 
 @dataclass(frozen=True, slots=True)
 class ForgetAge:
-    """Cancel the timer by which the worker in a place would be recycled for its age."""
+    """Cancel the timer that would recycle the worker in a place for its age."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """Tell who asked for one more worker that it is there, or what keeps it from coming."""
+    """Tell callers that wait for an additional worker that it is ready, or why it will not come."""
 
     number: int
     trouble: str = ""
@@ -102,7 +102,7 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Tell who asked for a replacement that there is one, or what keeps it from coming."""
+    """Tell callers that wait for a replacement that it is ready, or why it will not come."""
 
     number: int
     trouble: str = ""
@@ -118,7 +118,7 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True)
 class SuccessorFailed:
-    """Tell the observer that a worker could not start, and the one before it goes on."""
+    """Tell the observer that a worker could not start, and the old one goes on."""
 
     worker: "WorkerHandle"
     fault: str
@@ -126,7 +126,7 @@ class SuccessorFailed:
 
 @dataclass(frozen=True, slots=True)
 class KeepMemory:
-    """Account for the memory that a worker leaves behind; `before`: bytes in the process when its successor began."""
+    """Record the memory that a worker leaves behind; `before`: bytes in the process when its successor began."""
 
     worker: "WorkerHandle"
     before: int | None
@@ -134,14 +134,14 @@ class KeepMemory:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Tell that the app will never be served."""
+    """Report that the app will never be served."""
 
     error: "SnakepitError"
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerInstead:
-    """Answer every request with what keeps the app from starting, until a worker is ready."""
+    """Answer every request with the error of the app's start, until a worker is ready."""
 
     error: "SnakepitError"
 

@@ -1,7 +1,7 @@
-"""How workers are brought to their end: told to, waited for, cut, and at last given up.
+"""Ends workers: tells them to end, waits, cuts them, and finally gives them up.
 
-What a worker has begun it may finish until its deadline. Then it is cut; and one that does not even end then is left to
-the pool, which abandons it.
+A worker may finish what it has begun until its deadline. Then it is cut. If it does not end even then, the pool
+abandons it.
 """
 
 import asyncio
@@ -12,20 +12,20 @@ from snakepit.server.lifecycle import WorkerState
 from snakepit.server.workers.worker import WorkerHandle
 
 LAST_CALL = 3.0
-"""Seconds that workers get to shut down once what they were doing has been cut."""
+"""Seconds for workers to shut down once their work has been cut."""
 
 CUT_START = 0.5
-"""Seconds that workers get, when the server stops, to leave an import, or to hear that their start-up is to end."""
+"""Seconds for workers, when the server stops, to leave an import, or to react to the cancellation of their start-up."""
 
 
 class Endings:
-    """Waits for workers that are to end.
+    """The workers that are ending.
 
     Args:
         seconds: how long one may take to finish what it has begun.
-        closing_seconds: how long its interpreter may then take to be closed, once its app has ended, until that is left
-            to the end of the process; None: as long as it takes.
-        did_not_end: called with one that did not end in time, though it was cut.
+        closing_seconds: how long closing its interpreter may take, once its app has ended, before that is left to the
+            end of the process; None: no limit.
+        did_not_end: called with one that did not end in time, although it was cut.
     """
 
     def __init__(
@@ -37,26 +37,26 @@ class Endings:
     ) -> None:
         self._seconds = seconds
         self._closing_seconds = closing_seconds
-        self._closing: set[WorkerHandle] = set()  # for so long that nobody waits for it any more
+        self._closing: set[WorkerHandle] = set()  # for so long that the pool waits for it no more
         self._did_not_end = did_not_end
         self._loop = loop
         self._tasks: set[asyncio.Task[None]] = set()
 
     def await_end(self, worker: WorkerHandle) -> asyncio.Task[None]:
-        """See to it that a worker which was told to end does; the task ends when it has, or was given up."""
+        """Make sure that a worker that was told to end does; the task ends when it has ended, or was given up."""
         return self._spawn(self._end([worker], self._deadline))
 
     def cut_start(self, worker: WorkerHandle) -> None:
-        """Have a worker that is on its way leave its start, and see to it that it ends."""
+        """Make a starting worker give up its start, and make sure that it ends."""
         self._spawn(self._cut_start([worker], self._deadline))
 
     def forget_deadlines(self) -> None:
-        """Cancel all waiting: one deadline is to hold for every worker."""
+        """Cancel all waiting, since one deadline now applies to all workers."""
         for task in self._tasks:
             task.cancel()
 
     async def end_all(self, starting: list[WorkerHandle], others: list[WorkerHandle], deadline: float) -> None:
-        """Return when all have ended or were given up: those that still start are cut now, others at `deadline`."""
+        """Wait until all have ended or were given up: starting workers are cut now, others at `deadline`."""
         await asyncio.gather(self._cut_start(starting, deadline), self._end(others, deadline))
 
     @property
@@ -72,7 +72,7 @@ class Endings:
         return spawn(work, self._tasks)
 
     async def _cut_start(self, workers: list[WorkerHandle], deadline: float) -> None:
-        """Stop workers that are on their way: nobody waits for them. What a start-up has begun may be ended in time."""
+        """Stop starting workers, which serve nothing yet. They get time to clean up what their start-up has begun."""
         for worker in workers:
             worker.stop()
         unended = await self._wait_ended(workers, self._loop.time() + CUT_START)
@@ -82,7 +82,7 @@ class Endings:
         await self._end([worker for worker in unended if worker.state is not WorkerState.ABANDONED], deadline)
 
     async def _end(self, workers: list[WorkerHandle], deadline: float) -> None:
-        """Wait for retired workers until `deadline`, and cut them then."""
+        """Wait for retired workers until `deadline`, then cut them."""
         unended = await self._wait_ended(workers, deadline)
         if unended:
             for worker in unended:
@@ -92,7 +92,7 @@ class Endings:
             self._did_not_end(worker)
 
     async def _wait_ended(self, workers: list[WorkerHandle], deadline: float) -> list[WorkerHandle]:
-        """Wait for workers to end until `deadline` (loop time); returns those that have not, nor are being closed."""
+        """Wait for workers to end until `deadline` (loop time); returns those that still run."""
         try:
             async with asyncio.timeout_at(deadline):
                 for worker in workers:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class WorkerFactory:
-    """Makes workers that are alike but for their numbers and the version of the app that they import.
+    """A factory of workers that differ only in their numbers and in the version of the app that they import.
 
-    `owner` is told of their lives.
+    `owner` is told what happens to them.
     """
 
     def __init__(self, options: PoolOptions, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
@@ -24,7 +24,7 @@ class WorkerFactory:
         self._loop = loop
 
     def make(self, number: int, version: int) -> WorkerHandle:
-        """Make a worker that is yet to be started. Raises ConfigError where the system is out of files."""
+        """Make a worker, without starting it. Raises ConfigError if the system is out of files."""
         options = self._options
         seats = 1 if options.interface == "asgi" else options.threads
         if options.working_directory is not None:
@@ -40,6 +40,6 @@ class WorkerFactory:
             ) from None
 
     def page_script(self, version: int) -> str:
-        """The address of the script for pages of this version; empty: there is none."""
+        """Return the address of the script for pages of this version; empty: there is none."""
         address = self._options.settings["page_script"]
         return f"{address}{version}" if address else ""

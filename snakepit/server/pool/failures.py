@@ -1,4 +1,4 @@
-"""Why workers failed, as errors and in words."""
+"""Failures of workers, as errors and in words."""
 
 from snakepit.errors import AppError, AppImportError, ConfigError, LifespanError, StartTimeout, WorkerLost
 from snakepit.server.workers.worker import WorkerHandle
@@ -6,7 +6,7 @@ from snakepit.system import limits
 
 
 def as_error(worker: WorkerHandle) -> AppError | ConfigError | WorkerLost:
-    """What kept a worker from serving."""
+    """Return the error that kept a worker from serving."""
     kind, fault = worker.failure
     if kind == "config":
         return ConfigError(fault)
@@ -23,7 +23,7 @@ def as_error(worker: WorkerHandle) -> AppError | ConfigError | WorkerLost:
 
 
 def cause_of_end(worker: WorkerHandle) -> str:
-    """What ended a worker, as far as it is known."""
+    """Return what ended a worker, as far as it is known."""
     kind, fault = worker.failure
     if kind == "lost" and "\n" not in fault:
         return fault
@@ -31,7 +31,7 @@ def cause_of_end(worker: WorkerHandle) -> str:
 
 
 def of_daemon_threads(worker: WorkerHandle) -> str:
-    """What a worker leaves behind, as a sentence."""
+    """Describe the threads that a worker leaves behind, in a sentence."""
     names = worker.report.daemon_threads
     threads = "a daemon thread" if len(names) == 1 else "daemon threads"
     return (

@@ -1,7 +1,7 @@
-"""Whether workers still answer: each is asked now and then, and has so long to say something.
+"""Heartbeats: each worker is asked periodically, and must answer within a time limit.
 
-Its watchdog answers, and where there is an event loop, that has to turn, too. A worker that imports is not asked: C
-extensions may keep its GIL for long then. One that retires has a deadline of its own.
+Its watchdog answers, and its event loop, if it has one, must not be blocked. A worker that imports the app is not
+asked, since C extensions may keep its GIL for long then. A retiring worker has a deadline of its own.
 """
 
 import asyncio
@@ -13,16 +13,16 @@ from snakepit.server.pool.roster import Roster
 from snakepit.server.workers.worker import WorkerHandle
 
 ASKED = 4
-"""Times that a worker is asked within the time that it has: so it is found to be silent a quarter of that late."""
+"""Heartbeats within the time limit: so silence is noticed at most a quarter of the limit too late."""
 
 
 class Heartbeat:
-    """Asks workers whether they are alive, and finds those that do not answer.
+    """The heartbeats of a pool's workers: asks for them, and finds workers that do not answer.
 
     Args:
-        roster: who there is.
+        roster: the workers.
         seconds: how long one may be silent; 0: no limit.
-        silent: called with one that has been.
+        silent: called with one that was silent for longer.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Heartbeat:
         self._timer = self._loop.call_later(pause, self._ask, self._loop.time() + pause)
 
     def _ask(self, due: float) -> None:
-        # When this loop was held up, what the workers said meanwhile has perhaps not been read yet.
+        # If this loop was blocked, heartbeats that came meanwhile may not have been read yet.
         late = self._loop.time() - due > self._seconds / ASKED
         now = monotonic()
         for worker in self._roster.workers:

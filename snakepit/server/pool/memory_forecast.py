@@ -1,7 +1,7 @@
-"""Whether all workers will fit into the memory that a container grants, judged when the first one is ready.
+"""Estimates whether all workers will fit into a container's memory limit, when the first one is ready.
 
-In a process of its own the first worker says what each takes. Interpreters share one process, which has grown by what
-the first one took, and by a part for each other that is on its way: as much of it as it has had of the time.
+With a process for each worker, the first one shows how much each takes. Interpreters share one process, which has grown
+by the memory of the first one and by a part of each starting one, in proportion to the time since its start.
 """
 
 from collections.abc import Sequence
@@ -11,22 +11,22 @@ from snakepit.system import cgroups
 from snakepit.system.memory import private_memory
 
 FULL = 0.8
-"""The part of the limit that workers may fill by being there: requests take memory, too."""
+"""The part of the limit that idle workers may fill: requests take memory, too."""
 
 
 class Started(Protocol):
     """What is needed of a worker's thread."""
 
     began: float
-    """When it was made (monotonic seconds)."""
+    """The time of its creation (monotonic seconds)."""
 
     @property
     def process(self) -> int | None:
-        """The process that is its alone, while there is one."""
+        """Its own process, while there is one."""
 
 
 class MemoryForecast:
-    """Made before the workers are. `supervisor`: another process that the limit is for, too."""
+    """The forecast, created before the workers. `supervisor`: another process to which the limit applies, too."""
 
     def __init__(self, supervisor: int | None = None) -> None:
         self._limit = cgroups.memory_limit()
@@ -34,9 +34,9 @@ class MemoryForecast:
         self._supervisor = (private_memory(supervisor) or 0) if supervisor is not None else 0
 
     def warning(self, first: Started, started: Sequence[Started], wanted: int, now: float) -> str:
-        """What to tell of so many workers as are wanted, in the moment in which the first is ready; "": nothing.
+        """Return a warning about the wanted number of workers, at the moment when the first is ready; "": none.
 
-        `started`: all that are ready or on their way; `now`: monotonic seconds.
+        `started`: all that are ready or starting; `now`: monotonic seconds.
         """
         if self._limit is None or wanted < 2:
             return ""

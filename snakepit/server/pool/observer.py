@@ -1,30 +1,30 @@
-"""What a pool tells of its workers' lives."""
+"""Notifications of a pool about its workers."""
 
 from snakepit.server.workers.worker import WorkerHandle
 
 
 class Observer:
-    """Whoever wants to follow the workers' lives; does nothing by itself."""
+    """Base class for observers of a pool; every hook is a no-op."""
 
     def worker_ready(self, worker: WorkerHandle) -> None:
-        """A worker takes exchanges now."""
+        """Called when a worker begins to take exchanges."""
 
     def worker_replaced(self, worker: WorkerHandle, delay: float) -> None:
-        """A worker ended by itself; another is started after `delay` seconds."""
+        """Called when a worker ended by itself; another one starts after `delay` seconds."""
 
     def successor_failed(self, worker: WorkerHandle, fault: str) -> None:
-        """A worker that was to replace another could not start; the other goes on."""
+        """Called when a replacement could not start; the old worker goes on."""
 
     def memory_kept(self, predecessor: WorkerHandle, size: int | None) -> None:
-        """A worker that held private copies of C extensions has been replaced, and what these keep stays in memory.
+        """Called when a worker with private copies of C extensions was replaced, and their memory stays in the process.
 
-        `size`: by how many bytes the process has grown, if that can be told. A process in which this happens often
-        should be replaced itself.
+        `size`: by how many bytes the process has grown, if that is known. A process in which this happens often should
+        be replaced.
         """
 
     def worn_out(self, reason: str) -> bool:
-        """Something has piled up that goes only with the process: have it replaced.
+        """Called when the process should be replaced, since only that frees what has accumulated.
 
-        Returns whether that is being seen to. It is told once; again when there is clearly more of it.
+        Returns whether the process will be replaced. It is called once, and again when there is clearly more.
         """
         return False

@@ -1,4 +1,4 @@
-"""What a pool is told when it is made."""
+"""The options of a pool."""
 
 from dataclasses import dataclass
 
@@ -9,15 +9,15 @@ from snakepit.wire.settings import AppSettings
 
 @dataclass(frozen=True, slots=True)
 class PoolOptions:
-    """What the pool must know.
+    """The options of a pool, derived from `Config`.
 
     Args:
         workers: how many.
         threads: WSGI: exchanges at once in one worker.
         worker_concurrency: ASGI: exchanges at once in one worker.
-        concurrency: exchanges in all, in workers and waiting; None: as many as workers and line take.
-        waiting: how many exchanges may wait in the line.
-        waiting_seconds: how long one may wait there.
+        concurrency: exchanges in all, in workers and waiting; None: as many as workers and queue take.
+        waiting: how many exchanges may wait in the queue.
+        waiting_seconds: how long one may wait in the queue.
         interface: "auto", "asgi" or "wsgi".
         runtime: what workers run in.
         retiring_seconds: how long a retired worker may take to finish what it has begun.
@@ -28,12 +28,12 @@ class PoolOptions:
         startup_seconds: how long a worker may take until it is ready; 0: no limit.
         response_seconds: how long a worker may take to begin a response; None: no limit.
         silent_seconds: how long a worker may be silent when it is asked whether it is alive; 0: no limit.
-        patient: an app that can't be started may be mended, so wait for that.
-        settings: what each worker is told, see snakepit.wire.settings; but for the version in the address of the script
-            for pages.
-        working_directory: where each worker starts anew; None: wherever the process is.
+        patient: an app that can't be started may be corrected, so wait for that.
+        settings: for each worker, see snakepit.wire.settings; without the version in the address of the script for
+            pages.
+        working_directory: entered again at each worker's start; None: the process's current one.
         closing_seconds: at the end of the pool, how long an interpreter may take to be closed once its app has ended;
-            then it is left open. None: as long as it takes.
+            then it is left open. None: no limit.
     """
 
     workers: int

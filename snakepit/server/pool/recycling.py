@@ -1,6 +1,6 @@
-"""When workers are replaced though they are well: for their age, or because an exchange hangs in them.
+"""Recycling: replaces workers for their age, or because an exchange hangs in them.
 
-One is replaced at a time, since starting takes CPU time from those that serve.
+It replaces one at a time, since starting takes CPU time from the workers that serve.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ _log = logging.getLogger("snakepit.server")
 
 
 class Recycling:
-    """Counts what workers serve and how long they live, and has them replaced one after the other.
+    """The age of workers, in exchanges and seconds; replaces old ones, one after the other.
 
     Args:
-        roster: who there is.
-        replace: has a successor take the place of this number; returns whether one did.
+        roster: the workers.
+        replace: replaces the worker with this number; returns whether that succeeded.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Recycling:
         self._tasks: set[asyncio.Task[object]] = set()
 
     def count_age(self, worker: WorkerHandle) -> None:
-        """Replace a worker when it has served as much, or for as long, as one may, from now on."""
+        """Count a worker's age from now on, and replace it when it reaches a limit."""
         options = self._options
         if options.max_requests is not None:
             most = options.max_requests + random.randint(0, options.max_requests_jitter)
@@ -65,11 +65,11 @@ class Recycling:
             self._recycle_soon(worker)
 
     def ended(self, worker: WorkerHandle) -> None:
-        """A worker is no more."""
+        """Forget a worker that has ended."""
         self._limits.pop(worker, None)
 
     def exchange_hangs(self, worker: WorkerHandle, exchange: Exchange) -> None:
-        """An exchange timed out and can't be ended: replace its worker, once."""
+        """Replace, once, the worker of an exchange that timed out and can't be ended."""
         if self._roster.closing or worker in self._outworn or not self._roster.is_current(worker):
             return
         if worker.state is WorkerState.READY and self._options.runtime != "thread":
@@ -83,7 +83,7 @@ class Recycling:
             spawn(self._replace_outworn(worker), self._tasks)
 
     async def recycle(self, worker: WorkerHandle) -> bool:
-        """Replace a worker when its turn comes, unless it is being replaced; returns False if no other could start."""
+        """Replace a worker when its turn comes, unless it is being replaced; False if no new one could start."""
         async with self._turn:
             if self._roster.may_be_recycled(worker):
                 replaced = await self._replace(worker.number)
@@ -102,4 +102,4 @@ class Recycling:
 
     async def _replace_outworn(self, worker: WorkerHandle) -> None:
         await self.recycle(worker)
-        self._outworn.discard(worker)  # if it is still there, what hangs next gives another reason to try
+        self._outworn.discard(worker)  # if it still serves, the next hang is a reason to try again

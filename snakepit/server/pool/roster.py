@@ -1,20 +1,20 @@
-"""Which workers there are and are to be. Pure: it takes facts and returns the actions to carry out.
+"""The roster decides which workers an app has. Pure: it takes facts and returns actions to carry out.
 
-Each worker has a place, by its number. In a place there is the worker that serves or is to serve, and perhaps a
-successor on its way. A worker that serves is replaced by make before break: its successor imports the app and completes
-its start-up, takes the place, and only then is the worker retired, which finishes what it has begun. A successor that
-can't start changes nothing. Who asks for a replacement wants what is on disk then: a successor that is on its way
-already is dismissed for a newer one. Reload, recycling and scaling all go this way; so does the end of a worker that
-nobody asked for, but that there the break came first.
+Each worker has a place, by its number. A place has the worker that serves or will serve, and perhaps a starting
+successor. To replace a worker that serves, its successor imports the app, completes its start-up and takes the place.
+Only then the old worker retires, and finishes what it has begun. A successor that can't start changes nothing. A
+request for a replacement means the files that are on disk at that moment: so a successor that is already starting is
+dropped for a newer one. Reload, recycling and scaling all work this way. So does the replacement of a worker that ended
+by itself, except that it starts after the worker's end.
 
-At the start, a worker that can't start is the end of the server, unless the roster is `patient`: then everything is
-answered with what went wrong, until a replacement works. Where another one could start, it is tried again before that.
+At the server's start, a worker that can't start ends the server, unless the roster is `patient`: then every request is
+answered with the error, until a replacement works. If another worker could start, the failed one is first tried again.
 
-The first worker starts alone, and the others when it is ready: what it has made (a table, a folder), the others find,
-and do not race for. Whoever still loses such a race, to another server process perhaps, gets another attempt.
+The first worker starts alone, and the others when it is ready: so they find what it has created (a table, a folder),
+and do not race for it. A worker that still loses such a race, perhaps to another server process, gets another attempt.
 
-It reads of a worker what that says of itself (its state, its failure), and touches nothing. Actions are carried out in
-their order, before the next fact is told.
+The roster only reads attributes of a worker (its state, its failure). The pool carries out actions in their order,
+before it reports the next fact.
 """
 
 import logging
@@ -35,10 +35,10 @@ _ALIVE = (WorkerState.STARTING, WorkerState.READY)
 
 
 class Roster:
-    """Decides over the workers of one app.
+    """The roster of one app's workers.
 
-    `wanted` is how many there are to be. `first_ready`: requests can be answered; `all_ready`: there have been as many
-    workers as are wanted.
+    `wanted` is the number of workers that the app should have. `first_ready`: requests can be answered; `all_ready`:
+    all wanted workers have been ready.
     """
 
     def __init__(self, wanted: int, patient: bool) -> None:
@@ -72,22 +72,22 @@ class Roster:
 
     @property
     def numbers(self) -> list[int]:
-        """The places there are."""
+        """The numbers of the places that have a worker."""
         return sorted(self._places)
 
     @property
     def missing(self) -> list[int]:
-        """The places that are to be and are not."""
+        """The numbers of the places that should have a worker and have none."""
         return [number for number in range(1, self.wanted + 1) if number not in self._places]
 
     @property
     def successors(self) -> list[WorkerHandle]:
-        """Those that are to take places."""
+        """The starting workers that will take places."""
         return [succession.worker for succession in self._successions.values()]
 
     @property
     def retiring(self) -> list[WorkerHandle]:
-        """Those that were replaced or are not wanted any more, and have not ended yet."""
+        """The workers that were replaced or are not wanted any more, and have not ended yet."""
         return list(self._retiring)
 
     @property
@@ -97,32 +97,32 @@ class Roster:
 
     @property
     def unended(self) -> list[WorkerHandle]:
-        """All workers, with those that are to come and those that retire."""
+        """All workers, including successors and retiring ones."""
         return list(dict.fromkeys([*self.workers, *self.successors, *self._retiring]))
 
     @property
     def changes(self) -> bool:
-        """Whether somebody is coming or going."""
+        """Whether a worker is starting or retiring."""
         return bool(self._successions or self._retiring)
 
     def is_current(self, worker: WorkerHandle) -> bool:
-        """Whether this one has its place."""
+        """Tell whether a worker has its place."""
         return self._places.get(worker.number) is worker
 
     def may_be_recycled(self, worker: WorkerHandle) -> bool:
-        """Whether a worker has its place, and nobody is on the way to it."""
+        """Tell whether a worker has its place, and no successor is starting."""
         return self.is_current(worker) and worker.number not in self._successions
 
     # -- the start, and other numbers of workers ---------------------------------------------------------------------
 
     def begin(self, workers: Sequence[WorkerHandle]) -> WorkerHandle:
-        """Fill the places of a new server; returns who is to start. The others start when that one is ready."""
+        """Fill the places of a new server; starts the first worker. The others start when that one is ready."""
         self._places = {worker.number: worker for worker in workers}
         first, *self._unstarted = workers
         return first
 
     def scale(self, wanted: int) -> tuple[list[WorkerHandle], list[Action]]:
-        """Have so many places; returns who leaves, too. `missing` says which are empty then."""
+        """Change the number of places; surplus workers retire. Afterwards `missing` has the empty places."""
         self.wanted = wanted
         todo: list[Action] = []
         leaving = [self._places[number] for number in self.numbers if number > wanted]
@@ -138,20 +138,20 @@ class Roster:
         return leaving, todo
 
     def joined(self, worker: WorkerHandle) -> list[Action]:
-        """A worker was made for a place that was missing; somebody waits for its arrival."""
+        """Note a worker that was created for a missing place; a caller waits until it is ready."""
         self._places[worker.number] = worker
         self._arriving.add(worker.number)
         return [actions.Start(worker)]
 
     def not_made(self, number: int, why: str) -> list[Action]:
-        """No worker could be made for a place that is missing: there are to be no more than there are."""
+        """Reduce the wanted number to the existing one, since no worker could be created for a missing place."""
         self.wanted = number - 1
         return [tell_error(f"Worker {number} can't be started: {why}")]
 
     # -- make before break -------------------------------------------------------------------------------------------
 
     def refusal(self, number: int) -> str:
-        """Why nobody in this place can be replaced; empty: somebody can."""
+        """Return why the worker in a place can't be replaced; empty: it can."""
         if self.closing:
             return STOPPING
         return "" if number in self._places else f"there is no worker {number}"
@@ -159,20 +159,20 @@ class Roster:
     def succession_began(
         self, worker: WorkerHandle, memory: int | None, siblings: Collection[int] = ()
     ) -> list[Action]:
-        """A worker was made to take a place; `memory`: as for `Succession`."""
+        """Note a worker that was created to take a place; `memory`: as for `Succession`."""
         number = worker.number
         todo: list[Action] = [actions.CancelRestart(number)]
         self._told_of_trouble = False
         succession = self._successions.get(number)
         if succession is None:
             self._successions[number] = Succession(worker, memory, siblings)
-        else:  # what it imports may have changed since it began
+        else:  # the files that it imports may have changed since it began
             former, succession.worker, succession.siblings = succession.worker, worker, siblings
             self._see_off(former, None, todo)
         return [*todo, actions.Start(worker)]
 
     def _drop_successor(self, number: int, why: str, todo: list[Action]) -> None:
-        """Let a worker that is on its way not take over."""
+        """Drop a starting worker, so that it does not take over."""
         succession = self._successions.pop(number, None)
         if succession is not None:
             self._see_off(succession.worker, None, todo)
@@ -181,7 +181,7 @@ class Roster:
                 self._restart_later(number, retries.BACKOFF[0], todo)
 
     def _see_off(self, worker: WorkerHandle, succession: Succession | None, todo: list[Action]) -> None:
-        """Retire a worker, unless it was never started or has ended already."""
+        """Retire a worker, or drop it if it was never started; nothing if it has ended already."""
         self._ready_at.pop(worker, None)
         if worker in self._unstarted:
             self._unstarted.remove(worker)
@@ -193,7 +193,7 @@ class Roster:
     # -- workers that become ready -----------------------------------------------------------------------------------
 
     def ready(self, worker: WorkerHandle, now: float) -> list[Action]:
-        """A worker completed its start-up, at this time by any clock."""
+        """Note that a worker completed its start-up, at this time by any clock."""
         todo: list[Action] = []
         number = worker.number
         self._ready_at[worker] = now
@@ -225,14 +225,14 @@ class Roster:
     # -- workers that can't start ------------------------------------------------------------------------------------
 
     def failed(self, worker: WorkerHandle) -> list[Action]:
-        """A worker says that it can't start. After the server's start, its end is what matters."""
+        """Note that a worker reports that it can't start. After the server's start, only its end matters."""
         todo: list[Action] = []
         if self.is_current(worker) and not self.all_ready:
             self._could_not_start(worker, todo)
         return todo
 
     def start_timed_out(self, worker: WorkerHandle) -> list[Action]:
-        """A worker takes too long to start, and has failed by that: nobody waits for it any more."""
+        """Treat a worker that takes too long to start as failed: the pool waits for it no more."""
         self._retiring[worker] = None
         todo: list[Action] = [actions.CutStart(worker)]
         fault = worker.failure[1]
@@ -246,7 +246,7 @@ class Roster:
         return todo
 
     def _could_not_start(self, worker: WorkerHandle, todo: list[Action]) -> None:
-        """A worker could not start, and none has served in its place."""
+        """Handle the failure of a worker in whose place none has served."""
         if self.is_current(worker) and self._try_again(worker, todo):
             return
         error = as_error(worker)
@@ -257,14 +257,14 @@ class Roster:
             return
         self._start_others(todo)
         if not self._told_of_trouble:
-            self._told_of_trouble = True  # the others most likely have the same
+            self._told_of_trouble = True  # the others most likely have the same error
             todo.append(tell_error(f"{_name(worker)} can't start: {error}"))
             if not self._ready_at:
                 self._show(worker, todo)
                 todo.append(tell_error("Every request gets 500 until a file changes"))
 
     def _try_again(self, worker: WorkerHandle, todo: list[Action]) -> bool:
-        """Give this one's place another attempt, if another worker could start; returns whether there is one."""
+        """Try this one's place again, if another worker could start; returns whether it is tried again."""
         error = as_error(worker)
         if not self._ready_at or self.closing or isinstance(error, ConfigError):
             return False
@@ -287,7 +287,7 @@ class Roster:
     # -- workers that end --------------------------------------------------------------------------------------------
 
     def ended(self, worker: WorkerHandle, now: float) -> list[Action]:
-        """A worker's thread has ended, at this time by the clock of `ready`."""
+        """Note that a worker's thread has ended, at this time by the clock of `ready`."""
         todo: list[Action] = []
         if worker.report.daemon_threads:
             self.remains.add_open()
@@ -304,17 +304,17 @@ class Roster:
         lived = now - self._ready_at.pop(worker, now)
         if worker.state is WorkerState.RETIRING and worker.report.said_goodbye and kind != "lost":
             todo.append(actions.Close(worker, lost=False))
-            if kind == "lifespan" and not self._gave_up:  # in its shut-down; one that was still starting is no loss
+            if kind == "lifespan" and not self._gave_up:  # in its shut-down, and not in a start that was cut
                 todo.append(tell_error(f"{_name(worker)}: {fault}"))
             return todo
         failed = worker.state is WorkerState.FAILED
         todo.append(actions.Close(worker, lost=not failed))
         why = cause_of_end(worker)
         if self.closing:
-            if not self._gave_up:  # or it is most likely the same trouble, and that is being reported
+            if not self._gave_up:  # otherwise it most likely has the same error, which is being reported
                 todo.append(tell_error(f"{_name(worker)} did not end as it should: {fault or 'no word of it'}"))
         elif retired:
-            if not failed:  # or that has been told
+            if not failed:  # otherwise that has been reported
                 todo.append(tell_error(f"{_name(worker)} ended unexpectedly: {why}"))
         elif not self.is_current(worker):
             self._successor_ended(worker, why, todo)
@@ -328,7 +328,7 @@ class Roster:
         return todo
 
     def silent(self, worker: WorkerHandle, now: float) -> list[Action]:
-        """A worker does not answer, and is lost by that: others get what it has not begun, and another its place."""
+        """Treat a silent worker as lost: others get what it has not begun, and a new one takes its place."""
         lived = now - self._ready_at.pop(worker, now)
         todo: list[Action] = [actions.ForgetAge(worker.number), actions.Abandon(worker, silent=True)]
         self._worker_lost(worker, lived, todo)
@@ -342,17 +342,17 @@ class Roster:
             todo.append(tell_error(f"{_name(worker)} ended unexpectedly: {why}"))
 
     def _successor_ended(self, worker: WorkerHandle, why: str, todo: list[Action]) -> None:
-        """A worker that was to replace another could not start."""
+        """Handle the failure of a worker that should replace another."""
         number = worker.number
         succession = self._successions.get(number)
         if succession is None or succession.worker is not worker:
-            return  # it was dropped when it had failed already
+            return  # it was dropped after it had failed
         del self._successions[number]
         predecessor = self._places[number]
         if predecessor.state in _ALIVE:
             todo.append(actions.SuccessorFailed(worker, worker.failure[1] or why))
             if predecessor.state is WorkerState.READY:
-                todo.append(actions.CountAge(predecessor))  # its time may have come meanwhile
+                todo.append(actions.CountAge(predecessor))  # it may have reached its age meanwhile
         elif number in self._lost:
             self._tell_of_end(worker, why, todo)
             self._worker_lost(worker, 0.0, todo)
@@ -360,11 +360,11 @@ class Roster:
             self._could_not_start(worker, todo)
         trouble = str(as_error(worker))
         todo.append(actions.Settled(number, trouble))
-        for sibling in succession.siblings:  # it would most likely fail in the same way, and is not to take over
+        for sibling in succession.siblings:  # it would most likely fail in the same way, and must not take over
             self._drop_successor(sibling, trouble, todo)
 
     def _worker_lost(self, worker: WorkerHandle, lived: float, todo: list[Action]) -> None:
-        """A worker is no more that was to serve; another is to come."""
+        """Handle the end of a worker that should serve: a new one takes its place."""
         number, (kind, fault) = worker.number, worker.failure
         self._arrive(number, str(as_error(worker)), todo)
         self._lost[number] = worker
@@ -374,19 +374,19 @@ class Roster:
         delay = self._retries.delay_after(lived)
         if self._patient and kind in ("import", "lifespan", "timeout") and not self._ready_at:
             self._show(worker, todo)
-        if number not in self._successions:  # or one is on its way anyhow
+        if number not in self._successions:  # otherwise one is starting already
             todo.append(actions.Replaced(worker, delay))
             self._restart_later(number, delay, todo)
 
     # -- in place of workers that were lost --------------------------------------------------------------------------
 
     def restarted(self, worker: WorkerHandle) -> list[Action]:
-        """A worker was made for a place whose worker was lost or could not start."""
+        """Note a worker that was created for a place whose worker was lost or could not start."""
         self._places[worker.number] = worker
         return [actions.Start(worker)]
 
     def not_restarted(self, number: int, why: str) -> list[Action]:
-        """No worker could be made for such a place: the system is out of files; later there may be more of them."""
+        """Note that no worker could be created for such a place: the system is out of files, so try again later."""
         todo: list[Action] = [tell_error(f"Worker {number} can't be replaced yet: {why}")]
         self._restart_later(number, retries.BACKOFF[1], todo)
         return todo
@@ -398,26 +398,26 @@ class Roster:
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def did_not_end(self, worker: WorkerHandle) -> list[Action]:
-        """A worker has not ended by its deadline."""
+        """Note that a worker has not ended by its deadline."""
         self._retiring.pop(worker, None)
         return [] if worker.state is WorkerState.ABANDONED else [actions.Abandon(worker)]
 
     def was_abandoned(self, worker: WorkerHandle, killed: bool) -> list[Action]:
-        """An abandoned worker was killed, or else its thread is left to itself."""
+        """Note that an abandoned worker was killed, or else that its thread still runs."""
         self.remains.add_abandoned(worker, killed)
         fate = "it is killed" if killed else "its thread is left to itself"
         return [actions.Tell(logging.WARNING, f"{_name(worker)} does not end; {fate}")]
 
     @property
     def worn_out(self) -> str:
-        """Why the process should be replaced: as many workers as are wanted hang in it; empty: no reason."""
+        """Return why the process should be replaced: as many workers hang in it as are wanted; empty: no reason."""
         hanging = self.remains.hanging
         if hanging < self.wanted or self.closing:
             return ""
         return f"{hanging} abandoned worker{'s have' if hanging > 1 else ' has'} not ended"
 
     def close(self) -> list[Action]:
-        """Have no more workers: nobody is to be started, and who waits for somebody is told."""
+        """Start no more workers, and tell callers that wait for one."""
         if self.closing:
             return []
         self.closing = True

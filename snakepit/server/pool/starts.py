@@ -1,6 +1,6 @@
-"""How long workers take to start.
+"""Starts of workers, and their time limits.
 
-A start that takes long is told once, with where it is; one that takes longer than it may is given up.
+A start that takes long is logged once, with its stack; one that exceeds the limit is given up.
 """
 
 import asyncio
@@ -12,15 +12,15 @@ from snakepit.server.lifecycle import WorkerState
 from snakepit.server.workers.worker import WorkerHandle
 
 LONG_START = 30.0
-"""Seconds after which a start is taken to be long: machine-learning models and large apps have needed less."""
+"""Seconds after which a start is logged as long: machine-learning models and large apps have needed less."""
 
 
 class Starts:
-    """Starts workers, and watches how long that takes.
+    """The starting workers, and the time that they take.
 
     Args:
         seconds: how long a start may take; 0: no limit.
-        timed_out: called with a worker whose start took longer, and what there is to say about it.
+        timed_out: called with a worker whose start took longer, and a text about it.
     """
 
     def __init__(self, seconds: float, timed_out: Callable[[WorkerHandle, str], None]) -> None:
@@ -31,7 +31,7 @@ class Starts:
         self._watching: set[asyncio.Task[object]] = set()
 
     async def start_first(self, worker: WorkerHandle) -> None:
-        """Start a worker; returns when its thread runs."""
+        """Start a worker, and wait until its thread runs."""
         self._watch(worker)
         await worker.start()
 
@@ -41,7 +41,7 @@ class Starts:
         spawn(worker.start(), self._tasks)
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching starts."""
         self._seconds = 0.0
         for task in self._watching:
             task.cancel()
@@ -56,7 +56,7 @@ class Starts:
                 return
             then = f" (--timeout-startup gives it up after {limit:g})" if limit else ""
             told = await _told(worker, f"has been starting for {LONG_START:g} s{then}")
-            if worker.state is WorkerState.STARTING:  # or it came to an end just now
+            if worker.state is WorkerState.STARTING:  # otherwise it has just ended
                 self._log.warning("%s", told)
         if limit and await _takes_longer(worker, limit - LONG_START if limit > LONG_START else limit):
             told = await _told(worker, f"was not ready within {limit:g} s (--timeout-startup)")
@@ -65,13 +65,13 @@ class Starts:
 
 
 async def _takes_longer(worker: WorkerHandle, seconds: float) -> bool:
-    """Whether a worker is still starting after so long."""
+    """Wait so long; returns whether a worker is still starting then."""
     await asyncio.sleep(seconds)
     return worker.state is WorkerState.STARTING
 
 
 async def _told(worker: WorkerHandle, what: str) -> str:
-    """What is to be said of a worker's start, and where it is."""
+    """Describe a worker's long start, with its stack."""
     where = await worker.watchdog.wait_stack()
     doing = "runs the app's lifespan start-up" if worker.report.interface else "imports the app"
     at = f", and is at\n{where}" if where else "; where in that it is can't be told: C code may keep its GIL"

@@ -1,4 +1,4 @@
-"""A worker that is on its way to another's place."""
+"""Successions: starting workers that will take another's place."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from snakepit.server.workers.worker import WorkerHandle
 
 @dataclass(slots=True)
 class Succession:
-    """A worker that is to take another's place."""
+    """A starting worker that will take another's place."""
 
     worker: WorkerHandle
     memory_before: int | None
-    """Bytes resident in the process when it began; None where others are coming and going, too."""
+    """Resident bytes of the process when it began; None if others were starting or retiring, too."""
     siblings: Collection[int] = ()
-    """The workers that are being replaced together with this one, by number."""
+    """The numbers of the workers that are being replaced together with this one."""

@@ -1,11 +1,11 @@
-"""Wear: what piles up in memory while a server runs, and what is done about it.
+"""Wear: memory that accumulates while a server runs, and the replacement of workers or the process for it.
 
-A worker in a process of its own is replaced when that has too much. Interpreters share one process, and what a closed
-one gives back the process may keep: so a new process is asked for, and only where nobody sees to that are the workers
-replaced, one after the other, in the hope that it helps.
+A worker in a process of its own is replaced when that process uses too much memory. Interpreters share one process,
+which may keep the memory of closed ones: so a new process is requested. Only if no manager can start one, the workers
+are replaced, one after the other, since that may help.
 
-Replacing what has just been replaced would bring nothing but trouble. So what has too much while it is fresh needs
-that much: it is left alone until it has clearly more, and the log says so.
+Replacing again soon after a replacement would not help. So a worker or process that uses too much soon after its start
+needs that much: it is not replaced until it uses clearly more, and the log says so.
 """
 
 import asyncio
@@ -18,35 +18,35 @@ from snakepit.server.workers.worker import WorkerHandle
 from snakepit.system.memory import resident_memory
 
 CHECK_PERIOD = 1.0
-"""Seconds between two looks at memory. It is cheap: 20 microseconds for a process."""
+"""Seconds between two checks of memory. A check is cheap: 20 microseconds for a process."""
 
 FRESH = 10.0
 """Seconds after its start in which nothing is replaced for its memory."""
 
 TAKEN = 20.0
-"""Nor is it within so many times the seconds that its start took: at most a twentieth of the time goes into that."""
+"""Nor within so many times the duration of its start, so that starts take at most a twentieth of the time."""
 
 CLEARLY = 1.25
-"""What is left alone though it has too much, is so until it has so many times as much."""
+"""The factor by which memory must grow until a worker or process that needs more than the limit is replaced."""
 
 RETRY = 30.0
-"""Seconds to the next attempt where a new worker could not start."""
+"""Seconds to the next attempt if a new worker could not start."""
 
 KEPT = 512 * 2**20
-"""Bytes that copies of C extensions may leave behind: the same for servers of any size, for it is what they lose."""
+"""Bytes that copies of C extensions may leave behind: the same for servers of any size, since this memory is lost."""
 
 _log = logging.getLogger("snakepit.server")
 
 
 class Wear:
-    """Watches what piles up in memory, and has workers or the process replaced.
+    """The monitor of memory, which has workers or the process replaced.
 
     Args:
-        roster: who there is.
-        limit: bytes that are enough; None: as many as there are.
+        roster: the workers.
+        limit: the most bytes; None: no limit.
         apart: each worker has a process of its own.
-        recycle: replaces a worker; returns False if no other could start.
-        worn_out: told that a new process is needed, and why; returns whether somebody sees to it.
+        recycle: replaces a worker; returns False if no new one could start.
+        worn_out: requests a new process, with the reason; returns whether a manager will start one.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Wear:
         self._took = 0.0  # seconds, the latest start of what replaced something
 
     def kept(self, size: int) -> None:
-        """A worker has been replaced, and so many bytes stay in memory."""
+        """Count so many bytes that stay in memory after the replacement of a worker."""
         self._kept += size
         if self._kept > self._kept_bar:
             self._kept_bar = self._kept + KEPT
@@ -77,11 +77,11 @@ class Wear:
                 _log.warning("%s, until the server is restarted", reason)
 
     def start(self, all_ready: asyncio.Event) -> None:
-        """Look at memory again and again, from when all workers are ready."""
+        """Check memory periodically, once all workers are ready."""
         spawn(self._watch(all_ready), self._tasks)
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         for task in self._tasks:
             task.cancel()
 
@@ -101,7 +101,7 @@ class Wear:
                     _log.info("%s: it is replaced", bar.reason(name))
                     if not await self._replace([worker]):
                         await asyncio.sleep(RETRY)
-                    break  # it took its time, and all else is different now
+                    break  # the replacement took time, so other values are out of date
 
     async def _watch_process(self) -> None:
         bar = self._new_bar(_now())
@@ -123,7 +123,7 @@ class Wear:
             bar = self._new_bar(_now())
 
     async def _replace(self, workers: list[WorkerHandle]) -> bool:
-        """Replace these, one after the other; the first for which no other can start ends it."""
+        """Replace these, one after the other; stops at the first one for which no new worker can start."""
         began = _now()
         for worker in workers:
             if not await self._recycle(worker):
@@ -136,7 +136,7 @@ class Wear:
 
 
 class _Bar:
-    """How much is too much for a worker, or for all of them: the limit, or more if they were born with more.
+    """The effective limit for a worker, or for all of them: the given one, or more if they need more from the start.
 
     Args:
         fresh_until: loop time.
@@ -149,7 +149,7 @@ class _Bar:
         self._size = 0
 
     def passed(self, size: int | None, name: str) -> bool:
-        """Whether something is to be done about so many bytes. Puts the bar higher where that would be of no use."""
+        """Tell whether to replace something for so many bytes. Raises the limit if a replacement would be useless."""
         if size is None or size <= self._height:
             return False
         self._size = size
@@ -161,11 +161,11 @@ class _Bar:
         return False
 
     def lift(self) -> None:
-        """Put it clearly above what there is."""
+        """Raise the limit clearly above the memory in use."""
         self._height = self._size * CLEARLY
 
     def reason(self, name: str) -> str:
-        """What was found."""
+        """The reason for the replacement, in words."""
         return f"{name} has {_mib(self._size)} MiB in RAM, more than --workers-max-rss {_mib(self._limit)}"
 
 

@@ -1,10 +1,10 @@
-"""Has the pages in browsers reload themselves when there is a newer version of the app: `--reload-browser`.
+"""Makes pages in browsers reload themselves when there is a newer version of the app: `--reload-browser`.
 
-What the script asks for is answered here in the main interpreter: no worker is kept from retiring by a browser that
-waits, and no thread of a WSGI app waits with it.
+The main interpreter answers the requests of the script: so a waiting browser does not keep a worker from retiring, and
+occupies no thread of a WSGI app.
 
-A page's script asks, with the version that the page is of, whether there is a newer one, and gets no answer until there
-is. It asks again whenever it lost its connection, so it hears of what it missed, be that a restart of the server.
+A page's script sends the page's version, and gets no event until there is a newer one. It connects again whenever it
+has lost its connection, so it also notices what it missed, including a restart of the server.
 """
 
 from typing import TYPE_CHECKING
@@ -30,12 +30,12 @@ _EVENT_FIELDS = render(
     [
         (b"content-type", b"text/event-stream"),
         (b"cache-control", b"no-store"),
-        (b"x-accel-buffering", b"no"),  # nginx would keep the event until there is more
+        (b"x-accel-buffering", b"no"),  # nginx would buffer the event until more data come
     ]
 )
 
-# A hidden page does not wait: over HTTP/1.1 a browser has six connections to a server, for all of its pages. What is
-# remembered keeps a page that comes out of some cache from reloading itself again and again.
+# A hidden page does not wait: over HTTP/1.1 a browser has six connections to a server, for all of its pages. The stored
+# version keeps a page from a cache from reloading itself endlessly.
 _SCRIPT = rb"""(() => {
   "use strict";
   if (window.__snakepitReload) return;
@@ -77,10 +77,10 @@ _SCRIPT = rb"""(() => {
 
 
 class ReloadPages(Responder):
-    """Answers what the script in a page asks for.
+    """The responder for the requests of the pages' script.
 
     Args:
-        server: what tells this server's pages from those of the one before.
+        server: identifies this server's pages, so that those of an earlier one differ.
     """
 
     def __init__(self, server: str) -> None:
@@ -90,7 +90,7 @@ class ReloadPages(Responder):
         self._closed = False
 
     def takes(self, head: "RequestHead") -> bool:
-        path = _path(head)  # whatever a proxy has before it
+        path = _path(head)  # a proxy may have put a path before it
         if path.endswith(_EVENTS_PATH):
             return head.method == "GET" and not head.upgrade
         return path.endswith(_SCRIPT_PATH)
@@ -108,18 +108,18 @@ class ReloadPages(Responder):
 
     @property
     def waiting(self) -> int:
-        """The number of pages that would hear of a newer version."""
+        """The number of pages that wait for a newer version."""
         return len(self._waiting)
 
     def announce(self, version: int) -> None:
-        """Have pages of older versions reload themselves: all that is answered from now on is of this one."""
+        """Make pages of older versions reload themselves: all answers from now on are of this version."""
         self._newest = version
         for exchange, of_page in list(self._waiting.items()):
             if self._is_older(of_page):
                 self._end(exchange, self._newer())
 
     def close(self) -> None:
-        """End the answers of all browsers that wait."""
+        """End the responses to all waiting browsers."""
         self._closed = True
         for exchange in list(self._waiting):
             self._end(exchange, b"")

@@ -1,6 +1,6 @@
-"""What answers requests in the main interpreter, without a worker.
+"""Responders answer requests in the main interpreter, without a worker.
 
-A responder gets an exchange whose head, and as much of the body as came with it, are there. It answers
+A responder gets an exchange with its head, and with as much of the body as came with it. It answers
 
 - at once: `exchange.reply(…)` in `submit`;
 - later: `exchange.mark_waiting()` in `submit`, and `exchange.reply(…)` when it can;
@@ -26,7 +26,7 @@ class Responder(ABC):
 
     @abstractmethod
     def takes(self, head: "RequestHead") -> bool:
-        """Tell whether it is this responder that answers the request. Called for each that comes: must be quick."""
+        """Tell whether this responder answers the request. Called for each request, so it must be quick."""
 
     @abstractmethod
     def submit(self, exchange: "Exchange") -> None:

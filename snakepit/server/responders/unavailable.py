@@ -1,4 +1,4 @@
-"""What a browser shows while no version of the app can be started: only with `--reload`, for it tells of the code."""
+"""The page that a browser shows while no version of the app can start: only with `--reload`, since it shows code."""
 
 from html import escape
 from typing import TYPE_CHECKING
@@ -33,10 +33,10 @@ pre {{ background: #f4f4f4; color: #222; overflow-x: auto; padding: 1rem }}
 
 
 class Unavailable(Responder):
-    """Answers everything with 500, and a page that shows why no worker works.
+    """A responder that answers every request with 500, and a page that shows the error.
 
     Args:
-        fault: what went wrong, which may hold anything.
+        fault: the error's text, with any contents.
         script: the address of a script that reloads the page; empty: there is none.
     """
 

@@ -1,6 +1,6 @@
-"""Who answers a request: a responder, which needs no worker, or the app.
+"""Finds the destination of a request: a responder, which needs no worker, or the app.
 
-There is one app. Where there are several, it is here that host and path decide between them.
+There is one app. If there were several, host and path would decide here.
 """
 
 from typing import TYPE_CHECKING
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class Router:
-    """Finds the destination of a request.
+    """The router of requests.
 
     Args:
         app: gets what no responder takes.
-        responders: are asked in this order.
+        responders: asked in this order.
     """
 
     def __init__(self, app: "Destination", responders: "Iterable[Responder]" = ()) -> None:

@@ -1,7 +1,8 @@
-"""Calls an extension file's entry point by way of ctypes: what CPython's import does in C, in this interpreter.
+"""Calls an extension file's entry point by ctypes in this interpreter, as CPython's import does in C.
 
-That is `PyInit_<name>`, and since 3.15 `PyModExport_<name>` (PEP 793) in the first place, as CPython has it.
-Only workers that load copies import this, as ctypes costs memory. See `snakepit.worker.extensions.loader` for why.
+The entry point is `PyInit_<name>`; since 3.15 `PyModExport_<name>` (PEP 793) takes precedence, as in CPython. Only
+workers that load copies import this module, since ctypes costs memory. `snakepit.worker.extensions.loader` has the
+reasons.
 """
 
 import ctypes
@@ -31,7 +32,7 @@ if _HAS_EXPORT_HOOKS:
 
 
 class Definition(NamedTuple):
-    """What a module is still to be made of, by multi-phase initialization.
+    """The definition of which multi-phase initialization creates a module.
 
     Args:
         address: of a PyModuleDef (PEP 489), or of an array of slots (PEP 793).
@@ -82,7 +83,7 @@ def call_init(copy: str, name: str, original: str) -> ModuleType | Definition:
 
 
 def module_from_definition(definition: Definition, spec: ModuleSpec) -> ModuleType:
-    """Make the module of a definition; it is still to be executed."""
+    """Create the module of a definition, without executing it."""
     module: ModuleType
     if definition.is_slots:
         module = _api.PyModule_FromSlotsAndSpec(definition.address, spec)
@@ -101,7 +102,7 @@ def _load(copy: str, original: str) -> ctypes.PyDLL:
 
 
 def _symbol(prefix: str, name: str) -> str:
-    """The entry point's name, as PEP 489 and PEP 793 have it."""
+    """Return the entry point's name, by PEP 489 and PEP 793."""
     last = name.rpartition(".")[2]
     if last.isascii():
         return f"{prefix}_{last}"

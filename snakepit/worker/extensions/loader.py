@@ -1,14 +1,14 @@
-"""How C extensions get loaded in a worker that is an interpreter.
+"""Loads C extensions in a worker that is an interpreter.
 
 The problem. An interpreter with a GIL of its own refuses an extension module that does not declare
-`Py_mod_multiple_interpreters = Py_MOD_PER_INTERPRETER_GIL_SUPPORTED` (PEP 489, PEP 684), and few declare it. What the
-refusal protects is state in static variables of the shared object, of which a process has one set.
+`Py_mod_multiple_interpreters = Py_MOD_PER_INTERPRETER_GIL_SUPPORTED` (PEP 489, PEP 684), and few declare it. The
+refusal protects state in static variables of the shared object, of which a process has one set.
 
-The way out. The dynamic loader tells libraries apart by device and inode. A *copy* of the file is another library, with
+The way out. The dynamic loader identifies libraries by device and inode. A *copy* of the file is another library, with
 static variables of its own. So each worker loads its own copy: one interpreter, one set, nothing shared. The check is
 switched off for that one module, and for no other.
 
-What has to hold:
+The conditions:
 
 - Whether a file has multi-phase initialization (PEP 489) is known before the first attempt, by looking for the name
   `PyModuleDef_Init` in it, or since 3.15 `PyModExport_` (PEP 793), which 3.15 prefers to `PyInit_`. CPython runs
@@ -78,11 +78,11 @@ _create_builtin = BuiltinImporter.create_module
 
 
 class Load(NamedTuple):
-    """What became of an extension module in this interpreter.
+    """How an extension module was loaded in this interpreter.
 
     Args:
         file: empty if the module is built into Python.
-        how: "native" as it is, "copied", "source" from the Python module beside it, or "refused".
+        how: "native" (unchanged), "copied", "source" (from the Python module beside it), or "refused".
         importers: modules that were being imported then, the outermost first.
         size: bytes of the copy.
         reason: why it was refused.
@@ -97,17 +97,17 @@ class Load(NamedTuple):
 
 
 class Extensions:
-    """Loads the extension modules of this interpreter. Make one, then `install` it before the app is imported.
+    """The loader of this interpreter's extension modules. Create one, then `install` it before the app is imported.
 
     Args:
         folder: where copies go; it belongs to this process alone. Empty: there is none.
-        keep_native: record modules that need no help, too.
+        keep_native: also record modules that load without help.
     """
 
     def __init__(self, policy: "Policy", folder: str, keep_native: bool = False) -> None:
         self.policy = policy
         self.loads: list[Load] = []
-        self.on_refused: Callable[[Load], None] = lambda load: None  # called with each that is refused from now on
+        self.on_refused: Callable[[Load], None] = lambda load: None  # called with each further refused module
         self._folder = os.path.join(folder, str(current_id())) if folder else ""
         self._keep_native = keep_native
         self._unchecked = 0  # modules being made or executed without the check
@@ -121,11 +121,11 @@ class Extensions:
 
     @property
     def refused(self) -> list[Load]:
-        """The modules that were not loaded; their importers may do without them."""
+        """The modules that were not loaded; their importers may work without them."""
         return [load for load in self.loads if load.how == "refused"]
 
     def install(self) -> None:
-        """Take over the loading of extension modules in this interpreter, for good."""
+        """Replace the loading of extension modules in this interpreter, permanently."""
         sys.modules["faulthandler"] = no_faulthandler
         sys.modules["_tracemalloc"] = no_tracemalloc
 
@@ -258,15 +258,15 @@ class Extensions:
 
 
 def _names(path: str, names: tuple[bytes, ...]) -> bool:
-    """Whether a file has any of these names in it; the file is not loaded for that."""
+    """Tell whether a file contains any of these names, without loading it."""
     with open(path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
         return any(content.find(name) >= 0 for name in names)
 
 
 def _replace_pending_calls(copy: str, original: str) -> None:
-    """Make the copy call a function that does nothing in the place of Py_AddPendingCall; see the module.
+    """Make the copy call a function that does nothing instead of Py_AddPendingCall; the module's docstring says why.
 
-    Raises ImportError where the file's format forbids that.
+    Raises ImportError if the file's format forbids that.
     """
     if not _names(original, (_PENDING_CALL,)):
         return
@@ -289,7 +289,7 @@ def _source_beside(path: str) -> str | None:
 
 
 def _mirror(root: str, folder: str) -> str:
-    """Make `folder`'s like below `root`: real folders on the way, from the environment's down links to all else."""
+    """Mirror `folder` below `root`: real folders on the way, and below the environment's, links to all else."""
     real = os.path.realpath(folder)
     prefix = os.path.join(os.path.realpath(sys.prefix), "")
     first = prefix if real.startswith(prefix) else os.sep
@@ -314,7 +314,7 @@ def _link_entries(folder: str, to: str) -> None:
 
 
 def _importers(frame: FrameType | None) -> tuple[str, ...]:
-    """The modules on the stack, but for ours and the import machinery, the outermost first."""
+    """Return the modules on the stack, without Snakepit's and the import machinery, the outermost first."""
     names: list[str] = []
     while frame is not None:
         name = str(frame.f_globals.get("__name__", "?"))

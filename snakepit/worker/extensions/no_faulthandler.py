@@ -1,13 +1,14 @@
-"""Stands in for `faulthandler` in workers, where CPython refuses the real one: signal handlers are the process's.
+"""A replacement for `faulthandler` in workers, where CPython refuses the real one: signal handlers belong to the
+process.
 
-Libraries that only ask whether it is enabled, or enable it at best effort, get an answer.
+It serves libraries that only ask whether it is enabled, or enable it if possible.
 """
 
 from typing import Any
 
 
 def is_enabled() -> bool:
-    """Whether the fault handler is enabled."""
+    """Tell whether the fault handler is enabled."""
     return False
 
 

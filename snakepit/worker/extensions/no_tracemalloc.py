@@ -1,14 +1,15 @@
-"""Stands in for `_tracemalloc`, the C part of `tracemalloc`, in workers, where CPython refuses the real one.
+"""A replacement for `_tracemalloc`, the C part of `tracemalloc`, in workers, where CPython refuses the real one.
 
-What is traced is the memory of the whole process. Libraries that only import it, or ask whether it traces, get an
-answer; who wants to begin is told what to do. `tracemalloc` itself is Python, and stays as it is.
+It would trace the memory of the whole process. This module serves libraries that only import it, or ask whether it
+traces; an attempt to start it raises an error that says what to do. `tracemalloc` itself is Python code, and is not
+replaced.
 """
 
 from typing import Never
 
 
 def is_tracing() -> bool:
-    """Whether memory is being traced."""
+    """Tell whether memory is being traced."""
     return False
 
 
@@ -33,17 +34,17 @@ def reset_peak() -> None:
 
 
 def get_traceback_limit() -> int:
-    """How many frames of a traceback would be stored."""
+    """Return how many frames of a traceback would be stored."""
     return 1
 
 
 def get_traced_memory() -> tuple[int, int]:
-    """Bytes that are traced, now and at most."""
+    """Return the traced bytes, now and at most."""
     return 0, 0
 
 
 def get_tracemalloc_memory() -> int:
-    """Bytes that the traces take."""
+    """Return the bytes that the traces take."""
     return 0
 
 

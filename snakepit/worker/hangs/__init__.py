@@ -1,1 +1,1 @@
-"""Finds what hangs, and ends it."""
+"""Finds hanging code of the app, and ends it."""

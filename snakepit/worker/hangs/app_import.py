@@ -1,4 +1,4 @@
-"""An import of the app that hangs, and how it is ended; see `snakepit.worker.hangs.contract`."""
+"""Ends an import of the app that hangs; see `snakepit.worker.hangs.contract`."""
 
 import threading
 import time
@@ -11,20 +11,21 @@ from snakepit.worker.hangs.contract import NOTHING
 
 
 class RunningImport:
-    """The import of the app, in the thread that made this.
+    """The import of the app, in the thread that created this object.
 
-    That thread says when the import is over, and waits for whoever is about to raise in it. So nothing is raised later.
+    That thread notes when the import is over, and waits if the watchdog is about to raise in it. So nothing is raised
+    later.
     """
 
     def __init__(self, callers: Collection[CodeType]) -> None:
         self._callers = callers
         self._ident = threading.get_ident()
         self._over = False
-        self._looking = False  # somebody is about to raise
+        self._looking = False  # the watchdog is about to raise
         self._raised = False
 
     def leave(self) -> None:
-        """Note that the import is over. What was not raised in its thread yet never is."""
+        """Note that the import is over. A pending exception is never raised in its thread."""
         while True:
             try:
                 self._over = True
@@ -39,7 +40,7 @@ class RunningImport:
                 pass  # it came too late to end anything
 
     def end_exchange(self, number: int, error: type[Interrupted]) -> tuple[str, bool] | None:
-        """Do nothing: there are none yet."""
+        """Do nothing: there are no exchanges yet."""
         return NOTHING
 
     def held_up(self) -> list[Envelope]:
@@ -47,7 +48,7 @@ class RunningImport:
         return []
 
     def end_all(self, error: type[Interrupted], again: bool) -> None:
-        """Raise in the thread, if it runs the app's code."""
+        """Raise an exception in the thread, if it runs the app's code."""
         from snakepit.worker.hangs import threads
 
         self._looking = True
@@ -59,7 +60,7 @@ class RunningImport:
             self._looking = False
 
     def start_stack(self) -> str:
-        """Return where the import is."""
+        """Return the stack of the import."""
         from snakepit.worker.hangs import threads
 
         return threads.text_of_import(threads.stack(threads.frame_of(self._ident)))

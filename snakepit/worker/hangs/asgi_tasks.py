@@ -1,7 +1,7 @@
-"""What hangs in the worker of an ASGI app, and how it is ended; see `snakepit.worker.hangs.contract`.
+"""Ends hanging code in the worker of an ASGI app; see `snakepit.worker.hangs.contract`.
 
-Which exchange it is that a thread works for, is told by the context that its code runs in (PEP 567): tasks inherit it
-from the exchange's own, and so do functions that they have called in threads.
+The context in which a thread's code runs (PEP 567) shows the exchange that it works for: tasks inherit it from the
+exchange's own task, and so do functions that they call in threads.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ if sys.version_info < (3, 14):
     from concurrent.futures.thread import _WorkItem
 
 CURRENT_EXCHANGE: ContextVar[int] = ContextVar("snakepit_exchange")
-"""The number of the exchange that something runs for; kept only where requests may time out."""
+"""The number of the exchange for which code runs; set only if requests may time out."""
 
 
 class RunningTasks:
-    """The event loop of an ASGI app, and the threads that its exchanges have started.
+    """The event loop of an ASGI app, and the threads that its exchanges use.
 
     `start_up`: gives the task of the app's lifespan, once there is one.
     """
@@ -47,14 +47,15 @@ class RunningTasks:
         self.stopping = False  # the loop has turned since it was told to stop, and cancelled what it had
 
     def current(self) -> int:
-        """Return the exchange that the loop is at, from any thread; 0 if that is not known."""
+        """Return the exchange that the loop runs now, from any thread; 0 if that is not known."""
         task = asyncio.current_task(self._loop)
         return 0 if task is None else task.get_context().get(CURRENT_EXCHANGE, 0)
 
     def end_exchange(self, number: int, error: type[Interrupted]) -> tuple[str, bool] | None:
-        """Raise in the threads that work for this exchange, or else in the loop's if it is at it.
+        """Raise an exception in the threads that work for this exchange, or else in the loop's, if it runs the
+        exchange.
 
-        What the loop has cancelled may be ending just now: it is let go once.
+        A task that the loop has cancelled may be ending just now, so it is spared once.
         """
         from snakepit.worker.hangs import threads
 
@@ -76,10 +77,10 @@ class RunningTasks:
         return threads.text(where), False
 
     def end_all(self, error: type[Interrupted], again: bool) -> None:
-        """Raise in the loop's thread, unless it has cancelled all itself, and in those that work for exchanges."""
+        """Raise in threads that work for exchanges, and in the loop's, unless the loop itself has cancelled all."""
         from snakepit.worker.hangs import threads
 
-        turn = vars(asyncio.BaseEventLoop)["_run_once"].__code__  # where it waits, or looks for what is next
+        turn = vars(asyncio.BaseEventLoop)["_run_once"].__code__  # where it waits, or selects the next event
         for ident, frame in threads.frames():
             if ident == self._ident:
                 hangs = (again or not self.stopping) and threads.is_in_app(frame, self._callers, (turn,))
@@ -89,7 +90,7 @@ class RunningTasks:
                 threads.raise_in(ident, error)
 
     def start_stack(self) -> str:
-        """Return where the lifespan start-up is: in what the loop computes, or in what its task waits for."""
+        """Return the stack of the lifespan start-up: of the code that the loop runs, or of what the task waits for."""
         from snakepit.worker.hangs import awaiting, threads
 
         at = threads.stack(threads.frame_of(self._ident))
@@ -100,9 +101,9 @@ class RunningTasks:
 
 
 def _exchanges(frame: FrameType | None) -> set[int]:
-    """Find the exchanges that a thread works for: somewhere in it, something runs in a copy of their context.
+    """Find the exchanges that a thread works for: one of its frames runs in a copy of their context.
 
-    That is how asyncio, anyio and asgiref have functions called in threads.
+    asyncio, anyio and asgiref call functions in threads like this.
     """
     found: set[int] = set()
     while frame is not None:
@@ -113,13 +114,13 @@ def _exchanges(frame: FrameType | None) -> set[int]:
 
 
 def _contexts(value: Any) -> Iterable[Context]:
-    kind = type(value)  # not isinstance(), and no attributes of whatever it is: there are objects that stand for others
+    kind = type(value)  # not isinstance(), and no attribute access: some objects are proxies for others
     if kind is Context:
         yield value
     elif kind is functools.partial:
         for part in (value.func, *value.args):
             yield from _contexts(part)
-    elif sys.version_info < (3, 14) and kind is _WorkItem:  # later versions have what it holds in a frame of its own
+    elif sys.version_info < (3, 14) and kind is _WorkItem:  # later versions have the context in a frame of its own
         for part in (value.fn, *value.args):
             yield from _contexts(part)
     elif kind is BuiltinMethodType and type(value.__self__) is Context:  # its run()

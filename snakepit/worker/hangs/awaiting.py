@@ -1,9 +1,9 @@
-"""Where a task waits, as a stack: its coroutine, what that awaits, and so on to the innermost.
+"""Finds the stack of a waiting task: its coroutine, what that awaits, and so on to the innermost.
 
-A coroutine that is suspended says what it awaits, and so do generators. What is between them (`anext()`, a future's own
-iterator, objects with an `__await__`) says nothing, but the garbage collector knows what it refers to.
+A suspended coroutine has an attribute for what it awaits, and so do generators. Objects between them (`anext()`, a
+future's own iterator, objects with an `__await__`) have none, but the garbage collector knows what they refer to.
 
-Imported only when something hangs.
+Imported only if code hangs.
 """
 
 import asyncio
@@ -13,16 +13,16 @@ from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any
 
 MOST_CALLS = 1000
-"""Calls that are followed; as many as Python's own recursion limit lets there be."""
+"""The most calls that are followed: Python's own recursion limit."""
 
 type Link = CoroutineType[Any, Any, Any] | GeneratorType[Any, Any, Any] | AsyncGeneratorType[Any, Any]
 
 
 def stack_of(task: "asyncio.Task[Any]") -> list[FrameSummary]:
-    """Return where a task waits, the outermost call first. Reads no file."""
+    """Return the stack of a waiting task, the outermost call first. Reads no file."""
     found: list[FrameSummary] = []
     link: object = task
-    for _ in range(MOST_CALLS):  # tasks may wait for each other in a circle
+    for _ in range(MOST_CALLS):  # tasks may wait for each other in a cycle
         suspended = _link(link)
         if suspended is None:
             break
@@ -34,7 +34,7 @@ def stack_of(task: "asyncio.Task[Any]") -> list[FrameSummary]:
 
 
 def _frame_and_next(link: Link) -> tuple[FrameType | None, object]:
-    """Return what is suspended, and what it waits for."""
+    """Return the frame of a suspended object, and the object that it waits for."""
     if isinstance(link, CoroutineType):
         return link.cr_frame, link.cr_await
     if isinstance(link, GeneratorType):
@@ -43,7 +43,7 @@ def _frame_and_next(link: Link) -> tuple[FrameType | None, object]:
 
 
 def _link(awaited: object) -> Link | None:
-    """Return the coroutine or generator that this is, or stands for."""
+    """Return the coroutine or generator that this object is, or refers to."""
     for found in (awaited, *gc.get_referents(awaited)):
         if isinstance(found, asyncio.Task):
             found = found.get_coro()

@@ -1,10 +1,9 @@
-"""What hangs in a worker, and how it is ended: by an exception that is raised in it.
+"""The interface for ending hanging code in a worker: by an exception that is raised in it.
 
-It is raised only where the app's code runs. In Snakepit's own, a thread waits for the client or for room in a channel,
-and is told by its channel.
+It is raised only in the app's code. In Snakepit's own code a thread waits for the client or for room in a channel, and
+is told by its channel.
 
-How that is done while the app is imported, for a WSGI app and for an ASGI app, is in `app_import`, `wsgi_threads` and
-`asgi_tasks`.
+`app_import`, `wsgi_threads` and `asgi_tasks` implement it for the import of the app, for WSGI apps and for ASGI apps.
 """
 
 from typing import Protocol
@@ -13,24 +12,24 @@ from snakepit.errors import Interrupted
 from snakepit.wire.envelopes import Envelope
 
 NOTHING = "", False
-"""What `end_exchange` returns where nothing runs for an exchange."""
+"""The result of `end_exchange` if no code runs for the exchange."""
 
 
 class Interruptible(Protocol):
-    """What a worker does, as its watchdog sees it: something that can be ended."""
+    """The interface of a worker's running code for its watchdog."""
 
     def end_exchange(self, number: int, error: type[Interrupted], /) -> tuple[str, bool] | None:
-        """End what is done for an exchange.
+        """End the code that runs for an exchange.
 
-        Returns what ran there and whether that was aside, as in `envelopes.interrupted`; None: something does, and
-        has to be looked at later.
+        Returns its stack and whether it ran aside, as in `envelopes.interrupted`; None: code still runs, so check again
+        later.
         """
 
     def held_up(self) -> list[Envelope]:
-        """Take what was answered and can't leave, and what was taken and can't begin; for the caller to send."""
+        """Take answers that a blocked loop can't send, and requests that it can't begin; the caller sends them."""
 
     def end_all(self, error: type[Interrupted], again: bool, /) -> None:
-        """End whatever runs; `again`: also what went on after it had been ended."""
+        """End all running code; `again`: also code that went on after an earlier exception."""
 
     def start_stack(self) -> str:
-        """Return where the start is, for people; empty if that can't be told, or the worker has started."""
+        """Return the stack of the start, for people; empty if it is not known, or the worker has started."""

@@ -1,9 +1,10 @@
-"""The other threads of this interpreter, seen from one of them: what they are at, and how to raise an exception there.
+"""Finds the stacks of this interpreter's other threads, and raises exceptions in them.
 
-Not by `sys._current_frames()`: it walks the threads of all interpreters, which run meanwhile, each under a GIL of its
-own, and 3.13 crashes over that. What is used here of CPython's C API is public, and keeps to one interpreter.
+It does not use `sys._current_frames()`: that walks the threads of all interpreters, which run meanwhile, each under a
+GIL of its own, and this crashes 3.13. The functions of CPython's C API that are used here are public, and stay within
+one interpreter.
 
-Imported only when something hangs: ctypes takes memory in each interpreter.
+Imported only if code hangs: ctypes takes memory in each interpreter.
 """
 
 import importlib
@@ -26,7 +27,7 @@ _PACKAGE = str(Path(__file__).parents[2])
 _LOADER = str(Path(__file__).parents[1] / "loader.py")
 _BOOTSTRAP = cast("Any", threading.Thread)._bootstrap.__code__  # where Python code of a thread begins
 
-_api = ctypes.pythonapi  # which keeps the GIL; indexed, because its attributes are everybody's
+_api = ctypes.pythonapi  # keeps the GIL; indexed, because its attributes are shared by all users of ctypes
 _interpreter = _api["PyInterpreterState_Get"]
 _interpreter.restype = ctypes.c_void_p
 _first = _api["PyInterpreterState_ThreadHead"]
@@ -44,10 +45,10 @@ _clear.argtypes = [ctypes.c_ulong, ctypes.c_void_p]
 
 
 def frames() -> Iterator[tuple[int, FrameType]]:
-    """Find the threads that run Python code, by identity, with their innermost frames."""
+    """Find the threads that run Python code, by identifier, with their innermost frames."""
     interpreter = _interpreter()
-    # One expression in which only C code runs: so no other thread gets the GIL within it, and none can end and take
-    # its state with it.
+    # One expression in which only C code runs: so no other thread gets the GIL within it, and none can end and free its
+    # state.
     found = list(map(_frame, takewhile(bool, accumulate(chain(map(_first, (interpreter,)), repeat(None)), _next))))
     innermost = []
     for address in found:
@@ -66,10 +67,10 @@ def frame_of(ident: int) -> FrameType | None:
 
 
 def raise_in(ident: int, error: type[BaseException]) -> None:
-    """Raise an exception in a thread, as soon as it runs Python code.
+    """Raise an exception in a thread as soon as it runs Python code.
 
-    Where that is a finalizer or the callback of a weak reference, Python has nobody to pass it on to. Such ones of ours
-    are not reported: it is raised again, until it comes to the app's code.
+    If that is a finalizer or the callback of a weak reference, Python can't propagate the exception. Snakepit does not
+    report these, and raises the exception again until it reaches the app's code.
     """
     if sys.unraisablehook is not _report:
         global _report_others
@@ -86,15 +87,15 @@ _report_others = sys.unraisablehook
 
 
 def clear(ident: int) -> None:
-    """Take back what has not been raised yet."""
+    """Take back an exception that has not been raised yet."""
     _clear(ident, None)
 
 
 def is_in_app(frame: FrameType | None, callers: Collection[CodeType], others: Collection[CodeType] = ()) -> bool:
-    """Tell whether a thread runs the app's code, or what that called.
+    """Tell whether a thread runs the app's code, or code that the app called.
 
-    That is so where, from its innermost frame outwards, one of the `callers` comes first, and not other code of
-    Snakepit's, which what the app called last is, or of the `others`.
+    That is so if, from its innermost frame outwards, one of the `callers` comes before other code of Snakepit, which
+    the app may have called, and before the `others`.
     """
     while frame is not None:
         code = frame.f_code
@@ -107,7 +108,7 @@ def is_in_app(frame: FrameType | None, callers: Collection[CodeType], others: Co
 
 
 def stack(frame: FrameType | None) -> list[FrameSummary]:
-    """Return where a thread is, the outermost call first. Reads no file: the thread may go on when this one waits."""
+    """Return a thread's stack, the outermost call first. Reads no file: the thread may go on while this one waits."""
     found: list[FrameSummary] = []
     while frame is not None:
         found.append(FrameSummary(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, lookup_line=False))
@@ -116,7 +117,7 @@ def stack(frame: FrameType | None) -> list[FrameSummary]:
 
 
 def text(found: list[FrameSummary]) -> str:
-    """Format a stack for people, without Snakepit's own calls and those that led to them."""
+    """Format a stack for people, without Snakepit's own calls and the calls that led to them."""
     ours = [at for at, summary in enumerate(found) if summary.filename.startswith(_PACKAGE)]
     return "".join(StackSummary.from_list(found[ours[-1] + 1 :] if ours else found).format()).rstrip("\n")
 
@@ -136,5 +137,5 @@ def _ident(frame: FrameType) -> int | None:
     if outermost.f_code is _BOOTSTRAP:
         ident = outermost.f_locals["self"].ident
         return ident if isinstance(ident, int) else None
-    # The first thread of a process; elsewhere it waits for the worker's. Threads that C code made are nobody's.
+    # The first thread of a process; in other runtimes it waits for the worker's. Threads of C code are not the app's.
     return threading.main_thread().ident if outermost.f_code.co_name == "<module>" else None

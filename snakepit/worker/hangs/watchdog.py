@@ -1,10 +1,10 @@
-"""A thread in each worker that listens when all the others are busy.
+"""The watchdog: a thread in each worker that answers while all other threads are busy.
 
-It has a channel of its own, and waits at it, which costs nothing. It gives heartbeats to the pool that asks for them,
-so that the pool knows whether anything can still run here; it ends what takes too long, see `worker.hangs.contract`;
-and the worker says its last words through it.
+It waits at a channel of its own, which costs nothing. It sends heartbeats to the pool, so that the pool knows whether
+Python code can still run here; it ends code that takes too long, see `worker.hangs.contract`; and the worker sends its
+last envelopes through it.
 
-What the loop or a thread of the app can end by itself it gets a moment for: it has been told the same.
+The loop and the threads of the app are told the same, and get a moment to end the code themselves.
 """
 
 import math
@@ -24,22 +24,22 @@ from snakepit.wire.sockets import BlockingSocketCarrier
 from snakepit.worker.hangs.contract import NOTHING, Interruptible
 
 FIRST_LOOK = 0.05
-"""Seconds until the first look at what should have ended; twice as long each time until the next."""
+"""Seconds until the first check whether code has ended; doubled for each further check."""
 
 LAST_LOOK = 3.0
-"""Seconds; when the next look would be later than that, nothing more is done for an exchange."""
+"""Seconds; if the next check would come later than that, the watchdog gives up an exchange."""
 
 RARELY = 30.0
-"""Seconds between looks at a worker that was abandoned and still does not end."""
+"""Seconds between checks of an abandoned worker that still does not end."""
 
 _ENDING = 1.0  # seconds that the thread gets to end itself
 _ALL = 0  # in place of an exchange's number: everything
 
 
 class Watchdog:
-    """A thread that listens to a channel of its own when all others of its worker are busy.
+    """A thread that reads a channel of its own while all other threads of its worker are busy.
 
-    A process may end without its thread having ended; an interpreter may not.
+    A process may end while this thread runs; an interpreter may not.
     """
 
     def __init__(self, address: ChannelAddress) -> None:
@@ -53,15 +53,15 @@ class Watchdog:
         self._thread = threading.Thread(target=self._run, name="snakepit-watchdog", daemon=daemon)
 
     def start(self) -> None:
-        """Start to listen. Raises RuntimeError where the system has no thread for it; `leave` works all the same."""
+        """Start the thread. Raises RuntimeError if the system has no thread for it; `leave` still works then."""
         self._thread.start()
 
     def watch(self, running: Interruptible) -> None:
-        """Watch what may hang, from now on."""
+        """Watch this code from now on."""
         self._running = running
 
     def leave(self, words: list[Envelope]) -> None:
-        """End, and say a worker's last words. What was to be looked at is ended now, or its threads keep all open."""
+        """End, and send a worker's last envelopes. Code that was to be checked is ended now, so no thread stays."""
         carrier = self._end.carrier
         if isinstance(carrier, BlockingQueueCarrier) and self._thread.is_alive():
             carrier.hang_up()
@@ -78,20 +78,20 @@ class Watchdog:
                     if (handle := self._HANDLERS.get(envelope[KIND])) is not None:
                         handle(self, envelope)
                 self._look(time.monotonic())
-        except Exception:  # it is the last thing that should fail without a word
+        except Exception:  # the watchdog must not fail silently
             import logging
 
             logging.getLogger("snakepit.worker").exception("Error in a watchdog")
 
     def _wait(self) -> list[Envelope] | None:
-        """Wait for what comes until there is something to be done; None: nothing more."""
+        """Wait for an envelope, at most until the next check is due; None: nothing more will come."""
         try:
             return self._end.wait(self._pause())
         except (OSError, ValueError):
             return None  # hung up, or the main interpreter has gone
 
     def _pause(self) -> float | None:
-        """Return the seconds until there is something to be done; None if nothing waits."""
+        """Return the seconds until the next check; None if there is none."""
         if not self._looks:
             return None
         return max(0.0, min(due for due, _ in self._looks.values()) - time.monotonic())
@@ -166,4 +166,4 @@ class Watchdog:
         envelopes.STOP: _on_stop,
         envelopes.ABANDONED: _on_abandoned,
     }
-    """What is done about envelopes, by kind."""
+    """The handlers of envelopes, by kind."""

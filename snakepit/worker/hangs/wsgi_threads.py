@@ -1,4 +1,4 @@
-"""What hangs in the worker of a WSGI app, and how it is ended; see `snakepit.worker.hangs.contract`."""
+"""Ends hanging code in the worker of a WSGI app; see `snakepit.worker.hangs.contract`."""
 
 import threading
 import time
@@ -11,10 +11,10 @@ from snakepit.worker.hangs.contract import NOTHING
 
 
 class RunningThreads:
-    """The threads of a WSGI app, and the exchange that each is at.
+    """The threads of a WSGI app, and the exchange that each runs.
 
-    Each thread says when it enters the app and leaves it. Whoever raises in one takes its entry out first, for as long
-    as that takes, and a thread that leaves waits for that. So nothing is ever raised in a thread that has left.
+    Each thread notes when it enters the app and leaves it. The watchdog takes a thread's entry out while it raises an
+    exception there, and a thread that leaves waits for that. So nothing is ever raised in a thread that has left.
     """
 
     def __init__(self, callers: Collection[CodeType]) -> None:
@@ -28,7 +28,7 @@ class RunningThreads:
         self._running[number] = threading.get_ident()
 
     def leave(self, number: int) -> None:
-        """Note that the calling thread is back. What was not raised in it yet never is."""
+        """Note that the calling thread has left the app. A pending exception is never raised in it."""
         while True:
             try:
                 if self._running.pop(number, None) is not None and number not in self._raised:
@@ -46,7 +46,7 @@ class RunningThreads:
                 pass  # it came too late to end anything
 
     def end_exchange(self, number: int, error: type[Interrupted], again: bool = False) -> tuple[str, bool] | None:
-        """Raise in the thread that is at an exchange, if it runs the app's code; once, unless `again`."""
+        """Raise in the thread that runs an exchange, if it is in the app's code; once, unless `again`."""
         from snakepit.worker.hangs import threads
 
         self._at = number
