@@ -76,7 +76,7 @@ $(COMPAT): pyproject.toml
 	@$(COMPAT_VENV)/bin/python -m pip --disable-pip-version-check install -qq --group compat -e .
 	@for package in $(COMPAT_BUILT); do \
 		$(COMPAT_VENV)/bin/python -m pip --disable-pip-version-check install -qq $$package 2>/dev/null || \
-			echo "$$package could not be built; on Debian, see to gcc, pkg-config, libhdf5-dev, libmariadb-dev" >&2; \
+			echo "$$package could not be built; on Debian, install gcc, pkg-config, libhdf5-dev, libmariadb-dev" >&2; \
 	done
 	@touch $@
 
@@ -93,7 +93,7 @@ help: ## explain the targets
 	@echo "  EXAMPLE=NAME                              what make run serves: asgi (default), wsgi, flask, django,"
 	@echo "                                            starlette, fastapi, echo, chat"
 	@echo "  SNAKEPIT_PORT=8001 and the like           the server's options, for make run"
-	@echo "  PYTHON=/path/to/python                    use this one (default: the best that tools/find-python finds)"
+	@echo "  PYTHON=/path/to/python                    use this Python (default: the best that tools/find-python finds)"
 	@echo "  RUNTIMES='process thread'                 further passes of the end-to-end tests"
 	@echo "  ARGS='-k name'                            more arguments for test, stress, bench, compat and apps"
 
@@ -105,7 +105,7 @@ unknown-example:
 	@echo "EXAMPLE must be asgi, wsgi, flask, django, starlette, fastapi, echo or chat, not '$(EXAMPLE)'" >&2
 	@exit 1
 
-test: $(DEV) ## run all tests, but for the stress tests; the end-to-end tests that have to do with runtimes with each (as root on Debian, installs a browser)
+test: $(DEV) ## run all tests except the stress tests; the end-to-end tests that depend on the runtime, with each of them (as root on Debian, installs a browser)
 	@tools/install-debian-packages
 	@$(PYTEST)
 	@set -e; for runtime in $(RUNTIMES); do \
@@ -123,7 +123,7 @@ IN_E2E = { $(if $(NAMED),$(if $(filter tests/e2e%,$(NAMED)),$(PYTEST),true),$(PY
 BY_PYTHON := tests/interpreters tests/unit $(patsubst %,tests/e2e/test_%.py,\
 	asgi check extensions wsgi)
 
-test-by-python: $(DEV) ## run the tests of what differs from Python to Python (on 3.15 and 3.13)
+test-by-python: $(DEV) ## run the tests of code that behaves differently on other Pythons (on 3.15 and 3.13)
 	@$(PYTEST) $(BY_PYTHON)
 
 check: lint docs test ## what CI runs on Python 3.14 (.ci/run): lint, docs, test
@@ -140,7 +140,7 @@ format: $(DEV) ## rewrite the code in the project's style
 docs: $(DEV) ## build the documentation into docs/_build; warnings are errors
 	@$(PYTHON_IN_VENV) -m sphinx -q -E -W --keep-going -b html docs docs/_build
 
-bench: $(BENCH) ## measure Snakepit beside its peers, in an environment of its own (needs wrk)
+bench: $(BENCH) ## compare Snakepit with other servers, in an environment of its own (needs wrk)
 	@$(BENCH_VENV)/bin/python -m benchmarks.peers $(ARGS)
 
 bench-own: $(DEV) ## measure Snakepit by itself: parallelism, memory, threads, backpressure, connections
@@ -166,13 +166,13 @@ apps: $(DEV) ## serve real applications (Django, Gradio, …), each in an enviro
 stress: $(DEV) ## run the stress tests, which take minutes
 	@$(PYTHON_IN_VENV) -m pytest tests/stress -m stress $(ARGS)
 
-liveness: $(DEV) ## check that no second goes without answers under loads of many kinds; takes 40 minutes, with ARGS=--quick one
+liveness: $(DEV) ## check that the server answers in every second, under many kinds of load; takes 40 minutes, with ARGS=--quick one
 	@$(PYTHON_IN_VENV) tests/liveness/run.py $(ARGS)
 	@$(if $(findstring --quick,$(ARGS)),true,SNAKEPIT_TEST_INTERRUPTIONS=1 $(PYTHON_IN_VENV) -m pytest -q tests/interleavings)
 
 autobahn: $(DEV) ## run Autobahn's WebSocket test suite (needs Python 2.7; ARGS=--quick takes two minutes)
 	@$(PYTHON_IN_VENV) tests/autobahn/run.py $(ARGS)
 
-clean: ## remove the virtual environments and all that was made
+clean: ## remove the virtual environments and all generated files
 	@rm -rf .venv-* .apps-* .autobahn build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -45,7 +45,7 @@ def frameworks() -> None:
 
 
 def parallel() -> None:
-    """A handler that needs a core, on one interpreter and on two, in turns: how much more two get done."""
+    """A handler that occupies a core, on one interpreter and on two, in turns: the speed-up by the second."""
     rates: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(5):
         for interpreters in rates:

@@ -1,4 +1,5 @@
-"""A load of exactly so many requests over so many connections, every answer checked: run in a process of its own.
+"""A load generator in a process of its own: sends a number of requests over several connections, and checks every
+answer.
 
 Either one request (a path, and what it answers), or a mix of them (`--mix`, a JSON file: a list of objects with
 "method", "path", "headers", "body", "status" and "expected"), taken in turn.
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 
 class Connection(asyncio.Protocol):
-    """Sends one request after the other until the shared stock of them is used up."""
+    """A connection that sends one request after the other until the shared stock of requests is used up."""
 
     def __init__(self, load: "Load") -> None:
         self._load = load
@@ -53,7 +54,7 @@ class Connection(asyncio.Protocol):
 
 
 class Exchange(NamedTuple):
-    """A request, and what it must get."""
+    """A request, and the expected answer."""
 
     request: bytes
     status: bytes
@@ -68,7 +69,7 @@ def exchange(
     body: str = "",
     status: int = 200,
 ) -> Exchange:
-    """Write a request."""
+    """Render a request."""
     lines = [
         f"{method} {path} HTTP/1.1",
         "Host: localhost",
@@ -81,7 +82,7 @@ def exchange(
 
 
 class Load:
-    """The stock of requests, and what became of them."""
+    """The stock of requests, and their results."""
 
     def __init__(self, total: int, exchanges: "list[Exchange]") -> None:
         self.exchanges = itertools.cycle(exchanges)

@@ -1,4 +1,4 @@
-"""What idle keep-alive connections cost."""
+"""The cost of idle keep-alive connections."""
 
 import json
 import subprocess
@@ -50,13 +50,13 @@ def _measure(server: Server) -> str:
 
 
 def _latency(server: Server) -> tuple[float, float]:
-    """Median and 99th percentile in µs on one connection that sends one request after the other: medians of turns."""
+    """Return median and 99th percentile, in µs, on one connection that sends requests one by one: medians of turns."""
     turns = [load(server, "/", "Hello, world!", requests=REQUESTS, connections=1) for _ in range(TURNS)]
     return median(turn["p50_ms"] for turn in turns) * 1000, median(turn["p99_ms"] for turn in turns) * 1000
 
 
 def _cpu_at_rest(server: Server) -> float:
-    """CPU time in ms a second."""
+    """Return the CPU time at rest, in ms per second."""
     before = server.cpu_seconds()
     time.sleep(RESTING)
     return (server.cpu_seconds() - before) / RESTING * 1000
@@ -64,7 +64,7 @@ def _cpu_at_rest(server: Server) -> float:
 
 @contextmanager
 def _holding(server: Server, count: int) -> Iterator[None]:
-    """So many idle connections, none of which may have been lost at the end."""
+    """Hold so many idle connections, none of which may be lost at the end."""
     command = [sys.executable, "-m", "benchmarks.idle_connections", str(server.port), str(count)]
     client = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert client.stdin is not None

@@ -1,8 +1,8 @@
 """A client that holds many idle keep-alive connections: run in a process of its own.
 
-Each connection makes one request and then idles. When all have their answer, a line of JSON says how many there are
-and how many of the answers were wrong. They stay until standard input ends; then a line says how many of them were
-lost. The source addresses are 127.0.0.2 and on, so that there are ports enough.
+Each connection makes one request and then idles. When all have their answer, a line of JSON says how many there are and
+how many of the answers were wrong. They stay until standard input ends; then a line says how many of them were lost.
+The source addresses are 127.0.0.2 and following, so that there are enough ports.
 """
 
 import argparse

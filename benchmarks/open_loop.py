@@ -1,15 +1,17 @@
-"""A load at a fixed rate, some requests of which are slow: run in a process of its own. Prints what it saw as JSON.
+"""A load generator in a process of its own: sends requests at a fixed rate, some of them slow, and prints results as
+JSON.
 
-Requests are due at fixed times whatever the answers do, and latency counts from when a request was due, so that a
-server which stands still for a while is charged for all requests that would have come in that while.
+Requests are due at fixed times, independent of the answers, and latency counts from the time when a request was due. So
+a pause of the server counts for all requests that were due during the pause.
 
-A request takes the connection that has been free the longest; another is opened where none is free, and where there
-are fewer than there should be. A connection is closed after so many requests, the first ones after fewer, at random.
-So connections are opened all the time, while the server is at work: in a server with a process for each core, which
-process has how many depends on which could take one at that time, and not on how the first few came in.
+A request takes the connection that has been free the longest; the generator opens another one if none is free, or if
+there are fewer than configured. A connection is closed after so many requests, the first ones after fewer, at random.
+So connections are opened all the time, while the server is at work: in a server with a process for each core, the
+number of connections of a process depends on which process could accept one at that time, and not on the order of the
+first few.
 
-Where it is allowed to (as root), the client takes precedence over the server for the cores, as if it were on another
-machine; `client_late_p99_ms` says by how much it missed the times at which requests were due.
+If it may (as root), the client takes precedence over the server for the cores, as if it ran on another machine;
+`client_late_p99_ms` says by how much it missed the times at which requests were due.
 """
 
 import argparse
@@ -101,7 +103,7 @@ class Load:
         self._opening: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Send all requests when they are due, then wait for what is missing."""
+        """Send all requests when they are due, then wait for the missing answers."""
         given = self._given
         chance = random.Random(given.seed)
         loop = asyncio.get_running_loop()

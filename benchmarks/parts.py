@@ -1,4 +1,4 @@
-"""What each inner part costs, in microseconds of CPU time, so that a slower one is found.
+"""The cost of each inner part, in microseconds of CPU time, to find parts that became slower.
 
 Everything runs in one thread, without sockets and without workers: the figures are those of the Python code alone.
 """
@@ -37,7 +37,7 @@ from snakepit.worker.wsgi.environ import EnvironFactory
 
 ROUNDS = 15
 BATCH = 16
-"""Requests that cross together: what one loop iteration gathers under load."""
+"""Requests that cross together: as many as one turn of an event loop collects under load."""
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n"
 BROWSER = (
@@ -54,7 +54,7 @@ HELLO = b"Hello, world!"
 
 
 def microseconds(part: Callable[[], object], times: int, each: int = 1) -> float:
-    """The least in ROUNDS of what one call costs, over `each` things that it does: anything more is the machine's."""
+    """Return the least cost of a call in ROUNDS, divided by its `each` items: any higher cost is noise."""
     figures = []
     for _ in range(ROUNDS):
         before = time.thread_time()
@@ -108,7 +108,7 @@ def crossing(request: bytes) -> Callable[[], object]:
 
 
 def dispatch(workers: int) -> Callable[[], object]:
-    """Find a worker, and have it finish, with as many exchanges under way as there are workers."""
+    """Find a worker, and finish the exchange, with as many exchanges in progress as there are workers."""
     dispatcher: Dispatcher[int, int] = Dispatcher(100)
     for number in range(workers):
         dispatcher.add(number, 1000)
@@ -124,7 +124,7 @@ def dispatch(workers: int) -> Callable[[], object]:
 
 
 class Transport(asyncio.Transport):
-    """Stands for a client that reads everything at once."""
+    """A transport whose client reads everything at once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -140,7 +140,7 @@ class Transport(asyncio.Transport):
         return False
 
     def abort(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is no socket to close."""
 
 
 class Main:
@@ -184,7 +184,7 @@ class Main:
             transport.written = b""
 
     def close(self) -> None:
-        """Let go of the channels, and mind no time."""
+        """Close the channels, and cancel all timers."""
         for runtime in self.runtimes:
             for channel in runtime.channels:
                 channel.discard()
@@ -211,7 +211,7 @@ class Worker:
         self._loop = loop
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
-        """The least that an app can be."""
+        """The smallest possible app."""
         await send({"type": "http.response.start", "status": 200, "headers": RESPONSE})
         await send({"type": "http.response.body", "body": HELLO})
 
@@ -228,7 +228,7 @@ class Worker:
         assert sum(answer[0] == envelopes.ANSWER for answer in answers) == BATCH
 
     def close(self) -> None:
-        """Let go of the channel."""
+        """Close the channel."""
         self._worker.close()
         self._main.close()
 
@@ -243,7 +243,7 @@ def environ(request: bytes) -> Callable[[], object]:
 
 
 def parts() -> None:
-    """What each inner part costs a request, in microseconds of CPU time of one thread."""
+    """The cost of each inner part for a request, in microseconds of CPU time of one thread."""
     loop = asyncio.new_event_loop()
     requests = {"plain": REQUEST, "browser": BROWSER}
     print(f"{'part':<44}" + "".join(f"{name:>10}" for name in requests))

@@ -1,4 +1,4 @@
-"""A process under measurement with all that it starts: CPU time, memory, end. It reads /proc, so Linux only."""
+"""A measured process and its descendants: CPU time, memory, end. It reads /proc, so it works only on Linux."""
 
 import os
 import re
@@ -38,20 +38,20 @@ class ProcessTree:
         )
 
     def cpu_seconds(self) -> float:
-        """User and system time so far, with that of children which have ended and were waited for."""
+        """Return user and system time so far, including children that have ended and were waited for."""
         return sum(sum(map(int, fields[_TIMES])) for fields in self._members().values()) / _TICKS
 
     def rss(self) -> int:
-        """Resident memory in bytes; what processes share counts for each of them."""
+        """Return resident memory in bytes; shared memory counts for each process."""
         return sum(int(text.split()[1]) for text in self._read_all("statm")) * os.sysconf("SC_PAGE_SIZE")
 
     def pss(self) -> int:
-        """Proportional memory in bytes: what processes share is divided among them, so it counts once."""
+        """Return proportional memory in bytes: shared memory is divided among its processes, so it counts once."""
         found = [re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE) for text in self._read_all("smaps_rollup")]
         return sum(int(kib[1]) * 1024 for kib in found if kib)
 
     def stop(self) -> int:
-        """End the process, then whatever is left of those that belonged to it; returns its exit status."""
+        """End the process, then its remaining descendants; returns its exit status."""
         members = self._members()
         self._signal_group(signal.SIGTERM)
         try:
@@ -72,7 +72,7 @@ class ProcessTree:
             pass
 
     def _members(self) -> dict[int, list[str]]:
-        """The fields of /proc/PID/stat after the name, by PID."""
+        """Return the fields of /proc/PID/stat after the name, by PID."""
         everyone = _all_processes()
         children: dict[int, list[int]] = {}
         for pid, fields in everyone.items():

@@ -48,7 +48,7 @@ class Server(ProcessTree):
 
 @contextmanager
 def serving(app: str, *options: str) -> Iterator[Server]:
-    """A server that is ended at the end, whatever happens."""
+    """Run a server, which is stopped at the end in every case."""
     server = Server(app, *options)
     try:
         yield server

@@ -1,11 +1,11 @@
-"""A client of many WebSockets, light enough not to be what is measured: run in a process of its own.
+"""A client of many WebSockets in a process of its own, light enough not to distort the measurement.
 
 It opens the sockets, lets each echo one message, and says `ready` on a line of its own. With `--seconds` it then waits
 for a line on standard input, lets every socket send its next message whenever the one before has come back, for so
 long, and prints a line of JSON. Without, it holds the sockets until standard input ends; then a line says how many of
 them were lost.
 
-It makes its one frame beforehand, compares what comes back byte by byte, and offers no compression.
+It renders its one frame in advance, compares echoes byte by byte, and offers no compression.
 """
 
 import argparse

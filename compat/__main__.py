@@ -1,8 +1,8 @@
 """The compatibility suite: `python -m compat [NAME...]`.
 
-Each package of `compat.cases` is used in earnest in 2 to 4 interpreters of a process at a time, each replaced several
-times, in several processes. One crash, hang or failed assertion keeps it off the list. Then the list of those that
-passed is made, and each is used once more with copies only of what is on it.
+Each package of `compat.cases` is used extensively in 2 to 4 interpreters of a process at a time, each replaced several
+times, in several processes. One crash, hang or failed assertion keeps it off the list. Then the list of the packages
+that passed is written, and each is used once more with copies only of modules on the list.
 
 `--write` writes the results to compat/results.json, the list to snakepit/c_extensions/vetted.json and the tables to
 docs/compatibility.md; `--tables` writes the latter two from the results that are there.
@@ -24,7 +24,7 @@ CASES = all_cases()
 
 
 def main() -> int:
-    """Returns the exit status: 1 where a package failed."""
+    """Run the suite; returns the exit status: 1 if a package failed."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
     options = _options()
     if options.tables:
@@ -72,7 +72,7 @@ def _say(case: Case, driver: Driver) -> Result:
 
 
 def _verify(driver: Driver, found: dict[str, Result]) -> None:
-    """Use what passed with the policy "vetted". Where a package fails, those that load its modules are tried again."""
+    """Use packages that passed with the policy "vetted". If one fails, those that load its modules are tried again."""
     known = results.read().get(PYTHON, {})
     todo = [name for name, result in found.items() if result.status == "passed" and not CASES[name].environment]
     with tempfile.TemporaryDirectory(prefix="snakepit-compat-") as folder:

@@ -1,6 +1,6 @@
-"""Why packages fail: what was found out about each by hand, for the page. Keyed by case.
+"""The causes of packages' failures, found by hand, for the page. Keyed by case.
 
-An entry stands on the page only while the case fails.
+The page shows an entry only while the case fails.
 """
 
 _BY_PROCESS = (

@@ -1,7 +1,7 @@
 """A process of the suite: `python -m compat.child PLAN`, PLAN being a file with a `Plan` in JSON.
 
-Each of its threads owns interpreters one after another, as a server that replaces its workers: make one, use the
-package there, close it, make the next. A crash ends this process, and the one that started it sees the signal.
+Each of its threads owns interpreters one after another, like a server that replaces its workers: create one, use the
+package there, close it, create the next. A crash ends this process, and the one that started it sees the signal.
 """
 
 import json
@@ -27,7 +27,7 @@ run(settings)
 
 
 class Plan(TypedDict):
-    """What a process has to do: so many interpreters at a time, each replaced until there were `lives` in its place.
+    """The task of a process: so many interpreters at a time, each replaced until there were `lives` in its place.
 
     `folder` is for copies and reports; `vetted` a file with a list to use, or empty; `shares`: instead of using the
     package, all write to one file (`compat.sharing`).
@@ -82,7 +82,7 @@ def _live(interpreter: Interpreter, settings: Settings, report: Path) -> None:
 
 
 def main(plan: Plan) -> int:
-    """Carry out the plan; returns the exit status: 1 where an interpreter could not be made, run or closed."""
+    """Carry out the plan; returns the exit status: 1 if an interpreter could not be created, run or closed."""
     troubles: list[str] = []
     threads = [threading.Thread(target=_lives, args=(plan, place, troubles)) for place in range(plan["interpreters"])]
     for thread in threads:

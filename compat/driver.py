@@ -1,4 +1,4 @@
-"""Runs cases, each in processes of its own, and says what became of them."""
+"""Runs cases, each in processes of its own, and collects the results."""
 
 import json
 import os
@@ -24,17 +24,17 @@ from snakepit.wire.settings import Policy
 
 PYTHON = "{}.{}".format(*sys.version_info)
 PATIENCE = float(os.environ.get("COMPAT_PATIENCE", "120"))
-"""Seconds that a process may take; one that takes longer hangs."""
+"""Seconds that a process may take; one that takes longer counts as hung."""
 
 DEBUG = {"PYTHONMALLOC": "debug", "MALLOC_PERTURB_": "165"}
-"""What makes use of freed memory show: Python's checks of its own heap, and C's freed memory overwritten."""
+"""Variables that reveal use of freed memory: Python checks its own heap, and C's freed memory is overwritten."""
 
 type Status = Literal["passed", "failed", "absent"]
 
 
 @dataclass
 class Result:
-    """What became of a case on this Python.
+    """The result of a case on this Python.
 
     Args:
         status: "absent" where the package can't be installed for this Python.
@@ -95,7 +95,7 @@ class Driver:
     seconds: float = 0.2
 
     def try_case(self, case: Case) -> Result:
-        """Use the package unaided, then with copies of whatever refuses."""
+        """Use the package unaided, then with copies of all modules that refuse."""
         versions = installed(case)
         if versions is None:
             return Result("absent")
@@ -115,13 +115,13 @@ class Driver:
         return result
 
     def share_file(self, case: Case, result: Result) -> str:
-        """Have several interpreters write to one file; returns what was lost, or went wrong."""
+        """Make several interpreters write to one file; returns what was lost, or went wrong."""
         interpreters = [*range(2, self.most + 1)] * self.rounds
         reasons = (self.run(case, "all", result, number, lives=1, shares=True) for number in interpreters)
         return next(filter(None, reasons), "")
 
     def verify(self, case: Case, vetted: str) -> str:
-        """Use the package with copies only of what is on the list in that file; returns what went wrong."""
+        """Use the package with copies only of modules on the list in that file; returns what went wrong."""
         return self.run(case, "vetted", Result("passed"), interpreters=3, lives=2, vetted=vetted)
 
     def run(
@@ -135,7 +135,7 @@ class Driver:
         vetted: str = "",
         shares: bool = False,
     ) -> str:
-        """Run one process; adds what it loaded to the result, and returns why it failed, or nothing."""
+        """Run one process; adds the loaded modules to the result, and returns why it failed, or nothing."""
         with tempfile.TemporaryDirectory(prefix="snakepit-compat-") as folder:
             plan = Plan(
                 case=case.name,
@@ -164,7 +164,7 @@ class Driver:
                 try:
                     hung = _wait(process)
                 finally:
-                    process.kill()  # it has ended, unless we are being ended
+                    process.kill()  # it has ended, unless this process is being ended
             said = output.read_text(errors="replace")
             reports = [json.loads(path.read_text(encoding="utf-8")) for path in Path(folder).glob("report-*.json")]
             add_reports(result, reports)
@@ -181,7 +181,7 @@ class Driver:
 
 @contextmanager
 def _beside(case: Case, folder: str, places: int) -> Iterator[list[str]]:
-    """Have a process by itself write to a file beside interpreters; at the end what it was told is done is added.
+    """Make a separate process write to a file beside interpreters; its acknowledged writes are added at the end.
 
     `places`: how many write, it included; 0: none does.
     """
@@ -197,13 +197,13 @@ def _beside(case: Case, folder: str, places: int) -> Iterator[list[str]]:
 
 
 def _sharing(case: Case, folder: str, *more: str) -> subprocess.CompletedProcess[str]:
-    """Run `compat.sharing` in a process by itself."""
+    """Run `compat.sharing` in a separate process."""
     command = [sys.executable, "-m", "compat.sharing", case.use.__module__, case.name, folder, *more]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def installed(case: Case) -> dict[str, str] | None:
-    """The versions of the case's distributions, or None where one is not installed."""
+    """Return the versions of the case's distributions, or None if one is not installed."""
     try:
         return {name: version(name) for name in dict.fromkeys((case.distribution, case.of, *case.with_))}
     except PackageNotFoundError:
@@ -211,7 +211,7 @@ def installed(case: Case) -> dict[str, str] | None:
 
 
 def add_reports(result: Result, reports: list[Report]) -> None:
-    """Add what interpreters loaded and what they were warned of."""
+    """Add the modules that interpreters loaded, and their warnings."""
     for report in reports:
         result.loads.update({module: how for module, how, _ in report["loads"]})
         result.warnings = sorted({*result.warnings, *report["warnings"]})
@@ -219,7 +219,7 @@ def add_reports(result: Result, reports: list[Report]) -> None:
 
 
 def explain(status: int, hung: bool, said: str, reports: list[Report]) -> str:
-    """Why a process failed, in a line; empty if it did not."""
+    """Return why a process failed, in a line; empty if it did not."""
     where = _crashed_in(said)
     if hung:
         return f"no end after {PATIENCE:.0f} s" + where
@@ -232,7 +232,7 @@ def explain(status: int, hung: bool, said: str, reports: list[Report]) -> str:
 
 
 def _wait(process: subprocess.Popen[Any]) -> bool:
-    """Wait for the end; says whether the process had to be made to end. SIGABRT makes it say where it is."""
+    """Wait for the end; returns whether the process had to be killed. SIGABRT makes it write its stacks."""
     for how in (signal.SIGABRT, signal.SIGKILL):
         try:
             process.wait(PATIENCE if how is signal.SIGABRT else 20.0)
@@ -244,7 +244,7 @@ def _wait(process: subprocess.Popen[Any]) -> bool:
 
 
 def _crashed_in(said: str) -> str:
-    """The innermost Python function of the thread that crashed, as faulthandler shows it."""
+    """Return the innermost Python function of the thread that crashed, as faulthandler shows it."""
     found = re.search(r'Current thread .*most recent call first\):\n  File "([^"]+)", line \d+ in (\S+)', said)
     return f" in {found[2]} ({_short(found[1])})" if found else ""
 
@@ -254,7 +254,7 @@ def _short(name: str) -> str:
 
 
 def _fatal(said: str) -> str:
-    """What the C library or Python said about it, where it is more than the signal.
+    """Return the message of the C library or Python about a crash, if there is more than the signal.
 
     Python's own words may be cut anywhere: a second thread that crashes meanwhile ends the process.
     """

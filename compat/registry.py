@@ -1,8 +1,8 @@
-"""What a case is, and the list of all.
+"""Cases, and the list of all of them.
 
-A case is a function that uses one package in earnest and asserts what comes of it. It runs in a worker's interpreter,
-many times over, beside others of its kind; so it imports the package in its body, and what it makes outside of the
-interpreter (tables, keys) has names of its own.
+A case is a function that uses one package extensively and asserts the results. It runs in a worker's interpreter, many
+times, beside other interpreters with the same case. So it imports the package in its body, and the objects that it
+creates outside of the interpreter (tables, keys) have unique names.
 """
 
 import importlib
@@ -15,7 +15,7 @@ type Use = Callable[..., None]
 
 
 class SharedFile(NamedTuple):
-    """How a package keeps a file; see `compat.sharing` for what is asked of it.
+    """The functions with which a package keeps a file; `compat.sharing` has the requirements.
 
     Args:
         open: opens the file at a path for writing. Returns a function that adds a key, and returns when that is said
@@ -83,7 +83,7 @@ def case(
 
 
 def all_cases() -> dict[str, Case]:
-    """Every case there is, by name."""
+    """Return all cases, by name."""
     import compat.cases
 
     for module in pkgutil.iter_modules(compat.cases.__path__):

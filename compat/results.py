@@ -1,4 +1,4 @@
-"""The results that are kept: compat/results.json, by Python and by case."""
+"""The stored results: compat/results.json, by Python and by case."""
 
 import json
 from dataclasses import asdict
@@ -15,19 +15,19 @@ type Results = dict[str, dict[str, dict[str, Any]]]
 
 
 def read() -> Results:
-    """Empty where nothing was written yet."""
+    """Return the stored results; empty if nothing was written yet."""
     return json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
 
 
 def as_data(result: Result) -> dict[str, Any]:
-    """What of a result is kept."""
+    """Return the part of a result that is stored."""
     return asdict(result)
 
 
 def merge(known: Results, python: str, found: dict[str, Result]) -> Results:
-    """Put this run's results in the place of older ones, and write the file.
+    """Replace older results by those of this run, and write the file.
 
-    Where a package passed before, in other versions, these stay on record; where it fails now, none does.
+    Versions with which a package passed before stay on record, unless it fails now.
     """
     ours = known.setdefault(python, {})
     for name, result in found.items():

@@ -8,8 +8,8 @@
         ...
 
 They ask for no password. As root the server runs as an unprivileged user. At the end the process that was started is
-ended, by its id, and the folder removed. Raises `Missing`, which names the Debian package, where the server's programs
-are not installed, and `NotStarted`, with what the server said, where it does not come up.
+ended, by its id, and the folder removed. Raises `Missing`, which names the Debian package, if the server's programs are
+not installed, and `NotStarted`, with the server's output, if it does not start.
 """
 
 import os
@@ -32,11 +32,11 @@ _ATTEMPTS = 3  # the free port that was found may be taken a moment later
 
 
 class Missing(Exception):
-    """The server's programs are not installed; says which Debian package has them."""
+    """The server's programs are not installed; names the Debian package that has them."""
 
 
 class NotStarted(Exception):
-    """The server did not come up; has the end of what it said."""
+    """The server did not start; has the end of its output."""
 
 
 @contextmanager
@@ -130,7 +130,7 @@ _PROGRAMS = {  # by Debian package: a program of each, and where it is if not on
 
 
 def missing(packages: Iterable[str] = ()) -> list[str]:
-    """The Debian packages that are not installed, of these, or of all that the services need."""
+    """Return the Debian packages that are not installed, of these, or of all that the services need."""
     return [package for package in tuple(packages) or _PROGRAMS if _find(package) is None]
 
 
@@ -142,7 +142,7 @@ def _programs(package: str) -> Path:
 
 
 def _find(package: str) -> Path | None:
-    """The folder with a package's programs."""
+    """Return the folder with a package's programs."""
     program, places = _PROGRAMS[package]
     known = sorted(Path("/").glob(places.lstrip("/")), key=_numbers, reverse=True)  # the newest version first
     on_path = shutil.which(program)
@@ -158,7 +158,7 @@ def _numbers(path: Path) -> list[int]:
 
 @contextmanager
 def _folder(preferred: str) -> Iterator[tuple[Path, str | None]]:
-    """A temporary folder, and the user that owns it where that has to be another one than root."""
+    """Make a temporary folder; yields it, and the user that owns it if that must not be root."""
     user = None
     folder = Path(tempfile.mkdtemp(prefix="snakepit-service-"))
     try:

@@ -1,10 +1,10 @@
-"""The rule for packages that keep a database in a file: what was acknowledged is there.
+"""The rule for packages that keep a database in a file: acknowledged writes are not lost.
 
-Copies of a package's C code do not know of each other, and locks that belong to the process (fcntl's) do not keep them
-apart: two workers can have a file open each as if it were alone, and where one closes it, the locks of all are gone,
-for other processes, too. So some interpreters and a process beside them write to one file, all at once, now and then
-open it anew, and note each write that the package says is done. Afterwards another process reads the file. What is
-missing then was lost without an error. A package may refuse: to open the file twice, or to write while others do.
+Copies of a package's C code do not know of each other, and locks that belong to the process (fcntl's) do not work
+between them: two workers can have a file open, each as if it were alone, and when one closes it, all lose their locks,
+also towards other processes. So some interpreters and a separate process write to one file at the same time, reopen it
+from time to time, and note each acknowledged write. Afterwards another process reads the file. Writes that are missing
+then were lost without an error. A package may refuse to open the file twice, or to write while others do.
 
 `python -m compat.sharing MODULE CASE FOLDER PLACES` is the process beside them, and without PLACES the one that reads;
 both print what they found as JSON.
@@ -20,25 +20,25 @@ from pathlib import Path
 from compat.registry import CASES, SharedFile
 
 WRITES = 100
-"""By each. The first few were enough to lose some, wherever any were lost."""
+"""Writes by each writer. If any were lost at all, some of the first few were."""
 
 REOPENED = 20
-"""Writes after which each opens the file anew."""
+"""Writes after which each writer reopens the file."""
 
 PAUSE = 0.005
-"""Seconds that one waits that was refused, so that it does not try in vain while another has the file."""
+"""Seconds that a refused writer waits, so that it does not try in vain while another has the file."""
 
 TOGETHER = 20.0
 """Seconds that an interpreter waits for the others before it goes on."""
 
 
 def path_in(folder: str) -> str:
-    """The file that is shared."""
+    """Return the path of the shared file."""
     return str(Path(folder) / "shared")
 
 
 def write(file: SharedFile, folder: str, place: int, places: int) -> tuple[list[str], list[str]]:
-    """Write to the file beside the others; returns the keys that were acknowledged, and what was refused."""
+    """Write to the file beside the others; returns the acknowledged keys, and the refusals."""
     acknowledged: list[str] = []
     refused: list[str] = []
     _meet(folder, "begin", place, places)
@@ -65,7 +65,7 @@ def write(file: SharedFile, folder: str, place: int, places: int) -> tuple[list[
 
 
 def lost(reading: subprocess.CompletedProcess[str], acknowledged: list[str]) -> str:
-    """What is wrong, if anything, given the process that read the file and what was acknowledged."""
+    """Return what was lost, if anything, given the process that read the file and the acknowledged keys."""
     if not acknowledged:
         return "nothing could be written to a file at all"
     if reading.returncode:
@@ -76,7 +76,7 @@ def lost(reading: subprocess.CompletedProcess[str], acknowledged: list[str]) -> 
 
 
 def _meet(folder: str, stage: str, place: int, places: int) -> None:
-    """Wait until all have come as far."""
+    """Wait until all have reached this point."""
     (Path(folder) / f"{stage}-{place}").touch()
     end = time.monotonic() + TOGETHER
     while len(list(Path(folder).glob(f"{stage}-*"))) < places and time.monotonic() < end:
@@ -84,7 +84,7 @@ def _meet(folder: str, stage: str, place: int, places: int) -> None:
 
 
 def main(module: str, case: str, folder: str, places: str = "") -> None:
-    """See the module."""
+    """Run the command that the module's docstring describes."""
     importlib.import_module(module)
     file = CASES[case].file
     assert file is not None

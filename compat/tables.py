@@ -1,4 +1,4 @@
-"""Writes what follows from the results: snakepit/c_extensions/vetted.json and docs/compatibility.md."""
+"""Writes snakepit/c_extensions/vetted.json and docs/compatibility.md from the results."""
 
 import json
 from pathlib import Path
@@ -101,7 +101,7 @@ def write(found: Results) -> None:
 
 
 def page(found: Results, before: str) -> str:
-    """The page's text; `before` is what the page says now, whose section on speed is kept."""
+    """Return the page's text; `before` is the present text, whose section on speed is kept."""
     pythons = sorted(found, key=_version_key, reverse=True)
     cases = [case for case in CASES.values() if any(case.name in found[python] for python in pythons)]
     cases.sort(key=lambda case: case.name.lower())
@@ -184,7 +184,7 @@ def _cell(found: Results, python: str, case: Case) -> str:
 
 
 def _loads(loads: dict[str, str]) -> str:
-    """As in "copied: numpy (12), orjson; as they are: multidict"."""
+    """Format loads, as in "copied: numpy (12), orjson; as they are: multidict"."""
     said = []
     for how, words in _HOW.items():
         counts: dict[str, int] = {}

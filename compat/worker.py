@@ -1,4 +1,4 @@
-"""Inside an interpreter: what a worker does, with a case in the place of the app."""
+"""Runs inside an interpreter: does what a worker does, with a case in place of the app."""
 
 import gc
 import importlib
@@ -21,7 +21,7 @@ LEAST_USES = 3
 
 
 class Settings(TypedDict):
-    """What the child's main interpreter tells this one; `places`: how many are to share a file, 0: none is."""
+    """The settings from the child's main interpreter; `places`: how many share a file, 0: none."""
 
     case: str
     module: str
@@ -36,11 +36,11 @@ class Settings(TypedDict):
 
 
 class Report(TypedDict):
-    """What became of one interpreter's life.
+    """The report about one interpreter.
 
     `trouble` is the traceback of what went wrong, or empty; `daemons` names the daemon threads that did not end;
     `loads` is of modules outside the standard library, and of any that was refused; `acknowledged` and `not_written`
-    what became of what was written to a file that is shared.
+    are the results of writes to a shared file.
     """
 
     uses: int
@@ -88,7 +88,7 @@ def _live(settings: Settings, ended: threading.Lock) -> None:
 
 
 def _use(settings: Settings, report: Report) -> None:
-    importlib.import_module(settings["module"])  # that one only: a worker has enough to import
+    importlib.import_module(settings["module"])  # only that one: a worker has enough to import
     case = CASES[settings["case"]]
     if settings["places"]:
         assert case.file is not None

@@ -1,11 +1,12 @@
-"""A chat room with its own page. One worker: those in a room must be in one place.
+"""A chat room with its own page. It needs one worker: all clients of a room must be in one interpreter.
 
 pip install starlette
 snakepit run chat:app --interpreters 1
 curl http://127.0.0.1:8000 prints the page; open it in two windows of a browser
 
 With several workers each has a room of its own, since workers share no objects. Then let each worker subscribe to a
-channel of Redis (or PostgreSQL's LISTEN, NATS, ...), publish there what its clients say, and send them what comes.
+channel of Redis (or PostgreSQL's LISTEN, NATS, ...), publish its clients' messages there, and send them the messages
+that come.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A WebSocket that says everything back, in plain ASGI.
+"""A WebSocket that echoes every message, in plain ASGI.
 
 snakepit run echo:app --interpreters 2
 curl http://127.0.0.1:8000

@@ -17,4 +17,4 @@ def app(environ, start_response):
 
 
 if __name__ == "__main__":
-    snakepit.run(app, interpreters=2)  # what is not given here comes from SNAKEPIT_... variables
+    snakepit.run(app, interpreters=2)  # options that are not given here come from SNAKEPIT_... variables

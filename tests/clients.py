@@ -1,5 +1,4 @@
-"""Clients: with a transport between them and a connection, or in the place of the connection; and the bytes of requests
-and answers."""
+"""Fake clients, with a transport to a connection or in its place; and the bytes of requests and answers."""
 
 import asyncio
 import socket
@@ -35,8 +34,8 @@ class FakeSocket:
 class FakeTransport(asyncio.Transport):
     """A selector transport and the client at the other end of it.
 
-    What the client sends waits in the kernel while reading is paused. What the server writes reaches the client at
-    once, unless the client `reads` nothing: then it piles up here, and the protocol is told to pause.
+    Data from the client wait in the kernel while reading is paused. Data from the server reach the client at once,
+    unless the client `reads` nothing: then they accumulate here, and the protocol is told to pause.
     """
 
     def __init__(self, loop, protocol, family=socket.AF_INET, has_eof=True, peername=("10.0.0.1", 5000)):
@@ -156,7 +155,7 @@ class FakeTransport(asyncio.Transport):
 
 @fake_of(HttpClient)
 class FakeClient:
-    """Plays the connection: one response, in order; refuses what is marked as illegal; can go."""
+    """A fake connection: takes one response, in order; refuses fields that are marked as illegal; can leave."""
 
     def __init__(self):
         self.writable = True

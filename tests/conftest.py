@@ -1,1 +1,1 @@
-"""Makes what stands in this folder importable in all tests: see waiting.py."""
+"""Makes the modules of this folder importable in all tests: see waiting.py."""

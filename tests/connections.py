@@ -1,5 +1,4 @@
-"""The connections of a server, on a loop whose clock is advanced by hand: before them clients, and behind them a pool
-whose apps the test plays."""
+"""The connections of a server, on a loop whose clock the test advances, between fake clients and fake apps."""
 
 import asyncio
 
@@ -25,7 +24,7 @@ from snakepit.wire.envelopes import BODY, CREDIT, DISCONNECT, REQUEST, cost
 
 @fake_of(EnvelopeSink)
 class App:
-    """Plays a worker's end with an app that reads the whole body and answers with what it got."""
+    """A fake worker's end, with an app that reads the whole body and echoes it."""
 
     def __init__(self, pool, exchange):
         self.pool = pool
@@ -79,7 +78,7 @@ class App:
 
 @fake_of(Destination)
 class FakePool:
-    """Takes what comes: with `mode` "assign" into an app each, with "line" into the line, with "refuse" not at all."""
+    """A pool that takes exchanges by `mode`: "assign" to an app each, "line" into the queue, "refuse" not at all."""
 
     def __init__(self, loop, echoes):
         self.loop = loop
@@ -124,7 +123,7 @@ class World:
         self.respond()
 
     def respond(self, *responders):
-        """Have these stand before the pool."""
+        """Put these responders before the pool."""
         config, router = Config("app:app", **self.options), Router(self.pool, responders)
         self.http = HttpConnections(config, router, self.loop)
 
@@ -136,7 +135,7 @@ class World:
 
     @property
     def app(self):
-        """The one that the latest exchange went to."""
+        """The app that got the latest exchange."""
         return self.pool.apps[-1]
 
     @property
@@ -205,7 +204,7 @@ class Peer:
         self.transport.send(b"".join(bytes(self.frames.send(event)) for event in events))
 
     def hear(self):
-        """What came since the last call."""
+        """Return the events since the last call."""
         _, _, said = self.transport.received.partition(b"\r\n\r\n")
         new, self._heard = said[self._heard :], len(said)
         if not new:
@@ -217,7 +216,7 @@ class Peer:
         ]
 
     def told(self, *kinds):
-        """What the app's worker was told of these kinds, without the exchange's number."""
+        """Return the envelopes of these kinds that the app's worker got, without the exchange's number."""
         return [(envelope[0], *envelope[2:]) for envelope in self.app.posted if envelope[0] in kinds]
 
     def app_says(self, data):

@@ -1,4 +1,4 @@
-"""Holds fakes to what they stand in for: or a test would go on with what the real one has no more.
+"""Checks fakes against the classes that they replace; otherwise a test could use methods that the class no longer has.
 
 `@fake_of(Client)` above a class fails when its module is imported, unless the class can be used in place of a Client.
 """
@@ -11,10 +11,10 @@ _CALLED_BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIO
 
 
 def fake_of[F: type](*contracts: type) -> Callable[[F], F]:
-    """Hold a class to its contracts.
+    """Check a class against its contracts.
 
-    Of a Protocol it must have all members. Of another class nobody knows which are needed, so all that is checked are
-    the methods that it has: those that go by the same name are called in the same ways.
+    Of a Protocol it must have all members. For another class it is not known which are needed, so only its own methods
+    are checked: they must accept the same calls as the class's methods of the same names.
     """
 
     def check(fake: F) -> F:
@@ -51,7 +51,7 @@ def _members(contract: type) -> set[str]:
 
 
 def _calls(method: Callable[..., object]) -> Iterator[tuple[list[object], dict[str, object]]]:
-    """The ways in which a method may be called: with all arguments in their places, and as briefly as can be."""
+    """Return the ways in which a method may be called: with all arguments, and with as few as possible."""
     parameters = list(inspect.signature(method).parameters.values())
     by_place = [one for one in parameters if one.kind in _CALLED_BY_PLACE]
     by_name = [one for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY]

@@ -1,4 +1,4 @@
-"""Holds the states of objects to their table: also where they are set by plain assignment, because that is cheaper.
+"""Checks the states of objects against their table, also if plain assignments set them, which are cheaper.
 
 `held_to(Connection, CONNECTION)` fails at any move for which the table has no arrow.
 """
@@ -12,7 +12,7 @@ from snakepit.server.lifecycle import advance
 
 @contextmanager
 def held_to[S: IntEnum](kind: type, table: Mapping[S, Container[S]]) -> Iterator[set[tuple[S, S]]]:
-    """Look at each move of each `_state` of a class; yields the moves that were made."""
+    """Check each move of each `_state` of a class; yields the moves that were made."""
     slot = vars(kind).get("_state")
     moves: set[tuple[S, S]] = set()
 

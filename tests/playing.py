@@ -1,4 +1,4 @@
-"""Time that passes when the test says so: loops that run by hand."""
+"""Loops whose clock the test advances."""
 
 import asyncio
 from functools import partial
@@ -8,7 +8,7 @@ from waiting import turn
 
 
 class HandLoop(asyncio.SelectorEventLoop):
-    """A real loop whose clock stands still until somebody advances it."""
+    """A real loop whose clock stands still until the test advances it."""
 
     now = 1000.0
 
@@ -26,7 +26,7 @@ async def advance(seconds):
 
 @fake_of(asyncio.TimerHandle)
 class Timer:
-    """What call_at returns."""
+    """The result of call_at."""
 
     def __init__(self, when, callback, args):
         self._when = when

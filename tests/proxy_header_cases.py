@@ -1,4 +1,4 @@
-"""What comes of proxy headers, as a table: the header fields, who is trusted, and what of a request they change.
+"""The effects of proxy headers, as a table: the header fields, the trusted addresses, and the changes to a request.
 
 The peer is at 127.0.0.1, the server at 127.0.0.1:8000. What is not named in `changes` stays as it is without a proxy.
 `client` and `server` are pairs, `scheme` is that of an HTTP request, and `root_path` None where nothing is said of it.
@@ -52,7 +52,7 @@ CASES = [
         NETWORK,
     ),
     Case("for, all are trusted", [(FOR, "10.0.0.2, 10.0.0.1")], client("10.0.0.2"), NETWORK),
-    Case("for, everybody is trusted", [(FOR, "198.51.100.1, 203.0.113.9")], client("198.51.100.1"), "*"),
+    Case("for, every address is trusted", [(FOR, "198.51.100.1, 203.0.113.9")], client("198.51.100.1"), "*"),
     Case("for, empty items", [(FOR, ", 203.0.113.9 ,\t,")], client("203.0.113.9")),
     Case("for, what is before the client is made up", [(FOR, "<script>, unknown, 203.0.113.9")], client("203.0.113.9")),
     Case("for, empty", [(FOR, "")]),
@@ -143,7 +143,7 @@ CASES = [
         NETWORK,
     ),
     Case(
-        "forwarded, everybody is trusted",
+        "forwarded, every address is trusted",
         [(FORWARDED, "for=203.0.113.9;proto=https, for=10.0.0.1")],
         client("203.0.113.9") | HTTPS,
         "*",
@@ -214,12 +214,12 @@ CASES = [
         [(FOR, "203.0.113.9"), (PROTO, "https"), (HOST, "example.org"), (PORT, "8443"), (PREFIX, "/api")],
         client("203.0.113.9") | HTTPS | server("example.org", 8443) | {"root_path": "/api"},
     ),
-    # -- nobody who is trusted
+    # -- no trusted peer
     Case(
         "not trusted",
         [(FOR, "203.0.113.9"), (PROTO, "https"), (FORWARDED, "host=a.example"), (PREFIX, "/a")],
         {},
         "10.0.0.1",
     ),
-    Case("nobody is trusted", [(FOR, "203.0.113.9"), (PROTO, "https"), (HOST, "a.example"), (PORT, "1")], {}, ""),
+    Case("no address is trusted", [(FOR, "203.0.113.9"), (PROTO, "https"), (HOST, "a.example"), (PORT, "1")], {}, ""),
 ]

@@ -1,4 +1,4 @@
-"""Real pools of workers that were never started, but said that they are ready: for who gets what."""
+"""Real pools of workers that were never started, but reported that they are ready: for tests of dispatching."""
 
 import asyncio
 

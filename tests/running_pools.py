@@ -169,7 +169,7 @@ def play(scenario, expected=()):
         with logged_exceptions() as logged:
             await scenario()
             await asyncio.sleep(0)
-        gc.collect()  # an exception that nobody looked at is told when its task goes
+        gc.collect()  # an exception that was never retrieved is reported when its task is freed
         assert errors == []
         assert logged == list(expected)
 

@@ -15,7 +15,7 @@ PAGE = ROOT / "CONTRIBUTING.md"
 
 
 def table() -> str:
-    """One line for each folder of the package, with the files in it."""
+    """Return one line for each folder of the package, with the files in it."""
     lines = ["| Folder | What | Files |", "| --- | --- | --- |"]
     for init in sorted((ROOT / "snakepit").rglob("__init__.py")):
         folder = init.parent
@@ -28,7 +28,7 @@ def table() -> str:
 
 
 def page_with(text: str, page: str) -> str:
-    """The page with this map between its markers."""
+    """Return the page with this map between its markers."""
     return put(text, "map", page, PAGE)
 
 

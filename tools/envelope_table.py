@@ -12,7 +12,7 @@ PAGE = ROOT / "docs" / "explanation" / "architecture.md"
 
 
 def table() -> str:
-    """One line for each kind, in the order of `snakepit.wire.envelopes`."""
+    """Return one line for each kind, in the order of `snakepit.wire.envelopes`."""
     lines = ["| Kind | Goes | Fields | Means |", "| --- | --- | --- | --- |"]
     lines += [f"| {kind.name} | {kind.direction} | {_fields(kind)} | {kind.meaning} |" for kind in KINDS]
     return "\n".join(lines) + "\n"
@@ -23,7 +23,7 @@ def _fields(kind: Kind) -> str:
 
 
 def page_with(text: str, page: str) -> str:
-    """The page with this table between its markers."""
+    """Return the page with this table between its markers."""
     return put(text, "envelopes", page, PAGE)
 
 

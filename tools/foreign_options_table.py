@@ -1,4 +1,4 @@
-"""Print what other servers' options are here, in Markdown, or put it into the documentation.
+"""Print tables of other servers' options, with what to use here, in Markdown, or put them into the documentation.
 
 python tools/foreign_options_table.py            print it
 python tools/foreign_options_table.py --write    replace what stands between the two markers in docs/how-to/switch.md
@@ -14,7 +14,7 @@ PAGE = ROOT / "docs" / "how-to" / "switch.md"
 
 
 def tables() -> str:
-    """For each server the options that are the same, and a table of the others: one line for each answer."""
+    """Return, for each server, the options that are the same, and a table of the others: one line for each answer."""
     return "\n".join(f"### {server}\n\n{_section(answers)}" for server, answers in load().options.items())
 
 
@@ -35,7 +35,7 @@ def _listed(flags: list[str]) -> str:
 
 
 def page_with(text: str, page: str) -> str:
-    """The page with this between its markers. Raises SystemExit where they are not there, once."""
+    """Return the page with these between its markers. Raises SystemExit unless each marker occurs once."""
     return put(text, "options", page, PAGE)
 
 

@@ -1,4 +1,4 @@
-"""Parts of pages that are made by tools: what stands between `<!-- NAME: start …-->` and `<!-- NAME: end -->`."""
+"""Generated parts of pages: the text between `<!-- NAME: start …-->` and `<!-- NAME: end -->`."""
 
 import argparse
 import re
@@ -9,9 +9,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def put(text: str, name: str, page: str, path: Path) -> str:
-    """The page, with this text between its markers of this name.
+    """Return the page with this text between its markers of this name.
 
-    Raises SystemExit where they are not there, once; `path` is the page's, for what is said then.
+    Raises SystemExit unless each marker occurs once; `path` is the page's, for the message.
     """
     start, end = f"<!-- {name}: start", f"<!-- {name}: end -->"
     between = re.compile(rf"(?<={re.escape(start)})([^\n]*\n).*?(?=^{re.escape(end)}$)", re.DOTALL | re.MULTILINE)
@@ -22,9 +22,10 @@ def put(text: str, name: str, page: str, path: Path) -> str:
 
 
 def print_or_write(what: str, made: str, path: Path, page_with: Callable[[str, str], str]) -> None:
-    """Print what was made, or with --write put it into its page: what such a tool does as a program.
+    """Run a tool as a program: print the generated text, or with --write put it into its page.
 
-    `what` it is, for --help; `page_with` makes the page's text of what was made and the text that the page has.
+    `what`: a description for --help; `page_with` makes the page's new text from the generated text and the present
+    text.
     """
     parser = argparse.ArgumentParser(description=f"Print {what}, in Markdown.")
     parser.add_argument("--write", action="store_true", help=f"put it into {path.relative_to(ROOT)}")

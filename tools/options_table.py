@@ -15,7 +15,7 @@ _HEADINGS = ("Flag", "Environment variable", "Default", "Values", "Meaning")
 
 
 def table() -> str:
-    """One line for each option, in the order of their declaration."""
+    """Return one line for each option, in the order of their declaration."""
     flags = {param.name: [*param.opts, *param.secondary_opts] for param in cli.commands["run"].params}
     rows = [
         (
@@ -32,7 +32,7 @@ def table() -> str:
 
 
 def page_with(rows: str, page: str) -> str:
-    """The page with this table between its markers. Raises SystemExit where they are not there, once."""
+    """Return the page with this table between its markers. Raises SystemExit unless each marker occurs once."""
     return put(rows, "options", page, PAGE)
 
 

@@ -1,11 +1,11 @@
-"""Put the life cycles into the documentation: drawings and tables, made of the tables in snakepit/server/lifecycle.py.
+"""Put the life cycles into the documentation: drawings and tables, made from those in snakepit/server/lifecycle.py.
 
 python tools/state_diagrams.py --write    write docs/images/*.svg, and what stands between markers in the page
 python tools/state_diagrams.py --check    fail if that would change anything
 
 A drawing has the states in the order of their declaration, from left to right. Arrows to the next state are straight,
-those that skip some run above, those that lead back run below, and the state that ends everything lies under all
-others. So any table can be drawn, without a search for a good layout.
+those that skip states run above, those that lead back run below, and the final state lies under all others. So any
+table can be drawn, without a search for a good layout.
 """
 
 import argparse
@@ -29,7 +29,7 @@ type Table = Mapping[IntEnum, Mapping[IntEnum, str]]
 
 @dataclass(frozen=True)
 class Life:
-    """What is drawn: `name` is that of the markers and of the file."""
+    """A life cycle to draw: `name` is the name of the markers and of the file."""
 
     name: str
     title: str
@@ -49,7 +49,7 @@ LIVES = (
 
 
 def meanings(states: type[IntEnum]) -> dict[str, str]:
-    """What stands under each state in the class, which Python itself does not keep."""
+    """Return the docstring under each state in the class, which Python itself does not keep."""
     tree = ast.parse(Path(lifecycle.__file__).read_text(encoding="utf-8"))
     [body] = [node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == states.__name__]
     found = {}
@@ -61,7 +61,7 @@ def meanings(states: type[IntEnum]) -> dict[str, str]:
 
 
 def text(life: Life) -> str:
-    """The drawing and the tables, in Markdown."""
+    """Return the drawing and the tables, in Markdown."""
     what = meanings(life.states)
     lines = [f"![{life.title}; the tables below say the same](images/{life.name}.svg)", ""]
     lines += ["| State | Means |", "| --- | --- |"]
@@ -74,7 +74,7 @@ def text(life: Life) -> str:
 
 
 def page_with(lives: tuple[Life, ...], page: str) -> str:
-    """The page with these between its markers. Raises SystemExit where they are not there, once."""
+    """Return the page with these between its markers. Raises SystemExit unless each marker occurs once."""
     for life in lives:
         page = put(f"{text(life)}\n", life.name, page, PAGE)
     return page
@@ -108,7 +108,7 @@ _DARK = ("#58a6ff", "#3fb950", "#d29922", "#f85149", "#bc8cff", "#8b949e", "#f77
 
 @dataclass(frozen=True)
 class Arrow:
-    """Leads from one state to another, by their places in the row; the place after the last is the end's."""
+    """An arrow from one state to another, by their places in the row; the place after the last is the final state's."""
 
     source: int
     target: int
@@ -123,7 +123,7 @@ class Arrow:
 
 
 def lanes(arrows: list[Arrow]) -> dict[Arrow, int]:
-    """How far out each arrow runs, from 1: short ones inside, and none along the way of another."""
+    """Return how far out each arrow runs, from 1: short ones inside, and none along the way of another."""
     found: dict[Arrow, int] = {}
     for arrow in sorted(arrows, key=lambda arrow: (arrow.span, arrow.source)):
         first, last = arrow.between
@@ -133,7 +133,7 @@ def lanes(arrows: list[Arrow]) -> dict[Arrow, int]:
 
 
 def ports(arrows: list[Arrow]) -> dict[tuple[Arrow, int], float]:
-    """Where along the side of a state each arrow's end is, from the middle; by the arrow and the state.
+    """Return where along the side of a state each arrow's end is, from the middle; by the arrow and the state.
 
     Those from and to the left come first, the inner ones leftmost; then those from and to the right, the outer ones
     leftmost: so none crosses another near the state.
@@ -149,7 +149,7 @@ def ports(arrows: list[Arrow]) -> dict[tuple[Arrow, int], float]:
 
 
 def drawing(life: Life) -> str:
-    """The life as SVG."""
+    """Return the life cycle as SVG."""
     [end] = [state for state in life.states if not life.table[state]]
     row = [state for state in life.states if state is not end]
     place = {state: index for index, state in enumerate(row)}
@@ -174,7 +174,7 @@ def drawing(life: Life) -> str:
     for chosen, lane, edge, outwards in ((above, above_lanes, head, -1), (below, below_lanes, head + HEIGHT, 1)):
         where = ports(chosen)
         for arrow in chosen:
-            shift = -WIDTH / 4 if outwards > 0 else 0  # the middle is for the way to the end
+            shift = -WIDTH / 4 if outwards > 0 else 0  # the middle is for the arrow to the final state
             start = middles[arrow.source] + where[arrow, arrow.source] + shift
             stop = middles[arrow.target] + where[arrow, arrow.target] + shift
             path = _bend(start, stop, edge, edge + outwards * (lane[arrow] + 0.5) * LANE)
@@ -223,7 +223,7 @@ def _line(path: str, colour: str, tip: tuple[float, float], direction: str) -> s
 
 
 def _bend(start: float, stop: float, edge: float, lane: float) -> str:
-    """From one point of an edge out to a lane, along it, and back to another point of the edge."""
+    """Return a path from one point of an edge out to a lane, along it, and back to another point of the edge."""
     out, along = (1 if lane > edge else -1), (1 if stop > start else -1)
     return (
         f"M {start:g} {edge:g} V {lane - out * ROUND:g} "
@@ -236,13 +236,13 @@ def _bend(start: float, stop: float, edge: float, lane: float) -> str:
 
 
 def made() -> dict[Path, str]:
-    """Every file, as it should be."""
+    """Return every file with its up-to-date contents."""
     files = {DOCS / "images" / f"{life.name}.svg": drawing(life) for life in LIVES}
     return files | {PAGE: page_with(LIVES, PAGE.read_text(encoding="utf-8"))}
 
 
 def stale() -> list[Path]:
-    """The files that are not as they should be."""
+    """Return the files that are out of date."""
     return [path for path, new in made().items() if not path.exists() or path.read_text(encoding="utf-8") != new]
 
 

@@ -1,4 +1,4 @@
-"""A plain ASGI app: what the server itself costs, and work for one core."""
+"""A plain ASGI app: one path measures the cost of the server itself, another occupies a core."""
 
 from benchmarks.apps.work import burn
 

@@ -1,4 +1,4 @@
-"""What the apps have in common: work that takes a core for a known time, and a name for whoever answers."""
+"""Shared code of the apps: work that occupies a core for a known time, and a name for the worker that answers."""
 
 import os
 import sys
@@ -8,8 +8,8 @@ import time
 def burn(seconds: float) -> None:
     """Take so much CPU time.
 
-    The thread's own time, so that the work is the same everywhere: the clock on the wall would count waiting for a core
-    or for the GIL as work, and the process's time would count what other threads do, which in a server of threads is
+    It measures the thread's own time, so that the work is the same everywhere: a wall clock would count waiting for a
+    core or for the GIL as work, and the process's time would count other threads, which in a server with threads run
     other requests.
     """
     end = time.thread_time() + seconds
@@ -19,11 +19,11 @@ def burn(seconds: float) -> None:
 
 
 def worker() -> str:
-    """A name that is another in each process and in each interpreter."""
+    """Return a name that differs in each process and in each interpreter."""
     return f"{os.getpid()}-{id(sys.modules)}"
 
 
 def worker_slowly() -> str:
-    """`worker`, after a wait that holds up a worker which serves one request at a time, so that others get some too."""
+    """Return `worker` after a wait: it occupies a worker that serves one request at a time, so that others get some."""
     time.sleep(0.02)
     return worker()

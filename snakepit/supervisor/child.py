@@ -131,7 +131,7 @@ else:
     def ended() -> dict[int, int]:
         """The processes that have ended since the last call, with their status; negative: the signal that ended one.
 
-        As process 1 of a container, those of others too, which nobody else would take leave of.
+        As process 1 of a container it also reaps orphaned processes, since no other process would.
         """
         found: dict[int, int] = {}
         try:

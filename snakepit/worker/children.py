@@ -1,9 +1,9 @@
 """Controls what processes of the app inherit from this process, whose state all workers share.
 
-- The environment. A worker's `os.environ` is its own, over one environment of the process, which C code sees, and
-  which whoever set a variable last has set. Children get what their worker's `os.environ` says.
-- The limit on open files. The server raises its soft limit for its connections; what the app starts gets the one that
-  the server was started with. Some programs go through all numbers up to it, and select() can't have large ones.
+- The environment. A worker's `os.environ` is its own, over one environment of the process, which C code sees, and in
+  which the last change by any worker counts. Children get their worker's `os.environ`.
+- The limit on open files. The server raises its soft limit for its connections; processes of the app get the one that
+  the server was started with. Some programs loop over all numbers up to it, and select() does not support large ones.
 
 Both are set where Python starts processes: `fork_exec`, which `subprocess`, asyncio and multiprocessing call, and
 `posix_spawn`. C code that starts processes, including `os.system`, passes on the values of this process.

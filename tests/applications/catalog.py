@@ -1,6 +1,6 @@
-"""The applications: what is installed for each, how it is set up, and what Snakepit is told.
+"""The applications: the packages, the set-up and the options of Snakepit for each.
 
-Each has a folder of its name beside this file, with the app and with `visit.py`, which is what a client does with it.
+Each has a folder with its name beside this file, with the app and with `visit.py`, which plays a client.
 """
 
 import sys

@@ -31,7 +31,7 @@ def pytest_configure(config):
 
 @pytest.fixture
 def outcome(application, request):
-    """What becomes of an application: the table has it, also where its test fails."""
+    """The outcome of an application, which the table shows even if its test fails."""
     if table.THIS_PYTHON in application.absent:
         pytest.skip(application.absent[table.THIS_PYTHON])
     outcome = table.Outcome(application.name, table.THIS_PYTHON)

@@ -19,7 +19,7 @@ FOLDER = ROOT / f".apps-{THIS_PYTHON}"
 
 
 def python_of(application: Application) -> Path:
-    """The Python of an application's environment, which is made where there is none that fits."""
+    """Return the Python of an application's environment, which is created if there is no suitable one."""
     folder = FOLDER / application.name
     python, made = folder / "bin" / "python", folder / "made-with"
     recipe = _recipe(application)

@@ -1,4 +1,4 @@
-"""What came of it: as a table on the terminal, and as a page of the documentation."""
+"""The outcomes, as a table on the terminal, and as a page of the documentation."""
 
 import json
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ RESULTS = Path(__file__).with_name("results.json")
 
 @dataclass
 class Outcome:
-    """What became of one application on one Python; None: it did not get there."""
+    """The outcome of one application on one Python; None: it did not get that far."""
 
     name: str
     python: str
@@ -46,7 +46,7 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def write(outcomes: Iterable[Outcome]) -> None:
-    """Add what came of them to the results that there are, and write the page from all."""
+    """Add outcomes to the stored results, and write the page from all of them."""
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     for outcome in outcomes:
         results.setdefault(outcome.python, {})[outcome.name] = asdict(outcome)

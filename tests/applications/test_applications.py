@@ -87,7 +87,7 @@ def serve(application, outcome, python: Path, folder: Path) -> None:
 def visiting(python: Path, folder: Path, server: Server) -> Iterator[None]:
     """A client that has done the first thing, and has something open meanwhile.
 
-    What it makes of the server's end is its own affair.
+    Its behaviour at the server's end does not matter.
     """
     command = [python, HERE / "visitor.py", folder, server.address]
     paths = (HERE, HERE.parent, HERE.parent / "e2e")

@@ -132,7 +132,7 @@ async def sleep(scope, receive, send):
 
 
 async def hold(scope, receive, send):
-    """Answers when there is a file of the name that the query gives."""
+    """Answers when the file that the query names exists."""
     print("holding", file=sys.stderr, flush=True)
     while not os.path.exists(scope["query_string"]):
         await asyncio.sleep(0.005)
@@ -140,7 +140,7 @@ async def hold(scope, receive, send):
 
 
 async def hold_loop(scope, receive, send):
-    """The same, and nothing else runs in this worker meanwhile."""
+    """Like `hold`, but blocks the worker's event loop meanwhile."""
     print("holding", file=sys.stderr, flush=True)
     while not os.path.exists(scope["query_string"]):
         time.sleep(0.005)
@@ -159,7 +159,7 @@ async def calls(scope, receive, send):
 
 
 async def until_disconnect(scope, receive, send):
-    """Streams until the client goes, and notes how it learnt of that."""
+    """Streams until the client leaves, and notes how it learnt of that."""
     await send({"type": "http.response.start", "status": 200, "headers": [(b"x-worker", WORKER.encode())]})
     await send({"type": "http.response.body", "body": b"begun", "more_body": True})
     message = await receive()
@@ -171,7 +171,7 @@ async def until_disconnect(scope, receive, send):
 
 
 async def quiet_events(scope, receive, send):
-    """An event stream whose first event comes when there is a file of the name that the query gives."""
+    """An event stream whose first event comes when the file that the query names exists."""
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
     while not os.path.exists(scope["query_string"]):
         await asyncio.sleep(0.005)

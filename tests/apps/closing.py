@@ -1,5 +1,5 @@
-"""An app whose interpreter takes for ever to be closed: a finalizer, called then, does not come to an end. It has a
-file open, as apps do that never close any, and a thread that still writes into it.
+"""An app whose interpreter can't be closed, since a finalizer, called then, does not end. It has an open file, and a
+thread that still writes into it.
 
 The query says what is done, and to which file: /?thread&FOLDER/file.
 """

@@ -1,4 +1,5 @@
-"""A server and its clients in one process without garbage collection: what of Snakepit's stays after each kind of use?
+"""A server and its clients in one process without garbage collection: finds objects of Snakepit that stay after each
+kind of use.
 
 `python counting.py APP LOOP HTTP KIND...` prints the classes, and how many objects of each have come to stay, as JSON.
 The worker runs in this interpreter, too, so both sides are seen.
@@ -38,7 +39,7 @@ USE = {
     "gone": [b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", None],
     "websocket": [HANDSHAKE, None, b"\x81\x82\0\0\0\0hi", None, b"\x88\x80\0\0\0\0"],
 }
-"""What a client sends; None: it reads something first."""
+"""The data that a client sends; None: it reads something first."""
 
 
 def use(port, kind):
@@ -64,9 +65,9 @@ def count():
 
 
 async def grown(server, kind):
-    """What has come to stay, once what was going on is over."""
+    """Return the objects that have come to stay, once all activity is over."""
     port = int(server.address.rpartition(":")[2])
-    await asyncio.to_thread(use_often, port, kind)  # whatever is made once
+    await asyncio.to_thread(use_often, port, kind)  # objects that are created only once
     gc.collect()
     before = count()
     await asyncio.to_thread(use_often, port, kind)

@@ -43,7 +43,7 @@ def spin():
 
 
 def spin_in_c():
-    """Keeps the GIL for ever."""
+    """Keeps the GIL without end."""
     say("spinning")
     re.match(r"(a+)+$", "a" * 60 + "b")
 

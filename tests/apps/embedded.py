@@ -1,4 +1,4 @@
-"""Programs that a server is embedded in, one for each name. Run as `python embedded.py NAME RUNTIME ARGUMENTS`."""
+"""Programs with an embedded server, one for each name. Run as `python embedded.py NAME RUNTIME ARGUMENTS`."""
 
 import asyncio
 import atexit

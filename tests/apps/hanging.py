@@ -16,7 +16,7 @@ def burn():
 
 
 def burn_on():
-    """What an app does about errors is no way out of it."""
+    """Handlers for the app's own errors do not end it."""
     while True:
         try:
             while True:
@@ -26,7 +26,7 @@ def burn_on():
 
 
 def never_end():
-    """Nothing ends this but the end of the process."""
+    """Only the end of the process ends this."""
     while True:
         try:
             time.sleep(0.01)
@@ -100,7 +100,7 @@ async def asgi(scope, receive, send):
 
 
 async def shrug():
-    """Takes no notice of being cancelled, for a while."""
+    """Ignores its cancellation for a while."""
     end = time.monotonic() + 1000
     while time.monotonic() < end:
         try:

@@ -1,4 +1,4 @@
-"""Exceptions that make trouble for whoever formats them, and an app of each interface that raises them by name."""
+"""Exceptions that fail when they are formatted, and an app of each interface that raises them by name."""
 
 
 class Textless(Exception):

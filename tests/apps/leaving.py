@@ -33,7 +33,7 @@ async def ticks():
 
 
 async def raw(scope, receive, send):
-    """An app that does nothing but send; it never asks whether somebody is there."""
+    """An app that only sends; it never asks whether its client is there."""
     import json
 
     assert scope["type"] == "http"

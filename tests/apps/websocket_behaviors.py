@@ -36,7 +36,7 @@ async def say(send, text):
 
 
 async def until_closed(receive):
-    """Receive until the end, and note how that was."""
+    """Receive until the end, and note how it came."""
     while True:
         message = await receive()
         if message["type"] == "websocket.disconnect":
@@ -126,7 +126,7 @@ async def send_after_close(scope, receive, send):
 
 
 async def flood(scope, receive, send):
-    """Sends as much as it may; GET /sent tells how much that is."""
+    """Sends as much as it may; GET /sent returns how much that is."""
     await accept(send)
     size = int(scope["query_string"])
     try:
@@ -175,7 +175,7 @@ async def stop_loop(scope, receive, send):
 
 
 async def stubborn(scope, receive, send):
-    """Does not end when its session does."""
+    """Goes on after the end of its session."""
     await accept(send)
     await until_closed(receive)
     await asyncio.sleep(60)

@@ -169,7 +169,7 @@ def file_wrapper(environ, start_response):
 
 
 def file_longer(environ, start_response):
-    """A file of which the query says how many bytes are announced, as of a part of it, or of a log that grows."""
+    """A file, with as many announced bytes as the query says: a part of it, or a log that grows."""
     start_response("200 OK", [("Content-Length", environ["QUERY_STRING"])])
     return environ["wsgi.file_wrapper"](io.BytesIO(b"0123456789" * 20000), 8192)
 
@@ -213,7 +213,7 @@ def sleep(environ, start_response):
 
 
 def hold(environ, start_response):
-    """Answers when there is a file of the name that the query gives."""
+    """Answers when the file that the query names exists."""
     print("holding", file=sys.stderr, flush=True)
     while not os.path.exists(environ["QUERY_STRING"]):
         time.sleep(0.005)

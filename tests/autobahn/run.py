@@ -59,7 +59,7 @@ def python27() -> str:
 
 
 def wstest() -> Path:
-    """The fuzzing client, installed where it is not yet."""
+    """Return the fuzzing client, and install it if necessary."""
     made = ENVIRONMENT / "made-with"
     if not made.exists() or made.read_text() != SUITE:
         print(f"Setting up {ENVIRONMENT.name}", file=sys.stderr)
@@ -76,7 +76,7 @@ def wstest() -> Path:
 
 
 def fuzz(client: Path, cases: list[str], reports: Path) -> dict[str, dict]:
-    """Run the cases; what became of each."""
+    """Run the cases; returns the result of each."""
     log = reports / "server.log"
     command = [sys.executable, "-m", "snakepit", "run", "--app-dir", str(ROOT / "tests" / "apps")]
     command += ["websocket_behaviors:app", "--port", "0", "-n", "1", "--no-access-log"]
@@ -124,7 +124,7 @@ def verdict(result: dict) -> str:
 
 
 def missing(results: dict[str, dict], cases: list[str]) -> list[str]:
-    """What was asked for and did not run."""
+    """Return the requested cases that did not run."""
     count = Counter(order(case)[0] for case in results)
     lacking = [f"{section}.* ({count[section]} of {ALL[section]})" for section in SECTIONS
                if f"{section}.*" in cases and count[section] != ALL[section]]  # fmt: skip
@@ -132,7 +132,7 @@ def missing(results: dict[str, dict], cases: list[str]) -> list[str]:
 
 
 def page(results: dict[str, dict], reports: Path, version: str) -> str:
-    """The table for the documentation."""
+    """Return the table for the documentation."""
     lines = [
         "# WebSocket conformance",
         "",

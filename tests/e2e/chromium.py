@@ -24,7 +24,7 @@ ARGUMENTS = (
     "--no-proxy-server",
 )
 ENVIRONMENT = {"SE_OFFLINE": "true", "NO_PROXY": "localhost,127.0.0.1"}
-"""What Selenium needs to hear, so that it looks for nothing outside of this machine."""
+"""Variables that keep Selenium from downloading anything."""
 
 
 @contextmanager
@@ -42,5 +42,5 @@ def chromium(folder: Path | str) -> Iterator[webdriver.Chrome]:
 
 
 def wait_for[T](browser: webdriver.Chrome, what: Callable[[webdriver.Chrome], T]) -> T:
-    """Wait for something to be so; meanwhile the page may go away under whoever looks at it."""
+    """Wait until a condition holds; meanwhile the page may navigate away."""
     return WebDriverWait(browser, PATIENCE, ignored_exceptions=[StaleElementReferenceException]).until(what)

@@ -1,7 +1,7 @@
 """What many tests share.
 
-None of the tests that share a server may end it. Each of them runs twice: with whatever fast parts are installed, and
-without them.
+No test that shares a server may end it. Each of these tests runs twice: with the installed fast parts, and without
+them.
 """
 
 import pytest
@@ -52,7 +52,7 @@ def site_app(tmp_path):
         folder = tmp_path
 
         def save(self, text):
-            new = tmp_path / "site_app.py.new"  # as many editors do it: never a half-written file
+            new = tmp_path / "site_app.py.new"  # like many editors: never a half-written file
             new.write_text(text, encoding="utf-8")
             new.replace(tmp_path / "site_app.py")
 

@@ -1,4 +1,4 @@
-"""Runs the real server as its users do, in a process of its own, and talks to it over real sockets."""
+"""Runs the real server like its users, in a process of its own, and talks to it over real sockets."""
 
 import os
 import re
@@ -19,7 +19,7 @@ APPS = Path(__file__).parent.parent / "apps"
 
 
 RUNTIME = os.environ.get("SNAKEPIT_RUNTIME", "interpreter")
-"""What workers run in: the environment variable is the server's own, so that all of these tests run with each."""
+"""The runtime: the environment variable is the server's own, so that all of these tests can run with each."""
 
 SEVERAL = {"interpreter": "interpreters", "process": "processes", "thread": "threads"}[RUNTIME]
 
@@ -32,16 +32,16 @@ NOT_ENDING = {
     "process": "does not end; it is killed",
     "thread": "does not end; its thread is left to itself",
 }[RUNTIME]
-"""What the log says of a worker that does not end when it is told to."""
+"""The log line about a worker that does not end when it is told to."""
 
 
 def workers_of(count: int) -> int:
-    """How many workers there are where so many are asked for."""
+    """Return how many workers there are if so many are requested."""
     return 1 if RUNTIME == "thread" else count
 
 
 def how_many(count: int) -> str:
-    """What the log says of them."""
+    """Return the log's words for so many workers."""
     count = workers_of(count)
     return f"{count} {RUNTIME if count == 1 else SEVERAL}"
 
@@ -55,12 +55,12 @@ def alone(folder: Path | str) -> dict[str, str]:
 
 
 ROUNDS = 20
-"""Requests in a row that are answered while something else stands still: each has the server's loop and the worker's
-turn several times, so that stands still for good. A quick server or a slow machine makes no difference."""
+"""Requests in a row that are answered before a value counts as settled: each takes several turns of the server's loop
+and of the worker, on a fast server and on a slow machine."""
 
 
 def settle(server: "Server", value: Callable[[], int], most: int) -> int:
-    """Wait for a value to grow no more while the server answers other requests; returns it. It may not be `most`."""
+    """Wait until a value stops growing while the server answers other requests; returns it. It may not be `most`."""
     last, rounds = value(), 0
     while rounds < ROUNDS:
         assert server.get("/").status == 200
@@ -198,7 +198,7 @@ class Server:
             self.process.kill()
             if self.pid != self.process.pid:
                 try:
-                    os.kill(self.pid, getattr(signal, "SIGKILL", signal.SIGTERM))  # it would take its time otherwise
+                    os.kill(self.pid, getattr(signal, "SIGKILL", signal.SIGTERM))  # it would take long otherwise
                 except OSError:
                     pass
         self.wait_ended()
@@ -243,7 +243,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def gone(pid: int) -> bool:
-    """Whether a process has ended."""
+    """Tell whether a process has ended."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -287,7 +287,7 @@ class Client:
         return self.read(method == "HEAD")
 
     def read_head(self) -> "Answer":
-        """A response of which nothing but the head is read."""
+        """Read only the head of a response."""
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             line = self.file.readline()
@@ -382,7 +382,7 @@ class Load:
             while not self._over.is_set():
                 with Client(self.server) as client:
                     self._ask_on(client)
-        except Exception as error:  # the test is to hear of it
+        except Exception as error:  # the test must learn of it
             self.troubles.append(repr(error))
 
     def _ask_on(self, client):
@@ -412,7 +412,7 @@ class Load:
 
 @contextmanager
 def running(*arguments: str, workers: int = 2, **options) -> Iterator[Server]:
-    """A server on a free port, ended at the end whatever happens."""
+    """Run a server on a free port, which is stopped at the end in every case."""
     server = Server(*arguments, "--port", "0", "--interpreters", str(workers), **options)
     try:
         yield server.wait_listening(workers)

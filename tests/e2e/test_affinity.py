@@ -1,6 +1,6 @@
 """A connection stays with its worker while that is about as free as the least loaded.
 
-Where a framework of the app's keeps sessions in memory, all of a client's connections stay with one.
+If a framework of the app keeps sessions in memory, all of a client's connections stay with one worker.
 """
 
 import re

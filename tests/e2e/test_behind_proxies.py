@@ -1,4 +1,4 @@
-"""Proxy headers over the real server: what both kinds of apps, WebSockets and the logs get of them."""
+"""Proxy headers over the real server: their effects on both kinds of apps, on WebSockets and on the logs."""
 
 import json
 import socket
@@ -36,7 +36,7 @@ def lines_of(headers):
 
 
 def ask(client, headers, path="/a"):
-    """What the app was told of a request."""
+    """Return what the app was told about a request."""
     client.send(f"GET {path} HTTP/1.1\r\nHost: t\r\n".encode() + lines_of(headers) + b"\r\n")
     return json.loads(client.read().body)
 

@@ -1,5 +1,5 @@
-"""Clients that leave do the app no harm: streams that nobody reads end, what has to be done is done, and the log has
-nothing to say about it."""
+"""Clients that leave do not disturb the app: unread streams end, the app finishes its work, and the log has no line
+about it."""
 
 import json
 import re

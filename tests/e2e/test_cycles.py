@@ -1,4 +1,5 @@
-"""Nothing of Snakepit's waits for the garbage collector: memory goes when an exchange ends, whatever an app does to gc.
+"""Snakepit's memory does not wait for the garbage collector: it is freed when an exchange ends, with every setting of
+gc.
 
 The sockets, loops and parsers are the real ones, and both sides are in one interpreter, which counts its objects.
 """

@@ -1,4 +1,4 @@
-"""Descriptors: the limit on them is raised for the server and not for what apps start, and the log tells of the end."""
+"""Descriptors: the server raises their limit, but not for processes of apps, and logs when none are left."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""Servers in programs of others: what the program's end does to them, and they to it; and several in one program."""
+"""Embedded servers: the effects of the program's end on them, and theirs on it; and several in one program."""
 
 import re
 import signal

@@ -1,4 +1,4 @@
-"""Each worker starts with the server's environment, whatever workers before it and beside it have set."""
+"""Each worker starts with the server's environment, without variables that other workers have set."""
 
 import signal
 import sys

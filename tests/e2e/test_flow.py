@@ -1,4 +1,4 @@
-"""Backpressure: whoever is slow slows the other side down, and nothing piles up in between."""
+"""Backpressure: a slow side slows the other side down, and no data accumulate in between."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""Requests and workers that hang: clients get 504, others notice nothing, and what hangs is ended or replaced."""
+"""Requests and workers that hang: clients get 504, others are not affected, and the hang or its worker ends."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Workers in processes: whatever happens to one, the server and the other workers go on."""
+"""Workers in processes: after any failure of one, the server and the other workers go on."""
 
 import json
 import os
@@ -409,7 +409,7 @@ def listening_socket(port: int) -> str:
         _, local, _, state, *rest = line.split()
         if state == "0A" and local.endswith(f":{port:04X}"):
             return f"socket:[{rest[5]}]"
-    raise AssertionError(f"nobody listens on {port}")
+    raise AssertionError(f"no process listens on {port}")
 
 
 @both_interfaces

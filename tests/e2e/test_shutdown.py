@@ -46,7 +46,7 @@ def test_nothing_is_accepted_while_stopping(held):
 @POSIX
 @pytest.mark.parametrize("app", ["behaviors:app", "wsgi_behaviors:app"])
 def test_five_hundred_requests_in_flight_are_answered(app):
-    """Also those that are still in sockets, read by nobody, when the signal comes, and those in the backlog."""
+    """Also those that are still unread in sockets when the signal comes, and those in the backlog."""
     with running(app) as server, ExitStack() as open_until_then:
         clients = [open_until_then.enter_context(closing(server.connect())) for _ in range(450)]
         for client in clients:

@@ -1,4 +1,4 @@
-"""What workers in one process share: the log tells of what an app uses that does not go with it."""
+"""State that workers in one process share: the log names what an app uses that does not work with it."""
 
 import pytest
 from support import RUNTIME, Server, running

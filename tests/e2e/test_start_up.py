@@ -101,7 +101,7 @@ def test_a_start_that_takes_too_long_is_given_up(how):
 
 @pytest.mark.skipif(RUNTIME != "thread", reason="the others end")
 def test_a_thread_has_no_time_limit():
-    """Somebody may sit in a debugger there."""
+    """A debugger may stop the worker there."""
     server = Server("starting:app", "--port", "0", "--timeout-startup", "0.01", env={"STARTING": "lifespan waits"})
     try:
         server.wait_logged("begun")

@@ -1,5 +1,5 @@
-"""A stop waits for requests that can be answered, and for nothing else. The limit is so long here that a test fails
-where the server waits for it."""
+"""A stop waits only for requests that can be answered. The limit is so long here that a test fails if the server waits
+for it."""
 
 import base64
 import re

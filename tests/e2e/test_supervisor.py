@@ -82,7 +82,7 @@ BLOCKING = """
 import logging, signal, sys, threading
 
 class Blocking(logging.Handler):
-    # as one does that sends its records to somebody who does not take them
+    # like a handler that sends its records to a server that does not read them
     def emit(self, record):
         path = record.getMessage()
         if "/deaf" in path:
@@ -346,7 +346,7 @@ def test_a_terminal_that_is_closed(tmp_path):
 @LINUX
 @pytest.mark.skipif(shutil.which("unshare") is None or os.geteuid() != 0, reason="makes a PID namespace")
 def test_as_process_1():
-    """In a container: takes leave of orphans, and ends when it is told to."""
+    """In a container: it reaps orphans, and ends when it is told to."""
     command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-m", "snakepit", "run"]
     process = subprocess.Popen(
         [*command, "dying:wsgi", "--port", "0", "--interpreters", "1", "--app-dir", str(APPS)],

@@ -1,4 +1,4 @@
-"""What a server finds where it is started: streams that are closed, folders that are gone, names that are taken."""
+"""Unusual surroundings of a server: closed streams, removed folders, names that are taken."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""What uvicorn's command line asks for, and what a start says of it."""
+"""uvicorn's command line, and the messages of a start about it."""
 
 import os
 import re

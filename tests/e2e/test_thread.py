@@ -1,4 +1,4 @@
-"""The worker in the main interpreter: what debuggers and profilers need, and what that must not break."""
+"""The worker in the main interpreter: the needs of debuggers and profilers, and what that must not break."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""WebSockets, over real sockets: what an app and a client get to see of each other, and who is closed when."""
+"""WebSockets, over real sockets: messages, handshakes, closing and flow control between apps and clients."""
 
 import asyncio
 import json

@@ -2,8 +2,8 @@
 
 A thread of the machine runs until it waits, or until it comes to a *point*: what it does to a queue, or a line of the
 watched code. There it may be interrupted, by another thread that could run, or by the clock, which then jumps to what
-falls due next, as if the system had let the thread wait. It goes on when the others have had their turn. Who
-interrupts whom, a *policy* decides. So a test can try each interruption of a small scenario, or many of a larger one,
+falls due next, as if the system had let the thread wait. It goes on when the others have had their turn. A *policy*
+decides which thread interrupts which. So a test can try each interruption of a small scenario, or many of a larger one,
 and repeat any.
 
 Real code runs here: event loops are asyncio's own, over a selector that waits in the machine; see `Loop`. What it must
@@ -22,7 +22,7 @@ from typing import Any
 from waiting import FACTOR
 
 LAST_POINT = 100_000
-"""Points in one run; more of them, and something turns in a circle."""
+"""The most points in one run; more of them mean an endless loop."""
 
 
 LONGEST = 0.1
@@ -41,7 +41,7 @@ class Stalled(AssertionError):
 
 
 class Thread:
-    """What `threading.Thread` is outside: started by `start`, and ends when its target returns."""
+    """The machine's `threading.Thread`: started by `start`, ends when its target returns."""
 
     def __init__(self, machine: "Machine", target: Callable[[], object], name: str, lines: bool) -> None:
         self.name = name
@@ -109,7 +109,8 @@ class Machine:
     """See the module.
 
     Args:
-        policy: called at each point with its number and with how many others could come instead; 0: nobody, else which.
+        policy: called at each point with its number and with how many others could come instead; 0: none of them, else
+            which.
         watched: the files whose lines are points.
     """
 
@@ -167,11 +168,11 @@ class Machine:
         return ready()
 
     def compute(self, seconds: float) -> None:
-        """Be busy for so long."""
+        """Compute for so long."""
         self.wait(lambda: False, self.now + seconds)
 
     def point(self) -> None:
-        """Perhaps somebody else comes first."""
+        """Let another thread run first, if the policy says so."""
         thread = self._current
         if thread is None or self.over or not self.begun:
             return
@@ -213,7 +214,7 @@ class Machine:
         self._switch(self._choose())
 
     def _choose(self) -> Thread | None:
-        """Who comes next where the current thread can't go on; None: nobody ever will."""
+        """Return the next thread if the current one can't go on; None: none can ever run."""
         if self.errors:
             return None
         for thread in self.threads:
@@ -380,7 +381,7 @@ class Pipe:
 
 
 class Transport(asyncio.Transport):
-    """What a loop reads a pipe by."""
+    """The transport by which a loop reads a pipe."""
 
     def __init__(self, pipe: Pipe, loop: Loop, protocol: Any) -> None:
         super().__init__()
@@ -423,7 +424,7 @@ class Transport(asyncio.Transport):
 
 
 def never(point: int, others: int) -> int:
-    """The policy under which nobody is interrupted."""
+    """The policy under which no thread is interrupted."""
     return 0
 
 

@@ -64,7 +64,7 @@ WATCHED = frozenset(
         watchdog,
     )
 )
-"""What two threads of a worker, or both ends of a channel, touch."""
+"""The files with data that two threads of a worker, or both ends of a channel, share."""
 
 CHUNK = b"x" * 100
 
@@ -140,7 +140,7 @@ class SocketChannel:
 
 
 class Runtime:
-    """What a worker runs in; nobody starts it."""
+    """A runtime that is never started."""
 
     daemon, process = True, None
 
@@ -151,7 +151,7 @@ class Runtime:
 
 @dataclass
 class Client:
-    """Takes note of what it gets."""
+    """A client that records what it gets."""
 
     loop: Loop
     writable: bool = True
@@ -189,7 +189,7 @@ class Client:
 
 
 class Errors(logging.Handler):
-    """What was logged."""
+    """The log's errors."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -437,7 +437,7 @@ class Model:
     # -- what has to hold ----------------------------------------------------------------------------------------------
 
     def check(self, requests: Collection[Request], logged: Collection[str] = ()) -> None:
-        """Everything is answered, and every worker would take more; the log has a line for each of these patterns."""
+        """Check that everything is answered, that every worker would take more, and that the log has these patterns."""
         assert len(self.errors.records) == len(logged), self.errors.records
         for line, pattern in zip(self.errors.records, logged, strict=True):
             assert re.search(pattern, line), line

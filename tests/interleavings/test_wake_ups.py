@@ -1,6 +1,6 @@
-"""No wake-up between the main interpreter and a worker is lost, and no envelope, whoever comes when.
+"""No wake-up between the main interpreter and a worker is lost, and no envelope, in any order of threads.
 
-Each scenario is run with every single interruption that there can be, and random ones with many.
+Each scenario is run with every possible single interruption, and random ones with many.
 """
 
 import itertools
@@ -107,11 +107,12 @@ def test_with_many_interruptions(seats, requests, channel, workers, seed, rarely
     play(Often(seed, rarely), requests, channel, seats=seats, workers=workers)
 
 
-# -- what finds faults, and what mends them, is tried with faults ------------------------------------------------------
+# -- the checks and the second line of defence are tested with faults
+# ------------------------------------------------------
 
 
 def decide_too_early(self):
-    """A turn that asks what it has to say before it says it."""
+    """A turn that decides whether to ring before it sends."""
     self._on_envelopes(self.take())
     sent = bool(self._outbox)
     self.flush()

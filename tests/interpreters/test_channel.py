@@ -73,7 +73,7 @@ over_both = pytest.mark.parametrize("make", [QueueChannel, SocketChannelWithin],
 def other_end(channel: QueueChannel | SocketChannelWithin, attach=THREAD):
     """An interpreter that holds the worker's end of a channel as `end`; gives a function to run code there.
 
-    Nobody reads there but the code that is run: THREAD has the end of a thread, LOOP that of an event loop.
+    Only the code that is run reads there: THREAD has the end of a thread, LOOP the end of an event loop.
     """
     interpreter = create_interpreter()
     interpreter.prepare_main({"address": channel.address})
@@ -358,7 +358,7 @@ def test_a_loop_rings_once_in_a_turn(answers):
     async def scenario():
         channel = QueueChannel()
         channel.doorbell.setblocking(False)
-        end = unopened_end(channel, lambda came: None)  # which nobody opens: the test listens
+        end = unopened_end(channel, lambda came: None)  # which is never opened: the test listens
         with other_end(channel, LOOP) as run:
             channel.doorbell.recv(512)  # it rang when it began to listen
             for turn in range(3):

@@ -1,4 +1,4 @@
-"""The pool's side of what hangs: who is given up, who is replaced, and how many are left."""
+"""The pool's side of hangs: which workers are given up, which are replaced, and how many are left."""
 
 import pytest
 from running_pools import client, play, running

@@ -618,7 +618,7 @@ def test_another_thread_answers_what_follows_on_a_slow_seat(app_in):
 
 
 def test_slow_seats_of_all_kinds_and_who_follows_them(app_in):
-    """More slow ones than threads: whoever waits gets a thread when one is free, and there is none to be had twice."""
+    """More slow ones than threads: each waiting exchange gets a thread when one is free, and none twice."""
 
     async def scenario():
         with gate() as held:

@@ -1,4 +1,4 @@
-"""The pool replaces workers that serve: make before break."""
+"""The pool replaces workers that serve: a new worker is ready before the old one retires."""
 
 import asyncio
 import os

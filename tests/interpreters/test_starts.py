@@ -418,7 +418,7 @@ def test_a_worker_that_is_late_where_another_one_was_in_time_is_tried_again(app_
 
 
 def test_death_of_the_only_one_that_could_start(failing):
-    """Nobody else could start: no other attempt is made."""
+    """No other worker could start: no other attempt is made."""
 
     async def scenario():
         async with running(**failing({1}, "death"), runtime="process", ready=False) as made:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(resident_memory() is None, reason="this system d
 
 @pytest.fixture
 def quickly(monkeypatch):
-    """Memory is looked at often, and nothing is fresh."""
+    """Check memory often, and treat no worker as fresh."""
     monkeypatch.setattr(wear_module, "CHECK_PERIOD", 0.01)
     monkeypatch.setattr(wear_module, "FRESH", 0.0)
     monkeypatch.setattr(wear_module, "TAKEN", 0.0)

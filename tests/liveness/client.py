@@ -14,7 +14,7 @@ HELD_UP = 0.25  # seconds
 
 
 class Load:
-    """What came of it, by seconds."""
+    """The results, by seconds."""
 
     def __init__(self, seconds: int) -> None:
         self.loop = asyncio.get_running_loop()
@@ -41,7 +41,7 @@ class Load:
 
 
 class Connection(asyncio.Protocol):
-    """Asks, and counts answers."""
+    """A connection that sends requests and counts answers."""
 
     def __init__(self, load: Load, request: bytes) -> None:
         self.load = load

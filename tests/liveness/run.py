@@ -1,8 +1,8 @@
 """The server never stops answering: `make liveness`.
 
-Loads that compute, wait, stream, and all of it, over few and many connections, with each runtime. No second may have
-less than a quarter of the answers of the median one, but the first, in which the load begins. Nothing may fail or be
-logged, and no wake-up be lost. Needs nothing but the server.
+Loads that compute, wait, stream, and all of it, over few and many connections, with each runtime. No second except the
+first, in which the load begins, may have less than a quarter of the median second's answers. Nothing may fail or be
+logged, and no wake-up may be lost. It needs only the server.
 """
 
 import argparse
@@ -20,10 +20,10 @@ sys.path += [str(HERE.parent), str(HERE.parent / "e2e")]
 from support import Server  # noqa: E402  # its folder, and that of what it imports, have to be found first
 
 LEAST = 0.25
-"""Of the median second's answers."""
+"""The part of the median second's answers that each second must have."""
 
 ATTEMPTS = 3
-"""For a load in which the machine was busy with something else for more than half of the seconds."""
+"""Attempts for a load during which the machine was busy with other work in more than half of the seconds."""
 
 PATHS = {
     "app": ["/compute/0.2", "/compute/1", "/compute/3", "/compute/10", "/compute/30", "/mixed", "/stream/1"],
@@ -59,7 +59,7 @@ QUICK = [
     Case("process", 2, "app", "/mixed", 32),
     Case("thread", 1, "app", "/compute/1", 32),
 ]
-"""What .ci/run tries."""
+"""The cases of .ci/run."""
 
 
 def every() -> Iterator[Case]:

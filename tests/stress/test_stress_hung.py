@@ -37,7 +37,7 @@ async def constant_load(port, until, results, number):
     while due < until:
         await asyncio.sleep(max(0.0, due - loop.time()))
         status, _ = await request(reader, writer, "/")
-        results.append((status, loop.time() - due))  # whoever waits for an answer is late with the next request
+        results.append((status, loop.time() - due))  # a client that waits for an answer is late with the next request
         due += 1 / RATE
     writer.close()
 
@@ -69,7 +69,7 @@ async def both(port, path):
 def test_only_what_hangs_is_slow(app, path, runtime):
     options = ("-n", "2", "--app-dir", os.fspath(APPS), "--timeout-request", str(TIME_OUT), "--runtime", runtime)
     with serving(app, *options) as server:
-        # a log that nobody reads would fill its pipe, and the server would wait
+        # a log that is not read would fill its pipe, and the server would wait
         reader = threading.Thread(target=server.process.stderr.read)
         reader.start()
         answers, results = asyncio.run(both(server.port, path))

@@ -1,4 +1,4 @@
-"""Who may import whom. Folders say where code runs and what it is for, and this test holds them to it."""
+"""Which folder may import which. Folders say where code runs and what it is for, and this test checks that."""
 
 import ast
 import subprocess

@@ -22,7 +22,7 @@ class Connections:
         self.accepted = 0
         self.requests = 0
         self.draining = False  # no connection is to go on for longer than it must
-        self.stopping = False  # and nobody else serves meanwhile
+        self.stopping = False  # and no other process serves meanwhile
         self._all_closed = asyncio.Event()
         self._all_closed.set()
 

@@ -86,7 +86,7 @@ class Connection(TransportShell):
         self._proxy_headers: ProxyHeaders | None = None  # what reads them, if the peer is trusted
         self._read_of: Headers | None = None  # where they were read last
         self._read_there: Endpoints = self._direct
-        self._discarded = 0  # bytes of a request's body that nobody wants
+        self._discarded = 0  # bytes of a request's body that were discarded
         self._streams_events = False  # the response that is under way is an event stream
         self._home: Any = None  # the worker that had the last exchange
         self._idle_since = 0.0  # loop time; what its keep-alive time counts from

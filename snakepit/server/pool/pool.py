@@ -226,7 +226,7 @@ class Pool:
     # -- from those that watch workers -----------------------------------------------------------------------------
 
     def _start_timed_out(self, worker: WorkerHandle, fault: str) -> None:
-        """A worker took too long to start: it is ended, if it can be, and nobody waits for it."""
+        """A worker took too long to start: it is ended, if it can be, and the pool does not wait for it."""
         worker.give_up(WorkerState.FAILED, "timeout", fault)
         self._carry_out(self._roster.start_timed_out(worker))
 

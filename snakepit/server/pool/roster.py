@@ -53,8 +53,8 @@ class Roster:
         self._ready_at: dict[WorkerHandle, float] = {}
         self._successions: dict[int, Succession] = {}  # by the number of the worker to be replaced
         self._retiring: dict[WorkerHandle, Succession | None] = {}  # and who came in its place
-        self._lost: dict[int, WorkerHandle] = {}  # that have nobody in their place yet
-        self._arriving: set[int] = set()  # that were asked for later on, and somebody waits for
+        self._lost: dict[int, WorkerHandle] = {}  # lost workers whose places are still empty
+        self._arriving: set[int] = set()  # additional workers that a caller waits for
         self._retries = Retries()
         self._told_of_trouble = False  # since workers were last started
         self._gave_up = False
@@ -177,7 +177,7 @@ class Roster:
         if succession is not None:
             self._see_off(succession.worker, None, todo)
             todo.append(actions.Settled(number, why))
-            if number in self._lost and self._places[number].state not in _ALIVE:  # and so nobody is in its place
+            if number in self._lost and self._places[number].state not in _ALIVE:  # and so its place is empty
                 self._restart_later(number, retries.BACKOFF[0], todo)
 
     def _see_off(self, worker: WorkerHandle, succession: Succession | None, todo: list[Action]) -> None:

@@ -72,7 +72,7 @@ class Wear:
         self._kept += size
         if self._kept > self._kept_bar:
             self._kept_bar = self._kept + KEPT
-            reason = f"Copies of C extensions that nobody uses any more keep {_mib(self._kept)} MiB"
+            reason = f"Copies of C extensions that are no longer used keep {_mib(self._kept)} MiB"
             if not self._worn_out(reason):
                 _log.warning("%s, until the server is restarted", reason)
 

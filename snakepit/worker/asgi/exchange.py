@@ -241,7 +241,7 @@ class AsgiExchange:
         endless = self._to_nobody > size or self._worker.loop.time() - self._left_at > seconds
         if endless:
             self.cancel()
-        await asyncio.sleep(0)  # whoever never waits for anything but the client would stop the loop
+        await asyncio.sleep(0)  # an app that only ever waits for the client would block the loop
         if endless:
             raise asyncio.CancelledError  # in a task that the app has made for this
 

@@ -39,7 +39,7 @@ class AsgiWebSocket(AsgiExchange):
         super().__init__(worker, envelope)
         self._connected = False  # the app has received websocket.connect
         self._accepted = False
-        self._close: tuple[int, str] | None = None  # once the session is over, whoever ended it
+        self._close: tuple[int, str] | None = None  # once the session is over, for every reason
         self._answering = False  # the client broke the protocol; what it said before may still be answered
         self._messages: deque[str | bytes] = deque()
         self._least_cost = WINDOW // worker.ws_max_queue

@@ -14,25 +14,26 @@ The conditions:
   `PyModuleDef_Init` in it, or since 3.15 `PyModExport_` (PEP 793), which 3.15 prefers to `PyInit_`. CPython runs
   the init function of a single-phase module in the *main* interpreter before it refuses it, and that may import half
   of NumPy there. So a single-phase module's original is never tried.
-- A single-phase module's init function is called by way of ctypes, on the copy: the module is then made wholly in this
-  interpreter. CPython would make it in the main one and copy its dictionary across, which corrupts the heap.
-- A module that takes NumPy's C API keeps its address in a static variable, and so the types of the first interpreter
-  that imported it, whatever it declares (SciPy's modules in C do declare support). It is copied, too.
-- The check is off while a copied module is made and executed (PyO3 makes submodules then, each of them checked). What
-  it imports meanwhile must meet the check again, or it would be loaded from an original that others share.
-- Every interpreter needs a copy of its own, a replacement worker's too: extensions remember the first interpreter that
-  they were in, or objects that have gone with it.
-- Where the file looks for libraries beside itself (`$ORIGIN`, `@loader_path`), the copy stands in a tree that mirrors
-  the original's, with links to everything there. The libraries themselves are loaded once for all workers, as they
-  must not hold Python objects; a package of which one does can't be vetted.
-- A copy is never unloaded, since nobody knows whether threads of it still run. What it keeps, Python objects included,
-  stays in memory when its worker ends: some 20 MB for each worker that is replaced.
+- A single-phase module's init function is called by ctypes, on the copy: so the whole module is created in this
+  interpreter. CPython would create it in the main one and copy its dictionary, which corrupts the heap.
+- A module that uses NumPy's C API keeps its address in a static variable, and so the types of the first interpreter
+  that imported it, even if it declares support (as SciPy's modules in C do). It is copied, too.
+- The check is off while a copied module is created and executed (PyO3 creates submodules then, each of them checked).
+  For modules that it imports meanwhile the check must be on again, or they would be loaded from originals that others
+  share.
+- Every interpreter needs a copy of its own, including a replacement worker's: extensions remember the first interpreter
+  that they were in, or objects that were freed with it.
+- If the file looks for libraries beside itself (`$ORIGIN`, `@loader_path`), the copy is placed in a tree that mirrors
+  the original's, with links to everything there. The libraries themselves are loaded once for all workers, so they must
+  not hold Python objects; a package with a library that does can't be vetted.
+- A copy is never unloaded, since there is no way to know whether threads of it still run. What it keeps, including
+  Python objects, stays in memory when its worker ends: some 20 MB for each replaced worker.
 - An extension that calls Python from threads of its own (PyGILState_Ensure) attaches them to the main interpreter. A
   copy does not help there (PEP 788 may).
-- What an extension hands to `Py_AddPendingCall` is run by the main interpreter, without this one's GIL: greenlet frees
-  its objects so when a thread ends in which it was used, and that corrupts the heap. In the copy that name is replaced
-  by `Py_IsInitialized`, which needs no GIL, does nothing and returns 1, so what was to be freed stays in memory. Only
-  ELF files may be changed like that; elsewhere the module is refused.
+- The main interpreter runs functions that an extension passes to `Py_AddPendingCall`, without this one's GIL. greenlet
+  uses this to free its objects when a thread in which it was used ends, and that corrupts the heap. In the copy that
+  name is replaced by `Py_IsInitialized`, which needs no GIL, does nothing and returns 1, so these objects stay in
+  memory. Only ELF files can be changed like that; otherwise the module is refused.
 
 Where a package has the same module in Python beside the compiled one (`X.py` and `X.*.so`), a worker takes that, and
 no copy is needed.

@@ -50,7 +50,7 @@ class WsgiExchange:
 
     def __init__(self, seat: ExchangeSeat, envelope: Envelope) -> None:
         (_, self.number, method, *_, body, more, expects_continue, _) = envelope
-        self.is_whole = not more  # nobody needs the channel to read the request
+        self.is_whole = not more  # the channel is not needed to read the request
         self._seat = seat
         self._credit = WINDOW
         self._is_head = method == "HEAD"

@@ -1,4 +1,4 @@
-"""c_extensions.refusal and c_extensions.packages: which C extension refused, who imports it, and what can be done."""
+"""c_extensions.refusal and c_extensions.packages: which C extension refused, what imports it, and what can be done."""
 
 import sys
 

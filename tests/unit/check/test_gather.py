@@ -1,4 +1,4 @@
-"""snakepit.check.gather: from what was written down to findings."""
+"""snakepit.check.gather: from records to findings."""
 
 import pytest
 

@@ -324,7 +324,7 @@ def test_other_variables_are_not_told_of(environment):
     environment["SNAKEPIT_PORT_8000_TCP"] = "tcp://10.0.0.1:8000"
     environment["SNAKEPIT_SERVICE_PORT"] = ""
     environment["SNAKEPIT_PORT"] = "80"
-    environment["FORWARDED_ALLOW_IPS"] = ""  # nobody
+    environment["FORWARDED_ALLOW_IPS"] = ""  # no proxy is trusted
     assert ignored_variables(OPTIONS, environment) == []
 
 

@@ -1,4 +1,4 @@
-"""snakepit.http.strict: what no protocol library may let through."""
+"""snakepit.http.strict: requests that no parser may accept."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""snakepit.supervisor.supervisor: who gets a supervisor, and what it is made of."""
+"""snakepit.supervisor.supervisor: which commands get a supervisor, and what it imports."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""snakepit.supervisor.silence: who hangs, and who is merely slow, stopped, or not watched at all."""
+"""snakepit.supervisor.silence: which process hangs, and which is only slow, stopped, or not watched."""
 
 import pytest
 

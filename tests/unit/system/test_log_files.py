@@ -1,4 +1,4 @@
-"""snakepit.system.log_files: which files are opened anew, and that nothing is lost."""
+"""snakepit.system.log_files: which files are reopened, and that nothing is lost."""
 
 import logging
 import logging.handlers

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(resident_memory() is None, reason="this system d
 
 def test_our_own():
     before = resident_memory()
-    with mmap.mmap(-1, 64 * MIB) as held:  # memory that nobody has freed before
+    with mmap.mmap(-1, 64 * MIB) as held:  # memory that was not freed before
         for at in range(0, 64 * MIB, mmap.PAGESIZE):
             held[at] = 1
         assert 48 * MIB < resident_memory() - before < 80 * MIB

@@ -116,7 +116,7 @@ with_bodies = st.one_of(
 def test_decode_is_the_inverse_of_encode_apart(batch):
     before = list(batch)
     item = encode_apart(batch)
-    assert batch == before, "whoever holds it may have to send it again"
+    assert batch == before, "its holder may have to send it again"
     assert type(item) is tuple
     assert all(type(part) is bytes for part in item)
     assert decode(item) == batch

@@ -434,7 +434,7 @@ CLOSING = {
     "get": b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
     "post": b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi",
     "http/1.0": b"POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi",
-    # RFC 9112 section 6.1: whoever sent it on may have taken something else for its end
+    # RFC 9112 section 6.1: a proxy that forwarded it may have seen its end elsewhere
     "chunked http/1.0": b"POST / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 }
 

@@ -375,7 +375,7 @@ def test_endless_empty_fragments_take_no_memory():
 
 
 def test_what_came_at_once_is_read_in_turns():
-    """So that whoever reads can stop, with thousands of messages in one piece."""
+    """So that the reader can stop, with thousands of messages in one piece."""
     protocol = server()
     protocol.receive_data(frame(TEXT, b"x") * 1000)
     assert 0 < len(protocol.events_received()) < 1000

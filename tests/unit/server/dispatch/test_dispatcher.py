@@ -475,7 +475,7 @@ def test_submit_to_one_that_may_have_nothing(dispatcher):
 
 
 def test_submit_to_one_does_not_overtake_the_line(dispatcher):
-    """There is no line where anybody has room, but for within a call."""
+    """The queue is empty while any worker has room, except within a call."""
     dispatcher.add("a", 1)
     dispatcher.submit(0)
     dispatcher.submit(1)
@@ -488,7 +488,7 @@ UNLIMITED = 1024  # a window that is as good as none
 
 
 class AgainstNaiveModel(RuleBasedStateMachine):
-    """The same facts go to the dispatcher and to a model that looks at everybody each time.
+    """The same facts go to the dispatcher and to a model that checks every worker each time.
 
     The model knows of each exchange where it is, so none can be lost or be in two places.
     """

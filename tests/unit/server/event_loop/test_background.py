@@ -1,4 +1,4 @@
-"""snakepit.server.event_loop.background: an exception that nobody waits for is heard of at once."""
+"""snakepit.server.event_loop.background: an exception that no code waits for is logged at once."""
 
 import asyncio
 import gc

@@ -134,7 +134,7 @@ def test_add_from_within(loop):
     deadlines.add("b")
     loop.advance(16)
     assert expired == [(110, "a"), (115, "b"), (120, "a")]
-    assert len(loop.pending) == 1, "a single timer, whoever adds whatever when"
+    assert len(loop.pending) == 1, "a single timer, after any additions"
     deadlines.close()
     assert loop.pending == []
 

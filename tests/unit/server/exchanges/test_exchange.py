@@ -716,7 +716,7 @@ def more_of(envelope):
 
 
 class Walk(RuleBasedStateMachine):
-    """Everybody does what they may at any time: the client, the pool, the app, and death."""
+    """The client, the pool and the app do what they may at any time, and workers die."""
 
     @initialize(size=SIZES, more=st.booleans(), expects_continue=st.booleans())
     def request(self, size, more, expects_continue):

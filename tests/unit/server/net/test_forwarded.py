@@ -164,7 +164,7 @@ def test_bad_requests(lines):
         for client in clients:
             client.send(request("/1", headers=["X-Forwarded-For: 203.0.113.1"]))
             world.app.answer()
-        clients[0].send(b"nonsense\r\n\r\n")  # of which nobody can say whose it is
+        clients[0].send(b"nonsense\r\n\r\n")  # whose client is not known
         clients[1].send(HANDSHAKE.replace(b"Version: 13", b"Version: 12\r\n" + ALL[0].encode()))
         head = f"POST / HTTP/1.1\r\nHost: t\r\n{ALL[0]}\r\nTransfer-Encoding: chunked\r\n\r\n"
         clients[2].send(head.encode())

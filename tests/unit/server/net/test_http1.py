@@ -314,7 +314,7 @@ def test_any_split_gives_the_same_answers(places):
 @settings(max_examples=30)
 @given(st.integers(0, len(STREAM)), st.integers(0, len(STREAM)))
 def test_a_stream_that_stops_anywhere(first, second):
-    """The client closes after some byte: what was complete is answered, and nobody is left behind."""
+    """The client closes after some byte: complete requests are answered, and no connection is left over."""
     start, end = sorted((first, second))
 
     async def scenario(world):
@@ -1415,7 +1415,7 @@ def test_close_cuts_everybody():
 
 
 def settled(world, client):
-    """Whether nothing is forgotten: the connection is closed, or somebody works for it, or a time runs."""
+    """Whether nothing is forgotten: the connection is closed, or an app works for it, or a deadline runs."""
     return client.closing or world.pool.open or sum(world.deadlines) == 1
 
 

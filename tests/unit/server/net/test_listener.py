@@ -289,7 +289,7 @@ def test_close_removes_the_file_once(listen, uds):
     with open(uds, "w"):
         pass
     listener.close()
-    assert os.path.exists(uds), "by now somebody else's"
+    assert os.path.exists(uds), "by now it belongs to another server"
 
 
 def test_platform_without_unix_sockets(monkeypatch):
@@ -340,4 +340,4 @@ def test_inherited_socket_of_the_wrong_kind():
             try:
                 os.close(descriptor)
             except OSError:
-                pass  # whoever refused it has closed it
+                pass  # the server that refused it has closed it

@@ -198,7 +198,7 @@ def test_other_errors_of_the_loop_go_where_they_did(loop, limits):
 
     made = OpenFiles(Lines(), loop)
     made.watch()
-    loop.handler = None  # whoever else runs the loop wants another
+    loop.handler = None  # other users of the loop need another one
     made.close()
     loop.jump(2.0)
     assert loop.handler is None

@@ -45,7 +45,7 @@ def test_on_a_unix_socket():
     direct = None, None, "http", None
     assert read([("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-Port", "443")], direct=direct) == (
         ("203.0.113.9", 0),
-        None,  # of which host this is the port nobody says
+        None,  # it is not known to which host this port belongs
         "http",
         None,
     )

@@ -1,4 +1,4 @@
-"""snakepit.server.operate.changes: one reload at a time, and what can't be is said."""
+"""snakepit.server.operate.changes: one reload at a time, and errors are reported."""
 
 import asyncio
 import logging
@@ -111,11 +111,11 @@ def test_a_reload_that_breaks_is_logged_at_once(caplog):
         return {str(record.exc_info[1]) for record in caplog.records if record.exc_info}
 
     async def scenario(pool, changes):
-        changes.by_signal()["SIGHUP"]()  # nobody waits for it
+        changes.by_signal()["SIGHUP"]()  # without a caller that waits for it
         await until(lambda: pool.reloads)
         pool.reloads[0].set_exception(ValueError("a bug"))
         await until(lambda: told() == {"a bug"})
-        reload = asyncio.ensure_future(changes.reload())  # somebody does
+        reload = asyncio.ensure_future(changes.reload())  # with a caller that waits
         await until(lambda: len(pool.reloads) == 2)
         pool.reloads[1].set_exception(ValueError("another"))
         with pytest.raises(ValueError, match="another"):

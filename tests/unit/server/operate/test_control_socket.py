@@ -491,7 +491,7 @@ def test_bad_requests(play, carrier, said, error, caplog):
                 except ConnectionResetError:
                     pass  # what was not read of it
             link = await found()
-            assert (await ask(link, "echo"))["ok"], "nobody else notices"
+            assert (await ask(link, "echo"))["ok"], "other clients are not affected"
             link.close()
 
     caplog.set_level(logging.WARNING)

@@ -13,7 +13,7 @@ from snakepit.server.workers.report import WorkerReport
 
 
 class Terminal(io.StringIO):
-    """Knows carriage return and "erase to the end of the line"; `screen` is what somebody in front of it sees."""
+    """A terminal that knows carriage return and "erase to the end of the line"; `screen` is what it shows."""
 
     def __init__(self, is_terminal=True):
         super().__init__()

@@ -1,4 +1,4 @@
-"""snakepit.server.pool.heartbeat: who is asked, and who is given up."""
+"""snakepit.server.pool.heartbeat: which workers are asked, and which are given up."""
 
 import asyncio
 

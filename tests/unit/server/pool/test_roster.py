@@ -1,4 +1,4 @@
-"""server.pool.roster: make before break, no place is forgotten, and who waits is told, whatever happens to workers."""
+"""server.pool.roster: replacements come first, no place is forgotten, and waiting callers are told, in every case."""
 
 import logging
 from dataclasses import dataclass, field
@@ -82,7 +82,7 @@ class World:
         self.started = {}  # workers, in this order
         self.deadlines = {}  # workers that have to end
         self.restarts = {}  # seconds, by number
-        self.settling = set()  # numbers for which somebody waits
+        self.settling = set()  # numbers for which a caller waits
         self.arriving = set()
         self.outcomes = []
         self.gave_up = []
@@ -395,7 +395,7 @@ def test_one_that_dies_while_its_successor_is_on_its_way_is_not_restarted(world)
     world.ended(world.first)
     assert world.restarts == {}
     world.ended(successor)
-    assert world.restarts == {1: BACKOFF[0]}, "nobody is in its place"
+    assert world.restarts == {1: BACKOFF[0]}, "its place is empty"
 
 
 def test_a_successor_that_fails_beside_a_restarted_worker_leaves_that_alone(world):
@@ -404,7 +404,7 @@ def test_a_successor_that_fails_beside_a_restarted_worker_leaves_that_alone(worl
     restarted = world.first
     world.replace(1)
     world.timed_out(world.roster.successors[0])
-    assert world.restarts == {}, "somebody is in its place, and on the way"
+    assert world.restarts == {}, "its place has a worker, and a starting one"
     world.ready(restarted)
     assert world.roster.is_current(restarted)
 
@@ -589,7 +589,7 @@ class Anything(RuleBasedStateMachine):
 
     @invariant()
     def no_place_is_forgotten(self):
-        """Somebody serves there, is on the way to it, or is going to be; or it is known why there is nobody."""
+        """A worker serves there, is starting, or will be started; or it is known why there is none."""
         if self.roster.closing or self.world.gave_up:
             return
         assert self.roster.missing == []

@@ -251,7 +251,7 @@ def test_what_copies_leave_behind_is_added_up(answer, caplog):
         wear.kept(128 * MIB)
     assert observer.reasons == []
     wear.kept(MIB)
-    assert observer.reasons == ["Copies of C extensions that nobody uses any more keep 513 MiB"]
+    assert observer.reasons == ["Copies of C extensions that are no longer used keep 513 MiB"]
     for _ in range(4):
         wear.kept(128 * MIB)
     assert len(observer.reasons) == 1

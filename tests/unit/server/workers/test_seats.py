@@ -214,7 +214,7 @@ def test_one_slow_exchange_among_quick_ones_does_not_count_for_much(world):
 
 
 def test_waiting_behind_another_is_not_the_time_of_an_exchange(world):
-    """What followers wait is nobody's slowness: only the time at the front counts."""
+    """The waiting time of followers does not count as slowness: only the time at the front does."""
     number = 0
     for _ in range(50):
         assert world.give(*range(number, number + FOLLOWERS)) == "a" * FOLLOWERS
@@ -365,7 +365,7 @@ def test_everything_but_requests_is_put_back_in_its_order(world):
 
 
 def test_what_its_thread_has_taken_does_not_come_back(world):
-    """It was told that it waits for a thread, and took it in the meantime; whoever is at the front, it is not lost."""
+    """It was told that it waits for a thread, and took it in the meantime; it is not lost then."""
     world.give(1, 2, 3)
     assert world.takes("a") == 1
     assert world.takes("a") == 2

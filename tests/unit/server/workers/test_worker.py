@@ -1229,7 +1229,7 @@ def test_one_interpreter_is_made_at_a_time(monkeypatch):
 
 
 def test_the_loop_is_closed_when_the_thread_ends(monkeypatch):
-    """An abandoned worker that ends after the server has: nobody is there to be told."""
+    """An abandoned worker that ends after the server: there is no owner to tell."""
     go_on, closed = threading.Event(), threading.Event()
     interpreter = FakeInterpreter(lambda settings: go_on.wait(PATIENCE))
     close = interpreter.close

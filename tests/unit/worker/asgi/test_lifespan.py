@@ -382,7 +382,7 @@ def test_wrong_message_after_shutdown(mode):
 @modes
 @pytest.mark.parametrize("turns", range(4))
 def test_start_up_is_cancelled_whenever_that_comes(mode, turns):
-    """Also before the app has begun with it: nothing of it may run then, and nobody may wait for it."""
+    """Also before the app has begun with it: nothing of it may run then, and the worker may not wait for it."""
     tidied = []
 
     async def app(scope, receive, send):

@@ -121,7 +121,7 @@ def test_raised_once_unless_it_has_to_be():
 
 
 def test_what_comes_when_the_app_is_through_is_never_raised():
-    """Many short calls, and somebody who raises at all times: only calls are ever ended, and only those aimed at."""
+    """Many short calls, and a thread that raises all the time: only the targeted calls are ever ended."""
     seats = RunningThreads(SEATS)
     over, ended, wrong = threading.Event(), [], []
     numbers = iter(range(1, 1 << 30))

@@ -38,7 +38,7 @@ def test_what_is_read_is_what_came(first, rest, size):
     pieces = list(iter(lambda: stream.read(size), b""))
     assert b"".join(pieces) == first + b"".join(rest)
     assert body.asked == ["body"] * len(rest)
-    assert stream.read() == b"", "nobody waits for what does not come"
+    assert stream.read() == b"", "it does not wait for data that does not come"
 
 
 def test_it_does_not_wait_while_there_is_something():

@@ -30,7 +30,7 @@ NUMBER = 7
 class ScriptedEnd:
     """The worker's end of a channel: keeps what is posted, and hands out the script, one step for each wait.
 
-    `has_come` is what somebody finds who does not wait.
+    `has_come` is what a reader finds without waiting.
     """
 
     def __init__(self, script, has_come=()):
