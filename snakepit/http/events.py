@@ -1,4 +1,4 @@
-"""What comes of a client's bytes, whichever library reads them, and what a request may be."""
+"""The events that parsers make of a client's bytes, and the limits of a request."""
 
 from dataclasses import dataclass, field
 
@@ -23,7 +23,7 @@ class RequestHead:
     """Whether there is an Upgrade field."""
     body: bytes = b""
     more: bool = False
-    """Whether some of the body is still to come, which will be BodyData."""
+    """Whether more of the body will come, as BodyData."""
 
 
 @dataclass(slots=True)

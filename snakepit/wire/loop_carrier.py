@@ -24,7 +24,7 @@ class LoopCarrier(Carrier, Protocol):
         """Note the end of a turn, after `on_rung` was handled. `silent`: nothing was sent in it."""
 
     async def wait_ended(self) -> None:
-        """Have `on_rung` called for all that the other end has sent, which will send no more."""
+        """Call `on_rung` for everything that the other end has sent; it will send nothing more."""
 
     async def wait_closed(self) -> None:
         """Wait until all that was sent before `close` is on its way."""

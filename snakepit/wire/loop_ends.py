@@ -63,7 +63,7 @@ class LoopEnd(ChannelEnd[LoopCarrier]):
             logging.getLogger("snakepit").exception("Error while handling what came over a channel")
 
     async def wait_ended(self) -> None:
-        """Take all that the other end has said, which will say no more."""
+        """Take everything that the other end has sent; it will send nothing more."""
         await self.carrier.wait_ended()
 
     async def wait_closed(self) -> None:

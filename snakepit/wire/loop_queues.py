@@ -29,7 +29,7 @@ class LoopQueueCarrier(QueueCarrier):
             self.ring()
 
     async def wait_ended(self) -> None:
-        """Look into the queue once more; its items do not outlive the interpreter that put them there."""
+        """Take what is in the queue; its items do not outlive the interpreter that put them there."""
         self._on_rung()
         while self.arrived():
             self._on_rung()

@@ -174,7 +174,7 @@ class MainSocketCarrier(_SocketCarrier):
         """Do nothing: the worker does not need to know."""
 
     async def wait_ended(self) -> None:
-        """The process has ended: read the rest, and find out whether it took the last item.
+        """Read the rest after the process has ended, and find out whether it took the last item.
 
         Nothing is sent from now on: all waiting items, and items that are still posted, can be taken back.
         """

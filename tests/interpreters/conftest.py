@@ -8,7 +8,7 @@ from snakepit.server.workers import loop_line
 
 @pytest.fixture
 def unhurried(monkeypatch):
-    """Nothing is taken back from an event loop, however long it is silent: for tests of who has what."""
+    """Keep requests from being taken back from a silent event loop: for tests of which worker has which."""
     monkeypatch.setattr(loop_line, "LOOP_SILENCE", FOR_EVER)
 
 

@@ -47,14 +47,14 @@ class KnownFields:
 
 
 class CleanHeadParser:
-    """Parses ordinary requests itself, and leaves all others to h11. See `protocol.RequestParser`."""
+    """A parser that reads ordinary requests itself, and leaves all others to h11. See `protocol.RequestParser`."""
 
     def __init__(self, limits: Limits, known: KnownFields) -> None:
         self._limits = limits
         self._known = known
-        self._rest = b""  # came and not parsed: some of a head, or what follows the request's end
+        self._rest = b""  # received and not parsed: part of a head, or bytes after the request's end
         self._left = 0  # bytes of body to come
-        self._slow: H11Parser | None = None  # reads this request in our stead
+        self._slow: H11Parser | None = None  # reads this request instead of this parser
         self.head: RequestHead | None = None
         self.ended = self.in_head = self.holds_next = False
 
@@ -129,7 +129,7 @@ class CleanHeadParser:
         return BodyData(self._take_body(data, self._left), self._left > 0)
 
     def _take_body(self, data: bytes, left: int) -> bytes:
-        """Return what belongs to the body, of which so many bytes are to come, and keep what follows it."""
+        """Return the next bytes of the body, of which so many are to come, and keep the bytes after it."""
         body = data if len(data) <= left else data[:left]
         self._left = left - len(body)
         self.ended = not self._left

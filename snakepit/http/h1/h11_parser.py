@@ -30,7 +30,7 @@ METHODS = {name.encode("ascii"): name for name in ("GET", "HEAD", "POST", "PUT",
 
 
 class H11Parser:
-    """Parses any request, by h11. See `protocol.RequestParser`."""
+    """A parser of any request, by h11. See `protocol.RequestParser`."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -74,7 +74,7 @@ class H11Parser:
             self._tail_size -= len(self._tail.popleft())
 
     def _next_event(self) -> Event | None:
-        """Make one event of all that h11 finds in what came."""
+        """Make one event of everything that h11 finds in the received bytes."""
         head: RequestHead | None = None
         pieces: list[bytes] = []
         ended = False
@@ -86,7 +86,7 @@ class H11Parser:
                 elif isinstance(event, h11.Request):
                     head = self._head(event)
                 elif isinstance(event, h11.EndOfMessage):
-                    # What follows is a later request, or nothing to care for where the connection closes.
+                    # What follows is a later request, or can be ignored if the connection closes.
                     self._check_trailers(event)
                     ended = True
                 else:

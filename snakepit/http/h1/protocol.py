@@ -1,7 +1,7 @@
-"""HTTP/1.1 and 1.0 on one connection: a parser for what comes, responses as bytes, and the turn between the two.
+"""HTTP/1.1 and 1.0 on one connection: a parser of requests, a writer of responses, and the order between them.
 
-Nothing here does I/O. `receive_data` takes what came and returns what it means; the `send_*` methods return what the
-client must get.
+Nothing here does I/O. `receive_data` takes received bytes and returns their event; the `send_*` methods return the
+bytes for the client.
 """
 
 from enum import Enum, auto
@@ -13,7 +13,7 @@ from snakepit.http.events import Event, RequestHead
 from snakepit.http.fields import ANNOUNCED, CLOSE, NO_BODY, Fields, wrong_length
 
 JOINED = 16 * 1024
-"""Bytes; a body up to this size is put behind its head, a larger one is written beside it without being copied."""
+"""Bytes; a body up to this size is joined with its head; a larger one is written separately, without copying it."""
 
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode("ascii")) for status in HTTPStatus}
 
@@ -22,32 +22,32 @@ _NOT_READ = RequestHead("", b"", "1.1", [], False, keep_alive=False)
 
 
 class RequestParser(Protocol):
-    """Reads one request after the other, whichever library does the work."""
+    """A parser that reads one request after the other; the interface of all parsers."""
 
     head: RequestHead | None
-    """Of the request in hand, once all of it is there."""
+    """The head of the current request, once it is complete."""
     ended: bool
-    """Whether the request in hand is complete. Nothing more comes then, until `restart`."""
+    """Whether the current request is complete. Nothing more comes then, until `restart`."""
     in_head: bool
-    """Whether some of a head has come, but not all of it; or after `restart`, something that was not looked at yet."""
+    """Whether a part of a head has come; or, after `restart`, bytes that have not been parsed yet."""
     holds_next: bool
     """Whether bytes that belong to a later request have come already."""
 
     def feed(self, data: bytes) -> Event | None:
-        """Take what came, and return what it means: one event at most. Nothing may be fed after an error.
+        """Feed received bytes, and return their event, if any: one at most. Nothing may be fed after an error.
 
         Raises RemoteProtocolError, which carries the status to answer with.
         """
 
     def restart(self) -> None:
-        """Go on to the next request. `feed` looks at what has come of it, even if that is fed nothing."""
+        """Go on to the next request. `feed` then parses what has come of it, even if it is fed no bytes."""
 
     def rest(self) -> bytes:
-        """Return what came after the end of the request in hand."""
+        """Return the bytes after the end of the current request."""
 
 
 class FieldSource(Protocol):
-    """Makes the fields that the server adds to a response that lacks them."""
+    """A source of the fields that the server adds to responses that lack them."""
 
     def lines(self, flags: int) -> bytes:
         """Return whole lines, each with its line end, for a response whose own fields have these `flags`."""
@@ -55,14 +55,14 @@ class FieldSource(Protocol):
 
 class _Framing(Enum):
     NONE = auto()
-    """No body on the wire, whatever the app sends: HEAD, 204, 304."""
+    """No body on the wire, even if the app sends one: HEAD, 204, 304."""
     LENGTH = auto()
     CHUNKED = auto()
     UNTIL_CLOSE = auto()
 
 
 class Http1Protocol:
-    """Speaks HTTP/1 on one connection.
+    """HTTP/1 on one connection.
 
     `receive_data` is the parser's `feed`. `keep_alive` says, once a response has begun, whether the connection can
     carry another.
@@ -85,11 +85,11 @@ class Http1Protocol:
         return _STATUS_LINES[status] + b"\r\n"
 
     def send_response(self, status: int, fields: Fields, body: bytes, more: bool, close: bool) -> list[bytes]:
-        """Write a response's head and the first of its body, which is left out where the response can have none.
+        """Write a response's head and the first part of its body, which is left out if the response can't have a body.
 
-        `close` says that the connection ends with this response. It is one piece, if that saves more than copying
-        costs, or else two. Raises LocalProtocolError where the body is longer than announced or, without `more`,
-        shorter; then nothing has begun, and another response may.
+        `close`: the connection ends with this response. The result is one piece, if that saves more than copying costs,
+        or else two. Raises LocalProtocolError if the body is longer than announced or, without `more`, shorter; then
+        nothing has begun, and another response may begin.
         """
         if self.begun:
             raise LocalProtocolError("a response has begun already")
@@ -131,7 +131,7 @@ class Http1Protocol:
         return [b"".join((status_line, lines, self._common.lines(flags), announce, b"\r\n", body))]
 
     def send_body(self, data: bytes, more: bool) -> bytes:
-        """Write some of the body. Raises LocalProtocolError if that is more, or in the end less, than announced."""
+        """Write some of the body. Raises LocalProtocolError if it is longer, or at its end shorter, than announced."""
         framing = self._framing
         if framing is _Framing.LENGTH:
             self._left -= len(data)
@@ -146,7 +146,7 @@ class Http1Protocol:
         return data if framing is _Framing.UNTIL_CLOSE else b""
 
     def next_cycle(self) -> bool:
-        """Make ready for the next request; False where the connection can't carry one."""
+        """Prepare for the next request; returns False if the connection can't carry one."""
         if not (self.ended and self.keep_alive and self.parser.ended):
             return False
         self.begun = self.ended = False

@@ -207,8 +207,8 @@ class Dispatcher[W: Hashable, X: Hashable]:
     def give_back(self, worker: W, exchanges: list[X], count: int) -> list[tuple[W, X]]:
         """A worker has not begun these exchanges, and others may be sooner; returns who gets what now.
 
-        They go to the head of the line, whatever the line's limit: they have been accepted already. `count` is how
-        many the worker has less, with those that nobody waits for any more.
+        They go to the head of the line, whatever the line's limit: they have been accepted already. `count` is how many
+        the worker has less, with those that no client waits for any more.
         """
         slot = self._slots.get(worker)
         if slot is not None:

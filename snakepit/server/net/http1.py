@@ -131,7 +131,7 @@ class Connection(TransportShell):
 
     def eof_received(self) -> bool:
         # A client that has shut down its side is taken to have gone, as everywhere: it can't be told from one that
-        # closed, and an app that streams to nobody should hear of it.
+        # closed, and an app that streams to it should be told.
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -166,7 +166,7 @@ class Connection(TransportShell):
         exchange, shared = self._exchange, self._shared
         if exchange is None:
             return
-        # a client that was never told to go on may send its body or not: nobody can say what comes next
+        # a client that was never told to go on may send its body or not: what comes next is unknown
         close = self._all.draining or exchange.waits_for_continue
         close = close or (shared.options.never_idle and not self._protocol.parser.holds_next)
         data = self._protocol.send_response(status, fields, body, more, close)

@@ -61,7 +61,7 @@ class Endings:
 
     @property
     def unclosed(self) -> int:
-        """Interpreters that are still being closed, though nobody waits for that."""
+        """Interpreters that are still being closed, without the pool waiting for that."""
         return sum(not worker.thread.ended.is_set() for worker in self._closing)
 
     @property

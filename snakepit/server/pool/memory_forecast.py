@@ -15,7 +15,7 @@ FULL = 0.8
 
 
 class Started(Protocol):
-    """What is needed of a worker's thread."""
+    """The attributes of a worker's thread that the forecast needs."""
 
     began: float
     """The time of its creation (monotonic seconds)."""

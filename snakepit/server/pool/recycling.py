@@ -58,7 +58,7 @@ class Recycling:
         self._ages.forget(number)
 
     def served(self, worker: WorkerHandle) -> None:
-        """A worker is through with more exchanges."""
+        """Count exchanges that a worker has finished."""
         limit = self._limits.get(worker)
         if limit is not None and worker.served >= limit:
             del self._limits[worker]

@@ -104,7 +104,7 @@ class InterpreterRuntime:
 
     def close(self, has_threads: bool) -> None:
         """Close the interpreter, unless daemon threads run in it, which aborts the process."""
-        if self._interpreter is None:  # nor will it be made: nobody attaches to its sides of the channels
+        if self._interpreter is None:  # nor will it be made: no worker attaches to its sides of the channels
             for channel in self.channels:
                 discard(channel.address)
         elif has_threads:

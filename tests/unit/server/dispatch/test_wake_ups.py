@@ -1,4 +1,4 @@
-"""snakepit.server.dispatch.wake_ups: workers that get nothing until they are heard of are asked again."""
+"""snakepit.server.dispatch.wake_ups: workers that get nothing until they ring are asked again."""
 
 import asyncio
 import logging

@@ -540,7 +540,7 @@ def test_a_ring_that_was_not_heard_is_told(rang, missed):
         assert len(played.owner.queue.seconds_missed) == missed
         assert not worker.line.stuck
         await played.says(envelopes.heartbeat(*rang))
-        assert len(played.owner.queue.seconds_missed) == missed, "nobody asked"
+        assert len(played.owner.queue.seconds_missed) == missed, "no heartbeat was asked for"
 
     play(scenario)
 
