@@ -367,6 +367,7 @@ class Connection(TransportShell):
             self._resume_reading()
         if self._protocol.parser.in_head:
             self._to(_READING_HEAD)
+            self._set_deadline(self._shared.heads)
             # a pipelined request: not from within the answer to the one before, or a long row of refused ones
             # would end in a RecursionError
             self._shared.loop.call_soon(self._look_at_next)
