@@ -164,6 +164,7 @@ apps: $(DEV) ## serve real applications (Django, Gradio, …), each in an enviro
 	@$(PYTHON_IN_VENV) -m pytest -q tests/applications -m applications $(ARGS)
 
 stress: $(DEV) ## run the stress tests, which take minutes
+	@missing="$$($(PYTHON_IN_VENV) -m compat.services postgresql)"; $(INSTALL_MISSING)
 	@$(PYTHON_IN_VENV) -m pytest tests/stress -m stress $(ARGS)
 
 liveness: $(DEV) ## check that the server answers in every second, under many kinds of load; takes 40 minutes, with ARGS=--quick one
