@@ -33,11 +33,11 @@ from snakepit.worker.asgi.loop import AsgiWorker
 
 PACKAGE = str(Path(snakepit.__file__).parent)
 
-THERE = 49
-"""Calls from a request's bytes to the end of the turn in which they came. There are 46."""
+THERE = 19
+"""Calls from a request's bytes to the end of the turn in which they came."""
 
-BACK = 55
-"""Calls from the ring until the connection waits for the next request. There are 52."""
+BACK = 21
+"""Calls from the ring until the connection waits for the next request."""
 
 IN_WORKER = 39
 """Calls in a worker from the ring until the answer to the only request that has come is on its way."""
