@@ -59,11 +59,7 @@ $(DEV): $(MADE)
 
 $(BENCH): pyproject.toml
 	@echo "Setting up $(BENCH_VENV) with Snakepit and its peers" >&2
-	@rm -rf $(BENCH_VENV)
-	@'$(PYTHON_TAKEN)' -m venv $(BENCH_VENV)
-	@$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check install -qq -U pip
-	@$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check install -qq --group bench -e '.[fast]'
-	@touch $@
+	@'$(PYTHON_TAKEN)' -m benchmarks.environment $(BENCH_VENV)
 
 # Some have no wheel, mysqlclient for Linux, others for 3.15; where they can't be built, the suite says so. Each by
 # itself, since pip installs all or nothing.
@@ -140,7 +136,7 @@ format: $(DEV) ## rewrite the code in the project's style
 docs: $(DEV) ## build the documentation into docs/_build; warnings are errors
 	@$(PYTHON_IN_VENV) -m sphinx -q -E -W --keep-going -b html docs docs/_build
 
-bench: $(BENCH) ## compare Snakepit with other servers, in an environment of its own (needs wrk)
+bench: $(BENCH) ## measure Snakepit beside its peers, half an hour (needs wrk); ARGS=all everything, ARGS=--help what else
 	@$(BENCH_VENV)/bin/python -m benchmarks.peers $(ARGS)
 
 bench-own: $(DEV) ## measure Snakepit by itself: parallelism, memory, threads, backpressure, connections

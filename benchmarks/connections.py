@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from statistics import median
 
-from benchmarks.idle_connections import raise_file_limit
+from benchmarks.privileges import raise_file_limit
 from benchmarks.server import Server, load, serving
 
 COUNT = 10_000

@@ -8,8 +8,9 @@ The source addresses are 127.0.0.2 and following, so that there are enough ports
 import argparse
 import asyncio
 import json
-import resource
 import sys
+
+from benchmarks.privileges import raise_file_limit
 
 PER_ADDRESS = 5000  # connections from each source address
 AT_ONCE = 200  # connections that are being opened
@@ -37,12 +38,6 @@ async def main() -> None:
     await asyncio.to_thread(sys.stdin.read)
     lost = sum(writer.transport.is_closing() for writer, _ in held)
     print(json.dumps({"lost": lost}), flush=True)
-
-
-def raise_file_limit() -> None:
-    """Allow this process, and those that it starts, as many open files as the system lets it have."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if __name__ == "__main__":

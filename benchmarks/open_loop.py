@@ -1,5 +1,5 @@
-"""A load generator in a process of its own: sends requests at a fixed rate, some of them slow, and prints results as
-JSON.
+"""A load generator in a process of its own: sends requests at a fixed rate, some of which may be slow, and prints results
+as JSON.
 
 Requests are due at fixed times, independent of the answers, and latency counts from the time when a request was due. So
 a pause of the server counts for all requests that were due during the pause.
@@ -16,15 +16,21 @@ If it may (as root), the client takes precedence over the server for the cores, 
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import random
 import selectors
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+from typing import Any
 
 import httptools
+
+from benchmarks.privileges import take_precedence
 
 UNANSWERED = 20.0  # seconds after the last request until what has no answer counts as an error
 
@@ -56,7 +62,7 @@ class Connection(asyncio.Protocol):
         self.left -= 1
         self._parser = httptools.HttpResponseParser(self)
         self._body = b""
-        self._transport.write(self._load.slow_head if request.slow else self._load.fast_head)
+        self._transport.write(self._load.slow() if request.slow else self._load.fast())
 
     def data_received(self, data: bytes) -> None:
         self._received = asyncio.get_running_loop().time()
@@ -86,9 +92,10 @@ class Load:
     """The connections, the requests that wait for one, and the times of those that were answered, in seconds."""
 
     def __init__(self, given: argparse.Namespace) -> None:
-        self.fast_head = f"GET {given.fast} HTTP/1.1\r\nHost: 127.0.0.1:{given.port}\r\n\r\n".encode()
-        self.slow_head = f"GET {given.slow} HTTP/1.1\r\nHost: 127.0.0.1:{given.port}\r\n\r\n".encode()
-        self.expected = given.expected.encode()
+        exchange = json.loads(given.exchange.read_text())
+        self.fast = writer(exchange, given.port)
+        self.slow = writer(exchange | {"path": given.slow}, given.port)
+        self.expected = exchange["expected"].encode()
         self.times: dict[bool, list[float]] = {False: [], True: []}
         self.late: list[float] = []
         self.errors = 0
@@ -167,29 +174,54 @@ class Load:
             self.times[request.slow].append(when - request.due)
 
     def summary(self) -> dict[str, float]:
-        fast, slow = (sorted(self.times[kind]) for kind in (False, True))
-        return {
-            "requests": len(fast) + len(slow),
-            "errors": self.errors,
-            "fast_p50_ms": median(fast) * 1000,
-            "fast_p90_ms": fast[len(fast) * 9 // 10] * 1000,
-            "fast_p99_ms": fast[len(fast) * 99 // 100] * 1000,
-            "fast_max_ms": fast[-1] * 1000,
-            "slow_p50_ms": median(slow) * 1000,
-            "slow_p99_ms": slow[len(slow) * 99 // 100] * 1000,
-            "connections": self.most_open,
-            "client_late_p99_ms": sorted(self.late)[len(self.late) * 99 // 100] * 1000,
-        }
+        counts = {"requests": sum(map(len, self.times.values())), "errors": self.errors, "connections": self.most_open}
+        late = {"client_late_p99_ms": sorted(self.late)[len(self.late) * 99 // 100] * 1000}
+        return {**counts, **percentiles("fast", self.times[False]), **percentiles("slow", self.times[True]), **late}
+
+
+def percentiles(kind: str, seconds: list[float]) -> dict[str, float]:
+    """Latencies in milliseconds, nothing where no request was answered."""
+    if not seconds:
+        return {}
+    times = sorted(seconds)
+    return {
+        f"{kind}_p50_ms": median(times) * 1000,
+        f"{kind}_p90_ms": times[len(times) * 9 // 10] * 1000,
+        f"{kind}_p99_ms": times[len(times) * 99 // 100] * 1000,
+        f"{kind}_max_ms": times[-1] * 1000,
+    }
+
+
+def writer(exchange: dict[str, Any], port: int) -> Callable[[], bytes]:
+    """What writes a request, the next one each time it is called.
+
+    `exchange` has a path, a body (with which it is a POST), header fields, and what stands in their values for 32
+    digits that are another with each request.
+    """
+    body = exchange["body"].encode()
+    fields = {
+        "Host": f"127.0.0.1:{port}",
+        **({"Content-Length": str(len(body))} if body else {}),
+        **exchange["headers"],
+    }
+    lines = [f"{'POST' if body else 'GET'} {exchange['path']} HTTP/1.1", *map(": ".join, fields.items())]
+    head = "\r\n".join([*lines, "", ""])
+    before, unique, after = head.partition(exchange["unique"])
+    if not unique:
+        whole = head.encode() + body
+        return lambda: whole
+    first, rest = f"{before}{os.urandom(8).hex()}".encode(), after.encode() + body
+    numbers = itertools.count()
+    return lambda: b"%b%016x%b" % (first, next(numbers), rest)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
-    parser.add_argument("--fast", required=True, help="path of the fast requests")
-    parser.add_argument("--slow", required=True, help="path of the slow requests")
-    parser.add_argument("--expected", required=True, help="body of all answers")
+    parser.add_argument("--exchange", type=Path, required=True, help="JSON: path, expected, body, headers, unique")
+    parser.add_argument("--slow", default="", help="path of the slow requests, which are answered with the same body")
     parser.add_argument("--rate", type=float, required=True, help="requests a second")
-    parser.add_argument("--share", type=float, required=True, help="of the slow requests")
+    parser.add_argument("--share", type=float, default=0.0, help="of the slow requests")
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--warm-up", type=float, default=3.0, help="seconds of the same load that do not count")
     parser.add_argument("--connections", type=int, default=32)
@@ -197,10 +229,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=256, help="connections where none is free")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of the slow requests")
     load = Load(parser.parse_args())
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-    except PermissionError:
-        pass
+    take_precedence()
     # select() takes its timeout in microseconds, where asyncio's epoll rounds up to milliseconds
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())) as runner:
         runner.run(load.run())

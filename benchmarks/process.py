@@ -6,13 +6,20 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 PATIENCE = 30.0  # seconds that a server may take to come up
 _ENDING = 10.0  # seconds that it may take to end by itself
-_TICKS = os.sysconf("SC_CLK_TCK")
 # places among the fields that follow the name in /proc/PID/stat; the times are user, system, and both of ended children
 _PARENT, _SESSION, _TIMES, _STARTED = 1, 3, slice(11, 15), 19
+
+
+class Spent(NamedTuple):
+    """CPU time of one process so far, in seconds: all of it, and what its main thread has of it."""
+
+    total: float
+    main_user: float
+    main_system: float
 
 
 class ProcessTree:
@@ -39,7 +46,20 @@ class ProcessTree:
 
     def cpu_seconds(self) -> float:
         """Return user and system time so far, including children that have ended and were waited for."""
-        return sum(sum(map(int, fields[_TIMES])) for fields in self._members().values()) / _TICKS
+        return sum(sum(map(int, fields[_TIMES])) for fields in self._members().values()) / os.sysconf("SC_CLK_TCK")
+
+    def spent(self) -> dict[int, Spent]:
+        """Return the CPU time of each process that lives, without that of its children, by PID."""
+        tick = 1 / os.sysconf("SC_CLK_TCK")
+        found = {}
+        for pid, fields in self._members().items():
+            try:
+                main = _fields(Path(f"/proc/{pid}/task/{pid}/stat"))
+            except OSError:
+                continue
+            user, system = int(main[_TIMES][0]) * tick, int(main[_TIMES][1]) * tick
+            found[pid] = Spent(sum(map(int, fields[_TIMES][:2])) * tick, user, system)
+        return found
 
     def rss(self) -> int:
         """Return resident memory in bytes; shared memory counts for each process."""
@@ -107,7 +127,12 @@ def _all_processes() -> dict[int, list[str]]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                found[int(entry.name)] = (entry / "stat").read_text().rpartition(")")[2].split()
+                found[int(entry.name)] = _fields(entry / "stat")
             except OSError:
                 continue
     return found
+
+
+def _fields(stat: Path) -> list[str]:
+    """What follows the name, which is in parentheses and may have any character in it."""
+    return stat.read_text().rpartition(")")[2].split()

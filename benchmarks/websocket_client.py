@@ -12,12 +12,13 @@ import argparse
 import base64
 import json
 import os
-import resource
 import select
 import socket
 import sys
 import time
 from statistics import quantiles
+
+from benchmarks.privileges import raise_file_limit
 
 AT_ONCE = 64  # sockets that are being opened
 PATIENCE = 30.0  # seconds for an answer
@@ -31,8 +32,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=1024, help="bytes of a message")
     parser.add_argument("--seconds", type=float, help="of load; default: only hold the sockets")
     given = parser.parse_args()
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    raise_file_limit()
     client = Client(given.size)
     for start in range(0, given.sockets, AT_ONCE):
         client.open(given.port, min(AT_ONCE, given.sockets - start))

@@ -1,5 +1,8 @@
 from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
+
+from benchmarks.apps.work import worker_slowly
 
 app = FastAPI()
 
@@ -19,3 +22,8 @@ class Receipt(BaseModel):
 @app.post("/orders")
 async def order(order: Order) -> Receipt:
     return Receipt(order=order, total=order.count * order.price)
+
+
+@app.get("/worker", response_class=PlainTextResponse)
+async def worker():
+    return worker_slowly()

@@ -18,11 +18,18 @@ async def app(scope, receive, send):
         for number in range(400_000):
             total += number
         body = b"%d" % total
-    elif path == "/burn-20ms":
-        burn(0.02)
+    elif path.startswith("/burn-"):  # as in /burn-0.5ms
+        burn(float(path[6:-2]) / 1000)
         body = b"Hello, world!"
     elif path == "/64k":
         body = LARGE
+    elif path == "/echo":
+        pieces, more = [], True
+        while more:
+            message = await receive()
+            pieces.append(message.get("body", b""))
+            more = message.get("more_body", False)
+        body = b"".join(pieces)
     elif path == "/upload":
         size, more = 0, True
         while more:

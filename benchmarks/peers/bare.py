@@ -9,6 +9,7 @@ which it calls the app, which the bare loop does not make. Lifespan is not run.
 import asyncio
 import importlib
 import io
+import os
 import subprocess
 import sys
 import time
@@ -19,16 +20,22 @@ from typing import Any
 from benchmarks.peers.case import Case
 from benchmarks.peers.cases import CASES
 from benchmarks.peers.contenders import ROOT
+from benchmarks.peers.pythons import Python
 from benchmarks.peers.running import Exchange
 
 RUNS = 5
 RUN_SECONDS = 0.3  # CPU time that a run takes at least
 
 
-def bare_us(name: str) -> float:
-    """The figure for a case, measured in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.peers.bare", name]
-    return float(subprocess.check_output(command, cwd=ROOT, timeout=120))
+def bare_us(name: str, python: Python) -> float | None:
+    """The figure for a case, measured in a process of its own, or nothing where the app can't be imported there."""
+    command = [str(python.executable), "-m", "benchmarks.peers.bare", name]
+    environ = {**os.environ, **python.environ}
+    result = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120)
+    if result.returncode:
+        print(f"{name} by itself: {result.stderr.strip().rpartition(chr(10))[2]}", file=sys.stderr, flush=True)
+        return None
+    return float(result.stdout)
 
 
 def measure(case: Case) -> float:
@@ -136,7 +143,7 @@ def _wsgi(app: Any, exchange: Exchange) -> Callable[[int], float]:
 
 def _headers(exchange: Exchange) -> dict[str, str]:
     length = {"Content-Length": str(len(exchange.body))} if exchange.body else {}
-    return {"Host": "127.0.0.1:8000", **length, **exchange.headers}
+    return {"Host": "127.0.0.1:8000", **length, **exchange.fields()}
 
 
 if __name__ == "__main__":

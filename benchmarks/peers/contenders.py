@@ -1,87 +1,135 @@
 """The servers that are compared, and how each is started."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]  # the folder of the project, where the apps are found
-_BIN = Path(sys.executable).parent
+RIVALS = ("uvicorn", "granian", "gunicorn")  # the best of these, case by case, is what Snakepit is held against
 
-type Command = Callable[[str, str, int, int], list[str]]  # app, interface, port, workers
+
+class Start(NamedTuple):
+    """What a server is to be started with. `bin`: the folder of its environment's programs."""
+
+    bin: Path
+    app: str
+    interface: str
+    port: int
+    workers: int
+
+
+type Command = Callable[[Start], list[str]]  # the first is the path of the program
 
 
 def _snakepit(*options: str) -> Command:
-    def command(app: str, interface: str, port: int, workers: int) -> list[str]:
-        base = [str(_BIN / "snakepit"), "run", app, "-n", str(workers), "--port", str(port), "--no-access-log"]
-        return [*base, "--interface", interface, "--log-level", "warning", *options]
+    def command(start: Start) -> list[str]:
+        base = [str(start.bin / "snakepit"), "run", start.app, "-n", str(start.workers), "--port", str(start.port)]
+        return [*base, "--no-access-log", "--interface", start.interface, "--log-level", "warning", *options]
 
     return command
 
 
 def _uvicorn(*options: str) -> Command:
-    def command(app: str, interface: str, port: int, workers: int) -> list[str]:
-        base = [str(_BIN / "uvicorn"), app, "--workers", str(workers), "--port", str(port), "--no-access-log"]
-        return [*base, "--log-level", "warning", *options]
+    def command(start: Start) -> list[str]:
+        base = [str(start.bin / "uvicorn"), start.app, "--workers", str(start.workers), "--port", str(start.port)]
+        return [*base, "--no-access-log", "--log-level", "warning", *options]
 
     return command
 
 
-def _granian(app: str, interface: str, port: int, workers: int) -> list[str]:
-    base = [str(_BIN / "granian"), app, "--interface", interface, "--workers", str(workers), "--port", str(port)]
-    return [*base, "--no-access-log", "--log-level", "warning"]
+def _granian(start: Start) -> list[str]:
+    base = [str(start.bin / "granian"), start.app, "--interface", start.interface, "--workers", str(start.workers)]
+    return [*base, "--port", str(start.port), "--no-access-log", "--log-level", "warning"]
 
 
-def _hypercorn(app: str, interface: str, port: int, workers: int) -> list[str]:
-    base = [str(_BIN / "hypercorn"), app, "-w", str(workers), "-b", f"127.0.0.1:{port}", "-k", "uvloop"]
-    return [*base, "--log-level", "warning"]
+def _hypercorn(start: Start) -> list[str]:
+    base = [str(start.bin / "hypercorn"), start.app, "-w", str(start.workers), "-b", f"127.0.0.1:{start.port}"]
+    return [*base, "-k", "uvloop", "--log-level", "warning"]
 
 
 def _gunicorn(*options: str) -> Command:
-    def command(app: str, interface: str, port: int, workers: int) -> list[str]:
-        base = [str(_BIN / "gunicorn"), app, "-w", str(workers), "-b", f"127.0.0.1:{port}", "--log-level", "warning"]
-        kind = ["-k", "asgi"] if interface == "asgi" else ["-k", "gthread", "--threads", "8"]
-        return [*base, *kind, *options]
+    def command(start: Start) -> list[str]:
+        base = [str(start.bin / "gunicorn"), start.app, "-w", str(start.workers), "-b", f"127.0.0.1:{start.port}"]
+        kind = ["-k", "asgi"] if start.interface == "asgi" else ["-k", "gthread", "--threads", "8"]
+        return [*base, "--log-level", "warning", *kind, *options]
 
     return command
 
 
-def _waitress(app: str, interface: str, port: int, workers: int) -> list[str]:
-    return [str(_BIN / "waitress-serve"), "--threads", "8", "--listen", f"127.0.0.1:{port}", app]
+def _pounce(mode: str) -> Command:
+    """`auto` means processes, unless Python has no GIL. It compresses by default, which no other does."""
+
+    def command(start: Start) -> list[str]:
+        base = [str(start.bin / "pounce"), "serve", "--app", start.app, "--workers", str(start.workers)]
+        quiet = ["--no-access-log", "--log-level", "warning", "--signage", "off", "--shutdown-timeout", "1"]
+        return [*base, "--port", str(start.port), "--worker-mode", mode, "--no-compression", *quiet]
+
+    return command
 
 
-def _caddysnake(app: str, interface: str, port: int, workers: int) -> list[str]:
+def _waitress(start: Start) -> list[str]:
+    return [str(start.bin / "waitress-serve"), "--threads", "8", "--listen", f"127.0.0.1:{start.port}", start.app]
+
+
+def _caddysnake(start: Start) -> list[str]:
     # without --python-path its workers run on whichever python comes first in PATH
-    base = [str(_BIN / "caddysnake"), "-t", interface, "-a", app, "-l", f"127.0.0.1:{port}", "-w", str(workers)]
-    return [*base, "--working-dir", str(ROOT), "--python-path", sys.executable]
+    base = [str(start.bin / "caddysnake"), "-t", start.interface, "-a", start.app, "-w", str(start.workers)]
+    where = ["--working-dir", str(ROOT), "--python-path", str(start.bin / "python")]
+    return [*base, "-l", f"127.0.0.1:{start.port}", *where]
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A server, how it is started, which interfaces it serves, and the kinds of cases that tell it apart."""
+    """A server, how it is started, which interfaces it serves, and the kinds of cases that tell it apart.
+
+    `one_process`: its workers are threads of one process, so that CPU time by thread means something. `extra`: it takes
+    part only where the command line asks for it.
+    """
 
     name: str
     command: Command
     interfaces: tuple[str, ...] = ("asgi", "wsgi")
     kinds: tuple[str, ...] = ("http", "idle", "websocket")
+    one_process: bool = False
+    extra: bool = False
+
+    @property
+    def family(self) -> str:
+        """The server's name without what is special to this way of starting it."""
+        return self.name.split(",")[0]
 
     def is_called(self, names: list[str]) -> bool:
-        """Whether one of these is its name, or the part of it before a comma."""
-        return self.name in names or self.name.split(",")[0] in names
+        """Whether one of these is its name, or the part of it before a comma, or `all`."""
+        return not {self.name, self.family, "all"}.isdisjoint(names)
+
+    def takes_part(self, interface: str, kind: str, only: list[str]) -> bool:
+        """Whether it is to be measured in such a case, where the command line has asked for these (or for none)."""
+        wanted = self.is_called(only) if only else not self.extra
+        return wanted and interface in self.interfaces and kind in self.kinds
+
+    def is_in(self, folder: Path) -> bool:
+        """Whether it is installed where an environment has its programs."""
+        return Path(self.command(Start(folder, "", "asgi", 0, 1))[0]).exists()
 
 
+_ASGI, _NO_WEBSOCKET, _WEBSOCKET = ("asgi",), ("http", "idle"), ("websocket",)
 CONTENDERS = [
-    Contender("snakepit", _snakepit()),
-    Contender("snakepit, h11 + asyncio", _snakepit("--http", "h11", "--loop", "asyncio")),
-    Contender("uvicorn", _uvicorn(), ("asgi",), ("http", "idle")),
-    Contender("uvicorn, h11 + asyncio", _uvicorn("--http", "h11", "--loop", "asyncio"), ("asgi",), ("http", "idle")),
-    Contender("uvicorn, websockets", _uvicorn("--ws", "websockets"), ("asgi",), ("websocket",)),
-    Contender("uvicorn, websockets-sansio", _uvicorn("--ws", "websockets-sansio"), ("asgi",), ("websocket",)),
-    Contender("uvicorn, wsproto", _uvicorn("--ws", "wsproto"), ("asgi",), ("websocket",)),
+    Contender("snakepit", _snakepit(), one_process=True),
+    Contender("snakepit, h11 + asyncio", _snakepit("--http", "h11", "--loop", "asyncio"), one_process=True, extra=True),
+    Contender("uvicorn", _uvicorn(), _ASGI, _NO_WEBSOCKET),
+    Contender(
+        "uvicorn, h11 + asyncio", _uvicorn("--http", "h11", "--loop", "asyncio"), _ASGI, _NO_WEBSOCKET, extra=True
+    ),
+    Contender("uvicorn, websockets", _uvicorn("--ws", "websockets"), _ASGI, _WEBSOCKET, extra=True),
+    Contender("uvicorn, websockets-sansio", _uvicorn("--ws", "websockets-sansio"), _ASGI, _WEBSOCKET),
+    Contender("uvicorn, wsproto", _uvicorn("--ws", "wsproto"), _ASGI, _WEBSOCKET, extra=True),
     Contender("granian", _granian),
-    Contender("hypercorn", _hypercorn, ("asgi",)),
+    Contender("hypercorn", _hypercorn, _ASGI, extra=True),
     Contender("gunicorn", _gunicorn()),
     Contender("gunicorn, preloaded", _gunicorn("--preload"), kinds=("idle",)),
-    Contender("waitress, one process", _waitress, ("wsgi",)),
-    Contender("caddysnake", _caddysnake),
+    Contender("pounce, processes", _pounce("auto"), _ASGI),
+    Contender("pounce, subinterpreters", _pounce("subinterpreter"), _ASGI, one_process=True),
+    Contender("waitress, one process", _waitress, ("wsgi",), one_process=True, extra=True),
+    Contender("caddysnake", _caddysnake, extra=True),
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from urllib.request import urlopen
 
-from benchmarks.peers.case import Case, Column, Effort
+from benchmarks.peers.case import Case, Column, Criterion, Effort
 from benchmarks.peers.running import FailedError, Running
 
 WHO = "/worker"  # answers with the name of the worker, see benchmarks.apps.work
@@ -25,8 +25,10 @@ class Idle(Case):
         Column("first answer s", "start_s"),
         Column("workers that answered", "workers_seen", ".0f", min),
     )
+    criteria: ClassVar = (Criterion("pss_mib"), Criterion("start_s"))
     charted: ClassVar = "pss_mib"
     workers: ClassVar = 8
+    around: ClassVar = 5.0
 
     def measure(self, server: Running, effort: Effort) -> dict[str, float]:
         """One round."""

@@ -1,62 +1,86 @@
-"""What was measured of a case, as a table, as a chart and as data."""
+"""What was measured, as tables, as a chart and as data."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from statistics import median
 
-from benchmarks.peers.case import Case
+from benchmarks.peers.case import Column
+from benchmarks.peers.comparison import Comparison, ratios
 
-
-@dataclass(slots=True)
-class Outcome:
-    """The rounds of a contender, each with its figures by key; or, where there is none, why."""
-
-    rounds: list[dict[str, float]] = field(default_factory=list)
-    failure: str = ""
-
-
-@dataclass(slots=True)
-class Comparison:
-    """All contenders of a case. `bare_us`: for each round, the CPU time of the app's call by itself, where known."""
-
-    name: str
-    case: Case
-    workers: int
-    outcomes: dict[str, Outcome] = field(default_factory=dict)
-    bare_us: list[float] = field(default_factory=list)
-
-    def figures(self, contender: str) -> dict[str, float]:
-        """One value for each column, from all rounds; empty where there is no round."""
-        rounds = self.outcomes[contender].rounds
-        found = {
-            column.key: column.over_rounds([each[column.key] for each in rounds])
-            for column in self.case.columns
-            if rounds and column.key in rounds[0]
-        }
-        if rounds and self.bare_us:
-            found["own_us"] = found["cpu_us"] - median(self.bare_us)
-        return found
+ROUNDS = 3  # a ratio of fewer is marked
+_ABOUT_RATIOS = (
+    "Ratios above 1 are in Snakepit's favour, of requests (more is better) as of times and memory (less is better). A "
+    "ratio is the median of the rounds', with the least and the most beside it; where these are on both sides of 1, or "
+    "there is one round only, the verdict is even."
+)
 
 
 def table(comparison: Comparison) -> str:
     """The comparison in Markdown."""
-    columns = comparison.case.columns
+    columns = _columns(comparison)
     lines = [f"### {comparison.name}", ""]
-    if comparison.bare_us:
-        lines += [f"The app by itself: {median(comparison.bare_us):.1f} CPU µs a call. Own µs is what is beyond.", ""]
-    lines += [
-        f"| {comparison.workers} workers | {' | '.join(column.heading for column in columns)} |",
-        "|---|" + "---:|" * len(columns),
-    ]
-    for contender, outcome in comparison.outcomes.items():
-        found = comparison.figures(contender)
-        cells = [format(found[column.key], column.format) for column in columns] if found else [outcome.failure]
-        cells += [""] * (len(columns) - len(cells))
-        lines.append(f"| {contender} | {' | '.join(cells)} |")
-    return "\n".join([*lines, ""])
+    if comparison.notes:
+        lines += ["\n".join(comparison.notes), ""]
+    for python, bare in comparison.bare_us.items():
+        on = f" on {python}" if python else ""
+        lines += [f"The app by itself{on}: {median(bare):.1f} CPU µs a call. Own µs is what is beyond.", ""]
+    head = [f"{comparison.workers} workers", *(column.heading for column in columns)]
+    rows = []
+    for label, outcome in comparison.outcomes.items():
+        found = comparison.figures(label)
+        cells = [_cell(found, column) for column in columns] if found else [outcome.failure]
+        rows.append([label, *cells, *[""] * (len(columns) - len(cells))])
+    return _markdown(head, rows, lines)
 
 
-def chart(comparisons: list[Comparison]) -> str:
+def ratio_table(comparisons: Sequence[Comparison]) -> str:
+    """Where Snakepit stands, in Markdown: a line for each case, Python and criterion."""
+    lines = ["## Snakepit against the best of uvicorn, granian and gunicorn", ""]
+    lines += [f"{_ABOUT_RATIOS} Fewer than {ROUNDS} rounds are marked with a star.", ""]
+    head = ["case", "figure", "Snakepit", "best peer", "its", "ratio", "least .. most", "verdict"]
+    rows = []
+    for comparison in comparisons:
+        by_key = {column.key: column for column in comparison.case.columns}
+        for ratio in ratios(comparison):
+            column = by_key[ratio.key]
+            label = ratio.snakepit.removeprefix("snakepit").strip()
+            sound = comparison.outcomes[ratio.snakepit].is_sound
+            rows.append(
+                [
+                    f"{comparison.name} {label}".strip(),
+                    column.heading,
+                    format(ratio.ours, column.format),
+                    ratio.peer.removesuffix(f" {label}") if label else ratio.peer,
+                    format(ratio.theirs, column.format),
+                    f"**{ratio.median:.2f}**" + "*" * (ratio.rounds < ROUNDS),
+                    f"{ratio.least:.2f} .. {ratio.most:.2f}",
+                    ratio.verdict if sound else f"{ratio.verdict}, with errors",
+                ]
+            )
+    return _markdown(head, rows, lines, left=2)
+
+
+def connections_table(comparisons: Sequence[Comparison]) -> str:
+    """What a request costs by number of connections, in one process by thread; nothing where the number is one."""
+    numbers = sorted({each.connections for each in comparisons})
+    costs: dict[tuple[str, str], dict[int, dict[str, float]]] = {}
+    for comparison in comparisons:
+        for label in comparison.outcomes:
+            found = comparison.figures(label)
+            if "per_second" in found and "cpu_us" in found:
+                costs.setdefault((comparison.case_name, label), {})[comparison.connections] = found
+    if len(numbers) < 2:
+        return ""
+    rows = []
+    for (case, label), by_number in costs.items():
+        for key, what in (("cpu_us", "all"), ("main_us", "main thread"), ("others_us", "other threads")):
+            if any(key in found for found in by_number.values()):
+                cells = [f"{found[key]:.1f}" if key in (found := by_number.get(each, {})) else "–" for each in numbers]
+                rows.append([case, label, what, *cells])
+    lines = ["## CPU µs a request, by number of connections", ""]
+    return _markdown(["case", "server", "CPU time of", *map(str, numbers)], rows, lines, left=3)
+
+
+def chart(comparisons: Sequence[Comparison]) -> str:
     """One figure of each comparison as bars in SVG, each comparison scaled to its largest."""
     row, label, width = 18, 220, 460
     parts: list[str] = []
@@ -78,26 +102,49 @@ def chart(comparisons: list[Comparison]) -> str:
     return head + 'font-family="sans-serif" font-size="12">\n' + "\n".join(parts) + "\n</svg>\n"
 
 
-def _bars(comparison: Comparison) -> Iterator[tuple[str, float, str]]:
-    for contender, outcome in comparison.outcomes.items():
-        value = comparison.figures(contender).get(comparison.case.charted)
-        yield (contender, value, f"{value:.1f}") if value is not None else (contender, 0.0, outcome.failure)
-
-
-def data(comparisons: list[Comparison]) -> dict[str, object]:
+def data(comparisons: Sequence[Comparison]) -> dict[str, object]:
     """All figures and all rounds, fit for JSON."""
     return {
         comparison.name: {
             "workers": comparison.workers,
+            "connections": comparison.connections,
+            "notes": comparison.notes,
             "bare_us": comparison.bare_us,
             "contenders": {
-                contender: {
+                label: {
                     "failure": outcome.failure,
-                    "figures": comparison.figures(contender),
-                    "rounds": outcome.rounds,
+                    "figures": comparison.figures(label),
+                    "rounds": list(outcome.rounds.values()),
                 }
-                for contender, outcome in comparison.outcomes.items()
+                for label, outcome in comparison.outcomes.items()
             },
+            "ratios": [ratio._asdict() | {"verdict": ratio.verdict} for ratio in ratios(comparison)],
         }
         for comparison in comparisons
     }
+
+
+def _columns(comparison: Comparison) -> list[Column]:
+    """Those of the case, without optional ones that nobody has."""
+    there = {key for label in comparison.outcomes for key in comparison.figures(label)}
+    return [column for column in comparison.case.columns if not column.optional or column.key in there]
+
+
+def _cell(found: dict[str, float], column: Column) -> str:
+    return format(found[column.key], column.format) if column.key in found else "–"
+
+
+def _markdown(head: list[str], rows: list[list[str]], before: list[str], left: int = 1) -> str:
+    """A table below some lines, the first columns of which are texts and the others figures."""
+    rule = "|" + "---|" * left + "---:|" * (len(head) - left)
+    return "\n".join([*before, _row(head), rule, *map(_row, rows), ""])
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _bars(comparison: Comparison) -> Iterator[tuple[str, float, str]]:
+    for label, outcome in comparison.outcomes.items():
+        value = comparison.figures(label).get(comparison.case.charted)
+        yield (label, value, f"{value:.1f}") if value is not None else (label, 0.0, outcome.failure)

@@ -9,8 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.request import Request, urlopen
 
-from benchmarks.peers.contenders import ROOT, Contender
+from benchmarks.peers.contenders import ROOT, Contender, Start
+from benchmarks.peers.pythons import Python
 from benchmarks.process import PATIENCE, ProcessTree
+
+UNIQUE = "{unique}"  # in a field's value: stands for 32 hexadecimal digits that are never the same twice
 
 
 class FailedError(Exception):
@@ -23,26 +26,43 @@ class FailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request and the body of its answer. With a body it is a POST, without one a GET."""
+    """A request and the body of its answer. With a body it is a POST, without one a GET. Bodies are ASCII."""
 
     path: str
     expected: bytes
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
 
+    def fields(self) -> dict[str, str]:
+        """The header fields of one request."""
+        return {name: value.replace(UNIQUE, "0" * 32) for name, value in self.headers.items()}
+
+    def data(self) -> dict[str, object]:
+        """All of it, fit for JSON, as `benchmarks.open_loop` takes it."""
+        return {
+            "path": self.path,
+            "expected": self.expected.decode(),
+            "body": self.body.decode(),
+            "headers": self.headers,
+            "unique": UNIQUE,
+        }
+
 
 class Running(ProcessTree):
     """A contender's process tree, on a port that was free. `start_s`: seconds from its start to the first answer."""
 
-    def __init__(self, contender: Contender, app: str, interface: str, exchange: Exchange, workers: int) -> None:
+    def __init__(
+        self, contender: Contender, python: Python, app: str, interface: str, exchange: Exchange, workers: int
+    ) -> None:
+        self.one_process = contender.one_process
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop()
         began = time.monotonic()
         super().__init__(
-            contender.command(app, interface, self.port, workers),
+            contender.command(Start(python.bin, app, interface, self.port, workers)),
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, **python.environ, "PYTHONPATH": str(ROOT)},
             stdout=self._log,
             stderr=self._log,
         )
@@ -55,7 +75,7 @@ class Running(ProcessTree):
 
     def _wait_for_answer(self, exchange: Exchange, end: float) -> None:
         url = f"http://127.0.0.1:{self.port}{exchange.path}"
-        request = Request(url, data=exchange.body or None, headers=exchange.headers)
+        request = Request(url, data=exchange.body or None, headers=exchange.fields())
         while True:
             try:
                 with urlopen(request, timeout=10) as response:
@@ -82,9 +102,11 @@ class Running(ProcessTree):
 
 
 @contextmanager
-def running(contender: Contender, app: str, interface: str, exchange: Exchange, workers: int) -> Iterator[Running]:
+def running(
+    contender: Contender, python: Python, app: str, interface: str, exchange: Exchange, workers: int
+) -> Iterator[Running]:
     """A contender that is ended at the end, whatever happens."""
-    server = Running(contender, app, interface, exchange, workers)
+    server = Running(contender, python, app, interface, exchange, workers)
     try:
         yield server
     finally:

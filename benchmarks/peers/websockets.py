@@ -3,18 +3,14 @@
 The client (`benchmarks.websocket_client`) is a process of its own, which checks every echo. It offers no compression.
 """
 
-import json
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import IO, ClassVar
+from typing import ClassVar
 
-from benchmarks.peers.case import Case, Column, Effort
-from benchmarks.peers.contenders import ROOT
+from benchmarks.peers.case import Case, Column, Criterion, Effort
+from benchmarks.peers.clients import Client, client
 from benchmarks.peers.idle import settle
-from benchmarks.peers.running import FailedError, Running
+from benchmarks.peers.running import Running
 
 ECHO_SOCKETS = 64
 IDLE_SOCKETS = 5000
@@ -34,6 +30,7 @@ class WebSocketLoad(Case):
         Column("wrong", "errors", ".0f", max),
         Column("PSS MiB", "pss_mib", ".0f"),
     )
+    criteria: ClassVar = (Criterion("per_second", more_is_better=True), Criterion("cpu_us"))
     charted: ClassVar = "cpu_us"
 
     def measure(self, server: Running, effort: Effort) -> dict[str, float]:
@@ -42,7 +39,12 @@ class WebSocketLoad(Case):
         before = server.cpu_seconds()
         found = _load(server, effort.seconds)
         spent = server.cpu_seconds() - before
-        return {**found, "cpu_us": spent / found["messages"] * 1e6, "pss_mib": server.pss() / 2**20}
+        return {
+            **found,
+            "requests": found["messages"],
+            "cpu_us": spent / found["messages"] * 1e6,
+            "pss_mib": server.pss() / 2**20,
+        }
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ class IdleWebSockets(Case):
         Column("PSS MiB with them", "pss_mib", ".1f"),
         Column("lost", "lost", ".0f", max),
     )
+    criteria: ClassVar = (Criterion("socket_kib"),)
     charted: ClassVar = "socket_kib"
+    around: ClassVar = 15.0
 
     def measure(self, server: Running, effort: Effort) -> dict[str, float]:
         """One round, after a few sockets that are closed again."""
@@ -64,11 +68,11 @@ class IdleWebSockets(Case):
             pass
         settle(server)
         before = server.pss()
-        with _client(server, IDLE_SOCKETS) as (write, read):
+        with _client(server, IDLE_SOCKETS) as sockets:
             settle(server)
             after = server.pss()
-            write.close()
-            lost: dict[str, float] = json.loads(read.readline())
+            sockets.end()
+            lost = sockets.wait_result()
         return {
             "socket_kib": (after - before) / IDLE_SOCKETS / 1024,
             "before_mib": before / 2**20,
@@ -78,31 +82,12 @@ class IdleWebSockets(Case):
 
 
 def _load(server: Running, seconds: float) -> dict[str, float]:
-    with _client(server, ECHO_SOCKETS, "--seconds", str(seconds)) as (write, read):
-        write.write("go\n")
-        write.flush()
-        line = read.readline()
-        if not line:
-            raise FailedError("no echoes under load", "the client ended")
-        found: dict[str, float] = json.loads(line)
-        return found
+    with _client(server, ECHO_SOCKETS, "--seconds", seconds) as load:
+        load.go()
+        return load.wait_result()
 
 
-@contextmanager
-def _client(server: Running, sockets: int, *more: str) -> Iterator[tuple[IO[str], IO[str]]]:
-    """A client whose sockets are open: its standard input and output."""
-    command = [sys.executable, "-m", "benchmarks.websocket_client", str(server.port)]
-    command += ["--sockets", str(sockets), "--size", str(SIZE), *more]
-    client = subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert client.stdin is not None
-    assert client.stdout is not None
-    assert client.stderr is not None
-    with client:
-        try:
-            if client.stdout.readline() != "ready\n":
-                raise FailedError("no WebSocket", client.stderr.read().strip().rpartition("\n")[2])
-            yield client.stdin, client.stdout
-        finally:
-            client.kill()
+def _client(server: Running, sockets: int, *more: object) -> AbstractContextManager[Client]:
+    """A client whose sockets are open."""
+    options = ("--sockets", sockets, "--size", SIZE, *more)
+    return client("websocket_client", server.port, *options, trouble="no WebSocket")
