@@ -64,7 +64,7 @@ def measure(plan: Plan, name: str) -> Iterator[Comparison]:
     loads = plan.loads(name)
     workers = plan.workers or case.workers
     for connections in loads:
-        about = f"{connections} connections" if len(loads) > 1 else ""
+        about = f"{connections} connection{'s' * (connections > 1)}" if len(loads) > 1 else ""
         comparison = Comparison(name, case, workers, connections, about, notes=plan.left_out(name))
         yield compare(plan, comparison, entries)
     if name in plan.latency:
@@ -90,7 +90,7 @@ def parsed() -> tuple[Plan, Path]:
     parser.add_argument(
         "--connections", default="32", help="numbers of them, separated by commas: 1,4,16,64; default: 32"
     )
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, choices=range(1, 100), metavar="N", default=3, help="default: 3")
     parser.add_argument("--seconds", type=float, help="of load, in each round; default: 10 for the mixed cases, else 3")
     parser.add_argument(
         "--latency",
@@ -117,13 +117,13 @@ def main() -> None:
     if shutil.which("wrk") is None:
         sys.exit("wrk is missing; install it (Debian: apt-get install wrk)")
     raise_file_limit()
-    print(f"This takes {plan.minutes():.0f} minutes or so.", file=sys.stderr, flush=True)
+    print(*plan.missing(), f"This takes {plan.minutes():.0f} minutes or so.", sep="\n", file=sys.stderr, flush=True)
     comparisons: list[Comparison] = []
     for name in plan.cases:
         for comparison in measure(plan, name):
             print(table(comparison), flush=True)
             comparisons.append(comparison)
-            _write(comparisons, folder)
+            _write(comparisons, plan, folder)
     print("\n".join(_summaries(comparisons)), flush=True)
 
 
@@ -131,10 +131,12 @@ def _summaries(comparisons: list[Comparison]) -> list[str]:
     return [text for text in (connections_table(comparisons), ratio_table(comparisons)) if text]
 
 
-def _write(comparisons: list[Comparison], folder: Path) -> None:
+def _write(comparisons: list[Comparison], plan: Plan, folder: Path) -> None:
     """Write what there is so far: a long run may be broken off."""
+    missing = "".join(f"{line}\n\n" for line in plan.missing())
+    summaries = reversed(_summaries(comparisons))
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "peers.md").write_text("\n".join([*reversed(_summaries(comparisons)), *map(table, comparisons)]))
+    (folder / "peers.md").write_text(missing + "\n".join([*summaries, *map(table, comparisons)]))
     (folder / "peers.svg").write_text(chart(comparisons))
     (folder / "peers.json").write_text(json.dumps(data(comparisons), indent=2) + "\n")
 

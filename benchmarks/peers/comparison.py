@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import NamedTuple
 
-from benchmarks.peers.case import Case
-from benchmarks.peers.contenders import RIVALS, Contender
+from benchmarks.peers.case import Case, Criterion
+from benchmarks.peers.contenders import RIVALS, SNAKEPIT, Contender
 from benchmarks.peers.pythons import Python
 
 ERRORS = 0.001  # for each request; a contender with more is not held up as an example
@@ -89,7 +89,7 @@ class Ratio(NamedTuple):
     both have.
     """
 
-    snakepit: str
+    python: str
     key: str
     ours: float
     peer: str
@@ -101,42 +101,56 @@ class Ratio(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """What it says in a word; where rounds disagree, it says nothing else."""
+        """What it says in a word, where there are rounds that agree."""
         if self.rounds > 1 and self.least > 1:
             return "better"
         return "worse" if self.rounds > 1 and self.most < 1 else "even"
 
 
-def ratios(comparison: Comparison) -> list[Ratio]:
-    """Snakepit's ratios to the best peer, for each criterion of the case and each Python."""
+def snakepits(comparison: Comparison) -> list[Outcome]:
+    """What came of Snakepit as it is by default, on each Python."""
+    return [outcome for outcome in comparison.outcomes.values() if outcome.entry.contender.name == SNAKEPIT]
+
+
+def ratios(comparison: Comparison, outcome: Outcome) -> list[Ratio]:
+    """The ratios of an outcome to the best peer's, for each criterion of the case that both have."""
+    peers = [
+        other
+        for other in comparison.outcomes.values()
+        if other.entry.contender.family in RIVALS and other.entry.python == outcome.entry.python and other.is_sound
+    ]
     found = []
-    for label, outcome in comparison.outcomes.items():
-        entry = outcome.entry
-        if entry.contender.name != "snakepit":
-            continue
-        peers = {
-            name: other
-            for name, other in comparison.outcomes.items()
-            if other.entry.contender.family in RIVALS and other.entry.python == entry.python and other.is_sound
-        }
-        for key, more_is_better in comparison.case.criteria:
-            best = _best(peers, key, more_is_better)
-            if best is not None:
-                found += _ratio(label, outcome, best, peers[best], key, more_is_better)
+    for criterion in comparison.case.criteria:
+        measured = [peer for peer in peers if peer.figure(criterion.key)]
+        if measured:
+            found += _ratio(outcome, _best(measured, criterion), criterion)
     return found
 
 
-def _best(peers: dict[str, Outcome], key: str, more_is_better: bool) -> str | None:
+def _best(peers: list[Outcome], criterion: Criterion) -> Outcome:
     """The one whose median is best, so that all rounds are compared with the same."""
-    medians = {name: median(values) for name, other in peers.items() if (values := other.figure(key).values())}
-    return (max if more_is_better else min)(medians, key=medians.__getitem__, default=None)
+    best = max if criterion.more_is_better else min
+    return best(peers, key=lambda peer: median(peer.figure(criterion.key).values()))
 
 
-def _ratio(label: str, outcome: Outcome, best: str, peer: Outcome, key: str, more_is_better: bool) -> list[Ratio]:
-    ours, theirs = outcome.figure(key), peer.figure(key)
+def _ratio(outcome: Outcome, peer: Outcome, criterion: Criterion) -> list[Ratio]:
+    ours, theirs = outcome.figure(criterion.key), peer.figure(criterion.key)
     pairs = [(ours[number], theirs[number]) for number in sorted(ours.keys() & theirs.keys())]
-    each = [a / b if more_is_better else b / a for a, b in pairs if (b if more_is_better else a) > 0]
+    if not criterion.more_is_better:
+        pairs = [(b, a) for a, b in pairs]
+    each = [above / below for above, below in pairs if below > 0]
     if not each:
         return []
-    middle = median(ours.values()), best, median(theirs.values())
-    return [Ratio(label, key, *middle, len(each), median(each), min(each), max(each))]
+    return [
+        Ratio(
+            outcome.entry.python.name,
+            criterion.key,
+            median(ours.values()),
+            peer.entry.contender.name,
+            median(theirs.values()),
+            len(each),
+            median(each),
+            min(each),
+            max(each),
+        )
+    ]

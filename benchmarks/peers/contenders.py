@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]  # the folder of the project, where the apps are found
+SNAKEPIT = "snakepit"  # as it is by default
 RIVALS = ("uvicorn", "granian", "gunicorn")  # the best of these, case by case, is what Snakepit is held against
 
 
@@ -115,7 +116,7 @@ class Contender:
 
 _ASGI, _NO_WEBSOCKET, _WEBSOCKET = ("asgi",), ("http", "idle"), ("websocket",)
 CONTENDERS = [
-    Contender("snakepit", _snakepit(), one_process=True),
+    Contender(SNAKEPIT, _snakepit(), one_process=True),
     Contender("snakepit, h11 + asyncio", _snakepit("--http", "h11", "--loop", "asyncio"), one_process=True, extra=True),
     Contender("uvicorn", _uvicorn(), _ASGI, _NO_WEBSOCKET),
     Contender(

@@ -1,6 +1,5 @@
 """Servers that do nothing: the memory of their workers once each has served, and the time to their first answer."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,7 +11,6 @@ from benchmarks.peers.running import FailedError, Running
 WHO = "/worker"  # answers with the name of the worker, see benchmarks.apps.work
 BATCH = 16  # requests at once, each on a connection of its own
 LEAST, MOST = 400, 3200  # requests; the first number is enough where all workers have answered by then
-SETTLING = 30.0  # seconds that a server may take to come to rest
 
 
 @dataclass(frozen=True)
@@ -35,12 +33,12 @@ class Idle(Case):
         url = f"http://127.0.0.1:{server.port}{WHO}"
         seen: set[bytes] = set()
         sent = 0
-        settle(server)
+        server.wait_at_rest()
         with ThreadPoolExecutor(BATCH) as pool:
             while sent < LEAST or (len(seen) < effort.workers and sent < MOST):
                 seen.update(pool.map(_fetch, [url] * BATCH))
                 sent += BATCH
-        settle(server)
+        server.wait_at_rest()
         return {"pss_mib": server.pss() / 2**20, "start_s": server.start_s, "workers_seen": len(seen)}
 
 
@@ -51,15 +49,3 @@ def _fetch(url: str) -> bytes:
             return body
     except OSError as error:
         raise FailedError("wrong answer", str(error)) from None
-
-
-def settle(server: Running) -> None:
-    """Wait until the server has taken less than 2 % of a core for half a second."""
-    end = time.monotonic() + SETTLING
-    before = server.cpu_seconds()
-    while time.monotonic() < end:
-        time.sleep(0.5)
-        now = server.cpu_seconds()
-        if now - before < 0.01:
-            return
-        before = now

@@ -35,6 +35,14 @@ class Plan:
         """Who takes part in a case, by Python."""
         return [entry for entry in self._asked_for(name) if entry.contender.is_in(entry.python.bin)]
 
+    def missing(self) -> list[str]:
+        """A line for each package that a Python has to do without, be it a contender or what others use."""
+        return [
+            f"{python.name or 'This Python'} does without {package}: {why}."
+            for python in self.pythons
+            for package, why in python.missing.items()
+        ]
+
     def left_out(self, name: str) -> list[str]:
         """A line for each Python on which contenders are missing that would take part in a case."""
         lines = []
@@ -53,8 +61,8 @@ class Plan:
             case = CASES[name]
             entries = len(self.entries(name))
             is_load = isinstance(case, Load)
-            each = case.around + (self.seconds or case.seconds)
-            seconds += entries * each * len(self.loads(name)) + is_load * BARE_SECONDS * len(self.pythons)
+            each = entries * (case.around + (self.seconds or case.seconds)) + is_load * BARE_SECONDS * len(self.pythons)
+            seconds += each * len(self.loads(name))
             if is_load and name in self.latency:
                 seconds += entries * (FixedRate.around + (self.seconds or FixedRate.seconds))
         return seconds * self.rounds / 60

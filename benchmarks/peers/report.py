@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from benchmarks.peers.case import Column
-from benchmarks.peers.comparison import Comparison, ratios
+from benchmarks.peers.comparison import Comparison, ratios, snakepits
+from benchmarks.peers.contenders import RIVALS
 
 ROUNDS = 3  # a ratio of fewer is marked
 _ABOUT_RATIOS = (
@@ -34,29 +35,32 @@ def table(comparison: Comparison) -> str:
 
 def ratio_table(comparisons: Sequence[Comparison]) -> str:
     """Where Snakepit stands, in Markdown: a line for each case, Python and criterion."""
-    lines = ["## Snakepit against the best of uvicorn, granian and gunicorn", ""]
+    lines = [f"## Snakepit against the best of {', '.join(RIVALS)}", ""]
     lines += [f"{_ABOUT_RATIOS} Fewer than {ROUNDS} rounds are marked with a star.", ""]
     head = ["case", "figure", "Snakepit", "best peer", "its", "ratio", "least .. most", "verdict"]
-    rows = []
-    for comparison in comparisons:
-        by_key = {column.key: column for column in comparison.case.columns}
-        for ratio in ratios(comparison):
-            column = by_key[ratio.key]
-            label = ratio.snakepit.removeprefix("snakepit").strip()
-            sound = comparison.outcomes[ratio.snakepit].is_sound
-            rows.append(
-                [
-                    f"{comparison.name} {label}".strip(),
-                    column.heading,
-                    format(ratio.ours, column.format),
-                    ratio.peer.removesuffix(f" {label}") if label else ratio.peer,
-                    format(ratio.theirs, column.format),
-                    f"**{ratio.median:.2f}**" + "*" * (ratio.rounds < ROUNDS),
-                    f"{ratio.least:.2f} .. {ratio.most:.2f}",
-                    ratio.verdict if sound else f"{ratio.verdict}, with errors",
-                ]
-            )
+    rows = [row for comparison in comparisons for row in _standing(comparison)]
     return _markdown(head, rows, lines, left=2)
+
+
+def _standing(comparison: Comparison) -> Iterator[list[str]]:
+    """Rows of the table of ratios."""
+    columns = {column.key: column for column in comparison.case.columns}
+    for outcome in snakepits(comparison):
+        case = outcome.entry.python.label(comparison.name)
+        if not outcome.rounds:
+            yield [case, "", outcome.failure, *[""] * 5]
+        for ratio in ratios(comparison, outcome):
+            column = columns[ratio.key]
+            yield [
+                case,
+                column.heading,
+                format(ratio.ours, column.format),
+                ratio.peer,
+                format(ratio.theirs, column.format),
+                f"**{ratio.median:.2f}**" + "*" * (ratio.rounds < ROUNDS),
+                f"{ratio.least:.2f} .. {ratio.most:.2f}",
+                ratio.verdict if outcome.is_sound else f"{ratio.verdict}, with errors",
+            ]
 
 
 def connections_table(comparisons: Sequence[Comparison]) -> str:
@@ -118,7 +122,11 @@ def data(comparisons: Sequence[Comparison]) -> dict[str, object]:
                 }
                 for label, outcome in comparison.outcomes.items()
             },
-            "ratios": [ratio._asdict() | {"verdict": ratio.verdict} for ratio in ratios(comparison)],
+            "ratios": [
+                {**ratio._asdict(), "verdict": ratio.verdict}
+                for outcome in snakepits(comparison)
+                for ratio in ratios(comparison, outcome)
+            ],
         }
         for comparison in comparisons
     }

@@ -13,6 +13,7 @@ from benchmarks.peers.contenders import ROOT, Contender, Start
 from benchmarks.peers.pythons import Python
 from benchmarks.process import PATIENCE, ProcessTree
 
+_SETTLING = 30.0  # seconds that a server may take to come to rest
 UNIQUE = "{unique}"  # in a field's value: stands for 32 hexadecimal digits that are never the same twice
 
 
@@ -92,6 +93,17 @@ class Running(ProcessTree):
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
         return lines[-1].strip() if lines else "(nothing)"
+
+    def wait_at_rest(self, interval: float = 0.5) -> None:
+        """Wait until it has taken less than 2 % of a core for so many seconds, but not forever."""
+        end = time.monotonic() + _SETTLING
+        before = self.cpu_seconds()
+        while time.monotonic() < end:
+            time.sleep(interval)
+            now = self.cpu_seconds()
+            if now - before < 0.02 * interval:
+                return
+            before = now
 
     def stop(self) -> int:
         """End it, and let go of its log."""

@@ -9,7 +9,6 @@ from typing import ClassVar
 
 from benchmarks.peers.case import Case, Column, Criterion, Effort
 from benchmarks.peers.clients import Client, client
-from benchmarks.peers.idle import settle
 from benchmarks.peers.running import Running
 
 ECHO_SOCKETS = 64
@@ -66,10 +65,10 @@ class IdleWebSockets(Case):
         """One round, after a few sockets that are closed again."""
         with _client(server, ECHO_SOCKETS):
             pass
-        settle(server)
+        server.wait_at_rest()
         before = server.pss()
         with _client(server, IDLE_SOCKETS) as sockets:
-            settle(server)
+            server.wait_at_rest()
             after = server.pss()
             sockets.end()
             lost = sockets.wait_result()
