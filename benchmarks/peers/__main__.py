@@ -68,11 +68,13 @@ def measure(plan: Plan, name: str) -> Iterator[Comparison]:
         comparison = Comparison(name, case, workers, connections, about, notes=plan.left_out(name))
         yield compare(plan, comparison, entries)
     if name in plan.latency:
-        rate = choose_rate(comparison.most_per_second())
-        if rate is not None:
+        most = comparison.most_per_second()
+        chosen = choose_rate(most)
+        if chosen is not None:
+            rate, note = chosen
             fixed = FixedRate(case.app, case.interface, case.exchange, rate)
-            notes = [f"{rate:,.0f} requests/s, half of what the slowest can take (or what the client can send)."]
-            yield compare(plan, Comparison(name, fixed, workers, loads[-1], "fixed rate", notes=notes), entries)
+            at_rate = Comparison(name, fixed, workers, loads[-1], "fixed rate", notes=[note])
+            yield compare(plan, at_rate, [entry for entry in entries if entry.label in most])
 
 
 def parsed() -> tuple[Plan, Path]:

@@ -76,10 +76,10 @@ class Comparison:
             found["own_us"] = found["cpu_us"] - median(bare)
         return found
 
-    def most_per_second(self) -> list[float]:
-        """Requests a second of each entry that has any, the median of its rounds."""
-        found = [outcome.figure("per_second").values() for outcome in self.outcomes.values()]
-        return [median(values) for values in found if values]
+    def most_per_second(self) -> dict[str, float]:
+        """Requests a second of each entry that has any, by label, the median of its rounds."""
+        found = {label: outcome.figure("per_second").values() for label, outcome in self.outcomes.items()}
+        return {label: median(values) for label, values in found.items() if values}
 
 
 class Ratio(NamedTuple):

@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -47,10 +47,16 @@ class FixedRate(Case):
         return {key.removeprefix("fast_"): value for key, value in found.items()}
 
 
-def choose_rate(most: Iterable[float]) -> float | None:
-    """Requests a second, from the most that each contender could take; nothing where there is none."""
-    found = [each for each in most if each > 0]
-    return min(SHARE_OF_SLOWEST * min(found), CLIENT_RATE) if found else None
+def choose_rate(most: Mapping[str, float]) -> tuple[float, str] | None:
+    """Requests a second, from the most that each could take, and a line on why; nothing where nobody took any."""
+    found = {name: each for name, each in most.items() if each > 0}
+    if not found:
+        return None
+    slowest = min(found, key=found.__getitem__)
+    rate = SHARE_OF_SLOWEST * found[slowest]
+    if rate > CLIENT_RATE:
+        return CLIENT_RATE, f"{CLIENT_RATE:,.0f} requests/s, the most that the client can send in time."
+    return rate, f"{rate:,.0f} requests/s, half of what the slowest of them took ({slowest})."
 
 
 def seconds_at(rate: float, seconds: float) -> float:

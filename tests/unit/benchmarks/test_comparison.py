@@ -139,4 +139,4 @@ def test_the_most_that_each_can_take():
     found = comparison(
         outcome("snakepit", rates(100, 300, 200)), outcome("uvicorn", rates(150)), outcome("granian", [])
     )
-    assert found.most_per_second() == [200, 150]
+    assert found.most_per_second() == {"snakepit": 200, "uvicorn": 150}

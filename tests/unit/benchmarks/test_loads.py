@@ -15,16 +15,20 @@ needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="the load gener
 
 
 def test_the_rate_is_half_of_what_the_slowest_can_take():
-    assert choose_rate([2000.0, 500.0, 900.0]) == 250
+    rate, why = choose_rate({"uvicorn": 2000.0, "granian": 500.0, "gunicorn": 900.0})
+    assert rate == 250
+    assert why == "250 requests/s, half of what the slowest of them took (granian)."
 
 
 def test_the_rate_is_one_that_the_client_can_send():
-    assert choose_rate([50_000.0, 40_000.0]) == CLIENT_RATE
+    rate, why = choose_rate({"uvicorn": 50_000.0, "granian": 40_000.0})
+    assert rate == CLIENT_RATE
+    assert "the most that the client can send" in why
 
 
 def test_there_is_no_rate_where_nobody_could_be_measured():
-    assert choose_rate([]) is None
-    assert choose_rate([0.0]) is None
+    assert choose_rate({}) is None
+    assert choose_rate({"uvicorn": 0.0}) is None
 
 
 def test_a_round_is_longer_where_requests_are_few():
