@@ -1,6 +1,7 @@
 """The benchmark of parts, which builds what it measures by hand: it must go on fitting together."""
 
 import asyncio
+import itertools
 from contextlib import closing
 
 import pytest
@@ -25,6 +26,14 @@ def test_the_main_interpreters_part(loop, http, request_):
 
 def test_the_asgi_workers_part(loop):
     with closing(parts.Worker(loop, parts.REQUEST)) as part:
+        part()
+        part()
+
+
+@pytest.mark.parametrize("http", ["h11", "auto"])
+def test_the_protocols_part(http):
+    for requests in (itertools.repeat(parts.BROWSER), parts.never_the_same(parts.BROWSER)):
+        part = parts.protocol(http, requests)
         part()
         part()
 
