@@ -101,10 +101,10 @@ class Ratio(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """What it says in a word, where there are rounds that agree."""
-        if self.rounds > 1 and self.least > 1:
-            return "better"
-        return "worse" if self.rounds > 1 and self.most < 1 else "even"
+        """What it says in a word: nothing where there is one round, and that it is even where rounds disagree."""
+        if self.rounds < 2:
+            return "one round"
+        return "better" if self.least > 1 else "worse" if self.most < 1 else "even"
 
 
 def snakepits(comparison: Comparison) -> list[Outcome]:

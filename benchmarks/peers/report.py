@@ -10,8 +10,8 @@ from benchmarks.peers.contenders import RIVALS
 ROUNDS = 3  # a ratio of fewer is marked
 _ABOUT_RATIOS = (
     "Ratios above 1 are in Snakepit's favour, of requests (more is better) as of times and memory (less is better). A "
-    "ratio is the median of the rounds', with the least and the most beside it; where these are on both sides of 1, or "
-    "there is one round only, the verdict is even."
+    "ratio is the median of the rounds', with the least and the most beside it; the verdict is even where these are on "
+    "both sides of 1."
 )
 
 
@@ -57,10 +57,15 @@ def _standing(comparison: Comparison) -> Iterator[list[str]]:
                 format(ratio.ours, column.format),
                 ratio.peer,
                 format(ratio.theirs, column.format),
-                f"**{ratio.median:.2f}**" + "*" * (ratio.rounds < ROUNDS),
-                f"{ratio.least:.2f} .. {ratio.most:.2f}",
+                f"**{_times(ratio.median)}**" + "*" * (ratio.rounds < ROUNDS),
+                f"{_times(ratio.least)} .. {_times(ratio.most)}",
                 ratio.verdict if outcome.is_sound else f"{ratio.verdict}, with errors",
             ]
+
+
+def _times(ratio: float) -> str:
+    """A ratio with two decimals, or with two digits that are not nought."""
+    return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.2g}"
 
 
 def connections_table(comparisons: Sequence[Comparison]) -> str:

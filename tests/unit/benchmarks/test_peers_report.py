@@ -62,10 +62,15 @@ def test_fewer_than_three_rounds_are_marked():
     assert [row[5] for row in rows(text)[2:]] == ["**1.00***"] * 2
 
 
+def test_small_ratios_have_digits():
+    text = ratio_table([comparison(outcome("snakepit", RATE | {"cpu_us": 4000.0}), outcome("uvicorn", RATE))])
+    assert rows(text)[3][5:7] == ["**0.005***", "0.005 .. 0.005"]
+
+
 def test_errors_of_snakepits_are_not_hidden():
     wrong = RATE | {"errors": 300}
     text = ratio_table([comparison(outcome("snakepit", wrong), outcome("uvicorn", RATE))])
-    assert {row[7] for row in rows(text)[2:]} == {"even, with errors"}
+    assert {row[7] for row in rows(text)[2:]} == {"one round, with errors"}
 
 
 def test_a_case_that_snakepit_could_not_serve_stays_among_the_ratios():
