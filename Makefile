@@ -92,7 +92,7 @@ help: ## explain the targets
 	@echo "  PYTHON=/path/to/python                    use this Python (default: the best that tools/find-python finds)"
 	@echo "  RUNTIMES='process thread'                 further passes of the end-to-end tests"
 	@echo "  ARGS='-k name'                            more arguments for test, stress, bench, compat and apps"
-	@echo "  ARGS='raw --pythons 3.14,3.15,3.15-jit'   such as these for bench: cases, and options"
+	@echo "  ARGS='raw --pythons 3.14,3.15,3.15-jit'   these, for example, for bench: cases and options"
 
 run: $(if $(APP_$(EXAMPLE)),$(RUN),unknown-example) ## serve an example on 127.0.0.1:8000
 	@exec $(PYTHON_IN_VENV) -m snakepit run --app-dir examples $(APP_$(EXAMPLE)) $(OPTIONS_$(EXAMPLE))
@@ -137,7 +137,7 @@ format: $(DEV) ## rewrite the code in the project's style
 docs: $(DEV) ## build the documentation into docs/_build; warnings are errors
 	@$(PYTHON_IN_VENV) -m sphinx -q -E -W --keep-going -b html docs docs/_build
 
-bench: $(BENCH) ## measure Snakepit beside its peers, and say where it stands; takes half an hour, needs wrk, ARGS=--help lists more
+bench: $(BENCH) ## compare Snakepit with other servers, and print ratios; takes half an hour, needs wrk; ARGS=--help lists more
 	@$(BENCH_VENV)/bin/python -m benchmarks.peers $(ARGS)
 
 bench-own: $(DEV) ## measure Snakepit by itself: parallelism, memory, threads, backpressure, connections

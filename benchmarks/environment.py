@@ -18,7 +18,7 @@ _LEFT_OUT = "left-out.json"
 
 
 def set_up(folder: Path) -> None:
-    """Make the environment anew, and say on standard error what it has to do without."""
+    """Make the environment anew, and print the packages that can't be installed to standard error."""
     venv.create(folder, with_pip=True, clear=True)
     _pip(folder, "install", "-U", "pip")
     packages = requirements((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -35,7 +35,7 @@ def set_up(folder: Path) -> None:
 
 
 def requirements(pyproject: str) -> list[str]:
-    """Peers, what the apps need, and Snakepit's extra `fast`, as the text of pyproject.toml has them."""
+    """Read from the text of pyproject.toml what is installed: peers, frameworks, Snakepit's extra `fast`."""
     project = tomllib.loads(pyproject)
     group: list[str] = project["dependency-groups"]["bench"]
     fast: list[str] = project["project"]["optional-dependencies"]["fast"]
@@ -43,13 +43,13 @@ def requirements(pyproject: str) -> list[str]:
 
 
 def is_current(folder: Path) -> bool:
-    """Whether an environment was made since pyproject.toml was last changed."""
+    """Return whether an environment is newer than pyproject.toml."""
     made = folder / MADE
     return made.exists() and made.stat().st_mtime >= (PROJECT / "pyproject.toml").stat().st_mtime
 
 
 def left_out(folder: Path) -> dict[str, str]:
-    """What an environment has to do without, and why. Nothing where it was made in another way."""
+    """Return the packages that could not be installed into an environment, with pip's reasons."""
     try:
         found: dict[str, str] = json.loads((folder / _LEFT_OUT).read_text())
     except FileNotFoundError:
@@ -58,7 +58,7 @@ def left_out(folder: Path) -> dict[str, str]:
 
 
 def _pip(folder: Path, *arguments: str) -> str:
-    """The last line of what pip says when it fails; nothing when it succeeds."""
+    """Run pip; returns the last line of its output if it fails, otherwise nothing."""
     command = [str(folder / "bin/python"), "-m", "pip", "--disable-pip-version-check", "-qq", *arguments]
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if not result.returncode:

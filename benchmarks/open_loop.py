@@ -1,5 +1,5 @@
-"""A load generator in a process of its own: sends requests at a fixed rate, some of which may be slow, and prints results
-as JSON.
+"""A load generator in a process of its own: sends requests at a fixed rate, some of them slow if asked to, and prints
+results as JSON.
 
 Requests are due at fixed times, independent of the answers, and latency counts from the time when a request was due. So
 a pause of the server counts for all requests that were due during the pause.
@@ -180,7 +180,7 @@ class Load:
 
 
 def percentiles(kind: str, seconds: list[float]) -> dict[str, float]:
-    """Latencies in milliseconds, nothing where no request was answered."""
+    """Return latencies in milliseconds, an empty dict if no request was answered."""
     if not seconds:
         return {}
     times = sorted(seconds)
@@ -193,7 +193,7 @@ def percentiles(kind: str, seconds: list[float]) -> dict[str, float]:
 
 
 def writer(exchange: dict[str, Any], port: int) -> Callable[[], bytes]:
-    """What writes a request, the next one each time it is called.
+    """Return a function that renders a request, the next one with each call.
 
     `exchange` has a path, a body (with which it is a POST), header fields, and what stands in their values for 32
     digits that are another with each request.

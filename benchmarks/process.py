@@ -134,5 +134,5 @@ def _all_processes() -> dict[int, list[str]]:
 
 
 def _fields(stat: Path) -> list[str]:
-    """What follows the name, which is in parentheses and may have any character in it."""
+    """Read the fields after the name, which is in parentheses and may contain any character."""
     return stat.read_text().rpartition(")")[2].split()

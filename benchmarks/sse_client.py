@@ -31,7 +31,7 @@ class Stream:
         self._rest = b""
 
     def dues(self, data: bytes) -> list[float]:
-        """When the events were due that have come with this."""
+        """Take received bytes; returns when the events that they complete were due."""
         data = self._rest + data
         if not self._head:
             head, end, data = data.partition(b"\r\n\r\n")
@@ -47,7 +47,7 @@ class Stream:
 
 
 def open_streams(port: int, path: str, count: int) -> dict[int, Stream]:
-    """So many streams, by number of their socket, each of which has had its first event."""
+    """Open so many streams, and wait for an event of each; returns them by file descriptor."""
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: text/event-stream\r\n\r\n".encode()
     end = time.monotonic() + PATIENCE
     streams: dict[int, Stream] = {}
@@ -71,7 +71,7 @@ def open_streams(port: int, path: str, count: int) -> dict[int, Stream]:
 
 
 def receive(stream: Stream) -> list[float]:
-    """Read what has come on a stream: when those events were due."""
+    """Read from a stream; returns when the events that have come were due."""
     data = stream.sock.recv(65536)
     if not data:
         raise SystemExit("the server closed a stream")
@@ -99,7 +99,7 @@ def load(streams: dict[int, Stream], seconds: float) -> list[float]:
 
 
 def summary(late: list[float], seconds: float) -> dict[str, float]:
-    """Figures for all events. Those that were late are counted by LATE."""
+    """Compute the figures of all events."""
     if not late:
         raise SystemExit("no events")
     times = sorted(late)

@@ -43,7 +43,7 @@ def compare(plan: Plan, comparison: Comparison, entries: list[Entry]) -> Compari
 
 
 def _measure(comparison: Comparison, entry: Entry, effort: Effort) -> None:
-    """Add a round; one that has failed without a round before is not tried again."""
+    """Add a round of an entry, unless its first one has failed."""
     case = comparison.case
     outcome = comparison.outcomes.setdefault(entry.label, Outcome(entry))
     if outcome.failure and not outcome.rounds:
@@ -59,7 +59,7 @@ def _measure(comparison: Comparison, entry: Entry, effort: Effort) -> None:
 
 
 def measure(plan: Plan, name: str) -> Iterator[Comparison]:
-    """All that the plan has of a case."""
+    """Measure a case in all ways that the plan asks for."""
     case, entries = CASES[name], plan.entries(name)
     loads = plan.loads(name)
     workers = plan.workers or case.workers
@@ -78,7 +78,7 @@ def measure(plan: Plan, name: str) -> Iterator[Comparison]:
 
 
 def parsed() -> tuple[Plan, Path]:
-    """What the command line asks for, and where the results go."""
+    """Parse the command line; returns the plan, and the folder for the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=(__doc__ or "").splitlines()[0])
     glance = f"all, or of {', '.join(CASES)}; default: {', '.join(GLANCE)}"
     parser.add_argument("cases", nargs="*", metavar="CASE", help=glance)
@@ -134,7 +134,7 @@ def _summaries(comparisons: list[Comparison]) -> list[str]:
 
 
 def _write(comparisons: list[Comparison], plan: Plan, folder: Path) -> None:
-    """Write what there is so far: a long run may be broken off."""
+    """Write the results so far, as a long run may be interrupted."""
     missing = "".join(f"{line}\n\n" for line in plan.missing())
     summaries = reversed(_summaries(comparisons))
     folder.mkdir(parents=True, exist_ok=True)

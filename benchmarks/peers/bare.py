@@ -28,7 +28,7 @@ RUN_SECONDS = 0.3  # CPU time that a run takes at least
 
 
 def bare_us(name: str, python: Python) -> float | None:
-    """The figure for a case, measured in a process of its own, or nothing where the app can't be imported there."""
+    """Run this module in a process of its own; returns its figure, or None if the app fails there."""
     command = [str(python.executable), "-m", "benchmarks.peers.bare", name]
     environ = {**os.environ, **python.environ}
     result = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120)

@@ -58,4 +58,4 @@ class Case(ABC):
 
     @abstractmethod
     def measure(self, server: Running, effort: Effort) -> dict[str, float]:
-        """One round's figures, by the keys of the columns."""
+        """Run one round; returns figures by the keys of the columns."""

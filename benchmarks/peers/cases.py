@@ -79,7 +79,7 @@ GLANCE_LATENCY = ("starlette", "flask")
 
 
 def named(name: str) -> list[str]:
-    """The cases that a name stands for: that case, or else all that begin with it, as `idle` does, or `all`."""
+    """Return the cases that a name means: the case of that name, or all that begin with it (`idle`), or `all`."""
     if name == "all":
         return list(CASES)
     return [name] if name in CASES else [each for each in CASES if each.startswith(f"{name}-")]

@@ -20,16 +20,16 @@ class Client:
         self._trouble = trouble
 
     def go(self) -> None:
-        """Let it begin."""
+        """Tell the client to begin."""
         self._write.write("go\n")
         self._write.flush()
 
     def end(self) -> None:
-        """Tell it that nothing more will come."""
+        """Close the client's standard input."""
         self._write.close()
 
     def wait_result(self) -> dict[str, float]:
-        """What it prints when it is done."""
+        """Wait for the client's figures."""
         line = self._read.readline()
         if not line:
             raise FailedError(self._trouble, "the client ended")
@@ -39,7 +39,7 @@ class Client:
 
 @contextmanager
 def client(module: str, port: int, *options: object, trouble: str) -> Iterator[Client]:
-    """A client whose connections are open."""
+    """Run a client, and wait until its connections are open."""
     command = [sys.executable, "-m", f"benchmarks.{module}", str(port), *map(str, options)]
     process = subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -19,7 +19,7 @@ class Entry(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What it is called in tables."""
+        """Name of the row in tables."""
         return self.python.label(self.contender.name)
 
 
@@ -32,12 +32,12 @@ class Outcome:
     failure: str = ""
 
     def figure(self, key: str) -> dict[int, float]:
-        """A figure in each round that has it."""
+        """Return a figure by number of the round, without rounds that lack it."""
         return {number: found[key] for number, found in self.rounds.items() if key in found}
 
     @property
     def is_sound(self) -> bool:
-        """Whether all rounds had next to no errors."""
+        """Whether no round had more than ERRORS."""
         return all(found.get("errors", 0.0) <= ERRORS * found.get("requests", 0.0) for found in self.rounds.values())
 
 
@@ -60,11 +60,11 @@ class Comparison:
 
     @property
     def name(self) -> str:
-        """What it is called in tables and data."""
+        """Name of the comparison in tables and data."""
         return f"{self.case_name}, {self.about}" if self.about else self.case_name
 
     def figures(self, label: str) -> dict[str, float]:
-        """One value for each column, from all rounds; those that no round has are missing."""
+        """Compute one value of all rounds for each column, except for columns that no round has."""
         outcome = self.outcomes[label]
         found = {}
         for column in self.case.columns:
@@ -77,7 +77,7 @@ class Comparison:
         return found
 
     def most_per_second(self) -> dict[str, float]:
-        """Requests a second of each entry that has any, by label, the median of its rounds."""
+        """Return requests a second by label: medians of the rounds."""
         found = {label: outcome.figure("per_second").values() for label, outcome in self.outcomes.items()}
         return {label: median(values) for label, values in found.items() if values}
 
@@ -101,19 +101,19 @@ class Ratio(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """What it says in a word: nothing where there is one round, and that it is even where rounds disagree."""
+        """The ratio in a word: `even` if the rounds disagree, and none if there is only one."""
         if self.rounds < 2:
             return "one round"
         return "better" if self.least > 1 else "worse" if self.most < 1 else "even"
 
 
 def snakepits(comparison: Comparison) -> list[Outcome]:
-    """What came of Snakepit as it is by default, on each Python."""
+    """Return the outcomes of Snakepit with its defaults, one for each Python."""
     return [outcome for outcome in comparison.outcomes.values() if outcome.entry.contender.name == SNAKEPIT]
 
 
 def ratios(comparison: Comparison, outcome: Outcome) -> list[Ratio]:
-    """The ratios of an outcome to the best peer's, for each criterion of the case that both have."""
+    """Compute the ratios of an outcome to the best peer's, one for each criterion of the case."""
     peers = [
         other
         for other in comparison.outcomes.values()
@@ -128,7 +128,7 @@ def ratios(comparison: Comparison, outcome: Outcome) -> list[Ratio]:
 
 
 def _best(peers: list[Outcome], criterion: Criterion) -> Outcome:
-    """The one whose median is best, so that all rounds are compared with the same."""
+    """Choose the peer with the best median, so that all rounds are compared with the same one."""
     best = max if criterion.more_is_better else min
     return best(peers, key=lambda peer: median(peer.figure(criterion.key).values()))
 

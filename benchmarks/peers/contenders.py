@@ -59,7 +59,10 @@ def _gunicorn(*options: str) -> Command:
 
 
 def _pounce(mode: str) -> Command:
-    """`auto` means processes, unless Python has no GIL. It compresses by default, which no other does."""
+    """Make the command for a mode: `auto` means processes on a Python with a GIL.
+
+    Compression is off, because no other contender compresses.
+    """
 
     def command(start: Start) -> list[str]:
         base = [str(start.bin / "pounce"), "serve", "--app", start.app, "--workers", str(start.workers)]
@@ -97,20 +100,20 @@ class Contender:
 
     @property
     def family(self) -> str:
-        """The server's name without what is special to this way of starting it."""
+        """Name of the server, without the options after the comma."""
         return self.name.split(",")[0]
 
     def is_called(self, names: list[str]) -> bool:
-        """Whether one of these is its name, or the part of it before a comma, or `all`."""
+        """Return whether one of these is its name, its family or `all`."""
         return not {self.name, self.family, "all"}.isdisjoint(names)
 
     def takes_part(self, interface: str, kind: str, only: list[str]) -> bool:
-        """Whether it is to be measured in such a case, where the command line has asked for these (or for none)."""
+        """Return whether it is measured in such a case; `only` are the names on the command line, if any."""
         wanted = self.is_called(only) if only else not self.extra
         return wanted and interface in self.interfaces and kind in self.kinds
 
     def is_in(self, folder: Path) -> bool:
-        """Whether it is installed where an environment has its programs."""
+        """Return whether its program is in this folder of an environment."""
         return Path(self.command(Start(folder, "", "asgi", 0, 1))[0]).exists()
 
 

@@ -41,14 +41,14 @@ class FixedRate(Case):
     charted: ClassVar = "p99_ms"
 
     def measure(self, server: Running, effort: Effort) -> dict[str, float]:
-        """One round."""
+        """Run one round."""
         effort = replace(effort, seconds=seconds_at(self.rate, effort.seconds))
         found = open_loop(server, self.exchange, effort, "--rate", self.rate, "--warm-up", WARM_UP)
         return {key.removeprefix("fast_"): value for key, value in found.items()}
 
 
 def choose_rate(most: Mapping[str, float]) -> tuple[float, str] | None:
-    """Requests a second, from the most that each could take, and a line on why; nothing where nobody took any."""
+    """Choose a rate by the maximum of each contender; returns requests a second, and a line on the choice."""
     found = {name: each for name, each in most.items() if each > 0}
     if not found:
         return None
@@ -60,7 +60,7 @@ def choose_rate(most: Mapping[str, float]) -> tuple[float, str] | None:
 
 
 def seconds_at(rate: float, seconds: float) -> float:
-    """How long a round takes at a rate: as asked for, or longer until there are ENOUGH requests, within limits."""
+    """Choose a round's length: as given, or up to MOST_SECONDS if that makes ENOUGH requests."""
     return max(seconds, min(ENOUGH / rate, MOST_SECONDS))
 
 

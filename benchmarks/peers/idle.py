@@ -29,7 +29,7 @@ class Idle(Case):
     around: ClassVar = 5.0
 
     def measure(self, server: Running, effort: Effort) -> dict[str, float]:
-        """One round."""
+        """Run one round."""
         url = f"http://127.0.0.1:{server.port}{WHO}"
         seen: set[bytes] = set()
         sent = 0

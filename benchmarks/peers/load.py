@@ -40,7 +40,7 @@ class Load(Case):
     charted: ClassVar = "cpu_us"
 
     def measure(self, server: Running, effort: Effort) -> dict[str, float]:
-        """One round, after a warm-up of 1 s."""
+        """Run one round, after a warm-up of 1 s."""
         command = ["wrk", "-t1", f"-c{effort.connections}", "--latency"]
         with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
             script.write(_script(self.exchange))
@@ -89,7 +89,7 @@ end
 
 
 def by_thread(before: dict[int, Spent], after: dict[int, Spent], requests: float) -> dict[str, float]:
-    """CPU time for each request in µs, of the main thread and of the others, in the process that has taken the most."""
+    """Compute CPU time a request in µs, by thread, of the process that has taken the most."""
     both = before.keys() & after.keys()
     if not both:
         return {}

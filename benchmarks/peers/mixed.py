@@ -38,6 +38,6 @@ class Mixed(Case):
     around: ClassVar = 2.0 + WARM_UP
 
     def measure(self, server: Running, effort: Effort) -> dict[str, float]:
-        """One round, after a warm-up."""
+        """Run one round, after a warm-up."""
         slow = ("--slow", SLOW, "--share", SHARE)
         return open_loop(server, self.exchange, effort, "--rate", RATE, "--warm-up", WARM_UP, *slow)

@@ -32,11 +32,11 @@ class Plan:
     seconds: float | None = None
 
     def entries(self, name: str) -> list[Entry]:
-        """Who takes part in a case, by Python."""
+        """Return the entries of a case, by Python, without those that are not installed."""
         return [entry for entry in self._asked_for(name) if entry.contender.is_in(entry.python.bin)]
 
     def missing(self) -> list[str]:
-        """A line for each package that a Python has to do without, be it a contender or what others use."""
+        """Return a line for each package that could not be installed for a Python, a contender's or another."""
         return [
             f"{python.name or 'This Python'} does without {package}: {why}."
             for python in self.pythons
@@ -44,7 +44,7 @@ class Plan:
         ]
 
     def left_out(self, name: str) -> list[str]:
-        """A line for each Python on which contenders are missing that would take part in a case."""
+        """Return a line for each Python that lacks contenders of a case."""
         lines = []
         for python in self.pythons:
             contenders = [entry.contender for entry in self._asked_for(name) if entry.python is python]
@@ -55,7 +55,7 @@ class Plan:
         return lines
 
     def minutes(self) -> float:
-        """How long it takes, about."""
+        """Estimate the minutes that the run takes."""
         seconds = 0.0
         for name in self.cases:
             case = CASES[name]
@@ -68,7 +68,7 @@ class Plan:
         return seconds * self.rounds / 60
 
     def loads(self, name: str) -> tuple[int, ...]:
-        """The numbers of connections that a case is measured with: all of them if it is one that is about load."""
+        """Return the numbers of connections to measure a case with: several only for a Load."""
         return self.connections if isinstance(CASES[name], Load) else self.connections[-1:]
 
     def _asked_for(self, name: str) -> Iterator[Entry]:
@@ -80,7 +80,7 @@ class Plan:
 
 
 def choose_cases(given: Iterable[str]) -> tuple[str, ...]:
-    """The cases that names on the command line stand for, each once; without any, those for a glance."""
+    """Return the cases that the command line names, each once, or those of GLANCE."""
     found: dict[str, None] = {}
     for name in list(given) or GLANCE:
         cases = named(name)
@@ -91,7 +91,7 @@ def choose_cases(given: Iterable[str]) -> tuple[str, ...]:
 
 
 def choose_latency(given: str | None, cases: Iterable[str], are_named: bool, connections: int) -> frozenset[str]:
-    """The cases to be measured at a fixed rate: `all`, `none`, or names.
+    """Return the cases to measure at a fixed rate, from `all`, `none`, or names.
 
     Where the command line does not say, all that it names; a few in a glance; and none where it is about numbers of
     connections, of which there are so many.
@@ -110,7 +110,7 @@ def choose_latency(given: str | None, cases: Iterable[str], are_named: bool, con
 
 
 def choose_connections(text: str) -> tuple[int, ...]:
-    """Numbers of connections from the command line, as in 1,4,16,64."""
+    """Parse numbers of connections, as in 1,4,16,64."""
     numbers = [int(each) for each in text.split(",")]
     if min(numbers) < 1:
         raise ValueError("there must be a connection at least")
@@ -118,7 +118,7 @@ def choose_connections(text: str) -> tuple[int, ...]:
 
 
 def choose_contenders(text: str | None) -> tuple[str, ...]:
-    """Names of contenders from the command line, in which a comma with a space after it is part of a name."""
+    """Parse names of contenders, in which a comma with a space after it is part of a name."""
     if not text:
         return ()
     given = tuple(re.split(r",(?! )", text))

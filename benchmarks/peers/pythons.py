@@ -30,22 +30,22 @@ class Python:
 
     @property
     def executable(self) -> Path:
-        """The program that is this Python."""
+        """Path of the interpreter."""
         return self.bin / "python"
 
     def label(self, contender: str) -> str:
-        """A name for a contender on this Python."""
+        """Name a contender on this Python."""
         return f"{contender} [{self.name}]" if self.name else contender
 
 
 def running() -> Python:
-    """The Python that runs this, as it is."""
+    """Return the Python that runs this code, with the environment variables as they are."""
     folder = Path(sys.executable).parent
     return Python("", folder, missing=left_out(folder.parent))
 
 
 def parse(name: str) -> tuple[str, bool]:
-    """The version that a name of a Python stands for, and whether its JIT is to be on."""
+    """Parse a name of a Python; returns its version, and whether the JIT is on."""
     found = re.fullmatch(r"(3\.\d+)(-jit)?", name)
     if found is None:
         raise ValueError(f"{name!r} is no name of a Python; they are like 3.15 and 3.15-jit")
@@ -53,7 +53,7 @@ def parse(name: str) -> tuple[str, bool]:
 
 
 def set_up(name: str) -> Python:
-    """A Python by name, with its environment, which is made where there is none: that takes a minute or two."""
+    """Find a Python by name, and make its environment if there is none, which takes a minute or two."""
     version, jit = parse(name)
     if version == "{}.{}".format(*sys.version_info):
         folder = Path(sys.executable).parent.parent

@@ -16,7 +16,7 @@ _ABOUT_RATIOS = (
 
 
 def table(comparison: Comparison) -> str:
-    """The comparison in Markdown."""
+    """Render a comparison as Markdown."""
     columns = _columns(comparison)
     lines = [f"### {comparison.name}", ""]
     if comparison.notes:
@@ -34,7 +34,7 @@ def table(comparison: Comparison) -> str:
 
 
 def ratio_table(comparisons: Sequence[Comparison]) -> str:
-    """Where Snakepit stands, in Markdown: a line for each case, Python and criterion."""
+    """Render the ratios as Markdown: a row for each case, Python and criterion."""
     lines = [f"## Snakepit against the best of {', '.join(RIVALS)}", ""]
     lines += [f"{_ABOUT_RATIOS} Fewer than {ROUNDS} rounds are marked with a star.", ""]
     head = ["case", "figure", "Snakepit", "best peer", "its", "ratio", "least .. most", "verdict"]
@@ -43,7 +43,7 @@ def ratio_table(comparisons: Sequence[Comparison]) -> str:
 
 
 def _standing(comparison: Comparison) -> Iterator[list[str]]:
-    """Rows of the table of ratios."""
+    """Make the rows of the table of ratios."""
     columns = {column.key: column for column in comparison.case.columns}
     for outcome in snakepits(comparison):
         case = outcome.entry.python.label(comparison.name)
@@ -64,12 +64,12 @@ def _standing(comparison: Comparison) -> Iterator[list[str]]:
 
 
 def _times(ratio: float) -> str:
-    """A ratio with two decimals, or with two digits that are not nought."""
+    """Format a ratio with two decimals, or two significant digits if it is small."""
     return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.2g}"
 
 
 def connections_table(comparisons: Sequence[Comparison]) -> str:
-    """What a request costs by number of connections, in one process by thread; nothing where the number is one."""
+    """Render CPU time a request by number of connections, and by thread; nothing if there is one number."""
     numbers = sorted({each.connections for each in comparisons})
     costs: dict[tuple[str, str], dict[int, dict[str, float]]] = {}
     for comparison in comparisons:
@@ -90,7 +90,7 @@ def connections_table(comparisons: Sequence[Comparison]) -> str:
 
 
 def chart(comparisons: Sequence[Comparison]) -> str:
-    """One figure of each comparison as bars in SVG, each comparison scaled to its largest."""
+    """Draw one figure of each comparison as bars in SVG, scaled to the largest of the comparison."""
     row, label, width = 18, 220, 460
     parts: list[str] = []
     y = 30
@@ -112,7 +112,7 @@ def chart(comparisons: Sequence[Comparison]) -> str:
 
 
 def data(comparisons: Sequence[Comparison]) -> dict[str, object]:
-    """All figures and all rounds, fit for JSON."""
+    """Return all figures and all rounds, fit for JSON."""
     return {
         comparison.name: {
             "workers": comparison.workers,
@@ -138,7 +138,7 @@ def data(comparisons: Sequence[Comparison]) -> dict[str, object]:
 
 
 def _columns(comparison: Comparison) -> list[Column]:
-    """Those of the case, without optional ones that nobody has."""
+    """Return the columns of the case, without optional ones that no contender has."""
     there = {key for label in comparison.outcomes for key in comparison.figures(label)}
     return [column for column in comparison.case.columns if not column.optional or column.key in there]
 
@@ -148,7 +148,7 @@ def _cell(found: dict[str, float], column: Column) -> str:
 
 
 def _markdown(head: list[str], rows: list[list[str]], before: list[str], left: int = 1) -> str:
-    """A table below some lines, the first columns of which are texts and the others figures."""
+    """Render a table below some lines; its first columns are aligned to the left, the others to the right."""
     rule = "|" + "---|" * left + "---:|" * (len(head) - left)
     return "\n".join([*before, _row(head), rule, *map(_row, rows), ""])
 

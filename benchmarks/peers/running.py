@@ -35,11 +35,11 @@ class Exchange:
     headers: dict[str, str] = field(default_factory=dict)
 
     def fields(self) -> dict[str, str]:
-        """The header fields of one request."""
+        """Return the header fields of one request."""
         return {name: value.replace(UNIQUE, "0" * 32) for name, value in self.headers.items()}
 
     def data(self) -> dict[str, object]:
-        """All of it, fit for JSON, as `benchmarks.open_loop` takes it."""
+        """Return the exchange fit for JSON, as `benchmarks.open_loop` reads it."""
         return {
             "path": self.path,
             "expected": self.expected.decode(),
@@ -95,7 +95,7 @@ class Running(ProcessTree):
         return lines[-1].strip() if lines else "(nothing)"
 
     def wait_at_rest(self, interval: float = 0.5) -> None:
-        """Wait until it has taken less than 2 % of a core for so many seconds, but not forever."""
+        """Wait until the server takes less than 2 % of a core during an interval in seconds, at most 30 s."""
         end = time.monotonic() + _SETTLING
         before = self.cpu_seconds()
         while time.monotonic() < end:
@@ -106,7 +106,7 @@ class Running(ProcessTree):
             before = now
 
     def stop(self) -> int:
-        """End it, and let go of its log."""
+        """End the server, and close its log."""
         try:
             return super().stop()
         finally:
@@ -117,7 +117,7 @@ class Running(ProcessTree):
 def running(
     contender: Contender, python: Python, app: str, interface: str, exchange: Exchange, workers: int
 ) -> Iterator[Running]:
-    """A contender that is ended at the end, whatever happens."""
+    """Run a contender, which is ended in every case."""
     server = Running(contender, python, app, interface, exchange, workers)
     try:
         yield server

@@ -34,7 +34,7 @@ class EventStreams(Case):
     around: ClassVar = 6.0
 
     def measure(self, server: Running, effort: Effort) -> dict[str, float]:
-        """One round."""
+        """Run one round."""
         options = (PATH, "--streams", STREAMS, "--seconds", effort.seconds)
         with client("sse_client", server.port, *options, trouble="no event streams") as streams:
             time.sleep(WARM_UP)

@@ -33,7 +33,7 @@ class WebSocketLoad(Case):
     charted: ClassVar = "cpu_us"
 
     def measure(self, server: Running, effort: Effort) -> dict[str, float]:
-        """One round, after a warm-up of 1 s."""
+        """Run one round, after a warm-up of 1 s."""
         _load(server, 1.0)
         before = server.cpu_seconds()
         found = _load(server, effort.seconds)
@@ -62,7 +62,7 @@ class IdleWebSockets(Case):
     around: ClassVar = 15.0
 
     def measure(self, server: Running, effort: Effort) -> dict[str, float]:
-        """One round, after a few sockets that are closed again."""
+        """Run one round, after a few sockets that are closed again."""
         with _client(server, ECHO_SOCKETS):
             pass
         server.wait_at_rest()
@@ -87,6 +87,6 @@ def _load(server: Running, seconds: float) -> dict[str, float]:
 
 
 def _client(server: Running, sockets: int, *more: object) -> AbstractContextManager[Client]:
-    """A client whose sockets are open."""
+    """Run a client, and wait until its sockets are open."""
     options = ("--sockets", sockets, "--size", SIZE, *more)
     return client("websocket_client", server.port, *options, trouble="no WebSocket")
