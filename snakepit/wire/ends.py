@@ -51,6 +51,9 @@ from snakepit.wire.sockets import BlockingSocketCarrier
 LIMIT = 32
 """Items that may wait for the other end: far from 300, and each may hold a whole loop iteration's envelopes."""
 
+MANY = 256
+"""Envelopes that are enough for one turn: handling them takes some milliseconds, and sockets wait for that long."""
+
 
 class ChannelEnd[C: Carrier]:
     """One end of a channel. Sends and takes without ever waiting; the subclasses know how to wait."""
@@ -61,7 +64,7 @@ class ChannelEnd[C: Carrier]:
         self.carrier = carrier
         self._outbox: list[Envelope] = []
         self._large = False  # a large body may be among that
-        self.has_more = False  # the last take stopped at LIMIT: take again, no ring may come
+        self.has_more = False  # the last take stopped early: take again, no ring may come
 
     @property
     def backlog(self) -> int:
@@ -82,16 +85,16 @@ class ChannelEnd[C: Carrier]:
         return True
 
     def take(self) -> list[Envelope]:
-        """Take all waiting items, or the first LIMIT of them; then `has_more` is set."""
+        """Take all waiting items, or the first LIMIT of them, or MANY envelopes; then `has_more` is set."""
         envelopes: list[Envelope] = []
         carrier = self.carrier
         taken = 0
-        while taken < LIMIT and carrier.arrived():  # until it is seen to be empty: what comes later rings
+        while taken < LIMIT and len(envelopes) < MANY and carrier.arrived():  # until it is seen to be empty: what comes later rings
             item = carrier.take()
             if item is not None:
                 envelopes += decode(item)
             taken += 1
-        self.has_more = taken == LIMIT
+        self.has_more = taken == LIMIT or len(envelopes) >= MANY
         if self.has_more:
             carrier.ring()
         return envelopes

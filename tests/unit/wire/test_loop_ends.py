@@ -167,3 +167,24 @@ def test_asking_sends_only_where_nothing_waits(waits, rings, sends):
     for call in loop.soon:
         call()
     assert (carrier.rings, len(carrier.sent)) == (rings, sends)
+
+
+class Bursts(Carrier):
+    """Each item holds as many envelopes as a turn of a loop that streams to a thousand clients has to say."""
+
+    def take(self):
+        return encode([self.came.pop(0)] * 1000)
+
+
+def test_a_turn_leaves_sockets_their_time_though_more_has_come():
+    carrier, loop, came = Bursts([ANSWER] * 3), TimerLoop(), []
+    end = MainEnd(carrier, loop, came.append)
+    end.woken()
+    assert [len(envelopes) for envelopes in came] == [1000]
+    for _ in range(5):  # as long as it has something to do in the next iteration
+        for call in loop.soon[:]:
+            loop.soon.remove(call)
+            call()
+    assert [len(envelopes) for envelopes in came] == [1000] * 3
+    assert not carrier.came
+    assert loop.soon == []
