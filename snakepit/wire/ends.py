@@ -89,7 +89,8 @@ class ChannelEnd[C: Carrier]:
         envelopes: list[Envelope] = []
         carrier = self.carrier
         taken = 0
-        while taken < LIMIT and len(envelopes) < MANY and carrier.arrived():  # until it is seen to be empty: what comes later rings
+        # until it is seen to be empty, for what comes later rings
+        while taken < LIMIT and len(envelopes) < MANY and carrier.arrived():
             item = carrier.take()
             if item is not None:
                 envelopes += decode(item)

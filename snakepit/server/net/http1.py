@@ -5,8 +5,8 @@ pipelined answers leave in order. While one is open, the socket is still read, t
 only when the request's body has used up its credit, or when a later request has come in already.
 
 A connection that is closed before the whole request was read is closed in two steps: our side first, then, when the
-client has closed too or LINGER is over, the socket (see `transport.TransportShell`). The states of a connection, and
-the moves between them, are in `snakepit.server.lifecycle`.
+client has closed too or its time to linger is over, the socket (see `transport.TransportShell`). The states of a
+connection, and the moves between them, are in `snakepit.server.lifecycle`.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from snakepit.server.event_loop.deadlines import Deadlines, IdleDeadlines
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.exchanges.websocket import WebSocketExchange
 from snakepit.server.lifecycle import CONNECTION, ConnectionState, advance
+from snakepit.server.net import client_limits
 from snakepit.server.net.services import ConnectionServices
 from snakepit.server.net.transport import TransportShell, direct_endpoints, has_known_peer, name_of_client, set_no_delay
 from snakepit.server.net.websocket import WebSocketConnection, WebSockets
@@ -35,23 +36,8 @@ _PLAIN_TEXT = (b"content-type", b"text/plain; charset=utf-8")
 EVENT_STREAM = b"content-type: text/event-stream"
 """What the fields of an event stream have (HTML, "Server-sent events")."""
 
-LAST_REQUEST = 0.1
-"""Seconds that a connection which is accepted as the server stops gets to send its request."""
-
-STALLED = 0.5
-"""Seconds that a client gets, when the server stops, to go on with a request that it has begun to send."""
-
-LINGER, LAST_LINGER = 2.0, 0.25
-"""Seconds that a client gets to read an answer to a request it has not finished sending, before the socket closes
-under it (RFC 9112 section 9.6); and when the server stops."""
-
-DISCARD = 1024 * 1024
-"""Bytes of a request's body that are read and thrown away after the app answered without reading it, so that the
-connection can be used again. Past that a new connection is cheaper for both sides."""
-
-_IDLE, _SERVING, _DISCARDING = ConnectionState.IDLE, ConnectionState.SERVING, ConnectionState.DISCARDING
+_IDLE, _SERVING, _DISCARDING = ConnectionState.IDLE, ConnectionState.SERVING, ConnectionState.DISCARDING  # for speed
 _READING_HEAD, _LINGERING, _CLOSED = ConnectionState.READING_HEAD, ConnectionState.LINGERING, ConnectionState.CLOSED
-# looked up once: some are needed for each request
 
 
 class Connection(TransportShell):
@@ -102,7 +88,7 @@ class Connection(TransportShell):
         shared.open_files.accepted(transport)
         set_no_delay(transport)
         if self._all.stopping:  # its request is on its way, if there is to be one
-            shared.loop.call_later(LAST_REQUEST, self.drain)
+            shared.loop.call_later(client_limits.LAST_REQUEST_SECONDS, self.drain)
         self._direct = direct_endpoints(transport)
         if has_known_peer(transport):
             self._proxy_headers = shared.options.proxy_headers_of(self._direct[0])
@@ -335,7 +321,7 @@ class Connection(TransportShell):
         self._discarded += size
         if not more:
             self._await_next_request()
-        elif self._discarded > DISCARD:
+        elif self._discarded > client_limits.DISCARDED_BYTES:
             self._linger()
 
     def _answered(self) -> None:
@@ -397,13 +383,13 @@ class Connection(TransportShell):
         self._linger()
 
     def _linger(self) -> None:
-        """Close our side; the socket follows when the client has closed too, or after LINGER."""
+        """Close our side; the socket follows when the client has closed too, or after client_limits.LINGER_SECONDS."""
         self._discarded = 0
         self._to(_LINGERING if self._half_close(self._shared.lingering) else _CLOSED)
 
     def _linger_on(self, size: int) -> None:
         self._discarded += size
-        if self._discarded > DISCARD:
+        if self._discarded > client_limits.DISCARDED_BYTES:
             self.abort()  # a client that goes on sending like this does not read
 
     def _close(self) -> None:
@@ -434,8 +420,8 @@ class HttpConnections(ConnectionServices):
             loop, options.keep_alive_seconds, lambda connection: connection.idle_since, Connection.idle_too_long
         )
         self.heads = Deadlines(loop, options.head_seconds, Connection.head_too_slow)
-        self.lingering = Deadlines(loop, LINGER, Connection.linger_over)
-        self.stalled = Deadlines(loop, STALLED, Connection.client_stalled)
+        self.lingering = Deadlines(loop, client_limits.LINGER_SECONDS, Connection.linger_over)
+        self.stalled = Deadlines(loop, client_limits.STALLED_SECONDS, Connection.client_stalled)
         self._deadlines: list[Deadlines[Connection]] = [self.keep_alive, self.heads, self.lingering, self.stalled]
 
     def new_connection(self) -> Connection:
@@ -448,7 +434,10 @@ class HttpConnections(ConnectionServices):
         `gently`: another process serves now; see `Connections.drain`.
         """
         if not gently:
-            self.heads, self.lingering = self.stalled, Deadlines(self.loop, LAST_LINGER, Connection.linger_over)
+            self.heads, self.lingering = (
+                self.stalled,
+                Deadlines(self.loop, client_limits.LAST_LINGER_SECONDS, Connection.linger_over),
+            )
             self._deadlines.append(self.lingering)
             self.websockets.hurry()
         self.connections.drain(gently)

@@ -15,7 +15,7 @@ from waiting import turn
 from snakepit.config.options import Config
 from snakepit.http.fields import render
 from snakepit.server.lifecycle import ExchangeState
-from snakepit.server.net.http1 import DISCARD, LAST_LINGER, LINGER, STALLED
+from snakepit.server.net.client_limits import DISCARDED_BYTES, LAST_LINGER_SECONDS, LINGER_SECONDS, STALLED_SECONDS
 from snakepit.wire.envelopes import CHUNK, WINDOW, cost
 
 HEAD_TIME = 20.0
@@ -686,12 +686,12 @@ def test_too_much_unread_body_ends_the_connection():
         while not client.eof_written:
             client.send(b"x" * CHUNK)
             sent += CHUNK
-            assert sent <= DISCARD + CHUNK
+            assert sent <= DISCARDED_BYTES + CHUNK
         assert not client.aborted
         while not client.closing:
             client.send(b"x" * CHUNK)
             sent += CHUNK
-            assert sent <= 2 * (DISCARD + CHUNK)
+            assert sent <= 2 * (DISCARDED_BYTES + CHUNK)
         assert client.aborted, "it does not read, and goes on"
         assert statuses(client) == [200]
 
@@ -718,7 +718,7 @@ def test_linger_is_over():
         client = world.connect()
         client.send(b"rubbish\r\n\r\n")
         assert client.is_reading()
-        await advance(LINGER - 0.25)
+        await advance(LINGER_SECONDS - 0.25)
         assert not client.closing
         await advance(0.25)
         assert client.aborted
@@ -732,10 +732,10 @@ def test_linger_begins_when_the_answer_was_written():
         client = world.connect()
         client.client_stops_reading()
         client.send(b"rubbish\r\n\r\n")
-        await advance(3 * LINGER)
+        await advance(3 * LINGER_SECONDS)
         assert not client.closing
         client.client_reads_again()
-        await advance(LINGER)
+        await advance(LINGER_SECONDS)
         assert client.aborted
         assert statuses(client) == [400]
 
@@ -746,7 +746,7 @@ def test_lingering_throws_away_so_much_and_no_more():
     async def scenario(world):
         client = world.connect()
         client.send(b"rubbish\r\n\r\n")
-        for _ in range(DISCARD // CHUNK):
+        for _ in range(DISCARDED_BYTES // CHUNK):
             client.send(b"x" * CHUNK)
         assert not client.closing
         client.send(b"x")
@@ -1218,7 +1218,7 @@ def test_drain_while_a_body_is_thrown_away():
         await turn()
         assert client.eof_written, "it may read the answer, and need not send the rest"
         client.send(b"x" * 8)
-        await advance(LAST_LINGER)
+        await advance(LAST_LINGER_SECONDS)
         assert client.lost
         assert statuses(client) == [200]
 
@@ -1247,10 +1247,10 @@ def test_drain_closes_whose_head_does_not_come():
         client = world.connect()
         client.send(request()[:10])
         world.http.drain()
-        await advance(STALLED / 2)
+        await advance(STALLED_SECONDS / 2)
         client.send(request()[10:12])
         assert not client.closing
-        await advance(STALLED / 2)
+        await advance(STALLED_SECONDS / 2)
         assert client.lost
         assert client.received == b""
 
@@ -1266,9 +1266,9 @@ def test_drain_lets_a_body_come_for_as_long_as_it_comes():
         client.send(UPLOAD)
         world.http.drain()
         for _ in range(9):
-            await advance(STALLED / 2)
+            await advance(STALLED_SECONDS / 2)
             client.send(b"x")
-        await advance(STALLED * 2)
+        await advance(STALLED_SECONDS * 2)
         assert not client.closing, "it is the app's turn"
         world.app.respond()
         await turn()
@@ -1286,10 +1286,10 @@ def test_drain_gives_up_whose_body_does_not_come(responding):
         if responding:
             world.app.respond(body=b"a", more=True)
         world.http.drain()
-        await advance(STALLED)
+        await advance(STALLED_SECONDS)
         assert world.app.gone
         assert client.eof_written or client.aborted
-        await advance(LAST_LINGER)
+        await advance(LAST_LINGER_SECONDS)
         assert client.lost
         if not responding:
             assert statuses(client) == [503]
@@ -1303,11 +1303,11 @@ def test_drain_waits_for_an_app_that_does_not_read_what_comes():
         client.send(UPLOAD.replace(b"9", b"999999") + bytes(WINDOW))
         assert not client.reading
         world.http.drain()
-        await advance(STALLED * 3)
+        await advance(STALLED_SECONDS * 3)
         assert not client.closing
         world.app.exchange.add_credit(WINDOW)
         assert client.reading
-        await advance(STALLED)
+        await advance(STALLED_SECONDS)
         assert world.app.gone
 
     play(scenario)
@@ -1318,10 +1318,10 @@ def test_drain_waits_for_an_app_that_has_not_asked_for_the_body():
         client = world.connect()
         client.send(UPLOAD.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"))
         world.http.drain()
-        await advance(STALLED * 3)
+        await advance(STALLED_SECONDS * 3)
         assert not client.closing
         world.app.exchange.send_continue()
-        await advance(STALLED)
+        await advance(STALLED_SECONDS)
         assert world.app.gone
 
     play(scenario)
@@ -1392,7 +1392,7 @@ def test_drain_does_not_cut_a_client_that_is_reading_its_refusal():
         world.http.drain()
         await turn()
         assert not client.closing, "it has a moment to read the answer"
-        await advance(LAST_LINGER)
+        await advance(LAST_LINGER_SECONDS)
         assert client.aborted
 
     play(scenario)
