@@ -399,7 +399,7 @@ def test_recycling_goes_on_after_a_successor_failed(version):
             for _ in range(2):
                 await made.get("/")
             await until(
-                lambda: made.pool._recycling._limits[worker] == worker.served + 2
+                lambda: made.pool._recycling._limits.get(worker) == worker.served + 2
             )  # it counts anew, for its successor has failed
             version.set("2")
             for _ in range(2):

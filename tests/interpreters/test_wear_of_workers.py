@@ -27,12 +27,12 @@ def test_in_processes_the_one_that_leaks_is_replaced(quickly, app, caplog):
     async def scenario():
         async with running(app, workers=2, threads=1, runtime="process", max_rss=LEAK) as made:
             before = made.pool.workers
-            assert all(0 < worker.memory < LEAK for worker in before)
+            assert all(0 < worker.thread.memory < LEAK for worker in before)
             assert (await made.get(f"/?{LEAK}")).body == b"%d" % LEAK
             await until(lambda: made.pool.workers != before)
             [worn] = set(before) - set(made.pool.workers)
             await until(lambda: worn.state is WorkerState.CLOSED)
-            assert worn.memory is None
+            assert worn.thread.memory is None
             assert {(await made.get("/")).body for _ in range(4)} == {b"0"}
             assert len(set(before) & set(made.pool.workers)) == 1
 
