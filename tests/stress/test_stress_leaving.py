@@ -63,7 +63,7 @@ def test_endless_streams_that_are_left(app):
         assert share < IDLE
         assert sizes[-1] < sizes[ROUNDS // 2] * (GROWTH_OF_PEAKS if app == "restless" else GROWTH)
         assert server.stop() == 0
-        told = [line for line in server.err.splitlines() if " INFO " not in line]
+        warned = [line for line in server.err.splitlines() if " INFO " not in line]
         if app == "falcon":  # it goes on in pure Python
-            told = [line for line in told if "a C extension of falcon" not in line]
-        assert not told, server.err
+            warned = [line for line in warned if "a C extension of falcon" not in line]
+        assert not warned, server.err
