@@ -273,7 +273,7 @@ def overdue(monkeypatch, tmp_path):
 )
 def test_a_start_that_takes_too_long(hanging, runtime, how, doing, at):
     async def scenario():
-        options = {"workers": 2, "runtime": runtime, "startup_seconds": 20.0, "ready": False}
+        options = {"runtime": runtime, "startup_seconds": 20.0, "ready": False}
         async with running(**hanging(how), **options) as made:
             error = await asyncio.wait_for(made.pool.failure, PATIENCE)
             assert type(error) is StartTimeout
