@@ -61,6 +61,9 @@ class _Framing(Enum):
     UNTIL_CLOSE = auto()
 
 
+_LENGTH = _Framing.LENGTH  # looked up once: for each response
+
+
 class Http1Protocol:
     """HTTP/1 on one connection.
 
@@ -98,37 +101,47 @@ class Http1Protocol:
         size = len(body)
         if length is None and not more:
             length = size
-        framing, announce = _Framing.LENGTH, b"content-length: %d\r\n"
-        if status in NO_BODY or head.method == "HEAD":
-            framing = _Framing.NONE
-            announce = announce % length if length is not None and flags & ANNOUNCED and status != 204 else b""
-        elif length is not None:
-            if size > length or (size < length and not more):
-                raise wrong_length(size > length)
-            self._left = length
-            announce %= length
-        elif head.http_version == "1.0":
-            framing, announce = _Framing.UNTIL_CLOSE, b""
+        if length is None or status in NO_BODY or head.method == "HEAD":
+            announce, body = self._begin_without_length(status, flags, length, head, body, more)
+            size = len(body)
+            close = close or self._framing is _Framing.UNTIL_CLOSE
         else:
-            framing, announce = _Framing.CHUNKED, b"transfer-encoding: chunked\r\n"
-        self._framing = framing
-        self.keep_alive = keep_alive = not (
-            close or not head.keep_alive or flags & CLOSE or framing is _Framing.UNTIL_CLOSE
-        )
+            if size != length and (size > length or not more):
+                raise wrong_length(size > length)
+            self._framing, self._left, self.ended = _LENGTH, length - size, not more
+            announce = b"content-length: %d\r\n" % length
         self.begun = True
-        if not keep_alive:
+        if close or flags & CLOSE or not head.keep_alive:
+            self.keep_alive = False
             announce += b"connection: close\r\n"
         elif head.http_version == "1.0":
             announce += b"connection: keep-alive\r\n"
-        if framing is _Framing.LENGTH:
-            self._left -= size
-            self.ended = not more
-        else:
-            body = self.send_body(body, more)
-        status_line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-        if len(body) > JOINED:
+        try:
+            status_line = _STATUS_LINES[status]
+        except KeyError:
+            status_line = b"HTTP/1.1 %d \r\n" % status
+        if size > JOINED:
             return [b"".join((status_line, lines, self._common.lines(flags), announce, b"\r\n")), body]
         return [b"".join((status_line, lines, self._common.lines(flags), announce, b"\r\n", body))]
+
+    def _begin_without_length(
+        self, status: int, flags: int, length: int | None, head: RequestHead, body: bytes, more: bool
+    ) -> tuple[bytes, bytes]:
+        """Choose the framing of a response without a body, or with one whose length does not end it.
+
+        Returns the lines that announce it, and the first of the body as it is sent.
+        """
+        announce = b""
+        if status in NO_BODY or head.method == "HEAD":
+            self._framing = _Framing.NONE
+            if length is not None and flags & ANNOUNCED and status != 204:
+                announce = b"content-length: %d\r\n" % length
+        elif head.http_version == "1.0":
+            self._framing = _Framing.UNTIL_CLOSE
+        else:
+            self._framing = _Framing.CHUNKED
+            announce = b"transfer-encoding: chunked\r\n"
+        return announce, self.send_body(body, more)
 
     def send_body(self, data: bytes, more: bool) -> bytes:
         """Write some of the body. Raises LocalProtocolError if it is longer, or at its end shorter, than announced."""

@@ -52,6 +52,8 @@ class _Slot:
     @property
     def free(self) -> bool:
         """Whether it may have one more now."""
+        if self.most:
+            return self.load < self.most
         return self.load < self.capacity and not self.stuck and (not self.window or self.budget > 0)
 
     def changed(self) -> None:
@@ -240,13 +242,17 @@ class Dispatcher[W: Hashable, X: Hashable]:
                 continue
             worker, slot = next(iter(bucket.items()))
             if slot.load != at:  # it has got more at home since it was put here
-                self._leave(worker, slot)
+                del bucket[worker]
+                slot.at = _NOWHERE
                 self._enter(worker, slot)
                 continue
             self._set_lowest(at)
             if home is not None:
                 at_home = self._slots.get(home)
                 if at_home is not None and at_home.load <= self._near and at_home.free:
+                    if at_home.most:
+                        at_home.load += 1
+                        return home
                     worker, slot = home, at_home
             self._give(worker, slot)
             return worker

@@ -104,7 +104,12 @@ class Connection(TransportShell):
         try:
             event = self._protocol.receive_data(data)
             if isinstance(event, RequestHead):
-                self._begin(event)
+                shared = self._shared
+                exchange = self._exchange = shared.new_exchange(self, event, self._home)
+                self._state = _SERVING
+                if self._deadline is not shared.keep_alive:  # which looks for itself whether it is idle
+                    self._set_deadline(None)
+                exchange.destination.submit(exchange)
             elif event is not None:
                 self._take_body(event)
         except RemoteProtocolError as error:
@@ -152,10 +157,14 @@ class Connection(TransportShell):
         exchange, shared = self._exchange, self._shared
         if exchange is None:
             return
-        # a client that was never told to go on may send its body or not: what comes next is unknown
-        close = self._all.draining or exchange.waits_for_continue
-        close = close or (shared.options.never_idle and not self._protocol.parser.holds_next)
-        data = self._protocol.send_response(status, fields, body, more, close)
+        protocol = self._protocol
+        close = (
+            self._all.draining
+            # it was never told to go on, so it may send its body or not: what comes next is unknown
+            or exchange.waits_for_continue
+            or (shared.options.never_idle and not protocol.parser.holds_next)
+        )
+        data = protocol.send_response(status, fields, body, more, close)
         if self._access_log is not None:
             self._access_log.add(name_of_client(exchange.endpoints), exchange.head, status)
         if len(data) == 1:
@@ -288,14 +297,6 @@ class Connection(TransportShell):
             exchange.client_gone(stopping=True)
             self._close()
 
-    def _begin(self, head: RequestHead) -> None:
-        """Make an exchange of a request, and give it to who answers."""
-        exchange = self._exchange = self._shared.new_exchange(self, head, self._home)
-        self._state = _SERVING
-        if self._deadline is not self._shared.keep_alive:  # which looks for itself whether it is idle
-            self._set_deadline(None)
-        exchange.destination.submit(exchange)
-
     def _take_body(self, event: BodyData) -> None:
         """Take some more of a request's body."""
         if self._state is _DISCARDING:
@@ -342,21 +343,22 @@ class Connection(TransportShell):
             self._resume_reading()
 
     def _await_next_request(self) -> None:
-        if self._all.draining or not self._protocol.next_cycle():
+        shared, protocol = self._shared, self._protocol
+        if self._all.draining or not protocol.next_cycle():
             self._close()
             return
         self._state = _IDLE
-        self._idle_since = self._shared.loop.time()
-        if self._deadline is not self._shared.keep_alive:
-            self._set_deadline(self._shared.keep_alive)
+        self._idle_since = shared.loop.time()
+        if self._deadline is not shared.keep_alive:
+            self._set_deadline(shared.keep_alive)
         if not self._reading:
             self._resume_reading()
-        if self._protocol.parser.in_head:
+        if protocol.parser.in_head:
             self._to(_READING_HEAD)
-            self._set_deadline(self._shared.heads)
+            self._set_deadline(shared.heads)
             # a pipelined request: not from within the answer to the one before, or a long row of refused ones
             # would end in a RecursionError
-            self._shared.loop.call_soon(self._look_at_next)
+            shared.loop.call_soon(self._look_at_next)
 
     def _look_at_next(self) -> None:
         if self._state is _READING_HEAD:
