@@ -6,9 +6,11 @@ pickle.
 """
 
 import _imp
+import _interpqueues
 import _interpreters
 import sys
 import threading
+from functools import partial
 from typing import Protocol
 
 if sys.version_info >= (3, 14):
@@ -16,13 +18,13 @@ if sys.version_info >= (3, 14):
 
     def create_queue() -> "Queue":
         """Make a queue that bytes, and tuples of them, can cross from one interpreter to another."""
-        return _api.create_queue()
+        return _DirectQueue(_api.create_queue())
 else:
     from interpreters_backport import interpreters as _api
 
     def create_queue() -> "Queue":
         """Make a queue that bytes, and tuples of them, can cross from one interpreter to another."""
-        return _api.create_queue(syncobj=True)
+        return _DirectQueue(_api.create_queue(syncobj=True))
 
 
 QueueEmpty: type[Exception] = _api.QueueEmpty
@@ -46,6 +48,16 @@ class Queue(Protocol):
 
     def qsize(self) -> int:
         """Return how many items wait."""
+
+
+class _DirectQueue:
+    """A queue whose `qsize` is a C function: it is called several times for each item."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.id = queue.id
+        self.put_nowait = queue.put_nowait
+        self.get_nowait = queue.get_nowait
+        self.qsize = partial(_interpqueues.get_count, queue.id)
 
 
 class Interpreter(Protocol):
@@ -102,8 +114,7 @@ def _create() -> Interpreter:
 
 def queue_by_id(number: int) -> Queue:
     """Attach to a queue that another interpreter made."""
-    queue: Queue = _api.Queue(number)
-    return queue
+    return _DirectQueue(_api.Queue(number))
 
 
 def current_id() -> int:

@@ -21,6 +21,9 @@ _RING = b"\0"
 RINGS_READ = 512
 """Bytes; one read takes every ring that piled up."""
 
+_ITEM = bytes, tuple
+"""The types of an item. A union of them would be made anew for each."""
+
 
 class QueueCarrier:
     """A pair of queues, and a doorbell."""
@@ -35,7 +38,7 @@ class QueueCarrier:
     def send(self, item: Item) -> None:
         """Send an item, and ring unless the queue held an item already."""
         self._outgoing.put_nowait(item)
-        if self._outgoing.qsize() == 1:
+        if self.waiting() == 1:
             self.ring()
 
     def take(self) -> Item | None:
@@ -44,16 +47,16 @@ class QueueCarrier:
             item = self._incoming.get_nowait()
         except QueueEmpty:
             return None
-        return item if isinstance(item, bytes | tuple) else None
+        return item if isinstance(item, _ITEM) else None
 
     def take_back(self) -> Item | None:
         """Take back the oldest item that the other end has not taken."""
-        while self._outgoing.qsize():
+        while self.waiting():
             try:
                 item = self._outgoing.get_nowait()
             except QueueEmpty:
                 return None
-            if isinstance(item, bytes | tuple):
+            if isinstance(item, _ITEM):
                 return item
         return None
 
