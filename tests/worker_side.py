@@ -4,9 +4,8 @@ import asyncio
 
 from fakes import fake_of
 
-from snakepit.wire import envelopes
 from snakepit.wire.codec import encode
-from snakepit.wire.envelopes import DONE, RESPONSE
+from snakepit.wire.envelopes import DONE
 from snakepit.wire.loop_ends import WorkerLoopEnd
 from snakepit.worker.asgi.lifespan import Lifespan
 from snakepit.worker.asgi.loop import AsgiWorker
@@ -17,25 +16,20 @@ NUMBER = 7
 
 @fake_of(WorkerLoopEnd)
 class FakeEnd:
-    """Keeps what is posted; `send` says that all of it is on its way, as it is at the end of a turn of the loop."""
+    """Keeps what is posted."""
 
     def __init__(self):
         self.posted = []
-        self._sent = 0
+        self.large = []  # of these, what was said to have a large body
 
     def post(self, envelope, large=False):
         encode([envelope])  # raises for what could not cross
         self.posted.append(envelope)
+        if large:
+            self.large.append(envelope)
 
-    def post_done(self, exchange):
-        kind, number, *fields = self.posted[-1] if len(self.posted) > self._sent else (None, None)
-        if kind == RESPONSE and number == exchange:
-            self.posted[-1] = envelopes.answer(number, *fields[:-1])
-        else:
-            self.post(envelopes.done(exchange, None))
-
-    def send(self):
-        self._sent = len(self.posted)
+    def call_at_end_of_turn(self, call):
+        asyncio.get_running_loop().call_soon(call)
 
 
 @fake_of(AsgiWorker)
@@ -46,6 +40,7 @@ class FakeWorker:
         self.app = app
         self.loop = asyncio.get_running_loop()
         self.lifespan = Lifespan(app, "off")
+        self.state = self.lifespan.state
         self.root_path = root_path
         self.stopping = self.may_time_out = False
         self.end = FakeEnd()

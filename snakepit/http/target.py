@@ -4,12 +4,12 @@
 def split_target(target: bytes) -> tuple[bytes, bytes]:
     """Return the path and the query string, as they came."""
     if not target.startswith(b"/"):
-        target = _origin_form(target)
+        target = origin_form(target)
     raw_path, _, query = target.partition(b"?")
     return raw_path, query
 
 
-def _origin_form(target: bytes) -> bytes:
+def origin_form(target: bytes) -> bytes:
     """Return path and query of an absolute target ("http://host/path"), as proxies send it; "*" stays "*"."""
     scheme, separator, rest = target.partition(b"://")
     if not separator or not scheme.isalpha():

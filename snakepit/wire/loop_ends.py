@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
@@ -10,7 +11,7 @@ from snakepit.errors import Interrupted
 from snakepit.wire.carrier import ChannelAddress
 from snakepit.wire.codec import encode, encode_apart
 from snakepit.wire.ends import LIMIT, ChannelEnd
-from snakepit.wire.envelopes import ANSWER, KIND, NUMBER, RESPONSE, Envelope, answer, done
+from snakepit.wire.envelopes import ANSWER, KIND, NUMBER, Envelope
 from snakepit.wire.loop_carrier import LoopCarrier, attach_to_loop
 
 
@@ -27,6 +28,7 @@ class LoopEnd(ChannelEnd[LoopCarrier]):
         self._loop = loop
         self._on_envelopes = on_envelopes
         self._in_turn = False
+        self._end_is_due = False  # of a turn of the loop; it sends what is posted, as `woken` does
         self._ending = 0.0  # when this turn began to end, or the last one
 
     async def open(self) -> None:
@@ -38,7 +40,7 @@ class LoopEnd(ChannelEnd[LoopCarrier]):
 
         `large`: its body may be LARGE.
         """
-        if not self._outbox and not self._in_turn:  # which flushes by itself; a call would cost an empty iteration
+        if not (self._outbox or self._in_turn or self._end_is_due):  # a call would cost an empty iteration
             self._loop.call_soon(self.flush)
         self._outbox.append(envelope)
         if large:
@@ -82,10 +84,8 @@ class WorkerLoopEnd(LoopEnd):
 
     - Only exchanges leave by the watchdog that have been answered whole, with all that was said of them. Nothing can
       come behind that, so it does not matter which way it goes.
-    - The owner appends, and changes the last envelope where that is a RESPONSE (`post_done`), without the lock. The
-      watchdog takes away what is of exchanges that have an ANSWER, each by one operation on the list. So a RESPONSE at
-      the end stays there until its owner has made an ANSWER of it.
-    - The lock keeps the owner from sending while the watchdog takes.
+    - The owner appends without the lock. The watchdog takes away, each envelope by one operation on the list.
+    - Under the lock, the owner begins a new list to send the old one, or the watchdog takes from the list.
     """
 
     def __init__(
@@ -96,11 +96,24 @@ class WorkerLoopEnd(LoopEnd):
     ) -> None:
         super().__init__(carrier, loop, on_envelopes)
         self._flushing = threading.Lock()
+        self._calls: deque[Callable[[], None]] = deque()  # for the end of this turn
+        self._end_was_due = False  # when this end was rung last
         self.rang = 0.0, 0.0
 
-    def flush_all(self) -> bool:
+    def flush(self, even_if_full: bool = False) -> bool:
+        carrier = self.carrier
+        if not (even_if_full or carrier.waiting() < self.room):
+            return False
         with self._flushing:
-            return super().flush_all()
+            posted, large = self._outbox, self._large
+            self._outbox, self._large = [], False
+        if not posted:
+            return False
+        carrier.send(encode_apart(posted) if large else encode(posted))
+        return True
+
+    def flush_all(self) -> bool:
+        return self.flush(even_if_full=True)
 
     def take_answers(self) -> list[Envelope]:
         """Take whole answers out of the outbox, for another thread, the caller, which sends them by its own channel.
@@ -114,21 +127,31 @@ class WorkerLoopEnd(LoopEnd):
                 self._outbox.remove(envelope)
         return said
 
-    def post_done(self, exchange: int) -> None:
-        """Post the DONE of an exchange that went well, or make an ANSWER of its RESPONSE if that was posted last."""
+    def call_at_end_of_turn(self, call: Callable[[], None]) -> None:
+        """Call something when this loop iteration is over, right before its envelopes are sent."""
+        if not self._end_is_due:
+            self._loop.call_soon(self._end_turn)
+            self._end_is_due = True
+        self._calls.append(call)
+
+    def _end_turn(self) -> None:
         try:
-            last = self._outbox[-1]
-        except IndexError:  # all is sent; or it was one of others' answers, and the watchdog has taken it just now
-            last = None
-        if last is not None and last[KIND] == RESPONSE and last[NUMBER] == exchange:
-            _, _, status, fields, body, _ = last
-            self._outbox[-1] = answer(exchange, status, fields, body)  # still the same one: see the rules above
-        else:
-            self.post(done(exchange, None))
+            for _ in range(len(self._calls)):  # not those that are added now
+                self._calls.popleft()()
+        finally:
+            self._end_is_due = self._end_was_due = False
+            if self._calls:  # for the next turn; or one was interrupted, and these are the rest
+                self._loop.call_soon(self._end_turn)
+                self._end_is_due = True
+            self.flush()
 
     def _turned(self, sent: bool) -> None:
         self.carrier.turned(not sent)
         self.rang = self._ending, monotonic()
+        if self._end_is_due:
+            if self._end_was_due:  # the loop has gone round since: it was interrupted before it could do anything
+                self._loop.call_soon(self._end_turn)
+            self._end_was_due = True
 
 
 class MainEnd(LoopEnd):

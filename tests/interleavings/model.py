@@ -1,8 +1,8 @@
 """A server's pool with its workers, each of them the real code, in the threads of a machine (see `machine`).
 
 What is not real: queues and sockets are those of the machine, a worker is a thread of this interpreter, and an exchange
-has a client that takes note. The app does what the target of a request says: `compute`, `sleep`, `stream` and a number
-of milliseconds, or `read`, which reads a body.
+has a client that takes note. The app does what the target of a request says: `compute`, `sleep`, `stream`, `behind` (it
+computes behind its response) and a number of milliseconds, or `read`, which reads a body.
 """
 
 import asyncio
@@ -394,6 +394,9 @@ class Model:
                 await send({"type": "http.response.body", "body": b"%d" % part, "more_body": True})
                 self.machine.compute(seconds)
         await send({"type": "http.response.body", "body": b"end"})
+        if what == "behind":
+            await asyncio.sleep(0.001)
+            self.machine.compute(seconds)
 
     def _wsgi_app(self, environ: Any, start_response: Any) -> Any:
         what, _, number = environ["PATH_INFO"][1:].partition("/")

@@ -30,6 +30,7 @@ SCENARIOS = {
     "spoken for as the turn ends": [Request(0, "compute/12"), Request(0, "compute/12"), Request(30, "compute/0")],
     "long, and others wait": [Request(0, "compute/30"), Request(1, "compute/0"), Request(1, "compute/0")],
     "long after a sleep": [Request(0, "later/25"), Request(0, "compute/0"), Request(2, "compute/0")],
+    "at work behind their responses": [Request(0, "behind/25"), Request(0, "compute/3"), Request(2, "behind/3")],
     "streams": [Request(0, "stream/8"), Request(0, "compute/3"), Request(4, "compute/0")],
     "bodies": [Request(0, "compute/25"), Request(0, "read"), Request(3, "read")],
     "clients that leave": [
@@ -49,7 +50,9 @@ REQUESTS = st.builds(
     st.integers(0, 40),
     st.one_of(
         st.just("read"),
-        st.builds("{}/{}".format, st.sampled_from(["compute", "later", "sleep", "stream"]), st.integers(0, 30)),
+        st.builds(
+            "{}/{}".format, st.sampled_from(["behind", "compute", "later", "sleep", "stream"]), st.integers(0, 30)
+        ),
     ),
     st.one_of(st.none(), st.integers(0, 50)),
 )

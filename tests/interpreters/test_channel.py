@@ -11,7 +11,6 @@ from time import monotonic
 import pytest
 from waiting import PATIENCE, until
 
-from snakepit.http.fields import NONE
 from snakepit.wire import envelopes
 from snakepit.wire.ends import LIMIT
 from snakepit.wire.envelopes import CHUNK, CHUNK_COST
@@ -516,26 +515,20 @@ def test_whatever_is_taken_back_while_the_other_end_takes_is_neither_lost_nor_do
 
 
 @over_both
-def test_a_response_that_was_posted_last_becomes_an_answer_until_it_is_sent(make):
+def test_what_is_called_at_the_end_of_a_turn_crosses_with_all_else_of_it(make):
     async def scenario():
-        channel, came = make(), []
-        end = await main_end(channel, came)
+        channel, items = make(), []
+        end = unopened_end(channel, items.append)
+        await end.open()
         with other_end(channel, LOOP) as run:
             run(
-                "from snakepit.wire import envelopes\n"
-                "from snakepit.http.fields import NONE\n"
-                "send = lambda: loop.run_until_complete(asyncio.sleep(0))\n"
-                "for number in (1, 2): end.post(envelopes.response(number, 200, NONE, b'x', False))\n"
-                "end.post_done(2)\nend.post_done(1)\nsend()\n"
-                "end.post_done(3)\nsend()\n"
-                "end.post(envelopes.response(4, 200, NONE, b'x', False))\nsend()\n"
-                "end.post_done(4)\nsend()\n"
+                "end.call_at_end_of_turn(lambda: end.post((0, 2)))\n"
+                "end.post((0, 1))\n"
+                "loop.run_until_complete(asyncio.sleep(0))\n"
             )
-            await until(lambda: len(came) == 6)
+            await until(lambda: items)
             end.close()
-        first, fourth = (envelopes.response(number, 200, NONE, b"x", False) for number in (1, 4))
-        third_and_on = [envelopes.done(3, None), fourth, envelopes.done(4, None)]
-        assert came == [first, envelopes.answer(2, 200, NONE, b"x"), envelopes.done(1, None), *third_and_on]
+        assert items == [[(0, 1), (0, 2)]]
 
     play(scenario)
 

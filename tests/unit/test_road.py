@@ -39,10 +39,10 @@ THERE = 19
 BACK = 21
 """Calls from the ring until the connection waits for the next request."""
 
-IN_WORKER = 39
+IN_WORKER = 18
 """Calls in a worker from the ring until the answer to the only request that has come is on its way."""
 
-EACH_FURTHER = 21
+EACH_FURTHER = 7
 """Calls for each further request that came with it."""
 
 FURTHER = 8

@@ -7,30 +7,54 @@ to nobody, is cut (see ENDLESS). A response that has no body, such as one to HEA
 app goes on with it, its client is taken to have left.
 
 A response's head waits for the first of the body, to leave together with it, but not for long: who opens an event
-stream wants to know that it is open, though nothing may happen there for hours.
+stream wants to know that it is open, though nothing may happen there for hours. A response that is complete waits for
+the app to return, to leave as one envelope (ANSWER), but not past the turn of the loop. So an app that answers without
+waiting for anything costs one envelope, and nothing is called later; whatever else happens makes what it needs then.
 """
 
 import asyncio
 import math
-from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 from urllib.parse import unquote
 
 from snakepit.errors import ClientDisconnected, LocalProtocolError, WorkerStopping, fault
-from snakepit.http.fields import NO_BODY, Fields, of_length, render, wrong_length
-from snakepit.http.target import split_target
+from snakepit.http.fields import of_length, wrong_length
+from snakepit.http.target import origin_form
 from snakepit.wire import envelopes
-from snakepit.wire.envelopes import CHUNK, LARGE, WINDOW, Envelope, cost, split
-from snakepit.worker.asgi.lifespan import AsgiApp, Lifespan, Message
+from snakepit.wire.envelopes import ANSWER, CHUNK, LARGE, WINDOW, Envelope, cost, split
+from snakepit.worker.asgi.heads import NOTHING, Head, as_bytes, head_of
+from snakepit.worker.asgi.lifespan import AsgiApp, Message
 from snakepit.worker.hangs.asgi_tasks import CURRENT_EXCHANGE, RunningTasks
 
 if TYPE_CHECKING:
-    from snakepit.http.types import Headers
     from snakepit.wire.loop_ends import WorkerLoopEnd
 
-_ASGI = {"version": "3.0", "spec_version": "2.3"}
 _DISCONNECT = "http.disconnect"
+
+START: Final = "http.response.start"
+BODY: Final = "http.response.body"
+COMPLETE: Final = object()
+GONE: Final = object()
+"""What is expected of the app next: one of these messages; nothing, since its response is complete; or nothing, since
+the client has left."""
+
+_SCOPE: dict[str, Any] = {
+    "type": "http",
+    "asgi": {"version": "3.0", "spec_version": "2.3"},
+    "http_version": "",
+    "method": "",
+    "scheme": "",
+    "path": "",
+    "raw_path": b"",
+    "query_string": b"",
+    "root_path": "",
+    "headers": (),
+    "client": None,
+    "server": None,
+    "state": None,
+}
+"""All keys of a scope. To copy it and replace values takes less time than to make a new dict of that size."""
 
 ENDLESS = 5.0, 16 * 1024 * 1024
 """Seconds after a client has left, and bytes that were sent to it since then, past which a response is taken for one
@@ -46,30 +70,33 @@ class ExchangeHost(Protocol):
 
     app: AsgiApp
     end: "WorkerLoopEnd"
-    lifespan: Lifespan
     loop: asyncio.AbstractEventLoop
     may_time_out: bool
     root_path: str
+    state: dict[str, Any]
     stopping: bool
     tasks: RunningTasks
     ws_max_queue: int
 
     def finished(self, exchange: "AsgiExchange") -> None:
-        """Note that the task of an exchange is over."""
+        """Note that the app has ended for an exchange in which it had waited for something."""
 
 
 class AsgiExchange:
     """One request, its response, and the app's `receive` and `send` for both."""
 
-    # While it runs. After that it would be a cycle wherever the app has put the request into a context variable.
+    # While it runs on after its first step. After that it would be a cycle wherever the app has put the request into a
+    # context variable.
     task: asyncio.Task[None] | None = None
 
-    # What most exchanges never change is not made for each.
+    # Defaults are only for what most exchanges neither read nor set: both take longer where there is one.
+    _chunks: tuple[bytes, ...] = (b"",)  # of the request's body; they have come, and wait for the app
+    _more = _expects_continue = False  # of the body is to come; the client waits for the app to read
     _owed = 0  # request bytes that the app has read and the main interpreter got no credit for
     _credit = WINDOW
-    _start: tuple[int, Fields] | None = None  # held until the first of the body, to leave together with it
-    _started = _complete = _disconnected = _timed_out = False
-    _left_at, _to_nobody = 0.0, 0
+    _turns_left = 0  # for which a head may still wait; 0: `_look` will not be called
+    _disconnected = _timed_out = False
+    _left = 0.0, 0  # when the client left, and bytes that were sent to it since
     _waiters: Sequence[asyncio.Future[None]] = ()
 
     def __init__(self, worker: ExchangeHost, envelope: Envelope) -> None:
@@ -84,77 +111,93 @@ class AsgiExchange:
             server,
             scheme,
             body,
-            self._more,  # of the request's body is to come
-            self._expects_continue,
+            more,
+            expects_continue,
             root_path,
         ) = envelope
         self._worker = worker
+        self._expected: object = START
+        self._head: Head | None = None  # of a response whose first envelope has not been posted
+        self._answer: Envelope | None = None  # a complete response that has not been posted
+        self._answer_is_large = False  # its body is LARGE
+        self._has_waited = False  # the app, for whatever it may be
         self._is_head = method == "HEAD"
-        self._chunks: deque[bytes] = deque((body,)) if body or not self._more else deque()
-        raw_path, query_string = split_target(target)
+        if body or more:
+            self._chunks = (body,) if body else ()
+            self._more, self._expects_continue = more, expects_continue
+        if not target.startswith(b"/"):
+            target = origin_form(target)
+        raw_path, _, query_string = target.partition(b"?")
         path = raw_path.decode("ascii", "replace")
         if "%" in path:
             path = unquote(path)
         if root_path is None:
             root_path = worker.root_path
+        self.scope = scope = _SCOPE.copy()
         if root_path:
             path, raw_path = root_path + path, root_path.encode() + raw_path
-        self.scope: Message = {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": http_version,
-            "method": method,
-            "scheme": scheme,
-            "path": path,
-            "raw_path": raw_path,
-            "query_string": query_string,
-            "root_path": root_path,
-            "headers": headers,
-            "client": client,
-            "server": server,
-            "state": worker.lifespan.state.copy(),
-        }
+            scope["root_path"] = root_path
+        scope["http_version"] = http_version
+        scope["method"] = method
+        scope["scheme"] = scheme
+        scope["path"] = path
+        scope["raw_path"] = raw_path
+        scope["query_string"] = query_string
+        scope["headers"] = headers
+        scope["client"] = client
+        scope["server"] = server
+        scope["state"] = worker.state.copy()
 
     async def run(self) -> None:
         """Call the app and say how it ended."""
+        worker = self._worker
         trouble = None
         try:
-            if self._worker.may_time_out:
+            if worker.may_time_out:
                 CURRENT_EXCHANGE.set(self.number)
-            await self._worker.app(self.scope, self.receive, self.send)
-            if not self._complete:
+            await worker.app(self.scope, self.receive, self.send)
+            if self._answer is None:
                 trouble = self._unfinished()
-        except asyncio.CancelledError as error:
-            if self._timed_out:
-                trouble = fault(error)
-            elif not (self._worker.stopping or self._disconnected):
-                trouble = "the request's task was cancelled"
-        except WorkerStopping:
-            pass
         except BaseException as error:
-            if not (self._disconnected and isinstance(error, ClientDisconnected)):  # let through: not a fault
-                trouble = fault(error)
+            trouble = self._trouble(error)
         finally:
-            self._post_done(trouble)
-            self._worker.finished(self)
+            answer = self._answer
+            if answer is None or trouble is not None:
+                self._post_done(trouble)
+            else:
+                self._answer = None
+                worker.end.post(answer, self._answer_is_large)
+            if self._has_waited:
+                worker.finished(self)
 
     def goes_on(self, task: asyncio.Task[None]) -> None:
-        """Note that the app has not returned within the turn in which the request came."""
+        """Note that the app waits for something, and goes on in this task in a later turn."""
         self.task = task
-        self._send_head_soon()
+        self._has_waited = True
+        if self._answer is not None:
+            self._send_response()
+        elif self._head is not None:
+            self._look_later()
+
+    def _trouble(self, error: BaseException) -> str | None:
+        """Return the fault for what the app has raised; None if the app is not at fault."""
+        if isinstance(error, asyncio.CancelledError) and not self._timed_out:
+            return None if self._worker.stopping or self._disconnected else "the request's task was cancelled"
+        if isinstance(error, WorkerStopping) or (self._disconnected and isinstance(error, ClientDisconnected)):
+            return None
+        return fault(error)
 
     def _unfinished(self) -> str | None:
         """Tell what the app, which has returned, has left undone."""
-        if self._disconnected:
+        if self._expected is COMPLETE or self._disconnected:
             return None
-        return f"the app returned without {'completing its' if self._started else 'starting a'} response"
+        has_started = self._expected == BODY and self._head is None
+        return f"the app returned without {'completing its' if has_started else 'starting a'} response"
 
     def _post_done(self, trouble: str | None) -> None:
-        end = self._worker.end
-        if trouble is None and self._complete:
-            end.post_done(self.number)
-        else:
-            end.post(envelopes.done(self.number, trouble, self._was_cut_off))
+        if self._answer is not None:
+            self._send_response()
+        self._worker.end.post(envelopes.done(self.number, trouble, self._was_cut_off))
 
     @property
     def _was_cut_off(self) -> bool:
@@ -164,15 +207,13 @@ class AsgiExchange:
     async def receive(self) -> Message:
         """ASGI's `receive`: the body's next chunk, then `http.disconnect` when the client or the response is done."""
         if self._expects_continue:
-            self._expects_continue = False
-            if not self._chunks and self._more:
-                self._worker.end.post(envelopes.continue_(self.number))
-            self._send_head_soon()
+            self._begin_to_read()
         while not self._chunks:
-            if self._disconnected or self._complete:
+            if self._disconnected or self._expected is COMPLETE:
                 return {"type": _DISCONNECT}
             await self._wait()
-        data = self._chunks.popleft()
+        data, *rest = self._chunks
+        self._chunks = tuple(rest)
         more = self._more or bool(self._chunks)
         if more:
             self._owed += cost(data)
@@ -184,27 +225,37 @@ class AsgiExchange:
     async def send(self, message: Message) -> None:
         """ASGI's `send`. Does nothing once the client has left. Raises LocalProtocolError for what makes no sense."""
         kind = message["type"]
-        if self._disconnected:
-            await self._send_to_nobody(message)
-        elif kind == "http.response.body" and (self._start is not None or self._started) and not self._complete:
-            body, more = _as_bytes(message.get("body", b""), "a body"), bool(message.get("more_body", False))
-            if self._start is not None and not self._fits(body, more):
-                self._end_with_head(more)
-            elif len(body) <= CHUNK and self._credit > 0:
-                self._send_chunk(body, more)
-            else:
-                await self._send_chunks(body, more)
-        elif kind == "http.response.start" and self._start is None and not self._started:
-            self._start = _checked_start(message)
-            if self.task is not None:
-                self._worker.loop.call_soon(self._send_head, HEAD_TURNS)
+        if kind != self._expected:
+            await self._send_unexpected(message)
+        elif kind == START:
+            self._head = head_of(message, self._is_head)
+            self._expected = BODY
+            if self._has_waited:
+                self._look_later()
         else:
-            raise LocalProtocolError(f"{kind!r} is not a message that can be sent {self._phase()}")
+            data, more = message.get("body", b""), message.get("more_body", False)
+            if type(data) is not bytes:
+                data = as_bytes(data, "a body")
+            size, head = len(data), self._head
+            if head is not None and not more and size <= LARGE and (head[2] == size or head[2] is None):
+                # as `_complete`, without two more calls for each response
+                self._expected = COMPLETE
+                self._answer = ANSWER, self.number, head[0], head[1], data
+                if self._has_waited:
+                    self._completed()
+            elif head is not None and self._ends_with_head(head, size, more):
+                self._complete(head, b"")
+                if more:
+                    self.disconnect()
+            elif size <= CHUNK and self._credit > 0:
+                self._send_chunk(data, bool(more))
+            else:
+                await self._send_chunks(data, bool(more))
 
     def add_body(self, data: bytes, more: bool) -> None:
         """Add a chunk of the request's body, which came."""
         self._more = more
-        self._chunks.append(data)
+        self._chunks = (*self._chunks, data)
         self._wake()
 
     def add_credit(self, amount: int) -> None:
@@ -229,16 +280,22 @@ class AsgiExchange:
     def disconnect(self, stopping: bool = False) -> None:
         """Note that the client has left, or is to because the server stops, and then nothing more is to be streamed."""
         self._disconnected = True
-        self._left_at, self._to_nobody = -math.inf if stopping else self._worker.loop.time(), 0
+        if self._expected is not COMPLETE:
+            self._expected = GONE
+        self._left = -math.inf if stopping else self._worker.loop.time(), 0
         self._wake()
 
-    async def _send_to_nobody(self, message: Message) -> None:
-        """Drop a message; cancel what goes on sending such."""
+    async def _send_unexpected(self, message: Message) -> None:
+        """Drop a message, for a client that has left, and cancel what goes on sending; or raise LocalProtocolError."""
+        if not self._disconnected:
+            raise LocalProtocolError(f"{message['type']!r} is not a message that can be sent {self._phase()}")
         if not message.get("more_body"):
             return
-        self._to_nobody += cost(message.get("body", b""))
+        left_at, sent = self._left
+        sent += cost(message.get("body", b""))
+        self._left = left_at, sent
         seconds, size = ENDLESS
-        endless = self._to_nobody > size or self._worker.loop.time() - self._left_at > seconds
+        endless = sent > size or self._worker.loop.time() - left_at > seconds
         if endless:
             self.cancel()
         await asyncio.sleep(0)  # an app that only ever waits for the client would block the loop
@@ -246,78 +303,112 @@ class AsgiExchange:
             raise asyncio.CancelledError  # in a task that the app has made for this
 
     def _phase(self) -> str:
-        if self._complete:
+        if self._expected is COMPLETE:
             return "after the response was completed"
-        return "within a response" if self._started or self._start is not None else "before 'http.response.start'"
+        return "within a response" if self._expected == BODY else "before 'http.response.start'"
 
-    def _send_head_soon(self) -> None:
-        if self._start is not None and self.task is not None:
-            self._worker.loop.call_soon(self._send_head, HEAD_TURNS)
+    def _begin_to_read(self) -> None:
+        """Tell the client, which waits for that, to send the request's body, unless that has come all the same."""
+        self._expects_continue = False
+        if not self._chunks and self._more:
+            if self._answer is not None:
+                self._send_response()  # in the order in which the app did both
+            self._worker.end.post(envelopes.continue_(self.number))
+        if self._head is not None and self._has_waited:
+            self._look_later()
 
-    def _send_head(self, turns: int) -> None:
-        """Send the head alone, unless the first of the body comes within so many turns.
+    def _complete(self, head: Head, data: bytes) -> None:
+        """Complete a response of which nothing has been posted: `data` is all of its body."""
+        self._expected = COMPLETE
+        self._answer = envelopes.answer(self.number, head[0], head[1], data)
+        if self._has_waited:
+            self._completed()
+
+    def _completed(self) -> None:
+        """Note that the response is complete: it leaves in this turn, and who waits for the client gets to know."""
+        self._look_later()
+        self._wake()
+
+    def _look_later(self) -> None:
+        """Call `_look` when this turn of the loop is over."""
+        if not self._turns_left:
+            self._turns_left = HEAD_TURNS
+            self._worker.end.call_at_end_of_turn(self._look)
+
+    def _look(self) -> None:
+        """Send what has waited: a complete response, or a head, if that has waited for HEAD_TURNS.
 
         While a client waits for 100 (Continue), the head waits for the app to read: behind a head it comes too late.
         """
-        if self._start is None or self.task is None or self._disconnected or self._expects_continue:
+        turns_left, self._turns_left = self._turns_left - 1, 0
+        if self.task is None:  # the app has ended, and nothing may follow
             return
-        if turns > 1:
-            self._worker.loop.call_soon(self._send_head, turns - 1)
-        elif self._is_head or self._start[0] in NO_BODY:
-            self._end_with_head(True)
+        if self._answer is not None:
+            self._send_response()
+        elif self._head is None or self._expected != BODY or self._expects_continue:
+            pass
+        elif turns_left:
+            self._turns_left = turns_left
+            self._worker.end.call_at_end_of_turn(self._look)
+        elif self._head[2] == NOTHING:
+            self.disconnect()
+            self._complete(self._head, b"")
         else:
             self._send_chunk(b"", True)
 
-    def _end_with_head(self, more: bool) -> None:
-        """Send a head that is all of its response; `more`: though the app has more to say."""
-        self._send_chunk(b"", False)
-        if more:
-            self.disconnect()
+    def _send_response(self) -> None:
+        """Send a complete response, while the app goes on."""
+        assert self._answer is not None
+        _, _, status, fields, data = self._answer
+        self._answer = None
+        self._worker.end.post(envelopes.response(self.number, status, fields, data, False), self._answer_is_large)
 
-    def _fits(self, body: bytes, more: bool) -> bool:
-        """Tell whether the head allows for this, the first of the body; not if it allows for none.
+    def _ends_with_head(self, head: Head, size: int, more: bool) -> bool:
+        """Tell whether a head is all of its response, with any body that the app sends.
 
-        Raises LocalProtocolError where it announced another length; then another head may be sent.
+        Raises LocalProtocolError if it announced another length; then the app may send another head.
         """
-        assert self._start is not None
-        status, (_, _, length) = self._start
-        if self._is_head or status in NO_BODY:
-            return False
-        if length is not None and length != len(body) and (length < len(body) or not more):
-            self._start = None
-            raise wrong_length(length < len(body))
-        return True
+        length = head[2]
+        if length is not None and length != NOTHING and (length < size or (length > size and not more)):
+            self._head, self._expected = None, START
+            raise wrong_length(length < size)
+        return length == NOTHING
 
-    async def _send_chunks(self, body: bytes, more: bool) -> None:
-        chunks = split(body)
+    async def _send_chunks(self, data: bytes, more: bool) -> None:
+        chunks = split(data)
         last = len(chunks) - 1
         for index, chunk in enumerate(chunks):
             while self._credit <= 0:
                 await self._wait()
                 if self._disconnected:
                     return
-            self._send_chunk(chunk, more or index < last, len(body) if index < last and not more else None)
+            self._send_chunk(chunk, more or index < last, len(data) if index < last and not more else None)
 
     def _send_chunk(self, chunk: bytes, more: bool, length: int | None = None) -> None:
-        """Send some of the body, behind the head if that was held; `length`: of all of it, where that is known."""
+        """Send some of the body, with the head if that has waited; `length`: of all of it, where that is known."""
+        head, is_large = self._head, len(chunk) > LARGE
+        if head is not None and not more:
+            self._answer_is_large = is_large
+            self._complete(head, chunk)
+            return
         self._credit -= cost(chunk)
-        start = self._start
-        if start is None:
+        if head is None:
             envelope = envelopes.body(self.number, chunk, more)
         else:
-            self._start, self._started = None, True
-            status, fields = start
+            self._head = None
+            status, fields, _ = head
             if length is not None:
                 fields = of_length(fields, length)
-            envelope = envelopes.response(self.number, status, fields, chunk, more)
-        self._worker.end.post(envelope, len(chunk) > LARGE)
+            envelope = envelopes.response(self.number, status, fields, chunk, True)
+        self._worker.end.post(envelope, is_large)
         if not more:
-            self._complete = True
+            self._expected = COMPLETE
             self._wake()
 
     async def _wait(self) -> None:
         """Wait for news of the client: an app may in several tasks at once, one that streams, one that listens."""
         waiter: asyncio.Future[None] = self._worker.loop.create_future()
+        self._has_waited = True
         self._waiters = [*self._waiters, waiter]
         try:
             await waiter
@@ -336,32 +427,3 @@ class AsgiExchange:
         envelopes.TIMED_OUT: time_out,
     }
     """By kind: what takes the fields of an envelope for this exchange."""
-
-
-def _checked_start(message: Message) -> tuple[int, Fields]:
-    """Make builtin types of status and fields: others could not cross, and must fail where the app can see it."""
-    status = message.get("status")
-    if not isinstance(status, int) or not 200 <= status <= 999:
-        raise LocalProtocolError(f"a response's status must be a number from 200 to 999, not {status!r}")
-    headers = message.get("headers") or ()
-    try:
-        if type(headers) is not list:
-            headers = list(headers)  # it may be an iterator, and have to be read again
-        return int(status), render(headers)
-    except (TypeError, ValueError, AttributeError):
-        return int(status), render(as_pairs(headers))
-
-
-def as_pairs(headers: Any) -> "Headers":
-    try:
-        return [(_as_bytes(name, "a header's name"), _as_bytes(value, "a header's value")) for name, value in headers]
-    except (TypeError, ValueError):
-        raise LocalProtocolError("a response's headers must be pairs of bytes") from None
-
-
-def _as_bytes(value: Any, what: str) -> bytes:
-    if type(value) is bytes:
-        return value
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value)
-    raise LocalProtocolError(f"{what} must be bytes, not {type(value).__name__}")

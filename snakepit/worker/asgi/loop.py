@@ -32,6 +32,9 @@ _CPU_OVER = 64  # exchanges, over which their CPU time is averaged
 
 _MORE, _SCHEME = position(REQUEST, "more"), position(REQUEST, "scheme")
 
+_OF_HTTP = "http", "https"
+"""The schemes of all exchanges but WebSockets."""
+
 
 def serve(app: object, settings: "WorkerSettings", loaded: Envelope, watchdog: "Watchdog") -> tuple[str, str] | None:
     """Run the app until this worker is retired; returns why not (the kind and fault of a FAILED envelope)."""
@@ -60,13 +63,14 @@ class AsgiWorker:
         self.app = app
         self.loop = loop
         self.lifespan = Lifespan(app, settings["lifespan"], self._lifespan_failed)
+        self.state = self.lifespan.state
         self.root_path = settings["root_path"]
         self.ws_max_queue = settings["ws_max_queue"]
         self._exchanges: dict[int, AsgiExchange] = {}
         self._taken: deque[Envelope] = deque()  # off the channel, and not handled yet
         self.stopping = False  # told to cut what has begun
         self._closed = False
-        self.fresh_contexts = settings["reset_contextvars"]
+        self._fresh_contexts = settings["reset_contextvars"]
         self.may_time_out = settings["timeout_request"] is not None
         self._retired = asyncio.Event()
         self._idle = asyncio.Event()
@@ -120,7 +124,7 @@ class AsgiWorker:
             begun.cancel()
 
     def finished(self, exchange: AsgiExchange) -> None:
-        """Forget an exchange, whose task is over."""
+        """Forget an exchange in which the app had waited for something, and has ended."""
         self._exchanges.pop(exchange.number, None)
         exchange.task = None
         self.tasks.cancelled.discard(exchange.number)
@@ -134,17 +138,23 @@ class AsgiWorker:
     def _take(self, came: list[Envelope]) -> None:
         taken = self._taken
         taken.extend(came)
+        begun = 0
         while taken:
             try:
                 envelope = taken.popleft()
             except IndexError:  # the watchdog took the last one
                 break
             try:
-                self._HANDLERS.get(envelope[KIND], AsgiWorker._tell_exchange)(self, envelope)
+                if envelope[KIND] == REQUEST:
+                    begun += 1
+                    self._begin(envelope)
+                else:
+                    self._HANDLERS.get(envelope[KIND], AsgiWorker._tell_exchange)(self, envelope)
             except Interrupted:  # meant for the app's code, which had just ended
                 pass
             except Exception:  # one exchange's trouble must not take what came behind it along
                 _log.exception("Error while handling what came for exchange %d", envelope[NUMBER])
+        self._begun += begun
         if self._begun >= _CPU_OVER:
             self._tell_cpu_per_request()
 
@@ -188,33 +198,34 @@ class AsgiWorker:
         self.end.post(envelopes.cpu_per_request((now - self._cpu) / self._begun))
         self._begun, self._cpu = 0, now
 
-    def _new_exchange(self, envelope: Envelope) -> AsgiExchange:
-        if envelope[_SCHEME].startswith("ws"):
-            from snakepit.worker.asgi.websocket import AsgiWebSocket
-
-            return AsgiWebSocket(self, envelope)
-        return AsgiExchange(self, envelope)
-
     def _begin(self, envelope: Envelope) -> None:
+        """Run the app for a request until it waits for something, or to its end."""
         try:
-            exchange = self._new_exchange(envelope)
+            make = AsgiExchange if envelope[_SCHEME] in _OF_HTTP else _websocket()
+            exchange = make(self, envelope)
         except Exception as error:  # a bug of ours must end this exchange, not the reading of the channel
             self.end.post(envelopes.done(envelope[NUMBER], fault(error)))
             return
-        self._begun += 1
-        self._exchanges[exchange.number] = exchange
-        context = Context() if self.fresh_contexts else None
-        task = asyncio.Task(exchange.run(), loop=self.loop, eager_start=True, context=context)
+        if self._fresh_contexts:
+            task = asyncio.Task(exchange.run(), loop=self.loop, eager_start=True, context=Context())
+        else:
+            task = asyncio.Task(exchange.run(), loop=self.loop, eager_start=True)
         if not task.done():
+            self._exchanges[exchange.number] = exchange
             exchange.goes_on(task)
 
     _HANDLERS: ClassVar[dict[int, Callable[["AsgiWorker", Envelope], None]]] = {
-        REQUEST: _begin,
         envelopes.ASK_HEARTBEAT: _on_heartbeat_asked,
         envelopes.RETIRE: _on_retire,
         envelopes.STOP: _on_stop,
     }
-    """What is done about envelopes, by kind; all others belong to an exchange."""
+    """What is done about envelopes, by kind, except requests; all others belong to an exchange."""
+
+
+def _websocket() -> type[AsgiExchange]:
+    from snakepit.worker.asgi.websocket import AsgiWebSocket
+
+    return AsgiWebSocket
 
 
 def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:

@@ -14,7 +14,8 @@ from snakepit.http.fields import NONE, render
 from snakepit.http.ws.close_codes import ABNORMAL, NORMAL, SERVICE_RESTART
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import LARGE, WINDOW, Envelope, cost
-from snakepit.worker.asgi.exchange import AsgiExchange, as_pairs
+from snakepit.worker.asgi.exchange import COMPLETE, START, AsgiExchange
+from snakepit.worker.asgi.heads import as_pairs
 
 if TYPE_CHECKING:
     from snakepit.worker.asgi.exchange import ExchangeHost
@@ -90,14 +91,14 @@ class AsgiWebSocket(AsgiExchange):
         if is_open and kind == "websocket.send":
             await self._send_message(message)
             return
-        undecided = not self._started and self._start is None and self._close is None
+        undecided = self._expected == START and not self._accepted and self._close is None
         if kind == "websocket.close" and (is_open or undecided):
             await self._send_close(message)
         elif kind == "websocket.accept" and undecided:
             self._accept(message)
         elif kind.startswith("websocket.http.response.") and not self._accepted:
             await super().send({**message, "type": kind.removeprefix(_DENIAL)})
-            if self._complete:
+            if self._expected is COMPLETE:
                 self._over(ABNORMAL, "")
         else:
             raise LocalProtocolError(f"{kind!r} is not a message that can be sent {self._phase()}")
@@ -135,7 +136,7 @@ class AsgiWebSocket(AsgiExchange):
                 if name.lower() in _SERVERS_OWN:
                     raise LocalProtocolError(f"the header {name!r} of a handshake is the server's to send")
             fields = render(pairs)
-        self._accepted = self._started = True
+        self._accepted = True
         self._worker.end.post(envelopes.accept(self.number, subprotocol, fields))
 
     async def _send_message(self, message: "Message") -> None:
@@ -151,8 +152,7 @@ class AsgiWebSocket(AsgiExchange):
 
     async def _send_close(self, message: "Message") -> None:
         if not self._accepted:
-            self._start = 403, NONE
-            self._send_chunk(b"", False)
+            self._complete((403, NONE, None), b"")
             self._over(ABNORMAL, "")
             return
         code, reason = message.get("code"), message.get("reason") or ""
@@ -172,7 +172,7 @@ class AsgiWebSocket(AsgiExchange):
             self._wake()
 
     def _unfinished(self) -> str | None:
-        if self._accepted or self._disconnected:
+        if self._expected is COMPLETE or self._accepted or self._disconnected:
             return None
         return "the app returned without accepting or closing the WebSocket"
 
@@ -186,7 +186,7 @@ class AsgiWebSocket(AsgiExchange):
             return "after the WebSocket was closed"
         if self._accepted:
             return "after 'websocket.accept'"
-        return "within a denial" if self._start is not None or self._started else "before 'websocket.accept'"
+        return "before 'websocket.accept'" if self._expected == START else "within a denial"
 
     TOLD_OF: ClassVar[dict[int, Callable[..., None]]] = {
         **AsgiExchange.TOLD_OF,

@@ -146,6 +146,102 @@ def test_an_end_of_a_turn_that_was_interrupted_is_made_up_for(when, monkeypatch)
     assert loop.soon == [end.flush]
 
 
+def turns(loop):
+    """Run what is scheduled, turn after turn; returns how many calls there were in each."""
+    counts = []
+    while loop.soon:
+        calls = loop.soon[:]
+        loop.soon.clear()
+        for call in calls:
+            call()
+        counts.append(len(calls))
+    return counts
+
+
+def test_what_is_called_at_the_end_of_a_turn_is_sent_with_it():
+    """And all of it by one call of the loop's."""
+    carrier, loop = Carrier(), TimerLoop()
+    end = WorkerLoopEnd(carrier, loop, lambda came: None)
+    first, second, third = (envelopes.answer(number, 200, NONE, b"") for number in (1, 2, 3))
+    end.call_at_end_of_turn(lambda: end.post(first))
+    end.call_at_end_of_turn(lambda: end.post(second))
+    end.post(third)
+    assert turns(loop) == [1]
+    assert [decode(item) for item in carrier.sent] == [[third, first, second]]
+    end.post(first)
+    assert turns(loop) == [1]
+
+
+def test_what_was_posted_first_leaves_before_what_is_called_at_the_end_of_the_turn():
+    carrier, loop = Carrier(), TimerLoop()
+    end = WorkerLoopEnd(carrier, loop, lambda came: None)
+    end.post(ANSWER)
+    end.call_at_end_of_turn(lambda: end.post(PING))
+    turns(loop)
+    assert [envelope for item in carrier.sent for envelope in decode(item)] == [ANSWER, PING]
+
+
+def test_what_is_called_at_the_end_of_a_turn_may_wait_for_another():
+    carrier, loop = Carrier(), TimerLoop()
+    end = WorkerLoopEnd(carrier, loop, lambda came: None)
+    left = [1, 2, 3]
+
+    def look():
+        end.post(envelopes.credit(left.pop(0), 1))
+        if left:
+            end.call_at_end_of_turn(look)
+
+    end.call_at_end_of_turn(look)
+    assert turns(loop) == [1, 1, 1]
+    assert [decode(item) for item in carrier.sent] == [[envelopes.credit(number, 1)] for number in (1, 2, 3)]
+
+
+def test_a_turn_in_which_the_end_was_rung_has_an_end_of_its_own():
+    """What it has to say leaves with it; what was to be called at the end of the loop's turn is called there."""
+    carrier, loop = Carrier([PING]), TimerLoop()
+
+    def answer(came):
+        end.post(ANSWER)
+        end.call_at_end_of_turn(lambda: end.post(PING))
+
+    end = WorkerLoopEnd(carrier, loop, answer)
+    end.woken()
+    assert [decode(item) for item in carrier.sent] == [[ANSWER]]
+    assert turns(loop) == [1]
+    assert [decode(item) for item in carrier.sent[1:]] == [[PING]]
+
+
+def test_an_interruption_at_the_end_of_a_turn_takes_nothing_else_along():
+    carrier, loop = Carrier(), TimerLoop()
+    end = WorkerLoopEnd(carrier, loop, lambda came: None)
+
+    def interrupt():
+        raise RequestTimeout
+
+    end.call_at_end_of_turn(interrupt)
+    end.call_at_end_of_turn(lambda: end.post(PING))
+    end.post(ANSWER)
+    with pytest.raises(RequestTimeout):
+        loop.soon.pop(0)()
+    assert turns(loop) == [1]
+    assert [decode(item) for item in carrier.sent] == [[ANSWER], [PING]]
+
+
+def test_an_end_of_a_turn_that_never_began_is_made_up_for():
+    """An interruption may come before its first line; then the next ring but one finds that it is still due."""
+    carrier, loop = Carrier([PING]), TimerLoop()
+    end = WorkerLoopEnd(carrier, loop, lambda came: None)
+    end.call_at_end_of_turn(lambda: end.post(ANSWER))
+    loop.soon.clear()
+    end.woken()
+    assert loop.soon == [], "it may have come to be due just now"
+    end.woken()
+    assert turns(loop) == [1]
+    assert [decode(item) for item in carrier.sent] == [[ANSWER]]
+    end.woken()
+    assert loop.soon == []
+
+
 def test_answers_leave_with_all_that_was_said_of_their_exchanges():
     end = WorkerLoopEnd(Carrier(), TimerLoop(), lambda came: None)
     of_one = [envelopes.continue_(1), envelopes.credit(1, 100), ANSWER]

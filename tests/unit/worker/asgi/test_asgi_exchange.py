@@ -13,7 +13,7 @@ from worker_side import NUMBER, FakeEnd, FakeWorker, trouble
 from snakepit.errors import ClientDisconnected, LocalProtocolError
 from snakepit.http.fields import NONE, of_length, render
 from snakepit.wire import envelopes
-from snakepit.wire.envelopes import ANSWER, BODY, CHUNK, CONTINUE, CREDIT, DONE, RESPONSE, WINDOW, cost
+from snakepit.wire.envelopes import ANSWER, BODY, CHUNK, CONTINUE, CREDIT, DONE, LARGE, RESPONSE, WINDOW, cost
 from snakepit.worker.asgi import exchange as asgi
 from snakepit.worker.asgi import loop
 from snakepit.worker.asgi.exchange import HEAD_TURNS, AsgiExchange
@@ -54,12 +54,13 @@ def serve(app, scenario=None, root_path="", **fields):
         exchange = AsgiExchange(worker, request(**fields))
         async with asyncio.timeout(PATIENCE):
             task = asyncio.Task(exchange.run(), loop=worker.loop, eager_start=True)
-            if not task.done():
+            went_on = not task.done()
+            if went_on:
                 exchange.goes_on(task)
             if scenario is not None:
                 await scenario(exchange, worker)
             await task
-        assert worker.over == [exchange]
+        assert worker.over == [exchange] * went_on
         last = worker.end.posted[-1]
         assert last[0] in (DONE, ANSWER), "DONE is the last envelope of each exchange, unless that is an ANSWER"
         assert len(worker.posted(DONE, ANSWER)) == 1
@@ -159,70 +160,32 @@ def test_small_response_is_one_envelope():
     assert serve(app).end.posted == [envelopes.answer(NUMBER, 201, render([(b"x", b"y")]), b"hello")]
 
 
-def test_response_that_has_left_when_the_app_returns_is_not_an_answer():
+@pytest.mark.parametrize("before", [0, 1], ids=["at once", "later"])
+def test_response_leaves_when_the_turn_is_over_though_the_app_goes_on(before):
     async def app(scope, receive, send):
+        for _ in range(before):
+            await asyncio.sleep(0)
         await answer(send)
         await gate.wait()
 
     async def scenario(exchange, worker):
         await turn()
         assert worker.end.posted == [envelopes.response(NUMBER, 200, NONE, b"ok", False)]
-        worker.end.send()
         gate.set()
 
     gate = asyncio.Event()
     assert serve(app, scenario).end.posted[1:] == [envelopes.done(NUMBER, None)]
 
 
-@pytest.mark.parametrize("number", [NUMBER, NUMBER + 1], ids=["this exchange", "another"])
-def test_response_with_something_behind_it_is_not_an_answer(number):
-    """What came in between would come before the response."""
+def test_response_is_an_answer_though_the_app_reads_behind_it():
+    """The credit for what it has read comes first then, and counts just the same."""
 
     async def app(scope, receive, send):
         await answer(send)
-        posted.append(envelopes.credit(number, 1))
-        worker_of(send).end.post(posted[0])
+        assert (await receive())["more_body"]
 
-    def worker_of(send):
-        return send.__self__._worker
-
-    async def main():
-        worker = FakeWorker(app)
-        exchange = AsgiExchange(worker, request())
-        await asyncio.Task(exchange.run(), loop=worker.loop, eager_start=True)
-        return worker.end.posted
-
-    posted = []
-    assert asyncio.run(main()) == [
-        envelopes.response(NUMBER, 200, NONE, b"ok", False),
-        *posted,
-        envelopes.done(NUMBER, None),
-    ]
-
-
-@pytest.mark.parametrize("answers", [True, False], ids=["has answered before", "has no answer"])
-def test_response_of_another_exchange_is_left_alone(answers):
-    async def app(scope, receive, send):
-        if answers:
-            await answer(send)
-        await gate.wait()
-
-    async def main():
-        worker = FakeWorker(app)
-        exchange = AsgiExchange(worker, request())
-        task = asyncio.Task(exchange.run(), loop=worker.loop, eager_start=True)
-        exchange.goes_on(task)
-        await turn()
-        worker.end.send()
-        other = envelopes.response(NUMBER + 1, 200, NONE, b"other", False)
-        worker.end.post(other)
-        exchange.disconnect()
-        gate.set()
-        await task
-        assert worker.end.posted[-2:] == [other, envelopes.done(NUMBER, None)]
-
-    gate = asyncio.Event()
-    asyncio.run(main())
+    posted = serve(app, body=bytes(WINDOW // 2), more=True).end.posted
+    assert posted == [envelopes.credit(NUMBER, WINDOW // 2), envelopes.answer(NUMBER, 200, NONE, b"ok")]
 
 
 def test_first_of_a_stream_is_no_answer_when_the_app_stops_there():
@@ -363,7 +326,7 @@ def test_an_app_that_goes_on_with_a_response_without_body_is_told_that_its_clien
 
     seen = []
     worker = serve(app, scenario, method=method)
-    assert worker.end.posted == [envelopes.answer(NUMBER, status, NONE, b"")]
+    assert worker.end.posted == [envelopes.response(NUMBER, status, NONE, b"", False), envelopes.done(NUMBER, None)]
     assert seen == ["http.disconnect", "committed"]
 
 
@@ -380,7 +343,7 @@ def test_a_stream_without_an_end_is_cut_though_it_would_have_no_body(monkeypatch
     monkeypatch.setattr(asgi, "ENDLESS", (1e9, 100_000))
     seen = []
     worker = serve(app, method=method)
-    assert worker.end.posted == [envelopes.answer(NUMBER, status, NONE, b"")]
+    assert worker.end.posted == [envelopes.response(NUMBER, status, NONE, b"", False), envelopes.done(NUMBER, None)]
     assert seen == ["tidied up"]
 
 
@@ -419,6 +382,33 @@ def test_forms_that_headers_and_bodies_may_have():
     assert posted[1] == envelopes.body(NUMBER, b"b", False)
     assert type(posted[0][2]) is int
     assert [type(part) for part in posted[0][3]] == [bytes, int, type(None)]
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["answer", "response"])
+@pytest.mark.parametrize(("size", "large"), [(LARGE, False), (LARGE + 1, True), (CHUNK, True)])
+def test_large_bodies_are_told_of(size, large, waits):
+    """Or they would be copied more often than they have to."""
+
+    async def app(scope, receive, send):
+        await answer(send, bytes(size))
+        if waits:
+            await asyncio.sleep(0)
+
+    worker = serve(app)
+    assert worker.end.large == worker.end.posted[:1] * large
+    assert worker.end.posted[0][0] == (RESPONSE if waits else ANSWER)
+
+
+@pytest.mark.parametrize(("size", "large"), [(LARGE, False), (LARGE + 1, True)])
+def test_large_chunks_are_told_of(size, large):
+    async def app(scope, receive, send):
+        await send(start())
+        for _ in range(3):
+            await send(body(bytes(size), True))
+        await send(body())
+
+    worker = serve(app)
+    assert worker.end.large == worker.end.posted[:3] * large
 
 
 def test_large_body_is_cut():
@@ -844,6 +834,20 @@ def test_continue_comes_before_the_head():
     assert trouble(worker) is None
 
 
+def test_continue_does_not_come_before_a_response_that_is_complete():
+    """The client would send its body for nothing."""
+
+    async def app(scope, receive, send):
+        await answer(send)
+        await receive()
+
+    assert [envelope[0] for envelope in serve(app, more=True, expects_continue=True).end.posted] == [
+        RESPONSE,
+        CONTINUE,
+        DONE,
+    ]
+
+
 def test_continue_is_not_sent_when_the_app_does_not_read():
     async def app(scope, receive, send):
         await answer(send)
@@ -1057,8 +1061,55 @@ def test_listener_beside_the_answer_ends_with_it():
 # -- memory ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def make_worker(monkeypatch):
+    """A function that makes a worker, of which only the end is played."""
+
+    def make(app):
+        settings = {
+            "lifespan": "off",
+            "reset_contextvars": False,
+            "root_path": "",
+            "ws_max_queue": 1,
+            "timeout_request": None,
+            "channels": [None],
+        }
+        return AsgiWorker(app, settings, asyncio.get_running_loop())
+
+    monkeypatch.setattr(loop, "attach_worker_loop", lambda *_: FakeEnd())
+    return make
+
+
 @pytest.mark.parametrize("waits", [False, True])
-def test_a_request_in_a_context_variable_is_gone_with_its_exchange(monkeypatch, waits):
+def test_each_request_has_a_task_and_a_context_of_its_own(make_worker, waits):
+    async def app(scope, receive, send):
+        task = asyncio.current_task()
+        found.append((task, context.get(None)))
+        context.set(scope["path"])
+        async with asyncio.timeout(PATIENCE):  # which needs a task
+            if waits:
+                await asyncio.sleep(0)
+        found.append((asyncio.current_task(), context.get(None)))
+        await answer(send)
+
+    async def main():
+        worker = make_worker(app)
+        worker._take(
+            [(kind, number, *rest) for number in (1, 2) for kind, _, *rest in [request(target=b"/%d" % number)]]
+        )
+        await turn()
+        assert [envelope[:2] for envelope in worker.end.posted] == [(ANSWER, 1), (ANSWER, 2)]
+        assert asyncio.current_task() not in dict(found)
+        assert context.get(None) is None
+
+    context, found = contextvars.ContextVar("path"), []
+    asyncio.run(main())
+    assert [path for _, path in found] == ([None, None, "/1", "/2"] if waits else [None, "/1", None, "/2"])
+    assert len(dict(found)) == 2
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_request_in_a_context_variable_is_gone_with_its_exchange(make_worker, waits):
     class Request:
         def __init__(self, *parts):
             self.parts = parts
@@ -1072,21 +1123,12 @@ def test_a_request_in_a_context_variable_is_gone_with_its_exchange(monkeypatch, 
         await answer(send)
 
     async def main():
-        settings = {
-            "lifespan": "off",
-            "reset_contextvars": False,
-            "root_path": "",
-            "ws_max_queue": 1,
-            "timeout_request": None,
-            "channels": [None],
-        }
-        worker = AsgiWorker(app, settings, asyncio.get_running_loop())
+        worker = make_worker(app)
         worker._take([request()])
         await turn()
         assert worker.end.posted[-1][0] == ANSWER
         assert [reference() for reference in kept] == [None]
 
-    monkeypatch.setattr(loop, "attach_worker_loop", lambda *_: FakeEnd())
     context, kept = contextvars.ContextVar("request"), []
     gc.disable()
     try:

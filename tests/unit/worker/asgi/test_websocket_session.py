@@ -29,11 +29,14 @@ def serve(app, scenario=None, headers=(), stopping=False):
         )  # fmt: skip
         session = AsgiWebSocket(worker, request)
         async with asyncio.timeout(PATIENCE):
-            session.task = asyncio.Task(session.run(), loop=worker.loop, eager_start=True)
+            task = asyncio.Task(session.run(), loop=worker.loop, eager_start=True)
+            went_on = not task.done()
+            if went_on:
+                session.goes_on(task)
             if scenario is not None:
                 await scenario(session, worker)
-            await session.task
-        assert worker.over == [session]
+            await task
+        assert worker.over == [session] * went_on
         assert worker.end.posted[-1][0] in (DONE, ANSWER)
         assert len(worker.posted(DONE, ANSWER)) == 1
         return worker
