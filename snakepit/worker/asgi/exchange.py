@@ -39,9 +39,11 @@ GONE: Final = object()
 """What is expected of the app next: one of these messages; nothing, since its response is complete; or nothing, since
 the client has left."""
 
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
+
 _SCOPE: dict[str, Any] = {
     "type": "http",
-    "asgi": {"version": "3.0", "spec_version": "2.3"},
+    "asgi": None,
     "http_version": "",
     "method": "",
     "scheme": "",
@@ -54,7 +56,8 @@ _SCOPE: dict[str, Any] = {
     "server": None,
     "state": None,
 }
-"""All keys of a scope. To copy it and replace values takes less time than to make a new dict of that size."""
+"""All keys of a scope. To copy it and replace values takes less time than to make a new dict of that size. What an app
+could change in place has to be made for each request."""
 
 ENDLESS = 5.0, 16 * 1024 * 1024
 """Seconds after a client has left, and bytes that were sent to it since then, past which a response is taken for one
@@ -137,13 +140,14 @@ class AsgiExchange:
         if root_path:
             path, raw_path = root_path + path, root_path.encode() + raw_path
             scope["root_path"] = root_path
+        scope["asgi"] = _ASGI.copy()
         scope["http_version"] = http_version
         scope["method"] = method
         scope["scheme"] = scheme
         scope["path"] = path
         scope["raw_path"] = raw_path
         scope["query_string"] = query_string
-        scope["headers"] = headers
+        scope["headers"] = headers.copy()  # requests that crossed together, and say the same, have one list
         scope["client"] = client
         scope["server"] = server
         scope["state"] = worker.state.copy()

@@ -50,7 +50,7 @@ class AsgiWebSocket(AsgiExchange):
         self.scope.update(
             {
                 "type": "websocket",
-                "asgi": _ASGI,
+                "asgi": _ASGI.copy(),
                 "subprotocols": [name for name in subprotocols if name],
                 "extensions": {"websocket.http.response": {}},
             }

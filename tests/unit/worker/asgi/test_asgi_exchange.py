@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import copy
 import gc
 import http
 import weakref
@@ -13,11 +14,13 @@ from worker_side import NUMBER, FakeEnd, FakeWorker, trouble
 from snakepit.errors import ClientDisconnected, LocalProtocolError
 from snakepit.http.fields import NONE, of_length, render
 from snakepit.wire import envelopes
+from snakepit.wire.codec import decode, encode
 from snakepit.wire.envelopes import ANSWER, BODY, CHUNK, CONTINUE, CREDIT, DONE, LARGE, RESPONSE, WINDOW, cost
 from snakepit.worker.asgi import exchange as asgi
 from snakepit.worker.asgi import loop
 from snakepit.worker.asgi.exchange import HEAD_TURNS, AsgiExchange
 from snakepit.worker.asgi.loop import AsgiWorker
+from snakepit.worker.asgi.websocket import AsgiWebSocket
 
 
 def request(target=b"/", headers=((b"host", b"a"),), body=b"", more=False, expects_continue=False, **other):
@@ -139,6 +142,36 @@ def test_root_path_that_a_proxy_tells(said, path):
 def test_unix_socket_has_no_addresses():
     scope = scope_of(client=None, server=None)
     assert (scope["client"], scope["server"]) == (None, None)
+
+
+def change(value):
+    """Change all that can be changed in place in a scope."""
+    if isinstance(value, dict):
+        for item in value.values():
+            change(item)
+        value["changed"] = True
+    elif isinstance(value, list):
+        value.append((b"changed", b"yes"))
+
+
+@pytest.mark.parametrize("make", [AsgiExchange, AsgiWebSocket])
+def test_an_app_that_changes_a_scope_changes_no_other(make):
+    """Requests that cross together, and say the same, come with one list of headers."""
+
+    async def main():
+        worker = FakeWorker(app)
+        worker.ws_max_queue = 1
+        said = request()
+        first, second = (make(worker, envelope).scope for envelope in decode(encode([said, said])))
+        untouched = copy.deepcopy(second)
+        change(first)
+        assert first["headers"] != second["headers"]
+        assert second == untouched
+        assert make(worker, said).scope == untouched
+
+    async def app(scope, receive, send): ...
+
+    asyncio.run(main())
 
 
 def test_state_is_a_copy_for_each_request():
