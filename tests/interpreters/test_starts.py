@@ -221,12 +221,17 @@ HANGS = {
 }
 
 DEEPER = """
-import asyncio, pathlib, time
+import asyncio, pathlib, threading, time
 def begin():
     pathlib.Path({path!r}).touch()
+def begin_aside(loop):
+    waits = threading.Event()
+    loop.call_soon_threadsafe(loop.call_soon, waits.set)
+    waits.wait()
+    begin()
 async def query():
     async with asyncio.timeout(1000):
-        asyncio.get_running_loop().call_later(0.01, begin)
+        threading.Thread(target=begin_aside, args=[asyncio.get_running_loop()], daemon=True).start()
         await asyncio.Event().wait()
 async def connect():
     await asyncio.create_task(query())
