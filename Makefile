@@ -116,9 +116,9 @@ NAMED = $(filter tests/%,$(ARGS))
 PYTEST = $(PYTHON_IN_VENV) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 IN_E2E = { $(if $(NAMED),$(if $(filter tests/e2e%,$(NAMED)),$(PYTEST),true),$(PYTEST) tests/e2e) || test $$? = 5; }
 
-# Where Pythons differ: interpreters, private copies, the end of threads, event loops, processes.
+# Where Pythons differ: interpreters, private copies, the end of threads, event loops, processes, lazy imports.
 BY_PYTHON := tests/interpreters tests/unit $(patsubst %,tests/e2e/test_%.py,\
-	asgi check extensions wsgi)
+	asgi check extensions jit_switch lazy_imports wsgi)
 
 test-by-python: $(DEV) ## run the tests of code that behaves differently on other Pythons (on 3.15 and 3.13)
 	@$(PYTEST) $(BY_PYTHON)

@@ -6,6 +6,8 @@ that passed is written, and each is used once more with copies only of modules o
 
 `--write` writes the results to compat/results.json, the list to snakepit/c_extensions/vetted.json and the tables to
 docs/compatibility.md; `--tables` writes the latter two from the results that are there.
+
+`--lazy` tries something else: see `compat.lazy`.
 """
 
 import argparse
@@ -16,9 +18,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from compat import results, tables
+from compat import lazy, results, tables
 from compat.driver import PYTHON, Driver, Result, Services
 from compat.registry import Case, all_cases
+from snakepit.lazy_imports import tried
 
 CASES = all_cases()
 
@@ -34,7 +37,9 @@ def main() -> int:
     if unknown:
         print(f"no such case: {', '.join(unknown)}; there are: {', '.join(CASES)}", file=sys.stderr)
         return 2
-    cases = [CASES[name] for name in options.names or CASES]
+    if options.lazy:
+        return _try_lazy(options)
+    cases = [CASES[name] for name in options.names or CASES if not CASES[name].lazy_only]
     with Services() as services:
         driver = Driver(services, most=options.interpreters, rounds=options.rounds, lives=options.lives)
         found = {case.name: _say(case, driver) for case in cases}
@@ -45,6 +50,21 @@ def main() -> int:
     return int(any(result.status == "failed" for result in found.values()))
 
 
+def _try_lazy(options: argparse.Namespace) -> int:
+    """Try lazy imports; returns the exit status: 1 where a library has to be left out."""
+    if not tried.EXIST:
+        print("Lazy imports need Python 3.15 or newer", file=sys.stderr)
+        return 2
+    with Services() as services:
+        found = lazy.try_all([CASES[name] for name in options.names or CASES], Driver(services))
+    for name, reason in found.failed.items():
+        print(f"left out: {name} ({reason})")
+    print(f"Python {PYTHON}: {len(found.passed)} libraries may have lazy imports: {', '.join(sorted(found.passed))}")
+    if options.write:
+        lazy.write(found)
+    return int(bool(found.failed))
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m compat", description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="packages (default: all)")
@@ -53,6 +73,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--lives", type=int, default=2, help="interpreters one after another in each place (default: 2)"
     )
+    parser.add_argument("--lazy", action="store_true", help="try which libraries' imports may be lazy (Python 3.15)")
     parser.add_argument("--write", action="store_true", help="write the results, the list and the tables")
     parser.add_argument("--tables", action="store_true", help="only write the list and the tables again")
     options = parser.parse_args()

@@ -30,7 +30,8 @@ class Plan(TypedDict):
     """The task of a process: so many interpreters at a time, each replaced until there were `lives` in its place.
 
     `folder` is for copies and reports; `vetted` a file with a list to use, or empty; `shares`: instead of using the
-    package, all write to one file (`compat.sharing`).
+    package, all write to one file (`compat.sharing`). `lazy`: libraries whose imports are to be lazy; `threads`: how
+    many use the package at once first of all, 0: none does.
     """
 
     case: str
@@ -43,6 +44,8 @@ class Plan(TypedDict):
     folder: str
     vetted: str
     shares: bool
+    lazy: list[str]
+    threads: int
 
 
 def _lives(plan: Plan, place: int, troubles: list[str]) -> None:
@@ -59,6 +62,8 @@ def _lives(plan: Plan, place: int, troubles: list[str]) -> None:
             report=str(report),
             place=place,
             places=plan["interpreters"] if plan["shares"] else 0,
+            lazy=plan["lazy"],
+            threads=plan["threads"],
         )
         try:
             interpreter = create_interpreter()

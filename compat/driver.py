@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -44,6 +44,7 @@ class Result:
         reason: why it failed, or why not unaided: the signal, or the end of a traceback.
         warnings: what the `warnings` module was told in a worker.
         daemons: daemon threads that were left, so that the interpreter could not be closed.
+        lazy: libraries that were imported with lazy imports of their own.
     """
 
     status: Status
@@ -54,6 +55,7 @@ class Result:
     unaided_reason: str = ""
     warnings: list[str] = field(default_factory=list)
     daemons: list[str] = field(default_factory=list)
+    lazy: list[str] = field(default_factory=list)
 
 
 class Services:
@@ -134,6 +136,8 @@ class Driver:
         environment: Mapping[str, str] = {},  # read only
         vetted: str = "",
         shares: bool = False,
+        lazy: Sequence[str] = (),
+        threads: int = 0,
     ) -> str:
         """Run one process; adds the loaded modules to the result, and returns why it failed, or nothing."""
         with tempfile.TemporaryDirectory(prefix="snakepit-compat-") as folder:
@@ -148,6 +152,8 @@ class Driver:
                 folder=folder,
                 vetted=vetted,
                 shares=shares,
+                lazy=list(lazy),
+                threads=threads,
             )
             file = Path(folder) / "plan.json"
             file.write_text(json.dumps(plan), encoding="utf-8")
@@ -216,6 +222,7 @@ def add_reports(result: Result, reports: list[Report]) -> None:
         result.loads.update({module: how for module, how, _ in report["loads"]})
         result.warnings = sorted({*result.warnings, *report["warnings"]})
         result.daemons = sorted({*result.daemons, *report["daemons"]})
+        result.lazy = sorted({*result.lazy, *report["lazy"]})
 
 
 def explain(status: int, hung: bool, said: str, reports: list[Report]) -> str:

@@ -42,6 +42,7 @@ class Case(NamedTuple):
         with_: further distributions whose versions matter.
         distribution: the distribution's name where `name` says more than that.
         file: where the package keeps a file that several may open.
+        lazy_only: whether it has no C extension, and so is only tried with lazy imports (`compat.lazy`).
     """
 
     name: str
@@ -54,6 +55,7 @@ class Case(NamedTuple):
     distribution: str
     environment: Mapping[str, str]
     file: SharedFile | None = None
+    lazy_only: bool = False
 
 
 CASES: dict[str, Case] = {}
@@ -69,6 +71,7 @@ def case(
     distribution: str = "",
     environment: Mapping[str, str] = MappingProxyType({}),
     file: SharedFile | None = None,
+    lazy_only: bool = False,
 ) -> Callable[[Use], Use]:
     """Add the decorated function to the list; see `Case`."""
 
@@ -76,7 +79,9 @@ def case(
         if name in CASES:
             raise ValueError(f"there is a case {name} already")
         whole = distribution or name
-        CASES[name] = Case(name, use, modules, of or whole, exercised, services, with_, whole, environment, file)
+        CASES[name] = Case(
+            name, use, modules, of or whole, exercised, services, with_, whole, environment, file, lazy_only
+        )
         return use
 
     return add

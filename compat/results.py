@@ -20,8 +20,10 @@ def read() -> Results:
 
 
 def as_data(result: Result) -> dict[str, Any]:
-    """Return the part of a result that is stored."""
-    return asdict(result)
+    """Return the part of a result that is stored here; `compat.lazy` stores the part about lazy imports."""
+    kept = asdict(result)
+    del kept["lazy"]
+    return kept
 
 
 def merge(known: Results, python: str, found: dict[str, Result]) -> Results:

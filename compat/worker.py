@@ -11,8 +11,9 @@ import warnings
 from typing import TypedDict
 
 from compat import sharing
-from compat.registry import CASES
+from compat.registry import CASES, Use
 from snakepit.c_extensions import vetted
+from snakepit.lazy_imports.hook import apply, made_lazy
 from snakepit.wire.settings import Policy
 from snakepit.worker.ending import end_interpreter
 from snakepit.worker.extensions.loader import Extensions, Load
@@ -21,7 +22,10 @@ LEAST_USES = 3
 
 
 class Settings(TypedDict):
-    """The settings from the child's main interpreter; `places`: how many share a file, 0: none."""
+    """The settings from the child's main interpreter; `places`: how many share a file, 0: none.
+
+    `lazy`: libraries with lazy imports; `threads`: how many threads use the package at once before it was imported.
+    """
 
     case: str
     module: str
@@ -33,14 +37,16 @@ class Settings(TypedDict):
     report: str
     place: int
     places: int
+    lazy: list[str]
+    threads: int
 
 
 class Report(TypedDict):
     """The report about one interpreter.
 
-    `trouble` is the traceback of what went wrong, or empty; `daemons` names the daemon threads that did not end;
-    `loads` is of modules outside the standard library, and of any that was refused; `acknowledged` and `not_written`
-    are the results of writes to a shared file.
+    `trouble` is the traceback of what went wrong, or empty; `daemons` names the daemon threads that did not end; `lazy`
+    names the libraries with lazy imports; `loads` is of modules outside the standard library, and of any that was
+    refused; `acknowledged` and `not_written` are the results of writes to a shared file.
     """
 
     uses: int
@@ -50,6 +56,7 @@ class Report(TypedDict):
     loads: list[list[str]]
     acknowledged: list[str]
     not_written: list[str]
+    lazy: list[str]
 
 
 def run(settings: Settings) -> None:
@@ -61,12 +68,13 @@ def run(settings: Settings) -> None:
 
 
 def _live(settings: Settings, ended: threading.Lock) -> None:
-    report = Report(uses=0, trouble="", daemons=[], warnings=[], loads=[], acknowledged=[], not_written=[])
+    report = Report(uses=0, trouble="", daemons=[], warnings=[], loads=[], acknowledged=[], not_written=[], lazy=[])
     try:
         if settings["vetted"]:
             vetted.LIST = settings["vetted"]
         extensions = Extensions(settings["policy"], settings["copies"], keep_native=True)
         extensions.install()
+        apply("auto" if settings["lazy"] else "off", settings["lazy"])
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("default")
             try:
@@ -76,6 +84,7 @@ def _live(settings: Settings, ended: threading.Lock) -> None:
         gc.collect()
         report["warnings"] = sorted({str(warning.message).partition("\n")[0] for warning in caught})
         report["loads"] = [[load.module, load.how, load.reason] for load in extensions.loads if _counts(load)]
+        report["lazy"] = made_lazy()
         report["daemons"] = end_interpreter()
     except BaseException:
         report["trouble"] += traceback.format_exc()
@@ -96,12 +105,35 @@ def _use(settings: Settings, report: Report) -> None:
         report["acknowledged"], report["not_written"] = told
         return
     use = case.use
+    if settings["threads"]:
+        _use_at_once(use, settings)
     end = time.monotonic() + settings["seconds"]
     while report["uses"] < LEAST_USES or time.monotonic() < end:
         use(*settings["urls"])
         report["uses"] += 1
         if report["uses"] % 2:
             gc.collect()
+
+
+def _use_at_once(use: Use, settings: Settings) -> None:
+    """Use the package for the first time in several threads at once: what is imported meanwhile, all of them want."""
+    troubles: list[BaseException] = []
+    start = threading.Barrier(settings["threads"])
+
+    def one() -> None:
+        try:
+            start.wait()
+            use(*settings["urls"])
+        except BaseException as error:
+            troubles.append(error)
+
+    threads = [threading.Thread(target=one) for _ in range(settings["threads"])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if troubles:
+        raise troubles[0]
 
 
 def _counts(load: Load) -> bool:

@@ -107,6 +107,8 @@ def settings_for(app, folder, **settings):
         "interpreters": 2,
         "log_config": None,
         "extensions": "vetted",
+        "lazy_imports": "off",
+        "lazy_libraries": [],
         "copies": "",
         "write_bytecode": True,
         "ws_max_queue": 32,

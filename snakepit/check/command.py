@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,7 @@ from snakepit.check.progress import FAULTS, INTERPRETERS, path_of, read
 from snakepit.config.app_reference import AppReference, find
 from snakepit.config.options import Config
 from snakepit.errors import AppError, ConfigError, SnakepitError
+from snakepit.lazy_imports.tried import EXIST, Mode, chosen
 from snakepit.system import working_directory
 from snakepit.system.import_order import add_folder, path_of_workers, standard_first, standard_modules
 
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 _CHILD = """
 import json, sys
 settings = json.load(sys.stdin)
+if hasattr(sys, "set_lazy_imports"):
+    sys.set_lazy_imports("normal")
 sys.path[:] = settings["inside"]["own_path"]
 from snakepit.check.sandbox import run
 run(settings)
@@ -68,14 +73,41 @@ def check(config: Config, timeout: float) -> Report:
             f"no temporary folder can be made: {error}; set TMPDIR to one that can be written to"
         ) from None
     try:
-        status = _run_child(config, reference, folder.path, timeout)
+        lazy = chosen(config.lazy_imports)
+        status = _run_child(config, reference, folder.path, timeout, lazy, INTERPRETERS)
         stories = list(_stories(folder.path))
         faults = Path(folder.path, FAULTS)
         told = faults.read_text(encoding="utf-8", errors="replace") if faults.exists() else ""
+        crash = gather.crash(status, timeout, stories, told)
+        report = gather.report(str(reference), config.extensions, stories, crash)
+        return _with_lazy_imports(report, lazy[0], partial(_story, config, reference, folder.path, timeout))
     finally:
         folder.remove()
-    crash = gather.crash(status, timeout, stories, told)
-    return gather.report(str(reference), config.extensions, stories, crash)
+
+
+def _with_lazy_imports(report: Report, option: Mode, story: Callable[[Mode], gather.Story]) -> Report:
+    """Add what lazy imports save, or that they are what the app fails by.
+
+    `story` imports the app anew, with the option as it is given.
+    """
+    if not EXIST or (not report.ok and option == "off"):
+        return report
+    eager = story("off")
+    if report.ok:
+        compared: Mode = "auto" if option == "off" else option
+        return replace(report, lazy_imports=gather.lazy_imports(option, compared, eager, story(compared)))
+    if eager.interface is None:
+        return report
+    note = "With --lazy-imports off the app can be imported: something that was to wait until it is used can't."
+    return replace(report, notes=(*report.notes, note))
+
+
+def _story(config: Config, reference: AppReference, folder: str, timeout: float, option: Mode) -> gather.Story:
+    """Import the app in one interpreter of another process, with lazy imports as they are given."""
+    folder = os.path.join(folder, option)
+    os.mkdir(folder)
+    _run_child(config, reference, folder, timeout, chosen(option), 1)
+    return gather.story(1, read(path_of(folder, 1)))
 
 
 def _stories(folder: str) -> Iterator[gather.Story]:
@@ -87,8 +119,18 @@ def _stories(folder: str) -> Iterator[gather.Story]:
         yield gather.story(number, read(path))
 
 
-def _run_child(config: Config, reference: AppReference, folder: str, timeout: float) -> int | None:
-    """Run the child and return its exit status, as `subprocess` reports it; None if it had to be killed."""
+def _run_child(
+    config: Config,
+    reference: AppReference,
+    folder: str,
+    timeout: float,
+    lazy: tuple[Mode, list[str]],
+    interpreters: int,
+) -> int | None:
+    """Run the child and return its exit status, as `subprocess` reports it; None if it had to be killed.
+
+    Hide what the app prints if there is one interpreter, which only measures.
+    """
     path = path_of_workers()
     settings: ChildSettings = {
         "inside": {
@@ -103,13 +145,23 @@ def _run_child(config: Config, reference: AppReference, folder: str, timeout: fl
             "interface": config.interface,
             "extensions": config.extensions,
             "copies": folder,
+            "lazy_imports": lazy[0],
+            "lazy_libraries": lazy[1],
         },
         "folder": folder,
         "timeout": timeout,
+        "interpreters": interpreters,
     }
     # -P: a file json.py in the working directory must not be imported. What the app prints goes to stderr, out of the
     # way.
-    child = subprocess.Popen([sys.executable, "-P", "-c", _CHILD], stdin=subprocess.PIPE, stdout=2)
+    shown = interpreters > 1
+    command = [sys.executable, "-P", "-c", _CHILD]
+    child = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=2 if shown else subprocess.DEVNULL,
+        stderr=None if shown else subprocess.DEVNULL,
+    )
     try:
         child.communicate(json.dumps(settings).encode(), timeout)
     except subprocess.TimeoutExpired:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from snakepit.c_extensions import vetted
 from snakepit.c_extensions.packages import Package, package_of
-from snakepit.check.findings import Crash, LoadingModules, Module, Report
+from snakepit.check.findings import Crash, LazyImports, LoadingModules, Module, Report
 from snakepit.check.progress import INTERPRETERS, Record
 
 _WORST_FIRST = ("refused", "copied", "source", "native")
@@ -19,6 +19,7 @@ class Story:
     interpreter: int
     stage: str = "importing"
     interface: str | None = None
+    size: tuple[int, int | None] | None = None  # modules that were imported then, and bytes of memory of the process
     errors: list[str] = field(default_factory=list)
     loads: list[Record] = field(default_factory=list)
     daemons: list[str] = field(default_factory=list)
@@ -55,6 +56,8 @@ def story(interpreter: int, records: Iterable[Record]) -> Story:
                 told.loads.append(record)
             case ("app", str(interface)):
                 told.interface = interface
+            case ("size", int(modules), memory):
+                told.size = modules, memory
             case ("error", str(text)):
                 told.errors.append(text)
             case ("daemons", list(names)):
@@ -77,6 +80,15 @@ def report(app: str, policy: str, stories: list[Story], crash: Crash | None) -> 
         crash=crash,
         notes=(*_notes(stories), *race),
     )
+
+
+def lazy_imports(option: str, compared: str, eager: Story, lazy: Story) -> LazyImports | None:
+    """What lazy imports save, given an interpreter without and one with them."""
+    if eager.size is None or lazy.size is None:
+        return None
+    (modules, memory), (fewer, less) = eager.size, lazy.size
+    saved = None if memory is None or less is None else memory - less
+    return LazyImports(option, compared, modules, modules - fewer, memory, saved)
 
 
 def _error(stories: list[Story]) -> tuple[str | None, list[str]]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from snakepit.check.progress import Progress
 from snakepit.errors import AppError, fault
+from snakepit.system.memory import resident_memory
 from snakepit.wire.settings import ImportSettings
 from snakepit.worker import bootstrap, children, loader
 from snakepit.worker.detect import detect
@@ -66,9 +67,11 @@ def _import(settings: ImportSettings, progress: Progress) -> None:
     watch.install()
     sys.path[:] = settings["sys_path"]
     reserve(settings["own_modules"])
+    bootstrap.make_lazy(settings)
     try:
         app = loader.load(settings["module"], settings["attribute"], None, settings["factory"], extensions)
         progress.say("app", detect(app, settings["interface"]))
+        progress.say("size", len(sys.modules), resident_memory())
     except AppError as error:
         progress.say("error", str(error))
     watch.tell_loads()

@@ -10,6 +10,7 @@ Records, by their first field (`thread` is an identifier as `threading.get_ident
     end, thread                     the last one that this thread began is, or failed
     load, module, file, how, importers, reason    as in `snakepit.worker.extensions.loader.Load`
     app, interface                  the app was imported
+    size, modules, memory           how many modules are imported then, and bytes of memory of the process, or None
     error, text                     it was not
     daemons, names                  daemon threads of the app that outlive it, so that the interpreter is not closed
     open                            it could not be closed in time

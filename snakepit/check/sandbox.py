@@ -11,7 +11,7 @@ import threading
 import time
 from typing import Any, TypedDict, cast
 
-from snakepit.check.progress import FAULTS, INTERPRETERS, Progress, path_of, read
+from snakepit.check.progress import FAULTS, Progress, path_of, read
 from snakepit.errors import fault
 from snakepit.wire.interpreters import any_kept_open, create_interpreter, keep_open, stop_tracing_memory
 from snakepit.wire.settings import ImportSettings
@@ -31,6 +31,8 @@ PAUSE = 0.5
 _IMPORT = """
 import marshal, sys
 settings = marshal.loads(settings)
+if hasattr(sys, "set_lazy_imports"):
+    sys.set_lazy_imports("normal")
 sys.path[:] = settings["own_path"]
 sys.argv[:] = settings["argv"]
 from snakepit.check import inside
@@ -41,11 +43,15 @@ _END = "inside.end(path)"
 
 
 class ChildSettings(TypedDict):
-    """The child's settings. `inside`: for the interpreters. `folder`: for their records. `timeout`: in seconds."""
+    """The child's settings. `inside`: for the interpreters. `folder`: for their records. `timeout`: in seconds.
+
+    `interpreters`: how many at the same time.
+    """
 
     inside: ImportSettings
     folder: str
     timeout: float
+    interpreters: int
 
 
 def run(settings: ChildSettings) -> None:
@@ -55,7 +61,7 @@ def run(settings: ChildSettings) -> None:
     with open(os.path.join(settings["folder"], FAULTS), "w", encoding="utf-8") as faults:
         faulthandler.enable(faults)
         faulthandler.dump_traceback_later(settings["timeout"] + ORPHAN_SECONDS, exit=True, file=faults)
-        owners = [_Owner(number, settings) for number in range(1, INTERPRETERS + 1)]
+        owners = [_Owner(number, settings) for number in range(1, settings["interpreters"] + 1)]
         for owner in owners:
             owner.thread.start()
         for owner in owners:

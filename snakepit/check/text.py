@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from snakepit.c_extensions.packages import STANDARD_LIBRARY, package_of
 from snakepit.c_extensions.refusal import ARROW, import_chain
-from snakepit.check.findings import PYTHON_VERSION, Crash, LoadingModules, Module, Report
+from snakepit.check.findings import PYTHON_VERSION, Crash, LazyImports, LoadingModules, Module, Report
 from snakepit.check.progress import STAGES
 from snakepit.system.table import aligned
 from snakepit.system.words import counted
@@ -14,7 +14,7 @@ _HEADINGS = ("MODULE", "HOW", "PACKAGE", "IMPORTED BY", "ADVICE")
 
 def render(report: Report, verbose: bool) -> str:
     """Render the report, which ends with a newline; `verbose` also lists modules that load without help."""
-    parts = [_table(report.modules, verbose), *report.notes, _verdict(report)]
+    parts = [_table(report.modules, verbose), *report.notes, _lazy_imports(report.lazy_imports), _verdict(report)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -25,6 +25,18 @@ def _table(modules: Sequence[Module], verbose: bool) -> str:
     if natives and not verbose:
         lines += ["", f"{counted(len(natives), 'extension module')} loaded as usual (-v lists them)."]
     return "\n".join(lines).strip("\n")
+
+
+def _lazy_imports(found: LazyImports | None) -> str:
+    if found is None:
+        return ""
+    memory = ""
+    if found.memory_saved is not None:
+        memory = f" and {found.memory_saved / 2**20:.1f} MiB of memory"
+    saved = f"{found.modules_saved} of {counted(found.modules, 'module')}{memory}"
+    if found.option == "off":
+        return f"Lazy imports would save {saved} in each worker, until they are used: --lazy-imports auto."
+    return f"Lazy imports (--lazy-imports {found.option}) save {saved} in each worker, until they are used."
 
 
 def _row(module: Module) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from snakepit.config.option import describe, option
 from snakepit.config.sources import load_env_file, variable_of
 from snakepit.config.trusted_proxies import PROXY_HEADERS, TrustedProxies, header_names
 from snakepit.errors import ConfigError
+from snakepit.lazy_imports.tried import EXIST as LAZY_IMPORTS_EXIST
 from snakepit.system.cpus import usable_cpus
 from snakepit.system.working_directory import absolute
 
@@ -37,6 +38,7 @@ type HttpOption = Literal["auto", "h11", "httptools"]
 type ExtensionsOption = Literal["vetted", "native", "all"]
 type RuntimeOption = Literal["interpreter", "process", "thread"]
 type WsOption = Literal["auto", "wsproto", "none"]
+type LazyImportsOption = Literal["auto", "on", "off"]
 type LifespanOption = Literal["auto", "on", "off"]
 
 
@@ -73,6 +75,17 @@ class Config:
         "vetted",
         "C extensions that refuse to run in several interpreters get a private copy in each. vetted: those of packages "
         "tested that way. native: none. all: every one, at your own risk.",
+    )
+    jit: bool | None = option(
+        None,
+        "Compile Python code of the server, and of workers that are processes or threads, to machine code while it "
+        "runs, where Python has a JIT compiler. PYTHON_JIT counts where nothing else says it.",
+        shown="with CPython 3.15 or newer",
+    )
+    lazy_imports: LazyImportsOption = option(
+        "auto",
+        "What of the app's imports waits until it is used, with Python 3.15 or newer. auto: imports within libraries "
+        "that were tried like that. on: all that can wait, the app's own too. off: what is marked so in the code.",
     )
     host: str = option("127.0.0.1", "Address or host name to listen on.", metavar="HOST")
     port: int = option(8000, "Port to listen on. 0 picks a free one and prints it.", least=0, most=65535)
@@ -246,6 +259,8 @@ class Config:
             cpus = usable_cpus()
             object.__setattr__(self, "interpreters", cpus.count)
             object.__setattr__(self, "workers_source", cpus.source)
+        if self.lazy_imports == "on" and not LAZY_IMPORTS_EXIST:
+            raise ConfigError("lazy_imports can't be on before Python 3.15; leave it out, or use a newer Python")
         if self.runtime == "thread":
             object.__setattr__(self, "interpreters", 1)
             object.__setattr__(self, "workers_source", "")

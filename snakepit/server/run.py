@@ -20,7 +20,7 @@ from snakepit.server.net.open_files import raise_open_files_limit
 from snakepit.server.operate.managers import Manager, find_manager
 from snakepit.server.operate.signals import leave
 from snakepit.server.server import Server
-from snakepit.system import limits, working_directory
+from snakepit.system import jit, limits, working_directory
 from snakepit.system.import_order import StandardLibraryFirst, add_folder
 from snakepit.system.memory import keep_freed_memory
 from snakepit.system.standard_streams import open_closed_streams
@@ -60,6 +60,7 @@ def _serve(app: Any, options: dict[str, Any], process_ends: bool) -> tuple[int, 
     manager = Manager()
     try:
         with StandardLibraryFirst():
+            jit.take_back(os.environ)
             manager = find_manager()
             config = Config.resolve(app, options)
             if manager.workers:

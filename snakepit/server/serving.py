@@ -32,6 +32,7 @@ from snakepit.server.pool.memory_forecast import MemoryForecast
 from snakepit.server.pool.outcome import Outcome
 from snakepit.server.routing.router import Router
 from snakepit.server.setup import Setup
+from snakepit.system import jit
 from snakepit.system.log_files import reopen_log_files
 from snakepit.system.version import __version__
 from snakepit.system.words import counted
@@ -172,13 +173,16 @@ class Serving:
     async def run(self) -> None:
         """Serve until asked to stop. Raises SnakepitError."""
         self._log.info(
-            "Snakepit %s on Python %s: %s, app %s, process %d",
+            "Snakepit %s on Python %s: %s, app %s%s, process %d",
             __version__,
             platform.python_version(),
             _workers(self._setup.config),
             self._apps.names,
+            ", JIT on" if jit.is_enabled() else "",
             os.getpid(),
         )
+        if trouble := jit.trouble(self._setup.config.jit):
+            self._log.warning("%s", trouble)
         manager = self._setup.manager
         try:
             if not manager.takes_over:

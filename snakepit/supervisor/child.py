@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from snakepit.supervisor.link import ENVIRONMENT, Link, Origin
 from snakepit.supervisor.silence import Silence
+from snakepit.system import jit
 from snakepit.system.exit_status import how_ended
 
 
@@ -25,7 +26,8 @@ class Child:
                 passed.set_inheritable(True)
             origin = Origin(theirs.fileno(), os.getpid(), restarts, takes_over, workers, [s.fileno() for s in sockets])
             command = [sys.executable, *sys.orig_argv[1:]]
-            self.pid = _spawn(command, {**os.environ, ENVIRONMENT: str(origin)})
+            compiled = jit.changes(jit.asked_for(sys.argv[1:], os.environ), os.environ)
+            self.pid = _spawn(command, {**os.environ, **compiled, ENVIRONMENT: str(origin)})
         except BaseException:
             ours.close()
             raise

@@ -9,6 +9,8 @@ too:
   where that is its own (`put_standard_library_first`), else within a block (`StandardLibraryFirst`).
 - In a program's interpreter, Snakepit also imports at once what the standard library would import at first use (PEP
   810, Python 3.15 and later; `import_what_is_lazy`).
+- Snakepit's own imports are never lazy, even if all imports of the program are: a module that is imported at first use
+  is looked for in the path of that moment.
 - In workers, the names of modules that the server has imported from the standard library (`standard_modules`) mean
   these modules; see `snakepit.worker.standard_names`. All other names may be the app's.
 """
@@ -67,12 +69,34 @@ def import_what_is_lazy() -> None:
                     continue
 
 
+_was_lazy = False  # before this process made its imports be done at once
+
+
+def everything_is_lazy() -> bool:
+    """Whether all imports of this program are to wait until they are used, as with PYTHON_LAZY_IMPORTS=all."""
+    return _was_lazy or _is_lazy_now() or StandardLibraryFirst.left_lazy
+
+
+def make_everything_lazy(lazy: bool) -> None:
+    """Have all imports that follow in this interpreter wait until they are used, where this Python can; or not."""
+    set_mode = getattr(sys, "set_lazy_imports", None)
+    if set_mode is not None:
+        set_mode("all" if lazy else "normal")
+
+
+def _is_lazy_now() -> bool:
+    mode = getattr(sys, "get_lazy_imports", None)
+    return mode is not None and mode() == "all"
+
+
 _path_of_workers: list[str] | None = None  # where `sys.path` is another one
 
 
 def put_standard_library_first() -> None:
-    """Move the standard library to the front of `sys.path`, but not of the path of workers."""
-    global _path_of_workers
+    """Move the standard library to the front of `sys.path`, but not of the path of workers, and end lazy imports."""
+    global _path_of_workers, _was_lazy
+    _was_lazy = _is_lazy_now()
+    make_everything_lazy(False)
     _path_of_workers = list(sys.path)
     sys.path[:] = standard_first(sys.path)
 
@@ -98,14 +122,22 @@ def path_of_workers() -> list[str]:
 
 
 class StandardLibraryFirst:
-    """A block within which imports find the standard library first, in all threads.
+    """A block within which imports find the standard library first, in all threads, and are not lazy.
 
     No entry of the path is missing meanwhile, so other threads find their modules as well.
     """
 
+    left_lazy = False
+    """Whether all imports become lazy again at the end of the last of these blocks."""
+
     _lock = _thread.allocate_lock()  # only for the counters: held during an import, it could deadlock
     _blocks = 0
     _path = sys.path  # as it was before the first of them
+
+    @classmethod
+    def is_on(cls) -> bool:
+        """Whether there is such a block now, in any thread."""
+        return cls._blocks > 0
 
     def __enter__(self) -> None:
         kept = StandardLibraryFirst
@@ -113,6 +145,9 @@ class StandardLibraryFirst:
             if not kept._blocks:
                 kept._path = sys.path
                 sys.path = standard_first(sys.path)
+                kept.left_lazy = _is_lazy_now()
+                if kept.left_lazy:
+                    make_everything_lazy(False)
             kept._blocks += 1
 
     def __exit__(self, *_: object) -> None:
@@ -121,3 +156,6 @@ class StandardLibraryFirst:
             kept._blocks -= 1
             if not kept._blocks:
                 sys.path = kept._path
+                if kept.left_lazy:
+                    make_everything_lazy(True)
+                    kept.left_lazy = False

@@ -16,7 +16,8 @@ class ImportSettings(TypedDict):
 
     `sys_path` is for the app, `own_path` for what Snakepit imports itself, and `own_modules` are names that mean
     modules of the standard library whatever the app's folder holds (`snakepit.system.import_order`). `copies`: the
-    folder for private copies of extensions, empty if there is none.
+    folder for private copies of extensions, empty if there is none. `lazy_imports`, `lazy_libraries`: see
+    `snakepit.lazy_imports.hook`.
     """
 
     sys_path: list[str]
@@ -30,6 +31,8 @@ class ImportSettings(TypedDict):
     interface: Literal["auto", "asgi", "wsgi"]
     extensions: Policy
     copies: str
+    lazy_imports: Literal["auto", "on", "off"]
+    lazy_libraries: list[str]
 
 
 class AppSettings(ImportSettings):

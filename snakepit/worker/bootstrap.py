@@ -30,7 +30,7 @@ from snakepit.worker.standard_names import reserve
 
 if TYPE_CHECKING:
     from snakepit.wire.envelopes import Envelope
-    from snakepit.wire.settings import WorkerSettings
+    from snakepit.wire.settings import ImportSettings, WorkerSettings
 
 
 serving = False
@@ -97,6 +97,7 @@ def _serve(
     attached = False
     words: list[Envelope] = []
     extensions = None
+    undo: list[Callable[[], None]] = []
     watchdog = Watchdog(settings["watch"])
     if settings["runtime"] == "interpreter":
         extensions = Extensions(settings["extensions"], settings["copies"])
@@ -112,6 +113,7 @@ def _serve(
         before = time.perf_counter()
         try:
             try:
+                undo.append(make_lazy(settings))
                 app = _load(settings, extensions)
                 interface = detect(app, settings["interface"])
             finally:
@@ -146,11 +148,22 @@ def _serve(
         if trouble:
             words.append(envelopes.failed(kind, trouble))
         words.append(envelopes.goodbye(end(), extensions.copied if extensions else []))
+        for be_eager in undo:  # whoever else is in this interpreter goes on as before
+            be_eager()
         watchdog.leave(words)
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()
         serving = False
+
+
+def make_lazy(settings: "ImportSettings") -> Callable[[], None]:
+    """Have the app's imports be lazy, as far as they are to be; returns a function that undoes that."""
+    if not hasattr(sys, "set_lazy_imports"):
+        return lambda: None
+    with StandardLibraryFirst():
+        from snakepit.lazy_imports.hook import apply
+    return apply(settings["lazy_imports"], settings["lazy_libraries"])
 
 
 def _load(settings: "WorkerSettings", extensions: Extensions | None) -> object:

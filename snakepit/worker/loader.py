@@ -94,7 +94,7 @@ def _trouble(headline: str, error: BaseException, extensions: Extensions | None)
     except BaseException:  # an exception whose own methods raise
         return f"{headline}\n{fault(error)}"
     if culprit is None:
-        return f"{headline}\n{own}"
+        return f"{headline}\n{own}{_hint_at_lazy_imports(error)}"
     with StandardLibraryFirst():
         from snakepit.c_extensions.refusal import explain
 
@@ -124,6 +124,18 @@ def _culprit(error: BaseException, refused: list[Load]) -> tuple[Load | None, bo
         if load.importers and _package(load.importers[-1]) in packages:
             return load, False
     return None, False
+
+
+def _hint_at_lazy_imports(error: BaseException) -> str:
+    """What to try where something failed that was imported at its first use; Python says so in the error's cause."""
+    seen = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:  # an error may be its own cause
+        seen.add(id(link))
+        if isinstance(link, ImportError) and str(link).startswith("lazy import of "):
+            return "\nWhat was imported there had waited until it was used; --lazy-imports off imports all at once."
+        link = link.__cause__ or link.__context__
+    return ""
 
 
 def _package(module: str) -> str:

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterable
 
+from snakepit.system import jit
 from snakepit.system.group_signals import GROUP_SIGNALS
 from snakepit.system.memory import keep_freed_memory
 from snakepit.wire.carrier import ChannelAddress
@@ -19,6 +20,7 @@ def prepare(sockets: Iterable[ChannelAddress]) -> None:
     must finish what it has begun. Signals were held back until here, so that none could end it earlier. The end of its
     standard input means that the main process has ended, for any reason; the app gets an empty standard input.
     """
+    jit.take_back(os.environ)
     for number in GROUP_SIGNALS:
         signal.signal(number, _ignore)  # not SIG_IGN, which processes that the app starts would inherit
     lifeline = os.dup(0)

@@ -13,6 +13,7 @@ import pytest
 from support import ONE_RUNTIME, PATIENCE, wait_until
 
 from snakepit.c_extensions.copies import PREFIX
+from snakepit.lazy_imports.tried import EXIST
 
 pytestmark = ONE_RUNTIME
 
@@ -76,7 +77,7 @@ def test_a_fastapi_app(check):
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("pydantic_core._pydantic_core")]
     assert line.split()[1] == "copied"
     assert pydantic_core.__version__ in line
-    assert "main → fastapi → " in line
+    assert "main → fastapi" in line
     assert "\nmain:app runs in isolated interpreters.\n(ASGI;" in done.stdout
 
 
@@ -324,3 +325,35 @@ def test_an_app_that_only_one_can_import_is_not(check):
     assert not found["ok"]
     assert "OSError: locked" in found["error"]
     assert "(It happened in one of two interpreters; the other one imported the app.)" in found["error"]
+
+
+# -- lazy imports ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not EXIST, reason="Python 3.15 and later")
+@pytest.mark.parametrize("option", ["auto", "off"])
+def test_what_lazy_imports_save(check, option):
+    pytest.importorskip("flask")
+    code = "import flask\nprint('imported')\napp = flask.Flask(__name__)\n"
+    found = report(check("--json", "--lazy-imports", option, "main:app", main=code))["lazy_imports"]
+    assert (found["option"], found["compared"]) == (option, "auto")
+    assert 20 < found["modules_saved"] < found["modules"] - 20
+    assert found["memory"] is None or 2**20 < found["memory_saved"] < found["memory"] / 2
+    done = check("--lazy-imports", option, "main:app", main=code)
+    assert f"{'save' if option == 'auto' else 'would save'} " in done.stdout
+    assert done.stderr.count("imported") == 2, "what is imported to measure it says nothing"
+
+
+@pytest.mark.skipif(not EXIST, reason="Python 3.15 and later")
+def test_an_app_that_lazy_imports_keep_from_being_imported(check):
+    modules = {"main": "import registry\nimport views\napp = registry.APPS['app']\n", "registry": "APPS = {}\n"}
+    modules["views"] = "import registry\nregistry.APPS['app'] = lambda environ, start_response: []\n"
+    done = check("--lazy-imports", "on", "main:app", **modules)
+    assert done.returncode == 3
+    assert "With --lazy-imports off the app can be imported" in done.stdout
+    assert check("main:app", **modules).returncode == 0
+
+
+@pytest.mark.skipif(EXIST, reason="before Python 3.15")
+def test_a_python_without_lazy_imports(check):
+    assert report(check("--json", "main:app", main=APP))["lazy_imports"] is None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from snakepit.config.app_reference import AppReference
 from snakepit.config.options import Config
+from snakepit.lazy_imports.tried import chosen
 from snakepit.server.pool.options import PoolOptions
 from snakepit.system.import_order import path_of_workers, standard_first, standard_modules
 from snakepit.system.working_directory import WorkingDirectory
@@ -39,6 +40,7 @@ class Surroundings:
 def pool_options(config: Config, reference: AppReference, surroundings: Surroundings) -> PoolOptions:
     """Collect the options of an app's pool, and the settings for each worker."""
     path = path_of_workers()
+    lazy_imports, lazy_libraries = chosen(config.lazy_imports)
     return PoolOptions(
         workers=config.interpreters,
         threads=config.threads,
@@ -77,6 +79,8 @@ def pool_options(config: Config, reference: AppReference, surroundings: Surround
             "interpreters": config.interpreters,
             "log_config": config.log_config,
             "extensions": config.extensions,
+            "lazy_imports": lazy_imports,
+            "lazy_libraries": lazy_libraries,
             "ws_max_queue": config.ws_max_queue,
             "timeout_request": config.timeout_request,
             "copies": surroundings.copies,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, cast
 
 from snakepit.errors import ConfigError, WorkerLost
+from snakepit.system import jit
 from snakepit.system.exit_status import how_ended
 from snakepit.system.group_signals import GROUP_SIGNALS
 from snakepit.wire.carrier import ChannelAddress, discard
@@ -27,6 +28,8 @@ type RuntimeName = Literal["interpreter", "process", "thread"]
 _BOOTSTRAP = """
 import marshal, sys
 settings = marshal.loads(settings)
+if settings["runtime"] != "thread" and hasattr(sys, "set_lazy_imports"):
+    sys.set_lazy_imports("normal")  # what Snakepit imports is found in this path
 sys.path[:] = settings["own_path"]
 sys.argv[:] = settings["argv"]
 from snakepit.worker.bootstrap import run
@@ -216,6 +219,7 @@ class ProcessRuntime:
             # a virtual environment's python.exe starts another process: sockets must be shared with that one
             executable = sys._base_executable
             environment = {**environment, "__PYVENV_LAUNCHER__": sys.executable}
+        environment = {**environment, **jit.changes(jit.is_enabled(), environment)}  # as this process has it
         flags = cast("Any", subprocess)._args_from_interpreter_flags()  # as multiprocessing does
         # -P: Python itself imports something for -c, which must not come from the working directory
         command = [executable, *flags, "-P", "-c", _IN_PROCESS]

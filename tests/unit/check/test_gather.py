@@ -5,7 +5,7 @@ import pytest
 from snakepit.c_extensions import vetted
 from snakepit.c_extensions.packages import Package
 from snakepit.check import gather
-from snakepit.check.findings import LoadingModules
+from snakepit.check.findings import LazyImports, LoadingModules
 from snakepit.check.gather import crash, report, story
 
 DONE = [("stage", 1, "importing"), ("app", "asgi"), ("daemons", []), ("stage", 9, "closed")]
@@ -251,3 +251,22 @@ def test_notes():
     assert "(beat)" in daemons
     (left,) = made(more=[("open",)]).notes
     assert "keep an interpreter from being closed" in left
+
+
+# -- lazy imports ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("eager", "lazy", "expected"),
+    [
+        ((300, 50), (200, 30), LazyImports("off", "auto", 300, 100, 50, 20)),
+        ((300, None), (200, None), LazyImports("off", "auto", 300, 100, None, None)),
+        ((300, 50), None, None),
+        (None, (300, 50), None),
+    ],
+)
+def test_what_lazy_imports_save(eager, lazy, expected):
+    def told(size):
+        return story(1, [*DONE[:2], *([("size", *size)] if size else [])])
+
+    assert gather.lazy_imports("off", "auto", told(eager), told(lazy)) == expected

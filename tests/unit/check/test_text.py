@@ -1,11 +1,12 @@
 """snakepit.check.text: what people read; and the findings as JSON."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from snakepit.c_extensions.packages import Package
-from snakepit.check.findings import PYTHON_VERSION, Crash, LoadingModules, Module, Report
+from snakepit.check.findings import PYTHON_VERSION, Crash, LazyImports, LoadingModules, Module, Report
 from snakepit.check.text import render
 
 CORE = Module(
@@ -57,6 +58,33 @@ def test_no_extension_modules():
 
 def test_notes_stand_before_the_verdict():
     assert render(report(notes=("Threads go on.",)), verbose=False).startswith("Threads go on.\n\nmain:app runs")
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (
+            "auto",
+            "Lazy imports (--lazy-imports auto) save 12 of 300 modules and 2.5 MiB of memory in each worker, until",
+        ),
+        (
+            "off",
+            "Lazy imports would save 12 of 300 modules and 2.5 MiB of memory in each worker, until they are used: ",
+        ),
+    ],
+)
+def test_lazy_imports(option, said):
+    found = replace(report(), lazy_imports=LazyImports(option, "auto", 300, 12, 30 * 2**20, 5 * 2**19))
+    assert render(found, verbose=False).startswith(said)
+    assert json.loads(json.dumps(found.as_json()))["lazy_imports"] == {
+        "option": option, "compared": "auto", "modules": 300, "modules_saved": 12, "memory": 30 * 2**20,
+        "memory_saved": 5 * 2**19,
+    }  # fmt: skip
+
+
+def test_lazy_imports_where_the_system_does_not_tell_of_memory():
+    found = replace(report(), lazy_imports=LazyImports("on", "on", 1, 1, None, None))
+    assert render(found, verbose=False).startswith("Lazy imports (--lazy-imports on) save 1 of 1 module in each worker")
 
 
 def test_an_error():
@@ -146,6 +174,7 @@ def test_json():
             "traceback": ["File"],
         },
         "notes": ["so"],
+        "lazy_imports": None,
     }
 
 

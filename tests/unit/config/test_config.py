@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snakepit.config import options
 from snakepit.config.option import ENV_PREFIX
 from snakepit.config.options import LOG_LEVELS, OPTIONS, Config
 from snakepit.config.sources import ignored_variables, load_env_file
@@ -173,7 +174,8 @@ def test_seconds_may_be_whole():
 
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option.choices], ids=lambda option: option.name)
-def test_choices(option):
+def test_choices(monkeypatch, option):
+    monkeypatch.setattr(options, "LAZY_IMPORTS_EXIST", True)
     for choice in option.choices:
         assert getattr(Config(APP, **{option.name: choice}), option.name) == choice
     with pytest.raises(ConfigError) as caught:
@@ -513,3 +515,12 @@ def test_nothing_is_replaced_in_a_thread(name):
         Config(APP, runtime="thread", **given)
     for runtime in ("interpreter", "process"):
         Config(APP, runtime=runtime, **given)
+
+
+def test_lazy_imports_need_a_python_that_has_them(monkeypatch):
+    monkeypatch.setattr(options, "LAZY_IMPORTS_EXIST", False)
+    with pytest.raises(ConfigError, match=r"^lazy_imports can't be on before Python 3\.15; leave it out, or use"):
+        Config(APP, lazy_imports="on")
+    assert [Config(APP, lazy_imports=value).lazy_imports for value in ("auto", "off")] == ["auto", "off"]
+    monkeypatch.setattr(options, "LAZY_IMPORTS_EXIST", True)
+    assert Config(APP, lazy_imports="on").lazy_imports == "on"

@@ -119,3 +119,25 @@ def test_what_the_standard_library_imports_at_first_use_is_not_the_apps(tmp_path
     (tmp_path / "script.py").write_text(LAZY, encoding="utf-8")
     ran = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (ran.stdout, ran.stderr) == ("['glob.py'] 1\n", "")
+
+
+EVERYTHING = """
+import sys
+sys.set_lazy_imports("all")
+from snakepit.system import import_order
+from snakepit.system.import_order import StandardLibraryFirst
+
+with StandardLibraryFirst():
+    with StandardLibraryFirst():
+        import wave
+    within = sys.get_lazy_imports(), import_order.everything_is_lazy()
+after = sys.get_lazy_imports()
+import_order.put_standard_library_first()
+print(type(vars(wave)["struct"]).__name__, within, after, sys.get_lazy_imports(), import_order.everything_is_lazy())
+"""
+
+
+@pytest.mark.skipif(not hasattr(sys, "lazy_modules"), reason="Python 3.15 and later")
+def test_what_snakepit_imports_is_imported_at_once_where_everything_is_lazy():
+    ran = subprocess.run([sys.executable, "-c", EVERYTHING], capture_output=True, text=True, check=False)
+    assert (ran.stdout, ran.stderr) == ("module ('normal', True) all normal True\n", "")

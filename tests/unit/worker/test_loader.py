@@ -107,6 +107,14 @@ def test_what_the_app_imports_is_missing(write):
     assert message.endswith("ModuleNotFoundError: No module named 'no_such_dependency'")
 
 
+def test_what_is_imported_at_first_use_is_missing(write):
+    write("shop.py", "try:\n    raise ImportError(\"lazy import of 'x' raised an exception during resolution\")\n"
+          "except ImportError as error:\n    raise ModuleNotFoundError('no x') from error\n")  # fmt: skip
+    *_, last, hint = trouble("shop").split("\n")
+    assert (last, hint[:20]) == ("ModuleNotFoundError: no x", "What was imported th")
+    assert "--lazy-imports off" in hint
+
+
 def test_missing_attribute(write):
     write("shop.py", "x = 1")
     assert trouble("shop", "app") == "Module 'shop' has no attribute 'app'"
