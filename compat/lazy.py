@@ -1,10 +1,10 @@
 """Which libraries' imports may be lazy: `python -m compat --lazy [NAME...]`, on Python 3.15 or newer.
 
-Each package of `compat.cases` is used in earnest with lazy imports in its own library, in interpreters, as for copies
-of C extensions, and once by several threads at once, which then all want what has not been imported yet. Where that
-fails and the same without lazy imports does not, the library is left out. Then each is used with all those lazy that
-passed, the standard library among them, as they will be in a worker; where one fails, the library that makes it fail is
-found and left out as well.
+First, each package of `compat.cases` is used with lazy imports in its own library, in interpreters as for copies of C
+extensions, and also by several threads at once, which then all need modules that are not loaded yet. If that fails, and
+the same without lazy imports does not, the library is left out. Then each package is used with lazy imports in all
+libraries that passed and in the standard library, as in a worker. If one fails, the library that causes this is found
+and left out as well.
 
 `--write` writes what has passed to snakepit/lazy_imports/tried.json, and the table in docs/explanation/lazy-imports.md.
 """
@@ -28,18 +28,18 @@ PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "lazy-imports.md"
 _START, _END = "<!-- libraries: start", "<!-- libraries: end -->"
 
 THREADS = 4
-"""That use a package for the first time at once, where it can be used so at all."""
+"""How many threads use a package at once before it is imported, if it allows that."""
 
 type Entries = dict[str, dict[str, Any]]
 
 
 @dataclass
 class Try:
-    """What became of the libraries of some cases.
+    """The results for the libraries of some cases.
 
     Args:
         passed: libraries, by the cases that used them.
-        failed: libraries that are left out, and why.
+        failed: libraries that are left out, and the reasons.
     """
 
     passed: dict[str, list[str]] = field(default_factory=dict)
@@ -67,7 +67,10 @@ def try_all(cases: Iterable[Case], driver: Driver) -> Try:
 
 
 def _try_own(case: Case, driver: Driver, found: Try) -> tuple[str, bool]:
-    """Try a package with its own library lazy; returns why that fails, and whether the case tells anything."""
+    """Try a package with lazy imports in its own library.
+
+    Return the outcome in words, and whether the case passes at all.
+    """
     names = _libraries([case])
     before = time.monotonic()
     reason = _use(case, driver, names) if names else ""
@@ -82,7 +85,7 @@ def _try_own(case: Case, driver: Driver, found: Try) -> tuple[str, bool]:
 
 
 def _try_together(case: Case, driver: Driver, candidates: list[str], found: Try) -> None:
-    """Use a package with all candidates lazy; those that make it fail are taken away from them."""
+    """Use a package with lazy imports in all candidates, and remove those that make it fail."""
     while True:
         result = Result("passed")
         reason = _use(case, driver, candidates, result)
@@ -101,9 +104,9 @@ def _try_together(case: Case, driver: Driver, candidates: list[str], found: Try)
 
 
 def _culprit(case: Case, driver: Driver, candidates: list[str], lazy: list[str]) -> str | None:
-    """The library without whose lazy imports the case passes; the first of all that are lazy where it takes several.
+    """Return the library that makes the case fail, or the first one if several do so only together.
 
-    None: it fails without any.
+    None: the case fails without lazy imports, too.
     """
     for name in lazy:
         if not _use(case, driver, [other for other in candidates if other != name]):
@@ -112,7 +115,7 @@ def _culprit(case: Case, driver: Driver, candidates: list[str], lazy: list[str])
 
 
 def _use(case: Case, driver: Driver, lazy: list[str], result: Result | None = None) -> str:
-    """Use a package with these libraries lazy; returns why it fails."""
+    """Use a package with lazy imports in these libraries, and return why it fails, or an empty string."""
     result = result or Result("passed")
     reason = driver.run(case, "all", result, interpreters=2, lives=2, lazy=lazy)
     if not reason and _bears_threads(case, driver):
@@ -125,7 +128,7 @@ _bearing: dict[str, bool] = {}
 
 
 def _bears_threads(case: Case, driver: Driver) -> bool:
-    """Whether the case can be used by several threads at once where nothing is lazy."""
+    """Return whether several threads can use the case at once without lazy imports."""
     if case.name not in _bearing:
         reason = driver.run(case, "all", Result("passed"), interpreters=1, lives=2, threads=THREADS)
         _bearing[case.name] = not reason
@@ -133,7 +136,7 @@ def _bears_threads(case: Case, driver: Driver) -> bool:
 
 
 def _libraries(cases: Iterable[Case]) -> list[str]:
-    """The top-level packages of what the cases are about. Not those that several distributions share."""
+    """Return the top-level packages of the cases' distributions, except those that several distributions share."""
     names: dict[str, None] = {}
     for name, distributions in _distributions().items():
         if len(set(distributions)) == 1 and not name.startswith("_"):
@@ -146,7 +149,7 @@ def _libraries(cases: Iterable[Case]) -> list[str]:
 
 
 def _distributions() -> dict[str, list[str]]:
-    """The distributions of each top-level package, looked up once."""
+    """Return the distributions of each top-level package, which are looked up once."""
     if not _known:
         _known.update({name: list(owners) for name, owners in packages_distributions().items()})
     return _known
@@ -160,13 +163,13 @@ def _normal(name: str) -> str:
 
 
 def write(found: Try) -> None:
-    """Put what was found out into the list and the page."""
+    """Write the results to the list and the page."""
     path = Path(tried.LIST)
     entries: Entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     for name in found.failed:
         entries.get(name, {"versions": {}})["versions"].pop(PYTHON, None)
     for name, cases in found.passed.items():
-        now = platform_version(name)
+        now = installed_version(name)
         entry = entries.setdefault(name, {"versions": {}, "cases": []})
         versions = [*entry["versions"].get(PYTHON, []), now]
         entry["versions"][PYTHON] = list(dict.fromkeys(versions))
@@ -177,15 +180,15 @@ def write(found: Try) -> None:
     PAGE.write_text(page(entries, PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-def platform_version(name: str) -> str:
-    """The installed version of a library; of the standard library, Python's."""
+def installed_version(name: str) -> str:
+    """Return the installed version of a library; of the standard library, Python's."""
     if name == STANDARD_LIBRARY:
         return "{}.{}.{}".format(*sys.version_info)
     return version(_distributions()[name][0])
 
 
 def page(entries: Entries, before: str) -> str:
-    """The page with the table of libraries between its markers."""
+    """Return the page with the table of libraries between its markers."""
     pythons = sorted({python for entry in entries.values() for python in entry["versions"]}, reverse=True)
     rows = [["Library", *(f"Python {python}" for python in pythons), "Used by the cases"]]
     for name, entry in entries.items():

@@ -86,9 +86,9 @@ def check(config: Config, timeout: float) -> Report:
 
 
 def _with_lazy_imports(report: Report, option: Mode, story: Callable[[Mode], gather.Story]) -> Report:
-    """Add what lazy imports save, or that they are what the app fails by.
+    """Add what lazy imports save, or a note if they prevent the app from being imported.
 
-    `story` imports the app anew, with the option as it is given.
+    `story` imports the app again with the given value of the option.
     """
     if not EXIST or (not report.ok and option == "off"):
         return report
@@ -98,12 +98,12 @@ def _with_lazy_imports(report: Report, option: Mode, story: Callable[[Mode], gat
         return replace(report, lazy_imports=gather.lazy_imports(option, compared, eager, story(compared)))
     if eager.interface is None:
         return report
-    note = "With --lazy-imports off the app can be imported: something that was to wait until it is used can't."
+    note = "With --lazy-imports off the app can be imported: it needs something at once that was lazy."
     return replace(report, notes=(*report.notes, note))
 
 
 def _story(config: Config, reference: AppReference, folder: str, timeout: float, option: Mode) -> gather.Story:
-    """Import the app in one interpreter of another process, with lazy imports as they are given."""
+    """Import the app in one interpreter of another process, with the given value of `--lazy-imports`."""
     folder = os.path.join(folder, option)
     os.mkdir(folder)
     _run_child(config, reference, folder, timeout, chosen(option), 1)

@@ -80,15 +80,15 @@ class Crash:
 
 @dataclass(frozen=True, slots=True)
 class LazyImports:
-    """What a worker does not load while imports are lazy, once the app is imported.
+    """The modules and the memory that lazy imports save in a worker, right after the app is imported.
 
     Args:
-        option: what `--lazy-imports` was, or comes to.
-        compared: what was compared with all imports at once: "auto" or "on".
-        modules: all that are imported at once.
-        modules_saved: those of them that are not, with lazy imports.
-        memory: bytes that a process with one interpreter has then; None where the system does not tell.
-        memory_saved: bytes less, with lazy imports.
+        option: the value of `--lazy-imports` that was in effect.
+        compared: the value that was compared with "off": "auto" or "on".
+        modules: how many are imported without lazy imports.
+        modules_saved: how many fewer with them.
+        memory: bytes of a process with one interpreter, without lazy imports; None if the system does not tell.
+        memory_saved: how many fewer with them.
     """
 
     option: str

@@ -83,7 +83,7 @@ def report(app: str, policy: str, stories: list[Story], crash: Crash | None) -> 
 
 
 def lazy_imports(option: str, compared: str, eager: Story, lazy: Story) -> LazyImports | None:
-    """What lazy imports save, given an interpreter without and one with them."""
+    """Return what lazy imports save, given the records of an interpreter without and of one with them."""
     if eager.size is None or lazy.size is None:
         return None
     (modules, memory), (fewer, less) = eager.size, lazy.size

@@ -78,14 +78,14 @@ class Config:
     )
     jit: bool | None = option(
         None,
-        "Compile Python code of the server, and of workers that are processes or threads, to machine code while it "
-        "runs, where Python has a JIT compiler. PYTHON_JIT counts where nothing else says it.",
+        "Use Python's JIT compiler, if it has one, for the server's own code and for workers that are processes or "
+        "threads. Without this option, PYTHON_JIT decides if it is set.",
         shown="with CPython 3.15 or newer",
     )
     lazy_imports: LazyImportsOption = option(
         "auto",
-        "What of the app's imports waits until it is used, with Python 3.15 or newer. auto: imports within libraries "
-        "that were tried like that. on: all that can wait, the app's own too. off: what is marked so in the code.",
+        "Which modules workers load only when they are used, with Python 3.15 or newer. auto: those that tested "
+        "libraries import. on: all, also those that the app itself imports. off: those marked as lazy in the code.",
     )
     host: str = option("127.0.0.1", "Address or host name to listen on.", metavar="HOST")
     port: int = option(8000, "Port to listen on. 0 picks a free one and prints it.", least=0, most=65535)

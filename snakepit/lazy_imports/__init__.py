@@ -1,1 +1,1 @@
-"""Imports at first use (PEP 810, Python 3.15): which libraries' wait until then, and how."""
+"""Lazy imports (PEP 810, Python 3.15): whose imports are lazy in workers, and the code that makes them so."""

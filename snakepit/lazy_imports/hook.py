@@ -1,19 +1,20 @@
 """Makes imports lazy in this interpreter: those of some libraries, all, or none.
 
-Python has a switch for all imports at the top level of modules (`sys.set_lazy_imports`), and a filter for it. The
-filter is not used here. It decides on imports that the app marks as `lazy` itself, too, without being told of that; an
-interpreter has one only, which may be the app's; and whoever sets one in the place of ours would find all imports
-lazy. Instead each module of a library that is to be lazy begins its life with `__lazy_modules__`, by which a module
-says that it wants some imports to be lazy; here it says so of all. So nothing changes for any other module, least of
-all the app's own, whose imports may do something: `from . import views` may register routes.
+Python has a switch that makes all imports at the top level of modules lazy (`sys.set_lazy_imports`), and a filter for
+exceptions. The filter is not used here: it also decides on imports that the app itself marks as `lazy`, without a way
+to tell them apart; there is only one per interpreter, which may be the app's; and an app that replaces ours by its own
+would find all imports lazy. Instead, each module of a chosen library gets `__lazy_modules__` before it runs. By this
+attribute a module names the imports that it wants to be lazy, and here it names all of them. So nothing changes for
+other modules, and above all not for the app's own, which may import a module for its side effects: `from . import
+views` may register routes.
 
-One thing else that eager imports do is made up for. Whoever imports `requests` finds `requests.adapters` there, since
-the library has imported it by the way, and many an app relies on that. What a module imports itself, Python puts
-there at once, to be loaded when it is used; but not what would be imported by modules which are not loaded yet. So a
-package that is to be lazy looks for such a submodule when it is asked for (`__getattr__`, PEP 562), as do those of the
-standard library.
+One side effect of eager imports has to be replaced. `import requests` is enough to use `requests.adapters`, because
+Requests imports that submodule somewhere, and many apps rely on it. Python adds the submodules that a module imports
+lazily to their package at once, and loads them at first use; but it can't know the imports of modules that are not
+loaded yet. So a package with lazy imports imports a missing submodule when somebody asks for it (`__getattr__`, PEP
+562). So do the packages of the standard library.
 
-A module belongs to a library by its name and by where it is: a file of the app's may have a library's name.
+A module belongs to a library by its name and by its place: a file of the app may have the name of a library.
 """
 
 import os
@@ -30,11 +31,11 @@ _INSTALLED = tuple(f"{os.sep}{folder}{os.sep}" for folder in ("site-packages", "
 _STANDARD = os.path.join(os.path.dirname(os.__file__), "")
 
 _LOADERS = (SourceFileLoader, SourcelessFileLoader)
-_METHOD = "create_module"  # and not exec_module: a call of ours there would stand in each traceback of an import
+_METHOD = "create_module"  # not exec_module, which would add a frame of ours to each traceback of an import
 
 
 class _AllNames:
-    """What holds every name of a module."""
+    """A container that contains every module name."""
 
     def __contains__(self, name: object) -> bool:
         return True
@@ -47,7 +48,7 @@ _ALL_NAMES = _AllNames()
 
 
 def _finder_of_submodules(package: str) -> Callable[[str], ModuleType]:
-    """Make a `__getattr__` for a package that imports its submodules when they are asked for."""
+    """Make a `__getattr__` for a package that imports missing submodules."""
 
     def __getattr__(name: str) -> ModuleType:
         cause = None
@@ -55,7 +56,7 @@ def _finder_of_submodules(package: str) -> Callable[[str], ModuleType]:
             try:
                 return import_module(f"{package}.{name}")
             except ImportError as error:
-                if getattr(error, "name", None) != f"{package}.{name}":  # there is one, and it fails
+                if getattr(error, "name", None) != f"{package}.{name}":  # the submodule exists, but its import fails
                     cause = error
         missing = AttributeError(
             f"module {package!r} has no attribute {name!r}", name=name, obj=sys.modules.get(package)
@@ -66,7 +67,7 @@ def _finder_of_submodules(package: str) -> Callable[[str], ModuleType]:
 
 
 def _let_find_submodules(belongs: Callable[[str, str], bool]) -> list[ModuleType]:
-    """Have packages that are imported already, and belong, look for submodules; returns these packages."""
+    """Give such a `__getattr__` to packages that are already imported, and return these packages."""
     found = []
     for name, module in list(sys.modules.items()):
         places = getattr(getattr(module, "__spec__", None), "submodule_search_locations", None)
@@ -81,7 +82,7 @@ def _let_find_submodules(belongs: Callable[[str, str], bool]) -> list[ModuleType
 
 
 def made_lazy() -> list[str]:
-    """The libraries of which this interpreter has imported modules whose imports are lazy by `apply`."""
+    """Return the libraries that have loaded modules with lazy imports in this interpreter, by `apply`."""
     found = {
         name.partition(".")[0]
         for name, module in list(sys.modules.items())
@@ -91,9 +92,9 @@ def made_lazy() -> list[str]:
 
 
 def apply(mode: Mode, libraries: Iterable[str] = ()) -> Callable[[], None]:
-    """Have imports of this interpreter be lazy from now on; returns a function that undoes that.
+    """Make imports in this interpreter lazy from now on, and return a function that undoes this.
 
-    Modules that are imported already stay as they are, in either case.
+    Modules that are already imported do not change.
 
     Args:
         mode: "on": all imports that Python can make lazy; "off": those marked in the code; "auto": the same, and those

@@ -1,8 +1,8 @@
-"""The libraries whose imports may wait until they are used: data, made by `make compat ARGS=--lazy`.
+"""The list of libraries whose own imports may be lazy, which `make compat ARGS=--lazy` writes.
 
-`tried.json` names top-level packages, and for each the versions that were tried on each Python, and by the use of
-which packages of the compatibility suite. A library stands there because all of these went well while its own imports
-were lazy. `Python` is the standard library.
+`tried.json` names top-level packages. For each it has the tested versions by Python version, and the cases of the
+compatibility suite that used the library while its own imports were lazy, all without a failure. `Python` stands for
+the standard library.
 """
 
 import os
@@ -15,17 +15,17 @@ from snakepit.system.import_order import everything_is_lazy
 type Mode = Literal["auto", "on", "off"]
 
 EXIST = hasattr(sys, "set_lazy_imports")
-"""Whether this Python has lazy imports at all."""
+"""Whether this Python has lazy imports."""
 
 THIS = "{}.{}".format(*sys.version_info)
 LIST = os.path.join(os.path.dirname(__file__), "tried.json")
 
 STANDARD_LIBRARY = "Python"
-"""What the standard library is called among the others."""
+"""The name of the standard library in the list."""
 
 
 class Library(NamedTuple):
-    """An entry. `versions`: those tried on this Python; `cases`: what it was used by."""
+    """An entry of the list. `versions`: tested on this Python; `cases`: of the suite that used it."""
 
     versions: tuple[str, ...]
     cases: tuple[str, ...]
@@ -33,7 +33,7 @@ class Library(NamedTuple):
 
 @cache
 def libraries() -> dict[str, Library]:
-    """The libraries tried on this Python, by their top-level package."""
+    """Return the libraries that were tested on this Python, by their top-level package."""
     import json
 
     with open(LIST, encoding="utf-8") as file:
@@ -46,9 +46,9 @@ def libraries() -> dict[str, Library]:
 
 
 def chosen(option: Mode) -> tuple[Mode, list[str]]:
-    """What is lazy in a worker, given what `--lazy-imports` says, and the libraries that are where the first is "auto".
+    """Return the mode for workers, given the option `--lazy-imports`; and the libraries, if the mode is "auto".
 
-    Python may have been started so that all imports are lazy (PYTHON_LAZY_IMPORTS=all), which is no less than "on".
+    If Python was started with lazy imports everywhere (PYTHON_LAZY_IMPORTS=all), "auto" becomes "on".
     """
     if not EXIST:
         return "off", []

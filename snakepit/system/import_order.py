@@ -73,12 +73,12 @@ _was_lazy = False  # before this process made its imports be done at once
 
 
 def everything_is_lazy() -> bool:
-    """Whether all imports of this program are to wait until they are used, as with PYTHON_LAZY_IMPORTS=all."""
+    """Return whether all imports of this program are lazy, for instance by PYTHON_LAZY_IMPORTS=all."""
     return _was_lazy or _is_lazy_now() or StandardLibraryFirst.left_lazy
 
 
 def make_everything_lazy(lazy: bool) -> None:
-    """Have all imports that follow in this interpreter wait until they are used, where this Python can; or not."""
+    """Make all further imports in this interpreter lazy, if this Python can; or end that."""
     set_mode = getattr(sys, "set_lazy_imports", None)
     if set_mode is not None:
         set_mode("all" if lazy else "normal")
@@ -136,7 +136,7 @@ class StandardLibraryFirst:
 
     @classmethod
     def is_on(cls) -> bool:
-        """Whether there is such a block now, in any thread."""
+        """Return whether any thread is in such a block."""
         return cls._blocks > 0
 
     def __enter__(self) -> None:

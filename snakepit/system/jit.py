@@ -1,42 +1,43 @@
-"""CPython's JIT compiler: whether this Python has one, and how a process comes to have it switched on.
+"""CPython's JIT compiler: whether this Python has one, and how to start a process with it.
 
-A process has it or not from its start on, by the variable PYTHON_JIT of its environment. It compiles what runs in the
-main interpreter, and nothing of what runs in others: the server's own work, and workers that are processes or threads.
+It can only be switched on at the start of a process, by the environment variable PYTHON_JIT. It compiles code that runs
+in the main interpreter, and none in other interpreters: the server's own code, and workers that are processes or
+threads.
 
-Who starts a process with it keeps it from what that process starts, which may be other Pythons: beside the variable
-goes what it was before, and the process takes it back at its start (`take_back`).
+The variable is for one process only, as the Pythons that this process starts may be others. So a second variable says
+what the first one was before, and the process restores it when it starts (`take_back`).
 """
 
 import sys
 from collections.abc import Mapping, MutableMapping, Sequence
 
 VARIABLE = "PYTHON_JIT"
-"""The environment variable that switches it on ("1") and off ("0"); empty it says nothing."""
+"""The environment variable that switches it on ("1") or off ("0"); an empty value has no effect."""
 
 BEFORE = "SNAKEPIT_PYTHON_JIT_BEFORE"
-"""The environment variable that tells a process what the other one was before it was set for that process."""
+"""The environment variable with the value that PYTHON_JIT had before it was set for a process."""
 
 GAINS = sys.version_info >= (3, 15)
-"""Whether it is worth having. On 3.15 the server takes 10 % fewer instructions for a request with it, and an ASGI
+"""Whether it makes enough of a difference. On 3.15 the server takes 10 % fewer instructions for a request with it, and an ASGI
 worker that is a process 5 % fewer (callgrind); on 3.14 the server takes 2 % fewer."""
 
 _ON, _OFF = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
 def is_available() -> bool:
-    """Whether this Python has it. It can be left out where Python is built, and 3.13 does not tell."""
+    """Return whether this Python has a JIT compiler: a build option. Python 3.13 does not tell, so False."""
     jit = getattr(sys, "_jit", None)
     return jit is not None and bool(jit.is_available())
 
 
 def is_enabled() -> bool:
-    """Whether it is on in the main interpreter of this process, if asked there."""
+    """Return whether it is on; to be called in the main interpreter."""
     jit = getattr(sys, "_jit", None)
     return jit is not None and bool(jit.is_enabled())
 
 
 def asked_for(arguments: Sequence[str], environ: Mapping[str, str]) -> bool | None:
-    """What a command line and its environment say of the option `--jit`, without parsing it; None: nothing."""
+    """Return the value of the option `--jit`, without parsing the whole command line; None: not given."""
     for argument in reversed(arguments):
         if argument in ("--jit", "--no-jit"):
             return argument == "--jit"
@@ -45,9 +46,9 @@ def asked_for(arguments: Sequence[str], environ: Mapping[str, str]) -> bool | No
 
 
 def changes(wanted: bool | None, environ: Mapping[str, str]) -> dict[str, str]:
-    """What to change in the environment of a process so that it has the JIT or not, as wanted.
+    """Return the changes to the environment of a process that switch the compiler on or off.
 
-    Where nobody says anything (None), it has it if that is worth it; but the variable counts if it is set.
+    `wanted` None: on if it makes enough of a difference, unless the environment already has the variable.
     """
     said = environ.get(VARIABLE, "")
     if not is_available() or (wanted is None and (said or not GAINS)):
@@ -57,7 +58,7 @@ def changes(wanted: bool | None, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def take_back(environ: MutableMapping[str, str]) -> None:
-    """Undo these changes in a process that was started with them, for what it starts itself."""
+    """Undo these changes in the process that was started with them, for the processes that it starts."""
     before = environ.pop(BEFORE, None)
     if before:
         environ[VARIABLE] = before
@@ -66,7 +67,7 @@ def take_back(environ: MutableMapping[str, str]) -> None:
 
 
 def trouble(wanted: bool | None) -> str:
-    """Why this process does not have it as is wanted, and what helps; empty: it does, or nothing is wanted."""
+    """Return why the compiler is not on or off as wanted, and what to do; empty if it is."""
     if wanted is None or wanted == is_enabled():
         return ""
     if not is_available():

@@ -148,7 +148,7 @@ def _serve(
         if trouble:
             words.append(envelopes.failed(kind, trouble))
         words.append(envelopes.goodbye(end(), extensions.copied if extensions else []))
-        for be_eager in undo:  # whoever else is in this interpreter goes on as before
+        for be_eager in undo:  # the main interpreter may have other code
             be_eager()
         watchdog.leave(words)
         for stream in (sys.stdout, sys.stderr):
@@ -158,7 +158,7 @@ def _serve(
 
 
 def make_lazy(settings: "ImportSettings") -> Callable[[], None]:
-    """Have the app's imports be lazy, as far as they are to be; returns a function that undoes that."""
+    """Make imports lazy as the settings say, and return a function that undoes this."""
     if not hasattr(sys, "set_lazy_imports"):
         return lambda: None
     with StandardLibraryFirst():

@@ -127,13 +127,13 @@ def _culprit(error: BaseException, refused: list[Load]) -> tuple[Load | None, bo
 
 
 def _hint_at_lazy_imports(error: BaseException) -> str:
-    """What to try where something failed that was imported at its first use; Python says so in the error's cause."""
+    """Return a hint if a lazy import failed, which Python says in the cause of the error; else an empty string."""
     seen = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:  # an error may be its own cause
         seen.add(id(link))
         if isinstance(link, ImportError) and str(link).startswith("lazy import of "):
-            return "\nWhat was imported there had waited until it was used; --lazy-imports off imports all at once."
+            return "\nThis import was lazy, so it was done at first use; --lazy-imports off does all imports at once."
         link = link.__cause__ or link.__context__
     return ""
 

@@ -111,7 +111,7 @@ def test_what_is_imported_at_first_use_is_missing(write):
     write("shop.py", "try:\n    raise ImportError(\"lazy import of 'x' raised an exception during resolution\")\n"
           "except ImportError as error:\n    raise ModuleNotFoundError('no x') from error\n")  # fmt: skip
     *_, last, hint = trouble("shop").split("\n")
-    assert (last, hint[:20]) == ("ModuleNotFoundError: no x", "What was imported th")
+    assert (last, hint[:20]) == ("ModuleNotFoundError: no x", "This import was lazy")
     assert "--lazy-imports off" in hint
 
 
