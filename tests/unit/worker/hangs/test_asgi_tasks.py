@@ -5,6 +5,7 @@ import concurrent.futures
 import contextvars
 import functools
 import threading
+import types
 
 import anyio.to_thread
 import pytest
@@ -17,13 +18,17 @@ from snakepit.worker.hangs.contract import NOTHING
 NUMBER = 7
 
 
-burning = threading.Event()
+fire = types.SimpleNamespace(burns=False)  # no Event, whose lock an exception in the thread could leave locked
 
 
 def burn():
-    burning.set()
+    fire.burns = True
     while True:
         pass
+
+
+def wait_until_it_burns():
+    wait_until(lambda: fire.burns)
 
 
 class Loop:
@@ -33,7 +38,8 @@ class Loop:
         self.error = None
         self.app, self.number = app, number
         self.began = threading.Event()
-        burning.clear()
+        self.threads_before = set(threading.enumerate())
+        fire.burns = False
         self.thread = threading.Thread(target=lambda: asyncio.run(self._main()))
         self.thread.start()
         assert self.began.wait(PATIENCE)
@@ -53,8 +59,8 @@ class Loop:
             self.error = error
 
     def end(self):
-        self.thread.join(PATIENCE)
-        assert not self.thread.is_alive()
+        """Wait for all its threads, since anyio's may outlive the loop, and return the type of the error."""
+        wait_until(lambda: self.threads_before.issuperset(threading.enumerate()))
         return type(self.error) if self.error else None
 
 
@@ -86,7 +92,7 @@ async def by_anyio():
 )
 def test_what_works_for_an_exchange_is_ended(app, aside):
     running = Loop(app)
-    assert burning.wait(PATIENCE)
+    wait_until_it_burns()
     assert running.tasks.end_exchange(NUMBER + 1, RequestTimeout) == NOTHING
 
     def ended():
@@ -101,11 +107,13 @@ def test_what_works_for_an_exchange_is_ended(app, aside):
 
 def test_what_was_cancelled_gets_a_chance_to_end_by_itself():
     running = Loop(in_the_loop)
-    wait_until(lambda: running.tasks.current() == NUMBER)
+    wait_until_it_burns()
+    assert running.tasks.current() == NUMBER
     running.tasks.cancelled.add(NUMBER)
     assert running.tasks.end_exchange(NUMBER, RequestTimeout) is None
     assert running.thread.is_alive()
-    wait_until(lambda: running.tasks.end_exchange(NUMBER, RequestTimeout))
+    where, _ = running.tasks.end_exchange(NUMBER, RequestTimeout)
+    assert "in burn" in where
     assert running.end() is RequestTimeout
 
 
@@ -131,21 +139,17 @@ async def in_a_callback():
 @pytest.mark.parametrize(("app", "outcome"), [(in_the_loop, WorkerStopping), (in_a_callback, ValueError)])
 def test_whatever_the_loop_is_at_is_ended_with_its_worker(app, outcome):
     running = Loop(app)
-
-    def ended():
-        running.tasks.end_all(WorkerStopping, False)
-        running.thread.join(0.05)
-        return not running.thread.is_alive()
-
-    wait_until(ended)
+    wait_until_it_burns()
+    running.tasks.end_all(WorkerStopping, False)
     assert running.end() is outcome
 
 
 def test_a_loop_that_has_cancelled_all_is_let_go_until_it_has_to_end():
     running = Loop(in_the_loop)
+    wait_until_it_burns()
     running.tasks.stopping = True
     running.tasks.end_all(WorkerStopping, False)
     running.thread.join(0.05)
     assert running.thread.is_alive()
-    wait_until(lambda: running.tasks.end_all(WorkerStopping, True) or not running.thread.is_alive())
+    running.tasks.end_all(WorkerStopping, True)
     assert running.end() is WorkerStopping
