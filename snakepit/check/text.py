@@ -9,6 +9,9 @@ from snakepit.check.progress import STAGES
 from snakepit.system.table import aligned
 from snakepit.system.words import counted
 
+_LEAST = 2**19
+"""Bytes that two processes differ by anyway, even if they import the same modules."""
+
 _HEADINGS = ("MODULE", "HOW", "PACKAGE", "IMPORTED BY", "ADVICE")
 
 
@@ -30,8 +33,10 @@ def _table(modules: Sequence[Module], verbose: bool) -> str:
 def _lazy_imports(found: LazyImports | None) -> str:
     if found is None:
         return ""
+    if found.modules_saved <= 0:
+        return f"Lazy imports save nothing here (--lazy-imports {found.compared})."
     memory = ""
-    if found.memory_saved is not None:
+    if found.memory_saved is not None and found.memory_saved >= _LEAST:
         memory = f" and {found.memory_saved / 2**20:.1f} MiB of memory"
     saved = f"{found.modules_saved} of {counted(found.modules, 'module')}{memory}"
     if found.option == "off":

@@ -78,6 +78,6 @@ def trouble(wanted: bool | None) -> str:
     state, value = ("off", 1) if wanted else ("on", 0)
     return (
         f"--{'' if wanted else 'no-'}jit: the JIT compiler stays {state}, which is settled when a process starts. "
-        f"Only snakepit run with its supervisor starts one; anywhere else set {VARIABLE}={value} before Python starts "
-        "(with -E or -I it takes no notice)"
+        "Only the supervisor of snakepit run starts one, by its command line and environment, not by an env file; "
+        f"anywhere else set {VARIABLE}={value} before Python starts (with -E or -I it takes no notice)"
     )

@@ -82,9 +82,15 @@ def test_lazy_imports(option, said):
     }  # fmt: skip
 
 
-def test_lazy_imports_where_the_system_does_not_tell_of_memory():
-    found = replace(report(), lazy_imports=LazyImports("on", "on", 1, 1, None, None))
+@pytest.mark.parametrize(("memory", "saved"), [(None, None), (30 * 2**20, -(2**17)), (30 * 2**20, 2**17)])
+def test_lazy_imports_where_the_system_does_not_tell_of_memory_or_it_is_the_same(memory, saved):
+    found = replace(report(), lazy_imports=LazyImports("on", "on", 1, 1, memory, saved))
     assert render(found, verbose=False).startswith("Lazy imports (--lazy-imports on) save 1 of 1 module in each worker")
+
+
+def test_lazy_imports_that_save_nothing():
+    found = replace(report(), lazy_imports=LazyImports("off", "auto", 150, 0, 30 * 2**20, 0))
+    assert render(found, verbose=False).startswith("Lazy imports save nothing here (--lazy-imports auto).\n")
 
 
 def test_an_error():
