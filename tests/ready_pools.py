@@ -1,6 +1,7 @@
 """Real pools of workers that were never started, but reported that they are ready: for tests of dispatching."""
 
 import asyncio
+import itertools
 
 from clients import FakeClient
 
@@ -32,14 +33,13 @@ class Ready:
     def pace(self, seconds):
         self.workers[0]._take([envelopes.cpu_per_request(seconds)])
 
-    def submit(self, count):
-        """Submit exchanges; returns by whom each is served."""
+    def submit(self, count, homes=()):
+        """Submit exchanges, at home where `homes` says; returns by whom each is served."""
         exchanges = []
-        for _ in range(count):
+        for _, home in itertools.zip_longest(range(count), homes):
             self.number += 1
-            exchanges.append(
-                Exchange(self.number, FakeClient(), self.pool.queue, RequestHead("GET", b"/", "1.1", [], False))
-            )
+            head = RequestHead("GET", b"/", "1.1", [], False)
+            exchanges.append(Exchange(self.number, FakeClient(), self.pool.queue, head, home))
             self.pool.queue.submit(exchanges[-1])
         return [exchange.served_by for exchange in exchanges]
 

@@ -49,6 +49,7 @@ LAWS = {
         "server.exchanges",
         "server.lifecycle",
         "server.workers",
+        "system.cpus",
     },
     "server/net": {
         ERRORS,

@@ -143,7 +143,10 @@ class Dispatcher[W: Hashable, X: Hashable]:
         slot = self._slots.get(worker)
         if slot is None or self._line or not slot.free:
             return False
-        self._give(worker, slot)
+        if slot.most:
+            slot.load += 1
+        else:
+            self._give(worker, slot)
         return True
 
     def insist(self, worker: W) -> bool:

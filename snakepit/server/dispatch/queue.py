@@ -19,12 +19,16 @@ from snakepit.server.exchanges.exchange import Destination, Exchange
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.server.workers.loop_line import LOOP_SILENCE
 from snakepit.server.workers.worker import WorkerHandle
+from snakepit.system.cpus import usable_cpus
 
 BATCH_SIZE = 8
-BATCH_SECONDS = 200e-6
+BATCH_SECONDS = 100e-6
+CROWDED_BATCH_SECONDS = 200e-6
 """What comes in one loop iteration is given to a worker in batches, of so many exchanges and so much of their CPU time
-at most: waking a worker takes 20 µs, and is not worth it for less. Where exchanges take longer, each goes to the least
-loaded worker by itself."""
+at most: waking a worker takes 20 µs and more, and is not worth it for less. Batches are larger if each worker does not
+have a CPU of its own beside the main interpreter's: then one that wakes has to wait for another, and finds its data in
+no cache. Where exchanges take longer, each goes by itself to where it is at home, or else to the least loaded
+worker."""
 
 STUCK_FOR_LONG = 0.02
 """Seconds; a worker's loop that is stuck for longer may be so for ever. What it answered in the same turn, and what it
@@ -69,6 +73,7 @@ class RequestQueue:
         if response_seconds is not None:
             self._limits = TimeLimits(response_seconds, stuck, loop)
         self._workers: dict[WorkerHandle, None] = {}  # that may have exchanges
+        self._cpus = usable_cpus().count
         self._batch = 1  # exchanges of one loop iteration that go to a worker before the next one is found
         self._batch_of: WorkerHandle | None = None
         self._room_in_batch = 0
@@ -178,7 +183,9 @@ class RequestQueue:
 
     def set_pace(self, seconds: float) -> None:
         """Give workers as many at once as is worth it where an exchange takes so much CPU time."""
-        self._batch = max(1, min(BATCH_SIZE, int(BATCH_SECONDS / max(seconds, 1e-6))))
+        crowded = len(self._workers) >= self._cpus
+        limit = CROWDED_BATCH_SECONDS if crowded else BATCH_SECONDS
+        self._batch = max(1, min(BATCH_SIZE, int(limit / max(seconds, 1e-6))))
 
     def worker_gone(self, worker: WorkerHandle, silent: bool = False) -> None:
         """A worker is no more: what it had begun is lost, and others get the rest.
@@ -220,12 +227,10 @@ class RequestQueue:
     # --------------------------------------------------------------------------------------------------------------
 
     def _place(self, exchange: Exchange) -> None:
-        dispatcher, sessions, home = self._dispatcher, self._sessions, exchange.home
+        sessions = self._sessions
         worker: WorkerHandle | Unassigned
         if sessions is not None and exchange.endpoints[0] is not None and sessions.belongs(exchange.head):
             worker = self._find_worker_of(exchange, exchange.endpoints[0][0], sessions)
-        elif home is not None:
-            worker = dispatcher.submit(exchange, home)
         else:
             worker = self._find_any(exchange)
         if isinstance(worker, Unassigned):
@@ -246,12 +251,12 @@ class RequestQueue:
             self._refuse(exchange, "Too many requests are waiting")
 
     def _find_any(self, exchange: Exchange) -> WorkerHandle | Unassigned:
-        """Find a worker for an exchange that is at home nowhere: what comes in one turn goes together."""
+        """Find a worker for an exchange: what comes in one turn goes together, to where the first of it is at home."""
         batch_of = self._batch_of
         if self._room_in_batch and batch_of is not None and self._dispatcher.submit_to(batch_of):
             self._room_in_batch -= 1
             return batch_of
-        worker = self._dispatcher.submit(exchange)
+        worker = self._dispatcher.submit(exchange, exchange.home)
         if self._batch > 1 and not isinstance(worker, Unassigned):
             if self._batch_of is None:
                 self._loop.call_soon(self._end_batches)

@@ -185,9 +185,10 @@ class AsgiExchange:
 
     def _trouble(self, error: BaseException) -> str | None:
         """Return the fault for what the app has raised; None if the app is not at fault."""
-        if isinstance(error, asyncio.CancelledError) and not self._timed_out:
+        kind = type(error)  # isinstance() would ask the app's own class, which may raise
+        if issubclass(kind, asyncio.CancelledError) and not self._timed_out:
             return None if self._worker.stopping or self._disconnected else "the request's task was cancelled"
-        if isinstance(error, WorkerStopping) or (self._disconnected and isinstance(error, ClientDisconnected)):
+        if issubclass(kind, WorkerStopping) or (self._disconnected and issubclass(kind, ClientDisconnected)):
             return None
         return fault(error)
 

@@ -75,7 +75,7 @@ class Lifespan:
             if not self._started.is_set() and self._failure is None and not self._cancelled:
                 self._without("the app returned from its lifespan without completing its start-up")
         except BaseException as error:  # an app may raise anything here; in "auto" it means "I have no lifespan"
-            if self._cancelled or isinstance(error, WorkerStopping):
+            if self._cancelled or issubclass(type(error), WorkerStopping):
                 pass  # it was told to end
             elif self._started.is_set():
                 self._fail(f"the app's lifespan failed\n{fault(error)}")

@@ -20,6 +20,7 @@ from snakepit.wire.envelopes import KIND, NUMBER, REQUEST, Envelope, position
 from snakepit.wire.loop_ends import attach_worker_loop
 from snakepit.worker.asgi.exchange import AsgiExchange
 from snakepit.worker.asgi.lifespan import AsgiApp, Lifespan
+from snakepit.worker.asgi.pace import OVER, Pace
 from snakepit.worker.hangs.asgi_tasks import RunningTasks
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from snakepit.worker.hangs.watchdog import Watchdog
 
 _log = logging.getLogger("snakepit.worker")
-
-_CPU_OVER = 64  # exchanges, over which their CPU time is averaged
 
 _MORE, _SCHEME = position(REQUEST, "more"), position(REQUEST, "scheme")
 
@@ -74,8 +73,7 @@ class AsgiWorker:
         self.may_time_out = settings["timeout_request"] is not None
         self._retired = asyncio.Event()
         self._idle = asyncio.Event()
-        self._begun = 0  # exchanges since their CPU time was told
-        self._cpu = 0.0  # seconds of this thread, then
+        self._pace = Pace()
         self.end = attach_worker_loop(settings["channels"][0], loop, self._take, self._stop)
         self.tasks = RunningTasks(
             loop, self.held_up, [AsgiExchange.run.__code__, Lifespan.run.__code__], lambda: self.lifespan.task
@@ -136,9 +134,11 @@ class AsgiWorker:
             self._idle.set()
 
     def _take(self, came: list[Envelope]) -> None:
-        taken = self._taken
+        taken, pace = self._taken, self._pace
         taken.extend(came)
-        begun = 0
+        pace.turns += 1
+        if pace.asleep:
+            pace.woke()
         while taken:
             try:
                 envelope = taken.popleft()
@@ -146,7 +146,7 @@ class AsgiWorker:
                 break
             try:
                 if envelope[KIND] == REQUEST:
-                    begun += 1
+                    pace.begun += 1
                     self._begin(envelope)
                 else:
                     self._HANDLERS.get(envelope[KIND], AsgiWorker._tell_exchange)(self, envelope)
@@ -154,9 +154,8 @@ class AsgiWorker:
                 pass
             except Exception:  # one exchange's trouble must not take what came behind it along
                 _log.exception("Error while handling what came for exchange %d", envelope[NUMBER])
-        self._begun += begun
-        if self._begun >= _CPU_OVER:
-            self._tell_cpu_per_request()
+        if pace.begun >= OVER:
+            self.end.post(envelopes.cpu_per_request(pace.average()))
 
     def _tell_exchange(self, envelope: Envelope) -> None:
         """Pass on what belongs to an exchange; nothing, if that is over."""
@@ -193,11 +192,6 @@ class AsgiWorker:
                 said.append(envelopes.declined(envelope[NUMBER], envelope))
         return said
 
-    def _tell_cpu_per_request(self) -> None:
-        now = time.thread_time()
-        self.end.post(envelopes.cpu_per_request((now - self._cpu) / self._begun))
-        self._begun, self._cpu = 0, now
-
     def _begin(self, envelope: Envelope) -> None:
         """Run the app for a request until it waits for something, or to its end."""
         try:
@@ -211,6 +205,7 @@ class AsgiWorker:
         else:
             task = asyncio.Task(exchange.run(), loop=self.loop, eager_start=True)
         if not task.done():
+            self._pace.any_waited = True
             self._exchanges[exchange.number] = exchange
             exchange.goes_on(task)
 

@@ -6,7 +6,20 @@ from collections import Counter
 import pytest
 from ready_pools import play
 
-from snakepit.server.dispatch.queue import BATCH_SECONDS, BATCH_SIZE
+from snakepit.server.dispatch import queue
+from snakepit.server.dispatch.queue import BATCH_SECONDS, BATCH_SIZE, CROWDED_BATCH_SECONDS
+from snakepit.system.cpus import Cpus
+
+
+@pytest.fixture(autouse=True)
+def cpus(monkeypatch):
+    """There are CPUs enough, unless a test says otherwise."""
+
+    def have(count):
+        monkeypatch.setattr(queue, "usable_cpus", lambda: Cpus(count, "so the test says"))
+
+    have(64)
+    return have
 
 
 @pytest.mark.parametrize("pace", [None, BATCH_SECONDS, 1.0])
@@ -51,3 +64,33 @@ def test_a_batch_ends_where_the_worker_is_full_or_exchanges_wait():
         assert ready.pool.queue.waiting == 1
 
     play(scenario, 2, 2)
+
+
+def test_batches_are_larger_where_workers_have_no_cpu_each(cpus):
+    async def scenario(ready):
+        ready.pace(BATCH_SECONDS / 2)
+        size = int(CROWDED_BATCH_SECONDS / (BATCH_SECONDS / 2))
+        assert Counter(ready.submit(size + 1)) == {"worker 1": size, "worker 2": 1}
+
+    cpus(2)
+    play(scenario, 2)
+
+
+def test_a_batch_goes_to_where_its_first_is_at_home():
+    async def scenario(ready):
+        ready.pace(1e-9)
+        homes = [ready.workers[2], ready.workers[0], None, ready.workers[1]]
+        assert Counter(ready.submit(4, homes)) == {"worker 3": 4}
+        await asyncio.sleep(0)
+        assert Counter(ready.submit(3, homes[1:])) == {"worker 1": 3}
+
+    play(scenario, 3)
+
+
+def test_each_goes_home_where_it_takes_long():
+    async def scenario(ready):
+        ready.pace(1.0)
+        homes = [ready.workers[2], ready.workers[0], ready.workers[1]]
+        assert ready.submit(3, homes) == ["worker 3", "worker 1", "worker 2"]
+
+    play(scenario, 3)
