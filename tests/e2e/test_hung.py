@@ -51,6 +51,20 @@ def test_what_hangs_in_python_is_ended_and_the_log_says_where(app, path):
             assert trouble not in server.err
 
 
+@pytest.mark.parametrize("pool", ["anyio", "asgiref"])
+def test_a_time_out_that_finds_a_thread_between_two_calls_does_not_end_it(pool):
+    """Pools do not notice the end of a thread: anyio would give it the next call, asgiref has no other one."""
+    with running("dwelling:app", *TIME_OUT, workers=1) as server, Client(server) as client:
+        for _ in range(5):
+            assert client.request(f"/{pool}").status == 200
+            assert client.request(f"/{pool}/late").status == 504
+            wait_until(lambda: client.request("/dwelling").body == b"0", "no thread dwells")
+            for _ in range(5):
+                answer = client.request(f"/{pool}")
+                assert (answer.status, answer.body) == (200, b'"answered"')
+        assert server.stop() == 0
+
+
 def test_all_threads_hang_and_all_are_ended():
     with running("hanging:wsgi", *TIME_OUT, "--threads", "3", workers=1) as server:
         clients = [Client(server) for _ in range(3)]

@@ -9,7 +9,7 @@ import functools
 import sys
 import threading
 from asyncio import events
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextvars import Context, ContextVar
 from types import BuiltinMethodType, CodeType, FrameType
 from typing import Any
@@ -55,19 +55,25 @@ class RunningTasks:
         """Raise an exception in the threads that work for this exchange, or else in the loop's, if it runs the
         exchange.
 
-        A task that the loop has cancelled may be ending just now, so it is spared once.
+        A task that the loop has cancelled may be ending just now, so it is spared once. A thread that is about to call
+        the app's function, or has called it, is left alone: it belongs to a pool, which would not notice its end.
         """
         from snakepit.worker.hangs import threads
 
-        found = []
+        found, is_near = [], False
         for ident, frame in threads.frames():
-            if ident != self._ident and number in _exchanges(frame):
-                found.append(threads.stack(frame))
-                threads.raise_in(ident, error)
+            if ident == self._ident:
+                continue
+            contexts = [context for context in _contexts_in(frame) if context[CURRENT_EXCHANGE] == number]
+            where = threads.stack(frame) if contexts else []
+            if any(threads.raise_within(context, ident, error) for context in contexts):
+                found.append(where)
+            elif contexts:
+                is_near = True
         if found:
             return "\n".join(map(threads.text, found)), True
         if self.current() != number:
-            return NOTHING
+            return None if is_near else NOTHING
         at = threads.frame_of(self._ident)
         where = threads.stack(at)
         if number in self.cancelled or not threads.is_in_app(at, self._callers) or self.current() != number:
@@ -82,11 +88,9 @@ class RunningTasks:
 
         turn = vars(asyncio.BaseEventLoop)["_run_once"].__code__  # where it waits, or selects the next event
         for ident, frame in threads.frames():
-            if ident == self._ident:
-                hangs = (again or not self.stopping) and threads.is_in_app(frame, self._callers, (turn,))
-            else:
-                hangs = bool(_exchanges(frame))
-            if hangs:
+            if ident != self._ident:
+                any(threads.raise_within(context, ident, error) for context in _contexts_in(frame))
+            elif (again or not self.stopping) and threads.is_in_app(frame, self._callers, (turn,)):
                 threads.raise_in(ident, error)
 
     def start_stack(self) -> str:
@@ -100,17 +104,17 @@ class RunningTasks:
         return "" if task is None else threads.text(awaiting.stack_of(task))
 
 
-def _exchanges(frame: FrameType | None) -> set[int]:
-    """Find the exchanges that a thread works for: one of its frames runs in a copy of their context.
+def _contexts_in(frame: FrameType | None) -> Iterator[Context]:
+    """Find the copies of exchanges' contexts in which a thread runs functions, or is about to, or did so just now.
 
     asyncio, anyio and asgiref call functions in threads like this.
     """
-    found: set[int] = set()
     while frame is not None:
         for value in frame.f_locals.values():
-            found.update(context[CURRENT_EXCHANGE] for context in _contexts(value) if CURRENT_EXCHANGE in context)
+            for context in _contexts(value):
+                if CURRENT_EXCHANGE in context:
+                    yield context
         frame = frame.f_back
-    return found
 
 
 def _contexts(value: Any) -> Iterable[Context]:

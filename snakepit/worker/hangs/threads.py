@@ -11,6 +11,7 @@ import importlib
 import sys
 import threading
 from collections.abc import Collection, Iterator
+from contextvars import Context
 from itertools import accumulate, chain, repeat, takewhile
 from pathlib import Path
 from traceback import FrameSummary, StackSummary
@@ -72,10 +73,31 @@ def raise_in(ident: int, error: type[BaseException]) -> None:
     If that is a finalizer or the callback of a weak reference, Python can't propagate the exception. Snakepit does not
     report these, and raises the exception again until it reaches the app's code.
     """
-    if sys.unraisablehook is not _report:
-        global _report_others
-        _report_others, sys.unraisablehook = sys.unraisablehook, _report
+    _be_silent_about_ours()
     _raise(ident, error)
+
+
+def raise_within(context: Context, ident: int, error: type[BaseException]) -> bool:
+    """Raise an exception in a thread if it is within the `run` of this context, which no other thread uses.
+
+    Returns whether it is. The exception comes before the thread has left the statement that called `run`: Python looks
+    for it in each function that is called there, and after each call.
+    """
+    _be_silent_about_ours()
+    try:
+        context.run(int)  # refused only where another run has begun, and has not ended
+    except RuntimeError:
+        # Python changes threads when a function begins, when a loop goes round and after a call that succeeds, and none
+        # of these was since the refusal; so the thread is where it was.
+        _raise(ident, error)
+        return True
+    return False
+
+
+def _be_silent_about_ours() -> None:
+    global _report_others
+    if sys.unraisablehook is not _report:
+        _report_others, sys.unraisablehook = sys.unraisablehook, _report
 
 
 def _report(unraisable: "sys.UnraisableHookArgs") -> None:
@@ -132,8 +154,8 @@ def text_of_import(found: list[FrameSummary]) -> str:
 
 def _ident(frame: FrameType) -> int | None:
     outermost = frame
-    while outermost.f_back is not None:
-        outermost = outermost.f_back
+    while (caller := outermost.f_back) is not None:  # read once: a function that has returned has no caller any more
+        outermost = caller
     if outermost.f_code is _BOOTSTRAP:
         ident = outermost.f_locals["self"].ident
         return ident if isinstance(ident, int) else None

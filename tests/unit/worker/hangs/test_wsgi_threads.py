@@ -2,6 +2,7 @@
 
 import threading
 import time
+import types
 
 import pytest
 from waiting import PATIENCE, wait_until
@@ -184,6 +185,18 @@ def test_frames_are_those_of_this_interpreters_threads():
         for thread in waiting:
             thread.join()
     assert threads.frame_of(waiting[0].ident) is None
+
+
+def test_a_function_that_returns_while_it_is_looked_at_is_of_no_thread():
+    class Returning:
+        f_code = burn.__code__
+        callers = iter([types.SimpleNamespace(f_code=burn.__code__, f_back=None), None])
+
+        @property
+        def f_back(self):
+            return next(self.callers)
+
+    assert threads._ident(Returning()) is None
 
 
 def test_a_thread_that_is_not_there_gets_nothing():
