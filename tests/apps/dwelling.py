@@ -1,7 +1,7 @@
-"""A FastAPI app that functions are called for in threads, which dwell when they have called one that asks for that.
+"""A FastAPI app with threads that call functions, and dwell when they have called one that asks for it.
 
-`/anyio` is what a function that is no coroutine is, and `/asgiref` how Django calls one. They dwell where a thread
-of the pool may be whenever Python changes threads: when the result has been told, and before the next call.
+`/anyio` is a function that is no coroutine, and `/asyncio` calls one in an executor of one thread. Threads dwell where
+they may be whenever Python changes threads: when they have told the result, and before the next call.
 """
 
 import asyncio
@@ -10,7 +10,6 @@ import queue
 import threading
 import time
 
-from asgiref.sync import sync_to_async
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
@@ -18,6 +17,7 @@ LOOKED_AT = 0.4
 """Seconds after the time-out of a request, in which the watchdog looks for what runs: after 0.05, 0.15 and 0.35."""
 
 app = FastAPI()
+executor = concurrent.futures.ThreadPoolExecutor(1)
 thread = threading.local()
 dwelling = set()
 
@@ -63,9 +63,9 @@ async def late_by_anyio():
     await late(run_in_threadpool)
 
 
-@app.get("/asgiref/late")
-async def late_by_asgiref():
-    await late(lambda function: sync_to_async(function)())
+@app.get("/asyncio/late")
+async def late_by_asyncio():
+    await late(to_thread)
 
 
 @app.get("/anyio")
@@ -73,9 +73,14 @@ def by_anyio():
     return "answered"
 
 
-@app.get("/asgiref")
-async def by_asgiref():
-    return await sync_to_async(by_anyio)()
+@app.get("/asyncio")
+async def by_asyncio():
+    return await to_thread(by_anyio)
+
+
+async def to_thread(function):
+    asyncio.get_running_loop().set_default_executor(executor)
+    return await asyncio.to_thread(function)
 
 
 @app.get("/dwelling")

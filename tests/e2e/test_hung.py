@@ -51,9 +51,9 @@ def test_what_hangs_in_python_is_ended_and_the_log_says_where(app, path):
             assert trouble not in server.err
 
 
-@pytest.mark.parametrize("pool", ["anyio", "asgiref"])
+@pytest.mark.parametrize("pool", ["anyio", "asyncio"])
 def test_a_time_out_that_finds_a_thread_between_two_calls_does_not_end_it(pool):
-    """Pools do not notice the end of a thread: anyio would give it the next call, asgiref has no other one."""
+    """Pools do not notice the end of a thread: anyio would give it the next call, and asyncio starts no other one."""
     with running("dwelling:app", *TIME_OUT, workers=1) as server, Client(server) as client:
         for _ in range(5):
             assert client.request(f"/{pool}").status == 200

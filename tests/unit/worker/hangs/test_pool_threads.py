@@ -70,7 +70,7 @@ class Anyio:
 
 
 class Executor:
-    """A pool of one thread, which asgiref's and asyncio's become when their other threads are at work."""
+    """A pool of asyncio with one thread, which is what is left if others have ended."""
 
     def __init__(self):
         self._executor = concurrent.futures.ThreadPoolExecutor(1)
