@@ -29,11 +29,16 @@ from snakepit.server.routing.router import Router
 from snakepit.server.workers.runtimes import InterpreterRuntime
 from snakepit.server.workers.worker import WorkerHandle
 from snakepit.wire import codec, envelopes
+from snakepit.wire.ends import BlockingEnd
 from snakepit.wire.interpreters import create_queue
 from snakepit.wire.loop_ends import MainEnd
 from snakepit.wire.loop_queues import QueueChannel
+from snakepit.wire.queues import RINGS_READ, BlockingQueueCarrier, attach_queues
 from snakepit.worker.asgi import loop as asgi
+from snakepit.worker.hangs.wsgi_threads import RunningThreads
 from snakepit.worker.wsgi.environ import EnvironFactory
+from snakepit.worker.wsgi.exchange import WsgiExchange
+from snakepit.worker.wsgi.seats import WsgiSeat
 
 ROUNDS = 15
 BATCH = 16
@@ -141,20 +146,28 @@ class Transport(asyncio.Transport):
 
 
 class Main:
-    """All of the main interpreter's work for a batch of requests, from the bytes read to the bytes written."""
+    """All of the main interpreter's work for a batch of requests, from the bytes read to the bytes written.
 
-    def __init__(self, workers: int, loop: asyncio.AbstractEventLoop, http: str, request: bytes) -> None:
+    `threads`: of a WSGI app, in each worker; None: the app is ASGI.
+    """
+
+    def __init__(
+        self, workers: int, loop: asyncio.AbstractEventLoop, http: str, request: bytes, threads: int | None = None
+    ) -> None:
         self.request = request
-        options = PoolOptions(workers, 1, 1000, None, 1000, 30.0, "asgi", "interpreter", {})
+        interface: Any = "asgi" if threads is None else "wsgi"
+        options = PoolOptions(workers, threads or 1, 1000, None, 1000, 30.0, interface, "interpreter", {})
         self.pool = Pool(options, Observer(), loop)
-        self.runtimes = [InterpreterRuntime(1) for _ in range(workers)]
+        self.runtimes = [InterpreterRuntime(threads or 1) for _ in range(workers)]
         self.workers = [
             WorkerHandle(number, {}, runtime, self.pool, loop) for number, runtime in enumerate(self.runtimes, 1)
         ]
         for worker in self.workers:
-            worker._take(
-                [envelopes.loaded("asgi", 0.0, [], [], []), envelopes.ready(0.0), envelopes.cpu_per_request(10e-6)]
-            )
+            worker._take([envelopes.loaded(interface, 0.0, [], [], []), envelopes.ready(0.0)])
+            if worker._seats is None:
+                worker._take([envelopes.cpu_per_request(10e-6)])
+            else:
+                worker._seats._clock = lambda: 0.0  # no thread is slow
         config = Config(app="unused", http=cast("Any", http), access_log=False)
         self.http = HttpConnections(config, Router(self.pool.queue), loop)
         self.connections = [self.http.new_connection() for _ in range(BATCH)]
@@ -169,12 +182,12 @@ class Main:
         for worker in self.workers:
             if not worker.exchanges:
                 continue
-            end = worker._ends[0]
-            end.flush()
             answers: list[envelopes.Envelope] = []
             for number in worker.exchanges:
                 answers.append(envelopes.answer(number, 200, FIELDS, HELLO))
-            end.take_back()
+            for end in worker._ends:
+                end.flush()
+                end.take_back()
             worker._take(answers)
         for transport in self.transports:
             assert transport.written.endswith(HELLO)
@@ -230,6 +243,51 @@ class Worker:
         self._main.close()
 
 
+class Closing:
+    """A body as frameworks give it: one piece, and something to be done at its end."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter((HELLO,))
+
+    def close(self) -> None:
+        """There is nothing to do."""
+
+
+class Thread:
+    """All of a WSGI worker's thread's work for a batch of requests, from its queue to the answers' crossing."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, request: bytes) -> None:
+        channel = QueueChannel()
+        self._doorbell = channel.doorbell
+        self._main = MainEnd(channel.main_carrier(), loop, lambda envelopes: None)
+        self._main.one_by_one()
+        self._end = BlockingEnd(BlockingQueueCarrier(*attach_queues(channel.address)))
+        environs = EnvironFactory(
+            root_path="", multithread=True, multiprocess=True, file_wrapper=FileWrapper, errors=sys.stderr
+        )
+        self._seat = WsgiSeat(self._end, self.app, environs, RunningThreads([WsgiExchange.call_app.__code__]))
+        self._come = [*(envelope(number, request) for number in range(BATCH)), envelopes.retire()]
+
+    def app(self, environ: Any, start_response: Any) -> Closing:
+        """The least that an app can be."""
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "13")])
+        return Closing()
+
+    def __call__(self) -> None:
+        for envelope_ in self._come:
+            self._main.post(envelope_)
+        self._end.released = -1
+        self._seat.run()
+        self._doorbell.recv(RINGS_READ)  # or it is full some day
+        answers = self._main.take()
+        assert sum(answer[0] in (envelopes.ANSWER, envelopes.DONE) for answer in answers) == BATCH
+
+    def close(self) -> None:
+        """Let go of the channel."""
+        self._end.close()
+        self._main.close()
+
+
 def environ(request: bytes) -> Callable[[], object]:
     """Make a WSGI environ of a request."""
     factory = EnvironFactory(
@@ -266,6 +324,17 @@ def parts() -> None:
         with closing(Worker(loop, text)) as worker:
             costs.append(microseconds(worker, 200, BATCH))
     report("ASGI worker", costs)
+    for threads in (8, 1):
+        costs = []
+        for text in requests.values():
+            with closing(Main(2, loop, "auto", text, threads)) as main:
+                costs.append(microseconds(main, 300, BATCH))
+        report(f"main interpreter, 2 workers of {threads} WSGI threads", costs)
+    costs = []
+    for text in requests.values():
+        with closing(Thread(loop, text)) as thread:
+            costs.append(microseconds(thread, 200, BATCH))
+    report("WSGI thread", costs)
     loop.close()
 
 

@@ -33,18 +33,19 @@ again. So it holds back its outbox, and exchanges for a worker that is stuck or 
 4. Whether something waits for the other end (`backlog`) is checked after taking what it sent, never before: what it
    sent may be its answer to that item.
 
-The only thing of an end that another thread touches is the outbox of a worker's loop. `WorkerLoopEnd` has the rules for
-that. All other data between threads of a worker goes through a channel. `tests/interleavings` tests all of this with
-every possible interruption.
+The only thing of an end that another thread touches is the outbox of a worker's end. `WorkerLoopEnd` and `BlockingEnd`
+have the rules for that. All other data between threads of a worker goes through a channel. `tests/interleavings` tests
+all of this with every possible interruption.
 
 The ends for event loops are in `snakepit.wire.loop_ends`: WSGI workers have no event loop, and do not import asyncio.
 """
 
 import threading
+from time import monotonic
 
 from snakepit.wire.carrier import Carrier, ChannelAddress, attach
 from snakepit.wire.codec import decode, encode, encode_apart
-from snakepit.wire.envelopes import Envelope
+from snakepit.wire.envelopes import ALL, NUMBER, Envelope
 from snakepit.wire.queues import BlockingQueueCarrier
 from snakepit.wire.sockets import BlockingSocketCarrier
 
@@ -124,13 +125,21 @@ class ChannelEnd[C: Carrier]:
 
 
 class BlockingEnd(ChannelEnd[BlockingQueueCarrier | BlockingSocketCarrier]):
-    """An end owned by a thread that may wait. It collects nothing: what it posts crosses at once.
+    """An end owned by a thread that may wait: what it posts crosses at once, and what it keeps a little later.
+
+    A kept envelope crosses with the next one that is posted, or when the owner begins to wait. A slow request would
+    delay that. Then the main interpreter, which watches, has another thread of the worker send what is kept
+    (`release`), and says up to which exchange nothing may be kept any more, as it does not watch those.
 
     Several threads may post; they do so one after the other. One at a time may `wait`.
     """
 
     def __init__(self, carrier: BlockingQueueCarrier | BlockingSocketCarrier) -> None:
         super().__init__(carrier)
+        self.holds_back = False  # there was no room for a posted item: `wait` before posting more
+        self.released = ALL  # envelopes of exchanges up to this number may not be kept
+        self._kept_since = 0.0
+        self._comes_to_wait = False
         self._taken = 0
         self._sending = threading.Lock()
 
@@ -145,10 +154,47 @@ class BlockingEnd(ChannelEnd[BlockingQueueCarrier | BlockingSocketCarrier]):
                 self._large = True
             self.flush()
 
-    @property
-    def holds_back(self) -> bool:
-        """Tell whether a posted item has not been sent: `wait` before posting more."""
-        return bool(self._outbox)
+    def keep(self, envelope: Envelope) -> bool:
+        """Send with the next `post`, with the next `wait`, or on release; returns False if it may not be kept.
+
+        The body must not be LARGE.
+        """
+        with self._sending:
+            if envelope[NUMBER] <= self.released:
+                return False
+            if not self._outbox:
+                self._kept_since = monotonic()
+            self._outbox.append(envelope)
+            return True
+
+    def flush_late(self, seconds: float) -> None:
+        """Send what is kept, if the first of it has been kept for so long."""
+        if self._outbox and monotonic() - self._kept_since >= seconds:
+            with self._sending:
+                self.flush()
+
+    def replace(self, kept: Envelope, envelope: Envelope) -> bool:
+        """Put another envelope in place of the one that was kept last; returns whether that was still here."""
+        with self._sending:
+            if not self._outbox or self._outbox[-1] is not kept:
+                return False
+            self._outbox[-1] = envelope
+            return True
+
+    def release(self, upto: int) -> None:
+        """Send what is kept, and keep only what is of exchanges above this number from now on. Any thread may call."""
+        with self._sending:
+            self.released = upto
+            self.flush_all()
+
+    def flush(self) -> bool:
+        sent = super().flush()
+        self.holds_back = bool(self._outbox)
+        return sent
+
+    def flush_all(self) -> bool:
+        self.holds_back = False
+        return super().flush_all()
 
     def wait(self, seconds: float | None = None) -> list[Envelope]:
         """Take the next item; wait for a ring if there is none (and return nothing, if it was a late one).
@@ -159,15 +205,27 @@ class BlockingEnd(ChannelEnd[BlockingQueueCarrier | BlockingSocketCarrier]):
         """
         envelopes = self.take_one()
         if not envelopes:
+            if self._outbox:
+                with self._sending:
+                    self._comes_to_wait = True
+                    self.flush()
+                    self._comes_to_wait = False
             self.carrier.wait(seconds)
             envelopes = self.take_one()
         self._taken += 1
         if self._taken % LIMIT == 0:  # the other end may be holding an outbox
             self.carrier.ring()
-        if self._outbox:
+        if self.holds_back:
             with self._sending:
                 self.flush()
         return envelopes
+
+    def _send(self, posted: list[Envelope], large: bool) -> None:
+        item = encode_apart(posted) if large else encode(posted)
+        if self._comes_to_wait:
+            self.carrier.send_before_wait(item)
+        else:
+            self.carrier.send(item)
 
 
 def attach_blocking(address: ChannelAddress) -> BlockingEnd:

@@ -34,6 +34,9 @@ LARGE = 8 * 1024
 CHUNK_COST = 1024
 """Bytes; the least credit that a chunk costs. The envelope itself takes a few hundred bytes of memory."""
 
+ALL = 1 << 62
+"""In RELEASE, instead of an exchange's number: one that is higher than any."""
+
 KIND, NUMBER = 0, 1
 """The positions of the kind and of the exchange's number in an envelope."""
 
@@ -179,8 +182,9 @@ INTERRUPTED = _kind(
 RELEASE = _kind(
     "RELEASE",
     TO_WORKER,
-    "",
-    "The event loop is blocked: send the answers of this turn, and decline the exchanges that have not begun.",
+    "upto",
+    "The event loop is blocked: send the answers of this turn, and decline the exchanges that have not begun. Or WSGI "
+    "threads: send what you keep, and keep no answers of exchanges up to this number any more.",
 )
 BLOCKED_BY = _kind("BLOCKED_BY", FROM_WORKER, "exchange", "This exchange blocks the event loop.")
 ABANDONED = _kind(
@@ -280,9 +284,9 @@ def ask_heartbeat() -> Envelope:
     return (ASK_HEARTBEAT, 0)
 
 
-def release() -> Envelope:
+def release(upto: int = ALL) -> Envelope:
     """Make a RELEASE."""
-    return (RELEASE, 0)
+    return (RELEASE, 0, upto)
 
 
 def abandoned() -> Envelope:

@@ -215,12 +215,17 @@ class MainEnd(LoopEnd):
         """Tell whether the worker has been given something since it rang last, or has not taken everything."""
         return self._unheard_since is not None or bool(self._outbox)
 
+    @property
+    def unread(self) -> bool:
+        """Tell whether the worker has said something that was not taken yet."""
+        return self.carrier.arrived() > 0
+
     def silent(self, now: float) -> float:
         """Return for how many seconds the worker has not rung though it was sent something.
 
         `now`: as by `time.monotonic`.
         """
-        if self._unheard_since is None or self.carrier.arrived():  # what it said is not taken yet, but it said it
+        if self._unheard_since is None or self.unread:
             return 0.0
         return now - self._unheard_since
 

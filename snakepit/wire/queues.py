@@ -77,6 +77,10 @@ class QueueCarrier:
 class BlockingQueueCarrier(QueueCarrier):
     """A pair of queues, and a doorbell that a thread waits for."""
 
+    def send_before_wait(self, item: Item) -> None:
+        """Send an item. A call of `wait` follows."""
+        self.send(item)
+
     def wait(self, seconds: float | None = None) -> None:
         """Wait for a ring, with a time limit. Raises ConnectionResetError when none can come any more."""
         if seconds is not None and not wait_readable(self._doorbell, seconds):

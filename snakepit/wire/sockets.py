@@ -85,6 +85,7 @@ class BlockingSocketCarrier:
         self._socket.setblocking(True)
         self._reader = FrameReader()
         self._said_waits = False  # and no item came since
+        self._unsent = b""  # what leaves together with the next thing that is sent
         self._sending = threading.Lock()  # a worker's last words may come from another thread
 
     def waiting(self) -> int:
@@ -99,9 +100,14 @@ class BlockingSocketCarrier:
         """Send an item; waits while the socket's buffer is full."""
         try:
             with self._sending:
-                self._socket.sendall(b"".join(frame(item)))
+                self._write(b"".join(frame(item)))
         except OSError:
             pass  # the other end is gone, which the next `wait` finds out
+
+    def send_before_wait(self, item: Item) -> None:
+        """Send an item together with what the next call of `wait` says: one message wakes the other end for both."""
+        with self._sending:
+            self._unsent += b"".join(frame(item))
 
     def take(self) -> Item | None:
         """Take the next item that came."""
@@ -120,9 +126,9 @@ class BlockingSocketCarrier:
     def wait(self, seconds: float | None = None) -> None:
         """Ask for an item and wait for it, with a time limit. Raises ConnectionResetError if none can come any more."""
         try:
-            if not self._said_waits:
+            if self._unsent or not self._said_waits:
                 with self._sending:
-                    self._socket.sendall(WAITS)
+                    self._write(b"" if self._said_waits else WAITS)
                 self._said_waits = True
             if seconds is not None and not wait_readable(self._socket, seconds):
                 return
@@ -136,6 +142,10 @@ class BlockingSocketCarrier:
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
+
+    def _write(self, data: bytes) -> None:
+        unsent, self._unsent = self._unsent, b""
+        self._socket.sendall(unsent + data)
 
 
 def attach_socket(address: SocketAddress) -> socket.socket:

@@ -220,6 +220,25 @@ def hold(environ, start_response):
     return answer(start_response, f"{WORKER} {threading.get_ident()}".encode())
 
 
+def hold_close(environ, start_response):
+    """Answers, and closes its result when the file that the query names exists."""
+
+    class Held(Closing):
+        def close(self):
+            hold(environ, lambda status, headers: None)
+            super().close()
+
+    start_response("200 OK", [("Content-Length", "8")])
+    return Held([b"complete"])
+
+
+def hold_stream(environ, start_response):
+    """Answers in part, and goes on when the file that the query names exists."""
+    start_response("200 OK", [])
+    yield b"first"
+    yield from hold(environ, lambda status, headers: None)
+
+
 def ignore_body(environ, start_response):
     return answer(start_response, b"ignored")
 
@@ -242,7 +261,8 @@ BEHAVIORS = {
             index, read, read_some, lines, readlines, length, slow_reader, write, closing, raise_within, generator,
             late_start, exc_info, exc_info_late, twice, no_start, raise_before, raise_exit, file_wrapper, stream,
             file_longer, too_long, control_header,
-            stream_closing, one_body, status, who, sleep, hold, ignore_body, errors, hop_by_hop,
+            stream_closing, one_body, status, who, sleep, hold, hold_close, hold_stream, ignore_body, errors,
+            hop_by_hop,
         )
     },
 }  # fmt: skip

@@ -222,6 +222,46 @@ def test_threads_serve_at_once(held):
         assert len({client.read().text.split()[1] for client in clients}) == 4
 
 
+@pytest.mark.parametrize("threads", ["1", "4"])
+def test_a_response_leaves_though_the_app_takes_long_to_close_it(held, threads):
+    with running("wsgi_behaviors:app", "--threads", threads, workers=1) as server, Client(server) as client:
+        for _ in range(10):  # quick ones: its thread may keep what it answers
+            assert client.request("/").body == b"hello"
+        client.send(held.request("/hold-close"))
+        assert client.read().body == b"complete"
+        server.wait_logged("holding")
+        held.release()
+        server.wait_logged("close() called")
+        assert client.request("/").body == b"hello"
+
+
+@pytest.mark.parametrize("threads", ["1", "4"])
+def test_what_an_app_streams_leaves_though_it_takes_long_to_go_on(held, threads):
+    with running("wsgi_behaviors:app", "--threads", threads, workers=1) as server, Client(server) as client:
+        for _ in range(10):
+            assert client.request("/").body == b"hello"
+        client.send(held.request("/hold-stream"))
+        client.read_head()
+        assert client.file.readline() == b"5\r\n"
+        assert client.file.readline() == b"first\r\n"
+        server.wait_logged("holding")
+        held.release()
+        assert client.file.read(1) != b"0", "the rest"
+
+
+def test_streams_whose_clients_do_not_read_hold_up_nobody_else():
+    """Each has a thread to itself, which waits for credit."""
+    with running("wsgi_behaviors:app", "--threads", "3", workers=1) as server, ExitStack() as open_:
+        streams = [open_.enter_context(Client(server)) for _ in range(2)]
+        for stream in streams:
+            stream.send(b"GET /stream?2000,65536 HTTP/1.1\r\nHost: t\r\n\r\n")
+            assert stream.read_head().status == 200
+        with Client(server) as client:
+            for _ in range(50):
+                assert client.request("/").body == b"hello"
+            assert client.request("/read", "POST", b"x" * 500_000).body == b"x" * 500_000
+
+
 def test_more_requests_than_threads_wait_in_line():
     with running("wsgi_behaviors:app", "--threads", "2", workers=2) as server:
         answers = []

@@ -2,7 +2,8 @@
 
 What is not real: queues and sockets are those of the machine, a worker is a thread of this interpreter, and an exchange
 has a client that takes note. The app does what the target of a request says: `compute`, `sleep`, `stream`, `behind` (it
-computes behind its response) and a number of milliseconds, or `read`, which reads a body.
+computes behind its response) and a number of milliseconds, or `read`, which reads a body. A WSGI app also `waits` until
+the request with a number has its answer, and `closes`: it computes, and then, when all is said, waits for its own.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import logging
 import re
 import sys
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -61,6 +62,7 @@ WATCHED = frozenset(
         wsgi,
         wsgi_exchange,
         wsgi_input,
+        wsgi_threads,
         watchdog,
     )
 )
@@ -188,6 +190,16 @@ class Client:
         self.faults.append(fault)
 
 
+class Closing:
+    """A body, and something to be done at its end."""
+
+    def __init__(self, close: Callable[[], None]) -> None:
+        self.close = close
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter((b"end",))
+
+
 class Errors(logging.Handler):
     """The log's errors."""
 
@@ -249,7 +261,7 @@ class Model:
         def readable(pipe: Pipe, seconds: float) -> bool:
             return machine.wait(lambda: pipe.readable, machine.now + seconds)
 
-        for module in (async_channel, loop_line, wake_ups):
+        for module in (channel, async_channel, loop_line, wake_ups):
             monkeypatch.setattr(module, "monotonic", machine.monotonic)
         monkeypatch.setattr(server_worker, "Seats", partial(seats.Seats, clock=machine.monotonic))
         for module in (channel, async_channel, sockets, watchdog, wsgi):
@@ -298,12 +310,13 @@ class Model:
         client = Client(self.loop)
         sends = request.what in ("read", "both", "on")
         body = CHUNK if sends else b""
-        number = len(self.came) + 1
+        number = len(self.came)
+        headers = [(b"number", b"%d" % number)]
         exchange = Exchange(
-            number,
+            number + 1,
             client,
             self.pool.queue,
-            RequestHead("POST", b"/" + request.does.encode(), "1.1", [], False, body=body, more=sends),
+            RequestHead("POST", b"/" + request.does.encode(), "1.1", headers, False, body=body, more=sends),
         )
         self.came.append((request, exchange, client))
         self.pool.queue.submit(exchange)
@@ -331,14 +344,17 @@ class Model:
             self._work_in_loop(seats[0], watch)
 
     def _work_in_threads(self, worker: server_worker.WorkerHandle, seats: list[Any], watch: Any) -> None:
-        running = wsgi_threads.RunningThreads([wsgi_exchange.WsgiExchange.call_app.__code__])
+        ends = [seat.blocking_end() for seat in seats]
+        for end in ends:
+            end.released = 0
+        running = wsgi_threads.RunningThreads([wsgi_exchange.WsgiExchange.call_app.__code__], ends)
         watching = watchdog.Watchdog(watch)
         watching.start()
         watching.watch(running)
         environs = EnvironFactory(
             root_path="", multithread=True, multiprocess=True, file_wrapper=list, errors=sys.stderr
         )
-        first, *others = [wsgi.WsgiSeat(seat.blocking_end(), self._wsgi_app, environs, running) for seat in seats]
+        first, *others = [wsgi.WsgiSeat(end, self._wsgi_app, environs, running) for end in ends]
         for number, seat in enumerate(others, start=2):
             self.machine.thread(seat.run, f"{worker}, seat {number}").start()
         first.end.post(envelopes.loaded("wsgi", 0.0, [], [], []), envelopes.ready(0.0))
@@ -407,12 +423,21 @@ class Model:
         elif what == "both":
             start_response("200 OK", [])
             return self._both(environ["wsgi.input"], seconds)
+        elif what == "waits":
+            self._wait_answered(int(number))
         elif what == "on":  # and on it reads, when the response is long complete
             self.machine.thread(lambda: self._read_on(environ["wsgi.input"]), "reader").start()
         elif what != "stream":
             self.machine.compute(seconds)
         start_response("200 OK", [])
+        if what == "closes":
+            return Closing(lambda: self._wait_answered(int(environ["HTTP_NUMBER"])))
         return self._stream(seconds) if what == "stream" else [b"end"]
+
+    def _wait_answered(self, number: int) -> None:
+        """Wait until a request has its answer, which nobody else waits for."""
+        _, _, client = self.came[number]
+        self.machine.wait(lambda: client.complete)
 
     def _both(self, stream: Any, seconds: float) -> Any:
         """Read in one thread, write in another, more than there is credit for."""

@@ -15,6 +15,7 @@ from model import WATCHED, Model, QueueChannel, Request, SocketChannel
 
 from snakepit.server.dispatch.wake_ups import ASK_AGAIN
 from snakepit.wire import envelopes
+from snakepit.wire.ends import BlockingEnd
 from snakepit.wire.envelopes import REQUEST, position
 from snakepit.wire.loop_ends import LoopEnd
 from snakepit.wire.queues import QueueCarrier
@@ -43,6 +44,11 @@ SCENARIOS = {
 OF_THREADS = {
     "reads and writes at once": [Request(0, "both"), Request(3, "compute/1")],
     "reads on": [Request(0, "on"), Request(1, "compute/1"), Request(4, "compute/1")],
+    # the thread is late after 4 ms, just when it comes to keep its answer; and nobody else is
+    "keeps its own answer": [Request(0, "closes/4")],
+    "keep their own answers": [Request(0, "closes/4"), Request(0, "compute/0"), Request(5, "closes/0")],
+    "keeps the answer of another": [Request(0, "compute/0"), Request(0, "waits/0"), Request(0, "closes/4")],
+    "keeps and streams": [Request(0, "compute/0"), Request(0, "stream/4"), Request(1, "waits/0")],
 }
 
 REQUESTS = st.builds(
@@ -137,6 +143,31 @@ def take_in_two_steps(self):
     if rest:
         self.loop.call_soon_threadsafe(self._take, rest)
     return said
+
+
+def keep_by_an_earlier_look(self, envelope):
+    """A thread that looks whether it may keep something, and keeps it when it may not any more."""
+    if envelope[1] <= self.released:
+        return False
+    with self._sending:
+        self._outbox.append(envelope)
+    return True
+
+
+def release_what_there_is(self, upto):
+    """A release that says nothing of what is kept later."""
+    with self._sending:
+        self.flush_all()
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "faulty"),
+    [(BlockingEnd, "keep", keep_by_an_earlier_look), (BlockingEnd, "release", release_what_there_is)],
+)
+def test_faults_of_those_who_keep_answers_are_found(monkeypatch, where, name, faulty):
+    monkeypatch.setattr(where, name, faulty)
+    with pytest.raises(AssertionError, match="is not over"):
+        play_with_every_interruption(OF_THREADS["keeps its own answer"], "queues", every=1, seats=2)
 
 
 @pytest.mark.parametrize(

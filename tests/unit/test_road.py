@@ -1,13 +1,14 @@
 """How long the road of a request is: the calls of Snakepit's own functions from the bytes of a request to its worker's
-queue, in an ASGI worker from the ring of the doorbell to the answer's crossing, and from the ring that comes back to
-the bytes of the answer. All is real but for the transport, and what is at the other end of the channel, which this test
-plays."""
+queue, in a worker from the ring of the doorbell, or a thread's look into its queue, to the answer's crossing, and from
+the ring that comes back to the bytes of the answer. All is real but for the transport, and what is at the other end of
+the channel, which this test plays."""
 
 import asyncio
 import sys
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
+from wsgiref.util import FileWrapper
 
 import pytest
 from clients import FakeTransport, answers, request
@@ -30,13 +31,17 @@ from snakepit.wire.ends import attach_blocking
 from snakepit.wire.envelopes import NUMBER
 from snakepit.wire.loop_queues import QueueChannel
 from snakepit.worker.asgi.loop import AsgiWorker
+from snakepit.worker.hangs.wsgi_threads import RunningThreads
+from snakepit.worker.wsgi import seats
+from snakepit.worker.wsgi.environ import EnvironFactory
+from snakepit.worker.wsgi.seats import WsgiSeat
 
 PACKAGE = str(Path(snakepit.__file__).parent)
 
-THERE = 19
-"""Calls from a request's bytes to the end of the turn in which they came."""
+THERE = {"asgi": 19, "wsgi": 21}
+"""Calls from a request's bytes to the end of the turn in which they came, by the app's interface."""
 
-BACK = 21
+BACK = {"asgi": 21, "wsgi": 24}
 """Calls from the ring until the connection waits for the next request."""
 
 IN_WORKER = 18
@@ -44,6 +49,9 @@ IN_WORKER = 18
 
 EACH_FURTHER = 7
 """Calls for each further request that came with it."""
+
+IN_THREAD = 24
+"""Calls in a thread of a WSGI worker for each request that is there, from the look into its queue."""
 
 FURTHER = 8
 """Requests behind the first of a batch."""
@@ -83,9 +91,10 @@ class Calls:
 class World:
     """A connection, and a worker that is ready."""
 
-    def __init__(self, peer):
+    def __init__(self, peer, interface):
         self.loop = asyncio.get_running_loop()
-        options = PoolOptions(1, 1, 100, None, 100, 30.0, "asgi", "interpreter", {})
+        self.interface = interface
+        options = PoolOptions(1, 1, 100, None, 100, 30.0, interface, "interpreter", {})
         self.pool = Pool(options, Observer(), self.loop)
         self.http = HttpConnections(Config("app:app"), Router(self.pool.queue), self.loop)
         self.worker = WorkerHandle(1, {}, InterpreterRuntime(1), self.pool, self.loop)
@@ -95,7 +104,7 @@ class World:
     async def open(self):
         for end in self.worker._listening:
             await end.open()
-        self.theirs[0].post(envelopes.loaded("asgi", 0.0, [], [], []), envelopes.ready(0.0))
+        self.theirs[0].post(envelopes.loaded(self.interface, 0.0, [], [], []), envelopes.ready(0.0))
         await self.until(lambda: self.pool.first_ready.is_set())
 
     async def until(self, condition):
@@ -198,12 +207,73 @@ def test_the_road_within_an_asgi_worker_does_not_grow(timeout):
     batch.check(EACH_FURTHER * FURTHER, f"in a worker for {FURTHER} further requests")
 
 
+class Thread:
+    """A thread's place in a WSGI worker, and the main interpreter's side of its channel."""
+
+    def __init__(self):
+        self.channel = QueueChannel()
+        self.end = attach_blocking(self.channel.address)
+        environs = EnvironFactory(
+            root_path="", multithread=True, multiprocess=True, file_wrapper=FileWrapper, errors=sys.stderr
+        )
+        self.seat = WsgiSeat(self.end, self.hello, environs, RunningThreads([], [self.end]))
+
+    def hello(self, environ, start_response):
+        start_response("200 OK", [("Content-Length", "5")])
+        return Closing()
+
+    def serve(self, count):
+        """Serve so many requests that are there; returns what was called for it."""
+        ends = ("10.0.0.1", 5000), ("127.0.0.1", 8000)
+        for number in range(1, count + 1):
+            request = envelopes.request(number, "GET", b"/", "1.1", [(b"host", b"t")], *ends, "http", b"", False, False)
+            self.channel.to_worker.put_nowait(encode([request]))
+        self.channel.to_worker.put_nowait(encode([envelopes.retire()]))
+        self.end.released = 0
+        calls = Calls()
+        with calls.counted():
+            self.seat.run()
+        answers = decode(self.channel.from_worker.get_nowait())
+        assert answers == [
+            envelopes.answer(number, 200, render([(b"content-length", b"5")]), b"hello")
+            for number in range(1, count + 1)
+        ]
+        return calls
+
+    def close(self):
+        self.end.close()
+        self.channel.doorbell.close()
+
+
+class Closing:
+    """A body as frameworks give it."""
+
+    def __iter__(self):
+        return iter((b"hello",))
+
+    def close(self):
+        pass
+
+
+def test_the_road_within_a_thread_of_a_wsgi_worker_does_not_grow(monkeypatch):
+    monkeypatch.setattr(seats, "KEPT", 1000.0)  # or a slow machine would send some of it sooner
+    thread = Thread()
+    try:
+        thread.serve(1)  # which makes things that the others find
+        one, batch = thread.serve(1), thread.serve(1 + FURTHER)
+    finally:
+        thread.close()
+    batch.counts.subtract(one.counts)
+    batch.check(IN_THREAD * FURTHER, f"in a thread for {FURTHER} requests")
+
+
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
 @pytest.mark.parametrize("peer", ["10.0.0.1", "127.0.0.1"], ids=["client", "trusted proxy"])
-def test_the_road_of_a_request_does_not_grow(peer):
+def test_the_road_of_a_request_does_not_grow(peer, interface):
     there, back = Calls(), Calls()
 
     async def main():
-        world = World(peer)
+        world = World(peer, interface)
         await world.open()
         try:
             for _ in range(3):
@@ -213,5 +283,5 @@ def test_the_road_of_a_request_does_not_grow(peer):
             await world.close()
 
     asyncio.run(main(), loop_factory=HandLoop)
-    there.check(THERE, "to the worker")
-    back.check(BACK, "back from it")
+    there.check(THERE[interface], "to the worker")
+    back.check(BACK[interface], "back from it")

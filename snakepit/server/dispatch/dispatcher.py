@@ -9,6 +9,9 @@ that one while it is about as free as the least loaded (NEAR), for what the app 
 When no worker has room, exchanges wait in one line, oldest first, so that none waits behind a busy worker while
 another has room. The line is bounded; who finds it full waits for a stuck worker, and where all are full, is refused.
 
+A worker whose threads are quick may have more than they can begin, and finds the next without having slept. What waits
+there, ahead of those in the line, counts as waiting, too.
+
 A worker that is stuck (its loop is in a long computation) has no room, however few exchanges it has. When it turns
 again, it gets one exchange from the line, then two when it has taken that one promptly, then four: the first may well
 be the next long computation, and what was given away behind it could not be given to another.
@@ -38,27 +41,28 @@ class Unassigned(Enum):
 class _Slot:
     """What is known of a worker."""
 
-    __slots__ = ("at", "budget", "capacity", "load", "most", "stuck", "window")
+    __slots__ = ("at", "budget", "capacity", "load", "most", "room", "stuck", "window")
 
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
+    def __init__(self, capacity: int, room: int) -> None:
+        self.capacity = capacity  # exchanges that it can have begun
+        self.room = room  # exchanges that it may have, with those that wait there
         self.load = 0
         self.at = _NOWHERE  # its bucket, which is not above its load
         self.stuck = False
         self.window = 0  # how many it may get until it is heard of; 0: no such limit
         self.budget = 0  # what is left of the window
-        self.most = capacity  # 0 while it is stuck or limited by a window: then look closer
+        self.most = room  # 0 while it is stuck or limited by a window: then look closer
 
     @property
     def free(self) -> bool:
         """Whether it may have one more now."""
         if self.most:
             return self.load < self.most
-        return self.load < self.capacity and not self.stuck and (not self.window or self.budget > 0)
+        return self.load < self.room and not self.stuck and (not self.window or self.budget > 0)
 
     def changed(self) -> None:
         """What limits it has changed."""
-        self.most = 0 if self.stuck or self.window else self.capacity
+        self.most = 0 if self.stuck or self.window else self.room
 
 
 class Dispatcher[W: Hashable, X: Hashable]:
@@ -70,7 +74,8 @@ class Dispatcher[W: Hashable, X: Hashable]:
 
     def __init__(self, line_limit: int) -> None:
         self._line_limit = line_limit
-        self._line: dict[X, None] = {}  # ordered, and an exchange whose client goes can leave from the middle
+        self._line: dict[X, bool] = {}  # ordered; any may leave, whose client goes. Whether it may wait in a worker
+        self._few = False  # may wait, fewer than workers have room for
         self._slots: dict[W, _Slot] = {}
         self._buckets: list[dict[W, _Slot]] = [{}]
         self._lowest = 0  # no bucket below this one holds a worker
@@ -82,8 +87,8 @@ class Dispatcher[W: Hashable, X: Hashable]:
 
     @property
     def waiting(self) -> int:
-        """Exchanges in the line."""
-        return len(self._line)
+        """Exchanges in the line, and those that workers have and can't begin yet."""
+        return len(self._line) + self._ahead
 
     @property
     def line(self) -> list[X]:
@@ -99,20 +104,25 @@ class Dispatcher[W: Hashable, X: Hashable]:
         """Exchanges that a worker has."""
         return self._slots[worker].load
 
-    def add(self, worker: W, capacity: int) -> list[tuple[W, X]]:
-        """A worker became ready for `capacity` exchanges at once; returns what it gets from the line."""
-        slot = self._slots[worker] = _Slot(capacity)
+    def add(self, worker: W, capacity: int, room: int = 0) -> list[tuple[W, X]]:
+        """A worker became ready for `capacity` exchanges at once; returns what it gets from the line.
+
+        `room`: how many it may have, with those that wait there, if that is more.
+        """
+        slot = self._slots[worker] = _Slot(capacity, max(capacity, room))
+        self._look_at_room()
         self._enter(worker, slot)
         return self._serve_line()
 
-    def widen(self, worker: W, capacity: int) -> list[tuple[W, X]]:
-        """A worker may have so many exchanges from now on, not fewer; returns who gets what from the line now."""
+    def resize(self, worker: W, capacity: int, room: int = 0) -> list[tuple[W, X]]:
+        """A worker may have so many exchanges from now on; returns who gets what from the line now."""
         slot = self._slots.get(worker)
         if slot is None:
             return []
         self._leave(worker, slot)
-        slot.capacity = capacity
+        slot.capacity, slot.room = capacity, max(capacity, room)
         slot.changed()
+        self._look_at_room()
         self._enter(worker, slot)
         return self._serve_line()
 
@@ -121,19 +131,29 @@ class Dispatcher[W: Hashable, X: Hashable]:
         slot = self._slots.pop(worker, None)
         if slot is not None:
             self._leave(worker, slot)
+            self._look_at_room()
 
-    def submit(self, exchange: X, home: W | None = None) -> W | Unassigned:
-        """Find a worker for an exchange, if possible its `home`; or else have it wait, or refuse it."""
+    def submit(self, exchange: X, home: W | None = None, ahead: bool = True) -> W | Unassigned:
+        """Find a worker for an exchange, if possible its `home`; or else have it wait, or refuse it.
+
+        `ahead`: it may wait in a worker that can't begin it yet.
+        """
+        may_wait = ahead and not (self._few and self._ahead >= self._line_limit)
         if not self._line:
             at_home = self._slots.get(home) if home is not None else None
-            if at_home is not None and at_home.load <= self._near and at_home.load < at_home.most:
+            if (
+                at_home is not None
+                and at_home.load <= self._near
+                and at_home.load < at_home.most
+                and (may_wait or at_home.load < at_home.capacity)
+            ):
                 at_home.load += 1
                 return cast("W", home)
-            worker = self._take(home)
+            worker = self._take(home, may_wait)
             if worker is not None:
                 return worker
-        if len(self._line) < self._line_limit:
-            self._line[exchange] = None
+        if self.waiting < self._line_limit:
+            self._line[exchange] = ahead
             return Unassigned.WAITS
         worker = self._take_asleep()
         return worker if worker is not None else Unassigned.REFUSED
@@ -141,7 +161,7 @@ class Dispatcher[W: Hashable, X: Hashable]:
     def submit_to(self, worker: W) -> bool:
         """Give an exchange to this worker, if it has room and nothing waits in the line."""
         slot = self._slots.get(worker)
-        if slot is None or self._line or not slot.free:
+        if slot is None or self._line or not slot.free or slot.load >= slot.capacity:
             return False
         if slot.most:
             slot.load += 1
@@ -149,17 +169,21 @@ class Dispatcher[W: Hashable, X: Hashable]:
             self._give(worker, slot)
         return True
 
-    def insist(self, worker: W) -> bool:
+    def insist(self, worker: W, ahead: bool = True) -> bool:
         """Give an exchange to this worker, which alone can serve it, unless it is full; stuck or not."""
         slot = self._slots.get(worker)
-        if slot is None or slot.load >= slot.capacity:
+        if slot is None or slot.load >= (slot.room if ahead else slot.capacity):
             return False
         self._give(worker, slot)
         return True
 
-    def withdraw(self, exchange: X) -> None:
-        """An exchange in the line is given up."""
+    def withdraw(self, exchange: X) -> list[tuple[W, X]]:
+        """An exchange in the line is given up; returns who gets what from the line now.
+
+        Others may have waited behind it that may wait in a worker.
+        """
         self._line.pop(exchange, None)
+        return self._serve_line() if self._line else []
 
     def clear_line(self) -> list[X]:
         """No worker is to be expected; returns who waited, and waits no more."""
@@ -218,7 +242,7 @@ class Dispatcher[W: Hashable, X: Hashable]:
         slot = self._slots.get(worker)
         if slot is not None:
             self._relieve(worker, slot, count)
-        self._line = {**dict.fromkeys(exchanges), **self._line}
+        self._line = {**dict.fromkeys(exchanges, True), **self._line}
         return self._serve_line()
 
     # ----------------------------------------------------------------------------------------------------------------
@@ -226,16 +250,21 @@ class Dispatcher[W: Hashable, X: Hashable]:
     def _serve_line(self) -> list[tuple[W, X]]:
         assignments: list[tuple[W, X]] = []
         while self._line:
-            worker = self._take()
+            exchange, ahead = next(iter(self._line.items()))
+            worker = self._take(None, ahead)
             if worker is None:
                 break
-            exchange = next(iter(self._line))
             del self._line[exchange]
             assignments.append((worker, exchange))
+            if not ahead:  # nothing may wait behind it: the worker will say what room it has beside it (`resize`)
+                break
         return assignments
 
-    def _take(self, home: W | None = None) -> W | None:
-        """The least loaded worker, or one that is about as free and `home`; with one exchange more."""
+    def _take(self, home: W | None, ahead: bool) -> W | None:
+        """The least loaded worker, or one that is about as free and `home`; with one exchange more.
+
+        `ahead`: it need not be able to begin it.
+        """
         buckets = self._buckets
         at = self._lowest
         while at < len(buckets):
@@ -250,9 +279,16 @@ class Dispatcher[W: Hashable, X: Hashable]:
                 self._enter(worker, slot)
                 continue
             self._set_lowest(at)
+            if at >= slot.capacity and not ahead:
+                return self._take_that_can_begin()
             if home is not None:
                 at_home = self._slots.get(home)
-                if at_home is not None and at_home.load <= self._near and at_home.free:
+                if (
+                    at_home is not None
+                    and at_home.load <= self._near
+                    and at_home.free
+                    and (ahead or at_home.load < at_home.capacity)
+                ):
                     if at_home.most:
                         at_home.load += 1
                         return home
@@ -261,6 +297,22 @@ class Dispatcher[W: Hashable, X: Hashable]:
             return worker
         self._set_lowest(at)
         return None
+
+    def _take_that_can_begin(self) -> W | None:
+        found = [(slot.load, worker) for worker, slot in self._slots.items() if slot.free and slot.load < slot.capacity]
+        if not found:
+            return None
+        worker = min(found, key=lambda each: each[0])[1]
+        self._give(worker, self._slots[worker])
+        return worker
+
+    @property
+    def _ahead(self) -> int:
+        """Exchanges that workers have and can't begin yet."""
+        return sum(slot.load - slot.capacity for slot in self._slots.values() if slot.load > slot.capacity)
+
+    def _look_at_room(self) -> None:
+        self._few = sum(slot.room - slot.capacity for slot in self._slots.values()) > self._line_limit
 
     def _take_asleep(self) -> W | None:
         """The least loaded worker of those that are stuck or limited: waiting for one is better than being refused."""

@@ -8,6 +8,7 @@ is stuck, others get it.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 
 from snakepit.server.dispatch.dispatcher import Dispatcher, Unassigned
@@ -80,11 +81,14 @@ class RequestQueue:
         self._watch: asyncio.TimerHandle | None = None  # set while something waits for a worker
         self.limited: set[WorkerHandle] = set()  # that get nothing, or only so much, until they are heard of
         self.interface = ""  # that the app has, once a worker has imported it
+        self._in_threads = False  # the app runs in threads: only whole exchanges may wait in a worker
         self.wake_ups = WakeUps(self._asleep, loop)
         self._in_progress = 0
         self._became_idle: asyncio.Future[None] | None = None  # made where it is waited for
         self._instead: Destination | None = None
         self._sessions: Sessions[WorkerHandle] | None = None  # where the app keeps any in memory
+        self._to_assign: deque[tuple[WorkerHandle, Exchange]] = deque()
+        self._assigning = False  # assignments are being carried out
         self._capacities: dict[WorkerHandle, int] = {}  # of those that are to answer a first exchange alone
 
     def __repr__(self) -> str:
@@ -97,7 +101,7 @@ class RequestQueue:
 
     @property
     def waiting(self) -> int:
-        """Exchanges in the line."""
+        """Exchanges in the line, and those that wait in workers, behind others."""
         return self._dispatcher.waiting
 
     @property
@@ -128,9 +132,10 @@ class RequestQueue:
 
     def withdraw(self, exchange: Exchange) -> None:
         """Forget an exchange that waits in the line."""
-        self._dispatcher.withdraw(exchange)
+        assignments = self._dispatcher.withdraw(exchange)
         self._line_patience.discard(exchange)
         self._less()
+        self._assign(assignments)
 
     # -- from the pool ---------------------------------------------------------------------------------------------
 
@@ -138,10 +143,13 @@ class RequestQueue:
         """A worker became ready for `capacity` exchanges at once; `first_alone`: once it has answered one by itself."""
         self._instead = None
         self.interface = worker.report.interface
+        self._in_threads = self.interface == "wsgi"
         self._workers[worker] = None
         if first_alone:
             self._capacities[worker] = capacity
-        self._assign(self._dispatcher.add(worker, 1 if first_alone else capacity))
+            self._assign(self._dispatcher.add(worker, 1))
+        else:
+            self._assign(self._dispatcher.add(worker, capacity, worker.room))
 
     def heed(self, frameworks: list[str]) -> None:
         """The app uses these. What belongs to sessions that one keeps in a worker's memory follows its client."""
@@ -180,6 +188,11 @@ class RequestQueue:
     def missed(self, worker: WorkerHandle, seconds: float) -> None:
         """A worker has rung so long ago, and was not heard."""
         self.wake_ups.missed(worker, seconds)
+
+    def resize(self, worker: WorkerHandle) -> None:
+        """A worker with threads has more room than before, or less."""
+        if worker not in self._capacities:
+            self._assign(self._dispatcher.resize(worker, worker.capacity, worker.room))
 
     def set_pace(self, seconds: float) -> None:
         """Give workers as many at once as is worth it where an exchange takes so much CPU time."""
@@ -256,7 +269,7 @@ class RequestQueue:
         if self._room_in_batch and batch_of is not None and self._dispatcher.submit_to(batch_of):
             self._room_in_batch -= 1
             return batch_of
-        worker = self._dispatcher.submit(exchange, exchange.home)
+        worker = self._dispatcher.submit(exchange, exchange.home, not self._in_threads or exchange.whole)
         if self._batch > 1 and not isinstance(worker, Unassigned):
             if self._batch_of is None:
                 self._loop.call_soon(self._end_batches)
@@ -268,9 +281,10 @@ class RequestQueue:
     ) -> WorkerHandle | Unassigned:
         """The worker that a client's sessions are in. One that is stuck, too: to any other they are unknown."""
         worker = sessions.worker_of(address)
-        if worker is not None and self._dispatcher.insist(worker):
+        ahead = not self._in_threads or exchange.whole
+        if worker is not None and self._dispatcher.insist(worker, ahead):
             return worker
-        found = self._dispatcher.submit(exchange)
+        found = self._dispatcher.submit(exchange, None, ahead)
         if worker is None and not isinstance(found, Unassigned):
             sessions.begin(address, found)
         return found
@@ -279,11 +293,19 @@ class RequestQueue:
         self._batch_of, self._room_in_batch = None, 0
 
     def _assign(self, assignments: list[tuple[WorkerHandle, Exchange]]) -> None:
-        for worker, exchange in assignments:
-            self._line_patience.discard(exchange)
-            self._give(worker, exchange)
-        if assignments:
-            self._watch_workers()
+        """Carry out assignments, after those that are being carried out, if this comes of one of them (`resize`)."""
+        self._to_assign.extend(assignments)
+        if self._assigning or not self._to_assign:
+            return
+        self._assigning = True
+        try:
+            while self._to_assign:
+                worker, exchange = self._to_assign.popleft()
+                self._line_patience.discard(exchange)
+                self._give(worker, exchange)
+        finally:
+            self._assigning = False
+        self._watch_workers()
 
     def _give(self, worker: WorkerHandle, exchange: Exchange) -> None:
         worker.assign(exchange)
@@ -300,7 +322,7 @@ class RequestQueue:
         """A worker has answered its first exchange, or does not come to an end with it."""
         capacity = self._capacities.pop(worker, None)
         if capacity is not None:
-            self._assign(self._dispatcher.widen(worker, capacity))
+            self._assign(self._dispatcher.resize(worker, capacity, worker.room))
 
     def _watch_workers(self) -> None:
         if self._watch is None:
@@ -342,9 +364,10 @@ class RequestQueue:
             self._place_again(exchange)
 
     def _waited_too_long(self, exchange: Exchange) -> None:
-        self._dispatcher.withdraw(exchange)
+        assignments = self._dispatcher.withdraw(exchange)
         self._less()
         self._refuse(exchange, "No worker became free in time")
+        self._assign(assignments)
 
     def _refuse(self, exchange: Exchange, reason: str) -> None:
         exchange.refuse(503, reason, [(b"retry-after", b"%d" % RETRY_AFTER)])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from snakepit.errors import InternalError
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.wire import envelopes
-from snakepit.wire.envelopes import Envelope
+from snakepit.wire.envelopes import ALL, Envelope
 from snakepit.wire.loop_carrier import Channel
 from snakepit.wire.loop_ends import MainEnd
 
@@ -46,9 +46,12 @@ class WatchdogLine:
         self._timed_out[exchange.number] = exchange
         self.end.post(envelopes.timed_out(exchange.number))
 
-    def release(self) -> None:
-        """Have it send what the worker's loop answered in this turn, and decline what the loop has not begun."""
-        self.end.post(envelopes.release())
+    def release(self, upto: int = ALL) -> None:
+        """Have it send what the worker's loop answered in this turn, and decline what the loop has not begun.
+
+        Or what a WSGI app's threads keep; they keep no answers of exchanges up to this number any more.
+        """
+        self.end.post(envelopes.release(upto))
 
     def reopen_logs(self) -> None:
         """Have it open log files anew that were moved away."""

@@ -50,6 +50,9 @@ class Exchanges(Protocol):
     def missed(self, worker: "WorkerHandle", seconds: float) -> None:
         """It has rung so long ago, and was not heard: a bug."""
 
+    def resize(self, worker: "WorkerHandle") -> None:
+        """It has more room for exchanges than before, or less."""
+
     def set_pace(self, seconds: float) -> None:
         """Heed what an exchange takes of CPU time, lately and on average."""
 
@@ -138,6 +141,11 @@ class WorkerHandle:
         """Exchanges at once, where each takes a thread."""
         return len(self._ends)
 
+    @property
+    def room(self) -> int:
+        """Exchanges that it may have, where each takes a thread, with those that wait for one; 0 elsewhere."""
+        return self._seats.room if self._seats is not None else 0
+
     async def start(self) -> None:
         """Start the thread that owns the runtime. What keeps it from starting ends the worker."""
         await self.thread.start()
@@ -152,8 +160,12 @@ class WorkerHandle:
         """Give it an exchange."""
         number, seats = exchange.number, self._seats
         self.exchanges[number] = exchange
-        end = self._ends[0] if seats is None else seats.take(number, exchange.whole)
-        exchange.assigned_to(end, self._name, self)
+        if seats is None:
+            exchange.assigned_to(self._ends[0], self._name, self)
+        else:
+            exchange.assigned_to(seats.take(number, exchange.whole), self._name, self)
+            if seats.unsettled:
+                seats.settle()
 
     def has(self, exchange: Exchange) -> bool:
         """Whether an exchange is still going on here."""
@@ -172,7 +184,7 @@ class WorkerHandle:
     def watched(self) -> bool:
         """Whether something waits for it, so that `take_back_late` may find something."""
         if self._seats is not None:
-            return self._seats.followed
+            return self._seats.watched
         return self.line.watched
 
     def take_back_late(self) -> list[Exchange]:
@@ -354,7 +366,7 @@ class WorkerHandle:
 
     def _keep_seats(self, interface: str) -> None:
         if interface == "wsgi":
-            self._seats = Seats(self._ends)
+            self._seats = Seats(self._ends, self.watchdog.release, lambda: self._owner.queue.resize(self))
         else:
             for end in self._ends[1:]:
                 end.close()

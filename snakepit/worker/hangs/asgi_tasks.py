@@ -40,11 +40,15 @@ class RunningTasks:
     ) -> None:
         self._loop = loop
         self._start_up = start_up
-        self.held_up = held_up
+        self._held_up = held_up
         self._ident = threading.get_ident()
         self._callers = {*callers, events.Handle._run.__code__}
         self.cancelled: set[int] = set()  # exchanges that the loop has cancelled because they timed out
         self.stopping = False  # the loop has turned since it was told to stop, and cancelled what it had
+
+    def release(self, upto: int) -> list[Envelope]:
+        """Return what was answered in this turn and what was not begun."""
+        return self._held_up()
 
     def current(self) -> int:
         """Return the exchange that the loop runs now, from any thread; 0 if that is not known."""

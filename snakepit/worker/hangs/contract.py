@@ -25,8 +25,12 @@ class Interruptible(Protocol):
         later.
         """
 
-    def held_up(self) -> list[Envelope]:
-        """Take answers that a blocked loop can't send, and requests that it can't begin; the caller sends them."""
+    def release(self, upto: int, /) -> list[Envelope]:
+        """Send what WSGI threads keep; they keep no answers of exchanges up to this number any more.
+
+        Or return the answers that a blocked loop can't send, and the requests that it can't begin; the caller sends
+        them.
+        """
 
     def end_all(self, error: type[Interrupted], again: bool, /) -> None:
         """End all running code; `again`: also code that went on after an earlier exception."""

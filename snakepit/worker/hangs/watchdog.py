@@ -100,7 +100,8 @@ class Watchdog:
         self._say(envelopes.heartbeat(0.0, 0.0))
 
     def _on_release(self, envelope: Envelope) -> None:
-        self._say(*(self._running.held_up() if self._running is not None else ()))
+        _, _, upto = envelope
+        self._say(*(self._running.release(upto) if self._running is not None else ()))
 
     def _on_timed_out(self, envelope: Envelope) -> None:
         _, number = envelope

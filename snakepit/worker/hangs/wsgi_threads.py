@@ -6,6 +6,7 @@ from collections.abc import Collection
 from types import CodeType
 
 from snakepit.errors import Interrupted
+from snakepit.wire.ends import BlockingEnd
 from snakepit.wire.envelopes import Envelope
 from snakepit.worker.hangs.contract import NOTHING
 
@@ -17,8 +18,9 @@ class RunningThreads:
     exception there, and a thread that leaves waits for that. So nothing is ever raised in a thread that has left.
     """
 
-    def __init__(self, callers: Collection[CodeType]) -> None:
+    def __init__(self, callers: Collection[CodeType], ends: Collection[BlockingEnd] = ()) -> None:
         self._callers = callers
+        self._ends = ends  # of the threads' channels
         self._running: dict[int, int] = {}  # by exchange: the thread
         self._raised: set[int] = set()  # exchanges in whose threads an exception was raised
         self._at = 0  # the exchange whose entry is taken out
@@ -69,8 +71,10 @@ class RunningThreads:
             self._at = 0
         return threads.text(where), False
 
-    def held_up(self) -> list[Envelope]:
-        """Return nothing: each thread sends for itself."""
+    def release(self, upto: int) -> list[Envelope]:
+        """Send what the threads keep, each by its own channel; they keep no answers up to this exchange any more."""
+        for end in self._ends:
+            end.release(upto)
         return []
 
     def end_all(self, error: type[Interrupted], again: bool) -> None:

@@ -16,11 +16,14 @@ from wsgiref.util import FileWrapper, is_hop_by_hop
 from snakepit.errors import ClientDisconnected, LocalProtocolError, WorkerStopping, fault
 from snakepit.http.fields import NO_BODY, NONE, of_length, render, wrong_length
 from snakepit.wire import envelopes
-from snakepit.wire.envelopes import CHUNK, LARGE, WINDOW, Envelope, cost, split
+from snakepit.wire.ends import BlockingEnd
+from snakepit.wire.envelopes import CHUNK, LARGE, RESPONSE, WINDOW, Envelope, cost, position, split
 from snakepit.worker.hangs.wsgi_threads import RunningThreads
 from snakepit.worker.wsgi.disconnect import client_disconnected
 from snakepit.worker.wsgi.environ import EnvironFactory, ExcInfo, WsgiApp
 from snakepit.worker.wsgi.input import Input
+
+_MORE = position(RESPONSE, "more")
 
 LOOK = 0.05
 """Seconds between looks at the channel while a response is streamed: so late at most, and at its next piece, an endless
@@ -30,6 +33,7 @@ stream ends when its client has left."""
 class ExchangeSeat(Protocol):
     """The seat that serves an exchange. `changed`: something was read, or an exchange is over."""
 
+    end: BlockingEnd
     app: WsgiApp
     environs: EnvironFactory
     threads: RunningThreads
@@ -59,6 +63,7 @@ class WsgiExchange:
         self._begun = False  # the response's head has been sent
         self._complete = False
         self._answer: bytes | None = None  # the response's body, if all of it leaves together with the news of the end
+        self._kept: Envelope | None = None  # the RESPONSE, if the seat keeps it: more may follow soon
         self._left: int | None = None  # body bytes that Content-Length still allows for
         self._disconnected = False
         self._over = False  # the app is through with it
@@ -91,11 +96,22 @@ class WsgiExchange:
                 self._over = True
                 self._seat.changed.notify_all()
         self._environ = {}  # whose wsgi.input refers to this exchange, and holds up to WINDOW bytes
-        if trouble is None and self._answer is not None:
+        if trouble is None and self._complete and self._end_with_answer():
+            return
+        self._seat.post(envelopes.done(self.number, trouble))
+
+    def _end_with_answer(self) -> bool:
+        """Send the response and the news of the end as one, if the response is still here; returns whether it was."""
+        if self._answer is not None:
             answer = envelopes.answer(self.number, self._status, self._fields, self._answer)
-            self._seat.post(answer, large=len(self._answer) > LARGE)
-        else:
-            self._seat.post(envelopes.done(self.number, trouble))
+            large = len(self._answer) > LARGE
+            if large or not self.is_whole or not self._seat.end.keep(answer):
+                self._seat.post(answer, large=large)
+            return True
+        if self._kept is None:
+            return False
+        _, number, status, fields, body, _ = self._kept
+        return self._seat.end.replace(self._kept, envelopes.answer(number, status, fields, body))
 
     def call_app(self) -> None:
         """Call the app and send what it answers, but for an answer that is whole."""
@@ -142,7 +158,7 @@ class WsgiExchange:
         if int(code) < 200:
             raise LocalProtocolError(f"the status must be from 200 to 999, not {status!r}")
         self._fields = render(
-            (name.encode("latin-1"), value.encode("latin-1")) for name, value in headers if not is_hop_by_hop(name)
+            [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers if not is_hop_by_hop(name)]
         )
         self._left = self._fields[2]
         self._status = int(code)
@@ -169,7 +185,7 @@ class WsgiExchange:
                 raise wrong_length(len(data) > self._left)
             self._left -= len(data)
             more = more and self._left > 0  # with the last byte announced, the response is complete
-        chunks = split(data)
+        chunks = [data] if len(data) <= CHUNK else split(data)
         last = len(chunks) - 1
         for index, chunk in enumerate(chunks):
             if self._credit <= 0:
@@ -190,17 +206,26 @@ class WsgiExchange:
             self._look()
 
     def _put(self, chunk: bytes, more: bool, length: int | None, hold: bool) -> None:
+        large = len(chunk) > LARGE
         if self._begun:
-            self._seat.post(envelopes.body(self.number, chunk, more), large=len(chunk) > LARGE)
+            kept, self._kept = self._kept, None
+            if kept is not None and not more and not chunk:
+                whole = (*kept[:_MORE], False)
+                if self._seat.end.replace(kept, whole):
+                    self._kept = whole
+                    return
+            self._seat.post(envelopes.body(self.number, chunk, more), large=large)
         elif hold:
             self._begun = True
             self._answer = chunk
         else:
             self._begun = True
             fields = self._fields if length is None else of_length(self._fields, length)
-            self._seat.post(
-                envelopes.response(self.number, self._status, fields, chunk, more), large=len(chunk) > LARGE
-            )
+            response = envelopes.response(self.number, self._status, fields, chunk, more)
+            if self.is_whole and not large and self._seat.end.keep(response):
+                self._kept = response
+            else:
+                self._seat.post(response, large=large)
 
     def wait_for_body(self) -> tuple[bytes, bool]:
         """Wait for the next chunk of the request's body; returns it, and whether more follows.

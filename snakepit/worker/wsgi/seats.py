@@ -4,6 +4,10 @@ Each thread is a seat with a channel of its own, and the main interpreter gives 
 that the doorbell wakes is the one that runs the app, and nothing is handed over between threads, which costs dearly
 under one GIL. What an exchange does is in `snakepit.worker.wsgi.exchange`.
 
+While a quick app has more to do on a seat, its thread keeps the answers and sends them together (`BlockingEnd.keep`).
+So they cross in batches, like those of an event loop. The thread may keep a response even before the app has closed its
+result. A request that takes long does not hold up what is kept: the main interpreter then has the watchdog send it.
+
 An app may hand its request to threads of its own, and these may read the body while its seat's thread sends the
 response. So one thread at a time reads the channel, and what it reads it hands out; the others wait for that
 (`WsgiSeat.read`). When the exchange is over, what still wants to read it gets an error. If it is at the channel just
@@ -19,7 +23,7 @@ from wsgiref.util import FileWrapper
 
 from snakepit.wire import envelopes
 from snakepit.wire.ends import BlockingEnd, attach_blocking
-from snakepit.wire.envelopes import KIND, REQUEST, RETIRE, STOP, Envelope
+from snakepit.wire.envelopes import ALL, KIND, REQUEST, RETIRE, STOP, Envelope
 from snakepit.worker.hangs.wsgi_threads import RunningThreads
 from snakepit.worker.wsgi.environ import EnvironFactory, WsgiApp
 from snakepit.worker.wsgi.exchange import WsgiExchange
@@ -27,6 +31,10 @@ from snakepit.worker.wsgi.exchange import WsgiExchange
 if TYPE_CHECKING:
     from snakepit.wire.settings import WorkerSettings
     from snakepit.worker.hangs.watchdog import Watchdog
+
+KEPT = 0.0005
+"""Seconds that answers may be kept while others follow. That is long enough for several answers of a quick app, and
+short for their clients."""
 
 _FOR_SEAT = frozenset((REQUEST, RETIRE, STOP))  # kinds; all others belong to an exchange
 
@@ -41,7 +49,9 @@ def serve(app: object, settings: "WorkerSettings", loaded: Envelope, watchdog: "
         errors=sys.stderr,
     )
     ends = [attach_blocking(address) for address in settings["channels"]]
-    running = RunningThreads([WsgiExchange.call_app.__code__])
+    for end in ends:
+        end.released = 0
+    running = RunningThreads([WsgiExchange.call_app.__code__], ends)
     watchdog.watch(running)
     first, *others = [WsgiSeat(end, cast("WsgiApp", app), environs, running) for end in ends]
     try:
@@ -102,11 +112,13 @@ class WsgiSeat:
         while True:
             while self._came:
                 envelope = self._came.popleft()
-                if envelope[KIND] != REQUEST:
-                    return  # RETIRE or STOP
+                if envelope[KIND] != REQUEST:  # RETIRE or STOP
+                    self.end.release(ALL)
+                    return
                 self._exchange = exchange = WsgiExchange(self, envelope)
                 exchange.run()
                 self._exchange = None
+                self.end.flush_late(KEPT)
                 alone = exchange.is_whole and not self._being_read
             if alone:
                 for envelope in self.end.wait():

@@ -18,8 +18,15 @@ def loop():
 
 @pytest.mark.parametrize("request_", [parts.REQUEST, parts.BROWSER], ids=["plain", "browser"])
 @pytest.mark.parametrize("http", ["h11", "auto"])
-def test_the_main_interpreters_part(loop, http, request_):
-    with closing(parts.Main(2, loop, http, request_)) as part:
+@pytest.mark.parametrize("threads", [None, 1, 8], ids=["asgi", "one thread", "threads"])
+def test_the_main_interpreters_part(loop, http, request_, threads):
+    with closing(parts.Main(2, loop, http, request_, threads)) as part:
+        part()
+        part()
+
+
+def test_the_wsgi_threads_part(loop):
+    with closing(parts.Thread(loop, parts.REQUEST)) as part:
         part()
         part()
 

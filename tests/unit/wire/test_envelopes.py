@@ -57,7 +57,7 @@ MAKERS = {
     envelopes.STOP: st.builds(envelopes.stop),
     envelopes.TIMED_OUT: st.builds(envelopes.timed_out, numbers),
     envelopes.ASK_HEARTBEAT: st.builds(envelopes.ask_heartbeat),
-    envelopes.RELEASE: st.builds(envelopes.release),
+    envelopes.RELEASE: st.builds(envelopes.release, numbers),
     envelopes.ABANDONED: st.builds(envelopes.abandoned),
     envelopes.REOPEN_LOGS: st.builds(envelopes.reopen_logs),
     envelopes.ASK_STACK: st.builds(envelopes.ask_stack),

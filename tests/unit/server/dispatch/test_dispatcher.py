@@ -1,5 +1,7 @@
 """server.dispatch.dispatcher: least loaded first, longest waiting first, and never a free worker beside a line."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -498,6 +500,8 @@ class AgainstNaiveModel(RuleBasedStateMachine):
         self.dispatcher = Dispatcher(LINE_LIMIT)
         self.names = iter(range(1_000_000))
         self.capacity = {}
+        self.room = {}  # how many it may have, with those that wait there
+        self.may_wait = {}  # of each exchange: whether it may be one of those
         self.load = {}
         self.stuck = set()
         self.window = {}  # of those that were stuck: how many they may get until they are heard of again
@@ -508,14 +512,17 @@ class AgainstNaiveModel(RuleBasedStateMachine):
         self.line = []
         self.gone = []
 
-    def has_room(self, worker):
-        if worker in self.stuck or self.load[worker] >= self.capacity[worker]:
+    def has_room(self, worker, ahead):
+        if worker in self.stuck or self.load[worker] >= (self.room if ahead else self.capacity)[worker]:
             return False
         return worker not in self.window or self.budget[worker] > 0
 
-    def least_load(self):
+    def least_load(self, ahead):
         """Of a worker with room; None: none has any."""
-        return min((self.load[worker] for worker in self.load if self.has_room(worker)), default=None)
+        return min((self.load[worker] for worker in self.load if self.has_room(worker, ahead)), default=None)
+
+    def ahead(self):
+        return sum(max(0, load - self.capacity[worker]) for worker, load in self.load.items())
 
     def least_loaded_asleep(self):
         asleep = [worker for worker, load in self.load.items() if load < self.capacity[worker]]
@@ -524,11 +531,14 @@ class AgainstNaiveModel(RuleBasedStateMachine):
     def serve_line(self, assignments):
         """Hold what comes of the line to the model: the oldest exchange goes to one of those that have the least."""
         for worker, exchange in assignments:
-            assert self.has_room(worker)
-            assert self.load[worker] == self.least_load()
             assert exchange == self.line.pop(0)
+            ahead = self.may_wait[exchange]
+            assert self.has_room(worker, ahead)
+            assert self.load[worker] == self.least_load(ahead)
             self.assign(worker, exchange)
-        assert not self.line or self.least_load() is None
+            if not ahead:  # the worker says what room it has beside it
+                self.serve_line(self.dispatcher.resize(worker, self.capacity[worker], self.room[worker]))
+        assert not self.line or self.least_load(self.may_wait[self.line[0]]) is None
 
     def assign(self, worker, exchange):
         self.has[worker].append(exchange)
@@ -536,40 +546,45 @@ class AgainstNaiveModel(RuleBasedStateMachine):
         if worker in self.window:
             self.budget[worker] -= 1
 
-    @rule(capacity=st.integers(1, 9))
-    def add(self, capacity):
+    @rule(capacity=st.integers(1, 9), more=st.integers(0, 5))
+    def add(self, capacity, more):
         worker = f"w{next(self.names)}"
-        self.capacity[worker] = capacity
+        self.capacity[worker], self.room[worker] = capacity, capacity + more
         self.has[worker] = []
         self.load[worker] = 0
-        self.serve_line(self.dispatcher.add(worker, capacity))
+        self.serve_line(self.dispatcher.add(worker, capacity, self.room[worker] if more else 0))
 
-    def as_free(self, home, least):
-        return self.has_room(home) and self.load[home] <= least + least // 4
+    def as_free(self, home, ahead):
+        """Whether a worker is about as free as the least loaded, whoever may have one more there."""
+        least = self.least_load(True)
+        return self.has_room(home, ahead) and self.load[home] <= least + least // 4
 
-    @rule(data=st.data())
-    def submit(self, data):
+    @rule(data=st.data(), may_wait=st.booleans())
+    def submit(self, data, may_wait):
         exchange = f"x{next(self.names)}"
         home = data.draw(st.sampled_from([None, *self.load, *self.gone]))
-        least = self.least_load()
+        ahead = may_wait and self.ahead() < LINE_LIMIT
+        least = self.least_load(ahead)
         self.submitted += 1
-        if least is not None:
-            worker = self.dispatcher.submit(exchange, home)
-            if home in self.load and self.as_free(home, least):
-                assert worker == home
-            else:
-                assert self.has_room(worker)
+        self.may_wait[exchange] = may_wait
+        if least is not None and not self.line:
+            worker = self.dispatcher.submit(exchange, home, may_wait)
+            if worker != home:
+                assert self.has_room(worker, ahead)
                 assert self.load[worker] == least
+                assert home not in self.load or not self.as_free(home, ahead) or least != self.least_load(True)
+            else:
+                assert self.as_free(home, ahead) or self.load[home] == least
             self.assign(worker, exchange)
-        elif len(self.line) < LINE_LIMIT:
-            assert self.dispatcher.submit(exchange) is WAITS
+        elif len(self.line) + self.ahead() < LINE_LIMIT:
+            assert self.dispatcher.submit(exchange, home, may_wait) is WAITS
             self.line.append(exchange)
         elif (worker := self.least_loaded_asleep()) is not None:
-            assert self.dispatcher.submit(exchange) == worker
+            assert self.dispatcher.submit(exchange, home, may_wait) == worker
             self.has[worker].append(exchange)
             self.load[worker] += 1
         else:
-            assert self.dispatcher.submit(exchange) is REFUSED
+            assert self.dispatcher.submit(exchange, home, may_wait) is REFUSED
             self.over += 1
         assert (exchange in self.dispatcher.line) == (exchange in self.line)
 
@@ -577,28 +592,28 @@ class AgainstNaiveModel(RuleBasedStateMachine):
     @rule(data=st.data())
     def submit_to(self, data):
         worker = data.draw(st.sampled_from(list(self.load)))
-        given = not self.line and self.has_room(worker)
+        given = not self.line and self.has_room(worker, False)
         assert self.dispatcher.submit_to(worker) is given
         if given:
             self.submitted += 1
             self.assign(worker, f"x{next(self.names)}")
 
     @precondition(lambda self: self.load)
-    @rule(data=st.data(), more=st.integers(0, 5))
-    def widen(self, data, more):
+    @rule(data=st.data(), capacity=st.integers(1, 9), more=st.integers(0, 5))
+    def resize(self, data, capacity, more):
         worker = data.draw(st.sampled_from([*self.load, *self.gone]))
         if worker in self.load:
-            self.capacity[worker] += more
-            self.serve_line(self.dispatcher.widen(worker, self.capacity[worker]))
+            self.capacity[worker], self.room[worker] = capacity, capacity + more
+            self.serve_line(self.dispatcher.resize(worker, capacity, capacity + more))
         else:
-            assert self.dispatcher.widen(worker, more) == []
+            assert self.dispatcher.resize(worker, capacity, more) == []
 
     @precondition(lambda self: self.load)
-    @rule(data=st.data())
-    def insist(self, data):
+    @rule(data=st.data(), ahead=st.booleans())
+    def insist(self, data, ahead):
         worker = data.draw(st.sampled_from([*self.load, *self.gone]))
-        given = worker in self.load and self.load[worker] < self.capacity[worker]
-        assert self.dispatcher.insist(worker) is given
+        given = worker in self.load and self.load[worker] < (self.room if ahead else self.capacity)[worker]
+        assert self.dispatcher.insist(worker, ahead) is given
         if given:
             self.submitted += 1
             self.assign(worker, f"x{next(self.names)}")
@@ -617,7 +632,7 @@ class AgainstNaiveModel(RuleBasedStateMachine):
     def remove(self, data):
         worker = data.draw(st.sampled_from(list(self.load)))
         self.dispatcher.remove(worker)
-        del self.load[worker], self.capacity[worker]
+        del self.load[worker], self.capacity[worker], self.room[worker]
         self.over += len(self.has.pop(worker))
         self.stuck.discard(worker)
         self.window.pop(worker, None)
@@ -671,6 +686,7 @@ class AgainstNaiveModel(RuleBasedStateMachine):
         self.over += len(gone)
         self.load[worker] -= len(back)
         self.line[:0] = fresh
+        self.may_wait.update(dict.fromkeys(fresh, True))
         self.serve_line(self.dispatcher.give_back(worker, fresh, len(back)))
         for exchange in fresh:
             assert (exchange in self.dispatcher.line) == (exchange in self.line)
@@ -689,18 +705,19 @@ class AgainstNaiveModel(RuleBasedStateMachine):
         exchange = data.draw(st.sampled_from(self.line))
         self.line.remove(exchange)
         self.over += 1
-        self.dispatcher.withdraw(exchange)
+        assignments = self.dispatcher.withdraw(exchange)
         assert exchange not in self.dispatcher.line
+        self.serve_line(assignments)
 
     @invariant()
     def same(self):
         loads = ", ".join(f"{worker} {load}/{self.capacity[worker]}" for worker, load in self.load.items())
         shown = repr(self.dispatcher)
         assert shown.endswith(f" waiting {len(self.line)}>")
+        assert self.dispatcher.waiting == len(self.line) + self.ahead()
         assert sorted(shown[len("<Dispatcher [") : shown.index("]")].split(", ")) == sorted(loads.split(", "))
-        assert self.dispatcher.waiting == len(self.line)
         for worker, load in self.load.items():
-            assert self.dispatcher.load(worker) == load == len(self.has[worker]) <= self.capacity[worker]
+            assert self.dispatcher.load(worker) == load == len(self.has[worker])
 
     @invariant()
     def no_exchange_is_lost_or_doubled(self):
@@ -711,11 +728,102 @@ class AgainstNaiveModel(RuleBasedStateMachine):
 
     @invariant()
     def nobody_waits_beside_a_free_worker(self):
-        assert not (self.line and self.least_load() is not None)
+        assert not (self.line and self.least_load(self.may_wait[self.line[0]]) is not None)
 
 
 TestAgainstNaiveModel = AgainstNaiveModel.TestCase
 TestAgainstNaiveModel.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+
+
+# -- those that wait in workers ---------------------------------------------------------------------------------------
+
+
+def test_a_worker_may_have_more_than_it_can_begin():
+    dispatcher = Dispatcher(100)
+    dispatcher.add("a", 1, 3)
+    assert [dispatcher.submit(number) for number in range(4)] == ["a", "a", "a", WAITS]
+    assert dispatcher.waiting == 3
+    assert dispatcher.line == [3]
+    assert dispatcher.finished("a", 2) == [("a", 3)]
+    assert dispatcher.waiting == 1
+
+
+def test_who_can_begin_it_comes_before_those_that_can_not():
+    dispatcher = Dispatcher(100)
+    dispatcher.add("a", 2, 4)
+    dispatcher.add("b", 2, 4)
+    assert Counter(dispatcher.submit(number) for number in range(4)) == {"a": 2, "b": 2}
+    assert dispatcher.waiting == 0
+    assert Counter(dispatcher.submit(number) for number in range(4, 8)) == {"a": 2, "b": 2}
+    assert dispatcher.waiting == 4
+
+
+def test_what_may_not_wait_in_a_worker_waits_in_the_line_and_so_do_those_behind_it():
+    dispatcher = Dispatcher(100)
+    dispatcher.add("a", 1, 3)
+    assert dispatcher.submit(1, ahead=False) == "a"
+    assert dispatcher.submit(2, ahead=False) is WAITS
+    assert dispatcher.submit(3) is WAITS
+    assert dispatcher.finished("a") == [("a", 2)]
+    assert dispatcher.resize("a", 1, 3) == [("a", 3)]
+
+
+def test_who_gets_what_nothing_may_wait_behind_says_what_room_there_is_before_more_is_given():
+    dispatcher = Dispatcher(100)
+    for number in range(3):
+        assert dispatcher.submit(number, ahead=number > 1) is WAITS
+    assert dispatcher.add("a", 2, 10) == [("a", 0)]
+    assert dispatcher.resize("a", 2, 10) == [("a", 1)]
+    assert dispatcher.resize("a", 2) == []
+    assert dispatcher.line == [2]
+
+
+def test_home_is_no_place_to_wait_for_what_may_not():
+    dispatcher = Dispatcher(100)
+    dispatcher.add("a", 1, 3)
+    dispatcher.add("b", 1, 3)
+    assert dispatcher.submit(1, "a") == "a"
+    assert dispatcher.submit(2, "b") == "b"
+    assert dispatcher.submit(3, "a", ahead=False) is WAITS
+    assert dispatcher.finished("b") == [("b", 3)]
+    assert dispatcher.submit(4, "a") == "a"
+
+
+def test_as_many_wait_as_the_line_takes_wherever_they_do():
+    dispatcher = Dispatcher(2)
+    dispatcher.add("a", 1, 10)
+    assert [dispatcher.submit(number) for number in range(4)] == ["a", "a", "a", REFUSED]
+    dispatcher = Dispatcher(2)
+    dispatcher.add("a", 1, 2)
+    assert [dispatcher.submit(number) for number in range(4)] == ["a", "a", WAITS, REFUSED]
+    dispatcher = Dispatcher(0)
+    dispatcher.add("a", 1, 10)
+    assert [dispatcher.submit(number) for number in range(2)] == ["a", REFUSED]
+
+
+def test_a_worker_that_has_no_room_any_more_keeps_what_it_has():
+    dispatcher = Dispatcher(100)
+    dispatcher.add("a", 2, 5)
+    for number in range(4):
+        dispatcher.submit(number)
+    assert dispatcher.resize("a", 2) == []
+    assert dispatcher.waiting == 2
+    assert dispatcher.submit(4) is WAITS
+    assert dispatcher.finished("a", 2) == []
+    assert dispatcher.finished("a") == [("a", 4)]
+    assert dispatcher.submit(5) is WAITS
+    assert dispatcher.resize("a", 2, 5) == [("a", 5)]
+
+
+def test_a_worker_that_is_removed_takes_those_along_that_wait_there():
+    dispatcher = Dispatcher(1)
+    dispatcher.add("a", 1, 2)
+    dispatcher.add("b", 1, 1)
+    assert {dispatcher.submit(1), dispatcher.submit(2), dispatcher.submit(3)} == {"a", "b"}
+    assert dispatcher.waiting == 1
+    dispatcher.remove("a")
+    assert dispatcher.waiting == 0
+    assert dispatcher.submit(4) is WAITS
 
 
 def test_who_finds_the_line_full_waits_for_a_stuck_worker_and_is_refused_only_where_all_are_full():

@@ -24,6 +24,7 @@ class Worker:
         self.stuck = False
         self.watched = True
         self.asked = 0
+        self.room = 0
 
     def __repr__(self):
         return "worker 7"

@@ -6,13 +6,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from snakepit.server.workers.seats import FOLLOW_TIME, FOLLOWERS, QUICK_APP, Seats
+from snakepit.server.workers.seats import FOLLOWERS, PATIENCE, QUICK_ONES, Seats
+from snakepit.server.workers.speed import FIRST_PAUSE, MOST_COUNTED, QUICK, TRIAL
 from snakepit.wire import envelopes
-from snakepit.wire.envelopes import REQUEST
+from snakepit.wire.envelopes import ALL, REQUEST
 from snakepit.wire.loop_ends import MainEnd
 
-MOMENT = QUICK_APP / 10
-LONG = FOLLOW_TIME * 1.1
+MOMENT = QUICK / 10
+LONG = PATIENCE * 1.1
 
 
 @fake_of(MainEnd)
@@ -23,6 +24,7 @@ class FakeEnd:
         self.name = name
         self.waiting = []
         self.apart = False
+        self.unread = False
 
     def __repr__(self):
         return self.name
@@ -50,12 +52,23 @@ def request(number):
 
 
 class World:
-    """Seats, and what the worker does with them: each exchange's request is posted to the seat that it gets."""
+    """Seats, and what the worker does with them: each exchange's request is posted to the seat that it gets.
+
+    `released`: up to which exchanges nothing may be kept any more, as the watchdog is told. `rooms`: what room there
+    was, each time it has changed.
+    """
 
     def __init__(self, count):
         self.clock = Clock()
         self.ends = [FakeEnd(name) for name in "abcdefgh"[:count]]
-        self.seats = Seats(self.ends, self.clock)
+        self.released, self.rooms = [], []
+        self.told = 0
+        self.seats = Seats(self.ends, self.released.append, self.resized, self.clock)
+
+    def resized(self):
+        self.told += 1
+        if self.rooms[-1:] != [self.seats.room]:
+            self.rooms.append(self.seats.room)
 
     def give(self, *numbers, whole=True):
         """The names of the seats that they get."""
@@ -63,6 +76,8 @@ class World:
         for number in numbers:
             end = self.seats.take(number, whole)
             end.waiting.append(request(number))
+            if self.seats.unsettled:
+                self.seats.settle()
             names += end.name
         return names
 
@@ -79,10 +94,27 @@ class World:
         self.wait(seconds)
         self.seats.leave(number)
 
+    def become_slow(self):
+        """The app is found slow, and there is nothing that it has not ended."""
+        number = 1_000_000
+        while self.seats._speed.quick:
+            number += 1
+            self.serve(self.give(number), number, MOST_COUNTED)
+
+    def become_patient(self):
+        """The app will be tried again now."""
+        self.wait(FIRST_PAUSE)
+
 
 @pytest.fixture
 def world():
     return World(3)
+
+
+@pytest.fixture
+def slow(world):
+    world.become_slow()
+    return world
 
 
 # -- who gets what ---------------------------------------------------------------------------------------------------
@@ -109,22 +141,20 @@ def test_the_one_that_was_used_last_comes_first(world):
 def test_quick_and_whole_ones_follow_each_other(world):
     assert world.give(1, 2, 3) == "aaa"
     assert world.seats.busy == 1
-    assert world.seats.followed
+    assert world.seats.watched
 
 
 def test_nobody_follows_where_nobody_is(world):
     world.give(1)
-    assert not world.seats.followed
     world.serve("a", 1, MOMENT)
     assert world.give(2) == "a"
-    assert not world.seats.followed
+    assert world.seats.busy == 1
 
 
 def test_one_that_is_not_whole_does_not_follow(world):
     """Its body would have to wait among requests."""
     assert world.give(1) == "a"
     assert world.give(2, whole=False) == "b"
-    assert not world.seats.followed
 
 
 def test_nobody_follows_one_that_is_not_whole(world):
@@ -154,17 +184,17 @@ def test_nobody_follows_one_that_takes_long(world):
 
 def test_one_may_follow_as_long_as_it_is_not_known_to_take_long(world):
     assert world.give(1) == "a"
-    world.wait(FOLLOW_TIME * 0.9)
+    world.wait(PATIENCE * 0.9)
     assert world.give(2) == "a"
 
 
 def test_time_counts_from_the_exchange_that_the_seat_is_at(world):
     world.give(1, 2)
-    world.wait(FOLLOW_TIME * 0.9)
+    world.wait(PATIENCE * 0.9)
     world.serve("a", 1, 0.0)
-    world.wait(FOLLOW_TIME * 0.9)
+    world.wait(PATIENCE * 0.9)
     assert world.give(3) == "a", "it has begun with the second just now"
-    world.wait(FOLLOW_TIME * 0.2)
+    world.wait(PATIENCE * 0.2)
     assert world.give(4) == "b"
 
 
@@ -186,50 +216,68 @@ def test_as_many_exchanges_as_seats_find_one_each_whoever_followed_whom(world):
     assert world.give(3) == "c"
 
 
-# -- the average -----------------------------------------------------------------------------------------------------
+# -- an app that is slow ---------------------------------------------------------------------------------------------
 
 
-def settle(world, seconds, count=200):
-    """Let the app take so long for each exchange for a while."""
-    for number in range(1_000_000, 1_000_000 + count):
-        name = world.give(number, whole=False)
-        world.serve(name, number, seconds)
+def test_an_app_that_is_slow_gets_a_thread_for_each(slow):
+    assert slow.give(1, 2, 3) == "abc"
 
 
-def test_an_app_that_is_slow_on_average_gets_a_thread_for_each(world):
-    settle(world, QUICK_APP * 1.5)
-    assert world.give(1, 2, 3) == "abc"
+def test_an_app_that_is_slow_is_tried_again(slow):
+    slow.become_patient()
+    assert slow.give(1, 2, 3) == "aaa"
 
 
-def test_an_app_that_becomes_quick_is_followed_again(world):
-    settle(world, QUICK_APP * 1.5)
-    settle(world, MOMENT)
-    assert world.give(1, 2, 3) == "aaa"
+def test_whoever_is_at_work_when_an_app_is_tried_again_may_be_followed(slow):
+    assert slow.give(1, 2) == "ab"
+    slow.become_patient()
+    slow.serve("b", 2, 0.0)
+    assert slow.give(3) == "b", "the first has been at it for long"
+    assert slow.give(4) == "b"
 
 
 def test_one_slow_exchange_among_quick_ones_does_not_count_for_much(world):
-    settle(world, MOMENT)
-    settle(world, QUICK_APP * 3, count=1)
+    for number in range(TRIAL):
+        world.give(number)
+        world.serve("a", number, MOMENT)
+    world.give(1000)
+    world.serve("a", 1000, 5.0)
     assert world.give(1, 2) == "aa"
 
 
 def test_waiting_behind_another_is_not_the_time_of_an_exchange(world):
     """The waiting time of followers does not count as slowness: only the time at the front does."""
     number = 0
-    for _ in range(50):
+    for _ in range(20):
         assert world.give(*range(number, number + FOLLOWERS)) == "a" * FOLLOWERS
         for _ in range(FOLLOWERS):
-            world.serve("a", number, QUICK_APP * 0.9)
+            world.serve("a", number, QUICK * 0.9)
             number += 1
 
 
+def test_what_is_answered_together_took_its_time_together(world):
+    for number in range(0, 40 * FOLLOWERS, FOLLOWERS):
+        assert world.give(*range(number, number + FOLLOWERS)) == "a" * FOLLOWERS
+        world.wait(FOLLOWERS * QUICK / 2)
+        for each in range(number, number + FOLLOWERS):
+            world.serve("a", each, 0.0)
+
+
 def test_what_was_given_up_does_not_count(world):
-    for number in range(0, 400, 2):
+    for number in range(0, 8 * TRIAL, 2):
         world.give(number, number + 1)
         world.wait(MOMENT)
         world.seats.give_up(number + 1)
         world.seats.leave(number)
-    assert world.give(400, 401) == "aa"
+    assert world.give(10_000, 10_001) == "aa"
+
+
+def test_what_a_client_takes_to_send_is_not_the_time_of_the_app(world):
+    for number in range(2 * TRIAL):
+        world.give(number, whole=False)
+        world.wait(1.0)
+        world.seats.leave(number)
+    assert world.give(10_000, 10_001) == "aa"
 
 
 # -- leaving and giving up -------------------------------------------------------------------------------------------
@@ -239,7 +287,6 @@ def test_leave(world):
     world.give(1, 2)
     world.serve("a", 1, MOMENT)
     assert world.seats.busy == 1
-    assert not world.seats.followed
     world.serve("a", 2, MOMENT)
     assert world.seats.busy == 0
 
@@ -265,11 +312,11 @@ def test_nobody_follows_where_one_was_given_up(world):
 
 def test_giving_up_a_follower_does_not_touch_the_time_of_the_first(world):
     world.give(1, 2, 3)
-    world.takes("a")
-    world.wait(FOLLOW_TIME * 0.9)
+    assert [world.takes("a"), world.takes("a")] == [1, 2]
+    world.wait(PATIENCE * 0.9)
     world.seats.give_up(2)
-    world.wait(FOLLOW_TIME * 0.2)
     assert world.give(4) == "b"
+    world.wait(PATIENCE * 0.2)
     assert list(world.seats.overdue()) == [3]
 
 
@@ -301,15 +348,24 @@ def test_a_seat_that_declined_may_be_followed_again_when_it_was_free(world):
     assert world.give(3, 4) == "aa"
 
 
-def test_declining_frees_no_seat_and_touches_no_time(world):
+def test_what_follows_where_one_was_declined_is_looked_after(world):
+    """The thread may have its client's credit now, and compute for long."""
     world.give(1, 2, 3)
     world.takes("a")
     world.takes("a")
-    world.wait(FOLLOW_TIME * 0.9)
     world.seats.give_up(2)
-    assert (world.seats.busy, world.seats.followed) == (1, True)
-    world.wait(FOLLOW_TIME * 0.2)
+    assert world.seats.watched
+    world.wait(LONG)
     assert list(world.seats.overdue()) == [3]
+
+
+def test_declining_frees_no_seat(world):
+    world.give(1, 2, 3)
+    world.seats.give_up(2)
+    world.seats.give_up(3)
+    assert world.seats.busy == 1
+    world.seats.leave(1)
+    assert world.seats.busy == 0
 
 
 # -- what waits for too long -----------------------------------------------------------------------------------------
@@ -324,7 +380,7 @@ def test_nothing_is_overdue_where_nobody_follows(world):
 
 def test_nothing_is_overdue_in_time(world):
     world.give(1, 2)
-    world.wait(FOLLOW_TIME * 0.9)
+    world.wait(PATIENCE * 0.9)
     assert world.seats.overdue() == {}
     assert [world.takes("a"), world.takes("a")] == [1, 2]
 
@@ -333,9 +389,10 @@ def test_what_follows_a_slow_one_comes_back(world):
     world.give(1, 2, 3)
     assert world.takes("a") == 1
     world.wait(LONG)
+    assert world.seats.watched
     assert world.seats.overdue() == {2: [request(2)], 3: [request(3)]}
     assert world.seats.overdue() == {}
-    assert not world.seats.followed
+    assert not world.seats.watched
     assert world.seats.busy == 1
     world.seats.leave(1)
     assert world.seats.busy == 0
@@ -345,12 +402,24 @@ def test_only_what_follows_on_slow_seats_comes_back(world):
     world.give(*range(FOLLOWERS + 2))  # two seats
     world.takes("a")
     world.takes("b")
-    world.wait(FOLLOW_TIME * 0.6)
+    world.wait(PATIENCE * 0.6)
     world.seats.leave(0)
     world.takes("a")
-    world.wait(FOLLOW_TIME * 0.6)
+    world.wait(PATIENCE * 0.6)
     assert list(world.seats.overdue()) == [FOLLOWERS + 1]
-    assert world.seats.followed, "the first seat has been at its second for a short time"
+    assert world.seats.watched, "the first seat has been at its second for a short time"
+
+
+def test_nothing_is_overdue_where_a_thread_has_said_something_that_nobody_has_read(world):
+    """This loop may not have run itself."""
+    world.give(1, 2)
+    world.takes("a")
+    world.wait(LONG)
+    world.ends[0].unread = True
+    assert world.seats.overdue() == {}
+    assert world.seats.watched
+    world.ends[0].unread = False
+    assert list(world.seats.overdue()) == [2]
 
 
 def test_everything_but_requests_is_put_back_in_its_order(world):
@@ -371,20 +440,218 @@ def test_what_its_thread_has_taken_does_not_come_back(world):
     assert world.takes("a") == 2
     world.wait(LONG)
     assert list(world.seats.overdue()) == [3]
-    assert world.seats.followed
     world.seats.leave(1)
     world.seats.leave(2)
     assert world.seats.busy == 0
 
 
 def test_what_follows_comes_back_though_the_thread_has_not_even_begun(world):
-    world.give(1, 2)
+    """The first stays: it would only be given to another thread that can't run either, and so on."""
+    world.give(1, 2, 3)
     world.wait(LONG)
-    back = world.seats.overdue()
-    assert 2 in back
-    waiting = [envelope[1] for envelope in world.ends[0].waiting]
-    assert sorted([*back, *waiting]) == [1, 2]
-    assert world.seats.busy == len(waiting)
+    assert list(world.seats.overdue()) == [2, 3]
+    assert world.ends[0].waiting == [request(1)]
+    assert world.give(2, 3) == "bb"
+    world.wait(LONG)
+    assert list(world.seats.overdue()) == [3]
+    assert world.takes("a") == 1
+
+
+# -- what threads keep -----------------------------------------------------------------------------------------------
+
+
+def test_what_a_thread_keeps_that_has_been_silent_for_long_is_released_once(world):
+    """It may be at the only exchange that there is: its answer may be complete, and its close() take long."""
+    world.give(1)
+    world.takes("a")
+    assert world.seats.watched
+    world.wait(PATIENCE * 0.9)
+    assert world.seats.overdue() == {}
+    assert world.released == []
+    world.wait(PATIENCE * 0.2)
+    assert world.seats.overdue() == {}
+    assert world.released == [ALL]
+    assert not world.seats.watched
+    world.wait(LONG)
+    assert world.seats.overdue() == {}
+    assert world.released == [ALL]
+
+
+def test_one_release_is_for_all_threads(world):
+    world.give(*range(FOLLOWERS), 100)
+    world.wait(LONG)
+    world.seats.overdue()
+    assert world.released == [ALL]
+
+
+def released(world):
+    """A thread has been at the exchange 1 for long: nothing is kept any more."""
+    world.give(1)
+    world.takes("a")
+    world.wait(LONG)
+    world.seats.overdue()
+    assert world.released == [ALL]
+
+
+def serve_quick_ones(world, count):
+    for number in range(100, 100 + count):
+        world.serve(world.give(number), number, MOMENT)
+
+
+def test_where_nothing_is_kept_nothing_is_watched_that_nothing_follows(world):
+    """Waking the watchdog for each slow one would cost more than it brings."""
+    released(world)
+    world.give(2)
+    assert not world.seats.watched
+    world.wait(LONG)
+    world.seats.overdue()
+    assert world.released == [ALL]
+
+
+def test_answers_are_kept_again_after_so_many_quick_exchanges(world):
+    """Those to come, for the ones that threads have are not watched."""
+    released(world)
+    serve_quick_ones(world, QUICK_ONES - 1)
+    assert world.released == [ALL]
+    assert world.give(50) == "b"
+    world.serve("b", 50, MOMENT)
+    assert world.released == [ALL, 100 + QUICK_ONES - 2], "the highest number of all"
+    world.give(1000)
+    assert world.seats.watched
+
+
+def test_a_slow_one_among_the_quick_begins_the_count_anew(world):
+    released(world)
+    serve_quick_ones(world, QUICK_ONES - 1)
+    world.serve(world.give(50), 50, LONG)
+    serve_quick_ones(world, QUICK_ONES - 1)
+    assert world.released == [ALL]
+    serve_quick_ones(world, 1)
+    assert len(world.released) == 2
+
+
+def test_what_is_kept_again_is_released_again(world):
+    released(world)
+    serve_quick_ones(world, QUICK_ONES)
+    world.give(1000)
+    world.wait(LONG)
+    world.seats.overdue()
+    assert world.released == [ALL, 100 + QUICK_ONES - 1, ALL]
+    serve_quick_ones(world, QUICK_ONES - 1)
+    assert len(world.released) == 3, "the count begins anew"
+
+
+def test_a_slow_one_from_before_does_not_end_it_when_answers_are_kept_again(world):
+    """Its thread keeps nothing."""
+    released(world)
+    assert world.give(50) == "b"
+    world.wait(LONG)
+    assert world.give(51) == "c"
+    world.serve("c", 51, MOMENT)
+    for number in range(100, 99 + QUICK_ONES):
+        assert world.give(number) == "c"
+        world.serve("c", number, MOMENT)
+    assert world.released == [ALL, 98 + QUICK_ONES]
+    assert not world.seats.watched
+    world.wait(LONG)
+    world.seats.overdue()
+    assert len(world.released) == 2
+
+
+def test_an_exchange_of_a_slow_app_is_watched_as_long_as_its_answer_may_be_kept(world):
+    world.give(1)
+    world.takes("a")
+    world.seats._speed.quick = False
+    assert world.seats.watched
+    world.wait(LONG)
+    world.seats.overdue()
+    assert world.released == [ALL]
+
+
+def test_a_thread_that_serves_what_is_not_whole_is_not_watched(world):
+    """It keeps nothing then, and nothing follows."""
+    world.give(1, whole=False)
+    assert not world.seats.watched
+    world.wait(LONG)
+    world.seats.overdue()
+    assert world.released == []
+
+
+# -- room ------------------------------------------------------------------------------------------------------------
+
+
+def test_there_is_room_for_more_than_threads_where_the_app_is_quick():
+    world = World(1)
+    assert world.seats.room == FOLLOWERS
+    assert world.give(*range(FOLLOWERS)) == "a" * FOLLOWERS
+
+
+def test_there_is_room_for_one_for_each_thread_where_the_app_is_slow(world):
+    world.become_slow()
+    assert world.rooms == [3]
+    world.become_patient()
+    world.give(1)
+    assert world.rooms == [3, FOLLOWERS]
+
+
+@pytest.mark.parametrize("close", ["partial", "late", "declined"])
+def test_there_is_room_for_one_for_each_thread_where_nobody_can_follow(close):
+    world = World(1)
+    world.give(1, whole=close != "partial")
+    if close == "late":
+        world.give(2)
+        world.takes("a")
+        world.wait(LONG)
+        assert list(world.seats.overdue()) == [2]
+    elif close == "declined":
+        world.give(2)
+        world.seats.give_up(2)
+    assert world.rooms == [1]
+    world.seats.leave(1)
+    assert world.rooms == [1, FOLLOWERS]
+
+
+def test_there_is_room_as_long_as_one_can_be_followed(world):
+    world.give(1, 2, whole=False)
+    world.give(3)
+    assert world.give(4) == "c"
+    assert world.rooms == [FOLLOWERS]
+    world.takes("c")
+    world.wait(LONG)
+    world.seats.overdue()
+    assert world.rooms == [FOLLOWERS, 3]
+
+
+def test_more_threads_than_may_follow_each_other_are_all_the_room_there_is():
+    clock = Clock()
+    ends = [FakeEnd(str(number)) for number in range(FOLLOWERS + 1)]
+    seats = Seats(ends, lambda upto: None, lambda: pytest.fail("resized"), clock)
+    assert seats.room == FOLLOWERS + 1
+    given = {seats.take(number, True).name for number in range(FOLLOWERS + 1)}
+    assert given == {"0", "1"}
+    clock.now += LONG
+    seats.overdue()
+    seats.settle()
+    assert seats.room == FOLLOWERS + 1
+
+
+def test_who_finds_no_thread_follows_one_that_has_been_silent_for_long_and_is_not_known_to_be_late(world):
+    world.give(1)
+    world.wait(LONG)
+    world.give(2)
+    world.wait(LONG)
+    assert world.give(3) == "c"
+    world.wait(LONG)
+    assert world.give(4, 5, 6, 7) == "abca"
+    assert sorted(world.seats.overdue()) == [4, 5, 6, 7]
+
+
+def test_what_room_is_left_beside_one_that_nothing_may_follow_is_told_in_any_case(world):
+    """Whoever gives several at once waits for that."""
+    world.give(1)
+    assert world.told == 0
+    world.give(2, whole=False)
+    assert (world.told, world.seats.room) == (1, FOLLOWERS)
 
 
 # -- random walks ----------------------------------------------------------------------------------------------------
@@ -410,15 +677,27 @@ class Walk(RuleBasedStateMachine):
         return self.world.seats
 
     def place(self, number, whole):
+        before = set(self.where.values())
         end = self.seats.take(number, whole)
+        assert whole or end not in before
         end.waiting.append(request(number))
+        if self.seats.unsettled:
+            self.seats.settle()
         self.where[number] = end
         if not whole:
             self.partial.add(number)
         return end
 
     @precondition(lambda self: len(self.where) + len(self.homeless) < COUNT)
-    @rule(whole=st.sampled_from([True, True, True, False]))
+    @rule()
+    def comes_in_part(self):
+        self.comes(False)
+
+    @precondition(lambda self: len(self.where) + len(self.homeless) < self.seats.room)
+    @rule()
+    def comes_whole(self):
+        self.comes(True)
+
     def comes(self, whole):
         number = next(self.numbers)
         others = list(self.where.values())
@@ -429,7 +708,7 @@ class Walk(RuleBasedStateMachine):
             assert end not in self.given_up
             assert len(mates) <= FOLLOWERS
 
-    @precondition(lambda self: self.homeless)
+    @precondition(lambda self: self.homeless and len(self.where) < self.seats.room)
     @rule()
     def comes_again(self):
         self.place(self.homeless.pop(0), True)
@@ -470,7 +749,7 @@ class Walk(RuleBasedStateMachine):
         end = data.draw(st.sampled_from(list(self.at)))
         end.waiting.append(envelopes.credit(self.at[end], 1))
 
-    @rule(seconds=st.sampled_from([MOMENT, QUICK_APP, FOLLOW_TIME / 2, LONG]))
+    @rule(seconds=st.sampled_from([MOMENT, QUICK, PATIENCE / 2, LONG, FIRST_PAUSE]))
     def time_passes(self, seconds):
         self.world.wait(seconds)
 
@@ -494,7 +773,19 @@ class Walk(RuleBasedStateMachine):
     @invariant()
     def seats_are_busy_that_have_something(self):
         assert self.seats.busy == len(set(self.where.values()))
-        assert self.seats.followed == (len(self.where) > self.seats.busy)
+
+    @invariant()
+    def whoever_waits_for_another_is_watched(self):
+        for seat in self.seats._busy:
+            waiting = [e[1] for e in seat.end.waiting if e[0] == REQUEST]
+            if waiting and waiting != seat.exchanges[:1]:
+                assert not seat.late
+                assert self.seats.watched
+
+    @invariant()
+    def resized_has_told_of_the_room(self):
+        assert self.seats.room == (self.world.rooms or [FOLLOWERS])[-1]
+        assert COUNT <= self.seats.room <= FOLLOWERS
 
 
 TestWalk = Walk.TestCase

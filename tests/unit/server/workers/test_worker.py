@@ -20,12 +20,13 @@ from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.lifecycle import ExchangeState, WorkerState
 from snakepit.server.workers import loop_line, runtimes
 from snakepit.server.workers.runtime_thread import RuntimeThread
+from snakepit.server.workers.seats import FOLLOWERS
 from snakepit.server.workers.worker import Exchanges, Owner, WorkerHandle
 from snakepit.wire import envelopes, interpreters
 from snakepit.wire import loop_ends as async_channel
 from snakepit.wire.codec import encode
 from snakepit.wire.ends import attach_blocking
-from snakepit.wire.envelopes import BODY, REQUEST, RETIRE, STOP
+from snakepit.wire.envelopes import ALL, BODY, REQUEST, RETIRE, STOP
 from snakepit.wire.interpreters import Interpreter
 
 
@@ -38,6 +39,7 @@ class FakeQueue:
         self.times_heard = 0
         self.came_back = []
         self.paces = []
+        self.rooms = []
         self.seconds_missed = []
 
     def __contains__(self, worker):
@@ -52,6 +54,9 @@ class FakeQueue:
 
     def missed(self, worker, seconds):
         self.seconds_missed.append(seconds)
+
+    def resize(self, worker):
+        self.rooms.append(worker.room)
 
     def set_pace(self, seconds):
         self.paces.append(seconds)
@@ -880,6 +885,8 @@ def test_watched_though_what_it_said_has_not_been_read(clock):
 def test_what_follows_on_a_slow_seat_comes_back(clock):
     async def scenario(played, worker):
         await played.be_ready("wsgi")
+        seats_clock = [monotonic()]
+        worker._seats._clock = lambda: seats_clock[0]
         exchanges = [exchange_of(number, b"a") for number in (1, 2, 3)]
         for exchange in exchanges:
             worker.assign(exchange)
@@ -887,8 +894,7 @@ def test_what_follows_on_a_slow_seat_comes_back(clock):
         assert worker.watched
         played.theirs[0].wait()
         assert worker.take_back_late() == []
-        monotonic = worker._seats._clock
-        worker._seats._clock = lambda: monotonic() + 1000.0
+        seats_clock[0] += 1000.0
         assert worker.take_back_late() == exchanges[1:]
         assert worker.exchanges == {1: exchanges[0]}
         assert not worker.line.stuck, "its other threads have time"
@@ -899,6 +905,51 @@ def test_what_follows_on_a_slow_seat_comes_back(clock):
         assert [envelope[1] for envelope in await played.got(2, 1)] == [2, 3]
 
     play(scenario, seats=3)
+
+
+def test_what_the_thread_of_a_silent_seat_keeps_is_released(clock):
+    """Its watchdog sends it: an answer that is complete must not wait until a close() that takes long is over."""
+
+    async def scenario(played, worker):
+        await played.be_ready("wsgi")
+        exchange = exchange_of(1)
+        worker.assign(exchange)
+        await until(lambda: played.waits(0))
+        assert worker.watched
+        later = monotonic() + 1000.0
+        worker._seats._clock = lambda: later
+        assert worker.take_back_late() == []
+        await until(lambda: played.waits(WATCHDOG))
+        assert played.theirs[WATCHDOG].wait() == [envelopes.release(ALL)]
+        assert not worker.watched
+        await played.says(envelopes.response(1, 200, NONE, b"kept", False))
+        assert sent(exchange) == [(200, b"kept", False)]
+        assert worker.exchanges == {1: exchange}
+        await played.says(envelopes.done(1, None))
+        assert worker.exchanges == {}
+
+    play(scenario, seats=2)
+
+
+def test_the_pool_hears_how_much_room_there_is():
+    async def scenario(played, worker):
+        assert worker.room == 0
+        await played.be_ready("wsgi")
+        assert (worker.capacity, worker.room) == (1, FOLLOWERS)
+        worker.assign(exchange_of(1, more=True))
+        assert played.owner.queue.rooms == [1]
+        await played.says(envelopes.done(1, None))
+        assert played.owner.queue.rooms == [1, FOLLOWERS]
+
+    play(scenario, seats=1)
+
+
+def test_there_is_no_room_beside_the_loop_of_an_asgi_app():
+    async def scenario(played, worker):
+        await played.be_ready()
+        assert worker.room == 0
+
+    play(scenario)
 
 
 def test_declined_exchange_goes_back_to_the_pool():

@@ -33,8 +33,8 @@ class FakeHung:
     def end_all(self, error, again):
         self.asked.append((error, again))
 
-    def held_up(self):
-        return [envelopes.blocked_by(3)]
+    def release(self, upto):
+        return [envelopes.blocked_by(upto)]
 
     def start_stack(self):
         return "where it is"
@@ -148,7 +148,7 @@ def test_one_that_has_no_thread_says_its_last_words_all_the_same(monkeypatch):
 
 def test_what_is_held_up_is_sent():
     async def scenario(played):
-        played.end.post(envelopes.release())
+        played.end.post(envelopes.release(3))
         assert await played.said(1) == [envelopes.blocked_by(3)]
 
     play(scenario, FakeHung(None))

@@ -4,12 +4,10 @@ import gc
 import io
 import itertools
 import weakref
-from collections import deque
 from types import SimpleNamespace
-from wsgiref.util import FileWrapper
 
 import pytest
-from fakes import fake_of
+from wsgi_side import NUMBER, Script, body_of, kinds, request, run, trouble
 
 from snakepit.errors import ClientDisconnected, LocalProtocolError
 from snakepit.http.fields import NONE, of_length, render
@@ -17,80 +15,17 @@ from snakepit.wire import envelopes
 from snakepit.wire.codec import decode, encode
 from snakepit.wire.ends import BlockingEnd
 from snakepit.wire.envelopes import ANSWER, BODY, CHUNK, CHUNK_COST, CONTINUE, CREDIT, DECLINED, DONE, RESPONSE, WINDOW
-from snakepit.worker.hangs.wsgi_threads import RunningThreads
 from snakepit.worker.wsgi import exchange as wsgi
-from snakepit.worker.wsgi.environ import EnvironFactory
 from snakepit.worker.wsgi.exchange import LOOK
-from snakepit.worker.wsgi.seats import WsgiSeat
-
-NUMBER = 7
-
-
-@fake_of(BlockingEnd)
-class ScriptedEnd:
-    """The worker's end of a channel: keeps what is posted, and hands out the script, one step for each wait.
-
-    `has_come` is what a reader finds without waiting.
-    """
-
-    def __init__(self, script, has_come=()):
-        self.script = deque(script)
-        self.has_come = deque(has_come)
-        self.posted = []
-        self.held_back = 0
-
-    def post(self, *sent, large=False):
-        encode(list(sent))  # raises for what could not cross
-        self.posted += sent
-
-    @property
-    def holds_back(self):
-        return self.held_back > 0
-
-    def wait(self, seconds=None):
-        if seconds == 0.0:
-            return [self.has_come.popleft()] if self.has_come else []
-        assert self.script, f"would wait for ever, after {self.posted}"
-        self.held_back -= 1
-        return self.script.popleft()
-
-
-def request(body=b"", more=False, expects_continue=False, number=NUMBER, method="POST"):
-    headers = [(b"host", b"a")]
-    return envelopes.request(number, method, b"/", "1.1", headers, None, None, "http", body, more, expects_continue)
 
 
 def serve(app, *later, script=None, has_come=(), **fields):
     """Run an app over one exchange, then retire; `later` comes while it runs, an envelope for each wait."""
-    script = script or [[request(**fields)], *([envelope] for envelope in later), [envelopes.retire()]]
-    end = ScriptedEnd(script, has_come)
-    environs = EnvironFactory(
-        root_path="", multithread=False, multiprocess=False, file_wrapper=FileWrapper, errors=io.StringIO()
+    script = Script(
+        script or [[request(**fields)], *([envelope] for envelope in later), [envelopes.retire()]], has_come
     )
-    WsgiSeat(end, app, environs, RunningThreads([])).run()
-    return end.posted
-
-
-def kinds(posted):
-    return [envelope[0] for envelope in posted]
-
-
-def trouble(posted):
-    """What went wrong in the app; with an ANSWER nothing can have."""
-    last = posted[-1]
-    assert last[0] in (DONE, ANSWER)
-    assert last[1] == NUMBER
-    assert kinds(posted).count(DONE) + kinds(posted).count(ANSWER) == 1
-    assert last[0] == DONE or not {RESPONSE, BODY} & set(kinds(posted)), "an ANSWER is the whole response"
-    return last[2] if last[0] == DONE else None
-
-
-def body_of(posted):
-    return b"".join(
-        envelope[2] if envelope[0] == BODY else envelope[4]
-        for envelope in posted
-        if envelope[0] in (RESPONSE, ANSWER, BODY)
-    )
+    run(app, script)
+    return script.posted
 
 
 # -- responses -------------------------------------------------------------------------------------------------------
@@ -252,22 +187,15 @@ def test_write_of_nothing_sends_the_head():
 
     def app(environ, start_response):
         write = start_response("200 OK", [])
-        assert environ["posted"]() == []
+        assert script.posted == []
         write(b"")
-        assert environ["posted"]() == [envelopes.response(NUMBER, 200, NONE, b"", True)]
+        assert script.posted == [envelopes.response(NUMBER, 200, NONE, b"", True)]
         return [b"a"]
 
-    class Environs(EnvironFactory):
-        def make(self, request, stream):
-            return super().make(request, stream) | {"posted": lambda: list(end.posted)}
-
-    environs = Environs(
-        root_path="", multithread=False, multiprocess=False, file_wrapper=FileWrapper, errors=io.StringIO()
-    )
-    end = ScriptedEnd([[request()], [envelopes.retire()]])
-    WsgiSeat(end, app, environs, RunningThreads([])).run()
-    assert trouble(end.posted) is None
-    assert body_of(end.posted) == b"a"
+    script = Script([[request()], [envelopes.retire()]])
+    run(app, script)
+    assert trouble(script.posted) is None
+    assert body_of(script.posted) == b"a"
 
 
 WRONG = {
@@ -712,22 +640,17 @@ def test_send_waits_for_credit():
         for _ in range(chunks):
             yield bytes(CHUNK)
 
-    script = [[request()], *([envelopes.credit(NUMBER, CHUNK)] for _ in range(chunks)), [envelopes.retire()]]
-    end = ScriptedEnd(script)
+    class Counting(Script):
+        def wait(self, seconds=None):
+            waits.append(len(self.posted))
+            super().wait(seconds)
+
     waits = []
-    wait = end.wait
-
-    def counted(seconds=None):
-        waits.append(len(end.posted))
-        return wait(seconds)
-
-    end.wait = counted
-    environs = EnvironFactory(
-        root_path="", multithread=False, multiprocess=False, file_wrapper=FileWrapper, errors=io.StringIO()
-    )
-    WsgiSeat(end, app, environs, RunningThreads([])).run()
-    assert trouble(end.posted) is None
-    assert len(body_of(end.posted)) == 2 * WINDOW
+    credit = ([envelopes.credit(NUMBER, CHUNK)] for _ in range(chunks))
+    script = Counting([[request()], *credit, [envelopes.retire()]])
+    run(app, script)
+    assert trouble(script.posted) is None
+    assert len(body_of(script.posted)) == 2 * WINDOW
     assert waits[:3] == [0, WINDOW // CHUNK, WINDOW // CHUNK + 1], "the window first, then a chunk for each credit"
 
 
@@ -769,7 +692,7 @@ def test_a_stream_ends_when_its_client_leaves_though_it_never_waits(monkeypatch)
 def test_a_stream_looks_for_its_client_now_and_then(monkeypatch):
     looks = []
 
-    class Looking(ScriptedEnd):
+    class Looking(Script):
         def wait(self, seconds=None):
             if seconds == 0.0:
                 looks.append(len(self.posted))
@@ -779,7 +702,7 @@ def test_a_stream_looks_for_its_client_now_and_then(monkeypatch):
         start_response("200 OK", [])
         return itertools.repeat(b"a", 8)
 
-    monkeypatch.setitem(globals(), "ScriptedEnd", Looking)
+    monkeypatch.setitem(globals(), "Script", Looking)
     times = [100 + number * LOOK * 0.3 for number in range(8)]
     monkeypatch.setattr(wsgi, "time", SimpleNamespace(monotonic=iter(times).__next__))
     assert trouble(serve(app)) is None
@@ -855,20 +778,15 @@ def test_post_waits_for_room_in_the_channel(kind, parts):
         start_response("200 OK", [])
         return [environ["wsgi.input"].read(), b""][:parts]
 
-    end = ScriptedEnd([[request(b"a", True)], [envelopes.body(NUMBER, b"b", False)], [], [], [envelopes.retire()]])
-    environs = EnvironFactory(
-        root_path="", multithread=False, multiprocess=False, file_wrapper=FileWrapper, errors=io.StringIO()
-    )
-    post = end.post
+    class Full(BlockingEnd):
+        def post(self, *sent, large=False):
+            script.full = 2 if sent[0][0] == kind else 0
+            super().post(*sent, large=large)
 
-    def full(*sent, large=False):
-        post(*sent)
-        end.held_back = 2 if sent[0][0] == kind else 0
-
-    end.post = full
-    WsgiSeat(end, app, environs, RunningThreads([])).run()
-    assert body_of(end.posted) == b"ab"
-    assert not end.script
+    script = Script([[request(b"a", True)], [envelopes.body(NUMBER, b"b", False)], [], [], [envelopes.retire()]])
+    run(app, script, Full(script))
+    assert body_of(script.posted) == b"ab"
+    assert not script.steps
 
 
 # -- requests that follow on this seat -------------------------------------------------------------------------------
@@ -915,20 +833,16 @@ def declined(request):
 
 def test_requests_behind_a_post_that_waits_for_room_are_declined():
     followers = [request(number=NUMBER + 1), request(number=NUMBER + 2)]
-    end = ScriptedEnd([[request()], followers[:1], followers[1:], [envelopes.retire()]])
-    environs = EnvironFactory(
-        root_path="", multithread=False, multiprocess=False, file_wrapper=FileWrapper, errors=io.StringIO()
-    )
-    post = end.post
 
-    def full(*sent, large=False):
-        post(*sent)
-        if sent[0][0] == ANSWER:
-            end.held_back = 2
+    class Full(BlockingEnd):
+        def post(self, *sent, large=False):
+            if sent[0][0] == ANSWER:
+                script.full = 2
+            super().post(*sent, large=large)
 
-    end.post = full
-    WsgiSeat(end, echo, environs, RunningThreads([])).run()
-    assert end.posted == [envelopes.answer(NUMBER, 200, NONE, b""), *map(declined, followers)]
+    script = Script([[request()], followers[:1], followers[1:], [envelopes.retire()]])
+    run(echo, script, Full(script))
+    assert script.posted == [envelopes.answer(NUMBER, 200, NONE, b""), *map(declined, followers)]
 
 
 def test_what_is_for_the_exchange_at_hand_is_kept_while_others_are_declined():
