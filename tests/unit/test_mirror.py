@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import snakepit
@@ -82,3 +83,9 @@ def test_folders_are_the_packages():
     for tests in TESTS.rglob("test_*.py"):
         folder = tests.parent.relative_to(TESTS)
         assert (PACKAGE / folder).is_dir() or str(folder) in BESIDE, f"{folder}: no such folder in the package"
+
+
+def test_no_two_modules_of_tests_have_one_name():
+    """Pytest imports them by their name alone, so it finds only one of two, and only says so when it collects both."""
+    names = Counter(path.name for path in TESTS.parent.rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
