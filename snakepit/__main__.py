@@ -21,13 +21,16 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # a supervisor holds it back until now
-    from snakepit.supervisor.supervisor import is_wanted, supervise
+    from snakepit.supervisor import first_look
 
-    if is_wanted(sys.argv[1:], os.environ):
+    found = first_look.look(sys.argv[1:], os.environ)
+    if found == first_look.SUPERVISE:
+        from snakepit.supervisor.supervisor import supervise
+
         supervise()
     from snakepit.cli.main import cli
 
-    cli(prog_name="snakepit")
+    cli(prog_name="snakepit", obj=found)
 
 
 if __name__ == "__main__":

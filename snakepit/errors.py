@@ -18,9 +18,18 @@ class SnakepitError(Exception):
 
 
 class ConfigError(SnakepitError):
-    """An option is wrong, or can't be fulfilled on this system: shown in one line, without a traceback."""
+    """An option is wrong, or can't be fulfilled on this system: shown in one line, without a traceback.
+
+    Args:
+        reason: what is wrong, and the remedy.
+        options: the names of options that do not fit each other, or this system.
+    """
 
     exit_status = 2
+
+    def __init__(self, reason: str, options: tuple[str, ...] = ()) -> None:
+        super().__init__(reason)
+        self.options = options
 
 
 class AppError(SnakepitError):

@@ -18,6 +18,7 @@ from snakepit.check.findings import Report
 from snakepit.check.progress import FAULTS, INTERPRETERS, path_of, read
 from snakepit.config.app_reference import AppReference, find
 from snakepit.config.options import Config
+from snakepit.config.sources import ConfigFile
 from snakepit.errors import AppError, ConfigError, SnakepitError
 from snakepit.lazy_imports.tried import EXIST, Mode, chosen
 from snakepit.system import working_directory
@@ -37,16 +38,25 @@ run(settings)
 """
 
 
-def main(app: str, *, as_json: bool, verbose: bool, timeout: float, given: Mapping[str, Any]) -> int:
+def main(
+    app: str | None,
+    *,
+    as_json: bool,
+    verbose: bool,
+    timeout: float,
+    given: Mapping[str, Any],
+    file: ConfigFile | None = None,
+) -> int:
     """Check an app and print the findings on stdout; returns the exit status: 0, 2 or 3.
 
     Args:
         timeout: seconds that it may take.
         given: options of `Config`.
+        file: the configuration file.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)  # so that Ctrl+C also removes folder and child
     try:
-        config = Config.resolve(app, given)
+        config = Config.resolve(app, given, file)
         folder = config.app_dir or working_directory.name()
         if folder:
             add_folder(folder)

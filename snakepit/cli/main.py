@@ -1,14 +1,18 @@
 """The command line, derived from `snakepit.config.options.OPTIONS`."""
 
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from snakepit.config.option import Option
-from snakepit.config.options import MOST_WORKERS, OPTIONS
+from snakepit.cli import configuration, parameters
+from snakepit.config import file
+from snakepit.config.options import MOST_WORKERS, OPTIONS, Config
 from snakepit.control import commands
+from snakepit.errors import SnakepitError
+from snakepit.supervisor import first_look
 from snakepit.system.version import __version__
 
 
@@ -51,53 +55,62 @@ def cli() -> None:
     """Serve ASGI and WSGI apps in parallel, by interpreters with a GIL each, in one process."""
 
 
-def _click_type(option: Option) -> Any:
-    if option.choices:
-        return click.Choice(option.choices)
-    if option.kind is int and (option.least is not None or option.most is not None):
-        return click.IntRange(_whole(option.least), _whole(option.most))
-    if option.kind is float and option.least is not None:
-        return click.FloatRange(option.least, option.most)
-    return option.kind
+def _run(app: str | None, config_file: str | None, no_config: bool, **values: Any) -> None:
+    """Serve APP, which is module:attribute, as in main:app.
 
-
-def _whole(bound: float | None) -> int | None:
-    return None if bound is None else int(bound)
-
-
-def _click_option(option: Option) -> click.Option:
-    # click's own handling of defaults and environment stays off: Config.resolve must know which options were given
-    names = [option.name, *option.flags]
-    if option.kind is bool and option.name != "factory":
-        names[1] += f"/--no-{option.flag[2:]}"
-    default = f"; default: {option.default_text}" if option.default_text is not None else ""
-    return click.Option(
-        names,
-        type=None if option.kind is bool else _click_type(option),
-        default=None,
-        is_flag=option.kind is bool,
-        metavar=option.metavar,
-        multiple=option.several,
-        help=f"{option.help}  [{', '.join(option.variables)}{default}]",
-    )
-
-
-def _run(app: str, **given: Any) -> None:
-    """Serve APP, which is module:attribute, as in main:app."""
+    Without APP, the configuration file names it.
+    """
+    given = parameters.given_values(values)
+    if click.get_current_context().obj == first_look.ASK:
+        _supervise_if_wanted(app, config_file, no_config, given)
     from snakepit.server.run import run_command
 
-    run_command(app, **{name: value for name, value in given.items() if value is not None and value != ()})
+    run_command(app, config_file, no_config, **given)
 
 
-def _check(app: str, as_json: bool, verbose: bool, timeout: float, **given: Any) -> None:
+def _supervise_if_wanted(app: str | None, config_file: str | None, no_config: bool, given: dict[str, Any]) -> None:
+    """Become a supervisor, if that is what the options say."""
+    before = dict(os.environ)
+    try:
+        config = Config.resolve(app, given, file.wanted(config_file, no_config))
+    except SnakepitError as error:
+        raise SystemExit(_said(error)) from None
+    os.environ.clear()  # each server process reads the env file by itself, and may find another than this one
+    os.environ.update(before)
+    if config.supervise and config.runtime != "thread":
+        from snakepit.supervisor.supervisor import supervise
+
+        supervise(config.jit)
+
+
+def _said(error: SnakepitError) -> int:
+    """Print an error; returns the exit status."""
+    print(f"Error: {error}", file=sys.stderr)
+    return error.exit_status
+
+
+def _check(
+    app: str | None,
+    config_file: str | None,
+    no_config: bool,
+    as_json: bool,
+    verbose: bool,
+    timeout: float,
+    **values: Any,
+) -> None:
     """Import APP as workers would, in a process of its own, and say which C extensions get in the way.
 
-    Ends with status 0 if the app runs in isolated interpreters, and with 3 if it does not.
+    Without APP, the configuration file names it. Ends with status 0 if the app runs in isolated interpreters, and with
+    3 if it does not.
     """
     from snakepit.check.command import main
 
-    named = {name: value for name, value in given.items() if value is not None}
-    raise SystemExit(main(app, as_json=as_json, verbose=verbose, timeout=timeout, given=named))
+    given = parameters.given_values(values)
+    try:
+        found = file.wanted(config_file, no_config)
+    except SnakepitError as error:
+        raise SystemExit(_said(error)) from None
+    raise SystemExit(main(app, as_json=as_json, verbose=verbose, timeout=timeout, given=given, file=found))
 
 
 def _status(as_json: bool, name: str | None, pid: int | None) -> None:
@@ -143,7 +156,7 @@ cli.add_command(
             "run",
             callback=_run,
             help=_run.__doc__,
-            params=[click.Argument(["app"], metavar="APP"), *map(_click_option, OPTIONS)],
+            params=[parameters.app(), *parameters.of_file(), *map(parameters.of_option, OPTIONS)],
         )
     )
 )
@@ -153,8 +166,9 @@ cli.add_command(
         callback=_check,
         help=_check.__doc__,
         params=[
-            click.Argument(["app"], metavar="APP"),
-            *(_click_option(option) for option in OPTIONS if option.name in CHECKED),
+            parameters.app(),
+            *parameters.of_file(),
+            *(parameters.of_option(option) for option in OPTIONS if option.name in CHECKED),
             click.Option(["--json", "as_json"], is_flag=True, help="Print the findings as JSON."),
             click.Option(["-v", "--verbose"], is_flag=True, help="List the modules that need no help, too."),
             click.Option(
@@ -167,6 +181,9 @@ cli.add_command(
         ],
     )
 )
+
+cli.add_command(configuration.CONFIG)
+cli.add_command(configuration.INIT)
 
 NAME = next(option for option in OPTIONS if option.name == "name")
 

@@ -24,6 +24,9 @@ def option[T](
     least: float | None = None,
     most: float | None = None,
     shown: str | None = None,
+    path: bool = False,
+    commas: bool = False,
+    form: Callable[[Any], object] | None = None,
 ) -> T:
     """Declare an option: its default, its meaning and its names."""
     metadata = {
@@ -37,6 +40,9 @@ def option[T](
         "least": least,
         "most": most,
         "shown": shown,
+        "path": path,
+        "commas": commas,
+        "form": form,
     }
     made: T = field(default=default, metadata=metadata)
     return made
@@ -65,7 +71,13 @@ class Option:
     least: float | None
     most: float | None
     shown: str | None
-    """A variable of other servers that sets it, too, unless `env` does."""
+    """Its default in words, where the value itself says too little."""
+    path: bool
+    """Whether it names files or folders; relative ones in a configuration file start from the file's folder."""
+    commas: bool
+    """Whether its text is a list with commas, which a configuration file may have as a list."""
+    form: Callable[[Any], object] | None
+    """Raises ConfigError for a value of the right type that is wrong all the same."""
 
     @property
     def flag(self) -> str:
@@ -109,23 +121,35 @@ class Option:
         except ValueError:
             raise ConfigError(f"{variable or self.env} must be {_KIND_NAMES[self.kind]}, not {text!r}") from None
 
-    def check(self, value: Any) -> None:
-        """Raise ConfigError unless the option may have the value."""
-        if value is None and self.optional:
-            return
+    @property
+    def expected(self) -> str:
+        """The type of its values, in words."""
+        return "a list of texts" if self.several else _KIND_NAMES[self.kind]
+
+    def has_type(self, value: Any) -> bool:
+        """Tell whether a value has the option's type."""
+        if value is None:
+            return self.optional
         if self.several:
-            if not (isinstance(value, tuple | list) and all(isinstance(item, str) for item in value)):
-                raise ConfigError(f"{self.name} must be a list of texts, not {value!r}")
-            return
+            return isinstance(value, tuple | list) and all(isinstance(item, str) for item in value)
         right = isinstance(value, self.kind) or (self.kind is float and isinstance(value, int))
-        if not right or (self.kind is not bool and isinstance(value, bool)):
-            raise ConfigError(f"{self.name} must be {_KIND_NAMES[self.kind]}, not {value!r}")
+        return right and (self.kind is bool or not isinstance(value, bool))
+
+    def check(self, value: Any, name: str | None = None) -> None:
+        """Raise ConfigError unless the option may have the value; `name`: what the message calls the option."""
+        name = name or self.name
+        if not self.has_type(value):
+            raise ConfigError(f"{name} must be {self.expected}, not {value!r}")
+        if value is None:
+            return
         if self.choices and value not in self.choices:
-            raise ConfigError(f"{self.name} must be one of {', '.join(self.choices)}, not {value!r}")
+            raise ConfigError(f"{name} must be one of {', '.join(self.choices)}, not {value!r}")
         if self.least is not None and not value >= self.least:
-            raise ConfigError(f"{self.name} must be at least {self.least:g}, not {value!r}")
+            raise ConfigError(f"{name} must be at least {self.least:g}, not {value!r}")
         if self.most is not None and not value <= self.most:
-            raise ConfigError(f"{self.name} must be at most {self.most:g}, not {value!r}")
+            raise ConfigError(f"{name} must be at most {self.most:g}, not {value!r}")
+        if self.form is not None:
+            self.form(value)
 
 
 def describe(declared: type[Any]) -> tuple[Option, ...]:

@@ -1,18 +1,19 @@
 """Every option, declared once.
 
-The command line, the environment variables, `snakepit.run(**options)` and the table in docs/reference/options.md are
-all derived from the fields of `Config`. Names and meanings are uvicorn's where the behaviour is the same.
+The command line, the environment variables, the keys of configuration files, `snakepit.run(**options)` and the table in
+docs/reference/options.md are all derived from the fields of `Config`. Names and meanings are uvicorn's where the
+behaviour is the same.
 """
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from snakepit.config.extra_fields import parse_field
 from snakepit.config.option import describe, option
-from snakepit.config.sources import load_env_file, variable_of
+from snakepit.config.sources import ConfigFile, Found, gather
 from snakepit.config.trusted_proxies import PROXY_HEADERS, TrustedProxies, header_names
 from snakepit.errors import ConfigError
 from snakepit.lazy_imports.tried import EXIST as LAZY_IMPORTS_EXIST
@@ -44,6 +45,25 @@ type LifespanOption = Literal["auto", "on", "off"]
 
 MOST_WORKERS = 1024
 """The most workers of an app, from options, signals and commands."""
+
+
+def check_name(name: str) -> None:
+    """Raise ConfigError for an invalid name of a server."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"name must be of letters, digits, '-', '_' and '.', 64 at most, not {name!r}")
+
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def _check_root_path(path: str) -> None:
+    if path and not path.startswith("/"):
+        raise ConfigError(f"root_path must start with a slash, not be {path!r}")
+
+
+def _check_fields(texts: Sequence[str]) -> None:
+    for text in texts:
+        parse_field(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +109,7 @@ class Config:
     )
     host: str = option("127.0.0.1", "Address or host name to listen on.", metavar="HOST")
     port: int = option(8000, "Port to listen on. 0 picks a free one and prints it.", least=0, most=65535)
-    uds: str | None = option(None, "Listen on this Unix socket instead.", metavar="PATH")
+    uds: str | None = option(None, "Listen on this Unix socket instead.", metavar="PATH", path=True)
     fd: int | None = option(None, "Listen on the socket with this file descriptor instead.", least=0)
     backlog: int = option(2048, "Connections that the kernel holds until they are accepted.", least=1, most=65_535)
     loop: LoopOption = option(
@@ -113,27 +133,31 @@ class Config:
     ws_per_message_deflate: bool = option(True, "Compress WebSocket messages where the client can.")
     interface: InterfaceOption = option("auto", "What the app speaks. auto: found by looking at it.")
     factory: bool = option(False, "The attribute is a function that makes the app: call it.")
-    app_dir: str = option("", "Look for the app in this folder first.", metavar="DIR", shown="working directory")
+    app_dir: str = option(
+        "", "Look for the app in this folder first.", metavar="DIR", shown="working directory", path=True
+    )
     lifespan: LifespanOption = option("auto", "Run the app's lifespan. auto: if it has one.")
     reset_contextvars: bool = option(
         False, "ASGI only: run each request in a fresh contextvars.Context, without what lifespan or an import set."
     )
-    root_path: str = option("", "Path under which a proxy publishes the app.", metavar="PATH")
+    root_path: str = option("", "Path under which a proxy publishes the app.", metavar="PATH", form=_check_root_path)
     proxy_headers: bool = option(True, "Believe what trusted proxies say of a request's client, scheme, host and path.")
     forwarded_allow_ips: str = option(
         "127.0.0.1,::1,unix:",
         "Proxies to trust: IP addresses and networks, with commas between them; unix: is for Unix sockets, and * means "
         "every address.",
-        metavar="LIST", variable="FORWARDED_ALLOW_IPS",
+        metavar="LIST", variable="FORWARDED_ALLOW_IPS", commas=True, form=TrustedProxies,
     )  # fmt: skip
     trusted_proxy_headers: str = option(
         ",".join(PROXY_HEADERS),
         "Header fields to believe trusted proxies in, with commas between them: those that all of them set or remove.",
         metavar="LIST",
+        commas=True,
+        form=header_names,
     )
     log_level: LogLevel = option("info", "The least severe messages to log.")
     log_config: str | None = option(
-        None, "Logging configuration: a JSON file in logging.config's dictConfig format.", metavar="FILE"
+        None, "Logging configuration: a JSON file in logging.config's dictConfig format.", metavar="FILE", path=True
     )
     access_log: bool = option(True, "Log a line for each request.")
     use_colors: bool | None = option(
@@ -143,7 +167,7 @@ class Config:
     server_header: bool = option(True, "Send the Server header.")
     header: tuple[str, ...] = option(
         (), "Send this header field with each response, beside the app's own; may be given several times.",
-        metavar="NAME:VALUE", separator="\n",
+        metavar="NAME:VALUE", separator="\n", form=_check_fields,
     )  # fmt: skip
     timeout_keep_alive: float = option(
         5.0, "Seconds to keep an idle connection open for its next request. 0: not at all, and answers say so.",
@@ -205,7 +229,7 @@ class Config:
         False, "Pages in browsers reload themselves when the new version answers; needs --reload."
     )
     reload_dir: tuple[str, ...] = option(
-        (), "Watch this folder; may be given several times.", metavar="DIR", shown="app_dir"
+        (), "Watch this folder; may be given several times.", metavar="DIR", shown="app_dir", path=True
     )
     reload_include: tuple[str, ...] = option(
         ("*.py",), "Watch files with names like this; may be given several times.", metavar="PATTERN"
@@ -223,10 +247,10 @@ class Config:
     )
     name: str | None = option(
         None, "Name by which the commands status, reload, scale, stop and upgrade find this server, from any folder.",
-        metavar="NAME",
+        metavar="NAME", form=check_name,
     )  # fmt: skip
     env_file: str | None = option(
-        None, "Set environment variables from this file (KEY=value lines) first.", metavar="FILE"
+        None, "Set environment variables from this file (KEY=value lines) first.", metavar="FILE", path=True
     )
 
     workers_source: str = field(default="", init=False, compare=False)
@@ -236,14 +260,8 @@ class Config:
         for each in OPTIONS:
             each.check(getattr(self, each.name))
         if self.uds is not None and self.fd is not None:
-            raise ConfigError("uds and fd can't be used together")
-        if self.name is not None:
-            check_name(self.name)
-        if self.root_path and not self.root_path.startswith("/"):
-            raise ConfigError(f"root_path must start with a slash, not be {self.root_path!r}")
+            raise ConfigError("uds and fd can't be used together", ("uds", "fd"))
         object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
-        TrustedProxies(self.forwarded_allow_ips)  # raises ConfigError, and so does the next
-        header_names(self.trusted_proxy_headers)
         for name in ("app_dir", "log_config"):  # read again after the app may have changed the working directory
             path = getattr(self, name)
             if path:
@@ -251,71 +269,52 @@ class Config:
                     object.__setattr__(self, name, absolute(path))
                 except FileNotFoundError as error:
                     raise ConfigError(f"{name}: {error}") from None
-        for text in self.header:
-            parse_field(text)
         if self.reload_browser and not self.reload:
-            raise ConfigError("reload_browser needs reload")
+            raise ConfigError("reload_browser needs reload", ("reload_browser", "reload"))
         if self.interpreters == 0:
             cpus = usable_cpus()
             object.__setattr__(self, "interpreters", cpus.count)
             object.__setattr__(self, "workers_source", cpus.source)
         if self.lazy_imports == "on" and not LAZY_IMPORTS_EXIST:
-            raise ConfigError("lazy_imports can't be on before Python 3.15; leave it out, or use a newer Python")
+            raise ConfigError(
+                "lazy_imports can't be on before Python 3.15; leave it out, or use a newer Python", ("lazy_imports",)
+            )
         if self.runtime == "thread":
             object.__setattr__(self, "interpreters", 1)
             object.__setattr__(self, "workers_source", "")
             for name in ("reload", "limit_max_requests", "workers_lifetime", "workers_max_rss"):
                 if getattr(self, name):
-                    raise ConfigError(f"{name} can't be used with runtime thread, where modules are imported once")
+                    raise ConfigError(
+                        f"{name} can't be used with runtime thread, where modules are imported once", (name, "runtime")
+                    )
 
     @classmethod
-    def resolve(cls, app: Any, given: Mapping[str, Any]) -> Self:
-        """Make a Config from the values `given`, then from the environment (and `env_file`), then from the defaults.
+    def resolve(cls, app: Any, given: Mapping[str, Any], file: ConfigFile | None = None) -> Self:
+        """Make a Config from the values `given`, then the environment (and `env_file`), then `file`, then the defaults.
 
         Variables that are obviously not meant for Snakepit (`why_ignored`) are ignored. Variables of the env file are
         set in this process before workers exist, so workers have them too; those that are set already keep their value.
-        Raises ConfigError.
+        `app` None: the file names it. Raises ConfigError.
         """
-        known = {each.name: each for each in OPTIONS}
-        given = _without_aliases(given)
-        for name in given:
-            if name not in known:
-                from snakepit.config import foreign_options
+        return cls.made_from(gather(OPTIONS, app, given, file))
 
-                answers = "\n".join(foreign_options.about_keyword(name))
-                raise ConfigError(f"there is no option {name!r}{answers and f'; {answers}'}")
-        env_file = given.get("env_file", (variable_of(known["env_file"]) or ("", None))[1])
-        if env_file is not None:
-            known["env_file"].check(env_file)
-            load_env_file(env_file)
-        values, read = dict(given), {}
-        for name, each in known.items():
-            found = variable_of(each)
-            if name not in values and found is not None:
-                read[name], text = found
-                values[name] = each.parse(text, read[name])
-        config = cls(app, **values)
-        if read.get("interpreters") == "WEB_CONCURRENCY" and not config.workers_source and config.runtime != "thread":
+    @classmethod
+    def made_from(cls, found: Found) -> Self:
+        """Make a Config from what was found in all sources. Raises ConfigError."""
+        if found.app is None:
+            raise ConfigError(
+                "APP is missing: name it, as in snakepit run main:app, or in snakepit.toml, which snakepit init writes"
+            )
+        try:
+            config = cls(found.app, **found.values)
+        except ConfigError as error:
+            places = found.places(error.options)
+            raise ConfigError(f"{error} ({places})" if places else str(error), error.options) from None
+        source = found.sources.get("interpreters")
+        given_elsewhere = source is not None and source.variable == "WEB_CONCURRENCY"
+        if given_elsewhere and not config.workers_source and config.runtime != "thread":
             object.__setattr__(config, "workers_source", "from WEB_CONCURRENCY")
         return config
-
-
-def _without_aliases(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values under the options' own names. Raises ConfigError if one is given by both of its names."""
-    names = {each.alias: each.name for each in OPTIONS if each.alias is not None}
-    for alias, name in names.items():
-        if alias in given and name in given:
-            raise ConfigError(f"{alias} is another name for {name}: give one of them")
-    return {names.get(name, name): value for name, value in given.items()}
-
-
-def check_name(name: str) -> None:
-    """Raise ConfigError for an invalid name of a server."""
-    if not _NAME.fullmatch(name):
-        raise ConfigError(f"name must be of letters, digits, '-', '_' and '.', 64 at most, not {name!r}")
-
-
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 OPTIONS = describe(Config)

@@ -1,12 +1,158 @@
-"""Sources of options' values: environment variables, and a file with variables."""
+"""Sources of options' values: what is given, environment variables, files with variables, configuration files."""
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from snakepit.config.option import ENV_PREFIX, Option
 from snakepit.errors import ConfigError
+from snakepit.system import working_directory
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value in a configuration file: a key as the file spells it, and its line."""
+
+    value: Any
+    key: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """What a configuration file says."""
+
+    path: str
+    settings: Mapping[str, Setting]
+    """By the options' names. Relative paths are absolute already."""
+    app: Setting | None = None
+
+    @property
+    def folder(self) -> str:
+        """The folder that the file is in."""
+        return os.path.dirname(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a value comes from: `kind` is "command line", "environment", "file" or "default"."""
+
+    kind: str
+    variable: str = ""
+    env_file: str = ""
+    """The file with variables that has set the variable; empty: the process had it."""
+    path: str = ""
+    """Of the configuration file."""
+    line: int = 0
+
+    def __str__(self) -> str:
+        if self.kind == "environment":
+            return f"environment variable {self.variable}{self.env_file and f' of {shown_path(self.env_file)}'}"
+        return f"{shown_path(self.path)}:{self.line}" if self.kind == "file" else self.kind
+
+
+GIVEN = Source("command line")
+DEFAULT = Source("default")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The values from all sources but the defaults, by the options' names, and where each comes from ("app": too)."""
+
+    app: Any
+    values: dict[str, Any] = field(default_factory=dict)
+    sources: dict[str, Source] = field(default_factory=dict)
+
+    def places(self, names: Iterable[str]) -> str:
+        """Return where a configuration file sets these options, as text; empty if it sets none of them."""
+        sources = {name: self.sources.get(name, DEFAULT) for name in names}
+        return ", ".join(f"{name}: {source}" for name, source in sources.items() if source.kind == "file")
+
+
+def gather(options: Sequence[Option], app: Any, given: Mapping[str, Any], file: ConfigFile | None) -> Found:
+    """Collect values: those `given`, then the environment and the env file, then `file`, then other servers' variables.
+
+    An app that `file` names is looked for in the file's folder, unless some source says otherwise. Sets the variables
+    of the env file. Raises ConfigError, with all mistakes in the environment at once.
+    """
+    known = {each.name: each for each in options}
+    given = _without_aliases(options, given)
+    for name in given:
+        if name not in known:
+            from snakepit.config import foreign_options
+
+            answers = "\n".join(foreign_options.about_keyword(name))
+            raise ConfigError(f"there is no option {name!r}{answers and f'; {answers}'}")
+    settings = {} if file is None else file.settings
+    env_file = _env_file(known["env_file"], given, settings)
+    set_by_env_file = () if env_file is None else load_env_file(env_file)
+    found = Found(app, dict(given), dict.fromkeys(given, GIVEN))
+    mistakes: list[str] = []
+    for name, each in known.items():
+        variable = variable_of(each)
+        setting = settings.get(name)
+        if name in given:
+            continue
+        if file is not None and setting is not None and (variable is None or variable[0] == each.variable):
+            found.values[name] = setting.value
+            found.sources[name] = Source("file", path=file.path, line=setting.line)
+        elif variable is not None:
+            try:
+                found.values[name] = each.parse(variable[1], variable[0])
+            except ConfigError as error:
+                mistakes.append(str(error))
+            of_file = env_file if env_file is not None and variable[0] in set_by_env_file else ""
+            found.sources[name] = Source("environment", variable[0], of_file)
+    raise_all(mistakes)
+    return _with_app(found, file)
+
+
+def _env_file(option: Option, given: Mapping[str, Any], settings: Mapping[str, Setting]) -> str | None:
+    """Return the path of the file with variables. It can't come from that file."""
+    setting = settings.get(option.name)
+    value = None if setting is None else setting.value
+    value = given.get(option.name, (variable_of(option) or ("", value))[1])
+    option.check(value)
+    return None if value is None else str(value)
+
+
+def _with_app(found: Found, file: ConfigFile | None) -> Found:
+    if found.app is not None:
+        found.sources["app"] = GIVEN
+    elif file is not None and file.app is not None:
+        found.sources["app"] = source = Source("file", path=file.path, line=file.app.line)
+        if "app_dir" not in found.values:
+            found.values["app_dir"], found.sources["app_dir"] = file.folder, source
+        return Found(file.app.value, found.values, found.sources)
+    return found
+
+
+def raise_all(mistakes: Sequence[str]) -> None:
+    """Raise ConfigError for all mistakes together, if there are any."""
+    if len(mistakes) == 1:
+        raise ConfigError(mistakes[0])
+    if mistakes:
+        raise ConfigError("\n  ".join([f"{len(mistakes)} mistakes:", *mistakes]))
+
+
+def shown_path(path: str) -> str:
+    """Return a path as people read it: without the working directory's, if it is below."""
+    below = working_directory.by_name(path)
+    here = working_directory.name()
+    inside = here and below.startswith(os.path.join(here, ""))
+    return os.path.relpath(below, here) if inside else path
+
+
+def _without_aliases(options: Iterable[Option], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values under the options' own names. Raises ConfigError if one is given by both of its names."""
+    names = {each.alias: each.name for each in options if each.alias is not None}
+    for alias, own in names.items():
+        if alias in given and own in given:
+            raise ConfigError(f"{alias} is another name for {own}: give one of them")
+    return {names.get(each, each): value for each, value in given.items()}
 
 
 def variable_of(option: Option) -> tuple[str, str] | None:
@@ -44,8 +190,11 @@ def ignored_variables(options: Iterable[Option], environ: Mapping[str, str]) -> 
     return [f"The environment variable {name} is ignored: {reason}" for name, reason in found if reason]
 
 
-def load_env_file(path: str) -> None:
-    """Set the variables of a file of KEY=value lines, except those that are set already. Raises ConfigError."""
+def load_env_file(path: str) -> set[str]:
+    """Set the variables of a file of KEY=value lines, except those that are set already; returns which it has set.
+
+    Raises ConfigError.
+    """
     from dotenv import dotenv_values
 
     try:
@@ -53,10 +202,14 @@ def load_env_file(path: str) -> None:
             values = dotenv_values(stream=lines)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"env file {path!r} can't be read: {_reason(error)}") from None
+    new: set[str] = set()
     for key, value in values.items():
         if value is None:
             raise ConfigError(f"env file {path!r}: {key!r} has no value; write {key}=...")
-        os.environ.setdefault(key, value)
+        if key not in os.environ:
+            os.environ[key] = value
+            new.add(key)
+    return new
 
 
 def _reason(error: Exception) -> str:

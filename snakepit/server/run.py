@@ -6,12 +6,14 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NoReturn
 
 from snakepit import logs
+from snakepit.config.file import read, wanted
 from snakepit.config.options import OPTIONS, Config
-from snakepit.config.sources import ignored_variables
+from snakepit.config.sources import ConfigFile, ignored_variables
 from snakepit.errors import ConfigError, SnakepitError, fault
 from snakepit.http.events import Limits
 from snakepit.http.h1.choice import parser_factory
@@ -27,27 +29,35 @@ from snakepit.system.standard_streams import open_closed_streams
 from snakepit.system.working_directory import WorkingDirectory
 
 
-def run(app: Any, **options: Any) -> None:
+def run(app: Any = None, *, config: str | os.PathLike[str] | None = None, **options: Any) -> None:
     """Serve an app until Ctrl+C or SIGTERM. Options are the command line's, with underscores.
 
     `app` is "module:attribute", or an app that is defined at the top level of a module or of the script being run. Ends
     the process with status 2 (a wrong option, a port in use) or 3 (the app can't be imported or started). In a daemon
     thread it also returns when the program ends.
+
+    `config`: the path of a configuration file for what `options` and the environment do not say, and for the app if
+    that is None. Without it no file is read.
     """
-    status, _ = _serve(app, options, process_ends=False)
+    status, _ = _serve(app, options, lambda: None if config is None else read(os.fspath(config)), process_ends=False)
     if status:
         raise SystemExit(status)
 
 
-def run_command(app: str, **options: Any) -> NoReturn:
-    """Serve an app for `snakepit run`, then end the process."""
-    status, left_open = _serve(app, options, process_ends=True)
+def run_command(app: str | None, config_file: str | None, no_config: bool, **options: Any) -> NoReturn:
+    """Serve an app for `snakepit run`, then end the process.
+
+    `config_file` names the configuration file, otherwise it is looked for, unless `no_config`.
+    """
+    status, left_open = _serve(app, options, lambda: wanted(config_file, no_config), process_ends=True)
     if left_open:
         leave(status)  # ending the main interpreter would wait for their threads, or crash
     raise SystemExit(status)
 
 
-def _serve(app: Any, options: dict[str, Any], process_ends: bool) -> tuple[int, int]:
+def _serve(
+    app: Any, options: dict[str, Any], find_file: Callable[[], ConfigFile | None], process_ends: bool
+) -> tuple[int, int]:
     """Serve; returns the exit status, and how many interpreters could not be closed."""
     open_closed_streams()
     if getattr(sys.modules.get("snakepit.worker.bootstrap"), "serving", False):
@@ -62,7 +72,8 @@ def _serve(app: Any, options: dict[str, Any], process_ends: bool) -> tuple[int, 
         with StandardLibraryFirst():
             jit.take_back(os.environ)
             manager = find_manager()
-            config = Config.resolve(app, options)
+            file = find_file()
+            config = Config.resolve(app, options, file)
             if manager.workers:
                 config = replace(config, interpreters=manager.workers)
             server = Server(
@@ -79,6 +90,8 @@ def _serve(app: Any, options: dict[str, Any], process_ends: bool) -> tuple[int, 
         if folder:
             add_folder(folder)
         logs.configure(config)
+        if file is not None:
+            logging.getLogger("snakepit.server").info("Options from %s", file.path)
         for sentence in ignored_variables(OPTIONS, os.environ):
             logging.getLogger("snakepit.server").warning("%s", sentence)
     except SnakepitError as error:

@@ -19,14 +19,16 @@ class Child:
     process can be started.
     """
 
-    def __init__(self, sockets: Sequence[socket.socket], restarts: int, takes_over: bool, workers: int) -> None:
+    def __init__(
+        self, sockets: Sequence[socket.socket], restarts: int, takes_over: bool, workers: int, with_jit: bool | None
+    ) -> None:
         ours, theirs = socket.socketpair()
         try:
             for passed in (theirs, *sockets):
                 passed.set_inheritable(True)
             origin = Origin(theirs.fileno(), os.getpid(), restarts, takes_over, workers, [s.fileno() for s in sockets])
             command = [sys.executable, *sys.orig_argv[1:]]
-            compiled = jit.changes(jit.asked_for(sys.argv[1:], os.environ), os.environ)
+            compiled = jit.changes(with_jit, os.environ)
             self.pid = _spawn(command, {**os.environ, **compiled, ENVIRONMENT: str(origin)})
         except BaseException:
             ours.close()

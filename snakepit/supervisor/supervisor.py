@@ -1,7 +1,8 @@
 """The supervisor: a small process that holds the listening sockets, and starts and restarts the server process.
 
-It knows no app, no event loop and no options: it runs the same command line that it was started with, and the server
-process hands it the sockets that it has bound. While no server process runs, clients wait in the sockets' backlog.
+It knows no app, no event loop and only one option, `jit`, which counts when a process starts. It runs the same command
+line that it was started with, and the server process hands it the sockets that it has bound. While no server process
+runs, clients wait in the sockets' backlog.
 
 If a process ends by itself before it ever listened, it could not start, and the supervisor does not try again. The same
 holds if a later exit status says so, and no process ever had all workers ready. In all other cases the process is
@@ -15,7 +16,6 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
 from types import FrameType
 
 from snakepit.supervisor import link
@@ -43,31 +43,16 @@ COULD_NOT_START = {2, 3}
 
 _PASSED_ON = {"SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1"}
 
-_FALSE = {"0", "false", "no", "off"}
-
-
-def is_wanted(arguments: Sequence[str], environ: Mapping[str, str]) -> bool:
-    """Tell whether a command line asks for a server with a supervisor.
-
-    This process does not parse the command line, since parsing takes memory; the server process does.
-    """
-    if arguments[:1] != ["run"] or link.is_supervised(environ) or not sys.executable:
-        return False
-    if {"-h", "--help", "--version", "--no-supervise", "--runtime=thread"} & set(arguments):
-        return False
-    if "--runtime" in arguments:
-        runtime = arguments[arguments.index("--runtime") + 1 :][:1]
-        if runtime == ["thread"]:
-            return False
-    elif environ.get("SNAKEPIT_RUNTIME") == "thread" and not any(a.startswith("--runtime=") for a in arguments):
-        return False
-    return "--supervise" in arguments or environ.get("SNAKEPIT_SUPERVISE", "").strip().lower() not in _FALSE
-
 
 class Supervisor:
-    """The parent of the server process: starts it, restarts it if it dies, and starts another one for a hand-over."""
+    """The parent of the server process: starts it, restarts it if it dies, and starts another one for a hand-over.
 
-    def __init__(self) -> None:
+    Args:
+        jit: what the option of this name says.
+    """
+
+    def __init__(self, jit: bool | None = None) -> None:
+        self._jit = jit
         self._notifier = systemd.Notifier(os.environ)
         self._sockets = systemd.take_sockets(os.environ)
         self._restarts = Restarts()
@@ -135,7 +120,7 @@ class Supervisor:
     def _make_child(self, takes_over: bool) -> Child | None:
         self._working_directory.enter_anew()
         try:
-            child = Child(self._sockets, self._restarts.total, takes_over, self._workers)
+            child = Child(self._sockets, self._restarts.total, takes_over, self._workers, self._jit)
         except OSError as error:
             _say(
                 "ERROR",
@@ -344,9 +329,9 @@ class Supervisor:
             child.kill_at = now + KILL_AFTER
 
 
-def supervise() -> None:
-    """Run the supervisor, and end this process with the server's status."""
-    status = Supervisor().run()
+def supervise(jit: bool | None = None) -> None:
+    """Run the supervisor, and end this process with the server's status; `jit`: what the option of this name says."""
+    status = Supervisor(jit).run()
     if sys.stderr is not None:
         sys.stderr.flush()
     os._exit(status)  # while Python itself ends, another signal would have its default action

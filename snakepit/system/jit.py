@@ -9,7 +9,7 @@ what the first one was before, and the process restores it when it starts (`take
 """
 
 import sys
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping
 
 VARIABLE = "PYTHON_JIT"
 """The environment variable that switches it on ("1") or off ("0"); an empty value has no effect."""
@@ -20,8 +20,6 @@ BEFORE = "SNAKEPIT_PYTHON_JIT_BEFORE"
 GAINS = sys.version_info >= (3, 15)
 """Whether it makes enough of a difference. On 3.15 the server takes 10 % fewer instructions for a request with it, and
 an ASGI worker that is a process 5 % fewer (callgrind); on 3.14 the server takes 2 % fewer."""
-
-_ON, _OFF = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
 def is_available() -> bool:
@@ -34,15 +32,6 @@ def is_enabled() -> bool:
     """Return whether it is on; to be called in the main interpreter."""
     jit = getattr(sys, "_jit", None)
     return jit is not None and bool(jit.is_enabled())
-
-
-def asked_for(arguments: Sequence[str], environ: Mapping[str, str]) -> bool | None:
-    """Return the value of the option `--jit`, without parsing the whole command line; None: not given."""
-    for argument in reversed(arguments):
-        if argument in ("--jit", "--no-jit"):
-            return argument == "--jit"
-    said = environ.get("SNAKEPIT_JIT", "").strip().lower()
-    return said in _ON if said in _ON | _OFF else None
 
 
 def changes(wanted: bool | None, environ: Mapping[str, str]) -> dict[str, str]:
@@ -78,6 +67,6 @@ def trouble(wanted: bool | None) -> str:
     state, value = ("off", 1) if wanted else ("on", 0)
     return (
         f"--{'' if wanted else 'no-'}jit: the JIT compiler stays {state}, which is settled when a process starts. "
-        "Only the supervisor of snakepit run starts one, by its command line and environment, not by an env file; "
+        "Only the supervisor of snakepit run starts one, as the options say when it starts itself; "
         f"anywhere else set {VARIABLE}={value} before Python starts (with -E or -I it takes no notice)"
     )

@@ -131,7 +131,7 @@ left = int(moment) if begins == "python" else None
 def look(event, arguments):
     global left
     if left is None:
-        if event == "import" and arguments[0] == "snakepit.supervisor.supervisor":
+        if event == "import" and arguments[0] == "snakepit.supervisor.first_look":
             left = int(moment)
     elif left >= 0:
         left -= 1

@@ -1,9 +1,9 @@
-"""snakepit.system.jit: who asks for the JIT compiler, and what a process is started with."""
+"""snakepit.system.jit: what a process is started with."""
 
 import pytest
 
 from snakepit.system import jit
-from snakepit.system.jit import BEFORE, VARIABLE, asked_for, changes, take_back, trouble
+from snakepit.system.jit import BEFORE, VARIABLE, changes, take_back, trouble
 
 
 @pytest.fixture(autouse=True)
@@ -17,23 +17,6 @@ def python(monkeypatch):
 
     set_up()
     return set_up
-
-
-@pytest.mark.parametrize(
-    ("arguments", "environ", "expected"),
-    [
-        ([], {}, None),
-        (["--jit"], {}, True),
-        (["--no-jit"], {"SNAKEPIT_JIT": "1"}, False),
-        (["--no-jit", "--jit"], {}, True),
-        (["--jitter"], {"SNAKEPIT_JIT": " On "}, True),
-        ([], {"SNAKEPIT_JIT": "no"}, False),
-        ([], {"SNAKEPIT_JIT": ""}, None),
-        ([], {"SNAKEPIT_JIT": "perhaps"}, None),  # which the server process refuses
-    ],
-)
-def test_what_is_asked_for(arguments, environ, expected):
-    assert asked_for(["run", "main:app", *arguments], environ) is expected
 
 
 @pytest.mark.parametrize(

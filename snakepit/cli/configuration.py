@@ -1,0 +1,133 @@
+"""The commands about configuration: `config` shows it, `init` writes a file to begin with."""
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from snakepit.cli import parameters
+from snakepit.config import file, place
+from snakepit.config.options import OPTIONS, Config
+from snakepit.config.sources import DEFAULT, ConfigFile, Found, Source, gather, shown_path
+from snakepit.errors import SnakepitError
+from snakepit.system import working_directory
+
+
+def _config(
+    app: str | None,
+    config_file: str | None,
+    no_config: bool,
+    as_json: bool,
+    only_check: bool,
+    print_schema: bool,
+    **values: Any,
+) -> None:
+    """Show the options that `snakepit run` would have, and where each comes from.
+
+    APP and options are those of `snakepit run`. Ends with status 2 if something is wrong.
+    """
+    if print_schema:
+        from snakepit.config import schema
+
+        click.echo(schema.text(), nl=False)
+        return
+    try:
+        read = file.wanted(config_file, no_config)
+        found = gather(OPTIONS, app, parameters.given_values(values), read)
+        config = Config.made_from(found if found.app is not None else Found(_NO_APP, found.values, found.sources))
+    except SnakepitError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_status) from None
+    if only_check:
+        print("There is no configuration file" if read is None else f"{shown_path(read.path)}: no mistakes")
+    elif as_json:
+        import json
+
+        print(json.dumps(_as_json(found, config, read), indent=2))
+    else:
+        print(_as_text(found, config, read))
+
+
+_NO_APP = "none:none"
+"""Stands for the app where no source names one: the other options can be shown all the same."""
+
+
+def _shown(found: Found, config: Config) -> dict[str, tuple[Any, Source]]:
+    values = {"app": (found.app, found.sources.get("app", DEFAULT))}
+    return values | {each.name: (getattr(config, each.name), found.sources.get(each.name, DEFAULT)) for each in OPTIONS}
+
+
+def _as_text(found: Found, config: Config, read: ConfigFile | None) -> str:
+    from snakepit.config.tables import text
+
+    rows = [
+        (name, "" if value is None else text(value), str(source))
+        for name, (value, source) in _shown(found, config).items()
+    ]
+    first = max(len(name) for name, _, _ in rows)
+    second = min(max(len(value) for _, value, _ in rows), _WIDEST)
+    path = "none" if read is None else read.path
+    lines = (f"{name:<{first}}  {value:<{second}}  {source}" for name, value, source in rows)
+    return "\n".join([f"Configuration file: {path}", *lines])
+
+
+_WIDEST = 24
+"""Characters of the column of values; longer ones move what follows in their line."""
+
+
+def _as_json(found: Found, config: Config, read: ConfigFile | None) -> dict[str, Any]:
+    options = {}
+    for name, (value, source) in _shown(found, config).items():
+        where = {"variable": source.variable, "env_file": source.env_file, "path": source.path, "line": source.line}
+        options[name] = {"value": value, "source": source.kind} | {key: item for key, item in where.items() if item}
+    return {"file": None if read is None else read.path, "options": options}
+
+
+def _init(force: bool) -> None:
+    """Write a snakepit.toml with comments into this folder, with the app that is found here.
+
+    The app is found by reading the code, without importing any.
+    """
+    from snakepit.config import app_search, starter
+
+    folder = working_directory.name() or os.curdir
+    path = os.path.join(folder, place.OWN)
+    apps = app_search.find(folder)
+    try:
+        with open(path, "w" if force else "x", encoding="utf-8", newline="\n") as written:
+            written.write(starter.text(apps))
+    except FileExistsError:
+        print(f"Error: {place.OWN} is there already; --force overwrites it", file=sys.stderr)
+        raise SystemExit(2) from None
+    except OSError as error:
+        print(f"Error: {path} can't be written: {error.strerror or error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    if apps:
+        print(f"Wrote {place.OWN}, for the app {apps[0].reference}. To serve it: snakepit run")
+    else:
+        print(f"Wrote {place.OWN}. No app was found here: put its name into the line that begins with app")
+
+
+CONFIG = click.Command(
+    "config",
+    callback=_config,
+    help=_config.__doc__,
+    params=[
+        parameters.app(),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print it as a JSON object."),
+        click.Option(["only_check", "--check"], is_flag=True, help="Only say whether anything is wrong."),
+        click.Option(
+            ["print_schema", "--schema"], is_flag=True, help="Print the JSON Schema of snakepit.toml, for editors."
+        ),
+        *parameters.of_file(),
+        *map(parameters.of_option, OPTIONS),
+    ],
+)
+
+INIT = click.Command(
+    "init",
+    callback=_init,
+    help=_init.__doc__,
+    params=[click.Option(["--force"], is_flag=True, help="Overwrite a snakepit.toml that is there.")],
+)

@@ -1,0 +1,229 @@
+"""The tables of a configuration file: which option a key means, and what to say of those that mean none."""
+
+import os
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from snakepit.config import app_reference
+from snakepit.config.option import Option
+from snakepit.config.sources import Setting
+from snakepit.config.toml_lines import KeyPath
+from snakepit.errors import ConfigError
+
+GROUPS = {"logging": "log_", "websocket": "ws_", "timeouts": "timeout_", "limits": "limit_"}
+"""Tables for options whose names begin alike: their keys may lack that beginning."""
+
+_MORE_OF_LOGGING = ("access_log", "use_colors")
+
+APP = "app"
+"""The key for the app's reference, which is no option."""
+
+
+def keys_of_group(group: str, options: Sequence[Option]) -> dict[str, Option]:
+    """Return the keys that a table may have, with underscores, and the options that they mean."""
+    prefix = GROUPS[group]
+    found: dict[str, Option] = {}
+    for option in options:
+        if option.name.startswith(prefix):
+            found[option.name.removeprefix(prefix)] = option
+            found[option.name] = option
+        elif group == "logging" and option.name in _MORE_OF_LOGGING:
+            found[option.name] = option
+    return found
+
+
+def keys_at_top(options: Sequence[Option]) -> dict[str, Option]:
+    """Return the keys of options that need no table, with underscores: their names, and those of other servers."""
+    named = {option.name: option for option in options}
+    return named | {option.alias: option for option in options if option.alias is not None}
+
+
+class Reader:
+    """Reads the tables of one file, and collects its mistakes.
+
+    Args:
+        folder: the file's, where its relative paths start.
+        outer: the keys of the table that is Snakepit's.
+        lines: the line of each key.
+    """
+
+    def __init__(self, options: Sequence[Option], folder: str, outer: KeyPath, lines: Mapping[KeyPath, int]) -> None:
+        self.settings: dict[str, Setting] = {}
+        self.app: Setting | None = None
+        self.mistakes: list[tuple[int, str]] = []
+        """Lines, and what is wrong there."""
+        self._options = options
+        self._folder = folder
+        self._outer = outer
+        self._lines = lines
+        self._top = keys_at_top(options)
+        self._set: dict[str, Setting] = {}  # by name, whatever the value: to find what is set twice
+
+    def read(self, values: Mapping[str, Any]) -> None:
+        """Read the outermost table."""
+        for key, value in values.items():
+            name = _normal(key)
+            line = self._lines[*self._outer, key]
+            if name in GROUPS:
+                self._group(key, value, line)
+            elif name == APP:
+                self._read_app(Setting(value, key, line))
+            elif name in self._top:
+                self._option(self._top[name], Setting(value, key, line))
+            else:
+                self._unknown(key, value, line)
+
+    def _group(self, group: str, values: Any, line: int) -> None:
+        keys = keys_of_group(group, self._options)
+        if not isinstance(values, dict):
+            example = f"{min(keys)} = ..."
+            self._mistake(line, f"{group} must be a table, not {values!r}: write [{group}], and below it {example}")
+            return
+        for key, value in values.items():
+            name = _normal(key)
+            here = self._lines[*self._outer, group, key]
+            full = f"{group}.{key}"
+            if name in keys:
+                self._option(keys[name], Setting(value, full, here))
+            elif name in self._top or name == APP:
+                self._mistake(here, f"{full}: {key} does not belong into [{group}]: put it above the first table")
+            else:
+                self._mistake(here, f"{full}: there is no such key in [{group}]{_meant(key, keys)}")
+
+    def _read_app(self, setting: Setting) -> None:
+        if self._is_new(APP, setting):
+            if not isinstance(setting.value, str):
+                self._mistake(setting.line, f'{setting.key} must be text, as in "main:app", not {setting.value!r}')
+                return
+            try:
+                app_reference.find(setting.value)
+            except ConfigError as error:
+                self._mistake(setting.line, f"{setting.key}: {error}")
+            self.app = setting
+
+    def _option(self, option: Option, setting: Setting) -> None:
+        if not self._is_new(option.name, setting):
+            return
+        value = setting.value
+        if option.commas and isinstance(value, list) and all(isinstance(item, str) for item in value):
+            value = ",".join(value)
+        try:
+            option.check(value, setting.key)
+        except ConfigError as error:
+            self._mistake(setting.line, _named(setting.key, str(error)) + _remedy(option, setting.key, value))
+            return
+        if option.several:
+            value = tuple(map(self._path, value) if option.path else value)
+        elif option.path:
+            value = self._path(value)
+        self.settings[option.name] = Setting(value, setting.key, setting.line)
+
+    def _path(self, path: str) -> str:
+        return os.path.normpath(os.path.join(self._folder, path)) if path else path
+
+    def _is_new(self, name: str, setting: Setting) -> bool:
+        """Note that an option is set, and tell whether it is for the first time."""
+        earlier = self._set.setdefault(name, setting)
+        if earlier is setting:
+            return True
+        first, second = sorted((earlier, setting), key=lambda each: each.line)
+        self._mistake(
+            second.line, f"{second.key} sets what {first.key} in line {first.line} sets: leave one of them out"
+        )
+        return False
+
+    def _unknown(self, key: str, value: Any, line: int) -> None:
+        name = _normal(key)
+        positive = self._top.get(name.removeprefix("no_"))
+        if positive is not None and positive.kind is bool:
+            wanted = "true" if value is False else "false"
+            self._mistake(line, f"{key}: there is no such option; write {_like(key, positive.name)} = {wanted}")
+            return
+        table = isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict))
+        if table:
+            self._mistake(line, f"[{key}]: there is no such table{_meant(key, [*GROUPS])}")
+            return
+        from snakepit.config import foreign_options
+
+        answers = foreign_options.about_keyword(name)
+        if answers:
+            self._mistake(line, f"{key}: there is no such option; {' '.join(answers)}")
+            return
+        self._mistake(line, f"{key}: there is no such option{_meant(key, [APP, *self._top, *GROUPS])}")
+
+    def _mistake(self, line: int, text: str) -> None:
+        self.mistakes.append((line, text))
+
+
+def _normal(key: str) -> str:
+    return key.replace("-", "_")
+
+
+def _like(key: str, name: str) -> str:
+    """Return a name in the spelling of a key."""
+    return name if "_" in key else name.replace("_", "-")
+
+
+def _named(key: str, text: str) -> str:
+    return text if text.startswith(key) else f"{key}: {text}"
+
+
+def _meant(key: str, names: Any) -> str:
+    found = get_close_matches(_normal(key).lower(), list(names), 1)
+    return f"; did you mean {_like(key, found[0])}?" if found else ""
+
+
+def _remedy(option: Option, key: str, value: Any) -> str:
+    """Return what to write instead, if that can be told."""
+    meant = _with_type(option, value)
+    if meant is not None:
+        return f"; write {key.rpartition('.')[2]} = {meant}"
+    if option.choices and isinstance(value, str):
+        from snakepit.config import foreign_options
+
+        answer = foreign_options.load().values.get(option.flag, {}).get(value)
+        if answer:
+            return f"; {answer}"
+        close = get_close_matches(value.lower(), option.choices, 1)
+        return f'; did you mean "{close[0]}"?' if close else ""
+    return ""
+
+
+def _with_type(option: Option, value: Any) -> str | None:
+    """Return a value as TOML that has the option's type; None if it has it, or if none is near."""
+    if option.has_type(value):
+        return None
+    if option.several:
+        return f"[{text(value)}]" if isinstance(value, str) else None
+    if isinstance(value, str):
+        try:
+            return text(option.parse(value.strip()))
+        except ConfigError:
+            return None
+    if option.kind is bool and value in (0, 1):
+        return text(bool(value))
+    if option.kind is int and isinstance(value, float) and value.is_integer():
+        return text(int(value))
+    if option.kind is str and isinstance(value, bool | int | float):
+        return text(text(value))
+    return None
+
+
+def text(value: Any) -> str:
+    """Return a value as TOML."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(text, value))}]"
+    if isinstance(value, int | float):
+        return repr(value)
+    escaped = "".join(_ESCAPES.get(letter) or _printable(letter) for letter in str(value))
+    return f'"{escaped}"'
+
+
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+
+def _printable(letter: str) -> str:
+    return f"\\u{ord(letter):04x}" if ord(letter) < 32 or ord(letter) == 127 else letter

@@ -1,0 +1,89 @@
+"""Print the JSON Schema of snakepit.toml, or write it into the package.
+
+python tools/config_schema.py            print it
+python tools/config_schema.py --write    write snakepit/config/snakepit.schema.json
+"""
+
+import argparse
+import json
+from typing import Any
+
+from snakepit.config.option import Option
+from snakepit.config.options import OPTIONS
+from snakepit.config.schema import PATH
+from snakepit.config.tables import GROUPS, keys_at_top, keys_of_group
+
+_TYPES = {int: "integer", float: "number", bool: "boolean", str: "string"}
+_TEXTS = {"type": "array", "items": {"type": "string"}}
+
+
+def schema() -> str:
+    """Return the schema, as text."""
+    options = {option.name: _of_value(option) for option in OPTIONS}
+    app = {
+        "type": "string",
+        "pattern": r"^[^\s:/]+:[^\s:/]+$",
+        "description": 'The app, as module:attribute: "main:app".',
+    }
+    top = _spelled({"app": app} | {name: _reference(option) for name, option in keys_at_top(OPTIONS).items()})
+    groups = {group: _table(group) for group in GROUPS}
+    made = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Snakepit's options: snakepit.toml, or the table tool.snakepit of pyproject.toml",
+        "type": "object",
+        "properties": top | groups,
+        "additionalProperties": False,
+        "$defs": options,
+    }
+    return json.dumps(made, indent=1) + "\n"
+
+
+def _table(group: str) -> dict[str, Any]:
+    keys = keys_of_group(group, OPTIONS)
+    beginning = GROUPS[group]
+    return {
+        "type": "object",
+        "description": f"Options whose names begin with {beginning}, which may be left out here.",
+        "properties": _spelled({name: _reference(option) for name, option in keys.items()}),
+        "additionalProperties": False,
+    }
+
+
+def _spelled(properties: dict[str, Any]) -> dict[str, Any]:
+    """Add each key with hyphens in place of underscores."""
+    return {
+        spelling: value
+        for name, value in properties.items()
+        for spelling in dict.fromkeys((name.replace("_", "-"), name))
+    }
+
+
+def _reference(option: Option) -> dict[str, str]:
+    return {"$ref": f"#/$defs/{option.name}"}
+
+
+def _of_value(option: Option) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": option.help}
+    if option.several:
+        described |= _TEXTS
+    elif option.choices:
+        described["enum"] = list(option.choices)
+    elif option.commas:
+        described["anyOf"] = [{"type": "string"}, _TEXTS]
+    else:
+        described["type"] = _TYPES[option.kind]
+    for keyword, bound in (("minimum", option.least), ("maximum", option.most)):
+        if bound is not None:
+            described[keyword] = bound
+    if option.default is not None and option.shown is None:
+        described["default"] = list(option.default) if option.several else option.default
+    return described
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Print the JSON Schema of snakepit.toml.")
+    parser.add_argument("--write", action="store_true", help="write it into the package")
+    if parser.parse_args().write:
+        PATH.write_text(schema(), encoding="utf-8")
+    else:
+        print(schema(), end="")
