@@ -27,7 +27,7 @@ def main() -> None:
     if found == first_look.SUPERVISE:
         from snakepit.supervisor.supervisor import supervise
 
-        supervise()
+        supervise(first_look.take_decision(os.environ))
     from snakepit.cli.main import cli
 
     cli(prog_name="snakepit", obj=found)

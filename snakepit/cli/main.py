@@ -78,9 +78,9 @@ def _supervise_if_wanted(app: str | None, config_file: str | None, no_config: bo
     os.environ.clear()  # each server process reads the env file by itself, and may find another than this one
     os.environ.update(before)
     if config.supervise and config.runtime != "thread":
-        from snakepit.supervisor.supervisor import supervise
+        from snakepit.supervisor.supervisor import begin_anew
 
-        supervise(config.jit)
+        begin_anew(config.jit)
 
 
 def _said(error: SnakepitError) -> int:

@@ -15,7 +15,6 @@ from snakepit.errors import ConfigError
 from snakepit.system import working_directory
 
 _TABLE = ("tool", "snakepit")
-_HEADER = re.compile(rb"""^[ \t]*\[[ \t]*tool[ \t]*\.[ \t]*["']?snakepit\b""", re.MULTILINE)
 _POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -64,24 +63,12 @@ def _find() -> ConfigFile | None:
             continue  # another tool's, as far as anybody can tell
         except FileNotFoundError:
             continue
-        if own or (b"snakepit" in data and _may_be_ours(data)):
+        if own or place.may_have_table(data):
             found = _read(path, data, () if own else _TABLE)
             if found is not None:
                 _refuse_strangers(path, start)
                 return found
     return None
-
-
-def _may_be_ours(data: bytes) -> bool:
-    """Tell whether a pyproject.toml may have a table for Snakepit. One that can't be parsed is for other tools to
-    complain about, unless it has."""
-    import tomllib
-
-    try:
-        tomllib.loads(_normal(data.decode("utf-8-sig")))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return _HEADER.search(data) is not None
-    return True
 
 
 def _refuse_strangers(path: str, start: str) -> None:

@@ -10,6 +10,18 @@ VARIABLE = "SNAKEPIT_CONFIG"
 """The environment variable that names the file."""
 
 
+def may_have_table(data: bytes) -> bool:
+    """Tell whether a pyproject.toml may have a table for Snakepit, without parsing it; the answer no is certain."""
+    if b"snakepit" not in data:
+        return False
+    lines = [line.strip() for line in data.splitlines()]
+    for line in lines:
+        first = line.lstrip(b"[ \t\"'")
+        if first.startswith(b"tool") and (b"snakepit" in line or first.rstrip(b"] \t\"'") == b"tool"):
+            return True
+    return False
+
+
 def candidates(folder: str) -> Iterator[str]:
     """Yield the files of these names in a folder and in those above it, the nearest first.
 

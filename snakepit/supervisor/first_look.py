@@ -7,7 +7,7 @@ given, and where it finds one, it leaves the decision to the command.
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 
 from snakepit.config import place
 from snakepit.supervisor.link import is_supervised
@@ -22,6 +22,9 @@ ASK = "ask"
 NO = "no"
 """It does not become one: it is not asked to serve, or has a supervisor."""
 
+DECIDED = "SNAKEPIT_SUPERVISES"
+"""The environment variable that tells a process that it is to be a supervisor, and what the option `jit` says."""
+
 _IN_ARGUMENTS = {"-h", "--help", "--version", "--supervise", "--no-supervise"}
 _JIT_IN_ARGUMENTS = {"--jit", "--no-jit"}
 _IN_FILES = (b"supervise", b"SUPERVISE", b'"thread"', b"'thread'", b"RUNTIME", b"env_file", b"env-file")
@@ -32,6 +35,8 @@ def look(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
     """Return SUPERVISE, ASK or NO for a command line and an environment."""
     if arguments[:1] != ["run"] or is_supervised(environ) or not sys.executable:
         return NO
+    if DECIDED in environ:
+        return SUPERVISE
     has_jit = jit.is_available()
     flags = _IN_ARGUMENTS | _JIT_IN_ARGUMENTS if has_jit else _IN_ARGUMENTS
     if flags & set(arguments) or any(argument.rpartition("=")[2] == "thread" for argument in arguments):
@@ -51,6 +56,16 @@ def look(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
     return SUPERVISE
 
 
+def decision(jit: bool | None) -> str:
+    """Return the value of the variable that makes this process, once it has begun anew, a supervisor."""
+    return "as it is" if jit is None else "with" if jit else "without"
+
+
+def take_decision(environ: MutableMapping[str, str]) -> bool | None:
+    """Remove the variable, and return what the option `jit` says; None where nothing was decided."""
+    return {"with": True, "without": False}.get(environ.pop(DECIDED, ""))
+
+
 def _files(arguments: Sequence[str], environ: Mapping[str, str]) -> Iterator[str]:
     """Yield the files that may contain options: those that are named, and those that would be found."""
     for option, variable in (("--config", place.VARIABLE), ("--env-file", "SNAKEPIT_ENV_FILE")):
@@ -59,11 +74,12 @@ def _files(arguments: Sequence[str], environ: Mapping[str, str]) -> Iterator[str
         if path := environ.get(variable):
             yield path
     for path in place.candidates(working_directory.name()):
-        data = _contents(path)
-        if data is None or b"snakepit" in data or path.endswith(place.OWN):
-            yield path
         if path.endswith(place.OWN):
+            yield path
             return
+        data = _contents(path)
+        if data is not None and place.may_have_table(data):
+            yield path
 
 
 def _contents(path: str) -> bytes | None:

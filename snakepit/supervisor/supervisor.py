@@ -20,6 +20,7 @@ from types import FrameType
 
 from snakepit.supervisor import link
 from snakepit.supervisor.child import Child, ended
+from snakepit.supervisor.first_look import DECIDED, decision
 from snakepit.supervisor.restarts import Restarts
 from snakepit.system import systemd
 from snakepit.system.group_signals import STOP_SIGNALS, StopCount
@@ -335,6 +336,17 @@ def supervise(jit: bool | None = None) -> None:
     if sys.stderr is not None:
         sys.stderr.flush()
     os._exit(status)  # while Python itself ends, another signal would have its default action
+
+
+def begin_anew(jit: bool | None) -> None:
+    """Become a supervisor in place of what has parsed the options, without the memory that this took."""
+    if sys.platform != "win32":  # there it would be another process
+        environ = {**os.environ, DECIDED: decision(jit)}
+        try:
+            os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environ)
+        except OSError:
+            pass
+    supervise(jit)
 
 
 def _terminal() -> int | None:

@@ -218,8 +218,9 @@ def test_without_supervisor_by_environment():
 
 
 @LINUX
-def test_the_supervisor_is_small():
-    with running("behaviors:app") as server:
+@pytest.mark.parametrize("options", [(), ("--supervise",)], ids=["at-once", "after-the-options-were-parsed"])
+def test_the_supervisor_is_small(options):
+    with running("behaviors:app", *options) as server:
         status = Path(f"/proc/{server.process.pid}/status").read_text()
         own = int(status.split("RssAnon:")[1].split()[0]) * 1024  # what is mapped from files, others have as well
         assert own < 7_000_000

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from snakepit.supervisor.first_look import ASK, NO, SUPERVISE, look
+from snakepit.supervisor.first_look import ASK, DECIDED, NO, SUPERVISE, decision, look, take_decision
 from snakepit.supervisor.link import ENVIRONMENT
 from snakepit.system import jit
 
@@ -40,6 +40,7 @@ def folder(tmp_path, monkeypatch):
         ("run main:app", {"SNAKEPIT_RUNTIME": "thread"}, ASK),
         ("run main:app", {"SNAKEPIT_SUPERVISE": "true"}, ASK),
         ("run main:app", {"SNAKEPIT_SUPERVISE": ""}, SUPERVISE),
+        ("run main:app --no-supervise", {DECIDED: "with"}, SUPERVISE),
         ("run --help", {}, ASK),
         ("run -h", {}, ASK),
         ("run --version", {}, ASK),
@@ -94,7 +95,8 @@ def test_files(folder, monkeypatch, how, text, expected):
 
 
 def test_a_pyproject_of_other_tools(folder):
-    (folder / "pyproject.toml").write_text("[tool.other]\nsupervise = false\n")
+    text = "[project.scripts]\nsnakepit = 'snakepit:main'\n[tool.other]\nsupervise = false\npackages = ['snakepit']\n"
+    (folder / "pyproject.toml").write_text(text)
     assert look(["run"], {}) == SUPERVISE
 
 
@@ -122,3 +124,11 @@ def test_env_files(folder, text, expected):
 def test_a_python_that_does_not_know_its_own_path(monkeypatch):
     monkeypatch.setattr(sys, "executable", "")
     assert look(["run", "main:app"], {}) == NO
+
+
+@pytest.mark.parametrize("jit", [None, True, False])
+def test_a_decision_is_taken_once(jit):
+    environ = {"A": "1", DECIDED: decision(jit)}
+    assert take_decision(environ) is jit
+    assert environ == {"A": "1"}
+    assert take_decision(environ) is None
