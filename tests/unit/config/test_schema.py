@@ -1,7 +1,9 @@
 """The JSON Schema: up to date, and of the same opinion as the code that reads files."""
 
 import json
+import re
 import tomllib
+from pathlib import Path
 
 import config_schema
 import pytest
@@ -75,6 +77,18 @@ def test_good(tmp_path, text):
 def test_bad(tmp_path, text):
     assert not VALIDATOR.is_valid(tomllib.loads(text))
     assert not accepts(tmp_path, text)
+
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize("page", ["docs/reference/config-file.md"])
+def test_the_examples_of_the_documentation(tmp_path, page):
+    examples = re.findall(r"^```toml\n(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert len(examples) > 1
+    for text in examples:
+        assert list(VALIDATOR.iter_errors(tomllib.loads(text))) == []
+        assert accepts(tmp_path, text)
 
 
 APPS = [
