@@ -41,6 +41,9 @@ class Listener:
             self._path = Path(config.uds).absolute()  # an app may change the working directory
         if inherited:
             self.sockets = [_checked(sock, f"inherited socket {sock.fileno()}") for sock in inherited]
+            bound = self.sockets[0].getsockname()
+            if self._path is not None and isinstance(bound, str):
+                self._path = Path(bound).absolute()  # the option may have changed since it was bound
         elif config.fd is not None:
             self.sockets = [_inherited(config.fd)]
         elif config.uds is not None:

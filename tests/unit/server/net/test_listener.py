@@ -300,6 +300,17 @@ def test_platform_without_unix_sockets(monkeypatch):
 # -- inherited sockets -----------------------------------------------------------------------------------------------
 
 
+@UNIX
+def test_close_removes_the_file_of_an_inherited_socket_and_none_that_the_option_names_since(uds):
+    with open("other.sock", "w"):
+        pass
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.bind(uds)
+    sock.listen()
+    Listener(Config("app:app", uds="other.sock"), [sock]).close()
+    assert (os.path.exists(uds), os.path.exists("other.sock")) == (False, True)
+
+
 def test_inherited(listen):
     with socket.socket() as parent:
         parent.bind(("127.0.0.1", 0))
