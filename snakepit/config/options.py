@@ -303,7 +303,8 @@ class Config:
         """Make a Config from what was found in all sources. Raises ConfigError."""
         if found.app is None:
             raise ConfigError(
-                "APP is missing: name it, as in snakepit run main:app, or in snakepit.toml, which snakepit init writes"
+                'APP is missing: name it, as in snakepit run main:app, or by app = "main:app" in snakepit.toml, which '
+                "snakepit init writes"
             )
         try:
             config = cls(found.app, **found.values)

@@ -316,7 +316,8 @@ def test_without_an_app_anywhere(folder):
     result = invoke("run")
     assert result.exit_code == 2
     assert result.stderr == (
-        "Error: APP is missing: name it, as in snakepit run main:app, or in snakepit.toml, which snakepit init writes\n"
+        'Error: APP is missing: name it, as in snakepit run main:app, or by app = "main:app" in snakepit.toml, which '
+        "snakepit init writes\n"
     )
 
 
