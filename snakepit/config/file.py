@@ -104,31 +104,31 @@ def _read(path: str, data: bytes, table: Sequence[str]) -> ConfigFile | None:
     """Read the table of a file; None if the file does not have it."""
     import tomllib
 
-    from snakepit.config.tables import Reader
+    from snakepit.config.tables import Reader, shown
     from snakepit.config.toml_lines import key_lines
 
-    shown = shown_path(path)
+    where = shown_path(path)
     try:
         text = _normal(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(
-            f"{shown}:{line}: the byte 0x{data[error.start]:02x} is not UTF-8: save the file as UTF-8"
+            f"{where}:{line}: the byte 0x{data[error.start]:02x} is not UTF-8: save the file as UTF-8"
         ) from None
     try:
         values: Any = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(_about_syntax(shown, text, str(error))) from None
+        raise ConfigError(_about_syntax(where, text, str(error))) from None
     for name in table:
         if not isinstance(values, dict) or name not in values:
             return None
         values = values[name]
     lines = key_lines(text)
     if not isinstance(values, dict):
-        raise ConfigError(f"{shown}:{lines[tuple(table)]}: {'.'.join(table)} must be a table, not {values!r}")
+        raise ConfigError(f"{where}:{lines[tuple(table)]}: {'.'.join(table)} must be a table, not {shown(values)}")
     reader = Reader(OPTIONS, os.path.dirname(path), tuple(table), lines)
     reader.read(values)
-    raise_all([f"{shown}:{line}: {text}" for line, text in sorted(reader.mistakes)])
+    raise_all([f"{where}:{line}: {text}" for line, text in sorted(reader.mistakes)])
     return ConfigFile(path, reader.settings, reader.app)
 
 

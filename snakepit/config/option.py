@@ -135,19 +135,24 @@ class Option:
         right = isinstance(value, self.kind) or (self.kind is float and isinstance(value, int))
         return right and (self.kind is bool or not isinstance(value, bool))
 
-    def check(self, value: Any, name: str | None = None) -> None:
-        """Raise ConfigError unless the option may have the value; `name`: what the message calls the option."""
+    def check(self, value: Any, name: str | None = None, shown: Callable[[Any], str] = repr) -> None:
+        """Raise ConfigError unless the option may have the value.
+
+        Args:
+            name: what the message calls the option.
+            shown: makes the text of a value for the message.
+        """
         name = name or self.name
         if not self.has_type(value):
-            raise ConfigError(f"{name} must be {self.expected}, not {value!r}")
+            raise ConfigError(f"{name} must be {self.expected}, not {shown(value)}")
         if value is None:
             return
         if self.choices and value not in self.choices:
-            raise ConfigError(f"{name} must be one of {', '.join(self.choices)}, not {value!r}")
+            raise ConfigError(f"{name} must be one of {', '.join(self.choices)}, not {shown(value)}")
         if self.least is not None and not value >= self.least:
-            raise ConfigError(f"{name} must be at least {self.least:g}, not {value!r}")
+            raise ConfigError(f"{name} must be at least {self.least:g}, not {shown(value)}")
         if self.most is not None and not value <= self.most:
-            raise ConfigError(f"{name} must be at most {self.most:g}, not {value!r}")
+            raise ConfigError(f"{name} must be at most {self.most:g}, not {shown(value)}")
         if self.form is not None:
             self.form(value)
 

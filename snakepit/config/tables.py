@@ -78,7 +78,9 @@ class Reader:
         keys = keys_of_group(group, self._options)
         if not isinstance(values, dict):
             example = f"{min(keys)} = ..."
-            self._mistake(line, f"{group} must be a table, not {values!r}: write [{group}], and below it {example}")
+            self._mistake(
+                line, f"{group} must be a table, not {shown(values)}: write [{group}], and below it {example}"
+            )
             return
         for key, value in values.items():
             name = _normal(key)
@@ -94,7 +96,7 @@ class Reader:
     def _read_app(self, setting: Setting) -> None:
         if self._is_new(APP, setting):
             if not isinstance(setting.value, str):
-                self._mistake(setting.line, f'{setting.key} must be text, as in "main:app", not {setting.value!r}')
+                self._mistake(setting.line, f'{setting.key} must be text, as in "main:app", not {shown(setting.value)}')
                 return
             try:
                 app_reference.find(setting.value)
@@ -109,7 +111,7 @@ class Reader:
         if option.commas and isinstance(value, list) and all(isinstance(item, str) for item in value):
             value = ",".join(value)
         try:
-            option.check(value, setting.key)
+            option.check(value, setting.key, shown)
         except ConfigError as error:
             self._mistake(setting.line, _named(setting.key, str(error)) + _remedy(option, setting.key, value))
             return
@@ -220,6 +222,15 @@ def text(value: Any) -> str:
         return repr(value)
     escaped = "".join(_ESCAPES.get(letter) or _printable(letter) for letter in str(value))
     return f'"{escaped}"'
+
+
+def shown(value: Any) -> str:
+    """Return a value of a file as a message has it: as TOML, if it is not a table."""
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list):
+        return f"[{', '.join(map(shown, value))}]"
+    return text(value) if isinstance(value, str | bool | int | float) else str(value)
 
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}

@@ -342,10 +342,11 @@ def begin_anew(jit: bool | None) -> None:
     """Become a supervisor in place of what has parsed the options, without the memory that this took."""
     if sys.platform != "win32":  # there it would be another process
         environ = {**os.environ, DECIDED: decision(jit)}
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # until `main` handles it
         try:
             os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environ)
         except OSError:
-            pass
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
     supervise(jit)
 
 

@@ -81,7 +81,7 @@ def test_all_mistakes_end_the_start(site):
         assert server.err == (
             "Error: 2 mistakes:\n"
             "  snakepit.toml:1: prot: there is no such option; did you mean port?\n"
-            "  snakepit.toml:2: port must be a whole number, not 'x'\n"
+            '  snakepit.toml:2: port must be a whole number, not "x"\n'
         )
     finally:
         server.kill()

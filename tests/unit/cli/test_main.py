@@ -392,6 +392,6 @@ def test_mistakes_before_there_is_a_supervisor(folder, runs, supervisors):
     result = ask("main:app")
     assert (result.exit_code, result.stderr) == (
         2,
-        "Error: snakepit.toml:1: supervise must be true or false, not 'x'\n",
+        'Error: snakepit.toml:1: supervise must be true or false, not "x"\n',
     )
     assert runs == supervisors == []

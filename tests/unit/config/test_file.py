@@ -235,23 +235,23 @@ def test_line_endings_of_windows_and_a_byte_order_mark(folder):
             "snakepit.toml:2: timeouts.port: port does not belong into [timeouts]: put it above the first table",
         ),
         # a wrong type
-        ("port = '80'", "snakepit.toml:1: port must be a whole number, not '80'; write port = 80"),
+        ("port = '80'", 'snakepit.toml:1: port must be a whole number, not "80"; write port = 80'),
         ("port = 80.0", "snakepit.toml:1: port must be a whole number, not 80.0; write port = 80"),
-        ("port = true", "snakepit.toml:1: port must be a whole number, not True"),
+        ("port = true", "snakepit.toml:1: port must be a whole number, not true"),
         ("host = 127", 'snakepit.toml:1: host must be text, not 127; write host = "127"'),
-        ("reload = 'on'", "snakepit.toml:1: reload must be true or false, not 'on'; write reload = true"),
+        ("reload = 'on'", 'snakepit.toml:1: reload must be true or false, not "on"; write reload = true'),
         ("reload = 0", "snakepit.toml:1: reload must be true or false, not 0; write reload = false"),
-        ("header = 'A: 1'", "snakepit.toml:1: header must be a list of texts, not 'A: 1'; write header = [\"A: 1\"]"),
+        ("header = 'A: 1'", 'snakepit.toml:1: header must be a list of texts, not "A: 1"; write header = ["A: 1"]'),
         ("header = [1]", "snakepit.toml:1: header must be a list of texts, not [1]"),
-        ("[port]\na = 1", "snakepit.toml:1: port must be a whole number, not {'a': 1}"),
+        ("[port]\na = 1", "snakepit.toml:1: port must be a whole number, not a table"),
         (
             "limits = 3",
             "snakepit.toml:1: limits must be a table, not 3: write [limits], and below it concurrency = ...",
         ),
-        ("[timeouts]\nkeep-alive='x'", "snakepit.toml:2: timeouts.keep-alive must be a number, not 'x'"),
+        ("[timeouts]\nkeep-alive='x'", 'snakepit.toml:2: timeouts.keep-alive must be a number, not "x"'),
         (
             "[timeouts]\nkeep-alive='5'",
-            "snakepit.toml:2: timeouts.keep-alive must be a number, not '5'; write keep-alive = 5.0",
+            'snakepit.toml:2: timeouts.keep-alive must be a number, not "5"; write keep-alive = 5.0',
         ),
         ("app = 3", 'snakepit.toml:1: app must be text, as in "main:app", not 3'),
         # a value out of range, or of the wrong form
@@ -263,12 +263,12 @@ def test_line_endings_of_windows_and_a_byte_order_mark(folder):
         # a bad choice
         (
             "log_level = 'debgu'",
-            "snakepit.toml:1: log_level must be one of critical, error, warning, info, debug, trace, not 'debgu'; "
+            'snakepit.toml:1: log_level must be one of critical, error, warning, info, debug, trace, not "debgu"; '
             'did you mean "debug"?',
         ),
         (
             "interface = 'asgi3'",
-            "snakepit.toml:1: interface must be one of auto, asgi, wsgi, not 'asgi3'; use --interface asgi",
+            'snakepit.toml:1: interface must be one of auto, asgi, wsgi, not "asgi3"; use --interface asgi',
         ),
         # set twice
         (
@@ -320,7 +320,7 @@ def test_all_mistakes_at_once_in_the_order_of_their_lines(folder):
         "3 mistakes:\n"
         "  snakepit.toml:2: limits.waiting must be at least 0, not -1\n"
         "  snakepit.toml:4: websocket.x: there is no such key in [websocket]\n"
-        "  snakepit.toml:6: logging.level must be one of critical, error, warning, info, debug, trace, not 'x'"
+        '  snakepit.toml:6: logging.level must be one of critical, error, warning, info, debug, trace, not "x"'
     )
 
 
