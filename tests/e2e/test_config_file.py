@@ -195,3 +195,22 @@ def test_from_init_to_a_server(tmp_path):
     assert command(tmp_path, "check").returncode == 0
     with running(cwd=tmp_path, workers=1) as server:
         assert server.get("/").text == "hello"
+
+
+@SUPERVISED
+@pytest.mark.skipif(sys.platform == "win32", reason="symbolic links")
+def test_a_link_to_a_release_is_followed_anew(tmp_path):
+    for release in ("1", "2"):
+        folder = tmp_path / release
+        folder.mkdir()
+        write(folder, APP, "site_app.py")
+        write(folder, FILE.format(version=release))
+    current = tmp_path / "current"
+    current.symlink_to("1")
+    with running(cwd=current, env={"PWD": str(current)}, workers=1) as server:
+        assert version(server) == "1"
+        current.unlink()
+        current.symlink_to("2")
+        server.cwd = tmp_path  # commands need none that may be gone
+        assert server.command("upgrade", "--pid", str(server.process.pid)).returncode == 0
+        assert version(server) == "2"
