@@ -279,8 +279,6 @@ class Dispatcher[W: Hashable, X: Hashable]:
                 self._enter(worker, slot)
                 continue
             self._set_lowest(at)
-            if at >= slot.capacity and not ahead:
-                return self._take_that_can_begin()
             if home is not None:
                 at_home = self._slots.get(home)
                 if (
@@ -291,8 +289,11 @@ class Dispatcher[W: Hashable, X: Hashable]:
                 ):
                     if at_home.most:
                         at_home.load += 1
-                        return home
-                    worker, slot = home, at_home
+                    else:
+                        self._give(home, at_home)
+                    return home
+            if at >= slot.capacity and not ahead:
+                return self._take_that_can_begin()
             self._give(worker, slot)
             return worker
         self._set_lowest(at)

@@ -17,13 +17,11 @@ from snakepit.errors import ClientDisconnected, LocalProtocolError, WorkerStoppi
 from snakepit.http.fields import NO_BODY, NONE, of_length, render, wrong_length
 from snakepit.wire import envelopes
 from snakepit.wire.ends import BlockingEnd
-from snakepit.wire.envelopes import CHUNK, LARGE, RESPONSE, WINDOW, Envelope, cost, position, split
+from snakepit.wire.envelopes import CHUNK, LARGE, WINDOW, Envelope, cost, split
 from snakepit.worker.hangs.wsgi_threads import RunningThreads
 from snakepit.worker.wsgi.disconnect import client_disconnected
 from snakepit.worker.wsgi.environ import EnvironFactory, ExcInfo, WsgiApp
 from snakepit.worker.wsgi.input import Input
-
-_MORE = position(RESPONSE, "more")
 
 LOOK = 0.05
 """Seconds between looks at the channel while a response is streamed: so late at most, and at its next piece, an endless
@@ -63,7 +61,7 @@ class WsgiExchange:
         self._begun = False  # the response's head has been sent
         self._complete = False
         self._answer: bytes | None = None  # the response's body, if all of it leaves together with the news of the end
-        self._kept: Envelope | None = None  # the RESPONSE, if the seat keeps it: more may follow soon
+        self._kept: Envelope | None = None  # the RESPONSE, if it is complete and the seat keeps it
         self._left: int | None = None  # body bytes that Content-Length still allows for
         self._disconnected = False
         self._over = False  # the app is through with it
@@ -208,12 +206,6 @@ class WsgiExchange:
     def _put(self, chunk: bytes, more: bool, length: int | None, hold: bool) -> None:
         large = len(chunk) > LARGE
         if self._begun:
-            kept, self._kept = self._kept, None
-            if kept is not None and not more and not chunk:
-                whole = (*kept[:_MORE], False)
-                if self._seat.end.replace(kept, whole):
-                    self._kept = whole
-                    return
             self._seat.post(envelopes.body(self.number, chunk, more), large=large)
         elif hold:
             self._begun = True
@@ -222,7 +214,7 @@ class WsgiExchange:
             self._begun = True
             fields = self._fields if length is None else of_length(self._fields, length)
             response = envelopes.response(self.number, self._status, fields, chunk, more)
-            if self.is_whole and not large and self._seat.end.keep(response):
+            if not more and self.is_whole and not large and self._seat.end.keep(response):
                 self._kept = response
             else:
                 self._seat.post(response, large=large)

@@ -5,8 +5,9 @@ that the doorbell wakes is the one that runs the app, and nothing is handed over
 under one GIL. What an exchange does is in `snakepit.worker.wsgi.exchange`.
 
 While a quick app has more to do on a seat, its thread keeps the answers and sends them together (`BlockingEnd.keep`).
-So they cross in batches, like those of an event loop. The thread may keep a response even before the app has closed its
-result. A request that takes long does not hold up what is kept: the main interpreter then has the watchdog send it.
+So they cross in batches, like those of an event loop. The thread may keep a complete response even before the app has
+closed its result. A request that takes long does not hold up what is kept: the main interpreter then has the watchdog
+send it.
 
 An app may hand its request to threads of its own, and these may read the body while its seat's thread sends the
 response. So one thread at a time reads the channel, and what it reads it hands out; the others wait for that

@@ -485,6 +485,18 @@ def test_submit_to_one_does_not_overtake_the_line(dispatcher):
     assert dispatcher.finished("a") == [("a", 1)]
 
 
+def test_one_that_may_not_wait_goes_home_too():
+    """Where the least loaded worker has room only for those that wait there, and home can begin it."""
+    dispatcher = Dispatcher(4)
+    dispatcher.add("a", 1, 2)
+    assert dispatcher.submit_to("a")
+    for worker in ("b", "c"):
+        dispatcher.add(worker, 2)
+        assert dispatcher.submit_to(worker)
+    assert dispatcher.submit(0, "c", ahead=False) == "c"
+    assert dispatcher.submit(1, "c", ahead=False) == "b", "c is full"
+
+
 LINE_LIMIT = 4
 UNLIMITED = 1024  # a window that is as good as none
 

@@ -73,13 +73,12 @@ def chunk_by_chunk(*chunks, length=None, make=Result):
     ("app", "fields"),
     [
         (chunk_by_chunk(b"hello", length=5), of_length(NONE, 5)),
-        (chunk_by_chunk(b"hello"), NONE),
-        (chunk_by_chunk(b"", b"hello", b""), NONE),
+        (chunk_by_chunk(b"", b"hello", b"", length=5), of_length(NONE, 5)),
         (chunk_by_chunk(b"he", b"llo", make=list), of_length(NONE, 5)),
         (chunk_by_chunk(b"he", b"llo", length=5, make=list), of_length(NONE, 5)),
         (chunk_by_chunk(b"hello", make=list), NONE),
     ],
-    ids=["its length told", "no length", "empty chunks", "a list", "a list, its length told", "a list of one"],
+    ids=["its length told", "empty chunks", "a list", "a list, its length told", "a list of one"],
 )
 def test_a_response_of_one_chunk_is_an_answer(app, fields):
     played = Played(app)
@@ -106,9 +105,22 @@ def test_a_response_without_body_is_an_answer(method):
 
 def test_a_response_of_several_chunks_leaves_in_their_order():
     played = Played(chunk_by_chunk(b"a", b"b", b"c"))
-    assert played.items == [[RESPONSE, BODY], [BODY], [BODY], [DONE]]
+    assert played.items == [[RESPONSE], [BODY], [BODY], [BODY], [DONE]]
     assert body_of(played.script.posted) == b"abc"
     assert trouble(played.script.posted) is None
+
+
+@pytest.mark.parametrize("headers", [[], [("Content-Length", "2")]])
+def test_a_response_that_is_not_complete_leaves_before_the_app_goes_on(headers):
+    def app(played, environ, start_response):
+        start_response("200 OK", headers)
+        yield b"a"
+        seen.append(played.sent)
+        yield b"b"
+
+    seen = []
+    Played(app)
+    assert seen == [[RESPONSE]]
 
 
 def test_a_response_that_is_complete_leaves_with_the_news_of_its_end_and_not_before_its_close():
@@ -141,7 +153,7 @@ def test_an_error_behind_the_first_chunk():
         raise RuntimeError("broken")
 
     played = Played(app)
-    assert played.items == [[RESPONSE, DONE]]
+    assert played.items == [[RESPONSE], [DONE]]
     assert played.script.posted[0][5] is True, "it is not complete"
     assert trouble(played.script.posted).endswith("RuntimeError: broken")
 
