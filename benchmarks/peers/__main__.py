@@ -7,6 +7,7 @@ table with the reason. The ratios at the end say where Snakepit stands.
 import argparse
 import json
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,6 +120,7 @@ def main() -> None:
     if shutil.which("wrk") is None:
         sys.exit("wrk is missing; install it (Debian: apt-get install wrk)")
     raise_file_limit()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # and the servers are ended
     print(*plan.missing(), f"This takes {plan.minutes():.0f} minutes or so.", sep="\n", file=sys.stderr, flush=True)
     comparisons: list[Comparison] = []
     for name in plan.cases:
