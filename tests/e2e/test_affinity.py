@@ -7,7 +7,7 @@ import re
 from contextlib import ExitStack
 
 import pytest
-from support import NEEDS_TWO_WORKERS, Client, running
+from support import NEEDS_TWO_WORKERS, Client, running, wait_until
 
 pytestmark = NEEDS_TWO_WORKERS
 
@@ -16,10 +16,14 @@ APPS = pytest.mark.parametrize("app", ["behaviors:app", "wsgi_behaviors:app"])
 
 @APPS
 def test_requests_of_a_connection_go_to_one_worker(app):
+    """But where one does not get to run for 2 ms, since the machine is busy, another gets what it has not begun."""
     with running(app, workers=3) as server:
-        for _ in range(4):
+
+        def stays():
             with Client(server) as client:
-                assert len({client.request("/who").text for _ in range(20)}) == 1
+                return len({client.request("/who").text for _ in range(20)}) == 1
+
+        wait_until(stays, "all requests of a connection go to one worker")
 
 
 @APPS

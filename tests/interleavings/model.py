@@ -429,7 +429,7 @@ class Model:
             self.machine.thread(lambda: self._read_on(environ["wsgi.input"]), "reader").start()
         elif what != "stream":
             self.machine.compute(seconds)
-        start_response("200 OK", [])
+        start_response("200 OK", [("Content-Length", "3")] if what == "closes" else [])
         if what == "closes":
             return Closing(lambda: self._wait_answered(int(environ["HTTP_NUMBER"])))
         return self._stream(seconds) if what == "stream" else [b"end"]
