@@ -1,16 +1,16 @@
 """The commands about configuration: `config` shows it, `init` writes a file to begin with."""
 
 import os
-import sys
 from typing import Any
 
 import click
 
 from snakepit.cli import parameters
+from snakepit.cli.failure import end_with
 from snakepit.config import file, place
 from snakepit.config.options import OPTIONS, Config
 from snakepit.config.sources import DEFAULT, ConfigFile, Found, Source, gather, shown_path
-from snakepit.errors import SnakepitError
+from snakepit.errors import ConfigError, SnakepitError
 from snakepit.system import working_directory
 
 
@@ -37,8 +37,7 @@ def _config(
         found = gather(OPTIONS, app, parameters.given_values(values), read)
         config = Config.made_from(found if found.app is not None else Found(_NO_APP, found.values, found.sources))
     except SnakepitError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_status) from None
+        end_with(error)
     if only_check:
         print("There is no configuration file" if read is None else f"{shown_path(read.path)}: no mistakes")
     elif as_json:
@@ -98,11 +97,9 @@ def _init(force: bool) -> None:
         with open(path, "w" if force else "x", encoding="utf-8", newline="\n") as written:
             written.write(starter.text(apps))
     except FileExistsError:
-        print(f"Error: {place.OWN} is there already; --force overwrites it", file=sys.stderr)
-        raise SystemExit(2) from None
+        end_with(ConfigError(f"{place.OWN} is there already; --force overwrites it"))
     except OSError as error:
-        print(f"Error: {path} can't be written: {error.strerror or error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        end_with(ConfigError(f"{path} can't be written: {error.strerror or error}"))
     if apps:
         print(f"Wrote {place.OWN}, for the app {apps[0].reference}. To serve it: snakepit run")
     else:
@@ -114,14 +111,12 @@ CONFIG = click.Command(
     callback=_config,
     help=_config.__doc__,
     params=[
-        parameters.app(),
         click.Option(["--json", "as_json"], is_flag=True, help="Print it as a JSON object."),
         click.Option(["only_check", "--check"], is_flag=True, help="Only say whether anything is wrong."),
         click.Option(
             ["print_schema", "--schema"], is_flag=True, help="Print the JSON Schema of snakepit.toml, for editors."
         ),
-        *parameters.of_file(),
-        *map(parameters.of_option, OPTIONS),
+        *parameters.of_configuration(OPTIONS),
     ],
 )
 

@@ -1,13 +1,13 @@
 """The command line, derived from `snakepit.config.options.OPTIONS`."""
 
 import os
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
 
 from snakepit.cli import configuration, parameters
+from snakepit.cli.failure import end_with
 from snakepit.config import file
 from snakepit.config.options import MOST_WORKERS, OPTIONS, Config
 from snakepit.control import commands
@@ -74,19 +74,13 @@ def _supervise_if_wanted(app: str | None, config_file: str | None, no_config: bo
     try:
         config = Config.resolve(app, given, file.wanted(config_file, no_config))
     except SnakepitError as error:
-        raise SystemExit(_said(error)) from None
+        end_with(error)
     os.environ.clear()  # each server process reads the env file by itself, and may find another than this one
     os.environ.update(before)
     if config.supervise and config.runtime != "thread":
         from snakepit.supervisor.supervisor import begin_anew
 
         begin_anew(config.jit)
-
-
-def _said(error: SnakepitError) -> int:
-    """Print an error; returns the exit status."""
-    print(f"Error: {error}", file=sys.stderr)
-    return error.exit_status
 
 
 def _check(
@@ -109,7 +103,7 @@ def _check(
     try:
         found = file.wanted(config_file, no_config)
     except SnakepitError as error:
-        raise SystemExit(_said(error)) from None
+        end_with(error)
     raise SystemExit(main(app, as_json=as_json, verbose=verbose, timeout=timeout, given=given, file=found))
 
 
@@ -156,7 +150,7 @@ cli.add_command(
             "run",
             callback=_run,
             help=_run.__doc__,
-            params=[parameters.app(), *parameters.of_file(), *map(parameters.of_option, OPTIONS)],
+            params=parameters.of_configuration(OPTIONS),
         )
     )
 )
@@ -166,9 +160,7 @@ cli.add_command(
         callback=_check,
         help=_check.__doc__,
         params=[
-            parameters.app(),
-            *parameters.of_file(),
-            *(parameters.of_option(option) for option in OPTIONS if option.name in CHECKED),
+            *parameters.of_configuration(option for option in OPTIONS if option.name in CHECKED),
             click.Option(["--json", "as_json"], is_flag=True, help="Print the findings as JSON."),
             click.Option(["-v", "--verbose"], is_flag=True, help="List the modules that need no help, too."),
             click.Option(

@@ -1,6 +1,6 @@
 """Parameters of the commands, made from the options."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
@@ -57,6 +57,11 @@ def of_file() -> list[click.Parameter]:
         ),
         click.Option(["--no-config"], is_flag=True, help="Read no configuration file."),
     ]
+
+
+def of_configuration(options: Iterable[Option]) -> list[click.Parameter]:
+    """Return APP, and the flags of the configuration file and of these options."""
+    return [app(), *of_file(), *map(of_option, options)]
 
 
 def given_values(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -81,7 +81,6 @@ class RequestQueue:
         self._watch: asyncio.TimerHandle | None = None  # set while something waits for a worker
         self.limited: set[WorkerHandle] = set()  # that get nothing, or only so much, until they are heard of
         self.interface = ""  # that the app has, once a worker has imported it
-        self._in_threads = False  # the app runs in threads: only whole exchanges may wait in a worker
         self.wake_ups = WakeUps(self._asleep, loop)
         self._in_progress = 0
         self._became_idle: asyncio.Future[None] | None = None  # made where it is waited for
@@ -143,7 +142,6 @@ class RequestQueue:
         """A worker became ready for `capacity` exchanges at once; `first_alone`: once it has answered one by itself."""
         self._instead = None
         self.interface = worker.report.interface
-        self._in_threads = self.interface == "wsgi"
         self._workers[worker] = None
         if first_alone:
             self._capacities[worker] = capacity
@@ -241,11 +239,13 @@ class RequestQueue:
 
     def _place(self, exchange: Exchange) -> None:
         sessions = self._sessions
+        # whether it may wait in a worker: where the app runs in threads, only if it is whole
+        ahead = self.interface != "wsgi" or exchange.whole
         worker: WorkerHandle | Unassigned
         if sessions is not None and exchange.endpoints[0] is not None and sessions.belongs(exchange.head):
-            worker = self._find_worker_of(exchange, exchange.endpoints[0][0], sessions)
+            worker = self._find_worker_of(exchange, exchange.endpoints[0][0], sessions, ahead)
         else:
-            worker = self._find_any(exchange)
+            worker = self._find_any(exchange, ahead)
         if isinstance(worker, Unassigned):
             self._leave_unassigned(exchange, worker)
             return
@@ -263,13 +263,13 @@ class RequestQueue:
             self._less()
             self._refuse(exchange, "Too many requests are waiting")
 
-    def _find_any(self, exchange: Exchange) -> WorkerHandle | Unassigned:
+    def _find_any(self, exchange: Exchange, ahead: bool) -> WorkerHandle | Unassigned:
         """Find a worker for an exchange: what comes in one turn goes together, to where the first of it is at home."""
         batch_of = self._batch_of
         if self._room_in_batch and batch_of is not None and self._dispatcher.submit_to(batch_of):
             self._room_in_batch -= 1
             return batch_of
-        worker = self._dispatcher.submit(exchange, exchange.home, not self._in_threads or exchange.whole)
+        worker = self._dispatcher.submit(exchange, exchange.home, ahead)
         if self._batch > 1 and not isinstance(worker, Unassigned):
             if self._batch_of is None:
                 self._loop.call_soon(self._end_batches)
@@ -277,11 +277,10 @@ class RequestQueue:
         return worker
 
     def _find_worker_of(
-        self, exchange: Exchange, address: str, sessions: Sessions[WorkerHandle]
+        self, exchange: Exchange, address: str, sessions: Sessions[WorkerHandle], ahead: bool
     ) -> WorkerHandle | Unassigned:
         """The worker that a client's sessions are in. One that is stuck, too: to any other they are unknown."""
         worker = sessions.worker_of(address)
-        ahead = not self._in_threads or exchange.whole
         if worker is not None and self._dispatcher.insist(worker, ahead):
             return worker
         found = self._dispatcher.submit(exchange, None, ahead)
