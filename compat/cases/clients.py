@@ -1,11 +1,11 @@
 """HTTP, WebSocket, gRPC and cloud clients, with the parts that they are made of."""
 
-import contextlib
 import http.server
 import json
 import threading
 from collections.abc import Iterator
 
+from compat.local_server import served
 from compat.registry import case, raises
 
 
@@ -29,27 +29,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@contextlib.contextmanager
-def _http_server() -> Iterator[str]:
-    """A server in a thread of this interpreter; yields its URL."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        server.daemon_threads = False
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=False)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @case("httpx", exercised="requests to a real server, streams, asyncio, time-outs, failed connections")
 def httpx() -> None:
     import asyncio
 
     import httpx
 
-    with _http_server() as url, httpx.Client(base_url=url, trust_env=False) as client:
+    with served(_Handler) as url, httpx.Client(base_url=url, trust_env=False) as client:
         assert client.post("/200", json={"a": 1}).json()["length"] == 7
         raises(httpx.HTTPStatusError, client.get("/404").raise_for_status)
 
@@ -286,7 +272,7 @@ def boto3() -> None:
     import botocore.config
     import botocore.exceptions
 
-    with _http_server() as url:
+    with served(_Handler) as url:
         config = botocore.config.Config(
             retries={"max_attempts": 0}, proxies={}, connect_timeout=5, read_timeout=5, s3={"addressing_style": "path"}
         )
@@ -347,7 +333,7 @@ def pycurl() -> None:
         finally:
             handle.close()
 
-    with _http_server() as url:
+    with served(_Handler) as url:
         body = io.BytesIO()
         assert fetch(f"{url}/404/x", body.write) == 404
         assert json.loads(body.getvalue())["path"] == "/404/x"
@@ -361,7 +347,7 @@ def curl_cffi() -> None:
 
     import curl_cffi
 
-    with _http_server() as url, curl_cffi.Session(trust_env=False) as session:
+    with served(_Handler) as url, curl_cffi.Session(trust_env=False) as session:
         assert session.post(f"{url}/200", json={"a": 1}).json()["length"] > 5
         raises(curl_cffi.exceptions.HTTPError, session.get(f"{url}/404").raise_for_status)
 

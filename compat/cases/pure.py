@@ -1,10 +1,8 @@
 """Libraries in Python alone: what is tried of them is that their own imports may be lazy (`compat.lazy`)."""
 
-import contextlib
 import http.server
-import threading
-from collections.abc import Iterator
 
+from compat.local_server import served
 from compat.registry import case, raises
 
 
@@ -170,19 +168,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@contextlib.contextmanager
-def _server() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        server.daemon_threads = False
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=False)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @case(
     "requests", lazy_only=True, exercised="sessions, cookies, redirects, files, JSON, retries, errors",
     with_=("urllib3", "idna", "charset-normalizer"),
@@ -192,7 +177,7 @@ def requests() -> None:
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
 
-    with _server() as url, requests.Session() as session:
+    with served(_Handler) as url, requests.Session() as session:
         session.trust_env = False
         session.mount("http://", HTTPAdapter(max_retries=Retry(1, backoff_factor=0)))
         answer = session.post(f"{url}/200", json={"a": "ü"}, auth=("u", "p"), timeout=20)
@@ -210,7 +195,7 @@ def requests() -> None:
 def urllib3() -> None:
     import urllib3
 
-    with _server() as url, urllib3.PoolManager(retries=urllib3.Retry(2, backoff_factor=0)) as pool:
+    with served(_Handler) as url, urllib3.PoolManager(retries=urllib3.Retry(2, backoff_factor=0)) as pool:
         assert pool.request("GET", f"{url}/moved").geturl() == "/200"
         answer = pool.request("POST", f"{url}/200", fields={"a": "1", "f": ("a.txt", b"x")})
         assert answer.status == 200
