@@ -54,6 +54,21 @@ def alone(folder: Path | str) -> dict[str, str]:
     return dict.fromkeys(("XDG_RUNTIME_DIR", "TMPDIR", "LOCALAPPDATA"), str(folder))
 
 
+def run_command(
+    *arguments: str, cwd: Path | str, env: dict[str, str], timeout: float = PATIENCE
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of Snakepit, and return what it printed and its status."""
+    return subprocess.run(
+        [sys.executable, "-m", "snakepit", *arguments],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=timeout,
+    )
+
+
 ROUNDS = 20
 """Requests in a row that are answered before a value counts as settled: each takes several turns of the server's loop
 and of the worker, on a fast server and on a slow machine."""
@@ -184,10 +199,7 @@ class Server:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `snakepit status` or the like, where this server is found."""
-        command = [sys.executable, "-m", "snakepit", *arguments]
-        return subprocess.run(
-            command, cwd=self.cwd, env=self.env, capture_output=True, text=True, encoding="utf-8", timeout=3 * PATIENCE
-        )
+        return run_command(*arguments, cwd=self.cwd, env=self.env, timeout=3 * PATIENCE)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)

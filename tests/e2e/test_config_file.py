@@ -3,11 +3,10 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 
 import pytest
-from support import PATIENCE, RUNTIME, Server, running, wait_until
+from support import RUNTIME, Server, run_command, running, wait_until
 
 SUPERVISED = pytest.mark.skipif(RUNTIME == "thread", reason="has no supervisor")
 
@@ -171,14 +170,7 @@ def test_in_code_a_file_counts_only_if_it_is_named(site):
 
 def command(folder, *arguments):
     env = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEPIT_")}
-    return subprocess.run(
-        [sys.executable, "-m", "snakepit", *arguments],
-        cwd=folder,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    return run_command(*arguments, cwd=folder, env=env)
 
 
 def test_from_init_to_a_server(tmp_path):

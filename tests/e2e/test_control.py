@@ -18,6 +18,7 @@ from support import (
     Client,
     Server,
     alone,
+    run_command,
     running,
     wait_until,
     workers_of,
@@ -342,14 +343,7 @@ def test_restarts_are_counted():
 def test_no_server(tmp_path):
     env = {**os.environ, **alone(tmp_path)}
     for command in (["status"], ["status", "--json"], ["reload"], ["scale", "2"], ["stop"], ["upgrade"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "snakepit", *command],
-            cwd=tmp_path,
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
+        done = run_command(*command, cwd=tmp_path, env=env)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == f"Error: no server runs for this folder ({tmp_path})\n"
 

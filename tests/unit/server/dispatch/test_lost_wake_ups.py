@@ -40,7 +40,8 @@ class Worker:
         self.asked += 1
 
 
-def test_a_stuck_worker_is_asked_until_it_is_heard_of(monkeypatch):
+@pytest.mark.parametrize("end", [RequestQueue.heard, RequestQueue.remove])
+def test_a_stuck_worker_is_asked_until_it_is_heard_of_or_removed(monkeypatch, end):
     monkeypatch.setattr(wake_ups, "ASK_AGAIN", 0.001)
 
     async def main():
@@ -48,22 +49,7 @@ def test_a_stuck_worker_is_asked_until_it_is_heard_of(monkeypatch):
         queue.add(worker, 10)
         queue._watch_workers()
         await until(lambda: worker.asked >= 3)
-        queue.heard(worker)
-        await until(lambda: not queue.wake_ups.asking)
-        queue.close()
-
-    asyncio.run(main())
-
-
-def test_a_removed_worker_is_not_asked(monkeypatch):
-    monkeypatch.setattr(wake_ups, "ASK_AGAIN", 0.001)
-
-    async def main():
-        queue, worker = RequestQueue(None, 10, 10.0, asyncio.get_running_loop()), Worker()
-        queue.add(worker, 10)
-        queue._watch_workers()
-        await until(lambda: worker.asked)
-        queue.remove(worker)
+        end(queue, worker)
         await until(lambda: not queue.wake_ups.asking)
         queue.close()
 
