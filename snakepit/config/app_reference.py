@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from snakepit.config.placeholders import PLACEHOLDER
 from snakepit.errors import ConfigError
 from snakepit.system.working_directory import by_name
 
@@ -21,6 +22,11 @@ class AppReference:
 
     def __str__(self) -> str:
         return f"{self.script or self.module}:{self.attribute}"
+
+
+def check(text: str) -> None:
+    """Raise ConfigError for a text that is no reference, whatever stands in the place of its placeholders."""
+    _parse(PLACEHOLDER.sub("x", text))
 
 
 def find(app: object) -> AppReference:

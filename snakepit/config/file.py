@@ -129,7 +129,7 @@ def _read(path: str, data: bytes, table: Sequence[str]) -> ConfigFile | None:
     reader = Reader(OPTIONS, os.path.dirname(path), tuple(table), lines)
     reader.read(values)
     raise_all([f"{where}:{line}: {text}" for line, text in sorted(reader.mistakes)])
-    return ConfigFile(path, reader.settings, reader.app)
+    return ConfigFile(path, reader.settings, reader.app, tuple(reader.apps))
 
 
 _UNQUOTED = re.compile(r"[ \t]*([A-Za-z0-9_.-]+)[ \t]*[=:][ \t]*([^\s\"'#\[{][^\"'#]*?)[ \t]*(?:#.*)?")

@@ -162,8 +162,8 @@ def describe(declared: type[Any]) -> tuple[Option, ...]:
     hints = get_type_hints(declared)
     described = []
     for item in fields(declared):
-        if item.default is MISSING or not item.init:
-            continue  # the app, and what is found out
+        if item.default is MISSING or not item.metadata:
+            continue  # the app and the apps, and what is found out
         hint = hints[item.name]
         if isinstance(hint, TypeAliasType):
             hint = hint.__value__

@@ -8,12 +8,14 @@ behaviour is the same.
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
+from snakepit.config import app_reference, apps, placeholders
 from snakepit.config.extra_fields import parse_field
 from snakepit.config.option import describe, option
-from snakepit.config.sources import ConfigFile, Found, gather
+from snakepit.config.route import Route
+from snakepit.config.sources import ConfigFile, Found, gather, raise_all
 from snakepit.config.trusted_proxies import PROXY_HEADERS, TrustedProxies, header_names
 from snakepit.errors import ConfigError
 from snakepit.lazy_imports.tried import EXIST as LAZY_IMPORTS_EXIST
@@ -66,12 +68,53 @@ def _check_fields(texts: Sequence[str]) -> None:
         parse_field(text)
 
 
+@dataclass(frozen=True, slots=True)
+class RoutedApp:
+    """One of several apps of a server.
+
+    Args:
+        name: unique among them, for people and commands.
+        route: which requests it gets.
+        config: the server's options, with the app's own in place of those in `PER_APP`.
+    """
+
+    name: str
+    route: Route
+    config: "Config"
+
+    @property
+    def reference(self) -> app_reference.AppReference:
+        """Where the app is. Raises ConfigError."""
+        return app_reference.find(self.config.app)
+
+    def check(self) -> None:
+        """Raise ConfigError if it can't be told where the app is, or for a placeholder that its route does not have."""
+        config = self.config
+        if isinstance(config.app, str):
+            app_reference.check(config.app)
+            placeholders.check_known([config.app, config.app_dir], self.route.placeholders)
+        else:
+            app_reference.find(config.app)
+
+    def filled(self, values: Mapping[str, str]) -> "RoutedApp | None":
+        """Return the app that these values stand for in the place of placeholders; None if its folder does not exist.
+
+        Raises ConfigError.
+        """
+        config, route = self.config, self.route.filled(values)
+        if placeholders.names(config.app_dir) and not placeholders.has_folder(config.app_dir, values):
+            return None
+        app_dir = placeholders.fill(config.app_dir, values)
+        config = replace(config, app=placeholders.fill(config.app, values), app_dir=app_dir)
+        return RoutedApp(str(route), route, config)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The options of a server. Raises ConfigError for a wrong value.
 
     `app` is "module:attribute", or the app itself if workers can import it: defined at the top level of an importable
-    module or of the script being run.
+    module or of the script being run. With `apps`, these are served, and `app` counts only if it is among them.
     """
 
     app: Any = field(kw_only=False)
@@ -135,6 +178,20 @@ class Config:
     factory: bool = option(False, "The attribute is a function that makes the app: call it.")
     app_dir: str = option(
         "", "Look for the app in this folder first.", metavar="DIR", shown="working directory", path=True
+    )
+    mount: tuple[str, ...] = option(
+        (), "Serve one more app, at this path, on this host, or both: /api=api.main:app; may be given several times.",
+        metavar="ROUTE=APP", separator=",", form=apps.check_mounts,
+    )  # fmt: skip
+    max_apps: int = option(
+        128, "Apps of routes with placeholders that live at once; then the one that was idle for longest goes.", least=1
+    )
+    idle_timeout: float = option(
+        1800.0, "Seconds without a request after which such an app goes, until its next request.",
+        least=1, metavar="SECONDS",
+    )  # fmt: skip
+    strict_host: bool = option(
+        False, "With several apps: answer requests for a host that none of them is for with 421 in place of 404."
     )
     lifespan: LifespanOption = option("auto", "Run the app's lifespan. auto: if it has one.")
     reset_contextvars: bool = option(
@@ -253,6 +310,9 @@ class Config:
         None, "Set environment variables from this file (KEY=value lines) first.", metavar="FILE", path=True
     )
 
+    apps: tuple[RoutedApp, ...] = ()
+    """The apps of a server with routes; empty: `app` is its only one, and gets all requests."""
+
     workers_source: str = field(default="", init=False, compare=False)
     """Where the number of workers comes from, in words; empty: from the option."""
 
@@ -288,6 +348,16 @@ class Config:
                         f"{name} can't be used with runtime thread, where modules are imported once", (name, "runtime")
                     )
 
+    @property
+    def routed(self) -> tuple[RoutedApp, ...]:
+        """All apps. Raises ConfigError if it can't be told where the only one is."""
+        return self.apps or (RoutedApp(str(app_reference.find(self.app)), Route(), self),)
+
+    def with_workers(self, count: int) -> Self:
+        """Return these options with so many workers for each app."""
+        routed = tuple(replace(app, config=replace(app.config, interpreters=count)) for app in self.apps)
+        return replace(self, interpreters=count, apps=routed)
+
     @classmethod
     def resolve(cls, app: Any, given: Mapping[str, Any], file: ConfigFile | None = None) -> Self:
         """Make a Config from the values `given`, then the environment (and `env_file`), then `file`, then the defaults.
@@ -301,7 +371,7 @@ class Config:
     @classmethod
     def made_from(cls, found: Found) -> Self:
         """Make a Config from what was found in all sources. Raises ConfigError."""
-        if found.app is None:
+        if found.app is None and not found.apps and not found.values.get("mount"):
             raise ConfigError(
                 'APP is missing: name it, as in snakepit run main:app, or by app = "main:app" in snakepit.toml, which '
                 "snakepit init writes"
@@ -311,11 +381,37 @@ class Config:
         except ConfigError as error:
             places = found.places(error.options)
             raise ConfigError(f"{error} ({places})" if places else str(error), error.options) from None
+        object.__setattr__(config, "apps", cls._routed(config, found))
         source = found.sources.get("interpreters")
         given_elsewhere = source is not None and source.variable == "WEB_CONCURRENCY"
         if given_elsewhere and not config.workers_source and config.runtime != "thread":
             object.__setattr__(config, "workers_source", "from WEB_CONCURRENCY")
         return config
+
+    @classmethod
+    def _routed(cls, server: Self, found: Found) -> tuple[RoutedApp, ...]:
+        """Return the apps, each with the server's options and its own. Raises ConfigError, with all mistakes at once.
+
+        Usable CPUs are divided among the apps, unless a number of workers is given; those of routes with placeholders
+        have one worker then.
+        """
+        wanted, mistakes = apps.find(found)
+        of_server = {option.name: getattr(server, option.name) for option in OPTIONS if option.name != "mount"}
+        of_server["interpreters"] = found.values.get("interpreters", 0)
+        share = max(1, usable_cpus().count // max(1, sum(not each.route.placeholders for each in wanted)))
+        made: list[RoutedApp] = []
+        for each in wanted:
+            values = {**of_server, **each.values}
+            values["interpreters"] = values["interpreters"] or (1 if each.route.placeholders else share)
+            try:
+                made.append(RoutedApp(each.name, each.route, cls(each.app, **values)))
+                made[-1].check()
+            except ConfigError as error:
+                mistakes.append(f"{error} (app {each.name}, {each.source})")
+        if sum(each.config.runtime == "thread" for each in made) > 1:
+            mistakes.append("only one app can have runtime thread: there is one main interpreter")
+        raise_all(mistakes)
+        return tuple(made)
 
 
 OPTIONS = describe(Config)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from snakepit.config.option import ENV_PREFIX, Option
+from snakepit.config.route import Route
 from snakepit.errors import ConfigError
 from snakepit.system import working_directory
 
@@ -22,6 +23,22 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class AppTable:
+    """What a table `[[apps]]` says.
+
+    Args:
+        line: of its header.
+        settings: by the options' names. Relative paths are absolute already.
+    """
+
+    line: int
+    settings: Mapping[str, Setting]
+    app: Setting
+    route: Route
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigFile:
     """What a configuration file says."""
 
@@ -29,6 +46,7 @@ class ConfigFile:
     settings: Mapping[str, Setting]
     """By the options' names. Relative paths are absolute already."""
     app: Setting | None = None
+    apps: tuple[AppTable, ...] = ()
 
     @property
     def folder(self) -> str:
@@ -65,6 +83,16 @@ class Found:
     app: Any
     values: dict[str, Any] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
+    apps: tuple[AppTable, ...] = ()
+    path: str = ""
+    """Of the configuration file, if there are apps in one."""
+
+    def outranks_files(self, name: str) -> bool:
+        """Tell whether an option's value comes from the command line or from a variable of ours."""
+        source = self.sources.get(name, DEFAULT)
+        return source.kind == "command line" or (
+            source.kind == "environment" and source.variable.startswith(ENV_PREFIX)
+        )
 
     def places(self, names: Iterable[str]) -> str:
         """Return where a configuration file sets these options, as text; empty if it sets none of them."""
@@ -107,7 +135,7 @@ def gather(options: Sequence[Option], app: Any, given: Mapping[str, Any], file: 
             of_file = env_file if env_file is not None and variable[0] in set_by_env_file else ""
             found.sources[name] = Source("environment", variable[0], of_file)
     raise_all(mistakes)
-    return _with_app(found, file)
+    return _with_apps(found, file)
 
 
 def _env_file(option: Option, given: Mapping[str, Any], settings: Mapping[str, Setting]) -> str | None:
@@ -119,15 +147,19 @@ def _env_file(option: Option, given: Mapping[str, Any], settings: Mapping[str, S
     return None if value is None else str(value)
 
 
-def _with_app(found: Found, file: ConfigFile | None) -> Found:
+def _with_apps(found: Found, file: ConfigFile | None) -> Found:
     if found.app is not None:
         found.sources["app"] = GIVEN
-    elif file is not None and file.app is not None:
-        found.sources["app"] = source = Source("file", path=file.path, line=file.app.line)
-        if "app_dir" not in found.values:
-            found.values["app_dir"], found.sources["app_dir"] = file.folder, source
-        return Found(file.app.value, found.values, found.sources)
-    return found
+    if file is None or found.app is not None or (file.app is None and not file.apps):
+        return found
+    first = file.app or file.apps[0].app
+    source = Source("file", path=file.path, line=first.line)
+    if "app_dir" not in found.values:
+        found.values["app_dir"], found.sources["app_dir"] = file.folder, source
+    if file.app is not None:
+        found.sources["app"] = source
+    app = None if file.app is None else file.app.value
+    return Found(app, found.values, found.sources, file.apps, file.path)
 
 
 def raise_all(mistakes: Sequence[str]) -> None:

@@ -6,8 +6,11 @@ from difflib import get_close_matches
 from typing import Any
 
 from snakepit.config import app_reference
+from snakepit.config.apps import PER_APP
 from snakepit.config.option import Option
-from snakepit.config.sources import Setting
+from snakepit.config.options import check_name
+from snakepit.config.route import Route, checked, read_host, read_path
+from snakepit.config.sources import AppTable, Setting
 from snakepit.config.toml_lines import KeyPath
 from snakepit.errors import ConfigError
 
@@ -18,6 +21,11 @@ _MORE_OF_LOGGING = ("access_log", "use_colors")
 
 APP = "app"
 """The key for the app's reference, which is no option."""
+
+APPS = "apps"
+"""The key for tables of further apps."""
+
+_OF_ROUTE = ("host", "path", "name")
 
 
 def keys_of_group(group: str, options: Sequence[Option]) -> dict[str, Option]:
@@ -39,12 +47,12 @@ def keys_at_top(options: Sequence[Option]) -> dict[str, Option]:
     return named | {option.alias: option for option in options if option.alias is not None}
 
 
-class Reader:
-    """Reads the tables of one file, and collects its mistakes.
+class TableReader:
+    """Reads a table with an app and its options, and collects mistakes.
 
     Args:
         folder: the file's, where its relative paths start.
-        outer: the keys of the table that is Snakepit's.
+        outer: the keys that lead to the table.
         lines: the line of each key.
     """
 
@@ -61,18 +69,24 @@ class Reader:
         self._set: dict[str, Setting] = {}  # by name, whatever the value: to find what is set twice
 
     def read(self, values: Mapping[str, Any]) -> None:
-        """Read the outermost table."""
+        """Read the table."""
         for key, value in values.items():
-            name = _normal(key)
-            line = self._lines[*self._outer, key]
-            if name in GROUPS:
-                self._group(key, value, line)
-            elif name == APP:
-                self._read_app(Setting(value, key, line))
-            elif name in self._top:
-                self._option(self._top[name], Setting(value, key, line))
-            else:
-                self._unknown(key, value, line)
+            self._key(_normal(key), Setting(value, key, self._lines[*self._outer, key]))
+
+    def _key(self, name: str, setting: Setting) -> None:
+        if name in GROUPS:
+            self._group(setting.key, setting.value, setting.line)
+        elif name == APP:
+            self._read_app(setting)
+        elif name in self._top:
+            self._option(self._top[name], setting)
+        else:
+            self._unknown(setting.key, setting.value, setting.line)
+
+    @property
+    def _keys(self) -> list[str]:
+        """All keys that the table may have."""
+        return [APP, *self._top, *GROUPS]
 
     def _group(self, group: str, values: Any, line: int) -> None:
         keys = keys_of_group(group, self._options)
@@ -99,7 +113,7 @@ class Reader:
                 self._mistake(setting.line, f'{setting.key} must be text, as in "main:app", not {shown(setting.value)}')
                 return
             try:
-                app_reference.find(setting.value)
+                app_reference.check(setting.value)
             except ConfigError as error:
                 self._mistake(setting.line, f"{setting.key}: {error}")
             self.app = setting
@@ -144,7 +158,7 @@ class Reader:
             return
         table = isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict))
         if table:
-            self._mistake(line, f"[{key}]: there is no such table{_meant(key, [*GROUPS])}")
+            self._mistake(line, f"[{key}]: there is no such table{_meant(key, self._tables)}")
             return
         from snakepit.config import foreign_options
 
@@ -152,10 +166,114 @@ class Reader:
         if answers:
             self._mistake(line, f"{key}: there is no such option; {' '.join(answers)}")
             return
-        self._mistake(line, f"{key}: there is no such option{_meant(key, [APP, *self._top, *GROUPS])}")
+        self._mistake(line, f"{key}: there is no such option{_meant(key, self._keys)}")
+
+    @property
+    def _tables(self) -> list[str]:
+        return [*GROUPS]
 
     def _mistake(self, line: int, text: str) -> None:
         self.mistakes.append((line, text))
+
+
+class AppReader(TableReader):
+    """Reads a table of `[[apps]]`: an app, its route, and the options that are its own.
+
+    Args:
+        options: all options.
+    """
+
+    def __init__(self, options: Sequence[Option], folder: str, outer: KeyPath, lines: Mapping[KeyPath, int]) -> None:
+        super().__init__([option for option in options if option.name in PER_APP], folder, outer, lines)
+        self._of_server = keys_at_top([option for option in options if option.name not in PER_APP])
+        self._line = lines[outer]
+        self._host = self._path_of_route = ""
+        self._name: str | None = None
+
+    def table(self) -> AppTable | None:
+        """Return what was read; None if the app or a valid route is missing."""
+        if self.app is None:
+            if APP not in self._set:
+                self._mistake(self._line, '[[apps]] has no app: write app = "main:app"')
+            return None
+        try:
+            route = checked(Route(self._host, self._path_of_route))
+        except ConfigError as error:
+            self._mistake(self._line, str(error))
+            return None
+        return AppTable(self._line, self.settings, self.app, route, self._name)
+
+    @property
+    def _keys(self) -> list[str]:
+        return [*super()._keys, *_OF_ROUTE]
+
+    def _key(self, name: str, setting: Setting) -> None:
+        if name in _OF_ROUTE:
+            if not isinstance(setting.value, str):
+                self._mistake(setting.line, f"{setting.key} must be text, not {shown(setting.value)}")
+            elif self._is_new(name, setting):
+                try:
+                    self._route(name, setting.value)
+                except ConfigError as error:
+                    self._mistake(setting.line, str(error))
+        elif name in self._of_server:
+            self._mistake(
+                setting.line, f"{setting.key} is the same for all apps of a server: put it above the first table"
+            )
+        else:
+            super()._key(name, setting)
+
+    def _route(self, name: str, text: str) -> None:
+        match name:
+            case "host":
+                self._host = read_host(text)
+            case "path":
+                self._path_of_route = read_path(text)
+            case _:
+                check_name(text)
+                self._name = text
+
+
+class Reader(TableReader):
+    """Reads the tables of one file: the server's options, its app, and its apps.
+
+    Args:
+        outer: the keys of the table that is Snakepit's.
+    """
+
+    def __init__(self, options: Sequence[Option], folder: str, outer: KeyPath, lines: Mapping[KeyPath, int]) -> None:
+        super().__init__(options, folder, outer, lines)
+        self.apps: list[AppTable] = []
+
+    @property
+    def _keys(self) -> list[str]:
+        return [*super()._keys, APPS]
+
+    @property
+    def _tables(self) -> list[str]:
+        return [*super()._tables, APPS]
+
+    def _key(self, name: str, setting: Setting) -> None:
+        if name == APPS:
+            self._read_apps(setting)
+        else:
+            super()._key(name, setting)
+
+    def _read_apps(self, setting: Setting) -> None:
+        tables = setting.value
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            self._mistake(
+                setting.line,
+                f'{setting.key} must be tables, not {shown(tables)}: write [[apps]], and below it app = "main:app"',
+            )
+            return
+        for at, table in enumerate(tables):
+            reader = AppReader(self._options, self._folder, (*self._outer, setting.key, at), self._lines)
+            reader.read(table)
+            read = reader.table()
+            self.mistakes += reader.mistakes
+            if read is not None:
+                self.apps.append(read)
 
 
 def _normal(key: str) -> str:

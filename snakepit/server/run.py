@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, NoReturn
 
 from snakepit import logs
@@ -75,7 +74,7 @@ def _serve(
             file = find_file()
             config = Config.resolve(app, options, file)
             if manager.workers:
-                config = replace(config, interpreters=manager.workers)
+                config = config.with_workers(manager.workers)
             server = Server(
                 config,
                 control=True,
@@ -86,7 +85,7 @@ def _serve(
             )
             make_loop = loop_factory(config.loop)
             parser_factory(config.http, Limits())
-        folder = config.app_dir or working_directory.name()
+        folder = "" if config.apps else config.app_dir or working_directory.name()
         if folder:
             add_folder(folder)
         logs.configure(config)

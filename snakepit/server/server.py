@@ -5,7 +5,6 @@ import secrets
 import threading
 import time
 
-from snakepit.config import app_reference
 from snakepit.config.options import Config
 from snakepit.errors import ConfigError, SnakepitError
 from snakepit.server.operate.managers import Manager
@@ -42,9 +41,12 @@ class Server:
         process_ends: bool = False,
     ) -> None:
         self.config = config
+        apps = config.routed
+        for app in apps:
+            app.check()
         self._setup = Setup(
             config=config,
-            reference=app_reference.find(config.app),
+            apps=apps,
             id=secrets.token_hex(4),
             manager=manager or Manager(),
             reloader=Reloader(config) if config.reload else None,

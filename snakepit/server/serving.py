@@ -8,7 +8,8 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Coroutine
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from snakepit.c_extensions.copies import CopiesFolder, remove_left_over
@@ -31,6 +32,7 @@ from snakepit.server.operate.stop_report import what_is_waited_for
 from snakepit.server.pool.memory_forecast import MemoryForecast
 from snakepit.server.pool.outcome import Outcome
 from snakepit.server.routing.router import Router
+from snakepit.server.routing.routes import Routes
 from snakepit.server.setup import Setup
 from snakepit.system import jit
 from snakepit.system.log_files import reopen_log_files
@@ -40,6 +42,7 @@ from snakepit.wire.interpreters import stop_tracing_memory
 
 if TYPE_CHECKING:
     from snakepit.config.options import Config
+    from snakepit.server.workers.runtimes import RuntimeName
 
 LAST_TURNS = 2
 """Turns of the loop after the listening sockets are closed, so that data that clients had sent is read."""
@@ -70,8 +73,9 @@ class Serving:
         self.address = self._listener.address
         self.left_open = 0
         self._hand_over = HandOver(manager, self._log)
-        self._report = StartupReport(config.interpreters, self._log, hand_over=self._hand_over.ask)
-        if config.runtime == "interpreter" and stop_tracing_memory():
+        workers = sum(app.config.interpreters for app in setup.apps)
+        self._report = StartupReport(workers, self._log, hand_over=self._hand_over.ask)
+        if any(app.config.runtime == "interpreter" for app in setup.apps) and stop_tracing_memory():
             self._log.warning(
                 "tracemalloc is stopped: with several interpreters in a process it hangs or crashes that. --runtime "
                 "process or thread leaves it on"
@@ -84,10 +88,10 @@ class Serving:
             setup.open_files,
             setup.working_directory,
             setup.process_ends,
+            bool(config.apps),
         )
-        app = App(config, setup.reference, surroundings, self._report, loop)
-        self._apps = Apps([app])
-        self._http = HttpConnections(config, Router(app.pool.queue, app.responders), loop, setup.open_files)
+        self._apps = Apps(App(app, surroundings, self._report, loop) for app in setup.apps)
+        self._http = HttpConnections(config, self._router(), loop, setup.open_files)
         self._changes = Changes(self._apps, self._log, loop, manager)
         self._control = self._control_socket()
         self._stops = Stops(self.stop, self._exit_now)
@@ -173,10 +177,11 @@ class Serving:
     async def run(self) -> None:
         """Serve until asked to stop. Raises SnakepitError."""
         self._log.info(
-            "Snakepit %s on Python %s: %s, app %s%s, process %d",
+            "Snakepit %s on Python %s: %s, %s %s%s, process %d",
             __version__,
             platform.python_version(),
-            _workers(self._setup.config),
+            _workers([app.config for app in self._setup.apps]),
+            "apps" if self._setup.config.apps else "app",
             self._apps.names,
             ", JIT on" if jit.is_enabled() else "",
             os.getpid(),
@@ -276,9 +281,16 @@ class Serving:
         """Tell whether the file of a Unix socket must stay, since another process serves there."""
         return self._hand_over.successor is not None or (self._setup.manager.takes_over and not self._accepts)
 
-    def _make_copies_folder(self) -> CopiesFolder | None:
+    def _router(self) -> Router | Routes:
         config = self._setup.config
-        if config.extensions == "native" or config.runtime != "interpreter":
+        if config.apps:
+            return Routes(((app.route, app) for app in self._apps), config.strict_host)
+        (app,) = self._apps
+        return Router(app.pool.queue, app.responders)
+
+    def _make_copies_folder(self) -> CopiesFolder | None:
+        configs = [app.config for app in self._setup.apps]
+        if not any(config.extensions != "native" and config.runtime == "interpreter" for config in configs):
             return None
         try:
             remove_left_over()
@@ -379,7 +391,11 @@ async def _wait_first_of(*conditions: Coroutine[Any, Any, object]) -> None:
             task.cancel()
 
 
-def _workers(config: "Config") -> str:
+def _workers(configs: "Sequence[Config]") -> str:
     several = {"interpreter": "interpreters", "process": "processes", "thread": "threads"}
-    source = f" ({config.workers_source})" if config.workers_source else ""
-    return f"{config.interpreters} {config.runtime if config.interpreters == 1 else several[config.runtime]}{source}"
+    counts: Counter[RuntimeName] = Counter()
+    for config in configs:
+        counts[config.runtime] += config.interpreters
+    source = f" ({configs[0].workers_source})" if len(configs) == 1 and configs[0].workers_source else ""
+    words = (f"{count} {runtime if count == 1 else several[runtime]}" for runtime, count in counts.items())
+    return f"{' and '.join(words)}{source}"

@@ -16,8 +16,9 @@ from snakepit.system.memory import resident_memory
 from snakepit.system.version import __version__
 
 if TYPE_CHECKING:
-    from snakepit.config.app_reference import AppReference
-    from snakepit.config.options import Config
+    from collections.abc import Sequence
+
+    from snakepit.config.options import Config, RoutedApp
     from snakepit.server.apps.table import Apps
     from snakepit.system.working_directory import WorkingDirectory
 
@@ -50,7 +51,7 @@ class Setup:
     """
 
     config: "Config"
-    reference: "AppReference"
+    apps: "Sequence[RoutedApp]"
     id: str
     manager: Manager
     reloader: Reloader | None
@@ -74,7 +75,8 @@ class Setup:
     ) -> Statistics:
         """Combine the given statistics with those that are known before the server serves."""
         since, began = self.made_at
-        in_apps = total(app.statistics() for app in apps)
+        of_apps = [app.statistics() for app in apps]
+        in_apps = total(of_apps)
         return Statistics(
             name=self.config.name,
             state="stopping" if self.stop.asked.is_set() else "serving" if serves else "starting",
@@ -97,6 +99,7 @@ class Setup:
             abandoned=in_apps.abandoned,
             lost_wakeups=in_apps.lost_wakeups,
             workers=in_apps.workers,
+            apps=tuple(of_apps),
         )
 
 
@@ -108,11 +111,11 @@ class Unstarted:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        self.wanted = setup.config.interpreters
+        self.wanted = max(app.config.interpreters for app in setup.apps)
 
     def statistics(self) -> Statistics:
         """Return statistics without any activity."""
-        return self._setup.statistics(app=str(self._setup.reference))
+        return self._setup.statistics(app=", ".join(app.name for app in self._setup.apps))
 
     def stop(self) -> None:
         """Make it stop as soon as it serves."""

@@ -4,3 +4,9 @@
 def counted(count: int, noun: str) -> str:
     """Return a number of things, such as "1 worker" and "2 workers"; for nouns whose plural is made with an s."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def capitalized(words: object) -> str:
+    """Return words with a capital letter at their beginning, and the others as they are."""
+    text = str(words)
+    return text[:1].upper() + text[1:]

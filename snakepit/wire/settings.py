@@ -39,7 +39,8 @@ class AppSettings(ImportSettings):
     """Settings for all workers of an app.
 
     `open_files`: the limits, soft and hard, for processes that the app starts. `timeout_request`: in seconds.
-    `page_script`: the address of a script for its pages, empty for none; it contains the version of the app.
+    `page_script`: the address of a script for its pages, empty for none; it contains the version of the app. `mount`:
+    the path of its route, without a slash at its end. `app_name`: what the log calls it; empty: it is the only one.
     """
 
     script: str | None
@@ -53,6 +54,8 @@ class AppSettings(ImportSettings):
     timeout_request: float | None
     open_files: tuple[int, int] | None
     page_script: str
+    mount: str
+    app_name: str
 
 
 class WorkerSettings(AppSettings):

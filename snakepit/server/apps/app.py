@@ -1,49 +1,94 @@
 """One app of a server: its workers with the queue of requests for them, and its pages."""
 
 import asyncio
+import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from snakepit.server.apps.failed import Failed
 from snakepit.server.apps.options import Surroundings, pool_options
 from snakepit.server.apps.statistics import AppStatistics, WorkerStatistics
+from snakepit.server.event_loop.background import spawn
+from snakepit.server.pool.outcome import Outcome
 from snakepit.server.pool.pool import Pool
 from snakepit.server.responders.reload_pages import ReloadPages
 
 if TYPE_CHECKING:
-    from snakepit.config.app_reference import AppReference
-    from snakepit.config.options import Config
+    from collections.abc import Sequence
+
+    from snakepit.config.options import RoutedApp
+    from snakepit.errors import SnakepitError
+    from snakepit.server.exchanges.exchange import Destination, Exchange
     from snakepit.server.pool.observer import Observer
     from snakepit.server.responders.responder import Responder
+
+ENDING_SECONDS = 3.0
+"""Seconds for the workers of an app that could not be started to end."""
 
 
 class App:
     """The objects of one app.
 
-    `name` is its name for operators.
+    `name` is its name for operators. `destination` answers its requests: its queue, or what answers in its stead.
+    `tried` is set when it is known whether it can be started; if it can't, `failed` is set and `failure` is the error.
     """
 
     def __init__(
-        self,
-        config: "Config",
-        reference: "AppReference",
-        surroundings: Surroundings,
-        observer: "Observer",
-        loop: asyncio.AbstractEventLoop,
+        self, routed: "RoutedApp", surroundings: Surroundings, observer: "Observer", loop: asyncio.AbstractEventLoop
     ) -> None:
-        self.name = str(reference)
-        self.runtime = config.runtime
-        self.pool = Pool(pool_options(config, reference, surroundings), observer, loop)
+        self.name = routed.name
+        self.route = routed.route
+        self.config = config = routed.config
+        self._options = pool_options(routed, surroundings)
+        self._observer = observer
+        self._loop = loop
+        self._alone = not surroundings.several
         self._pages = ReloadPages(surroundings.server) if config.reload_browser else None
+        self.responders: Sequence[Responder] = () if self._pages is None else (self._pages,)
+        self.tried = asyncio.Event()
+        self.failed = asyncio.Event()
+        self.failure: SnakepitError | None = None
+        self._failures = 0  # in a row
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self._left_open = 0  # interpreters of earlier pools
+        self.pool = self._new_pool()
+        self.destination: Destination = self.pool.queue
 
-    @property
-    def responders(self) -> "list[Responder]":
-        """The responders that answer some of its requests without a worker."""
-        return [] if self._pages is None else [self._pages]
+    def __repr__(self) -> str:
+        return f"<App {self.name} {self.pool}>"
+
+    async def start(self) -> None:
+        """Start its workers. Its requests may come from now on; they wait."""
+        pool = self.pool
+        spawn(self._wait_for(pool), self._tasks)
+        await pool.start()
+
+    async def reload(self) -> Outcome:
+        """Replace its workers, one after the other; stops at the first that can't be."""
+        return await self.pool.reload() if self.failure is None else await self._try_again()
+
+    async def replace_all(self) -> Outcome:
+        """Replace its workers, all at once; the first that can't be ends it."""
+        return await self.pool.replace_all() if self.failure is None else await self._try_again()
+
+    async def close(self, deadline: float) -> int:
+        """Retire its workers; after `deadline` (loop time) cut them and, if necessary, abandon them.
+
+        Returns how many interpreters stay open.
+        """
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        return self._left_open + await self.pool.close(deadline)
 
     def statistics(self) -> AppStatistics:
         """Return the state of the app."""
         pool, now = self.pool, time.monotonic()
         return AppStatistics(
+            name=self.name,
+            route=str(self.route),
+            state=self._state,
             in_progress=pool.queue.in_progress,
             waiting=pool.queue.waiting,
             abandoned=pool.abandoned,
@@ -72,3 +117,62 @@ class App:
         """End the streams of all browsers that wait for a newer version."""
         if self._pages is not None:
             self._pages.close()
+
+    @property
+    def _state(self) -> str:
+        if self._closed:
+            return "stopping"
+        if self.failure is not None:
+            return "failed"
+        return "serving" if self.pool.first_ready.is_set() else "starting"
+
+    def _new_pool(self) -> Pool:
+        return Pool(self._options, self._observer, self._loop)
+
+    # -- where it can't be started -----------------------------------------------------------------------------------
+
+    async def _wait_for(self, pool: Pool) -> None:
+        """Wait until it is known whether the app can be started; if other apps can, answer in its stead."""
+        ready: asyncio.Future[Any] = asyncio.ensure_future(pool.first_ready.wait())
+        outcomes: list[asyncio.Future[Any]] = [ready, pool.failure]
+        try:
+            await asyncio.wait(outcomes, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ready.cancel()
+        if not pool.failure.done():
+            self._failures = 0
+            self.tried.set()
+            await asyncio.shield(pool.failure)
+        self.failure = pool.failure.result()
+        if not self._alone:
+            self._failures += 1
+            answering = Failed(self._failures, self._start_for)
+            logging.getLogger("snakepit.server").error(
+                "App %s can't be started; it is tried again after %.0f s: %s",
+                self.name,
+                answering.seconds_left,
+                self.failure,
+            )
+            self.destination = answering
+            pool.queue.answer_instead(answering)
+        self.tried.set()
+        self.failed.set()
+        if not self._alone:
+            self._left_open += await pool.close(self._loop.time() + ENDING_SECONDS)
+
+    def _start_for(self, exchange: "Exchange") -> None:
+        self._begin_anew()
+        exchange.redirect(self.destination)
+
+    async def _try_again(self) -> Outcome:
+        self._begin_anew()
+        await self.tried.wait()
+        return Outcome(1) if self.failure is None else Outcome(0, str(self.failure))
+
+    def _begin_anew(self) -> None:
+        self.failure = None
+        self.tried.clear()
+        self.failed.clear()
+        self.pool = self._new_pool()
+        self.destination = self.pool.queue
+        spawn(self.start(), self._tasks)

@@ -4,10 +4,10 @@ import os
 import sys
 from dataclasses import dataclass
 
-from snakepit.config.app_reference import AppReference
-from snakepit.config.options import Config
+from snakepit.config.options import RoutedApp
 from snakepit.lazy_imports.tried import chosen
 from snakepit.server.pool.options import PoolOptions
+from snakepit.system import working_directory
 from snakepit.system.import_order import path_of_workers, standard_first, standard_modules
 from snakepit.system.working_directory import WorkingDirectory
 from snakepit.wire import page_script
@@ -28,6 +28,7 @@ class Surroundings:
         working_directory: of the process, if that is the server's alone.
         process_ends: whether the process ends at once after the server, so that interpreters that take long to close
             are left open.
+        several: whether it is a server of apps with routes.
     """
 
     server: str
@@ -35,11 +36,16 @@ class Surroundings:
     open_files: tuple[int, int] | None = None
     working_directory: WorkingDirectory | None = None
     process_ends: bool = False
+    several: bool = False
 
 
-def pool_options(config: Config, reference: AppReference, surroundings: Surroundings) -> PoolOptions:
+def pool_options(app: RoutedApp, surroundings: Surroundings) -> PoolOptions:
     """Collect the options of an app's pool, and the settings for each worker."""
+    config, reference = app.config, app.reference
     path = path_of_workers()
+    if surroundings.several:  # otherwise its folder is in the path of this process
+        path.insert(0, config.app_dir or working_directory.name())
+    published = config.root_path + app.route.path
     lazy_imports, lazy_libraries = chosen(config.lazy_imports)
     return PoolOptions(
         workers=config.interpreters,
@@ -63,7 +69,9 @@ def pool_options(config: Config, reference: AppReference, surroundings: Surround
         working_directory=surroundings.working_directory,
         closing_seconds=CLOSING_SECONDS if surroundings.process_ends else None,
         settings={
-            "page_script": page_script.address(config.root_path, surroundings.server) if config.reload_browser else "",
+            "page_script": page_script.address(published, surroundings.server) if config.reload_browser else "",
+            "mount": app.route.path,
+            "app_name": app.name if surroundings.several else "",
             "sys_path": path,
             "own_path": standard_first(path),
             "own_modules": standard_modules(),

@@ -21,6 +21,9 @@ class WorkerStatistics:
 class AppStatistics:
     """Statistics of one app. Counters run from its start; workers that serve or start come before those that retire."""
 
+    name: str
+    route: str
+    state: str
     in_progress: int
     waiting: int
     abandoned: int

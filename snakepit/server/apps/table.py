@@ -40,27 +40,31 @@ class Apps:
 
     @property
     def failure(self) -> SnakepitError | None:
-        """The error because of which one of them will never be served."""
-        return next((app.pool.failure.result() for app in self if app.pool.failure.done()), None)
+        """The error because of which none of them will be served."""
+        failures = [app.failure for app in self]
+        return None if None in failures else failures[0]
 
     async def start(self) -> None:
         """Start the workers, one app after the other: the first worker of each, and the others when that is ready."""
         for app in self:
-            await app.pool.start()
+            await app.start()
 
     async def wait_first_ready(self) -> None:
-        """Wait until each has a worker that takes requests."""
+        """Wait until each has a worker that takes requests, or can't be started."""
         for app in self:
-            await app.pool.first_ready.wait()
+            await app.tried.wait()
 
     async def wait_all_ready(self) -> None:
-        """Wait until each has as many workers as it should have."""
+        """Wait until each that can be started has as many workers as it should have."""
+        await self.wait_first_ready()
         for app in self:
-            await app.pool.all_ready.wait()
+            if app.failure is None:
+                await app.pool.all_ready.wait()
 
     async def wait_failure(self) -> None:
-        """Wait until it is certain that one of them will never be served."""
-        await asyncio.wait([app.pool.failure for app in self], return_when=asyncio.FIRST_COMPLETED)
+        """Wait until it is certain that none of them will be served."""
+        while self.failure is None:
+            await asyncio.gather(*(app.failed.wait() for app in self))
 
     async def wait_idle(self) -> None:
         """Wait until no exchange is in progress."""
@@ -73,7 +77,7 @@ class Apps:
 
         Returns how many interpreters stay open.
         """
-        return sum(await asyncio.gather(*(app.pool.close(deadline) for app in self)))
+        return sum(await asyncio.gather(*(app.close(deadline) for app in self)))
 
     def close_pages(self) -> None:
         """End the streams of all browsers that wait for a newer version of an app."""

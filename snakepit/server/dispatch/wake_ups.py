@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from time import monotonic
 
 from snakepit.server.workers.worker import WorkerHandle
+from snakepit.system.words import capitalized
 
 ASK_AGAIN = 0.05
 """Seconds after which workers that get nothing until they are heard of are asked whether they are awake, again and
@@ -50,7 +51,7 @@ class WakeUps:
             _log.warning(
                 "%s has rung %.0f ms ago and was not heard (lost wake-ups until now: %d): this is a bug in snakepit; "
                 "please report it",
-                str(worker).capitalize(),
+                capitalized(worker),
                 seconds * 1000,
                 self.lost,
             )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from snakepit.config.options import Config
     from snakepit.server.net.proxy_headers import ProxyHeaders
     from snakepit.server.routing.router import Router
+    from snakepit.server.routing.routes import Routes
 
 _PLAIN_TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
@@ -411,7 +412,7 @@ class HttpConnections(ConnectionServices):
     def __init__(
         self,
         config: "Config",
-        router: "Router",
+        router: "Router | Routes",
         loop: asyncio.AbstractEventLoop,
         open_files: tuple[int, int] | None = None,
     ) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from snakepit.config.options import Config
     from snakepit.http.events import RequestHead
     from snakepit.server.routing.router import Router
+    from snakepit.server.routing.routes import Routes
 
 
 class ConnectionServices:
@@ -31,7 +32,7 @@ class ConnectionServices:
     def __init__(
         self,
         config: "Config",
-        router: "Router",
+        router: "Router | Routes",
         loop: asyncio.AbstractEventLoop,
         open_files: tuple[int, int] | None = None,
     ) -> None:

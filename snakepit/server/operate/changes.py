@@ -93,9 +93,9 @@ class Changes:
     def _check(self) -> None:
         if self._ended:
             raise SnakepitError("The server is stopping: nothing changes")
-        if any(app.runtime == "thread" for app in self._apps):
+        if any(app.config.runtime == "thread" for app in self._apps):
             raise SnakepitError("--runtime thread has one worker, whose modules are imported once: nothing changes")
-        if not all(app.pool.all_ready.is_set() for app in self._apps):
+        if not all(app.pool.all_ready.is_set() for app in self._apps if app.failure is None):
             raise SnakepitError("Workers are still starting: nothing changes")
 
     def _call_soon(self, change: Change) -> None:
@@ -136,7 +136,7 @@ class Changes:
     async def _reload_apps(self) -> Outcome:
         outcomes: list[Outcome] = []
         for app in self._apps:
-            outcomes.append(await app.pool.reload())
+            outcomes.append(await app.reload())
             if not outcomes[-1]:
                 break
             app.announce_version()
@@ -164,7 +164,7 @@ class Changes:
         return outcome
 
     async def _replace_all(self, app: App) -> Outcome:
-        outcome = await app.pool.replace_all()
+        outcome = await app.replace_all()
         if outcome or not any(worker.state is WorkerState.READY for worker in app.pool.workers):
             app.announce_version()  # the new version, or another error
         return outcome

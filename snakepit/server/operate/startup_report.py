@@ -8,7 +8,7 @@ from typing import TextIO
 from snakepit.c_extensions import vetted
 from snakepit.server.pool.observer import Observer
 from snakepit.server.workers.worker import WorkerHandle
-from snakepit.system.words import counted
+from snakepit.system.words import capitalized, counted
 
 _WIDTH = 30  # characters of the bar
 
@@ -51,8 +51,8 @@ class StartupReport(Observer):
         self._erase()
         startup = f", start-up {worker.report.startup_seconds:.2f} s" if worker.report.startup_seconds >= 0.005 else ""
         self._log.info(
-            "Worker %d ready: %s, import %.2f s%s%s",
-            worker.number,
+            "%s ready: %s, import %.2f s%s%s",
+            capitalized(worker),
             worker.report.interface.upper(),
             worker.report.import_seconds,
             startup,
@@ -72,16 +72,16 @@ class StartupReport(Observer):
 
     def worker_replaced(self, worker: WorkerHandle, delay: float) -> None:
         when = f"in {delay:.1f} s" if delay else "now"
-        self._log.info("A replacement for worker %d starts %s", worker.number, when)
+        self._log.info("A replacement for %s starts %s", worker, when)
 
     def successor_failed(self, worker: WorkerHandle, fault: str) -> None:
-        self._log.error("A new worker %d can't start, the one before goes on: %s", worker.number, fault)
+        self._log.error("A new %s can't start, the one before goes on: %s", worker, fault)
 
     def memory_kept(self, predecessor: WorkerHandle, size: int | None) -> None:
         grown = f", {size / 2**20:.0f} MiB now" if size is not None else ""
         self._log.warning(
-            "Worker %d was replaced; what its copies of %s keep stays in memory until the process ends%s",
-            predecessor.number,
+            "%s was replaced; what its copies of %s keep stays in memory until the process ends%s",
+            capitalized(predecessor),
             counted(len(predecessor.report.copies), "C extension"),
             grown,
         )

@@ -3,7 +3,7 @@
 The names of the fields are the keys of `snakepit status --json`; docs/reference/control.md explains each.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -35,12 +35,23 @@ class Statistics:
     abandoned: int
     lost_wakeups: int
     workers: tuple[WorkerStatistics, ...]
+    apps: tuple[AppStatistics, ...]
 
 
-def total(apps: Iterable[AppStatistics]) -> AppStatistics:
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Statistics of all apps together."""
+
+    in_progress: int
+    waiting: int
+    abandoned: int
+    lost_wakeups: int
+    workers: tuple[WorkerStatistics, ...]
+
+
+def total(apps: Sequence[AppStatistics]) -> Total:
     """Add up the statistics of several apps."""
-    apps = list(apps)
-    return AppStatistics(
+    return Total(
         in_progress=sum(app.in_progress for app in apps),
         waiting=sum(app.waiting for app in apps),
         abandoned=sum(app.abandoned for app in apps),

@@ -3,6 +3,7 @@
 from snakepit.errors import AppError, AppImportError, ConfigError, LifespanError, StartTimeout, WorkerLost
 from snakepit.server.workers.worker import WorkerHandle
 from snakepit.system import limits
+from snakepit.system.words import capitalized
 
 
 def as_error(worker: WorkerHandle) -> AppError | ConfigError | WorkerLost:
@@ -35,6 +36,6 @@ def of_daemon_threads(worker: WorkerHandle) -> str:
     names = worker.report.daemon_threads
     threads = "a daemon thread" if len(names) == 1 else "daemon threads"
     return (
-        f"{str(worker).capitalize()} leaves {threads} running ({', '.join(names)}), so its interpreter "
+        f"{capitalized(worker)} leaves {threads} running ({', '.join(names)}), so its interpreter "
         "stays open until the process ends"
     )

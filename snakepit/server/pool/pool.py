@@ -32,6 +32,7 @@ from snakepit.server.pool.wear import Wear
 from snakepit.server.responders.unavailable import Unavailable
 from snakepit.server.workers.worker import WorkerHandle
 from snakepit.system.memory import resident_memory
+from snakepit.system.words import capitalized
 
 _log = logging.getLogger("snakepit.server")
 
@@ -232,7 +233,7 @@ class Pool:
 
     def _worker_silent(self, worker: WorkerHandle) -> None:
         """A worker does not answer."""
-        _log.error("%s has not answered for %g s", str(worker).capitalize(), self._options.silent_seconds)
+        _log.error("%s has not answered for %g s", capitalized(worker), self._options.silent_seconds)
         worker.give_up(WorkerState.LOST, "lost", "it did not answer")
         self._carry_out(self._roster.silent(worker, self._loop.time()))
 

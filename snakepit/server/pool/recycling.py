@@ -16,6 +16,7 @@ from snakepit.server.pool.options import PoolOptions
 from snakepit.server.pool.outcome import Outcome
 from snakepit.server.pool.roster import Roster
 from snakepit.server.workers.worker import WorkerHandle
+from snakepit.system.words import capitalized
 
 _log = logging.getLogger("snakepit.server")
 
@@ -76,7 +77,7 @@ class Recycling:
             self._outworn.add(worker)
             _log.error(
                 "%s is replaced: %s, which timed out there, can't be ended%s",
-                str(worker).capitalize(),
+                capitalized(worker),
                 exchange.asked_for,
                 f"\n{exchange.where}" if exchange.where else "",
             )

@@ -30,6 +30,7 @@ from snakepit.server.pool.remains import Remains
 from snakepit.server.pool.retries import Retries
 from snakepit.server.pool.succession import Succession
 from snakepit.server.workers.worker import WorkerHandle
+from snakepit.system.words import capitalized
 
 _ALIVE = (WorkerState.STARTING, WorkerState.READY)
 
@@ -430,4 +431,4 @@ class Roster:
 
 
 def _name(worker: WorkerHandle) -> str:
-    return str(worker).capitalize()
+    return capitalized(worker)

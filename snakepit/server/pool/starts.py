@@ -10,6 +10,7 @@ from collections.abc import Callable
 from snakepit.server.event_loop.background import spawn
 from snakepit.server.lifecycle import WorkerState
 from snakepit.server.workers.worker import WorkerHandle
+from snakepit.system.words import capitalized
 
 LONG_START = 30.0
 """Seconds after which a start is logged as long: machine-learning models and large apps have needed less."""
@@ -75,4 +76,4 @@ async def _told(worker: WorkerHandle, what: str) -> str:
     where = await worker.watchdog.wait_stack()
     doing = "runs the app's lifespan start-up" if worker.report.interface else "imports the app"
     at = f", and is at\n{where}" if where else "; where in that it is can't be told: C code may keep its GIL"
-    return f"{str(worker).capitalize()} {what}: it {doing}{at}"
+    return f"{capitalized(worker)} {what}: it {doing}{at}"

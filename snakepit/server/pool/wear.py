@@ -16,6 +16,7 @@ from snakepit.server.event_loop.background import spawn
 from snakepit.server.pool.roster import Roster
 from snakepit.server.workers.worker import WorkerHandle
 from snakepit.system.memory import resident_memory
+from snakepit.system.words import capitalized
 
 CHECK_PERIOD = 1.0
 """Seconds between two checks of memory. A check is cheap: 20 microseconds for a process."""
@@ -96,7 +97,7 @@ class Wear:
             serving = self._roster.serving
             bars = {worker: bars.get(worker) or self._new_bar(since) for worker, since in serving.items()}
             for worker, bar in bars.items():
-                name = f"Worker {worker.number}"
+                name = capitalized(worker)
                 if bar.passed(worker.thread.memory, name):
                     _log.info("%s: it is replaced", bar.reason(name))
                     if not await self._replace([worker]):

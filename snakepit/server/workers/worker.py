@@ -19,6 +19,7 @@ from snakepit.server.workers.runtime_thread import RuntimeThread
 from snakepit.server.workers.runtimes import Runtime
 from snakepit.server.workers.seats import Seats
 from snakepit.server.workers.watchdog_line import WatchdogLine
+from snakepit.system.words import capitalized
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import KIND, Envelope
 from snakepit.wire.loop_ends import MainEnd
@@ -115,7 +116,8 @@ class WorkerHandle:
             runtime, number, settings, loop, self._listening, self._leaves_threads, self._thread_ended
         )
         self._seats: Seats | None = None  # of a WSGI app
-        self._name = f"worker {number}"
+        app = settings["app_name"]
+        self._name = f"worker {number} of {app}" if app else f"worker {number}"
         self._handlers: dict[int, Callable[[Envelope], None]] = {
             envelopes.ANSWER: self._on_answer,
             envelopes.DONE: self._on_done,
@@ -362,7 +364,7 @@ class WorkerHandle:
 
     def _on_lifespan_failed(self, envelope: Envelope) -> None:
         _, _, trouble = envelope
-        _log.error("%s serves on, though %s", self._name.capitalize(), trouble)
+        _log.error("%s serves on, though %s", capitalized(self), trouble)
 
     def _keep_seats(self, interface: str) -> None:
         if interface == "wsgi":

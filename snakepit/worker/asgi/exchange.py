@@ -75,6 +75,7 @@ class ExchangeHost(Protocol):
     end: "WorkerLoopEnd"
     loop: asyncio.AbstractEventLoop
     may_time_out: bool
+    mount: str
     root_path: str
     state: dict[str, Any]
     stopping: bool
@@ -140,6 +141,8 @@ class AsgiExchange:
         if root_path:
             path, raw_path = root_path + path, root_path.encode() + raw_path
             scope["root_path"] = root_path
+        if worker.mount:
+            scope["root_path"] = root_path + worker.mount
         scope["asgi"] = _ASGI.copy()
         scope["http_version"] = http_version
         scope["method"] = method

@@ -64,6 +64,7 @@ class AsgiWorker:
         self.lifespan = Lifespan(app, settings["lifespan"], self._lifespan_failed)
         self.state = self.lifespan.state
         self.root_path = settings["root_path"]
+        self.mount = settings["mount"]
         self.ws_max_queue = settings["ws_max_queue"]
         self._exchanges: dict[int, AsgiExchange] = {}
         self._taken: deque[Envelope] = deque()  # off the channel, and not handled yet

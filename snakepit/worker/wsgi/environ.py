@@ -26,13 +26,15 @@ class EnvironFactory:
         self,
         *,
         root_path: str,
+        mount: str,
         multithread: bool,
         multiprocess: bool,
         file_wrapper: Callable[..., Any],
         errors: TextIO,
     ) -> None:
+        self._mount = mount.encode("utf-8").decode("latin-1")
         self._base: dict[str, Any] = {
-            "SCRIPT_NAME": root_path.encode("utf-8").decode("latin-1"),
+            "SCRIPT_NAME": f"{root_path}{mount}".encode().decode("latin-1"),
             "wsgi.version": (1, 0),
             "wsgi.errors": errors,
             "wsgi.multithread": multithread,
@@ -53,9 +55,10 @@ class EnvironFactory:
         raw_path, query = split_target(target)
         environ = self._base.copy()
         if root_path is not None:  # ASCII, as nothing else is taken from a proxy
-            environ["SCRIPT_NAME"] = root_path
+            environ["SCRIPT_NAME"] = root_path + self._mount
         environ["REQUEST_METHOD"] = method
-        environ["PATH_INFO"] = unquote_to_bytes(raw_path).decode("latin-1")
+        path = unquote_to_bytes(raw_path).decode("latin-1")
+        environ["PATH_INFO"] = path[len(self._mount) :] if self._mount else path
         environ["RAW_URI"] = environ["REQUEST_URI"] = target.decode("latin-1")
         environ["QUERY_STRING"] = query.decode("latin-1")
         environ["SERVER_PROTOCOL"] = f"HTTP/{http_version}"

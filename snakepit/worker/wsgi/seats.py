@@ -44,6 +44,7 @@ def serve(app: object, settings: "WorkerSettings", loaded: Envelope, watchdog: "
     """Run the app until this worker is retired; returns why not (never: a WSGI app has no start-up)."""
     environs = EnvironFactory(
         root_path=settings["root_path"],
+        mount=settings["mount"],
         multithread=len(settings["channels"]) > 1,
         multiprocess=settings["interpreters"] > 1,
         file_wrapper=FileWrapper,
