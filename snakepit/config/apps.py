@@ -21,7 +21,7 @@ PER_APP = frozenset(
             "reset_contextvars",
             "log_config",
         ),
-        *("interpreters", "runtime", "threads", "extensions", "lazy_imports"),
+        *("interpreters", "runtime", "threads", "extensions", "lazy_imports", "idle_timeout"),
         *("timeout_waiting", "timeout_startup", "timeout_request", "timeout_worker_healthcheck"),
         *("limit_concurrency", "limit_worker_concurrency", "limit_waiting"),
         *("limit_max_requests", "limit_max_requests_jitter", "workers_lifetime", "workers_max_rss"),

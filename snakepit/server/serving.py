@@ -8,8 +8,8 @@ import logging
 import os
 import platform
 import time
-from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from snakepit.c_extensions.copies import CopiesFolder, remove_left_over
@@ -17,6 +17,7 @@ from snakepit.errors import ConfigError
 from snakepit.server.apps.app import App
 from snakepit.server.apps.options import Surroundings
 from snakepit.server.apps.table import Apps
+from snakepit.server.apps.tenants import Tenants
 from snakepit.server.event_loop.background import spawn
 from snakepit.server.net.http1 import HttpConnections
 from snakepit.server.net.listener import Listener
@@ -41,8 +42,7 @@ from snakepit.system.words import counted
 from snakepit.wire.interpreters import stop_tracing_memory
 
 if TYPE_CHECKING:
-    from snakepit.config.options import Config
-    from snakepit.server.workers.runtimes import RuntimeName
+    from snakepit.config.options import RoutedApp
 
 LAST_TURNS = 2
 """Turns of the loop after the listening sockets are closed, so that data that clients had sent is read."""
@@ -73,8 +73,7 @@ class Serving:
         self.address = self._listener.address
         self.left_open = 0
         self._hand_over = HandOver(manager, self._log)
-        workers = sum(app.config.interpreters for app in setup.apps)
-        self._report = StartupReport(workers, self._log, hand_over=self._hand_over.ask)
+        self._report = StartupReport(setup.workers, self._log, hand_over=self._hand_over.ask)
         if any(app.config.runtime == "interpreter" for app in setup.apps) and stop_tracing_memory():
             self._log.warning(
                 "tracemalloc is stopped: with several interpreters in a process it hangs or crashes that. --runtime "
@@ -90,8 +89,14 @@ class Serving:
             setup.process_ends,
             bool(config.apps),
         )
-        self._apps = Apps(App(app, surroundings, self._report, loop) for app in setup.apps)
-        self._http = HttpConnections(config, self._router(), loop, setup.open_files)
+
+        def make(routed: "RoutedApp") -> App:
+            return App(routed, surroundings, self._report, loop)
+
+        tenants = Tenants(config.max_apps, make, config.timeout_graceful_shutdown, loop)
+        first = [make(routed) for routed in setup.apps if not routed.route.placeholders]
+        self._apps = Apps(first, tenants)
+        self._http = HttpConnections(config, self._router(first, tenants), loop, setup.open_files)
         self._changes = Changes(self._apps, self._log, loop, manager)
         self._control = self._control_socket()
         self._stops = Stops(self.stop, self._exit_now)
@@ -107,7 +112,7 @@ class Serving:
         """Return the state of the server."""
         connections = self._http.connections
         return self._setup.statistics(
-            app=self._apps.names,
+            app=self._setup.names,
             address=self.address,
             serves=self._accepts,
             apps=self._apps,
@@ -180,9 +185,9 @@ class Serving:
             "Snakepit %s on Python %s: %s, %s %s%s, process %d",
             __version__,
             platform.python_version(),
-            _workers([app.config for app in self._setup.apps]),
+            self._setup.workers_in_words,
             "apps" if self._setup.config.apps else "app",
-            self._apps.names,
+            self._setup.names,
             ", JIT on" if jit.is_enabled() else "",
             os.getpid(),
         )
@@ -281,12 +286,16 @@ class Serving:
         """Tell whether the file of a Unix socket must stay, since another process serves there."""
         return self._hand_over.successor is not None or (self._setup.manager.takes_over and not self._accepts)
 
-    def _router(self) -> Router | Routes:
-        config = self._setup.config
-        if config.apps:
-            return Routes(((app.route, app) for app in self._apps), config.strict_host)
-        (app,) = self._apps
-        return Router(app.pool.queue, app.responders)
+    def _router(self, first: "Sequence[App]", tenants: Tenants) -> Router | Routes:
+        if not self._setup.config.apps:
+            return Router(first[0].pool.queue, first[0].responders)
+        routes = Routes(self._setup.config.strict_host)
+        for app in first:
+            routes.add(app.route, app)
+        for template in self._setup.apps:
+            if template.route.placeholders:
+                routes.add_pattern(template.route, partial(tenants.find, template))
+        return routes
 
     def _make_copies_folder(self) -> CopiesFolder | None:
         configs = [app.config for app in self._setup.apps]
@@ -305,7 +314,7 @@ class Serving:
         if not self._setup.control:
             return None
         key = self._setup.manager.supervisor or os.getpid()
-        identity = Identity(key, self._setup.config.name, self._apps.names, self.address)
+        identity = Identity(key, self._setup.config.name, self._setup.names, self.address)
         return ControlSocket(identity, commands(self))
 
     async def _open_control_socket(self) -> None:
@@ -389,13 +398,3 @@ async def _wait_first_of(*conditions: Coroutine[Any, Any, object]) -> None:
     finally:
         for task in tasks:
             task.cancel()
-
-
-def _workers(configs: "Sequence[Config]") -> str:
-    several = {"interpreter": "interpreters", "process": "processes", "thread": "threads"}
-    counts: Counter[RuntimeName] = Counter()
-    for config in configs:
-        counts[config.runtime] += config.interpreters
-    source = f" ({configs[0].workers_source})" if len(configs) == 1 and configs[0].workers_source else ""
-    words = (f"{count} {runtime if count == 1 else several[runtime]}" for runtime, count in counts.items())
-    return f"{' and '.join(words)}{source}"

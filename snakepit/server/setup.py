@@ -4,6 +4,7 @@ import asyncio
 import os
 import platform
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from snakepit.config.options import Config, RoutedApp
     from snakepit.server.apps.table import Apps
+    from snakepit.server.workers.runtimes import RuntimeName
     from snakepit.system.working_directory import WorkingDirectory
 
 STOP_AT_PROGRAM_END = 1.0
@@ -61,6 +63,28 @@ class Setup:
     process_ends: bool
     made_at: tuple[float, float]
     stop: StopRequest
+
+    @property
+    def names(self) -> str:
+        """The names of the apps, for people."""
+        return ", ".join(app.name for app in self.apps)
+
+    @property
+    def workers(self) -> int:
+        """The number of workers that start with the server."""
+        return sum(app.config.interpreters for app in self.apps if not app.route.placeholders)
+
+    @property
+    def workers_in_words(self) -> str:
+        """Describe the workers that start with the server."""
+        several = {"interpreter": "interpreters", "process": "processes", "thread": "threads"}
+        counts: Counter[RuntimeName] = Counter()
+        for app in self.apps:
+            if not app.route.placeholders:
+                counts[app.config.runtime] += app.config.interpreters
+        source = f" ({self.config.workers_source})" if not self.config.apps and self.config.workers_source else ""
+        words = [f"{count} {runtime if count == 1 else several[runtime]}" for runtime, count in counts.items()]
+        return f"{' and '.join(words) or 'no workers yet'}{source}"
 
     def statistics(
         self,
@@ -115,7 +139,7 @@ class Unstarted:
 
     def statistics(self) -> Statistics:
         """Return statistics without any activity."""
-        return self._setup.statistics(app=", ".join(app.name for app in self._setup.apps))
+        return self._setup.statistics(app=self._setup.names)
 
     def stop(self) -> None:
         """Make it stop as soon as it serves."""

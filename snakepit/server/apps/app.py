@@ -82,6 +82,11 @@ class App:
             task.cancel()
         return self._left_open + await self.pool.close(deadline)
 
+    @property
+    def busy(self) -> bool:
+        """Whether any of its requests is in progress."""
+        return self.pool.queue.in_progress > 0
+
     def statistics(self) -> AppStatistics:
         """Return the state of the app."""
         pool, now = self.pool, time.monotonic()

@@ -5,27 +5,25 @@ from collections.abc import Iterable, Iterator
 
 from snakepit.errors import SnakepitError
 from snakepit.server.apps.app import App
+from snakepit.server.apps.tenants import Tenants
 from snakepit.server.exchanges.exchange import Exchange
 
 
 class Apps:
-    """The apps of a server by their names, in the order in which they start; at least one."""
+    """The apps of a server: those that start with it, in this order, and those that requests make."""
 
-    def __init__(self, apps: Iterable[App]) -> None:
-        self._by_name = {app.name: app for app in apps}
+    def __init__(self, apps: Iterable[App], tenants: Tenants) -> None:
+        self._first = list(apps)
+        self._tenants = tenants
 
     def __iter__(self) -> Iterator[App]:
-        return iter(self._by_name.values())
-
-    @property
-    def names(self) -> str:
-        """Their names, for people."""
-        return ", ".join(self._by_name)
+        yield from self._first
+        yield from self._tenants
 
     @property
     def wanted(self) -> int:
-        """The number of workers that each should have."""
-        return max(app.pool.wanted for app in self)
+        """The number of workers that each should have, at most."""
+        return max((app.pool.wanted for app in self), default=0)
 
     @property
     def in_progress(self) -> int:
@@ -41,30 +39,32 @@ class Apps:
     @property
     def failure(self) -> SnakepitError | None:
         """The error because of which none of them will be served."""
-        failures = [app.failure for app in self]
-        return None if None in failures else failures[0]
+        failures = [app.failure for app in self._first]
+        return None if None in failures or not failures else failures[0]
 
     async def start(self) -> None:
         """Start the workers, one app after the other: the first worker of each, and the others when that is ready."""
-        for app in self:
+        for app in self._first:
             await app.start()
 
     async def wait_first_ready(self) -> None:
         """Wait until each has a worker that takes requests, or can't be started."""
-        for app in self:
+        for app in self._first:
             await app.tried.wait()
 
     async def wait_all_ready(self) -> None:
         """Wait until each that can be started has as many workers as it should have."""
         await self.wait_first_ready()
-        for app in self:
+        for app in self._first:
             if app.failure is None:
                 await app.pool.all_ready.wait()
 
     async def wait_failure(self) -> None:
         """Wait until it is certain that none of them will be served."""
         while self.failure is None:
-            await asyncio.gather(*(app.failed.wait() for app in self))
+            if not self._first:
+                await asyncio.Event().wait()
+            await asyncio.gather(*(app.failed.wait() for app in self._first))
 
     async def wait_idle(self) -> None:
         """Wait until no exchange is in progress."""
@@ -77,7 +77,9 @@ class Apps:
 
         Returns how many interpreters stay open.
         """
-        return sum(await asyncio.gather(*(app.close(deadline) for app in self)))
+        self._tenants.close()
+        left_open = sum(await asyncio.gather(*(app.close(deadline) for app in self)))
+        return left_open + self._tenants.left_open
 
     def close_pages(self) -> None:
         """End the streams of all browsers that wait for a newer version of an app."""

@@ -3,21 +3,20 @@
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote_to_bytes
 
-from snakepit.http.fields import render
+from snakepit.config.placeholders import PLACEHOLDER
 from snakepit.http.target import split_target
-from snakepit.server.responders.responder import Responder
+from snakepit.server.routing.refusal import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from snakepit.config.route import Route
     from snakepit.http.events import RequestHead
-    from snakepit.server.exchanges.exchange import Destination, Exchange
+    from snakepit.server.exchanges.exchange import Destination
+    from snakepit.server.responders.responder import Responder
 
 KEPT_HOSTS = 1024
 """The most values of the Host field whose routes are remembered; a client could send any number of them."""
-
-_PLAIN_TEXT = render([(b"content-type", b"text/plain; charset=utf-8")])
 
 
 class Routed(Protocol):
@@ -32,78 +31,84 @@ class Routed(Protocol):
         """The responders that answer some of its requests without a worker."""
 
 
-class NoRoute(Responder):
-    """The responder for requests that no app is for."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        self._status = status
-        self._body = f"{reason}\n".encode()
-
-    def takes(self, head: "RequestHead") -> bool:
-        return True
-
-    def submit(self, exchange: "Exchange") -> None:
-        exchange.reply(self._status, _PLAIN_TEXT, self._body)
-
-    def withdraw(self, exchange: "Exchange") -> None:
-        pass
+type Find = "Callable[[Sequence[bytes]], Routed | None]"
+"""Finds the app for what stands in the place of a route's placeholders."""
 
 
 class Routes:
     """The router of a server with several apps.
 
-    The most specific host that has a path for the request wins: with a port, without, `*.` in place of its first label,
-    none. For a host, paths are compared segment by segment, as they are without escapes, and the longest wins.
+    The most specific host that has a path for the request wins: with a port, without, `*` or a placeholder in place of
+    its first label, none. For a host, paths are compared segment by segment, as they are without escapes; the longest
+    wins, and of two that are as long, the one without placeholders.
 
     Args:
-        routes: every route with its app; no two have the same host and path.
         strict_host: whether a host that no app is for gets 421 (RFC 9110 section 15.5.20) and not 404.
     """
 
-    def __init__(self, routes: "Iterable[tuple[Route, Routed]]", strict_host: bool = False) -> None:
+    def __init__(self, strict_host: bool = False) -> None:
         self._by_host: dict[bytes, _Paths] = {}
-        for route, app in routes:
-            self._by_host.setdefault(route.host.encode(), _Paths()).add(route.path, app)
-        self._hosts = any(self._by_host)
-        self._any_host: tuple[_Paths, ...] = (self._by_host[b""],) if b"" in self._by_host else ()
-        self._known: dict[bytes, tuple[_Paths, ...]] = {}
-        self._no_path = NoRoute(404, "Nothing is served at this address")
-        self._no_host = NoRoute(421, "This host is not served here") if strict_host else self._no_path
+        self._known: dict[bytes, tuple[bytes, tuple[_Paths, ...]]] = {}
+        self._any_host: tuple[_Paths, ...] = ()
+        self._looks_at_host = False
+        self._no_path = Refusal(404, "Nothing is served at this address")
+        self._no_host = Refusal(421, "This host is not served here") if strict_host else self._no_path
+
+    def add(self, route: "Route", app: Routed) -> None:
+        """Add an app; no other route may have the same shape."""
+        self._paths(route).add(route.path, app)
+
+    def add_pattern(self, route: "Route", find: Find) -> None:
+        """Add a route with placeholders."""
+        self._paths(route).add_pattern(route.path, find, captures_label=route.host.startswith("{"))
 
     def find(self, head: "RequestHead") -> "Destination":
         """Return who answers a request."""
-        found = self._any_host
-        if self._hosts:
+        label, found = b"", self._any_host
+        if self._looks_at_host:
             for name, value in head.headers:
                 if name == b"host":
-                    known = self._known.get(value)
-                    found = self._paths_of(value) if known is None else known
+                    label, found = self._known.get(value) or self._paths_of(value)
                     break
         target = head.target
         path = target.partition(b"?")[0] if target.startswith(b"/") else split_target(target)[0]
         if b"%" in path:
             path = unquote_to_bytes(path)
         for paths in found:
-            app = paths.find(path)
+            app = paths.find(path, label)
             if app is not None:
                 for responder in app.responders:
                     if responder.takes(head):
                         return responder
                 return app.destination
-        return self._no_path if found else self._no_host
+        return (self._no_path if found else self._no_host).destination
 
-    def _paths_of(self, host: bytes) -> "tuple[_Paths, ...]":
-        """Return the paths of the routes that a value of the Host field may mean, those of the most specific first."""
-        with_port = host.lower()
-        name, colon, port = with_port.rpartition(b":") if not with_port.endswith(b"]") else (with_port, b"", b"")
-        name = (name if colon else with_port).removesuffix(b".")
-        wildcard = b"*" + name[name.find(b".") :] if b"." in name else b""
-        candidates = dict.fromkeys((name + colon + port, name, wildcard and wildcard + colon + port, wildcard, b""))
-        found = tuple(self._by_host[each] for each in candidates if each in self._by_host)
+    def _paths(self, route: "Route") -> "_Paths":
+        host = PLACEHOLDER.sub("*", route.host).encode()
+        paths = self._by_host.setdefault(host, _Paths())
+        if host:
+            self._looks_at_host = True
+        else:
+            self._any_host = (paths,)
+        self._known.clear()
+        return paths
+
+    def _paths_of(self, host: bytes) -> "tuple[bytes, tuple[_Paths, ...]]":
+        """Return the first label of a value of the Host field, and the paths of the routes that are for this host.
+
+        Those of the most specific host come first.
+        """
+        lower = host.lower()
+        name, colon, port = lower.rpartition(b":") if b":" in lower and not lower.endswith(b"]") else (lower, b"", b"")
+        name = name.removesuffix(b".")
+        label, dot, rest = name.partition(b".")
+        wildcard = b"*." + rest if dot else b""
+        candidates = (name + colon + port, name, wildcard and wildcard + colon + port, wildcard, b"")
+        found = tuple(self._by_host[each] for each in dict.fromkeys(candidates) if each in self._by_host)
         if len(self._known) >= KEPT_HOSTS:
             self._known.clear()
-        self._known[host] = found
-        return found
+        self._known[host] = label, found
+        return label, found
 
 
 class _Paths:
@@ -111,20 +116,52 @@ class _Paths:
 
     def __init__(self) -> None:
         self._apps: dict[bytes, Routed] = {}
+        self._patterns: dict[int, list[_Pattern]] = {}  # by the number of their segments
         self._most = 0  # segments of any
 
     def add(self, path: str, app: Routed) -> None:
-        """Add a route."""
+        """Add a path."""
         self._apps[path.encode()] = app
         self._most = max(self._most, path.count("/"))
 
-    def find(self, path: bytes) -> Routed | None:
+    def add_pattern(self, path: str, find: Find, captures_label: bool) -> None:
+        """Add a path that may have placeholders; with `captures_label`, the host has one."""
+        pattern = _Pattern(path, find, captures_label)
+        self._patterns.setdefault(pattern.size, []).append(pattern)
+        self._most = max(self._most, pattern.size)
+
+    def find(self, path: bytes, label: bytes) -> Routed | None:
         """Return the app with the longest path that this one begins with; None if there is none."""
-        apps, most = self._apps, self._most
+        apps, patterns, most = self._apps, self._patterns, self._most
         segments = path.split(b"/", most + 1)[: most + 1]
-        while len(segments) > 1:
+        while segments:
             app = apps.get(b"/".join(segments))
             if app is not None:
                 return app
+            if patterns:
+                for pattern in patterns.get(len(segments) - 1, ()):
+                    app = pattern.find(segments, label)
+                    if app is not None:
+                        return app
             segments.pop()
-        return apps.get(b"")
+        return None
+
+
+class _Pattern:
+    """A path that may have placeholders, and what finds the app for what stands in their place."""
+
+    def __init__(self, path: str, find: Find, captures_label: bool) -> None:
+        segments = path.encode().split(b"/")
+        self.size = len(segments) - 1
+        self._literal = [(at, segment) for at, segment in enumerate(segments) if not segment.startswith(b"{")]
+        self._captured = [at for at, segment in enumerate(segments) if segment.startswith(b"{")]
+        self._captures_label = captures_label
+        self._find = find
+
+    def find(self, segments: "Sequence[bytes]", label: bytes) -> Routed | None:
+        """Return the app, if these segments fit and there is one."""
+        for at, segment in self._literal:
+            if segments[at] != segment:
+                return None
+        captured = [segments[at] for at in self._captured]
+        return self._find([label, *captured] if self._captures_label else captured)
