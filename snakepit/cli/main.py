@@ -117,6 +117,27 @@ def _reload(name: str | None, pid: int | None) -> None:
     commands.reload(*_which(name, pid))
 
 
+def _apps(as_json: bool, name: str | None, pid: int | None) -> None:
+    """Show the apps of a running server; those of routes with placeholders only while they live."""
+    if click.get_current_context().invoked_subcommand is None:
+        commands.apps(*_which(name, pid), as_json)
+
+
+def _apps_reload(app: str, name: str | None, pid: int | None) -> None:
+    """Replace the workers of the app called APP, one after the other, by new ones that import it again."""
+    commands.reload_app(app, *_which(name, pid))
+
+
+def _apps_stop(app: str, name: str | None, pid: int | None) -> None:
+    """Stop the workers of the app called APP; its requests get 503 until it is started."""
+    commands.stop_app(app, *_which(name, pid))
+
+
+def _apps_start(app: str, name: str | None, pid: int | None) -> None:
+    """Start the app called APP, which was stopped or could not be started."""
+    commands.start_app(app, *_which(name, pid))
+
+
 def _scale(workers: int, name: str | None, pid: int | None) -> None:
     """Change the number of workers of a running server to WORKERS."""
     commands.scale(workers, *_which(name, pid))
@@ -180,8 +201,8 @@ cli.add_command(configuration.INIT)
 NAME = next(option for option in OPTIONS if option.name == "name")
 
 
-def _control_command(name: str, callback: Callable[..., None], *params: click.Parameter) -> click.Command:
-    which = [
+def _which_server() -> list[click.Parameter]:
+    return [
         click.Option(["--name"], metavar="NAME", help=f"The server that was started with this name.  [{NAME.env}]"),
         click.Option(
             ["--pid"],
@@ -190,7 +211,14 @@ def _control_command(name: str, callback: Callable[..., None], *params: click.Pa
             help="The server with this process.  [default: the one that was started in this folder]",
         ),
     ]
-    return click.Command(name, callback=callback, help=callback.__doc__, params=[*params, *which])
+
+
+def _control_command(name: str, callback: Callable[..., None], *params: click.Parameter) -> click.Command:
+    return click.Command(name, callback=callback, help=callback.__doc__, params=[*params, *_which_server()])
+
+
+def _apps_command(name: str, callback: Callable[..., None]) -> click.Command:
+    return _control_command(name, callback, click.Argument(["app"], metavar="APP"))
 
 
 for _command in (
@@ -205,3 +233,21 @@ for _command in (
     _control_command("upgrade", _upgrade),
 ):
     cli.add_command(_command)
+
+cli.add_command(
+    click.Group(
+        "apps",
+        callback=_apps,
+        help=_apps.__doc__,
+        invoke_without_command=True,
+        params=[
+            click.Option(["--json", "as_json"], is_flag=True, help="Print them as a JSON array."),
+            *_which_server(),
+        ],
+        commands=[
+            _apps_command("reload", _apps_reload),
+            _apps_command("stop", _apps_stop),
+            _apps_command("start", _apps_start),
+        ],
+    )
+)

@@ -46,11 +46,17 @@ def check_known(texts: Iterable[str], known: Iterable[str]) -> None:
                 raise ConfigError(f"{{{name}}} in {text!r} is no placeholder of the app's host and path: {has}")
 
 
+def fixed_folder(pattern: str) -> str:
+    """Return the folder in a path that is above its first placeholder; the path itself if it has none."""
+    before, brace, _ = pattern.partition("{")
+    return os.path.dirname(f"{before}x") if brace else pattern
+
+
 def has_folder(pattern: str, values: Mapping[str, str]) -> bool:
     """Tell whether there is the folder that a path with placeholders means, below the one above its first placeholder.
 
     Links are followed, and may not lead out of that one.
     """
-    root = os.path.realpath(os.path.dirname(pattern[: pattern.index("{")] + "x"))
+    root = os.path.realpath(fixed_folder(pattern))
     folder = os.path.realpath(fill(pattern, values))
     return os.path.isdir(folder) and os.path.commonpath([root, folder]) == root and folder != root

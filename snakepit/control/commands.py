@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from snakepit.control.client import ControlClient
 from snakepit.control.search import find
-from snakepit.control.text import render
+from snakepit.control.text import render, render_apps
 from snakepit.errors import SnakepitError
 from snakepit.system.version import __version__
 from snakepit.system.words import counted
@@ -25,6 +25,34 @@ def reload(name: str | None, pid: int | None) -> None:
     with _server(name, pid) as server:
         answer = server.ask("reload")
         print(f"Reloaded {counted(answer['replaced'], 'worker')} in {answer['seconds']:.2f} s")
+
+
+def apps(name: str | None, pid: int | None, as_json: bool) -> None:
+    """Print the apps of the server."""
+    with _server(name, pid) as server:
+        found = server.ask("status")["status"]["apps"]
+        print(json.dumps(found, indent=2) if as_json else render_apps(found))
+
+
+def reload_app(app: str, name: str | None, pid: int | None) -> None:
+    """Replace the workers of one app, one after the other."""
+    with _server(name, pid) as server:
+        answer = server.ask("reload", app=app)
+        print(f"Reloaded {counted(answer['replaced'], 'worker')} of {app} in {answer['seconds']:.2f} s")
+
+
+def stop_app(app: str, name: str | None, pid: int | None) -> None:
+    """Stop the workers of one app."""
+    with _server(name, pid) as server:
+        server.ask("stop-app", app=app)
+        print(f"Stopped {app}; its requests get 503")
+
+
+def start_app(app: str, name: str | None, pid: int | None) -> None:
+    """Start an app that has no workers."""
+    with _server(name, pid) as server:
+        server.ask("start-app", app=app)
+        print(f"Started {app}")
 
 
 def scale(workers: int, name: str | None, pid: int | None) -> None:

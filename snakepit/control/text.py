@@ -1,18 +1,41 @@
 """What `snakepit status` prints for people."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from snakepit.system.table import aligned
 
+_HEADINGS_OF_APPS = ("APP", "ROUTE", "STATE", "WORKERS", "NOW", "WAITING", "SERVED")
 _HEADINGS = ("WORKER", "STATE", "INTERFACE", "NOW", "SERVED", "AGE", "IMPORT", "START-UP")
 
 
 def render(status: Mapping[str, Any]) -> str:
     """Render the state of the server, then a line for each worker."""
-    rows = [_row(worker) for worker in status["workers"]]
-    return "\n".join([*aligned(_facts(status)), "", *aligned([_HEADINGS, *rows])])
+    apps = status["apps"]
+    if len(apps) == 1 and apps[0]["name"] == status["app"]:
+        table = [_HEADINGS, *map(_row, status["workers"])]
+    else:
+        rows = [(app["name"], *_row(worker)) for app in apps for worker in app["workers"]]
+        table = [("APP", *_HEADINGS), *rows]
+    return "\n".join([*aligned(_facts(status)), "", *aligned(table)])
+
+
+def render_apps(apps: Sequence[Mapping[str, Any]]) -> str:
+    """Render a line for each app."""
+    rows = [
+        (
+            app["name"],
+            app["route"],
+            app["state"],
+            str(len(app["workers"])),
+            str(app["in_progress"]),
+            str(app["waiting"]),
+            str(sum(worker["served"] for worker in app["workers"])),
+        )
+        for app in apps
+    ]
+    return "\n".join(aligned([_HEADINGS_OF_APPS, *rows]))
 
 
 def _facts(status: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -49,7 +49,7 @@ class Server:
             apps=apps,
             id=secrets.token_hex(4),
             manager=manager or Manager(),
-            reloader=Reloader(config) if config.reload else None,
+            reloader=Reloader(config, apps) if config.reload else None,
             control=control,
             open_files=open_files,
             working_directory=working_directory,
@@ -96,12 +96,21 @@ class Server:
         """Close the listening sockets, and remove the file of a Unix socket: the process ends at once."""
         self._now.release()
 
-    async def reload(self) -> Outcome:
+    async def reload(self, app: str | None = None) -> Outcome:
         """Replace the workers, one after the other, by new ones that import the app again.
 
-        A new reload replaces one that is under way. Raises SnakepitError if workers can't be replaced.
+        `app`: only those of the app with this name. A new reload replaces one that is under way. Raises SnakepitError
+        if workers can't be replaced.
         """
-        return await self._now.reload()
+        return await self._now.reload(app)
+
+    async def stop_app(self, name: str) -> None:
+        """Stop the workers of one of several apps; its requests get 503. Raises SnakepitError if that can't be done."""
+        await self._now.stop_app(name)
+
+    async def start_app(self, name: str) -> Outcome:
+        """Start an app that was stopped or could not be started. Raises SnakepitError if that can't be done."""
+        return await self._now.start_app(name)
 
     async def scale(self, workers: int) -> Outcome:
         """Change the number of workers; returns when new ones are ready, or surplus ones gone. Raises SnakepitError."""

@@ -140,9 +140,17 @@ class Serving:
         """Close the listening sockets, and remove the file of a Unix socket: the process ends at once."""
         self._listener.close(keep_path=self._keeps_path)
 
-    async def reload(self) -> Outcome:
-        """Replace the workers of all apps, one after the other. Raises SnakepitError."""
-        return await self._changes.reload()
+    async def reload(self, app: str | None = None) -> Outcome:
+        """Replace the workers of all apps, or of this one, one after the other. Raises SnakepitError."""
+        return await self._changes.reload(app)
+
+    async def stop_app(self, name: str) -> None:
+        """Stop the workers of an app. Raises SnakepitError."""
+        await self._changes.stop_app(name, self._setup.stop.seconds)
+
+    async def start_app(self, name: str) -> Outcome:
+        """Start an app that has no workers. Raises SnakepitError."""
+        return await self._changes.start_app(name)
 
     async def scale(self, workers: int) -> Outcome:
         """Change the number of workers of each app. Raises SnakepitError."""

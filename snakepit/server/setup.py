@@ -153,7 +153,15 @@ class Unstarted:
     def release(self) -> None:
         """Do nothing: it has no sockets."""
 
-    async def reload(self) -> Outcome:
+    async def reload(self, app: str | None = None) -> Outcome:
+        """Raise SnakepitError."""
+        raise self._refusal()
+
+    async def stop_app(self, name: str) -> None:
+        """Raise SnakepitError."""
+        raise self._refusal()
+
+    async def start_app(self, name: str) -> Outcome:
         """Raise SnakepitError."""
         raise self._refusal()
 

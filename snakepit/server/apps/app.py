@@ -12,6 +12,7 @@ from snakepit.server.event_loop.background import spawn
 from snakepit.server.pool.outcome import Outcome
 from snakepit.server.pool.pool import Pool
 from snakepit.server.responders.reload_pages import ReloadPages
+from snakepit.server.routing.refusal import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +30,9 @@ ENDING_SECONDS = 3.0
 class App:
     """The objects of one app.
 
-    `name` is its name for operators. `destination` answers its requests: its queue, or what answers in its stead.
-    `tried` is set when it is known whether it can be started; if it can't, `failed` is set and `failure` is the error.
+    `name` is its name for operators; `alone`: it is the server's only one, and gets all requests. `destination` answers
+    its requests: its queue, or what answers in its stead. `tried` is set when it is known whether it can be started; if
+    it can't, `failed` is set and `failure` is the error.
     """
 
     def __init__(
@@ -42,12 +44,13 @@ class App:
         self._options = pool_options(routed, surroundings)
         self._observer = observer
         self._loop = loop
-        self._alone = not surroundings.several
+        self.alone = not surroundings.several
         self._pages = ReloadPages(surroundings.server) if config.reload_browser else None
         self.responders: Sequence[Responder] = () if self._pages is None else (self._pages,)
         self.tried = asyncio.Event()
         self.failed = asyncio.Event()
         self.failure: SnakepitError | None = None
+        self.stopped = False
         self._failures = 0  # in a row
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -66,11 +69,26 @@ class App:
 
     async def reload(self) -> Outcome:
         """Replace its workers, one after the other; stops at the first that can't be."""
-        return await self.pool.reload() if self.failure is None else await self._try_again()
+        return await self.pool.reload() if self.failure is None else await self.begin_again()
 
     async def replace_all(self) -> Outcome:
         """Replace its workers, all at once; the first that can't be ends it."""
-        return await self.pool.replace_all() if self.failure is None else await self._try_again()
+        return await self.pool.replace_all() if self.failure is None else await self.begin_again()
+
+    async def stop(self, deadline: float) -> None:
+        """Retire its workers, as `close` does; its requests get 503 until it is started again."""
+        stopped = Refusal(503, "This app is stopped")
+        self.destination, self.failure, self.stopped = stopped, None, True
+        self._forget_tasks()
+        pool = self.pool
+        pool.queue.answer_instead(stopped)
+        self._left_open += await pool.close(deadline)
+
+    async def begin_again(self) -> Outcome:
+        """Start an app that was stopped, or could not be started."""
+        self._begin_anew()
+        await self.tried.wait()
+        return Outcome(1) if self.failure is None else Outcome(0, str(self.failure))
 
     async def close(self, deadline: float) -> int:
         """Retire its workers; after `deadline` (loop time) cut them and, if necessary, abandon them.
@@ -78,8 +96,7 @@ class App:
         Returns how many interpreters stay open.
         """
         self._closed = True
-        for task in self._tasks:
-            task.cancel()
+        self._forget_tasks()
         return self._left_open + await self.pool.close(deadline)
 
     @property
@@ -90,6 +107,7 @@ class App:
     def statistics(self) -> AppStatistics:
         """Return the state of the app."""
         pool, now = self.pool, time.monotonic()
+        workers = pool.workers + pool.retiring if self.is_up else []
         return AppStatistics(
             name=self.name,
             route=str(self.route),
@@ -109,7 +127,7 @@ class App:
                     import_seconds=worker.report.import_seconds,
                     startup_seconds=worker.report.startup_seconds,
                 )
-                for worker in pool.workers + pool.retiring
+                for worker in workers
             ),
         )
 
@@ -124,12 +142,23 @@ class App:
             self._pages.close()
 
     @property
+    def is_up(self) -> bool:
+        """Whether it has workers, or workers start."""
+        return self.failure is None and not self.stopped and not self._closed
+
+    @property
     def _state(self) -> str:
         if self._closed:
             return "stopping"
+        if self.stopped:
+            return "stopped"
         if self.failure is not None:
             return "failed"
         return "serving" if self.pool.first_ready.is_set() else "starting"
+
+    def _forget_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
 
     def _new_pool(self) -> Pool:
         return Pool(self._options, self._observer, self._loop)
@@ -149,7 +178,7 @@ class App:
             self.tried.set()
             await asyncio.shield(pool.failure)
         self.failure = pool.failure.result()
-        if not self._alone:
+        if not self.alone:
             self._failures += 1
             answering = Failed(self._failures, self._start_for)
             logging.getLogger("snakepit.server").error(
@@ -162,20 +191,15 @@ class App:
             pool.queue.answer_instead(answering)
         self.tried.set()
         self.failed.set()
-        if not self._alone:
+        if not self.alone:
             self._left_open += await pool.close(self._loop.time() + ENDING_SECONDS)
 
     def _start_for(self, exchange: "Exchange") -> None:
         self._begin_anew()
         exchange.redirect(self.destination)
 
-    async def _try_again(self) -> Outcome:
-        self._begin_anew()
-        await self.tried.wait()
-        return Outcome(1) if self.failure is None else Outcome(0, str(self.failure))
-
     def _begin_anew(self) -> None:
-        self.failure = None
+        self.failure, self.stopped = None, False
         self.tried.clear()
         self.failed.clear()
         self.pool = self._new_pool()

@@ -20,6 +20,19 @@ class Apps:
         yield from self._first
         yield from self._tenants
 
+    def named(self, name: str) -> App:
+        """Return the app with this name. Raises SnakepitError."""
+        found = next((app for app in self if app.name == name), None)
+        if found is None:
+            names = ", ".join(app.name for app in self) or "none now"
+            raise SnakepitError(f"There is no app called {name!r}; the apps are: {names}")
+        return found
+
+    @property
+    def up(self) -> list[App]:
+        """Those that have workers, or whose workers start."""
+        return [app for app in self if app.is_up]
+
     @property
     def wanted(self) -> int:
         """The number of workers that each should have, at most."""
@@ -56,7 +69,7 @@ class Apps:
         """Wait until each that can be started has as many workers as it should have."""
         await self.wait_first_ready()
         for app in self._first:
-            if app.failure is None:
+            if app.is_up:
                 await app.pool.all_ready.wait()
 
     async def wait_failure(self) -> None:

@@ -8,12 +8,12 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from snakepit.config.options import MOST_WORKERS
-from snakepit.errors import InternalError, SnakepitError
+from snakepit.errors import SnakepitError
 from snakepit.server.apps.app import App
 from snakepit.server.apps.table import Apps
 from snakepit.server.event_loop.background import spawn
@@ -39,23 +39,52 @@ class Changes:
         self._log = log
         self._manager = manager
         self._folder = working_directory.name()  # now: an app may change the working directory
-        self._reloading: asyncio.Task[Outcome] | None = None
+        self._reloading: dict[str | None, asyncio.Task[Outcome]] = {}  # by the app's name; None: of all
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ended = False
 
-    async def reload(self) -> Outcome:
-        """Replace the workers, one after the other. Raises SnakepitError if that can't be done."""
-        self._check()
-        self._begin_reload(self._reload())
-        return await self._newest_outcome()
+    async def reload(self, name: str | None = None) -> Outcome:
+        """Replace the workers of all apps, or of the one with this name, one after the other.
+
+        Raises SnakepitError if that can't be done.
+        """
+        apps = self._apps.up if name is None else [self._apps.named(name)]
+        self._check(apps)
+        self._begin_reload(name, self._reload(apps))
+        return await self._newest_outcome(name)
+
+    async def stop_app(self, name: str, seconds: float) -> None:
+        """Stop the workers of an app; its requests get 503. Requests in flight may take so many seconds.
+
+        Raises SnakepitError if that can't be done.
+        """
+        app = self._apps.named(name)
+        self._check([])
+        if app.alone:
+            raise SnakepitError("It is the server's only app: snakepit stop ends the server")
+        if app.stopped:
+            raise SnakepitError(f"App {name} is stopped already")
+        self._log.info("Stopping app %s", name)
+        await app.stop(self._loop.time() + seconds)
+        self._log.info("App %s stopped", name)
+
+    async def start_app(self, name: str) -> Outcome:
+        """Start an app that was stopped, or could not be started. Raises SnakepitError if that can't be done."""
+        app = self._apps.named(name)
+        self._check([])
+        if app.is_up:
+            raise SnakepitError(f"App {name} has not been stopped")
+        self._log.info("Starting app %s", name)
+        return await app.begin_again()
 
     async def scale(self, workers: int) -> Outcome:
         """Change the number of workers of each app. Raises SnakepitError if that can't be done."""
-        self._check()
+        apps = self._apps.up
+        self._check(apps)
         if not 1 <= workers <= MOST_WORKERS:
             raise SnakepitError(f"There can be 1 to {MOST_WORKERS} workers, not {workers}: nothing changes")
         before = self._apps.wanted
-        outcomes = await asyncio.gather(*(app.pool.scale(workers) for app in self._apps))
+        outcomes = await asyncio.gather(*(app.pool.scale(workers) for app in apps))
         self._manager.scaled(self._apps.wanted)
         self._log.info("Workers: %d, were %d", self._apps.wanted, before)
         return Outcome.total(outcomes)
@@ -90,12 +119,13 @@ class Changes:
     def _spawn[T](self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
         return spawn(work, self._tasks)
 
-    def _check(self) -> None:
+    def _check(self, apps: Iterable[App]) -> None:
+        """Raise SnakepitError if the workers of these apps can't be changed now."""
         if self._ended:
             raise SnakepitError("The server is stopping: nothing changes")
-        if any(app.config.runtime == "thread" for app in self._apps):
+        if any(app.config.runtime == "thread" for app in apps):
             raise SnakepitError("--runtime thread has one worker, whose modules are imported once: nothing changes")
-        if not all(app.pool.all_ready.is_set() for app in self._apps if app.failure is None):
+        if not all(app.pool.all_ready.is_set() for app in apps if app.is_up):
             raise SnakepitError("Workers are still starting: nothing changes")
 
     def _call_soon(self, change: Change) -> None:
@@ -111,31 +141,38 @@ class Changes:
         except SnakepitError as error:
             self._log.warning("%s", error)
 
-    def _begin_reload(self, work: Coroutine[object, object, Outcome]) -> None:
-        if self._reloading is not None:
-            self._reloading.cancel()  # its files may be old
-        self._reloading = self._spawn(work)
+    def _begin_reload(self, name: str | None, work: Coroutine[object, object, Outcome]) -> None:
+        """Begin a reload of the app with this name, or of all; one of the same that is under way may have old files."""
+        for former in self._reloading.values() if name is None else filter(None, [self._reloading.get(name)]):
+            former.cancel()
+        if name is None:
+            self._reloading.clear()
+        self._reloading[name] = self._spawn(work)
 
-    async def _newest_outcome(self) -> Outcome:
-        while (task := self._reloading) is not None:
+    async def _newest_outcome(self, name: str | None) -> Outcome:
+        while True:
+            task = self._reloading_of(name)
             await asyncio.wait([task])
-            if task is self._reloading:
+            if task is self._reloading_of(name):
                 return Outcome(0, STOPPING) if task.cancelled() else task.result()
-        raise InternalError("there is no reload to wait for")
 
-    async def _reload(self) -> Outcome:
-        self._log.info("Reloading: new workers, one after the other")
+    def _reloading_of(self, name: str | None) -> asyncio.Task[Outcome]:
+        return self._reloading.get(name) or self._reloading[None]
+
+    async def _reload(self, apps: Sequence[App]) -> Outcome:
+        several = f" of {', '.join(app.name for app in apps)}" if any(not app.alone for app in apps) else ""
+        self._log.info("Reloading: new workers%s, one after the other", several)
         self._manager.reloading()
         try:
-            outcome = await self._reload_apps()
+            outcome = await self._reload_apps(apps)
         finally:
             self._manager.reloaded()
         self._log.info("Reloaded" if outcome else "Not reloaded; still serving the previous version")
         return outcome
 
-    async def _reload_apps(self) -> Outcome:
+    async def _reload_apps(self, apps: Iterable[App]) -> Outcome:
         outcomes: list[Outcome] = []
-        for app in self._apps:
+        for app in apps:
             outcomes.append(await app.reload())
             if not outcomes[-1]:
                 break
@@ -149,17 +186,24 @@ class Changes:
         )
         try:
             async for changed in reloader.changes():
-                self._begin_reload(self._reload_changed(changed))
+                apps = [app for app in self._apps if not app.stopped]
+                concerned = [app for app in apps if reloader.is_concerned(app.config, changed)]
+                if len(concerned) == len(apps):
+                    self._begin_reload(None, self._reload_changed(changed, apps))
+                    continue
+                for app in concerned:
+                    self._begin_reload(app.name, self._reload_changed(changed, [app]))
         except OSError as error:
             self._log.error("Changes can't be watched any more: %s", error)
 
-    async def _reload_changed(self, changed: list[Path]) -> Outcome:
-        self._log.info("Changed: %s; reloading", _named(changed, self._folder))
+    async def _reload_changed(self, changed: list[Path], apps: Sequence[App]) -> Outcome:
+        which = "" if any(app.alone for app in apps) else f" {', '.join(app.name for app in apps)}"
+        self._log.info("Changed: %s; reloading%s", _named(changed, self._folder), which)
         began = time.monotonic()
-        outcome = Outcome.total(await asyncio.gather(*map(self._replace_all, self._apps)))
+        outcome = Outcome.total(await asyncio.gather(*map(self._replace_all, apps)))
         if outcome:
-            self._log.info("Reloaded in %.2f s", time.monotonic() - began)
-        elif any(worker.state is WorkerState.READY for app in self._apps for worker in app.pool.workers):
+            self._log.info("Reloaded%s in %.2f s", which, time.monotonic() - began)
+        elif any(worker.state is WorkerState.READY for app in apps for worker in app.pool.workers):
             self._log.info("Not reloaded; still serving the previous version")
         return outcome
 

@@ -24,8 +24,14 @@ class Commanded(Protocol):
     def stop(self) -> None:
         """Stop gracefully."""
 
-    async def reload(self) -> Outcome:
-        """Replace the workers one after the other."""
+    async def reload(self, app: str | None = None) -> Outcome:
+        """Replace the workers one after the other, of all apps or of this one."""
+
+    async def stop_app(self, name: str) -> None:
+        """Stop the workers of an app."""
+
+    async def start_app(self, name: str) -> Outcome:
+        """Start an app that was stopped, or could not be started."""
 
     async def scale(self, workers: int) -> Outcome:
         """Change the number of workers."""
@@ -42,7 +48,7 @@ def commands(server: Commanded) -> dict[str, Command]:
 
     async def reload(request: Mapping[str, Any]) -> dict[str, Any]:
         began = time.monotonic()
-        outcome = await server.reload()
+        outcome = await server.reload(_name_of_app(request) if "app" in request else None)
         if not outcome:
             done = f"only {outcome.count} reloaded" if outcome.count else "not reloaded"
             raise SnakepitError(f"{done}: {outcome.trouble}")
@@ -66,4 +72,29 @@ def commands(server: Commanded) -> dict[str, Command]:
         began = time.monotonic()
         return {"pid": await server.upgrade(), "seconds": time.monotonic() - began}
 
-    return {"status": status, "reload": reload, "scale": scale, "stop": stop, "upgrade": upgrade}
+    async def stop_app(request: Mapping[str, Any]) -> dict[str, Any]:
+        await server.stop_app(_name_of_app(request))
+        return {}
+
+    async def start_app(request: Mapping[str, Any]) -> dict[str, Any]:
+        outcome = await server.start_app(_name_of_app(request))
+        if not outcome:
+            raise SnakepitError(f"not started: {outcome.trouble}")
+        return {}
+
+    return {
+        "status": status,
+        "reload": reload,
+        "scale": scale,
+        "stop": stop,
+        "upgrade": upgrade,
+        "stop-app": stop_app,
+        "start-app": start_app,
+    }
+
+
+def _name_of_app(request: Mapping[str, Any]) -> str:
+    name = request.get("app")
+    if not isinstance(name, str):
+        raise SnakepitError(f"app must be the name of an app, not {name!r}")
+    return name
