@@ -104,6 +104,7 @@ def settings_for(app, folder, **settings):
         "lifespan": "auto",
         "reset_contextvars": False,
         "root_path": "",
+        "mount": "",
         "interpreters": 2,
         "log_config": None,
         "extensions": "vetted",

@@ -36,12 +36,12 @@ class FakeEnd:
 class FakeWorker:
     """What an exchange uses of its worker."""
 
-    def __init__(self, app, root_path=""):
+    def __init__(self, app, root_path="", mount=""):
         self.app = app
         self.loop = asyncio.get_running_loop()
         self.lifespan = Lifespan(app, "off")
         self.state = self.lifespan.state
-        self.root_path = root_path
+        self.root_path, self.mount = root_path, mount
         self.stopping = self.may_time_out = False
         self.end = FakeEnd()
         self.over = []

@@ -71,6 +71,7 @@ def request(body=b"", more=False, expects_continue=False, number=NUMBER, method=
 
 ENVIRON = {
     "root_path": "",
+    "mount": "",
     "multithread": False,
     "multiprocess": False,
     "file_wrapper": FileWrapper,

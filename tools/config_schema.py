@@ -6,8 +6,10 @@ python tools/config_schema.py --write    write snakepit/config/snakepit.schema.j
 
 import argparse
 import json
+from collections.abc import Sequence
 from typing import Any
 
+from snakepit.config.apps import PER_APP
 from snakepit.config.option import Option
 from snakepit.config.options import OPTIONS
 from snakepit.config.schema import PATH
@@ -26,20 +28,36 @@ def schema() -> str:
         "description": 'The app, as module:attribute: "main:app".',
     }
     top = _spelled({"app": app} | {name: _reference(option) for name, option in keys_at_top(OPTIONS).items()})
-    groups = {group: _table(group) for group in GROUPS}
+    groups = {group: _table(group, OPTIONS) for group in GROUPS}
+    own = [option for option in OPTIONS if option.name in PER_APP]
+    of_app = _spelled({"app": app} | {name: _reference(option) for name, option in keys_at_top(own).items()})
+    of_app |= {name: {"type": "string", "description": meaning} for name, meaning in _OF_ROUTE.items()}
+    of_app |= {group: _table(group, own) for group in GROUPS if keys_of_group(group, own)}
+    apps = {
+        "type": "array",
+        "description": "More apps, each with a route and with options of its own.",
+        "items": {"type": "object", "properties": of_app, "required": ["app"], "additionalProperties": False},
+    }
     made = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Snakepit's options: snakepit.toml, or the table tool.snakepit of pyproject.toml",
         "type": "object",
-        "properties": top | groups,
+        "properties": top | groups | {"apps": apps},
         "additionalProperties": False,
         "$defs": options,
     }
     return json.dumps(made, indent=1) + "\n"
 
 
-def _table(group: str) -> dict[str, Any]:
-    keys = keys_of_group(group, OPTIONS)
+_OF_ROUTE = {
+    "host": "Host of the app's requests: example.com, *.example.com, {tenant}.example.com; every host without it.",
+    "path": "Path below which the app gets all requests: /api, /{tenant}; every path without it.",
+    "name": "Name of the app in logs and commands; without it, host and path.",
+}
+
+
+def _table(group: str, options: Sequence[Option]) -> dict[str, Any]:
+    keys = keys_of_group(group, options)
     beginning = GROUPS[group]
     return {
         "type": "object",

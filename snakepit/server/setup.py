@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from snakepit.config.options import Config, RoutedApp
     from snakepit.server.apps.table import Apps
-    from snakepit.server.workers.runtimes import RuntimeName
     from snakepit.system.working_directory import WorkingDirectory
 
 STOP_AT_PROGRAM_END = 1.0
@@ -78,7 +77,7 @@ class Setup:
     def workers_in_words(self) -> str:
         """Describe the workers that start with the server."""
         several = {"interpreter": "interpreters", "process": "processes", "thread": "threads"}
-        counts: Counter[RuntimeName] = Counter()
+        counts: Counter[str] = Counter()
         for app in self.apps:
             if not app.route.placeholders:
                 counts[app.config.runtime] += app.config.interpreters

@@ -40,7 +40,7 @@ class AppSettings(ImportSettings):
 
     `open_files`: the limits, soft and hard, for processes that the app starts. `timeout_request`: in seconds.
     `page_script`: the address of a script for its pages, empty for none; it contains the version of the app. `mount`:
-    the path of its route, without a slash at its end. `app_name`: what the log calls it; empty: it is the only one.
+    the path of its route, without a slash at its end.
     """
 
     script: str | None
@@ -55,7 +55,6 @@ class AppSettings(ImportSettings):
     open_files: tuple[int, int] | None
     page_script: str
     mount: str
-    app_name: str
 
 
 class WorkerSettings(AppSettings):

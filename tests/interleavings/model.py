@@ -352,7 +352,7 @@ class Model:
         watching.start()
         watching.watch(running)
         environs = EnvironFactory(
-            root_path="", multithread=True, multiprocess=True, file_wrapper=list, errors=sys.stderr
+            root_path="", mount="", multithread=True, multiprocess=True, file_wrapper=list, errors=sys.stderr
         )
         first, *others = [wsgi.WsgiSeat(end, self._wsgi_app, environs, running) for end in ends]
         for number, seat in enumerate(others, start=2):
@@ -368,6 +368,7 @@ class Model:
             "lifespan": "off",
             "reset_contextvars": False,
             "root_path": "",
+            "mount": "",
             "ws_max_queue": 32,
             "timeout_request": None,
         }

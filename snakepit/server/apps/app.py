@@ -5,14 +5,14 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from snakepit.server.apps.failed import Failed
 from snakepit.server.apps.options import Surroundings, pool_options
 from snakepit.server.apps.statistics import AppStatistics, WorkerStatistics
 from snakepit.server.event_loop.background import spawn
 from snakepit.server.pool.outcome import Outcome
 from snakepit.server.pool.pool import Pool
+from snakepit.server.responders.failed import Failed
+from snakepit.server.responders.refusal import Refusal
 from snakepit.server.responders.reload_pages import ReloadPages
-from snakepit.server.routing.refusal import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

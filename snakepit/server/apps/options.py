@@ -68,10 +68,10 @@ def pool_options(app: RoutedApp, surroundings: Surroundings) -> PoolOptions:
         patient=config.reload,
         working_directory=surroundings.working_directory,
         closing_seconds=CLOSING_SECONDS if surroundings.process_ends else None,
+        app=app.name if surroundings.several else "",
         settings={
             "page_script": page_script.address(published, surroundings.server) if config.reload_browser else "",
             "mount": app.route.path,
-            "app_name": app.name if surroundings.several else "",
             "sys_path": path,
             "own_path": standard_first(path),
             "own_modules": standard_modules(),

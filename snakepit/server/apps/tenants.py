@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from snakepit.config.placeholders import read_value
 from snakepit.errors import ConfigError
 from snakepit.server.apps.app import App
-from snakepit.server.apps.failed import Failed
 from snakepit.server.event_loop.background import spawn
-from snakepit.server.routing.refusal import Refusal
+from snakepit.server.responders.failed import Failed
+from snakepit.server.responders.refusal import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -32,7 +32,7 @@ class WorkerFactory:
         try:
             runtime = RUNTIMES[options.runtime](seats)
             settings: AppSettings = {**options.settings, "page_script": self.page_script(version)}
-            return WorkerHandle(number, settings, runtime, self._owner, self._loop)
+            return WorkerHandle(number, settings, runtime, self._owner, self._loop, options.app)
         except OSError as error:
             raise ConfigError(
                 f"no channel for worker {number}: {error.strerror}; use fewer interpreters or threads, or raise the "

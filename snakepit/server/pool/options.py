@@ -34,6 +34,7 @@ class PoolOptions:
         working_directory: entered again at each worker's start; None: the process's current one.
         closing_seconds: at the end of the pool, how long an interpreter may take to be closed once its app has ended;
             then it is left open. None: no limit.
+        app: what the log calls the app, if there are several.
     """
 
     workers: int
@@ -56,3 +57,4 @@ class PoolOptions:
     patient: bool = False
     working_directory: WorkingDirectory | None = None
     closing_seconds: float | None = None
+    app: str = ""

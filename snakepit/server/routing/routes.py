@@ -5,7 +5,7 @@ from urllib.parse import unquote_to_bytes
 
 from snakepit.config.placeholders import PLACEHOLDER
 from snakepit.http.target import split_target
-from snakepit.server.routing.refusal import Refusal
+from snakepit.server.responders.refusal import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,7 +71,10 @@ class Routes:
                     label, found = self._known.get(value) or self._paths_of(value)
                     break
         target = head.target
-        path = target.partition(b"?")[0] if target.startswith(b"/") else split_target(target)[0]
+        if target.startswith(b"/"):
+            path = target.partition(b"?")[0]
+        else:
+            path = split_target(target)[0].removeprefix(b"*")  # OPTIONS * is about the server, so about its root
         if b"%" in path:
             path = unquote_to_bytes(path)
         for paths in found:

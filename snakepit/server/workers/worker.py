@@ -88,6 +88,7 @@ class WorkerHandle:
         number: its name in the log, from 1.
         settings: what all workers of the app are told.
         runtime: what it is to run in; its seats say how many exchanges a WSGI app gets at once.
+        app: what the log calls the app, if there are several.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class WorkerHandle:
         runtime: Runtime,
         owner: Owner,
         loop: asyncio.AbstractEventLoop,
+        app: str = "",
     ) -> None:
         self.number = number
         self.state = WorkerState.STARTING
@@ -116,7 +118,6 @@ class WorkerHandle:
             runtime, number, settings, loop, self._listening, self._leaves_threads, self._thread_ended
         )
         self._seats: Seats | None = None  # of a WSGI app
-        app = settings["app_name"]
         self._name = f"worker {number} of {app}" if app else f"worker {number}"
         self._handlers: dict[int, Callable[[Envelope], None]] = {
             envelopes.ANSWER: self._on_answer,

@@ -45,8 +45,8 @@ def env_file(tmp_path):
 
 
 def test_options_are_the_fields_but_the_app():
-    assert [option.name for option in OPTIONS] == [item.name for item in fields(Config) if item.init][1:]
-    assert fields(Config)[0].name == "app"
+    names = [item.name for item in fields(Config) if item.init]
+    assert ["app", *(option.name for option in OPTIONS), "apps"] == names
 
 
 @each_option
@@ -493,6 +493,7 @@ def test_default_text_of_several_values():
     assert BY_NAME["reload_include"].default_text == "*.py"
     assert BY_NAME["reload_exclude"].default_text is None
     assert [option.name for option in OPTIONS if option.several] == [
+        "mount",
         "header",
         "reload_dir",
         "reload_include",

@@ -136,6 +136,8 @@ def test_a_file_above_that_belongs_to_somebody_else(folder, monkeypatch, owner):
 
 
 def sample(option):
+    if option.name == "mount":
+        return ("/api=api.main:app", "example.com=shop:app")
     if option.several:
         return ("A: 1", "B: 2")
     if option.choices:

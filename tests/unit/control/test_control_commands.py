@@ -107,5 +107,5 @@ def test_a_server_of_another_version(server, capsys):
     assert caught.value.code == 1
     assert capsys.readouterr() == (
         "",
-        f"Error: the server is Snakepit 0.0.9, and says nothing of 'workers'; this command is {__version__}\n",
+        f"Error: the server is Snakepit 0.0.9, and says nothing of 'apps'; this command is {__version__}\n",
     )

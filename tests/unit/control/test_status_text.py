@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from snakepit.control.text import duration, render
+from snakepit.control.text import duration, render, render_apps
 
 SINCE = time.mktime((2026, 1, 2, 3, 4, 5, 0, 0, -1))
 
@@ -52,6 +52,7 @@ STATUS = {
         },
     ],
 }
+STATUS["apps"] = [{"name": "main:app", "route": "/", "workers": STATUS["workers"]}]
 
 
 def test_all_of_it():
@@ -95,3 +96,33 @@ def test_what_there_may_not_be():
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text
+
+
+SEVERAL = [
+    {
+        "name": name,
+        "route": route,
+        "state": state,
+        "workers": workers,
+        "in_progress": 1,
+        "waiting": 0,
+    }
+    for name, route, state, workers in [
+        ("shop", "shop.example.com", "serving", STATUS["workers"]),
+        ("/api", "/api", "stopped", []),
+    ]
+]
+
+
+def test_of_several_apps_each_worker_stands_with_its_own():
+    shown = render(STATUS | {"app": "shop, /api", "apps": SEVERAL}).splitlines()
+    assert shown[-3].split()[:3] == ["APP", "WORKER", "STATE"]
+    assert [line.split()[:3] for line in shown[-2:]] == [["shop", "1", "ready"], ["shop", "2", "starting"]]
+
+
+def test_apps():
+    assert render_apps(SEVERAL) == (
+        "APP   ROUTE             STATE    WORKERS  NOW  WAITING  SERVED\n"
+        "shop  shop.example.com  serving  2        1    0        39\n"
+        "/api  /api              stopped  0        1    0        0"
+    )

@@ -7,6 +7,7 @@ import pytest
 from fakes import fake_of
 from waiting import PATIENCE, until
 
+from snakepit.config.options import Config
 from snakepit.errors import SnakepitError
 from snakepit.server.apps import app as app_module
 from snakepit.server.apps.table import Apps
@@ -38,13 +39,19 @@ class Pool:
 
 @fake_of(app_module.App)
 class App:
-    """Keeps the versions of which its pages heard."""
+    """Keeps the versions of which its pages heard; several apps have names."""
+
+    alone = stopped = False
+    is_up = True
 
     def __init__(self, name, pool, runtime):
         self.name = name
         self.pool = pool
-        self.runtime = runtime
+        self.config = Config("main:app", runtime=runtime)
         self.announced = 0
+
+    async def reload(self):
+        return await self.pool.reload()
 
     def announce_version(self):
         self.announced += 1
@@ -53,8 +60,9 @@ class App:
 def play(scenario, runtime="interpreter", apps=1):
     async def limited():
         made = [App(f"app{number}", Pool(), runtime) for number in range(apps)]
+        made[0].alone = apps == 1
         log = logging.getLogger("snakepit.server")
-        changes = Changes(Apps(made), log, asyncio.get_running_loop(), Manager())
+        changes = Changes(Apps(made, ()), log, asyncio.get_running_loop(), Manager())
         pool = made[0].pool if apps == 1 else made
         async with asyncio.timeout(PATIENCE):
             await scenario(pool, changes)

@@ -27,6 +27,8 @@ class Server:
         self.outcome = outcome
         self.stopped = 0
         self.scaled = []
+        self.apps = []
+        self.reloaded = None
 
     def statistics(self):
         return STATISTICS
@@ -34,7 +36,15 @@ class Server:
     def stop(self):
         self.stopped += 1
 
-    async def reload(self):
+    async def reload(self, app=None):
+        self.reloaded = app
+        return self.outcome
+
+    async def stop_app(self, name):
+        self.apps.append(("stop", name))
+
+    async def start_app(self, name):
+        self.apps.append(("start", name))
         return self.outcome
 
     async def scale(self, workers):

@@ -13,7 +13,11 @@ from snakepit.server.operate.reloader import Reloader
 
 
 def reloader(folder, **options):
-    return Reloader(Config("main:app", reload=True, reload_dir=(str(folder),), **options))
+    return of(Config("main:app", reload=True, reload_dir=(str(folder),), **options))
+
+
+def of(config):
+    return Reloader(config, config.routed)
 
 
 @pytest.mark.parametrize(
@@ -89,9 +93,9 @@ def test_delay(tmp_path, seconds, step):
 def test_folders(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "app").mkdir()
-    assert Reloader(Config("m:a", reload=True)).folders == [tmp_path.resolve()]
-    assert Reloader(Config("m:a", reload=True, app_dir="app")).folders == [tmp_path.resolve() / "app"]
-    assert Reloader(Config("m:a", reload=True, reload_dir=("app", "."))).folders == [
+    assert of(Config("m:a", reload=True)).folders == [tmp_path.resolve()]
+    assert of(Config("m:a", reload=True, app_dir="app")).folders == [tmp_path.resolve() / "app"]
+    assert of(Config("m:a", reload=True, reload_dir=("app", "."))).folders == [
         tmp_path.resolve() / "app",
         tmp_path.resolve(),
     ]

@@ -60,11 +60,18 @@ def log(terminal):
     assert handler.filters == [], "the report left its filter behind"
 
 
+class Worker(SimpleNamespace):
+    """A worker that has a name, and what it reported."""
+
+    def __str__(self):
+        return f"worker {self.number}"
+
+
 def worker(number=1, startup=0.0, copies=(), memory=None, notes=()):
     report = WorkerReport()
     report.interface, report.import_seconds, report.startup_seconds = "asgi", 0.25, startup
     report.copies, report.notes = [(module, 1000) for module in copies], list(notes)
-    return SimpleNamespace(number=number, report=report, memory_at_end=memory)
+    return Worker(number=number, report=report, memory_at_end=memory)
 
 
 def bar(ready, total, filled):

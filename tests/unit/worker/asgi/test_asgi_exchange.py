@@ -48,11 +48,11 @@ def request(target=b"/", headers=((b"host", b"a"),), body=b"", more=False, expec
     )
 
 
-def serve(app, scenario=None, root_path="", **fields):
+def serve(app, scenario=None, root_path="", mount="", **fields):
     """Run an app over one exchange, beside a scenario that plays the main interpreter; returns the worker."""
 
     async def main():
-        worker = FakeWorker(app, root_path)
+        worker = FakeWorker(app, root_path, mount)
         worker.lifespan.state["from"] = "lifespan"
         exchange = AsgiExchange(worker, request(**fields))
         async with asyncio.timeout(PATIENCE):
@@ -90,14 +90,14 @@ async def answer(send, data=b"ok"):
 # -- scope -----------------------------------------------------------------------------------------------------------
 
 
-def scope_of(root_path="", **fields):
+def scope_of(root_path="", mount="", **fields):
     seen = []
 
     async def app(scope, receive, send):
         seen.append(scope)
         await answer(send)
 
-    assert trouble(serve(app, root_path=root_path, **fields)) is None
+    assert trouble(serve(app, root_path=root_path, mount=mount, **fields)) is None
     return seen[0]
 
 
@@ -125,6 +125,13 @@ def test_scope():
 )
 def test_path(target, path):
     assert scope_of(target=target)["path"] == path
+
+
+@pytest.mark.parametrize(("said", "above"), [(None, "/option"), ("/proxy", "/proxy")])
+def test_a_mount_is_part_of_the_path_and_of_the_root_path(said, above):
+    scope = scope_of(root_path="/option", mount="/api", target=b"/api/a%20b", said=said)
+    assert (scope["root_path"], scope["path"]) == (f"{above}/api", f"{above}/api/a b")
+    assert scope["raw_path"] == f"{above}/api/a%20b".encode()
 
 
 def test_root_path_is_part_of_the_path():
@@ -1103,6 +1110,7 @@ def make_worker(monkeypatch):
             "lifespan": "off",
             "reset_contextvars": False,
             "root_path": "",
+            "mount": "",
             "ws_max_queue": 1,
             "timeout_request": None,
             "channels": [None],

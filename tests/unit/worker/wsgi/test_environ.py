@@ -10,9 +10,10 @@ from snakepit.wire import envelopes
 from snakepit.worker.wsgi.environ import EnvironFactory
 
 
-def factory(root_path="", multithread=True, multiprocess=False):
+def factory(root_path="", multithread=True, multiprocess=False, mount=""):
     return EnvironFactory(
         root_path=root_path,
+        mount=mount,
         multithread=multithread,
         multiprocess=multiprocess,
         file_wrapper=FileWrapper,
@@ -33,8 +34,8 @@ def request(
     return envelopes.request(1, method, target, version, list(headers), client, server, scheme, b"", False, False, said)
 
 
-def make(*, root_path="", **fields):
-    return factory(root_path).make(request(**fields), io.BytesIO())
+def make(*, root_path="", mount="", **fields):
+    return factory(root_path, mount=mount).make(request(**fields), io.BytesIO())
 
 
 def test_everything_that_pep_3333_asks_for():
@@ -180,3 +181,26 @@ def test_any_number_of_different_names():
         environ = maker.make(request(headers=[(b"x-%d" % number, b"1"), (b"x_%d" % number, b"2")]), io.BytesIO())
         assert environ[f"HTTP_X_{number}"] == "1"
     assert maker.make(request(headers=[(b"x-7", b"1"), (b"x-2999", b"2")]), io.BytesIO())["HTTP_X_2999"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        (b"/shop", ""),
+        (b"/shop/", "/"),
+        (b"/shop/a%20b?c", "/a b"),
+        (b"/sh%6Fp/a", "/a"),
+        (b"http://a/shop/a", "/a"),
+    ],
+)
+def test_a_mount_is_taken_from_the_path(target, path):
+    environ = make(mount="/shop", target=target)
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("/shop", path)
+
+
+@pytest.mark.parametrize(
+    ("said", "script_name"), [(None, "/option/s\xc3\xbc\xc3\x9f"), ("/proxy", "/proxy/s\xc3\xbc\xc3\x9f")]
+)
+def test_a_mount_stands_below_the_path_of_the_proxy(said, script_name):
+    environ = make(mount="/süß", root_path="/option", target=b"/s%C3%BC%C3%9F/a", said=said)
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == (script_name, "/a")

@@ -17,6 +17,10 @@ BACKOFF = 5.0, 300.0
 time."""
 
 
+MOST_DOUBLED = 10
+"""Times that the seconds are doubled: by then they are at their most."""
+
+
 class Failed(Responder):
     """A responder that answers with 502 for some time, and then has the app started again for the next request.
 
@@ -27,7 +31,8 @@ class Failed(Responder):
 
     def __init__(self, failures: int, start: "Callable[[Exchange], None]") -> None:
         first, most = BACKOFF
-        self._until = time.monotonic() + min(first * 2.0 ** (failures - 1), most)
+        doubled = min(failures - 1, MOST_DOUBLED)
+        self._until = time.monotonic() + min(first * 2.0**doubled, most)
         self._start = start
 
     @property
