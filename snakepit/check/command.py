@@ -57,6 +57,7 @@ def main(
     signal.signal(signal.SIGINT, signal.default_int_handler)  # so that Ctrl+C also removes folder and child
     try:
         config = Config.resolve(app, given, file)
+        _refuse_several(config)
         folder = config.app_dir or working_directory.name()
         if folder:
             add_folder(folder)
@@ -70,6 +71,16 @@ def main(
     sys.stdout.buffer.write(shown.encode(sys.stdout.encoding, "backslashreplace"))
     sys.stdout.flush()
     return 0 if report.ok else AppError.exit_status
+
+
+def _refuse_several(config: Config) -> None:
+    """Raise ConfigError for a configuration with several apps."""
+    if config.apps:
+        one = config.apps[0].config
+        raise ConfigError(
+            "the configuration file has several apps; name the one to check and its folder, as in "
+            f"snakepit check {one.app} --app-dir {one.app_dir or '.'}"
+        )
 
 
 def check(config: Config, timeout: float) -> Report:

@@ -8,10 +8,12 @@ import click
 from snakepit.cli import parameters
 from snakepit.cli.failure import end_with
 from snakepit.config import file, place
-from snakepit.config.options import OPTIONS, Config
+from snakepit.config.apps import PER_APP
+from snakepit.config.options import OPTIONS, Config, RoutedApp
 from snakepit.config.sources import DEFAULT, ConfigFile, Found, Source, gather, shown_path
 from snakepit.errors import ConfigError, SnakepitError
 from snakepit.system import working_directory
+from snakepit.system.table import aligned
 
 
 def _config(
@@ -35,7 +37,10 @@ def _config(
     try:
         read = file.wanted(config_file, no_config)
         found = gather(OPTIONS, app, parameters.given_values(values), read)
-        config = Config.made_from(found if found.app is not None else Found(_NO_APP, found.values, found.sources))
+        if found.app is None and not found.apps and not found.values.get("mount"):
+            config = Config.made_from(Found(_NO_APP, found.values, found.sources))
+        else:
+            config = Config.made_from(found)
     except SnakepitError as error:
         end_with(error)
     if only_check:
@@ -68,8 +73,29 @@ def _as_text(found: Found, config: Config, read: ConfigFile | None) -> str:
     second = min(max(len(value) for _, value, _ in rows), _WIDEST)
     path = "none" if read is None else read.path
     lines = (f"{name:<{first}}  {value:<{second}}  {source}" for name, value, source in rows)
-    return "\n".join([f"Configuration file: {path}", *lines])
+    of_apps = [
+        (app.name, str(app.route), str(app.config.app), _differences(config, app).replace("\n", " "))
+        for app in config.apps
+    ]
+    table = ["", *aligned([_HEADINGS, *of_apps])] if of_apps else []
+    return "\n".join([f"Configuration file: {path}", *lines, *table])
 
+
+def _own_options(config: Config, app: RoutedApp) -> dict[str, Any]:
+    """Return the options of an app that are not the server's."""
+    names = [option.name for option in OPTIONS if option.name in PER_APP]
+    return {name: own for name in names if (own := getattr(app.config, name)) != getattr(config, name)}
+
+
+def _differences(config: Config, app: RoutedApp) -> str:
+    from snakepit.config.tables import text
+
+    return ", ".join(
+        f"{name} = {'none' if value is None else text(value)}" for name, value in _own_options(config, app).items()
+    )
+
+
+_HEADINGS = ("APP", "ROUTE", "REFERENCE", "WHAT IS NOT AS ABOVE")
 
 _WIDEST = 24
 """Characters of the column of values; longer ones move what follows in their line."""
@@ -80,7 +106,11 @@ def _as_json(found: Found, config: Config, read: ConfigFile | None) -> dict[str,
     for name, (value, source) in _shown(found, config).items():
         where = {"variable": source.variable, "env_file": source.env_file, "path": source.path, "line": source.line}
         options[name] = {"value": value, "source": source.kind} | {key: item for key, item in where.items() if item}
-    return {"file": None if read is None else read.path, "options": options}
+    apps = [
+        {"name": app.name, "route": str(app.route), "app": str(app.config.app), "options": _own_options(config, app)}
+        for app in config.apps
+    ]
+    return {"file": None if read is None else read.path, "options": options, "apps": apps}
 
 
 def _init(force: bool) -> None:

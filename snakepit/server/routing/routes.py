@@ -71,10 +71,9 @@ class Routes:
                     label, found = self._known.get(value) or self._paths_of(value)
                     break
         target = head.target
-        if target.startswith(b"/"):
-            path = target.partition(b"?")[0]
-        else:
-            path = split_target(target)[0].removeprefix(b"*")  # OPTIONS * is about the server, so about its root
+        if not target.startswith(b"/"):
+            target = split_target(target)[0].removeprefix(b"*")  # OPTIONS * is about the server, so about its root
+        path = target.partition(b"?")[0]
         if b"%" in path:
             path = unquote_to_bytes(path)
         for paths in found:
