@@ -112,9 +112,9 @@ def _status(as_json: bool, name: str | None, pid: int | None) -> None:
     commands.status(*_which(name, pid), as_json)
 
 
-def _reload(name: str | None, pid: int | None) -> None:
+def _reload(config: bool, name: str | None, pid: int | None) -> None:
     """Replace all workers of a running server, one after the other, by new ones that import the app again."""
-    commands.reload(*_which(name, pid))
+    (commands.reread if config else commands.reload)(*_which(name, pid))
 
 
 def _apps(as_json: bool, name: str | None, pid: int | None) -> None:
@@ -225,7 +225,16 @@ for _command in (
     _control_command(
         "status", _status, click.Option(["--json", "as_json"], is_flag=True, help="Print it as a JSON object.")
     ),
-    _control_command("reload", _reload),
+    _control_command(
+        "reload",
+        _reload,
+        click.Option(
+            ["--config"],
+            is_flag=True,
+            help="Read the configuration file again instead, for a server with several apps: only apps whose tables "
+            "changed are started, replaced or ended.",
+        ),
+    ),
     _control_command(
         "scale", _scale, click.Argument(["workers"], type=click.IntRange(1, MOST_WORKERS), metavar="WORKERS")
     ),

@@ -353,6 +353,10 @@ class Config:
         """All apps. Raises ConfigError if it can't be told where the only one is."""
         return self.apps or (RoutedApp(str(app_reference.find(self.app)), Route(), self),)
 
+    def with_apps(self, apps: Sequence[RoutedApp]) -> Self:
+        """Return these options with other apps."""
+        return replace(self, apps=tuple(apps))
+
     def with_workers(self, count: int) -> Self:
         """Return these options with so many workers for each app."""
         routed = tuple(replace(app, config=replace(app.config, interpreters=count)) for app in self.apps)

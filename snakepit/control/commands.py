@@ -27,6 +27,13 @@ def reload(name: str | None, pid: int | None) -> None:
         print(f"Reloaded {counted(answer['replaced'], 'worker')} in {answer['seconds']:.2f} s")
 
 
+def reread(name: str | None, pid: int | None) -> None:
+    """Have the configuration file read again."""
+    with _server(name, pid) as server:
+        changed = server.ask("reread")["changed"]
+        print(f"{counted(changed, 'app')} changed" if changed else "The file says nothing new of the apps")
+
+
 def apps(name: str | None, pid: int | None, as_json: bool) -> None:
     """Print the apps of the server."""
     with _server(name, pid) as server:

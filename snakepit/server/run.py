@@ -72,11 +72,12 @@ def _serve(
             jit.take_back(os.environ)
             manager = find_manager()
             file = find_file()
-            config = Config.resolve(app, options, file)
+            config = known = Config.resolve(app, options, file)
             if manager.workers:
                 config = config.with_workers(manager.workers)
             server = Server(
                 config,
+                reread=(known, lambda: Config.resolve(app, options, find_file())),
                 control=True,
                 manager=manager,
                 open_files=raise_open_files_limit(),

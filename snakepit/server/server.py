@@ -13,7 +13,7 @@ from snakepit.server.operate.reloader import Reloader
 from snakepit.server.operate.statistics import Statistics
 from snakepit.server.pool.outcome import Outcome
 from snakepit.server.serving import Serving
-from snakepit.server.setup import Setup, StopRequest, Unstarted
+from snakepit.server.setup import Reread, Setup, StopRequest, Unstarted
 from snakepit.system.memory import resident_memory
 from snakepit.system.working_directory import WorkingDirectory
 
@@ -28,6 +28,7 @@ class Server:
         working_directory: of the process, if that is the server's alone.
         process_ends: whether the process ends at once after the server, so that interpreters that take long to close
             are left open.
+        reread: the options as they were read, and a function that reads them again.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Server:
         open_files: tuple[int, int] | None = None,
         working_directory: WorkingDirectory | None = None,
         process_ends: bool = False,
+        reread: Reread | None = None,
     ) -> None:
         self.config = config
         apps = config.routed
@@ -56,6 +58,7 @@ class Server:
             process_ends=process_ends,
             made_at=(time.time(), time.monotonic()),
             stop=StopRequest(config.timeout_graceful_shutdown),
+            reread=reread,
         )
         if config.workers_max_rss is not None and resident_memory() is None:
             raise ConfigError("workers_max_rss can't be used: this system does not tell how much memory a process has")
@@ -103,6 +106,10 @@ class Server:
         if workers can't be replaced.
         """
         return await self._now.reload(app)
+
+    async def reread(self) -> Outcome:
+        """Read the configuration file again: apps come, go and change. Raises SnakepitError if that can't be done."""
+        return await self._now.reread()
 
     async def stop_app(self, name: str) -> None:
         """Stop the workers of one of several apps; its requests get 503. Raises SnakepitError if that can't be done."""

@@ -8,8 +8,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from snakepit.c_extensions.copies import CopiesFolder, remove_left_over
@@ -26,6 +25,7 @@ from snakepit.server.operate.commands import commands
 from snakepit.server.operate.control_socket import ControlSocket, Identity
 from snakepit.server.operate.hand_over import NO_SUPERVISOR, HandOver
 from snakepit.server.operate.program_end import servers
+from snakepit.server.operate.reconfiguration import Reconfiguration
 from snakepit.server.operate.signals import Stops, handle_signals, leave
 from snakepit.server.operate.startup_report import StartupReport
 from snakepit.server.operate.statistics import Statistics
@@ -95,9 +95,12 @@ class Serving:
 
         tenants = Tenants(config.max_apps, make, config.timeout_graceful_shutdown, loop)
         first = [make(routed) for routed in setup.apps if not routed.route.placeholders]
-        self._apps = Apps(first, tenants)
-        self._http = HttpConnections(config, self._router(first, tenants), loop, setup.open_files)
-        self._changes = Changes(self._apps, self._log, loop, manager)
+        routes = Routes(config.strict_host) if config.apps else None
+        self._apps = Apps(first, tenants, routes)
+        self._apps.fill_routes(setup.apps)
+        router = routes or Router(first[0].pool.queue, first[0].responders)
+        self._http = HttpConnections(config, router, loop, setup.open_files)
+        self._changes = Changes(self._apps, self._log, loop, manager, self._reconfiguration(make))
         self._control = self._control_socket()
         self._stops = Stops(self.stop, self._exit_now)
         self._accepts = False  # connections, or has done
@@ -143,6 +146,10 @@ class Serving:
     async def reload(self, app: str | None = None) -> Outcome:
         """Replace the workers of all apps, or of this one, one after the other. Raises SnakepitError."""
         return await self._changes.reload(app)
+
+    async def reread(self) -> Outcome:
+        """Read the configuration file again, and make of the apps what it says. Raises SnakepitError."""
+        return await self._changes.reread()
 
     async def stop_app(self, name: str) -> None:
         """Stop the workers of an app. Raises SnakepitError."""
@@ -294,16 +301,12 @@ class Serving:
         """Tell whether the file of a Unix socket must stay, since another process serves there."""
         return self._hand_over.successor is not None or (self._setup.manager.takes_over and not self._accepts)
 
-    def _router(self, first: "Sequence[App]", tenants: Tenants) -> Router | Routes:
-        if not self._setup.config.apps:
-            return Router(first[0].pool.queue, first[0].responders)
-        routes = Routes(self._setup.config.strict_host)
-        for app in first:
-            routes.add(app.route, app)
-        for template in self._setup.apps:
-            if template.route.placeholders:
-                routes.add_pattern(template.route, partial(tenants.find, template))
-        return routes
+    def _reconfiguration(self, make: "Callable[[RoutedApp], App]") -> Reconfiguration | None:
+        setup = self._setup
+        if not setup.config.apps or setup.reread is None:
+            return None
+        known, read = setup.reread
+        return Reconfiguration(known, read, make, self._apps, setup.config.timeout_graceful_shutdown, self._loop)
 
     def _make_copies_folder(self) -> CopiesFolder | None:
         configs = [app.config for app in self._setup.apps]

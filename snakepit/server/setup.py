@@ -17,11 +17,14 @@ from snakepit.system.memory import resident_memory
 from snakepit.system.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from snakepit.config.options import Config, RoutedApp
     from snakepit.server.apps.table import Apps
     from snakepit.system.working_directory import WorkingDirectory
+
+type Reread = tuple[Config, Callable[[], Config]]
+"""The options as they were read, and a function that reads them again, and raises SnakepitError."""
 
 STOP_AT_PROGRAM_END = 1.0
 """Seconds for requests in flight when the program that embeds the server ends: users wait for the program's end rather
@@ -62,6 +65,7 @@ class Setup:
     process_ends: bool
     made_at: tuple[float, float]
     stop: StopRequest
+    reread: "Reread | None" = None
 
     @property
     def names(self) -> str:
@@ -153,6 +157,10 @@ class Unstarted:
         """Do nothing: it has no sockets."""
 
     async def reload(self, app: str | None = None) -> Outcome:
+        """Raise SnakepitError."""
+        raise self._refusal()
+
+    async def reread(self) -> Outcome:
         """Raise SnakepitError."""
         raise self._refusal()
 

@@ -1,6 +1,7 @@
 """Several apps in one server: routes, isolation, tenants, and what is done to one of them."""
 
 import json
+import signal
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -222,17 +223,100 @@ def test_a_changed_file_replaces_the_workers_of_its_app_alone(site):
         assert server.err.count("Worker 1 of / ready") == 1
 
 
+def test_a_changed_file_changes_its_apps_alone(site):
+    configure(site, f'{SITE}name = "shop"\n')
+    with running(cwd=site, workers=1) as server:
+        asked(server, "/api/x")
+        assert server.command("reload", "--config").stdout == "The file says nothing new of the apps\n"
+        # one goes, one comes, one has another route; the fourth is as it was
+        configure(
+            site,
+            'interpreters = 1\n[[apps]]\napp = "main:app"\napp-dir = "api"\npath = "/api"\n'
+            '[[apps]]\napp = "main:app"\napp-dir = "site"\npath = "/site"\n'
+            '[[apps]]\napp = "main:app"\napp-dir = "shop"\nname = "shop"\nhost = "b.example.com"\n',
+        )
+        assert server.command("reload", "--config").stdout == "3 apps changed\n"
+        assert asked(server, "/api/x")["kept"] == 2
+        assert asked(server, "/site/x")["app"] == "site"
+        assert asked(server, "/x", "b.example.com")["app"] == "shop"
+        assert get(server, "/x").status == 404
+        assert get(server, "/shop/x", "shop.example.com").status == 404
+        for line in ("came: /site", "changed: shop", "went: /"):
+            assert f"Apps that {line}" in server.err
+        assert server.stop() == 0
+
+
+def test_a_wrong_file_changes_nothing(site):
+    with running(cwd=site, workers=1) as server:
+        configure(site, SITE.replace("app-dir", "app-dri"))
+        done = server.command("reload", "--config")
+        assert done.returncode == 1
+        assert "snakepit.toml:6: app-dri: there is no such option; did you mean app-dir?" in done.stderr
+        assert asked(server, "/api/x")["app"] == "api"
+        configure(site, 'app = "main:app"\napp-dir = "site"')
+        assert "names no apps with routes any more" in server.command("reload", "--config").stderr
+        assert asked(server, "/api/x")["kept"] == 2
+
+
+def test_an_app_whose_new_options_do_not_work_goes_on_as_before(site):
+    with running(cwd=site, workers=1) as server:
+        assert asked(server, "/api/x")["kept"] == 1
+        broken = SITE.replace('app-dir = "api"', 'app-dir = "nowhere"')
+        configure(site, broken.replace("[[apps]]", "[[apps]]\nthreads = 2", 1))
+        done = server.command("reload", "--config")
+        assert done.returncode == 1
+        assert "1 app changed; others can't be: No module named 'main'" in done.stderr
+        assert asked(server, "/api/x")["kept"] == 2
+        configure(site, SITE)
+        assert server.command("reload", "--config").stdout == "1 app changed\n"  # threads
+        assert asked(server, "/api/x")["kept"] == 3
+
+
+def test_other_options_wait(site):
+    with running(cwd=site, workers=1) as server:
+        configure(site, f"timeout-keep-alive = 1\n{SITE}")
+        assert server.command("reload", "--config").stdout == "The file says nothing new of the apps\n"
+        assert "left as it is until snakepit upgrade or the next start: timeout_keep_alive" in server.err
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+def test_sighup_reads_the_file(site):
+    with running(cwd=site, workers=1) as server:
+        asked(server, "/api/x")
+        configure(site, SITE.replace('path = "/api"', 'path = "/api2"'))
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_logged("Apps that went: /api")
+        assert asked(server, "/api2/x")["kept"] == 1
+        assert "Worker 1 of / ready" in server.err
+        assert server.err.count("Worker 1 of / ready") == 1
+        server.process.send_signal(signal.SIGHUP)  # the file says nothing new
+        server.wait_logged("Reloaded")
+        assert server.err.count("Worker 1 of / ready") == 2
+
+
+def test_one_app_is_not_reconfigured(site):
+    with running("main:app", "--no-config", cwd=site / "site", workers=1) as server:
+        done = server.command("reload", "--config")
+        assert done.returncode == 1
+        assert "The server has no apps with routes" in done.stderr
+
+
 TENANTS = """
 [[apps]]
 host = "{tenant}.example.com"
 app = "main:app"
 app-dir = "tenants/{tenant}"
-idle-timeout = 1
 
 [[apps]]
 path = "/t/{tenant}"
 app = "main:app"
 app-dir = "tenants/{tenant}"
+
+[[apps]]
+path = "/short/{tenant}"
+app = "main:app"
+app-dir = "tenants/{tenant}"
+idle-timeout = 1
 """
 
 
@@ -251,7 +335,7 @@ def tenants(tmp_path):
 @ONE_RUNTIME
 def test_tenants(tenants):
     with running(cwd=tenants, workers=0) as server:
-        assert "no workers yet, apps {tenant}.example.com, /t/{tenant}" in server.err
+        assert "no workers yet, apps {tenant}.example.com, /t/{tenant}, /short/{tenant}" in server.err
         assert asked(server, "/a", "acme.example.com")["app"] == "acme"
         assert asked(server, "/a", "ACME.example.com:80")["kept"] == 2
         assert asked(server, "/a", "beta.example.com")["kept"] == 1
@@ -266,9 +350,9 @@ def test_tenants(tenants):
         assert statuses == [502, 502, 404, 404]
         assert asked(server, "/a", "acme.example.com")["kept"] == 3
         assert server.err.count("App broken.example.com can't be started") == 1
-        server.wait_logged("App beta.example.com goes, after 1 s without a request")
-        server.wait_logged("App acme.example.com goes, after 1 s without a request")
-        assert asked(server, "/a", "acme.example.com")["kept"] == 1  # a new one
+        for times in (1, 2):
+            assert asked(server, "/short/acme/a")["kept"] == 1
+            server.wait_logged("App /short/acme goes, after 1 s without a request", times)
         assert server.stop() == 0
 
 
@@ -336,4 +420,15 @@ def test_no_room_for_a_tenant(tenants):
         assert (response.status, response.headers["retry-after"]) == (503, "1")
         go.write_text("go", encoding="utf-8")
         assert slow.result(PATIENCE).status == 200
+        assert asked(server, "/t/acme/a")["kept"] == 1
+
+
+@ONE_RUNTIME
+def test_tenants_of_a_changed_table_go(tenants):
+    with running(cwd=tenants, workers=0) as server:
+        assert asked(server, "/t/acme/a")["kept"] == 1
+        assert asked(server, "/a", "beta.example.com")["app"] == "beta"
+        configure(tenants, TENANTS.replace('path = "/t/{tenant}"', 'path = "/t/{tenant}"\nthreads = 2'))
+        assert server.command("reload", "--config").stdout == "1 app changed\n"
+        server.wait_logged("App /t/acme goes, since its options have changed")
         assert asked(server, "/t/acme/a")["kept"] == 1

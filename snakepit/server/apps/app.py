@@ -54,7 +54,8 @@ class App:
         self._failures = 0  # in a row
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
-        self._left_open = 0  # interpreters of earlier pools
+        self.left_open = 0
+        """Interpreters of pools that were closed, and stay open."""
         self.pool = self._new_pool()
         self.destination: Destination = self.pool.queue
 
@@ -77,12 +78,10 @@ class App:
 
     async def stop(self, deadline: float) -> None:
         """Retire its workers, as `close` does; its requests get 503 until it is started again."""
-        stopped = Refusal(503, "This app is stopped")
-        self.destination, self.failure, self.stopped = stopped, None, True
+        self.destination, self.failure, self.stopped = Refusal(503, "This app is stopped"), None, True
         self._forget_tasks()
-        pool = self.pool
-        pool.queue.answer_instead(stopped)
-        self._left_open += await pool.close(deadline)
+        await self._wait_idle(deadline)
+        self.left_open += await self.pool.close(deadline)
 
     async def begin_again(self) -> Outcome:
         """Start an app that was stopped, or could not be started."""
@@ -90,14 +89,19 @@ class App:
         await self.tried.wait()
         return Outcome(1) if self.failure is None else Outcome(0, str(self.failure))
 
+    async def leave(self, deadline: float) -> None:
+        """Answer the requests that it has, and close; no others come."""
+        await self._wait_idle(deadline)
+        self.left_open += await self.close(deadline)
+
     async def close(self, deadline: float) -> int:
         """Retire its workers; after `deadline` (loop time) cut them and, if necessary, abandon them.
 
-        Returns how many interpreters stay open.
+        Returns how many interpreters of its last pool stay open.
         """
         self._closed = True
         self._forget_tasks()
-        return self._left_open + await self.pool.close(deadline)
+        return await self.pool.close(deadline)
 
     @property
     def busy(self) -> bool:
@@ -156,6 +160,15 @@ class App:
             return "failed"
         return "serving" if self.pool.first_ready.is_set() else "starting"
 
+    async def _wait_idle(self, deadline: float) -> None:
+        """Wait until its requests are answered; those that still wait for a worker at `deadline` get 503."""
+        queue = self.pool.queue
+        try:
+            async with asyncio.timeout_at(deadline):
+                await queue.wait_idle()
+        except TimeoutError:
+            queue.answer_instead(Refusal(503, "This app is stopped"))
+
     def _forget_tasks(self) -> None:
         for task in self._tasks:
             task.cancel()
@@ -192,7 +205,7 @@ class App:
         self.tried.set()
         self.failed.set()
         if not self.alone:
-            self._left_open += await pool.close(self._loop.time() + ENDING_SECONDS)
+            self.left_open += await pool.close(self._loop.time() + ENDING_SECONDS)
 
     def _start_for(self, exchange: "Exchange") -> None:
         self._begin_anew()

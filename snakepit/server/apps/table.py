@@ -1,24 +1,73 @@
 """The apps of one server, and operations on all of them at once."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
+from snakepit.config.options import RoutedApp
 from snakepit.errors import SnakepitError
 from snakepit.server.apps.app import App
 from snakepit.server.apps.tenants import Tenants
 from snakepit.server.exchanges.exchange import Exchange
+from snakepit.server.routing.routes import Routes
 
 
 class Apps:
-    """The apps of a server: those that start with it, in this order, and those that requests make."""
+    """The apps of a server: those of routes without placeholders, in their order, and those that requests make.
 
-    def __init__(self, apps: Iterable[App], tenants: Tenants) -> None:
+    Args:
+        apps: those that start with the server.
+        routes: what finds them; None: there is one app, which gets all requests.
+    """
+
+    def __init__(self, apps: Iterable[App], tenants: Tenants, routes: Routes | None = None) -> None:
         self._first = list(apps)
         self._tenants = tenants
+        self._routes = routes
+        self._passing: list[App] = []  # that start, or end, beside the others
+        self._left_open = 0  # interpreters of those that ended
 
     def __iter__(self) -> Iterator[App]:
         yield from self._first
         yield from self._tenants
+        yield from list(self._passing)
+
+    def become(self, routed: Iterable[RoutedApp], started: Mapping[str, App]) -> list[App]:
+        """Have these apps from now on, of which some have been `started`; returns those that go.
+
+        What is neither has been there before. Apps of routes with placeholders that are not there any more go by
+        themselves.
+        """
+        routed = list(routed)
+        names = [app.name for app in routed if not app.route.placeholders]
+        before = {app.name: app for app in self._first}
+        now = {**before, **started}
+        self._first = [now[name] for name in names]
+        going = [app for app in before.values() if app not in self._first]
+        self._passing = [app for app in self._passing if app not in self._first] + going
+        self._tenants.keep_only([app for app in routed if app.route.placeholders])
+        self.fill_routes(routed)
+        return going
+
+    def fill_routes(self, routed: Iterable[RoutedApp]) -> None:
+        """Let each request find its app."""
+        if self._routes is None:
+            return
+        self._routes.clear()
+        for app in self._first:
+            self._routes.add(app.route, app)
+        for template in routed:
+            if template.route.placeholders:
+                self._routes.add_pattern(template.route, partial(self._tenants.find, template))
+
+    def accompany(self, app: App) -> None:
+        """Note an app that starts beside the others, and gets no requests yet."""
+        self._passing.append(app)
+
+    def forget(self, app: App) -> None:
+        """Note that an app that went has ended."""
+        self._passing.remove(app)
+        self._left_open += app.left_open
 
     def named(self, name: str) -> App:
         """Return the app with this name. Raises SnakepitError."""
@@ -91,8 +140,9 @@ class Apps:
         Returns how many interpreters stay open.
         """
         self._tenants.close()
-        left_open = sum(await asyncio.gather(*(app.close(deadline) for app in self)))
-        return left_open + self._tenants.left_open
+        apps = list(self)
+        left_open = sum(await asyncio.gather(*(app.close(deadline) for app in apps)))
+        return left_open + sum(app.left_open for app in apps) + self._left_open + self._tenants.left_open
 
     def close_pages(self) -> None:
         """End the streams of all browsers that wait for a newer version of an app."""

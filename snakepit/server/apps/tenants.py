@@ -47,7 +47,11 @@ class _Tenant:
 
     app: App | Unmade
     used: float
-    idle_seconds: float
+    template: "RoutedApp"
+
+    @property
+    def idle_seconds(self) -> float:
+        return self.template.config.idle_timeout
 
     @property
     def busy(self) -> bool:
@@ -105,6 +109,12 @@ class Tenants:
         tenant.used = self._loop.time()
         return tenant.app
 
+    def keep_only(self, templates: "Sequence[RoutedApp]") -> None:
+        """Let the apps go that none of these templates would make as they are."""
+        for key, tenant in list(self._tenants.items()):
+            if tenant.template not in templates:
+                self._let_go(key, "since its options have changed")
+
     def close(self) -> None:
         """Make no more apps. Those that live are closed by the caller."""
         self._closed = True
@@ -126,7 +136,7 @@ class Tenants:
             app = self._make(routed)
         except ConfigError as error:
             return self._unmade(template, key, values, error)
-        self._keep(key, app, routed.config.idle_timeout)
+        self._keep(key, app, template)
         spawn(app.start(), self._tasks)
         return app
 
@@ -138,12 +148,12 @@ class Tenants:
 
         self._log.error("App %s can't be made: %s", key, error)
         unmade = Unmade(again)
-        self._keep(key, unmade, template.config.idle_timeout)
+        self._keep(key, unmade, template)
         return unmade
 
-    def _keep(self, key: str, app: App | Unmade, idle_seconds: float) -> None:
-        self._tenants[key] = _Tenant(app, self._loop.time(), idle_seconds)
-        if self._looking is None:
+    def _keep(self, key: str, app: App | Unmade, template: "RoutedApp") -> None:
+        self._tenants[key] = _Tenant(app, self._loop.time(), template)
+        if self._looking is None or self._looking.when() > self._next_look:
             self._look_later()
 
     # -- the end -----------------------------------------------------------------------------------------------------
@@ -170,9 +180,16 @@ class Tenants:
         if self._tenants:
             self._look_later()
 
-    def _look_later(self) -> None:
+    @property
+    def _next_look(self) -> float:
+        """The loop time of the next look for idle apps."""
         shortest = min(tenant.idle_seconds for tenant in self._tenants.values())
-        self._looking = self._loop.call_later(max(SHORTEST_LOOK, shortest / LOOKS), self._look_for_idle)
+        return self._loop.time() + max(SHORTEST_LOOK, shortest / LOOKS)
+
+    def _look_later(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+        self._looking = self._loop.call_at(self._next_look, self._look_for_idle)
 
     def _let_go(self, key: str, why: str) -> None:
         app = self._tenants.pop(key).app
@@ -182,6 +199,7 @@ class Tenants:
 
     async def _end(self, app: App) -> None:
         try:
-            self.left_open += await app.close(self._loop.time() + self._ending_seconds)
+            await app.leave(self._loop.time() + self._ending_seconds)
+            self.left_open += app.left_open
         finally:
             self._ending.pop(app, None)

@@ -19,6 +19,7 @@ from snakepit.server.apps.table import Apps
 from snakepit.server.event_loop.background import spawn
 from snakepit.server.lifecycle import WorkerState
 from snakepit.server.operate.managers import Manager
+from snakepit.server.operate.reconfiguration import Reconfiguration
 from snakepit.server.operate.reloader import Reloader
 from snakepit.server.pool.outcome import STOPPING, Outcome
 from snakepit.system import working_directory
@@ -33,11 +34,20 @@ type Change = Callable[[], Coroutine[object, object, Outcome]]
 class Changes:
     """Changes to the workers of all apps, one after the other."""
 
-    def __init__(self, apps: Apps, log: logging.Logger, loop: asyncio.AbstractEventLoop, manager: Manager) -> None:
+    def __init__(
+        self,
+        apps: Apps,
+        log: logging.Logger,
+        loop: asyncio.AbstractEventLoop,
+        manager: Manager,
+        reconfiguration: Reconfiguration | None = None,
+    ) -> None:
         self._loop = loop
         self._apps = apps
         self._log = log
         self._manager = manager
+        self._reconfiguration = reconfiguration
+        self._rereading = asyncio.Lock()
         self._folder = working_directory.name()  # now: an app may change the working directory
         self._reloading: dict[str | None, asyncio.Task[Outcome]] = {}  # by the app's name; None: of all
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -52,6 +62,21 @@ class Changes:
         self._check(apps)
         self._begin_reload(name, self._reload(apps))
         return await self._newest_outcome(name)
+
+    async def reread(self) -> Outcome:
+        """Read the configuration file again, and make of the apps what it says; the outcome counts those that changed.
+
+        Raises SnakepitError if that can't be done.
+        """
+        self._check([])
+        if self._reconfiguration is None:
+            raise SnakepitError(
+                "The server has no apps with routes from a configuration file; snakepit upgrade applies other changes"
+            )
+        self._log.info("Reading the configuration again")
+        async with self._rereading:
+            outcome = await self._reconfiguration.apply()
+        return Outcome(0) if outcome is None else outcome
 
     async def stop_app(self, name: str, seconds: float) -> None:
         """Stop the workers of an app; its requests get 503. Requests in flight may take so many seconds.
@@ -104,7 +129,7 @@ class Changes:
             return lambda: self._call_soon(change)
 
         return {
-            "SIGHUP": soon(self.reload),
+            "SIGHUP": soon(self._reread_or_reload),
             "SIGTTIN": soon(lambda: self.scale_by(1)),
             "SIGTTOU": soon(lambda: self.scale_by(-1)),
         }
@@ -118,6 +143,14 @@ class Changes:
 
     def _spawn[T](self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
         return spawn(work, self._tasks)
+
+    async def _reread_or_reload(self) -> Outcome:
+        """Read the configuration file again, where it may have changed; if it says nothing new, replace the workers."""
+        if self._reconfiguration is not None:
+            outcome = await self.reread()
+            if outcome.count or outcome.trouble:
+                return outcome
+        return await self.reload()
 
     def _check(self, apps: Iterable[App]) -> None:
         """Raise SnakepitError if the workers of these apps can't be changed now."""

@@ -9,6 +9,7 @@ from snakepit.errors import SnakepitError
 from snakepit.server.operate.control_socket import Command
 from snakepit.server.operate.statistics import Statistics
 from snakepit.server.pool.outcome import Outcome
+from snakepit.system.words import counted
 
 
 class Commanded(Protocol):
@@ -26,6 +27,9 @@ class Commanded(Protocol):
 
     async def reload(self, app: str | None = None) -> Outcome:
         """Replace the workers one after the other, of all apps or of this one."""
+
+    async def reread(self) -> Outcome:
+        """Read the configuration file again."""
 
     async def stop_app(self, name: str) -> None:
         """Stop the workers of an app."""
@@ -72,6 +76,12 @@ def commands(server: Commanded) -> dict[str, Command]:
         began = time.monotonic()
         return {"pid": await server.upgrade(), "seconds": time.monotonic() - began}
 
+    async def reread(request: Mapping[str, Any]) -> dict[str, Any]:
+        outcome = await server.reread()
+        if outcome.trouble:
+            raise SnakepitError(f"{counted(outcome.count, 'app')} changed; others can't be: {outcome.trouble}")
+        return {"changed": outcome.count}
+
     async def stop_app(request: Mapping[str, Any]) -> dict[str, Any]:
         await server.stop_app(_name_of_app(request))
         return {}
@@ -85,6 +95,7 @@ def commands(server: Commanded) -> dict[str, Command]:
     return {
         "status": status,
         "reload": reload,
+        "reread": reread,
         "scale": scale,
         "stop": stop,
         "upgrade": upgrade,

@@ -54,6 +54,12 @@ class Routes:
         self._no_path = Refusal(404, "Nothing is served at this address")
         self._no_host = Refusal(421, "This host is not served here") if strict_host else self._no_path
 
+    def clear(self) -> None:
+        """Have no routes."""
+        self._by_host.clear()
+        self._known.clear()
+        self._any_host, self._looks_at_host = (), False
+
     def add(self, route: "Route", app: Routed) -> None:
         """Add an app; no other route may have the same shape."""
         self._paths(route).add(route.path, app)

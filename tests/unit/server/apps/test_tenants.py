@@ -38,9 +38,9 @@ class App(RealApp):
     async def start(self):
         self.started += 1
 
-    async def close(self, deadline):
+    async def leave(self, deadline):
         self.closing = True
-        return await self.closed
+        self.left_open = await self.closed
 
 
 def template(app="main:app", idle_timeout=1800.0, route="/{t}", **options):
@@ -132,9 +132,9 @@ def test_idle_apps_go(monkeypatch):
     monkeypatch.setattr(tenants_module, "SHORTEST_LOOK", 0.001)
 
     async def scenario(tenants):
+        long = tenants.find(template(route="/x/{t}"), [b"c"])
         short = tenants.find(template(idle_timeout=1.0), [b"a"])
         busy = tenants.find(template(idle_timeout=1.0), [b"b"])
-        long = tenants.find(template(route="/x/{t}"), [b"c"])
         busy.is_busy = True
         await until(lambda: short.closing)
         assert not busy.closing

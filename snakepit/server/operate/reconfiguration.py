@@ -1,0 +1,108 @@
+"""Applies a configuration file that has changed: apps come, go and change, and the others notice nothing."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from snakepit.config.apps import PER_APP
+from snakepit.config.options import OPTIONS, Config, RoutedApp
+from snakepit.errors import SnakepitError
+from snakepit.server.apps.app import App
+from snakepit.server.apps.table import Apps
+from snakepit.server.event_loop.background import spawn
+from snakepit.server.pool.outcome import Outcome
+
+
+class Reconfiguration:
+    """The apps as the configuration file had them, and what is done when it says something else.
+
+    Args:
+        known: the options that the file led to when it was last read.
+        read: reads it again. Raises SnakepitError.
+        make: makes an app, without starting it. Raises SnakepitError.
+        seconds: for requests in flight of an app that goes.
+    """
+
+    def __init__(
+        self,
+        known: Config,
+        read: Callable[[], Config],
+        make: Callable[[RoutedApp], App],
+        apps: Apps,
+        seconds: float,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._known = known
+        self._read = read
+        self._make = make
+        self._apps = apps
+        self._seconds = seconds
+        self._loop = loop
+        self._log = logging.getLogger("snakepit.server")
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def apply(self) -> "Outcome | None":
+        """Read the file, and make of the apps what it says; returns when those that come are ready.
+
+        The count of the outcome is that of the apps that came, went and changed; None: the file says nothing new of
+        them. Where an app that changed can't be started, the one before goes on. Raises SnakepitError if the file is
+        wrong: then nothing changes.
+        """
+        config = self._read()
+        if not config.apps:
+            raise SnakepitError("The configuration names no apps with routes any more; snakepit upgrade applies that")
+        self._tell_of_others(config)
+        before, after = _by_name(self._known), _by_name(config)
+        gone = [name for name in before if name not in after]
+        come = [app for name, app in after.items() if name not in before]
+        changed = [app for name, app in after.items() if name in before and not _same(app, before[name])]
+        if not gone and not come and not changed:
+            self._known = config
+            return None
+        made = {app.name: self._make(app) for app in (*come, *changed) if not app.route.placeholders}
+        troubles = await self._start(made, before)
+        kept = {app.name: before[app.name] for app in changed if app.name in troubles}
+        self._known = config.with_apps([kept.get(name, app) for name, app in after.items()])
+        started = {name: app for name, app in made.items() if name not in troubles}
+        for app in self._apps.become(self._known.apps, started):
+            spawn(self._see_off(app), self._tasks)
+        for app in made.values():
+            if app.name in troubles:
+                spawn(self._see_off(app), self._tasks)
+        changed = [app for app in changed if app.name not in troubles]
+        for what, names in (("came", come), ("changed", changed), ("went", [before[name] for name in gone])):
+            if names:
+                self._log.info("Apps that %s: %s", what, ", ".join(app.name for app in names))
+        return Outcome(len(gone) + len(come) + len(changed), "\n".join(troubles.values()))
+
+    async def _start(self, made: Mapping[str, App], before: Mapping[str, RoutedApp]) -> dict[str, str]:
+        """Start apps beside the others; returns what keeps those from starting that are to replace one."""
+        for app in made.values():
+            self._apps.accompany(app)
+            await app.start()
+        for app in made.values():
+            await app.tried.wait()
+        return {name: str(app.failure) for name, app in made.items() if app.failure is not None and name in before}
+
+    async def _see_off(self, app: App) -> None:
+        await app.leave(self._loop.time() + self._seconds)
+        self._apps.forget(app)
+
+    def _tell_of_others(self, config: Config) -> None:
+        names = [option.name for option in OPTIONS if option.name not in PER_APP and option.name != "mount"]
+        other = [name for name in names if getattr(config, name) != getattr(self._known, name)]
+        if other:
+            self._log.warning(
+                "Changed, and left as it is until snakepit upgrade or the next start: %s", ", ".join(other)
+            )
+
+
+def _by_name(config: Config) -> dict[str, RoutedApp]:
+    return {app.name: app for app in config.apps}
+
+
+def _same(one: RoutedApp, other: RoutedApp) -> bool:
+    """Tell whether nothing that concerns an app differs."""
+    return (one.route, one.config.app) == (other.route, other.config.app) and all(
+        getattr(one.config, name) == getattr(other.config, name) for name in PER_APP
+    )
