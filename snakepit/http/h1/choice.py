@@ -7,7 +7,8 @@ from typing import Literal
 
 from snakepit.errors import ConfigError
 from snakepit.http.events import Limits
-from snakepit.http.h1.fast_path import CleanHeadParser, KnownFields
+from snakepit.http.h1.fast_path import CleanHeadParser
+from snakepit.http.h1.known_fields import KnownFields
 from snakepit.http.h1.protocol import RequestParser
 
 type ParserFactory = Callable[[], RequestParser]

@@ -1,8 +1,9 @@
 """The fast path for ordinary requests, which are nearly all: a clean head, and a body of known length.
 
-A head is parsed once all of it is there. If its header block was seen before, it is not parsed again. `H11Parser` gets
-every unusual request, including those with errors, from its first byte. So with every parser the same code refuses a
-request, with the same status, and clients can't exploit differences between parsers.
+A head is read once all of it is there. If its header block is known, or lines of it are, these are not read again
+(`known_fields`). Heads of HTTP/1.0 and with unusual methods are parsed as a whole. `H11Parser` gets every unusual
+request, including those with errors, from its first byte. So with every parser the same code refuses a request, with
+the same status, and clients can't exploit differences between parsers.
 """
 
 import re
@@ -11,39 +12,11 @@ from snakepit.errors import RemoteProtocolError
 from snakepit.http.events import BodyData, Event, Limits, RequestHead
 from snakepit.http.fields import has_controls
 from snakepit.http.h1.h11_parser import METHODS, H11Parser
+from snakepit.http.h1.known_fields import NOT_ORDINARY, KnownFields, NotOrdinary
 from snakepit.http.strict import NOT_BEGUN
-from snakepit.http.types import Headers
 
 _HEAD_END = b"\r\n\r\n"
 _REQUEST_LINE = re.compile(rb"([!-~]+) (/[!-~]*) HTTP/1\.([01])\r\n")
-NOT_ORDINARY = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
-"""Fields whose requests only `H11Parser` reads."""
-
-
-class NotOrdinary(Exception):
-    """A request that `H11Parser` must read."""
-
-
-class KnownFields:
-    """A cache of valid header blocks, for clients that send the same one with every request.
-
-    All connections share it. For a block after a request line of HTTP/1.1 it keeps the header fields, whether the
-    connection stays open, and the length of the body.
-    """
-
-    KEPT = 512
-    LARGEST = 4096  # bytes; a longer block is not kept, so that all of them take 2 MiB at the most
-
-    def __init__(self) -> None:
-        self._blocks: dict[bytes, tuple[Headers, bool, int]] = {}
-        self.get = self._blocks.get
-
-    def add(self, block: bytes, headers: Headers, keep_alive: bool, length: int) -> None:
-        """Keep a block, and evict the oldest one if there are too many."""
-        if len(block) <= self.LARGEST:
-            if len(self._blocks) >= self.KEPT:
-                del self._blocks[next(iter(self._blocks))]
-            self._blocks[block] = headers, keep_alive, length
 
 
 class CleanHeadParser:
@@ -72,19 +45,16 @@ class CleanHeadParser:
         if line is None or end > self._limits.head:
             return self._leave(data)
         name, target, minor = line.groups()
-        block = data[line.end() : end]
-        known = self._known.get(block)
         method = METHODS.get(name)
-        if known is not None and method is not None and minor == b"1":
-            headers, keep_alive, length = known
-            head = RequestHead(method, target, "1.1", headers, False, keep_alive)
-        else:
-            try:
-                head, length = self._parse(data[:end])
-            except NotOrdinary:
-                return self._leave(data)
+        try:
             if method is not None and minor == b"1":
-                self._known.add(block, head.headers, head.keep_alive, length)
+                block = data[line.end() : end]
+                headers, keep_alive, length = self._known.get(block) or self._known.read(block, self._limits)
+                head = RequestHead(method, target, "1.1", headers, False, keep_alive)
+            else:
+                head, length = self._parse(data[:end])
+        except NotOrdinary:
+            return self._leave(data)
         self.head = head
         self.in_head = False
         if not length and end == len(data):
@@ -152,7 +122,7 @@ class CleanHeadParser:
             self.in_head, self.holds_next = slow.in_head, slow.holds_next
 
     def _parse(self, head: bytes) -> tuple[RequestHead, int]:
-        """Read a head whose header block is not known, by h11 or by the parser of a subclass."""
+        """Read a head of HTTP/1.0, or with an unusual method, by h11 or by the parser of a subclass."""
         lines = head.lower().split(b"\r\n")
         if any(line.partition(b":")[0] in NOT_ORDINARY for line in lines):
             raise NotOrdinary  # before it is parsed twice

@@ -40,6 +40,13 @@ _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~!$&*+=:@-]+)+")
 and URLs that an app makes of it would lead to another host."""
 
 
+KEPT = 1024
+"""The most reports that are remembered, which are nearly one for each client; then all are forgotten."""
+
+LARGEST = 256
+"""Bytes of the fields of a report that is remembered. Usual ones are below 100; a longer one may be of any length."""
+
+
 @dataclass(slots=True)
 class _Said:
     """The reported facts about a request; None for those that are not reported."""
@@ -56,6 +63,7 @@ class ProxyHeaders:
     def __init__(self, trusted: TrustedProxies, names: frozenset[bytes]) -> None:
         self._trusted = trusted
         self._names = names
+        self._known: dict[tuple[tuple[bytes, bytes], ...], tuple[_Said, str | None]] = {}
 
     def trusts(self, peer: str | None) -> bool:
         """Tell whether this peer's fields are read; None: it is on a Unix socket."""
@@ -63,21 +71,30 @@ class ProxyHeaders:
 
     def endpoints(self, headers: Headers, direct: Endpoints) -> Endpoints:
         """Return a request's endpoints, from its header fields and from those of the connection to the proxy."""
-        fields: dict[bytes, list[str]] = {}
         names = self._names
-        for name, value in headers:
-            if name in names:
-                fields.setdefault(name, []).append(value.decode("latin-1"))
-        if not fields:
+        report = tuple([field for field in headers if field[0] in names])
+        if not report:
             return direct
-        said = self._said(fields)
+        said, prefix = self._known.get(report) or self._read(report)
         client, server, scheme, _ = direct
         scheme = said.scheme or scheme
         if said.host is not None:
             server = said.host, said.port or _PORTS[scheme]
         elif said.port is not None and server is not None:
             server = server[0], said.port
-        return said.client or client, server, scheme, _prefix(fields.get(_PREFIX, []))
+        return said.client or client, server, scheme, prefix
+
+    def _read(self, report: tuple[tuple[bytes, bytes], ...]) -> tuple[_Said, str | None]:
+        """Read the fields of proxies, and remember what they say, with the path under which the app is published."""
+        fields: dict[bytes, list[str]] = {}
+        for name, value in report:
+            fields.setdefault(name, []).append(value.decode("latin-1"))
+        read = self._said(fields), _prefix(fields.get(_PREFIX, []))
+        if sum(len(name) + len(value) for name, value in report) <= LARGEST:
+            if len(self._known) >= KEPT:
+                self._known.clear()
+            self._known[report] = read
+        return read
 
     def _said(self, fields: dict[bytes, list[str]]) -> _Said:
         """Combine the facts of all fields."""

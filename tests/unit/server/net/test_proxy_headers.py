@@ -9,7 +9,7 @@ from proxy_header_cases import CASES, LOCAL
 
 from snakepit.config.trusted_proxies import PROXY_HEADERS, TrustedProxies, header_names
 from snakepit.server.net import forwarded
-from snakepit.server.net.proxy_headers import ProxyHeaders
+from snakepit.server.net.proxy_headers import KEPT, LARGEST, ProxyHeaders
 
 CLIENT, SERVER = ("127.0.0.1", 5000), ("127.0.0.1", 8000)
 EVERY = ",".join(PROXY_HEADERS)
@@ -21,7 +21,10 @@ def read(headers, trusted=LOCAL, direct=DIRECT, names=EVERY):
     proxies = ProxyHeaders(TrustedProxies(trusted), header_names(names))
     if not proxies.trusts(CLIENT[0]):
         return direct
-    return proxies.endpoints([(name.lower().encode(), value.encode("latin-1")) for name, value in headers], direct)
+    fields = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
+    first = proxies.endpoints(fields, direct)
+    assert proxies.endpoints([(b"cookie", b"a"), *fields], direct) == first, "what is remembered says the same"
+    return first
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -53,6 +56,26 @@ def test_on_a_unix_socket():
         "example.org",
         81,
     )
+
+
+def test_what_is_remembered_is_of_the_fields_alone():
+    proxies = ProxyHeaders(TrustedProxies(LOCAL), header_names(EVERY))
+    fields = [(b"x-forwarded-for", b"203.0.113.9"), (b"x-forwarded-prefix", b"/a")]
+    other = ("127.0.0.1", 5001), SERVER, "https", None
+    for direct in (DIRECT, other):
+        assert proxies.endpoints(fields, direct) == (("203.0.113.9", 0), SERVER, direct[2], "/a")
+    assert proxies.endpoints(fields[:1], other) == (("203.0.113.9", 0), SERVER, "https", None)
+
+
+def test_not_many_reports_are_remembered_and_no_long_ones():
+    proxies = ProxyHeaders(TrustedProxies(LOCAL), header_names(EVERY))
+    for number in range(KEPT + 2):
+        proxies.endpoints([(b"x-forwarded-for", b"10.0.%d.%d" % divmod(number, 256))], DIRECT)
+        assert len(proxies._known) <= KEPT
+    assert len(proxies._known) == 2
+    for long in ([(b"x-forwarded-for", b" " * LARGEST)], [(b"x-forwarded-for", b"")] * 50):
+        assert proxies.endpoints(long, DIRECT) == DIRECT
+    assert len(proxies._known) == 2
 
 
 # -- any bytes -------------------------------------------------------------------------------------------------------
