@@ -210,6 +210,7 @@ class Worker:
         settings = {
             "channels": [channel.address],
             "root_path": "",
+            "mount": "",
             "lifespan": "off",
             "ws_max_queue": 32,
             "timeout_request": None,
@@ -263,7 +264,7 @@ class Thread:
         self._main.one_by_one()
         self._end = BlockingEnd(BlockingQueueCarrier(*attach_queues(channel.address)))
         environs = EnvironFactory(
-            root_path="", multithread=True, multiprocess=True, file_wrapper=FileWrapper, errors=sys.stderr
+            root_path="", mount="", multithread=True, multiprocess=True, file_wrapper=FileWrapper, errors=sys.stderr
         )
         self._seat = WsgiSeat(self._end, self.app, environs, RunningThreads([WsgiExchange.call_app.__code__]))
         self._come = [*(envelope(number, request) for number in range(BATCH)), envelopes.retire()]
@@ -291,7 +292,7 @@ class Thread:
 def environ(request: bytes) -> Callable[[], object]:
     """Make a WSGI environ of a request."""
     factory = EnvironFactory(
-        root_path="", multithread=True, multiprocess=True, file_wrapper=FileWrapper, errors=sys.stderr
+        root_path="", mount="", multithread=True, multiprocess=True, file_wrapper=FileWrapper, errors=sys.stderr
     )
     made = envelope(1, request)
     return lambda: factory.make(made, io.BytesIO())

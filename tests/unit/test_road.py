@@ -150,6 +150,7 @@ class AsgiSide:
         settings = {
             "lifespan": "off",
             "root_path": "",
+            "mount": "",
             "ws_max_queue": 32,
             "reset_contextvars": False,
             "timeout_request": timeout,
@@ -217,7 +218,7 @@ class Thread:
         self.channel = QueueChannel()
         self.end = attach_blocking(self.channel.address)
         environs = EnvironFactory(
-            root_path="", multithread=True, multiprocess=True, file_wrapper=FileWrapper, errors=sys.stderr
+            root_path="", mount="", multithread=True, multiprocess=True, file_wrapper=FileWrapper, errors=sys.stderr
         )
         self.seat = WsgiSeat(self.end, self.hello, environs, RunningThreads([], [self.end]))
 

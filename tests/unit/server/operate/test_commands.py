@@ -40,6 +40,9 @@ class Server:
         self.reloaded = app
         return self.outcome
 
+    async def reread(self):
+        return self.outcome
+
     async def stop_app(self, name):
         self.apps.append(("stop", name))
 
@@ -107,3 +110,29 @@ def test_stop():
 
 def test_upgrade():
     assert ask(Server(), "upgrade")["pid"] == 13
+
+
+def test_a_reload_of_one_app():
+    server = Server(Outcome(1))
+    assert asyncio.run(commands(server)["reload"]({"app": "/api"}))["replaced"] == 1
+    assert server.reloaded == "/api"
+    with pytest.raises(SnakepitError, match="app must be the name of an app, not 5"):
+        asyncio.run(commands(server)["reload"]({"app": 5}))
+
+
+def test_apps_are_stopped_and_started():
+    server = Server(Outcome(1))
+    ask = commands(server)
+    assert asyncio.run(ask["stop-app"]({"app": "/a"})) == asyncio.run(ask["start-app"]({"app": "/b"})) == {}
+    assert server.apps == [("stop", "/a"), ("start", "/b")]
+    server.outcome = Outcome(0, "broken")
+    with pytest.raises(SnakepitError, match="not started: broken"):
+        asyncio.run(ask["start-app"]({"app": "/b"}))
+    with pytest.raises(SnakepitError, match="app must be the name of an app, not None"):
+        asyncio.run(ask["stop-app"]({}))
+
+
+def test_the_file_is_read_again():
+    assert asyncio.run(commands(Server(Outcome(2)))["reread"]({})) == {"changed": 2}
+    with pytest.raises(SnakepitError, match="1 app changed; others can't be: broken"):
+        asyncio.run(commands(Server(Outcome(1, "broken")))["reread"]({}))

@@ -3,11 +3,13 @@
 import asyncio
 import os
 import sys
+from dataclasses import replace
 
 import pytest
 from waiting import PATIENCE
 
 from snakepit.config.options import Config
+from snakepit.config.route import Route
 from snakepit.errors import ConfigError
 from snakepit.server.operate.reloader import Reloader
 
@@ -99,6 +101,41 @@ def test_folders(tmp_path, monkeypatch):
         tmp_path.resolve() / "app",
         tmp_path.resolve(),
     ]
+
+
+def test_each_app_is_concerned_by_its_folder(tmp_path):
+    for name in ("a", "a/inner", "b", "tenants"):
+        (tmp_path / name).mkdir()
+    found = config_of(tmp_path, "a", "a/inner", "b", "tenants/{t}")
+    reloader = of(found)
+    assert reloader.folders == [tmp_path / "a", tmp_path / "b", tmp_path / "tenants"]
+    outer, inner, other, _ = (app.config for app in found.apps)
+
+    def concerned(*names):
+        changed = [tmp_path / name for name in names]
+        return [reloader.is_concerned(config, changed) for config in (outer, inner, other)]
+
+    assert concerned("a/x.py") == [True, False, False]
+    assert concerned("a/inner/x.py") == [True, True, False]
+    assert concerned("b/x.py", "a/x.py") == [True, False, True]
+    (tmp_path / "common").mkdir()
+    reloader = of(config_of(tmp_path, "a", "a/inner", "b", reload_dir=("common", "a/inner")))
+    assert concerned("common/x.py") == [True, True, True]
+    assert concerned("b/x.py") == [False, False, True]
+
+
+def config_of(folder, *app_dirs, reload_dir=()):
+    """Options of a server with an app in each of these folders, below one."""
+    mounts = [f"/{number}=main:app" for number in range(len(app_dirs))]
+    common = [str(folder / each) for each in reload_dir]
+    found = Config.resolve(None, {"mount": mounts, "reload": True, "reload_dir": common})
+
+    def in_folder(app, name):
+        route = Route("", "/{t}") if "{" in name else app.route
+        return replace(app, route=route, config=replace(app.config, app_dir=str(folder / name)))
+
+    routed = [in_folder(app, name) for app, name in zip(found.apps, app_dirs, strict=True)]
+    return found.with_apps(routed)
 
 
 def test_a_folder_that_is_not_there(tmp_path):

@@ -23,6 +23,9 @@ class Worker:
         self.thread = self
         self.memory = size * MIB
 
+    def __str__(self):
+        return f"worker {self.number}"
+
 
 @fake_of(Roster, Recycling)
 class Workers:
