@@ -125,6 +125,12 @@ class Config:
         short="-n", alias="workers", alias_short="-w", variable="WEB_CONCURRENCY", least=0, most=MOST_WORKERS,
         shown="usable CPUs",
     )  # fmt: skip
+    max_interpreters: int | None = option(
+        None,
+        "Start more workers, one after the other, while requests wait, up to this number. Those that are not needed "
+        "for a minute end.",
+        least=1, most=MOST_WORKERS, shown="as many as --interpreters",
+    )  # fmt: skip
     runtime: RuntimeOption = option(
         "interpreter",
         "What a worker runs in. interpreter: one with a GIL of its own. process: a child process, for C extensions "
@@ -333,8 +339,13 @@ class Config:
             raise ConfigError("reload_browser needs reload", ("reload_browser", "reload"))
         if self.interpreters == 0:
             cpus = usable_cpus()
-            object.__setattr__(self, "interpreters", cpus.count)
+            object.__setattr__(self, "interpreters", min(cpus.count, self.max_interpreters or cpus.count))
             object.__setattr__(self, "workers_source", cpus.source)
+        elif self.max_interpreters is not None and self.max_interpreters < self.interpreters:
+            raise ConfigError(
+                f"max_interpreters is {self.max_interpreters}, below interpreters, {self.interpreters}",
+                ("max_interpreters", "interpreters"),
+            )
         if self.lazy_imports == "on" and not LAZY_IMPORTS_EXIST:
             raise ConfigError(
                 "lazy_imports can't be on before Python 3.15; leave it out, or use a newer Python", ("lazy_imports",)
@@ -342,7 +353,7 @@ class Config:
         if self.runtime == "thread":
             object.__setattr__(self, "interpreters", 1)
             object.__setattr__(self, "workers_source", "")
-            for name in ("reload", "limit_max_requests", "workers_lifetime", "workers_max_rss"):
+            for name in ("max_interpreters", "reload", "limit_max_requests", "workers_lifetime", "workers_max_rss"):
                 if getattr(self, name):
                     raise ConfigError(
                         f"{name} can't be used with runtime thread, where modules are imported once", (name, "runtime")
@@ -359,8 +370,9 @@ class Config:
 
     def with_workers(self, count: int) -> Self:
         """Return these options with so many workers for each app."""
-        routed = tuple(replace(app, config=replace(app.config, interpreters=count)) for app in self.apps)
-        return replace(self, interpreters=count, apps=routed)
+        most = None if self.max_interpreters is None else max(self.max_interpreters, count)
+        routed = tuple(replace(app, config=app.config.with_workers(count)) for app in self.apps)
+        return replace(self, interpreters=count, max_interpreters=most, apps=routed)
 
     @classmethod
     def resolve(cls, app: Any, given: Mapping[str, Any], file: ConfigFile | None = None) -> Self:

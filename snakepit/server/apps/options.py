@@ -49,6 +49,7 @@ def pool_options(app: RoutedApp, surroundings: Surroundings) -> PoolOptions:
     lazy_imports, lazy_libraries = chosen(config.lazy_imports)
     return PoolOptions(
         workers=config.interpreters,
+        max_workers=config.max_interpreters or 0,
         threads=config.threads,
         worker_concurrency=config.limit_worker_concurrency,
         concurrency=config.limit_concurrency,

@@ -21,6 +21,7 @@ from snakepit.server.pool import actions, endings
 from snakepit.server.pool.actions import Action
 from snakepit.server.pool.endings import Endings
 from snakepit.server.pool.factory import WorkerFactory
+from snakepit.server.pool.growth import Growth
 from snakepit.server.pool.heartbeat import Heartbeat
 from snakepit.server.pool.observer import Observer
 from snakepit.server.pool.options import PoolOptions
@@ -57,6 +58,11 @@ class Pool:
         self._heartbeat = Heartbeat(roster, options.silent_seconds, self._worker_silent, loop)
         self._starts = Starts(options.startup_seconds, self._start_timed_out)
         self._wear = Wear(roster, options.max_rss, options.runtime == "process", recycling.recycle, observer.worn_out)
+        self._growth: Growth | None = None
+        if options.max_workers > options.workers:
+            self._growth = Growth(
+                options.workers, options.max_workers, roster, self.queue, self._at_once, self._scale, options.app
+            )
         self._factory = WorkerFactory(options, self, loop)
         self._endings = Endings(options.retiring_seconds, options.closing_seconds, self._did_not_end, loop)
         self._restarts = Timers(loop)  # by the number of the worker to be replaced
@@ -111,12 +117,20 @@ class Pool:
         await self._starts.start_first(first)
         if self._options.max_rss is not None:
             self._wear.start(self.all_ready)
+        if self._growth is not None:
+            self._growth.start(self.first_ready)
 
     async def scale(self, workers: int) -> Outcome:
         """Have so many workers, one at least: more are started, those with the highest numbers retire.
 
-        Returns when the new ones are ready or could not start, and the others have ended.
+        Returns when the new ones are ready or could not start, and the others have ended. A pool that grows has so many
+        at least from now on.
         """
+        if self._growth is not None:
+            self._growth.least = workers
+        return await self._scale(workers)
+
+    async def _scale(self, workers: int) -> Outcome:
         if self._roster.closing:
             return Outcome(0, STOPPING)
         leaving, decided = self._roster.scale(max(1, workers))
@@ -127,6 +141,9 @@ class Pool:
         if ends:
             await asyncio.wait(ends)
         return Outcome(started + len(leaving), next(filter(None, [trouble, *troubles]), ""))
+
+    def _at_once(self) -> int:
+        return self._options.threads if self.queue.interface == "wsgi" else 1
 
     def _start_missing(self) -> tuple[int, str]:
         """Start workers until there are enough; returns how many, and why not more."""
@@ -330,6 +347,8 @@ class Pool:
         self._heartbeat.close()
         self._restarts.close()
         self._recycling.close()
+        if self._growth is not None:
+            self._growth.close()
         self._endings.forget_deadlines()
         self._wear.close()
         self._carry_out(self._roster.close())

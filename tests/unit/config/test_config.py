@@ -73,6 +73,7 @@ def test_flags_and_short_flags_are_unique():
         ("uds", None),
         ("root_path", None),
         ("interpreters", "usable CPUs"),
+        ("max_interpreters", "as many as --interpreters"),
         ("limit_concurrency", "no limit"),
         ("log_level", "info"),
     ],
@@ -100,6 +101,13 @@ def test_defaults():
 def test_0_interpreters_are_as_many_as_there_are_cpus():
     assert Config(APP).interpreters == Config(APP, interpreters=0).interpreters == usable_cpus().count >= 1
     assert Config(APP, interpreters=3).interpreters == 3
+
+
+def test_most_interpreters():
+    assert Config(APP, max_interpreters=1).interpreters == 1
+    assert Config(APP, interpreters=2, max_interpreters=2).max_interpreters == 2
+    with pytest.raises(ConfigError, match="max_interpreters is 2, below interpreters, 3"):
+        Config(APP, interpreters=3, max_interpreters=2)
 
 
 def test_config_is_frozen():
