@@ -11,13 +11,15 @@ from snakepit.server.pool import growth as growth_module
 from snakepit.server.pool.growth import LOOK_PERIOD, QUIET_SECONDS, Growth
 from snakepit.server.pool.outcome import Outcome
 
+DONE = Outcome(1)
+
 LOOKS = round(QUIET_SECONDS / LOOK_PERIOD)
 
 
 class App:
     """Workers and a queue, with what the test says of them."""
 
-    def __init__(self, wanted=2, least=1, most=4, at_once=1, outcome=Outcome(1)):
+    def __init__(self, wanted=2, least=1, most=4, at_once=1, outcome=DONE):
         self.places = SimpleNamespace(wanted=wanted, serving=dict.fromkeys(range(wanted), 0.0))
         self.queue = SimpleNamespace(in_progress=0, waiting=0)
         self.outcome = outcome
