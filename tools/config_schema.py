@@ -82,7 +82,9 @@ def _reference(option: Option) -> dict[str, str]:
 
 def _of_value(option: Option) -> dict[str, Any]:
     described: dict[str, Any] = {"description": option.help}
-    if option.several:
+    if option.table:
+        described["anyOf"] = [_TEXTS, {"type": "object", "additionalProperties": {"type": "string"}}]
+    elif option.several:
         described |= _TEXTS
     elif option.choices:
         described["enum"] = list(option.choices)

@@ -16,13 +16,21 @@ from snakepit.c_extensions.copies import CopiesFolder, remove_left_over
 from snakepit.check import gather, text
 from snakepit.check.findings import Report
 from snakepit.check.progress import FAULTS, INTERPRETERS, path_of, read
+from snakepit.config import virtual_environment
 from snakepit.config.app_reference import AppReference, find
+from snakepit.config.environment import environ_of_app
 from snakepit.config.options import Config
 from snakepit.config.sources import ConfigFile
 from snakepit.errors import AppError, ConfigError, SnakepitError
 from snakepit.lazy_imports.tried import EXIST, Mode, chosen
 from snakepit.system import working_directory
-from snakepit.system.import_order import add_folder, path_of_workers, standard_first, standard_modules
+from snakepit.system.import_order import (
+    add_folder,
+    path_of_workers,
+    standard_first,
+    standard_modules,
+    without_installed,
+)
 
 if TYPE_CHECKING:
     from snakepit.check.sandbox import ChildSettings
@@ -99,6 +107,8 @@ def check(config: Config, timeout: float) -> Report:
         stories = list(_stories(folder.path))
         faults = Path(folder.path, FAULTS)
         told = faults.read_text(encoding="utf-8", errors="replace") if faults.exists() else ""
+        if config.venv:  # from here on what is installed is looked up only to name it
+            sys.path[:] = [*without_installed(sys.path), *virtual_environment.find(config.venv)["packages"]]
         crash = gather.crash(status, timeout, stories, told)
         report = gather.report(str(reference), config.extensions, stories, crash)
         return _with_lazy_imports(report, lazy[0], partial(_story, config, reference, folder.path, timeout))
@@ -153,13 +163,15 @@ def _run_child(
     Hide what the app prints if there is one interpreter, which only measures.
     """
     path = path_of_workers()
+    venv = virtual_environment.find(config.venv) if config.venv else None
     settings: ChildSettings = {
         "inside": {
-            "sys_path": path,
+            "sys_path": without_installed(path) if venv is not None else path,
             "own_path": standard_first(path),
             "own_modules": standard_modules(),
+            "venv": venv,
             "argv": list(sys.argv),
-            "environ": dict(os.environ),
+            "environ": environ_of_app(config),
             "module": reference.module,
             "attribute": reference.attribute,
             "factory": config.factory,

@@ -65,7 +65,7 @@ def _import(settings: ImportSettings, progress: Progress) -> None:
     extensions.install()
     watch = _Watch(progress, extensions)
     watch.install()
-    sys.path[:] = settings["sys_path"]
+    bootstrap.find_modules(settings)
     reserve(settings["own_modules"])
     bootstrap.make_lazy(settings)
     try:

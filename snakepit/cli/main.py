@@ -162,7 +162,7 @@ def _which(name: str | None, pid: int | None) -> tuple[str | None, int | None]:
     return name or os.environ.get(NAME.env) or None, None
 
 
-CHECKED = ("extensions", "lazy_imports", "interface", "factory", "app_dir", "env_file")
+CHECKED = ("extensions", "lazy_imports", "interface", "factory", "app_dir", "venv", "env", "env_file")
 """The options of `run` that determine what is imported and how."""
 
 cli.add_command(

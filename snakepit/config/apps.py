@@ -23,6 +23,7 @@ PER_APP = frozenset(
         ),
         *("interpreters", "runtime", "threads", "extensions", "lazy_imports"),
         *("max_interpreters", "idle_timeout"),
+        *("venv", "env", "env_file", "on_chdir"),
         *("timeout_waiting", "timeout_startup", "timeout_request", "timeout_worker_healthcheck"),
         *("limit_concurrency", "limit_worker_concurrency", "limit_waiting"),
         *("limit_max_requests", "limit_max_requests_jitter", "workers_lifetime", "workers_max_rss"),

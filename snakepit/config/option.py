@@ -26,6 +26,7 @@ def option[T](
     shown: str | None = None,
     path: bool = False,
     commas: bool = False,
+    table: bool = False,
     form: Callable[[Any], object] | None = None,
 ) -> T:
     """Declare an option: its default, its meaning and its names."""
@@ -42,6 +43,7 @@ def option[T](
         "shown": shown,
         "path": path,
         "commas": commas,
+        "table": table,
         "form": form,
     }
     made: T = field(default=default, metadata=metadata)
@@ -76,6 +78,8 @@ class Option:
     """Whether it names files or folders; relative ones in a configuration file start from the file's folder."""
     commas: bool
     """Whether its text is a list with commas, which a configuration file may have as a list."""
+    table: bool
+    """Whether its texts are NAME=VALUE, which a configuration file may have as a table."""
     form: Callable[[Any], object] | None
     """Raises ConfigError for a value of the right type that is wrong all the same."""
 

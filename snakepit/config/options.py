@@ -42,6 +42,7 @@ type ExtensionsOption = Literal["vetted", "native", "all"]
 type RuntimeOption = Literal["interpreter", "process", "thread"]
 type WsOption = Literal["auto", "wsproto", "none"]
 type LazyImportsOption = Literal["auto", "on", "off"]
+type OnChdirOption = Literal["auto", "error", "warn", "allow"]
 type LifespanOption = Literal["auto", "on", "off"]
 
 
@@ -107,6 +108,13 @@ class RoutedApp:
         app_dir = placeholders.fill(config.app_dir, values)
         config = replace(config, app=placeholders.fill(config.app, values), app_dir=app_dir)
         return RoutedApp(str(route), route, config)
+
+
+def _check_variables(lines: Sequence[str]) -> None:
+    for line in lines:
+        name, separator, _ = line.partition("=")
+        if not name or not separator or "\0" in line:
+            raise ConfigError(f"env must be NAME=VALUE, not {line!r}", ("env",))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +206,23 @@ class Config:
     )  # fmt: skip
     strict_host: bool = option(
         False, "With several apps: answer requests for a host that none of them is for with 421 in place of 404."
+    )
+    venv: str = option(
+        "",
+        "Take the app's packages from this virtual environment, which must be one of the same Python version; not with "
+        "--runtime thread.",
+        metavar="DIR", shown="the packages of the server's Python", path=True,
+    )  # fmt: skip
+    env: tuple[str, ...] = option(
+        (), "Set this variable in the app's os.environ; may be given several times. C code sees it with --runtime "
+        "process only.",
+        metavar="NAME=VALUE", separator="\n", table=True, form=_check_variables,
+    )  # fmt: skip
+    on_chdir: OnChdirOption = option(
+        "auto",
+        "What os.chdir does in workers that are interpreters, which have one working directory in common. error: "
+        "raises RuntimeError. warn: changes it for all, with a line in the log. allow: changes it for all. auto: error "
+        "if the server has several apps, else warn.",
     )
     lifespan: LifespanOption = option("auto", "Run the app's lifespan. auto: if it has one.")
     reset_contextvars: bool = option(
@@ -328,7 +353,11 @@ class Config:
         if self.uds is not None and self.fd is not None:
             raise ConfigError("uds and fd can't be used together", ("uds", "fd"))
         object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
-        for name in ("app_dir", "log_config"):  # read again after the app may have changed the working directory
+        for name in (
+            "app_dir",
+            "log_config",
+            "venv",
+        ):  # read again after the app may have changed the working directory
             path = getattr(self, name)
             if path:
                 try:
@@ -350,9 +379,19 @@ class Config:
             raise ConfigError(
                 "lazy_imports can't be on before Python 3.15; leave it out, or use a newer Python", ("lazy_imports",)
             )
+        if self.venv:
+            from snakepit.config import virtual_environment  # most servers use none
+
+            virtual_environment.find(self.venv)
         if self.runtime == "thread":
             object.__setattr__(self, "interpreters", 1)
             object.__setattr__(self, "workers_source", "")
+            if self.venv:
+                raise ConfigError(
+                    "venv can't be used with runtime thread, where the app has the modules of the server; start "
+                    "Snakepit with that environment's Python",
+                    ("venv", "runtime"),
+                )
             for name in ("max_interpreters", "reload", "limit_max_requests", "workers_lifetime", "workers_max_rss"):
                 if getattr(self, name):
                     raise ConfigError(

@@ -222,11 +222,23 @@ def ignored_variables(options: Iterable[Option], environ: Mapping[str, str]) -> 
     return [f"The environment variable {name} is ignored: {reason}" for name, reason in found if reason]
 
 
+SET_BY_ENV_FILES: dict[str, dict[str, str]] = {}
+"""The variables that env files have set in this process, by the path of the file."""
+
+
 def load_env_file(path: str) -> set[str]:
     """Set the variables of a file of KEY=value lines, except those that are set already; returns which it has set.
 
     Raises ConfigError.
     """
+    new = {name: value for name, value in read_env_file(path).items() if name not in os.environ}
+    os.environ.update(new)
+    SET_BY_ENV_FILES[path] = new
+    return set(new)
+
+
+def read_env_file(path: str) -> dict[str, str]:
+    """Return the variables of a file of KEY=value lines. Raises ConfigError."""
     from dotenv import dotenv_values
 
     try:
@@ -234,14 +246,12 @@ def load_env_file(path: str) -> set[str]:
             values = dotenv_values(stream=lines)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"env file {path!r} can't be read: {_reason(error)}") from None
-    new: set[str] = set()
+    read: dict[str, str] = {}
     for key, value in values.items():
         if value is None:
             raise ConfigError(f"env file {path!r}: {key!r} has no value; write {key}=...")
-        if key not in os.environ:
-            os.environ[key] = value
-            new.add(key)
-    return new
+        read[key] = value
+    return read
 
 
 def _reason(error: Exception) -> str:

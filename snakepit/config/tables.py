@@ -122,6 +122,8 @@ class TableReader:
         if not self._is_new(option.name, setting):
             return
         value = setting.value
+        if option.table and isinstance(value, dict):
+            value = self._joined(option, setting)
         if option.commas and isinstance(value, list) and all(isinstance(item, str) for item in value):
             value = ",".join(value)
         try:
@@ -134,6 +136,18 @@ class TableReader:
         elif option.path:
             value = self._path(value)
         self.settings[option.name] = Setting(value, setting.key, setting.line)
+
+    def _joined(self, option: Option, setting: Setting) -> list[str]:
+        """Return a table of texts as NAME=VALUE, one for each key."""
+        joined = []
+        for name, value in setting.value.items():
+            if isinstance(value, str):
+                joined.append(f"{name}={value}")
+            else:
+                line = self._lines.get((*self._outer, setting.key, name), setting.line)
+                meant = f"; write {name} = {text(text(value))}" if isinstance(value, bool | int | float) else ""
+                self._mistake(line, f"{setting.key}.{name} must be text, not {shown(value)}{meant}")
+        return joined
 
     def _path(self, path: str) -> str:
         return os.path.normpath(os.path.join(self._folder, path)) if path else path
@@ -156,9 +170,10 @@ class TableReader:
             wanted = "true" if value is False else "false"
             self._mistake(line, f"{key}: there is no such option; write {_like(key, positive.name)} = {wanted}")
             return
+        tables = (option.name for option in self._options if option.table)
         table = isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict))
         if table:
-            self._mistake(line, f"[{key}]: there is no such table{_meant(key, self._tables)}")
+            self._mistake(line, f"[{key}]: there is no such table{_meant(key, [*self._tables, *tables])}")
             return
         from snakepit.config import foreign_options
 

@@ -33,6 +33,16 @@ def standard_first(path: list[str]) -> list[str]:
     return sorted(path, key=lambda folder: not is_standard(folder))
 
 
+def without_installed(path: list[str]) -> list[str]:
+    """Return the entries of a path up to the standard library's last one; after these come installed packages."""
+    last = max((at for at, folder in enumerate(path) if _is_python(folder)), default=len(path) - 1)
+    return path[: last + 1]
+
+
+def _is_python(folder: str) -> bool:
+    return is_standard(folder) or (sys.platform == "win32" and folder == sys.base_prefix)
+
+
 _LEFT_TO_APPS = {"resource"}  # apps do use this name, and other servers do not need the module
 
 

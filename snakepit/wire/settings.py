@@ -11,6 +11,19 @@ type Policy = Literal["vetted", "native", "all"]
 """The policy for loading C extensions from private copies; see `snakepit.worker.extensions.loader`."""
 
 
+class VenvSettings(TypedDict):
+    """A virtual environment for the app.
+
+    `packages` are the folders of its packages, `executable` is its Python (empty: it has none), and `system` the prefix
+    of the Python whose packages it has too (empty: only its own).
+    """
+
+    folder: str
+    packages: list[str]
+    executable: str
+    system: str
+
+
 class ImportSettings(TypedDict):
     """Settings for importing an app.
 
@@ -23,6 +36,7 @@ class ImportSettings(TypedDict):
     sys_path: list[str]
     own_path: list[str]
     own_modules: list[str]
+    venv: VenvSettings | None
     argv: list[str]
     environ: dict[str, str]
     module: str
@@ -41,6 +55,8 @@ class AppSettings(ImportSettings):
     `open_files`: the limits, soft and hard, for processes that the app starts. `timeout_request`: in seconds.
     `page_script`: the address of a script for its pages, empty for none; it contains the version of the app. `mount`:
     the path of its route, without a slash at its end.
+    `variables`: those of `environ` that the app's options name. `directory`: the working directory of a worker that is
+    a process; empty: the server's. `on_chdir`: see `snakepit.worker.directory`.
     """
 
     script: str | None
@@ -55,6 +71,9 @@ class AppSettings(ImportSettings):
     open_files: tuple[int, int] | None
     page_script: str
     mount: str
+    variables: dict[str, str]
+    directory: str
+    on_chdir: Literal["error", "warn", "allow"]
 
 
 class WorkerSettings(AppSettings):

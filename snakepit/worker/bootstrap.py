@@ -20,7 +20,7 @@ from snakepit.errors import AppError, fault
 from snakepit.system.import_order import StandardLibraryFirst
 from snakepit.wire import envelopes
 from snakepit.wire.carrier import discard
-from snakepit.worker import children, loader, notes
+from snakepit.worker import children, directory, loader, notes
 from snakepit.worker.detect import detect
 from snakepit.worker.ending import end_interpreter, finish, wait_for_threads
 from snakepit.worker.extensions.loader import Extensions, Load
@@ -42,6 +42,7 @@ def run(settings: "WorkerSettings") -> None:
     children.install(settings["runtime"] == "interpreter", settings["open_files"])
     if settings["runtime"] == "interpreter":
         children.set_environment(settings["environ"])
+        directory.install(settings["on_chdir"])
         daemons: list[str] = []
 
         def end() -> list[str]:
@@ -62,6 +63,7 @@ def run(settings: "WorkerSettings") -> None:
         _serve(settings, list, lambda: prepare([*settings["channels"], settings["watch"]]))
     else:
         before = threading.enumerate()
+        os.environ.update(settings["variables"])
         _serve(settings, list)
         wait_for_threads(before)
 
@@ -113,6 +115,7 @@ def _serve(
         before = time.perf_counter()
         try:
             try:
+                find_modules(settings)
                 undo.append(make_lazy(settings))
                 app = _load(settings, extensions)
                 interface = detect(app, settings["interface"])
@@ -126,9 +129,8 @@ def _serve(
                 from snakepit.worker.page_injection import with_script
             app = with_script(app, interface, settings["page_script"])
         seconds, copied = time.perf_counter() - before, extensions.copied if extensions else []
-        loaded = envelopes.loaded(
-            interface, seconds, copied, [*_notes(settings), *_refused(extensions)], notes.frameworks(sys.modules)
-        )
+        told = [*_notes(settings), *_refused(extensions), *directory.notes()]
+        loaded = envelopes.loaded(interface, seconds, copied, told, notes.frameworks(sys.modules))
         with StandardLibraryFirst():
             if interface == "asgi":
                 from snakepit.worker.asgi.loop import serve
@@ -166,8 +168,17 @@ def make_lazy(settings: "ImportSettings") -> Callable[[], None]:
     return apply(settings["lazy_imports"], settings["lazy_libraries"])
 
 
-def _load(settings: "WorkerSettings", extensions: Extensions | None) -> object:
+def find_modules(settings: "ImportSettings") -> None:
+    """Make this interpreter find the modules of the app."""
     sys.path[:] = settings["sys_path"]
+    venv = settings["venv"]
+    if venv is not None:
+        from snakepit.worker.venv import enter
+
+        enter(venv, settings["own_path"])
+
+
+def _load(settings: "WorkerSettings", extensions: Extensions | None) -> object:
     runtime = settings["runtime"]
     if runtime != "thread":  # there the server has done this
         reserve(settings["own_modules"])

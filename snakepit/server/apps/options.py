@@ -1,14 +1,16 @@
 """Derives the settings of an app's pool and workers from the options and the process."""
 
-import os
 import sys
 from dataclasses import dataclass
+from typing import Literal
 
-from snakepit.config.options import RoutedApp
+from snakepit.config import virtual_environment
+from snakepit.config.environment import environ_of_app, variables
+from snakepit.config.options import Config, RoutedApp
 from snakepit.lazy_imports.tried import chosen
 from snakepit.server.pool.options import PoolOptions
 from snakepit.system import working_directory
-from snakepit.system.import_order import path_of_workers, standard_first, standard_modules
+from snakepit.system.import_order import path_of_workers, standard_first, standard_modules, without_installed
 from snakepit.system.working_directory import WorkingDirectory
 from snakepit.wire import page_script
 
@@ -46,6 +48,7 @@ def pool_options(app: RoutedApp, surroundings: Surroundings) -> PoolOptions:
     if surroundings.several:  # otherwise its folder is in the path of this process
         path.insert(0, config.app_dir or working_directory.name())
     published = config.root_path + app.route.path
+    directory = _directory(config, surroundings)
     lazy_imports, lazy_libraries = chosen(config.lazy_imports)
     return PoolOptions(
         workers=config.interpreters,
@@ -73,9 +76,10 @@ def pool_options(app: RoutedApp, surroundings: Surroundings) -> PoolOptions:
         settings={
             "page_script": page_script.address(published, surroundings.server) if config.reload_browser else "",
             "mount": app.route.path,
-            "sys_path": path,
+            "sys_path": without_installed(path) if config.venv else path,
             "own_path": standard_first(path),
             "own_modules": standard_modules(),
+            "venv": virtual_environment.find(config.venv) if config.venv else None,
             "argv": list(sys.argv),
             "module": reference.module,
             "attribute": reference.attribute,
@@ -94,7 +98,26 @@ def pool_options(app: RoutedApp, surroundings: Surroundings) -> PoolOptions:
             "timeout_request": config.timeout_request,
             "copies": surroundings.copies,
             "write_bytecode": not config.reload,
-            "environ": dict(os.environ),  # a copy from now: workers may change the process's environment later
+            "environ": _environ(config, directory),  # from now: workers may change the process's environment later
+            "variables": variables(config.env),
+            "directory": directory,
+            "on_chdir": _on_chdir(config, surroundings),
             "open_files": surroundings.open_files,
         },
     )
+
+
+def _directory(config: Config, surroundings: Surroundings) -> str:
+    """Return the working directory of an app's workers; empty: the server's."""
+    return config.app_dir if surroundings.several and config.runtime == "process" else ""
+
+
+def _environ(config: Config, directory: str) -> dict[str, str]:
+    environ = environ_of_app(config)
+    return {**environ, "PWD": directory} if directory else environ
+
+
+def _on_chdir(config: Config, surroundings: Surroundings) -> Literal["error", "warn", "allow"]:
+    if config.on_chdir == "auto":
+        return "error" if surroundings.several else "warn"
+    return config.on_chdir

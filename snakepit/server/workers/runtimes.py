@@ -176,7 +176,7 @@ class ProcessRuntime:
             if self._killed:
                 return
             try:
-                process = self._process = self._start(settings["environ"])
+                process = self._process = self._start(settings["environ"], settings["directory"] or None)
             except OSError as error:
                 raise ConfigError(
                     f"no process for worker {number}: {_named(error)}; use fewer workers, or raise the "
@@ -213,7 +213,7 @@ class ProcessRuntime:
                 self._process.kill()
         return True
 
-    def _start(self, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    def _start(self, environment: dict[str, str], directory: str | None) -> subprocess.Popen[bytes]:
         executable = sys.executable
         if sys.platform == "win32" and sys.executable != getattr(sys, "_base_executable", sys.executable):
             # a virtual environment's python.exe starts another process: sockets must be shared with that one
@@ -228,6 +228,7 @@ class ProcessRuntime:
                 command,
                 stdin=subprocess.PIPE,
                 env=environment,
+                cwd=directory,
                 creationflags=subprocess.CREATE_NEW_PROCESS_GROUP,  # Ctrl+C does not reach it
             )
         # held back until it can say that it is a worker: a process inherits that
@@ -237,6 +238,7 @@ class ProcessRuntime:
                 command,
                 stdin=subprocess.PIPE,
                 env=environment,
+                cwd=directory,
                 pass_fds=[channel.descriptor for channel in self.channels],
             )
         finally:

@@ -502,6 +502,7 @@ def test_default_text_of_several_values():
     assert BY_NAME["reload_exclude"].default_text is None
     assert [option.name for option in OPTIONS if option.several] == [
         "mount",
+        "env",
         "header",
         "reload_dir",
         "reload_include",

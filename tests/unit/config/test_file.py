@@ -139,7 +139,7 @@ def sample(option):
     if option.name == "mount":
         return ("/api=api.main:app", "example.com=shop:app")
     if option.several:
-        return ("A: 1", "B: 2")
+        return ("A=1", "B=2") if option.table else ("A: 1", "B: 2")
     if option.choices:
         return option.choices[-1]
     if option.form is not None:
@@ -190,6 +190,11 @@ def test_values(folder):
     }
     assert (found.app.value, found.app.line) == ("main:app", 6)
     assert [found.settings[name].line for name in found.settings] == [1, 2, 3, 4, 5]
+
+
+def test_variables_of_the_app_in_a_table(folder):
+    write(folder, "[env]\nHOME_PAGE = '/a=b'\nempty-one = ''\n")
+    assert settings(config_file.wanted()) == {"env": ("HOME_PAGE=/a=b", "empty-one=")}
 
 
 def test_relative_paths_start_from_the_files_folder(folder, monkeypatch):
@@ -256,11 +261,16 @@ def test_line_endings_of_windows_and_a_byte_order_mark(folder):
             'snakepit.toml:2: timeouts.keep-alive must be a number, not "5"; write keep-alive = 5.0',
         ),
         ("app = 3", 'snakepit.toml:1: app must be text, as in "main:app", not 3'),
+        ("env = 'A=1'", 'snakepit.toml:1: env must be a list of texts, not "A=1"; write env = ["A=1"]'),
+        ("port = 1\n[env]\nA = 1", 'snakepit.toml:3: env.A must be text, not 1; write A = "1"'),
+        ("env = {A = ['x']}", 'snakepit.toml:1: env.A must be text, not ["x"]'),
+        ("[enf]\nA = 'x'", "snakepit.toml:1: [enf]: there is no such table; did you mean env?"),
         # a value out of range, or of the wrong form
         ("port = 70000", "snakepit.toml:1: port must be at most 65535, not 70000"),
         ("limits.request_head = 1", "snakepit.toml:1: limits.request_head must be at least 1024, not 1"),
         ("timeout-waiting = nan", "snakepit.toml:1: timeout-waiting must be at least 0, not nan"),
         ("root-path = 'x'", "snakepit.toml:1: root-path: root_path must start with a slash, not be 'x'"),
+        ("env = ['A']", "snakepit.toml:1: env must be NAME=VALUE, not 'A'"),
         ("app = 'main'", "snakepit.toml:1: app: the app must look like module:attribute, as in main:app, not 'main'"),
         # a bad choice
         (

@@ -23,6 +23,8 @@ GOOD = [
     "workers = 2\napp-dir = 'src'\nlog_level = 'debug'\n",
     "timeout-request = 3\ntimeout_waiting = 2.5\nreload = true\nheader = ['A: 1']\n",
     "forwarded-allow-ips = '*'\ntrusted_proxy_headers = ['forwarded', 'x-forwarded-for']\n",
+    "env = ['A=1', 'B=']\n",
+    "[env]\nA = '1'\nb-c = ''\n",
     "[timeouts]\nkeep-alive = 1\n[limits]\nrequest_body = 3\n[websocket]\nmax-size = 9\nws_max_queue = 2\n"
     "[logging]\nlevel = 'info'\naccess-log = false\n",
 ]
@@ -43,6 +45,8 @@ BAD = [
     "[timeouts]\nkeep-alive = -1",
     "[logging]\nlevel = 'loud'",
     "[unknown]",
+    "env = 'A=1'",
+    "[env]\nA = 1",
 ]
 
 
