@@ -16,6 +16,7 @@ from snakepit.system.import_order import (
     put_standard_library_first,
     standard_first,
     standard_modules,
+    without_installed,
 )
 from snakepit.worker.standard_names import StandardNames
 
@@ -29,6 +30,14 @@ def path(monkeypatch):
     monkeypatch.setattr(sys, "path", path)
     monkeypatch.setattr(import_order, "_path_of_workers", None)
     return path
+
+
+def test_what_is_installed_comes_after_the_standard_library():
+    dynamic = os.path.join(LIBRARY, "lib-dynload")
+    assert without_installed(sys.path) == ["/app", LIBRARY]
+    assert without_installed(["", LIBRARY, dynamic, "/lib", "/more"]) == ["", LIBRARY, dynamic]
+    assert without_installed(["/app", "/lib"]) == ["/app", "/lib"]
+    assert without_installed([]) == []
 
 
 def test_what_is_the_standard_librarys():
