@@ -19,15 +19,20 @@ _OURS = {"snakepit", "interpreters_backport"}  # what workers import, with Pytho
 
 
 def enter(venv: "VenvSettings", path_of_server: Sequence[str]) -> None:
-    """Add the packages of an environment to `sys.path`, which lacks those of the server, and run its `.pth` files."""
+    """Add the packages of an environment to `sys.path`, which lacks those of the server, and run its `.pth` files.
+
+    If a symbolic link leads to the environment, its real folder is used: the link may be changed while this worker
+    runs, and the dynamic loader takes a library from a path that it knows for the one that it has loaded.
+    """
     forget_modules({folder for folder in path_of_server if folder not in sys.path})
-    sys.prefix = sys.exec_prefix = venv["folder"]
+    real = os.path.realpath(venv["folder"])
+    sys.prefix = sys.exec_prefix = real
     if venv["executable"]:
-        sys.executable = venv["executable"]
-    site.PREFIXES[:] = [venv["folder"]]
+        sys.executable = os.path.join(real, os.path.relpath(venv["executable"], venv["folder"]))
+    site.PREFIXES[:] = [real]
     site.ENABLE_USER_SITE = False
     for folder in venv["packages"]:
-        site.addsitedir(folder)
+        site.addsitedir(os.path.join(real, os.path.relpath(folder, venv["folder"])))
     if venv["system"]:
         site.PREFIXES.append(venv["system"])
         site.ENABLE_USER_SITE = site.check_enableusersite()

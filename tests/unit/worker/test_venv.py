@@ -186,6 +186,18 @@ def test_metadata_is_the_environments(make):
     assert (told["version"], told["all"]) == ("0.0.1", ["click"])
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_a_link_is_followed(make, tmp_path):
+    make("release-1")
+    (tmp_path / "current").symlink_to(tmp_path / "release-1")
+    code = """
+        enter_it(venv)
+        tell(places=[sys.path[-1], sys.prefix, site.PREFIXES[0], sys.executable])
+    """
+    told = run(sys.executable, find(str(tmp_path / "current")), code)
+    assert [os.path.relpath(place, tmp_path).split(os.sep)[0] for place in told["places"]] == ["release-1"] * 4
+
+
 def test_packages_of_the_system_come_last(make):
     venv = make("venv", {}, "--system-site-packages")
     code = """
