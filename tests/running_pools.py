@@ -95,6 +95,7 @@ def settings_for(app, folder, **settings):
         "sys_path": [str(folder), str(APPS), *sys.path],
         "own_path": sys.path,
         "own_modules": [],
+        "venv": None,
         "argv": ["snakepit"],
         "module": module,
         "attribute": attribute,
@@ -116,6 +117,9 @@ def settings_for(app, folder, **settings):
         "page_script": "",
         "timeout_request": None,
         "environ": dict(os.environ),
+        "variables": {},
+        "directory": "",
+        "on_chdir": "warn",
         "open_files": None,
     } | settings
 
