@@ -1,17 +1,10 @@
 """The environment variables of an app."""
 
 import os
-from collections.abc import Sequence
 
-from snakepit.config import virtual_environment
+from snakepit.config import variables, virtual_environment
 from snakepit.config.options import Config
 from snakepit.config.sources import SET_BY_ENV_FILES, read_env_file
-
-
-def variables(lines: Sequence[str]) -> dict[str, str]:
-    """Return the variables that the option `env` names; of one that is named twice, the last value counts."""
-    pairs = (line.partition("=") for line in lines)
-    return {name: value for name, _, value in pairs}
 
 
 def environ_of_app(config: Config) -> dict[str, str]:
@@ -31,5 +24,5 @@ def environ_of_app(config: Config) -> dict[str, str]:
         for name, value in read_env_file(config.env_file).items():
             if name not in os.environ or (name, os.environ[name]) in ours:
                 environ[name] = value
-    environ.update(variables(config.env))
+    environ.update(variables.mapping(config.env))
     return environ

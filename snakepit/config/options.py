@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
-from snakepit.config import app_reference, apps, placeholders
+from snakepit.config import app_reference, apps, placeholders, variables
 from snakepit.config.extra_fields import parse_field
 from snakepit.config.option import describe, option
 from snakepit.config.route import Route
@@ -108,13 +108,6 @@ class RoutedApp:
         app_dir = placeholders.fill(config.app_dir, values)
         config = replace(config, app=placeholders.fill(config.app, values), app_dir=app_dir)
         return RoutedApp(str(route), route, config)
-
-
-def _check_variables(lines: Sequence[str]) -> None:
-    for line in lines:
-        name, separator, _ = line.partition("=")
-        if not name or not separator or "\0" in line:
-            raise ConfigError(f"env must be NAME=VALUE, not {line!r}", ("env",))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +209,7 @@ class Config:
     env: tuple[str, ...] = option(
         (), "Set this variable in the app's os.environ; may be given several times. C code sees it with --runtime "
         "process only.",
-        metavar="NAME=VALUE", separator="\n", table=True, form=_check_variables,
+        metavar="NAME=VALUE", separator="\n", table=True, form=variables.check,
     )  # fmt: skip
     on_chdir: OnChdirOption = option(
         "auto",
@@ -380,18 +373,12 @@ class Config:
                 "lazy_imports can't be on before Python 3.15; leave it out, or use a newer Python", ("lazy_imports",)
             )
         if self.venv:
-            from snakepit.config import virtual_environment  # most servers use none
+            from snakepit.config.virtual_environment import check  # most servers use none
 
-            virtual_environment.find(self.venv)
+            check(self.venv, self.runtime)
         if self.runtime == "thread":
             object.__setattr__(self, "interpreters", 1)
             object.__setattr__(self, "workers_source", "")
-            if self.venv:
-                raise ConfigError(
-                    "venv can't be used with runtime thread, where the app has the modules of the server; start "
-                    "Snakepit with that environment's Python",
-                    ("venv", "runtime"),
-                )
             for name in ("max_interpreters", "reload", "limit_max_requests", "workers_lifetime", "workers_max_rss"):
                 if getattr(self, name):
                     raise ConfigError(

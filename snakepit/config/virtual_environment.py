@@ -27,6 +27,17 @@ class VirtualEnvironment(TypedDict):
     system: str
 
 
+def check(folder: str, runtime: str) -> None:
+    """Raise ConfigError unless workers of this runtime can use the virtual environment in a folder."""
+    if runtime == "thread":
+        raise ConfigError(
+            "venv can't be used with runtime thread, where the app has the modules of the server; start Snakepit with "
+            "that environment's Python",
+            ("venv", "runtime"),
+        )
+    find(folder)
+
+
 def find(folder: str) -> VirtualEnvironment:
     """Look at a folder, given by its absolute path.
 

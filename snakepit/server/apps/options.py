@@ -4,8 +4,8 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
-from snakepit.config import virtual_environment
-from snakepit.config.environment import environ_of_app, variables
+from snakepit.config import variables, virtual_environment
+from snakepit.config.environment import environ_of_app
 from snakepit.config.options import Config, RoutedApp
 from snakepit.lazy_imports.tried import chosen
 from snakepit.server.pool.options import PoolOptions
@@ -99,7 +99,7 @@ def pool_options(app: RoutedApp, surroundings: Surroundings) -> PoolOptions:
             "copies": surroundings.copies,
             "write_bytecode": not config.reload,
             "environ": _environ(config, directory),  # from now: workers may change the process's environment later
-            "variables": variables(config.env),
+            "variables": variables.mapping(config.env),
             "directory": directory,
             "on_chdir": _on_chdir(config, surroundings),
             "open_files": surroundings.open_files,

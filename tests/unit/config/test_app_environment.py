@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from snakepit.config import sources
-from snakepit.config.environment import environ_of_app, variables
+from snakepit.config import sources, variables
+from snakepit.config.environment import environ_of_app
 from snakepit.config.options import Config
 from snakepit.errors import ConfigError
 
@@ -50,7 +50,7 @@ def test_without_options_it_is_that_of_the_process(environment):
 
 
 def test_variables():
-    assert variables(("A=1", "B=", "C==x", "A=2")) == {"A": "2", "B": "", "C": "=x"}
+    assert variables.mapping(("A=1", "B=", "C==x", "A=2")) == {"A": "2", "B": "", "C": "=x"}
 
 
 def test_what_env_says_counts_more_than_the_process(environment):

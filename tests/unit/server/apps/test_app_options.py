@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from snakepit.config.app_reference import AppReference
-from snakepit.config.options import Config
+from snakepit.config.options import Config, RoutedApp
+from snakepit.config.route import Route
 from snakepit.server.apps.options import Surroundings, pool_options
 from snakepit.system.import_order import path_of_workers
 
@@ -15,7 +15,7 @@ APP = "main:app"
 
 
 def settings(config, **surroundings):
-    return pool_options(config, AppReference("main", "app"), Surroundings("id", **surroundings)).settings
+    return pool_options(RoutedApp("shop", Route("", "/"), config), Surroundings("id", **surroundings)).settings
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def settings(config, **surroundings):
     ],
 )
 def test_what_chdir_does(option, several, expected):
-    assert settings(Config(APP, on_chdir=option), several_apps=several)["on_chdir"] == expected
+    assert settings(Config(APP, on_chdir=option), several=several)["on_chdir"] == expected
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_what_chdir_does(option, several, expected):
     [("process", True, True), ("process", False, False), ("interpreter", True, False), ("thread", True, False)],
 )
 def test_processes_of_several_apps_work_in_their_apps_folders(tmp_path, runtime, several, enters):
-    found = settings(Config(APP, app_dir=str(tmp_path), runtime=runtime), several_apps=several)
+    found = settings(Config(APP, app_dir=str(tmp_path), runtime=runtime), several=several)
     assert found["directory"] == (str(tmp_path) if enters else "")
     assert found["environ"].get("PWD") == (str(tmp_path) if enters else os.environ.get("PWD"))
 
