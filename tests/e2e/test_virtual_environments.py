@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import NEEDS_TWO_WORKERS, ONE_RUNTIME, RUNTIME, Server, run_command, running
+from support import NEEDS_TWO_WORKERS, ONE_RUNTIME, RUNTIME, Server, run_command, running, wait_until
 from venvs import install, make, packages_of, write
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -157,6 +157,55 @@ def test_processes_of_the_app_have_the_environment_too(environments, site):
     expected = [str(packages_of(folder) / "flask" / "__init__.py"), str(folder), str(folder)]
     with running("site_app:app", "--venv", str(folder), workers=1, cwd=site) as server:
         assert json.loads(server.get("/child").body) == {"own": expected, "found": expected}
+
+
+APPS_OF_ONE_SERVER = """
+runtime = "{runtime}"
+
+[[apps]]
+path = "/old"
+app = "site_app:app"
+venv = "{old}"
+env-file = "old.env"
+
+[[apps]]
+path = "/new"
+app = "site_app:app"
+venv = "{new}"
+
+[apps.env]
+SITE = "new, of the table"
+"""
+
+
+@HAS_MODULES_OF_ITS_OWN
+def test_two_apps_of_one_server(environments, site):
+    told = (
+        APP
+        + """
+@app.get("/chdir")
+def chdir():
+    try:
+        os.chdir("/")
+    except RuntimeError as error:
+        return {"refused": str(error), "site": os.environ["SITE"]}
+    return {"refused": None, "site": os.environ["SITE"]}
+"""
+    )
+    configuration = APPS_OF_ONE_SERVER.format(runtime=RUNTIME, **environments)
+    write(site, {"site_app.py": told, "snakepit.toml": configuration, "old.env": "SITE=old, of the file\n"})
+    with running(cwd=site, workers=2) as server:
+        processes = set()
+        for name in ("old", "new") * 3:
+            wait_until(lambda name=name: server.get(f"/{name}/").status == 200, "the app is ready")
+            processes.add(assert_its_own(server.get(f"/{name}/"), environments[name], name)["process"])
+        assert RUNTIME == "process" or processes == {server.pid}
+        refused = {name: json.loads(server.get(f"/{name}/chdir").body) for name in environments}
+    assert {name: answer["site"] for name, answer in refused.items()} == {
+        "old": "old, of the file",
+        "new": "new, of the table",
+    }
+    assert all((answer["refused"] is not None) == (RUNTIME == "interpreter") for answer in refused.values())
 
 
 # -- what an environment may hold --------------------------------------------------------------------------------------
