@@ -1,6 +1,7 @@
 """Header fields that the operator adds to each response: `--header`."""
 
 import re
+from collections.abc import Sequence
 
 from snakepit.errors import ConfigError
 from snakepit.http.fields import TOKEN
@@ -25,3 +26,9 @@ def parse_field(text: str) -> tuple[bytes, bytes]:
     if name in _THE_SERVERS:
         raise ConfigError(f"header {name} can't be set: the server sends it where it belongs")
     return name.encode("ascii"), value.encode("latin-1")
+
+
+def check_fields(texts: Sequence[str]) -> None:
+    """Raise ConfigError unless each text is a field that may be sent."""
+    for text in texts:
+        parse_field(text)

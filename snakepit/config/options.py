@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 from snakepit.config import app_reference, apps, placeholders, variables
-from snakepit.config.extra_fields import parse_field
+from snakepit.config.extra_fields import check_fields
 from snakepit.config.option import describe, option
-from snakepit.config.route import Route
+from snakepit.config.route import Route, check_root_path
 from snakepit.config.sources import ConfigFile, Found, gather, raise_all
 from snakepit.config.trusted_proxies import PROXY_HEADERS, TrustedProxies, header_names
 from snakepit.errors import ConfigError
@@ -57,16 +57,6 @@ def check_name(name: str) -> None:
 
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-
-
-def _check_root_path(path: str) -> None:
-    if path and not path.startswith("/"):
-        raise ConfigError(f"root_path must start with a slash, not be {path!r}")
-
-
-def _check_fields(texts: Sequence[str]) -> None:
-    for text in texts:
-        parse_field(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +211,7 @@ class Config:
     reset_contextvars: bool = option(
         False, "ASGI only: run each request in a fresh contextvars.Context, without what lifespan or an import set."
     )
-    root_path: str = option("", "Path under which a proxy publishes the app.", metavar="PATH", form=_check_root_path)
+    root_path: str = option("", "Path under which a proxy publishes the app.", metavar="PATH", form=check_root_path)
     proxy_headers: bool = option(True, "Believe what trusted proxies say of a request's client, scheme, host and path.")
     forwarded_allow_ips: str = option(
         "127.0.0.1,::1,unix:",
@@ -248,7 +238,7 @@ class Config:
     server_header: bool = option(True, "Send the Server header.")
     header: tuple[str, ...] = option(
         (), "Send this header field with each response, beside the app's own; may be given several times.",
-        metavar="NAME:VALUE", separator="\n", form=_check_fields,
+        metavar="NAME:VALUE", separator="\n", form=check_fields,
     )  # fmt: skip
     timeout_keep_alive: float = option(
         5.0, "Seconds to keep an idle connection open for its next request. 0: not at all, and answers say so.",

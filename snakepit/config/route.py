@@ -104,3 +104,9 @@ def _in_ascii(name: str) -> str:
         return f": {name.encode('idna').decode('ascii')}"
     except UnicodeError:
         return ", in letters of ASCII"
+
+
+def check_root_path(path: str) -> None:
+    """Raise ConfigError unless the path may come before those of routes."""
+    if path and not path.startswith("/"):
+        raise ConfigError(f"root_path must start with a slash, not be {path!r}")
