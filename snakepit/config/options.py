@@ -6,6 +6,7 @@ behaviour is the same.
 """
 
 import logging
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -83,7 +84,8 @@ class RoutedApp:
         config = self.config
         if isinstance(config.app, str):
             app_reference.check(config.app)
-            placeholders.check_known([config.app, config.app_dir], self.route.placeholders)
+            texts = (config.app, config.app_dir, config.venv, config.env_file or "")
+            placeholders.check_known(texts, self.route.placeholders)
         else:
             app_reference.find(config.app)
 
@@ -93,11 +95,20 @@ class RoutedApp:
         Raises ConfigError.
         """
         config, route = self.config, self.route.filled(values)
-        if placeholders.names(config.app_dir) and not placeholders.has_folder(config.app_dir, values):
+        app_dir = placeholders.find(config.app_dir, values)
+        if app_dir is None or (placeholders.names(config.app_dir) and not os.path.isdir(app_dir)):
             return None
-        app_dir = placeholders.fill(config.app_dir, values)
-        config = replace(config, app=placeholders.fill(config.app, values), app_dir=app_dir)
-        return RoutedApp(str(route), route, config)
+        filled: dict[str, Any] = {"app": placeholders.fill(config.app, values), "app_dir": app_dir}
+        for name in ("venv", "env_file"):
+            pattern = getattr(config, name)
+            if pattern:
+                filled[name] = placeholders.find(pattern, values)
+                if filled[name] is None:
+                    raise ConfigError(
+                        f"{name}: there is no {placeholders.fill(pattern, values)}, or it leads elsewhere"
+                    )
+        filled["env"] = tuple(placeholders.fill(text, values) for text in config.env)
+        return RoutedApp(str(route), route, replace(config, **filled))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,11 +347,7 @@ class Config:
         if self.uds is not None and self.fd is not None:
             raise ConfigError("uds and fd can't be used together", ("uds", "fd"))
         object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
-        for name in (
-            "app_dir",
-            "log_config",
-            "venv",
-        ):  # read again after the app may have changed the working directory
+        for name in ("app_dir", "log_config", "venv"):  # read again after the app may have changed the directory
             path = getattr(self, name)
             if path:
                 try:
@@ -362,7 +369,7 @@ class Config:
             raise ConfigError(
                 "lazy_imports can't be on before Python 3.15; leave it out, or use a newer Python", ("lazy_imports",)
             )
-        if self.venv:
+        if self.venv and not placeholders.names(self.venv):
             from snakepit.config.virtual_environment import check  # most servers use none
 
             check(self.venv, self.runtime)

@@ -52,11 +52,15 @@ def fixed_folder(pattern: str) -> str:
     return os.path.dirname(f"{before}x") if brace else pattern
 
 
-def has_folder(pattern: str, values: Mapping[str, str]) -> bool:
-    """Tell whether there is the folder that a path with placeholders means, below the one above its first placeholder.
+def find(pattern: str, values: Mapping[str, str]) -> str | None:
+    """Return the path that one with placeholders means; None if it leads to nothing.
 
-    Links are followed, and may not lead out of that one.
+    It must be below the folder above its first placeholder. Links are followed, and may not lead out of that.
     """
+    if not names(pattern):
+        return pattern
     root = os.path.realpath(fixed_folder(pattern))
-    folder = os.path.realpath(fill(pattern, values))
-    return os.path.isdir(folder) and os.path.commonpath([root, folder]) == root and folder != root
+    found = fill(pattern, values)
+    path = os.path.realpath(found)
+    below = path != root and os.path.commonpath([root, path]) == root
+    return found if below and os.path.exists(path) else None

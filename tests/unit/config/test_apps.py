@@ -1,5 +1,7 @@
 """snakepit.config.apps: the apps that all sources name, and their options."""
 
+from dataclasses import replace
+
 import pytest
 
 from snakepit.config import apps
@@ -193,3 +195,29 @@ def test_a_filled_app(tmp_path):
     app = template.filled({"t": "acme"})
     assert (app.name, app.route, app.config.app_dir) == ("/t/acme", Route("", "/t/acme"), str(tmp_path / "acme"))
     assert template.filled({"t": "other"}) is None
+
+
+def test_placeholders_in_other_options(tmp_path):
+    for name in ("acme", "beta"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "acme" / ".env").write_text("A=1")
+    options = {
+        "mount": ["/t/{t}={t}.main:app"],
+        "env": ["DATABASE=/data/{t}.sqlite", "FORMAT={levelname}"],
+    }
+    template = Config.resolve(None, options).apps[0]
+    template = replace(template, config=replace(template.config, env_file=str(tmp_path / "{t}" / ".env")))
+    config = template.filled({"t": "acme"}).config
+    assert (config.app, config.env_file) == ("acme.main:app", str(tmp_path / "acme" / ".env"))
+    assert config.env == ("DATABASE=/data/acme.sqlite", "FORMAT={levelname}")
+    with pytest.raises(ConfigError, match=r"env_file: there is no .*beta.\.env, or it leads elsewhere"):
+        template.filled({"t": "beta"})
+
+
+@pytest.mark.parametrize("how", ["missing", "no venv"])
+def test_a_tenants_virtual_environment(tmp_path, how):
+    template = Config.resolve(None, {"mount": ["/t/{t}=main:app"], "venv": str(tmp_path / "{t}")}).apps[0]
+    if how == "no venv":
+        (tmp_path / "acme").mkdir()
+    with pytest.raises(ConfigError, match=r"^venv: "):
+        template.filled({"t": "acme"})

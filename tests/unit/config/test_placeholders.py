@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from snakepit.config import placeholders
-from snakepit.config.placeholders import check_known, fill, fixed_folder, has_folder, names, read_value
+from snakepit.config.placeholders import check_known, fill, find, fixed_folder, names, read_value
 from snakepit.errors import ConfigError
 
 
@@ -77,15 +77,16 @@ def test_only_placeholders_of_the_route():
         check_known(["{a}"], [])
 
 
-def test_folders(tmp_path):
+def test_paths(tmp_path):
     root = tmp_path / "tenants"
     (root / "acme" / "app").mkdir(parents=True)
     (root / "file").write_text("")
     pattern = str(root / "{a}")
-    assert has_folder(pattern, {"a": "acme"})
-    assert has_folder(os.path.join(pattern, "app"), {"a": "acme"})
-    assert not has_folder(pattern, {"a": "other"})
-    assert not has_folder(pattern, {"a": "file"})
+    assert find(pattern, {"a": "acme"}) == str(root / "acme")
+    assert find(os.path.join(pattern, "app"), {"a": "acme"}) == str(root / "acme" / "app")
+    assert find(pattern, {"a": "file"}) == str(root / "file")
+    assert find(pattern, {"a": "other"}) is None
+    assert find("anything", {}) == "anything"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
@@ -97,5 +98,5 @@ def test_links_lead_nowhere_else(tmp_path):
     (root / "up").symlink_to("..")
     (root / "self").symlink_to(".")
     (root / "alias").symlink_to("acme")
-    found = {name: has_folder(str(root / "{a}"), {"a": name}) for name in ("out", "up", "self", "alias")}
-    assert found == {"out": False, "up": False, "self": False, "alias": True}
+    found = {name: find(str(root / "{a}"), {"a": name}) for name in ("out", "up", "self", "alias")}
+    assert found == {"out": None, "up": None, "self": None, "alias": str(root / "alias")}
