@@ -8,7 +8,8 @@ from copy import copy
 from pathlib import Path
 from typing import Any, TextIO
 
-from snakepit.config.options import LOG_LEVELS, TRACE, Config
+from snakepit.config.choices import LOG_LEVELS, TRACE
+from snakepit.config.options import Config
 from snakepit.errors import ConfigError
 
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"

@@ -9,7 +9,8 @@ import click
 from snakepit.cli import configuration, parameters
 from snakepit.cli.failure import end_with
 from snakepit.config import file
-from snakepit.config.options import MOST_WORKERS, OPTIONS, Config
+from snakepit.config.choices import MOST_WORKERS
+from snakepit.config.options import OPTIONS, Config
 from snakepit.control import commands
 from snakepit.errors import SnakepitError
 from snakepit.supervisor import first_look

@@ -5,14 +5,26 @@ docs/reference/options.md are all derived from the fields of `Config`. Names and
 behaviour is the same.
 """
 
-import logging
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from snakepit.config import app_reference, apps, placeholders, variables
+from snakepit.config.choices import (
+    MOST_WORKERS,
+    ExtensionsOption,
+    HttpOption,
+    InterfaceOption,
+    LazyImportsOption,
+    LifespanOption,
+    LogLevel,
+    LoopOption,
+    OnChdirOption,
+    RuntimeOption,
+    WsOption,
+    check_name,
+)
 from snakepit.config.extra_fields import check_fields
 from snakepit.config.option import describe, option
 from snakepit.config.route import Route, check_root_path
@@ -22,42 +34,6 @@ from snakepit.errors import ConfigError
 from snakepit.lazy_imports.tried import EXIST as LAZY_IMPORTS_EXIST
 from snakepit.system.cpus import usable_cpus
 from snakepit.system.working_directory import absolute
-
-TRACE = 5
-"""The number of the log level "trace": below DEBUG, as uvicorn has it."""
-
-LOG_LEVELS = {
-    "critical": logging.CRITICAL,
-    "error": logging.ERROR,
-    "warning": logging.WARNING,
-    "info": logging.INFO,
-    "debug": logging.DEBUG,
-    "trace": TRACE,
-}
-
-type LogLevel = Literal["critical", "error", "warning", "info", "debug", "trace"]
-type InterfaceOption = Literal["auto", "asgi", "wsgi"]
-type LoopOption = Literal["auto", "asyncio", "uvloop"]
-type HttpOption = Literal["auto", "h11", "httptools"]
-type ExtensionsOption = Literal["vetted", "native", "all"]
-type RuntimeOption = Literal["interpreter", "process", "thread"]
-type WsOption = Literal["auto", "wsproto", "none"]
-type LazyImportsOption = Literal["auto", "on", "off"]
-type OnChdirOption = Literal["auto", "error", "warn", "allow"]
-type LifespanOption = Literal["auto", "on", "off"]
-
-
-MOST_WORKERS = 1024
-"""The most workers of an app, from options, signals and commands."""
-
-
-def check_name(name: str) -> None:
-    """Raise ConfigError for an invalid name of a server."""
-    if not _NAME.fullmatch(name):
-        raise ConfigError(f"name must be of letters, digits, '-', '_' and '.', 64 at most, not {name!r}")
-
-
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 from snakepit.config import app_reference
 from snakepit.config.apps import PER_APP
+from snakepit.config.choices import check_name
 from snakepit.config.option import Option
-from snakepit.config.options import check_name
 from snakepit.config.route import Route, checked, read_host, read_path
 from snakepit.config.sources import AppTable, Setting
 from snakepit.config.toml_lines import KeyPath

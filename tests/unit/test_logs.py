@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from snakepit import logs
-from snakepit.config.options import LOG_LEVELS, TRACE, Config
+from snakepit.config.choices import LOG_LEVELS, TRACE
+from snakepit.config.options import Config
 from snakepit.errors import ConfigError
 
 NAMES = ("snakepit", "snakepit.server", "snakepit.access")

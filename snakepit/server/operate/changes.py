@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from snakepit.config.options import MOST_WORKERS
+from snakepit.config.choices import MOST_WORKERS
 from snakepit.errors import SnakepitError
 from snakepit.server.apps.app import App
 from snakepit.server.apps.table import Apps

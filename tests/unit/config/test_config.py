@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snakepit.config import options
+from snakepit.config.choices import LOG_LEVELS
 from snakepit.config.option import ENV_PREFIX
-from snakepit.config.options import LOG_LEVELS, OPTIONS, Config
+from snakepit.config.options import OPTIONS, Config
 from snakepit.config.sources import ignored_variables, load_env_file
 from snakepit.errors import ConfigError
 from snakepit.system.cpus import Cpus, usable_cpus
