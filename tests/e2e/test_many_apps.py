@@ -272,6 +272,48 @@ def test_an_app_whose_new_options_do_not_work_goes_on_as_before(site):
         assert asked(server, "/api/x")["kept"] == 3
 
 
+SLOW = """
+import threading
+
+NAME_OF_FILE = "{path}"
+
+
+def app(environ, start_response):
+    with open(NAME_OF_FILE, "w"):
+        pass
+    while True:
+        with open(NAME_OF_FILE) as file:
+            if file.read():
+                break
+        threading.Event().wait(0.01)
+    start_response("200 OK", [])
+    return [NAME.encode()]
+"""
+
+
+@pytest.mark.parametrize("then", ["it ends", "the server stops"])
+def test_an_app_that_goes_answers_what_it_has(site, then):
+    go = site / "go"
+    write(site / "api", "api", SLOW.format(path=go.as_posix()))
+    with running("--timeout-graceful-shutdown", "30", cwd=site, workers=1) as server, ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(get, server, "/api/x")
+        wait_until(go.exists, "the app works")
+        configure(site, SITE.replace('path = "/api"', 'path = "/other"').replace('app-dir = "api"', 'app-dir = "site"'))
+        assert server.command("reload", "--config").stdout == "2 apps changed\n"
+        assert asked(server, "/api/x")["app"] == "site"
+        states = [app["state"] for app in json.loads(server.command("apps", "--json").stdout) if app["name"] == "/api"]
+        assert states == ["stopping"]
+        if then == "the server stops":
+            server.process.send_signal(signal.SIGTERM)
+            server.wait_logged("Stopping")
+        go.write_text("go", encoding="utf-8")
+        assert (slow.result(PATIENCE).status, slow.result().text) == (200, "api")
+        if then == "the server stops":
+            assert server.wait_ended() == 0
+        else:
+            wait_until(lambda: "stopping" not in server.command("apps").stdout, "it has ended")
+
+
 def test_other_options_wait(site):
     with running(cwd=site, workers=1) as server:
         configure(site, f"timeout-keep-alive = 1\n{SITE}")
@@ -368,25 +410,6 @@ def test_many_first_requests_start_a_tenant_once(tenants):
 
         assert list(pool.map(ask, range(count))) == ["acme"] * count
         assert server.err.count("Worker 1 of /t/acme ready") == 1
-
-
-SLOW = """
-import threading
-
-NAME_OF_FILE = "{path}"
-
-
-def app(environ, start_response):
-    with open(NAME_OF_FILE, "w"):
-        pass
-    while True:
-        with open(NAME_OF_FILE) as file:
-            if file.read():
-                break
-        threading.Event().wait(0.01)
-    start_response("200 OK", [])
-    return [NAME.encode()]
-"""
 
 
 @ONE_RUNTIME

@@ -53,7 +53,7 @@ class App:
         self.stopped = False
         self._failures = 0  # in a row
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closed = False
+        self._leaves = False  # for good
         self.left_open = 0
         """Interpreters of pools that were closed, and stay open."""
         self.pool = self._new_pool()
@@ -91,6 +91,7 @@ class App:
 
     async def leave(self, deadline: float) -> None:
         """Answer the requests that it has, and close; no others come."""
+        self._leaves = True
         await self._wait_idle(deadline)
         self.left_open += await self.close(deadline)
 
@@ -99,7 +100,7 @@ class App:
 
         Returns how many interpreters of its last pool stay open.
         """
-        self._closed = True
+        self._leaves = True
         self._forget_tasks()
         return await self.pool.close(deadline)
 
@@ -111,7 +112,7 @@ class App:
     def statistics(self) -> AppStatistics:
         """Return the state of the app."""
         pool, now = self.pool, time.monotonic()
-        workers = pool.workers + pool.retiring if self.is_up else []
+        workers = pool.workers + pool.retiring if self.is_up or self._leaves else []
         return AppStatistics(
             name=self.name,
             route=str(self.route),
@@ -148,11 +149,11 @@ class App:
     @property
     def is_up(self) -> bool:
         """Whether it has workers, or workers start."""
-        return self.failure is None and not self.stopped and not self._closed
+        return self.failure is None and not self.stopped and not self._leaves
 
     @property
     def _state(self) -> str:
-        if self._closed:
+        if self._leaves:
             return "stopping"
         if self.stopped:
             return "stopped"
