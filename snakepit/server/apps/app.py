@@ -54,8 +54,9 @@ class App:
         self._failures = 0  # in a row
         self._tasks: set[asyncio.Task[None]] = set()
         self._leaves = False  # for good
-        self.left_open = 0
-        """Interpreters of pools that were closed, and stay open."""
+        self.left_open = 0  # interpreters that can't be closed, once it is
+        self._earlier: dict[Pool, int] = {}  # pools that were closed, and how many of their interpreters stay open
+        self._endings: set[asyncio.Task[None]] = set()  # of pools that could not start
         self.pool = self._new_pool()
         self.destination: Destination = self.pool.queue
 
@@ -80,8 +81,9 @@ class App:
         """Retire its workers, as `close` does; its requests get 503 until it is started again."""
         self.destination, self.failure, self.stopped = Refusal(503, "This app is stopped"), None, True
         self._forget_tasks()
-        await self._wait_idle(deadline)
-        self.left_open += await self.pool.close(deadline)
+        pool = self.pool  # it may be started again before this one has ended
+        await self._wait_idle(pool, deadline)
+        self._earlier[pool] = await pool.close(deadline)
 
     async def begin_again(self) -> Outcome:
         """Start an app that was stopped, or could not be started."""
@@ -92,17 +94,20 @@ class App:
     async def leave(self, deadline: float) -> None:
         """Answer the requests that it has, and close; no others come."""
         self._leaves = True
-        await self._wait_idle(deadline)
-        self.left_open += await self.close(deadline)
+        await self._wait_idle(self.pool, deadline)
+        await self.close(deadline)
 
     async def close(self, deadline: float) -> int:
         """Retire its workers; after `deadline` (loop time) cut them and, if necessary, abandon them.
 
-        Returns how many interpreters of its last pool stay open.
+        Returns how many interpreters stay open.
         """
         self._leaves = True
         self._forget_tasks()
-        return await self.pool.close(deadline)
+        await asyncio.gather(*self._endings)
+        self._earlier[self.pool] = await self.pool.close(deadline)
+        self.left_open = sum(self._earlier.values())
+        return self.left_open
 
     @property
     def busy(self) -> bool:
@@ -161,14 +166,13 @@ class App:
             return "failed"
         return "serving" if self.pool.first_ready.is_set() else "starting"
 
-    async def _wait_idle(self, deadline: float) -> None:
+    async def _wait_idle(self, pool: Pool, deadline: float) -> None:
         """Wait until its requests are answered; those that still wait for a worker at `deadline` get 503."""
-        queue = self.pool.queue
         try:
             async with asyncio.timeout_at(deadline):
-                await queue.wait_idle()
+                await pool.queue.wait_idle()
         except TimeoutError:
-            queue.answer_instead(Refusal(503, "This app is stopped"))
+            pool.queue.answer_instead(Refusal(503, "This app is stopped"))
 
     def _forget_tasks(self) -> None:
         for task in self._tasks:
@@ -206,7 +210,10 @@ class App:
         self.tried.set()
         self.failed.set()
         if not self.alone:
-            self.left_open += await pool.close(self._loop.time() + ENDING_SECONDS)
+            spawn(self._close_failed(pool), self._endings)
+
+    async def _close_failed(self, pool: Pool) -> None:
+        self._earlier[pool] = await pool.close(self._loop.time() + ENDING_SECONDS)
 
     def _start_for(self, exchange: "Exchange") -> None:
         self._begin_anew()

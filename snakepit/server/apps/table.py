@@ -125,7 +125,7 @@ class Apps:
         """Wait until it is certain that none of them will be served."""
         while self.failure is None:
             if not self._first:
-                await asyncio.Event().wait()
+                await asyncio.get_running_loop().create_future()  # for ever: each tenant fails alone
             await asyncio.gather(*(app.failed.wait() for app in self._first))
 
     async def wait_idle(self) -> None:
@@ -142,7 +142,7 @@ class Apps:
         self._tenants.close()
         apps = list(self)
         left_open = sum(await asyncio.gather(*(app.close(deadline) for app in apps)))
-        return left_open + sum(app.left_open for app in apps) + self._left_open + self._tenants.left_open
+        return left_open + self._left_open + self._tenants.left_open
 
     def close_pages(self) -> None:
         """End the streams of all browsers that wait for a newer version of an app."""
