@@ -58,6 +58,8 @@ class RoutedApp:
     def check(self) -> None:
         """Raise ConfigError if it can't be told where the app is, or for a placeholder that its route does not have."""
         config = self.config
+        if config.app_dir and not os.path.isdir(placeholders.fixed_folder(config.app_dir)):
+            raise ConfigError(f"app_dir: there is no folder {placeholders.fixed_folder(config.app_dir)}")
         if isinstance(config.app, str):
             app_reference.check(config.app)
             texts = (config.app, config.app_dir, config.venv, config.env_file or "")

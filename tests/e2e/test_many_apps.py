@@ -261,7 +261,8 @@ def test_a_wrong_file_changes_nothing(site):
 def test_an_app_whose_new_options_do_not_work_goes_on_as_before(site):
     with running(cwd=site, workers=1) as server:
         assert asked(server, "/api/x")["kept"] == 1
-        broken = SITE.replace('app-dir = "api"', 'app-dir = "nowhere"')
+        (site / "empty").mkdir()
+        broken = SITE.replace('app-dir = "api"', 'app-dir = "empty"')
         configure(site, broken.replace("[[apps]]", "[[apps]]\nthreads = 2", 1))
         done = server.command("reload", "--config")
         assert done.returncode == 1

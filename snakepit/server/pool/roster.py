@@ -278,7 +278,7 @@ class Roster:
         if not worker.thread.ended.is_set() and worker not in self._retiring:
             self._retiring[worker] = None
             todo.append(actions.AwaitEnd(worker))
-        todo.append(actions.Restart(number, retries.PAUSE_BEFORE_ATTEMPT))
+        self._restart_later(number, retries.PAUSE_BEFORE_ATTEMPT, todo)
         return True
 
     def _show(self, worker: WorkerHandle, todo: list[Action]) -> None:

@@ -44,6 +44,7 @@ def test_no_apps(resolve):
 
 
 def test_each_has_its_own_options_and_the_servers(resolve, tmp_path):
+    (tmp_path / "api").mkdir()
     config = resolve(
         """
         threads = 2
@@ -122,6 +123,14 @@ def test_cpus_are_divided(resolve, monkeypatch):
         ("[[apps]]\napp = 'a:app'\npath = 'x'", "snakepit.toml:3: path must start with a slash, not be 'x'"),
         ("[[apps]]\napp = 'a:app'\nhost = 'a b'", "snakepit.toml:3: host must be like example.com"),
         ("[[apps]]\napp = 'a:app'\nname = 'a b'", "snakepit.toml:3: name must be of letters"),
+        (
+            "[[apps]]\napp = 'a:app'\napp-dir = '/nowhere'",
+            "app_dir: there is no folder /nowhere (app /, snakepit.toml:1)",
+        ),
+        (
+            "[[apps]]\npath = '/{t}'\napp = 'a:app'\napp-dir = '/nowhere/{t}'",
+            "app_dir: there is no folder /nowhere (app /{t}, snakepit.toml:1)",
+        ),
         ("[[apps]]\napp = 'a:app'\nhost = 1", "snakepit.toml:3: host must be text, not 1"),
         ("[[apps]]\napp = 'a:app'\nthreads = 0", "snakepit.toml:3: threads must be at least 1, not 0"),
         (

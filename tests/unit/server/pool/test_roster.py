@@ -296,6 +296,18 @@ def test_who_fails_where_another_could_start_is_tried_again_and_not_for_ever():
     assert world.told[-1] == f"Worker 2 could not start in {ATTEMPTS} attempts, though another one could"
 
 
+def test_it_is_not_tried_again_while_its_successor_starts():
+    """Otherwise that attempt would take the place from the successor, which serves by then."""
+    world = World(patient=True)
+    world.ready(world.first)
+    world.replace(2)
+    successor = list(world.started)[-1]
+    world.failed(world.roster.workers[1])
+    assert world.restarts == {}
+    world.ready(successor)
+    assert world.roster.is_current(successor)
+
+
 def test_what_only_the_operator_can_mend_is_not_tried_again():
     world = World()
     world.ready(world.first)
