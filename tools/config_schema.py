@@ -13,6 +13,7 @@ from snakepit.config.apps import PER_APP
 from snakepit.config.option import Option
 from snakepit.config.options import OPTIONS
 from snakepit.config.schema import PATH
+from snakepit.config.static import KEYS, NAME
 from snakepit.config.tables import GROUPS, keys_at_top, keys_of_group
 
 _TYPES = {int: "integer", float: "number", bool: "boolean", str: "string"}
@@ -42,7 +43,7 @@ def schema() -> str:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Snakepit's options: snakepit.toml, or the table tool.snakepit of pyproject.toml",
         "type": "object",
-        "properties": top | groups | {"apps": apps},
+        "properties": top | groups | {"apps": apps, NAME: _static()},
         "additionalProperties": False,
         "$defs": options,
     }
@@ -65,6 +66,16 @@ def _table(group: str, options: Sequence[Option]) -> dict[str, Any]:
         "properties": _spelled({name: _reference(option) for name, option in keys.items()}),
         "additionalProperties": False,
     }
+
+
+def _static() -> dict[str, Any]:
+    table = {
+        "type": "object",
+        "properties": _spelled({option.name: _of_value(option) for option in KEYS}),
+        "required": ["route", "dir"],
+        "additionalProperties": False,
+    }
+    return {"type": "array", "description": "Routes with static files.", "items": table}
 
 
 def _spelled(properties: dict[str, Any]) -> dict[str, Any]:

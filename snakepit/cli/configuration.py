@@ -7,7 +7,7 @@ import click
 
 from snakepit.cli import parameters
 from snakepit.cli.failure import end_with
-from snakepit.config import file, place
+from snakepit.config import file, place, static
 from snakepit.config.apps import PER_APP
 from snakepit.config.options import OPTIONS, Config, RoutedApp
 from snakepit.config.sources import DEFAULT, ConfigFile, Found, Source, gather, shown_path
@@ -69,6 +69,7 @@ def _as_text(found: Found, config: Config, read: ConfigFile | None) -> str:
         (name, "" if value is None else text(value), str(source))
         for name, (value, source) in _shown(found, config).items()
     ]
+    rows += [(static.NAME, str(site), str(_source_of(site, found))) for site in config.static]
     first = max(len(name) for name, _, _ in rows)
     second = min(max(len(value) for _, value, _ in rows), _WIDEST)
     path = "none" if read is None else read.path
@@ -97,6 +98,13 @@ def _differences(config: Config, app: RoutedApp) -> str:
 
 _HEADINGS = ("APP", "ROUTE", "REFERENCE", "WHAT IS NOT AS ABOVE")
 
+
+def _source_of(site: static.StaticFiles, found: Found) -> Source:
+    """Return where a route comes from."""
+    in_file = site in found.values.get(static.NAME, ())
+    return found.sources.get(static.NAME if in_file else "static_path", DEFAULT)
+
+
 _WIDEST = 24
 """Characters of the column of values; longer ones move what follows in their line."""
 
@@ -110,7 +118,9 @@ def _as_json(found: Found, config: Config, read: ConfigFile | None) -> dict[str,
         {"name": app.name, "route": str(app.route), "app": str(app.config.app), "options": _own_options(config, app)}
         for app in config.apps
     ]
-    return {"file": None if read is None else read.path, "options": options, "apps": apps}
+    sites = [{"value": static.as_dict(site), "source": _source_of(site, found).kind} for site in config.static]
+    path = None if read is None else read.path
+    return {"file": path, "options": options, "apps": apps, static.NAME: sites}
 
 
 def _init(force: bool) -> None:

@@ -29,6 +29,7 @@ from snakepit.config.extra_fields import check_fields
 from snakepit.config.option import describe, option
 from snakepit.config.route import Route, check_root_path
 from snakepit.config.sources import ConfigFile, Found, gather, raise_all
+from snakepit.config.static import StaticFiles, joined
 from snakepit.config.trusted_proxies import PROXY_HEADERS, TrustedProxies, header_names
 from snakepit.errors import ConfigError
 from snakepit.lazy_imports.tried import EXIST as LAZY_IMPORTS_EXIST
@@ -215,6 +216,13 @@ class Config:
         commas=True,
         form=header_names,
     )
+    static_path: tuple[str, ...] = option(
+        (), "Serve the files in this folder, without a worker; may be given several times.", metavar="DIR", path=True
+    )
+    static_route: tuple[str, ...] = option(
+        (), "Path in URLs for the files of a --static-path; the first is for the first, and so on.",
+        metavar="PATH", shown="/static",
+    )  # fmt: skip
     log_level: LogLevel = option("info", "The least severe messages to log.")
     log_config: str | None = option(
         None, "Logging configuration: a JSON file in logging.config's dictConfig format.", metavar="FILE", path=True
@@ -315,6 +323,8 @@ class Config:
 
     apps: tuple[RoutedApp, ...] = ()
     """The apps of a server with routes; empty: `app` is its only one, and gets all requests."""
+    static: tuple[StaticFiles, ...] = ()
+    """All routes with static files: those of `static_path` and `static_route`, and those given here."""
 
     workers_source: str = field(default="", init=False, compare=False)
     """Where the number of workers comes from, in words; empty: from the option."""
@@ -332,6 +342,7 @@ class Config:
                     object.__setattr__(self, name, absolute(path))
                 except FileNotFoundError as error:
                     raise ConfigError(f"{name}: {error}") from None
+        object.__setattr__(self, "static", joined(self.static, self.static_path, self.static_route))
         if self.reload_browser and not self.reload:
             raise ConfigError("reload_browser needs reload", ("reload_browser", "reload"))
         if self.interpreters == 0:

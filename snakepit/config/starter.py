@@ -37,6 +37,10 @@ port = 8000
 # For development: replace the copies whenever a file of the app changes.
 # reload = true
 
+# Files that are sent without a worker.
+# static-path = ["public"]
+# static-route = ["/static"]
+
 # Header fields for each response.
 # header = ["X-Frame-Options: DENY"]
 

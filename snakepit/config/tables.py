@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from snakepit.config import app_reference
+from snakepit.config import app_reference, static
 from snakepit.config.apps import PER_APP
 from snakepit.config.choices import check_name
 from snakepit.config.option import Option
@@ -262,17 +262,43 @@ class Reader(TableReader):
 
     @property
     def _keys(self) -> list[str]:
-        return [*super()._keys, APPS]
+        return [*super()._keys, APPS, static.NAME]
 
     @property
     def _tables(self) -> list[str]:
-        return [*super()._tables, APPS]
+        return [*super()._tables, APPS, static.NAME]
 
     def _key(self, name: str, setting: Setting) -> None:
         if name == APPS:
             self._read_apps(setting)
+        elif name == static.NAME:
+            sites = static.read_tables(self, setting.value, setting.line)
+            self.settings[name] = Setting(sites, setting.key, setting.line)
         else:
             super()._key(name, setting)
+
+    def mistake(self, line: int, text: str) -> None:
+        """Note what is wrong in a line."""
+        self._mistake(line, text)
+
+    def line_of(self, *path: str | int) -> int:
+        """Return the line of a key, or of a table's header."""
+        return self._lines[*self._outer, *path]
+
+    def values_of(
+        self, array: str, number: int, table: Mapping[str, Any], options: Sequence[Option]
+    ) -> dict[str, Any] | None:
+        """Return the values of one table of an array of tables, whose keys are these options; None if any is wrong."""
+        keys = {option.name: option for option in options}
+        reader = TableReader(options, self._folder, (*self._outer, array, number), self._lines)
+        for key, value in table.items():
+            name, line = _normal(key), self.line_of(array, number, key)
+            if name in keys:
+                reader._option(keys[name], Setting(value, f"{array}.{key}", line))
+            else:
+                reader._mistake(line, f"{array}.{key}: there is no such key in [[{array}]]{_meant(key, keys)}")
+        self.mistakes += reader.mistakes
+        return None if reader.mistakes else {name: setting.value for name, setting in reader.settings.items()}
 
     def _read_apps(self, setting: Setting) -> None:
         tables = setting.value

@@ -32,6 +32,8 @@ from snakepit.server.operate.statistics import Statistics
 from snakepit.server.operate.stop_report import what_is_waited_for
 from snakepit.server.pool.memory_forecast import MemoryForecast
 from snakepit.server.pool.outcome import Outcome
+from snakepit.server.responders.static_files.responder import responders as static_responders
+from snakepit.server.routing.files_first import FilesFirst
 from snakepit.server.routing.router import Router
 from snakepit.server.routing.routes import Routes
 from snakepit.server.setup import Setup
@@ -98,7 +100,10 @@ class Serving:
         routes = Routes(config.strict_host) if config.apps else None
         self._apps = Apps(first, tenants, routes)
         self._apps.fill_routes(setup.apps)
-        router = routes or Router(first[0].pool.queue, first[0].responders)
+        self._static = static_responders(config.static, loop)
+        router: Router | Routes | FilesFirst = routes or Router(first[0].pool.queue, first[0].responders)
+        if self._static:
+            router = FilesFirst(self._static, router)
         self._http = HttpConnections(config, router, loop, setup.open_files)
         self._changes = Changes(self._apps, self._log, loop, manager, self._reconfiguration(make))
         self._control = self._control_socket()
@@ -229,6 +234,8 @@ class Serving:
         finally:
             self._listener.close(keep_path=self._keeps_path)
             self._http.open_files.close()
+            for responder in self._static:
+                responder.close()
             if self._copies is not None:
                 self._copies.remove()
             if self._control is not None:

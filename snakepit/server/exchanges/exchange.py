@@ -226,8 +226,8 @@ class Exchange:
 
     def begin_reply(
         self, status: int, fields: Fields, body: bytes, on_writable: "Callable[[Exchange], None] | None" = None
-    ) -> None:
-        """Send the head and the first of the body of an answer that goes on.
+    ) -> bool:
+        """Send the head and the first of the body of an answer that goes on; returns whether the client takes more.
 
         `on_writable`: called when the client takes data again, after it did not.
         """
@@ -236,6 +236,7 @@ class Exchange:
         self._on_writable = on_writable
         self._to(ExchangeState.RESPONDING)
         self._http.send_response(status, fields, body, True)
+        return self.state is ExchangeState.RESPONDING and self._client.writable
 
     def add_to_reply(self, data: bytes, more: bool = True) -> bool:
         """Send some more of it; not `more`: it is complete. Nothing is sent once the client has gone.

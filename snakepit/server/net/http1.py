@@ -29,6 +29,7 @@ from snakepit.server.net.websocket import WebSocketConnection, WebSockets
 if TYPE_CHECKING:
     from snakepit.config.options import Config
     from snakepit.server.net.proxy_headers import ProxyHeaders
+    from snakepit.server.routing.files_first import FilesFirst
     from snakepit.server.routing.router import Router
     from snakepit.server.routing.routes import Routes
 
@@ -412,7 +413,7 @@ class HttpConnections(ConnectionServices):
     def __init__(
         self,
         config: "Config",
-        router: "Router | Routes",
+        router: "Router | Routes | FilesFirst",
         loop: asyncio.AbstractEventLoop,
         open_files: tuple[int, int] | None = None,
     ) -> None:

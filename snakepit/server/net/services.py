@@ -17,6 +17,7 @@ from snakepit.server.net.transport import name_of_client
 if TYPE_CHECKING:
     from snakepit.config.options import Config
     from snakepit.http.events import RequestHead
+    from snakepit.server.routing.files_first import FilesFirst
     from snakepit.server.routing.router import Router
     from snakepit.server.routing.routes import Routes
 
@@ -32,7 +33,7 @@ class ConnectionServices:
     def __init__(
         self,
         config: "Config",
-        router: "Router | Routes",
+        router: "Router | Routes | FilesFirst",
         loop: asyncio.AbstractEventLoop,
         open_files: tuple[int, int] | None = None,
     ) -> None:

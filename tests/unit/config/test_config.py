@@ -47,7 +47,7 @@ def env_file(tmp_path):
 
 def test_options_are_the_fields_but_the_app():
     names = [item.name for item in fields(Config) if item.init]
-    assert ["app", *(option.name for option in OPTIONS), "apps"] == names
+    assert ["app", *(option.name for option in OPTIONS), "apps", "static"] == names
 
 
 @each_option
@@ -504,6 +504,8 @@ def test_default_text_of_several_values():
     assert [option.name for option in OPTIONS if option.several] == [
         "mount",
         "env",
+        "static_path",
+        "static_route",
         "header",
         "reload_dir",
         "reload_include",

@@ -153,9 +153,12 @@ def test_every_option_is_a_key(folder, option, spelling):
     value = sample(option)
     write(folder, f"{option.name.replace('_', spelling)} = {text(value)}")
     found = settings(config_file.wanted())
-    expected = tuple(os.path.join(folder, each) for each in value) if option.name == "reload_dir" else value
-    if option.path and isinstance(value, str):
-        expected = os.path.normpath(os.path.join(folder, value))
+    expected = value
+    if option.path:
+        in_folder = tuple(
+            os.path.normpath(os.path.join(folder, each)) for each in (value if option.several else [value])
+        )
+        expected = in_folder if option.several else in_folder[0]
     assert found == {option.name: expected}
     option.check(found[option.name])
 

@@ -27,6 +27,8 @@ GOOD = [
     "[env]\nA = '1'\nb-c = ''\n",
     "[timeouts]\nkeep-alive = 1\n[limits]\nrequest_body = 3\n[websocket]\nmax-size = 9\nws_max_queue = 2\n"
     "[logging]\nlevel = 'info'\naccess-log = false\n",
+    "[[static]]\nroute = '/'\ndir = 'public'\nfallback = 'index.html'\ncache-control = 'no-cache'\n"
+    "[[static]]\nroute = '/files'\ndir = 'public'\nhost = 'a.test'\nprecompressed = false\nlisting = true\n",
 ]
 BAD = [
     "prot = 1",
@@ -47,6 +49,12 @@ BAD = [
     "[unknown]",
     "env = 'A=1'",
     "[env]\nA = 1",
+    "static = 'public'",
+    "[static]\nroute = '/'\ndir = 'public'",
+    "[[static]]\nroute = '/'",
+    "[[static]]\ndir = 'public'",
+    "[[static]]\nroute = '/'\ndir = 'public'\nprot = 1",
+    "[[static]]\nroute = '/'\ndir = 'public'\nlisting = 'yes'",
 ]
 
 
@@ -63,6 +71,7 @@ def test_it_has_each_option_in_both_spellings():
 
 def accepts(tmp_path, text):
     path = tmp_path / "snakepit.toml"
+    (tmp_path / "public").mkdir(exist_ok=True)
     path.write_text(text, encoding="utf-8")
     try:
         config_file.read(str(path))
@@ -86,10 +95,10 @@ def test_bad(tmp_path, text):
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.mark.parametrize("page", ["docs/reference/config-file.md"])
+@pytest.mark.parametrize("page", ["docs/reference/config-file.md", "docs/how-to/static-files.md"])
 def test_the_examples_of_the_documentation(tmp_path, page):
     examples = re.findall(r"^```toml\n(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    assert len(examples) > 1
+    assert examples
     for text in examples:
         assert list(VALIDATOR.iter_errors(tomllib.loads(text))) == []
         assert accepts(tmp_path, text)

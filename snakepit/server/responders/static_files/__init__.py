@@ -1,0 +1,1 @@
+"""Files that the main interpreter sends by itself: `--static-path` and `[[static]]`."""

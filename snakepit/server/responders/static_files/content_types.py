@@ -1,0 +1,93 @@
+"""The media types of files, by the ends of their names: a table of our own, so that all systems agree."""
+
+_TEXT = {
+    "text/css": "css",
+    "text/csv": "csv",
+    "text/calendar": "ics",
+    "text/html": "html htm",
+    "text/javascript": "js mjs cjs",
+    "text/markdown": "md markdown",
+    "text/plain": "txt text log ini conf cfg toml py c h cpp rs go sh sql diff patch rst",
+    "text/tab-separated-values": "tsv",
+    "text/vtt": "vtt",
+    "text/x-yaml": "yaml yml",
+}
+_OTHER = {
+    "application/atom+xml": "atom",
+    "application/epub+zip": "epub",
+    "application/geo+json": "geojson",
+    "application/gzip": "gz tgz",
+    "application/json": "json map",
+    "application/ld+json": "jsonld",
+    "application/manifest+json": "webmanifest",
+    "application/msword": "doc",
+    "application/pdf": "pdf",
+    "application/rss+xml": "rss",
+    "application/rtf": "rtf",
+    "application/vnd.apple.mpegurl": "m3u8",
+    "application/vnd.ms-excel": "xls",
+    "application/vnd.ms-fontobject": "eot",
+    "application/vnd.ms-powerpoint": "ppt",
+    "application/vnd.oasis.opendocument.presentation": "odp",
+    "application/vnd.oasis.opendocument.spreadsheet": "ods",
+    "application/vnd.oasis.opendocument.text": "odt",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "pptx",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
+    "application/vnd.sqlite3": "sqlite sqlite3",
+    "application/wasm": "wasm",
+    "application/x-7z-compressed": "7z",
+    "application/x-bzip2": "bz2",
+    "application/x-tar": "tar",
+    "application/x-xz": "xz",
+    "application/xhtml+xml": "xhtml",
+    "application/xml": "xml xsl xsd",
+    "application/zip": "zip whl",
+    "application/zstd": "zst",
+    "audio/aac": "aac",
+    "audio/flac": "flac",
+    "audio/midi": "mid midi",
+    "audio/mp4": "m4a",
+    "audio/mpeg": "mp3",
+    "audio/ogg": "oga ogg opus",
+    "audio/wav": "wav",
+    "audio/webm": "weba",
+    "font/collection": "ttc",
+    "font/otf": "otf",
+    "font/ttf": "ttf",
+    "font/woff": "woff",
+    "font/woff2": "woff2",
+    "image/apng": "apng",
+    "image/avif": "avif",
+    "image/bmp": "bmp",
+    "image/gif": "gif",
+    "image/heic": "heic",
+    "image/jpeg": "jpg jpeg jpe",
+    "image/jxl": "jxl",
+    "image/png": "png",
+    "image/svg+xml": "svg",
+    "image/tiff": "tif tiff",
+    "image/vnd.microsoft.icon": "ico",
+    "image/webp": "webp",
+    "model/gltf+json": "gltf",
+    "model/gltf-binary": "glb",
+    "video/mp2t": "ts",
+    "video/mp4": "mp4 m4v",
+    "video/mpeg": "mpeg mpg",
+    "video/ogg": "ogv",
+    "video/quicktime": "mov",
+    "video/webm": "webm",
+    "video/x-matroska": "mkv",
+    "video/x-msvideo": "avi",
+}
+
+_UNKNOWN = b"application/octet-stream"
+
+_BY_END = {end: media_type.encode() for media_type, ends in _OTHER.items() for end in ends.split()} | {
+    end: f"{media_type}; charset=utf-8".encode() for media_type, ends in _TEXT.items() for end in ends.split()
+}
+
+
+def content_type(name: str) -> bytes:
+    """Return the value of Content-Type for a file of this name."""
+    return _BY_END.get(name.rpartition(".")[2].lower() if "." in name else "", _UNKNOWN)
