@@ -54,6 +54,12 @@ def _check_dir(path: str) -> None:
         raise ConfigError("dir must be a folder, not empty")
 
 
+def _check_folder(path: str) -> None:
+    if not os.path.isdir(path):
+        what = "is not a folder" if os.path.exists(path) else "does not exist"
+        raise ConfigError(f"dir: the folder {path} {what}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticFiles:
     """A route, and the folder whose files are under it. Raises ConfigError for a wrong value."""
@@ -75,9 +81,7 @@ class StaticFiles:
     def __post_init__(self) -> None:
         for each in KEYS:
             each.check(getattr(self, each.name))
-        if not os.path.isdir(self.dir):
-            what = "is not a folder" if os.path.exists(self.dir) else "does not exist"
-            raise ConfigError(f"dir: the folder {self.dir} {what}")
+        _check_folder(self.dir)
         object.__setattr__(self, "dir", absolute(self.dir))  # the app may change the working directory
         object.__setattr__(self, "route", self.route.rstrip("/") or "/")
         object.__setattr__(self, "host", self.host.lower())
@@ -157,8 +161,11 @@ class ArrayReader(Protocol):
 
     def values_of(
         self, array: str, number: int, table: Mapping[str, Any], options: Sequence[Option]
-    ) -> dict[str, Any] | None:
-        """Return the values of one table of an array of tables, whose keys are these options; None if any is wrong."""
+    ) -> tuple[dict[str, Any], bool]:
+        """Return the valid values of one table of an array of tables, whose keys are these options.
+
+        Also returns whether all is valid.
+        """
 
 
 def read_tables(reader: ArrayReader, tables: Any, line: int) -> tuple[StaticFiles, ...]:
@@ -168,18 +175,20 @@ def read_tables(reader: ArrayReader, tables: Any, line: int) -> tuple[StaticFile
         return ()
     sites: list[StaticFiles] = []
     for number, table in enumerate(tables):
-        values = reader.values_of(NAME, number, table, KEYS)
+        values, valid = reader.values_of(NAME, number, table, KEYS)
         header = reader.line_of(NAME, number)
         missing = [key for key in ("route", "dir") if key not in {name.replace("-", "_") for name in table}]
         for key in missing:
             reader.mistake(header, f"[[{NAME}]] needs {key} = ...")
-        if values is None or missing:
+        if "dir" in values:
+            try:
+                _check_folder(values["dir"])
+            except ConfigError as error:
+                reader.mistake(reader.line_of(NAME, number, "dir"), f"{NAME}.{error}")
+                continue
+        if missing or not valid:
             continue
-        try:
-            site = StaticFiles(**values)
-        except ConfigError as error:
-            reader.mistake(reader.line_of(NAME, number, "dir"), f"{NAME}.{error}")
-            continue
+        site = StaticFiles(**values)
         if site.place in {each.place for each in sites}:
             reader.mistake(header, f"[[{NAME}]]: the route {site.host}{site.route} is there twice")
         sites.append(site)

@@ -287,8 +287,11 @@ class Reader(TableReader):
 
     def values_of(
         self, array: str, number: int, table: Mapping[str, Any], options: Sequence[Option]
-    ) -> dict[str, Any] | None:
-        """Return the values of one table of an array of tables, whose keys are these options; None if any is wrong."""
+    ) -> tuple[dict[str, Any], bool]:
+        """Return the valid values of one table of an array of tables, whose keys are these options.
+
+        Also returns whether all is valid.
+        """
         keys = {option.name: option for option in options}
         reader = TableReader(options, self._folder, (*self._outer, array, number), self._lines)
         for key, value in table.items():
@@ -298,7 +301,7 @@ class Reader(TableReader):
             else:
                 reader._mistake(line, f"{array}.{key}: there is no such key in [[{array}]]{_meant(key, keys)}")
         self.mistakes += reader.mistakes
-        return None if reader.mistakes else {name: setting.value for name, setting in reader.settings.items()}
+        return {name: setting.value for name, setting in reader.settings.items()}, not reader.mistakes
 
     def _read_apps(self, setting: Setting) -> None:
         tables = setting.value
