@@ -317,9 +317,9 @@ def test_an_app_that_goes_answers_what_it_has(site, then):
 
 def test_other_options_wait(site):
     with running(cwd=site, workers=1) as server:
-        configure(site, f"timeout-keep-alive = 1\n{SITE}")
+        configure(site, f"timeout-keep-alive = 1\n{SITE}\n[[static]]\nroute = '/static'\ndir = '.'\n")
         assert server.command("reload", "--config").stdout == "The file says nothing new of the apps\n"
-        assert "left as it is until snakepit upgrade or the next start: timeout_keep_alive" in server.err
+        assert "left as it is until snakepit upgrade or the next start: timeout_keep_alive, static" in server.err
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")

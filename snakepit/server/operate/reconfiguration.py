@@ -89,7 +89,9 @@ class Reconfiguration:
         self._apps.forget(app)
 
     def _tell_of_others(self, config: Config) -> None:
-        names = [option.name for option in OPTIONS if option.name not in PER_APP and option.name != "mount"]
+        names = [option.name for option in OPTIONS if option.name not in PER_APP and option.name != "mount"] + [
+            "static"
+        ]
         other = [name for name in names if getattr(config, name) != getattr(self._known, name)]
         if other:
             self._log.warning(
