@@ -33,7 +33,7 @@ def compare(plan: Plan, comparison: Comparison, entries: list[Entry]) -> Compari
     for round_ in range(plan.rounds):
         seconds = plan.seconds or case.seconds
         effort = Effort(comparison.workers, comparison.connections, seconds, round_)
-        if isinstance(case, Load):
+        if isinstance(case, Load) and case.kind == "http":  # the app may not be asked for a file
             for python in plan.pythons:
                 bare = bare_us(comparison.case_name, python)
                 if bare is not None:

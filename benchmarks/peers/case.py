@@ -48,7 +48,7 @@ class Case(ABC):
     interface: str
     exchange: Exchange
 
-    kind: ClassVar[str] = "http"  # "idle" or "websocket": some contenders take part in one kind only
+    kind: ClassVar[str] = "http"  # "idle", "websocket" or "files": some contenders take part in one kind only
     columns: ClassVar[tuple[Column, ...]]
     criteria: ClassVar[tuple[Criterion, ...]]
     charted: ClassVar[str]  # the key of the figure that the chart shows

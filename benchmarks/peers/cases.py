@@ -1,8 +1,9 @@
 """All cases, by name."""
 
 from benchmarks.peers.case import Case
+from benchmarks.peers.contenders import ROOT
 from benchmarks.peers.idle import Idle
-from benchmarks.peers.load import Load
+from benchmarks.peers.load import FileLoad, Load
 from benchmarks.peers.mixed import Mixed
 from benchmarks.peers.running import UNIQUE, Exchange
 from benchmarks.peers.sse import EventStreams
@@ -38,6 +39,8 @@ _BROWSER = Exchange(
     },
 )
 _LARGE = b"x" * 65536
+_FILES = ROOT / "benchmarks" / "files"
+_FILE = Exchange("/static/10k.txt", (_FILES / "10k.txt").read_bytes(), files=str(_FILES))
 
 CASES: dict[str, Case] = {
     "raw": Load(_RAW, "asgi", _HELLO),
@@ -56,6 +59,7 @@ CASES: dict[str, Case] = {
     "upload-64k": Load(_RAW, "asgi", Exchange("/upload", b"65536", _LARGE)),
     "echo-64k": Load(_RAW, "asgi", Exchange("/echo", _LARGE, _LARGE)),
     "stream": Load(_RAW, "asgi", Exchange("/stream", b"x" * 1024 * 16)),
+    "static-10k": FileLoad("benchmarks.apps.static_app:app", "asgi", _FILE),
     "sse": EventStreams(_STARLETTE, "asgi", _HELLO),
     "mixed": Mixed(_RAW, "asgi", _HELLO),
     "mixed-wsgi": Mixed(_FLASK, "wsgi", _HELLO),

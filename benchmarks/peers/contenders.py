@@ -11,13 +11,18 @@ RIVALS = ("uvicorn", "granian", "gunicorn")  # the best of these, case by case, 
 
 
 class Start(NamedTuple):
-    """What a server is to be started with. `bin`: the folder of its environment's programs."""
+    """What a server is to be started with.
+
+    `bin`: the folder of its environment's programs. `files`: a folder that it is to send under /static by itself, if it
+    can; empty: there is none.
+    """
 
     bin: Path
     app: str
     interface: str
     port: int
     workers: int
+    files: str = ""
 
 
 type Command = Callable[[Start], list[str]]  # the first is the path of the program
@@ -26,7 +31,8 @@ type Command = Callable[[Start], list[str]]  # the first is the path of the prog
 def _snakepit(*options: str) -> Command:
     def command(start: Start) -> list[str]:
         base = [str(start.bin / "snakepit"), "run", start.app, "-n", str(start.workers), "--port", str(start.port)]
-        return [*base, "--no-access-log", "--interface", start.interface, "--log-level", "warning", *options]
+        base += ["--no-access-log", "--interface", start.interface, "--log-level", "warning", *options]
+        return [*base, "--static-path", start.files] if start.files else base
 
     return command
 
@@ -41,7 +47,8 @@ def _uvicorn(*options: str) -> Command:
 
 def _granian(start: Start) -> list[str]:
     base = [str(start.bin / "granian"), start.app, "--interface", start.interface, "--workers", str(start.workers)]
-    return [*base, "--port", str(start.port), "--no-access-log", "--log-level", "warning"]
+    base += ["--port", str(start.port), "--no-access-log", "--log-level", "warning"]
+    return [*base, "--static-path-mount", start.files] if start.files else base
 
 
 def _hypercorn(start: Start) -> list[str]:
@@ -118,17 +125,18 @@ class Contender:
 
 
 _ASGI, _NO_WEBSOCKET, _WEBSOCKET = ("asgi",), ("http", "idle"), ("websocket",)
+_ALSO_FILES = ("http", "idle", "websocket", "files")
 CONTENDERS = [
-    Contender(SNAKEPIT, _snakepit(), one_process=True),
+    Contender(SNAKEPIT, _snakepit(), kinds=_ALSO_FILES, one_process=True),
     Contender("snakepit, h11 + asyncio", _snakepit("--http", "h11", "--loop", "asyncio"), one_process=True, extra=True),
-    Contender("uvicorn", _uvicorn(), _ASGI, _NO_WEBSOCKET),
+    Contender("uvicorn", _uvicorn(), _ASGI, (*_NO_WEBSOCKET, "files")),
     Contender(
         "uvicorn, h11 + asyncio", _uvicorn("--http", "h11", "--loop", "asyncio"), _ASGI, _NO_WEBSOCKET, extra=True
     ),
     Contender("uvicorn, websockets", _uvicorn("--ws", "websockets"), _ASGI, _WEBSOCKET, extra=True),
     Contender("uvicorn, websockets-sansio", _uvicorn("--ws", "websockets-sansio"), _ASGI, _WEBSOCKET),
     Contender("uvicorn, wsproto", _uvicorn("--ws", "wsproto"), _ASGI, _WEBSOCKET, extra=True),
-    Contender("granian", _granian),
+    Contender("granian", _granian, kinds=_ALSO_FILES),
     Contender("hypercorn", _hypercorn, _ASGI, extra=True),
     Contender("gunicorn", _gunicorn()),
     Contender("gunicorn, preloaded", _gunicorn("--preload"), kinds=("idle",)),

@@ -55,6 +55,12 @@ class Load(Case):
         return found | (by_thread(spent, spent_now, found["requests"]) if server.one_process else {})
 
 
+class FileLoad(Load):
+    """A load on a file that servers send by themselves, if they can; of others the app sends it."""
+
+    kind: ClassVar = "files"
+
+
 def _wrk(command: list[str], seconds: float) -> str:
     result = subprocess.run([*command, f"-d{seconds:g}s"], capture_output=True, text=True)
     if result.returncode:

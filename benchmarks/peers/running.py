@@ -33,6 +33,8 @@ class Exchange:
     expected: bytes
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+    files: str = ""
+    """The folder that a server is to send under /static by itself, if it can."""
 
     def fields(self) -> dict[str, str]:
         """Return the header fields of one request."""
@@ -61,7 +63,7 @@ class Running(ProcessTree):
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop()
         began = time.monotonic()
         super().__init__(
-            contender.command(Start(python.bin, app, interface, self.port, workers)),
+            contender.command(Start(python.bin, app, interface, self.port, workers, exchange.files)),
             cwd=ROOT,
             env={**os.environ, **python.environ, "PYTHONPATH": str(ROOT)},
             stdout=self._log,
