@@ -214,6 +214,10 @@ class FakeClient:
             self.status, self.fields = status, render(headers)
             self.body, self.complete = reason.encode(), True
 
+    def send_file(self, exchange, status, fields, path):
+        self.sent.append((status, path))
+        return lambda exchange: self.sent.append(exchange.state)
+
     def body_wanted(self):
         self.wanted += 1
 

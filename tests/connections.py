@@ -13,7 +13,8 @@ from wsproto.events import BytesMessage, TextMessage
 
 from snakepit.config.options import Config
 from snakepit.http.fields import NONE, render
-from snakepit.server.exchanges.exchange import Destination, EnvelopeSink
+from snakepit.server.exchanges.exchange import Destination
+from snakepit.server.exchanges.sink import EnvelopeSink
 from snakepit.server.lifecycle import CONNECTION, WEBSOCKET, ExchangeState
 from snakepit.server.net.http1 import Connection, HttpConnections
 from snakepit.server.net.websocket import WebSocketConnection

@@ -4,7 +4,8 @@ from clients import FakeClient
 from fakes import fake_of
 
 from snakepit.http.events import RequestHead
-from snakepit.server.exchanges.exchange import Destination, EnvelopeSink, Exchange
+from snakepit.server.exchanges.exchange import Destination, Exchange
+from snakepit.server.exchanges.sink import EnvelopeSink
 from snakepit.wire.codec import encode
 from snakepit.wire.envelopes import CREDIT
 

@@ -43,6 +43,7 @@ class FakeWorker:
         self.state = self.lifespan.state
         self.root_path, self.mount = root_path, mount
         self.stopping = self.may_time_out = False
+        self.app_sends_files = True
         self.end = FakeEnd()
         self.over = []
 

@@ -32,6 +32,7 @@ from snakepit.server.operate.statistics import Statistics
 from snakepit.server.operate.stop_report import what_is_waited_for
 from snakepit.server.pool.memory_forecast import MemoryForecast
 from snakepit.server.pool.outcome import Outcome
+from snakepit.server.responders.static_files.app_files import AppFiles
 from snakepit.server.responders.static_files.responder import responders as static_responders
 from snakepit.server.routing.files_first import FilesFirst
 from snakepit.server.routing.router import Router
@@ -105,6 +106,8 @@ class Serving:
         if self._static:
             router = FilesFirst(self._static, router)
         self._http = HttpConnections(config, router, loop, setup.open_files)
+        self._app_files = AppFiles(loop)
+        self._http.app_files = self._app_files.send
         self._changes = Changes(self._apps, self._log, loop, manager, self._reconfiguration(make))
         self._control = self._control_socket()
         self._stops = Stops(self.stop, self._exit_now)
@@ -234,6 +237,7 @@ class Serving:
         finally:
             self._listener.close(keep_path=self._keeps_path)
             self._http.open_files.close()
+            self._app_files.close()
             for responder in self._static:
                 responder.close()
             if self._copies is not None:

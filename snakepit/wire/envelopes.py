@@ -122,6 +122,15 @@ DECLINED = _kind(
     "A whole request goes back, not begun: the thread or loop for which it waits has to wait itself, or hangs.",
 )
 
+FILE = _kind(
+    "FILE",
+    FROM_WORKER,
+    "exchange status fields path",
+    "A file is the response's body, which the main interpreter reads and sends, with this head. Status 0: the head has "
+    "been sent.",
+)
+FILE_SENT = _kind("FILE_SENT", TO_WORKER, "exchange", "A file has been sent: the response is complete.")
+
 # -- WebSocket ---------------------------------------------------------------------------------------------------------
 
 ACCEPT = _kind("ACCEPT", FROM_WORKER, "exchange subprotocol fields", "The app accepts a WebSocket.")
@@ -326,6 +335,16 @@ def interrupted(exchange: int, where: str, aside: bool) -> Envelope:
 def response(exchange: int, status: int, fields: Fields, body: bytes, more: bool) -> Envelope:
     """Make a RESPONSE; `more` says whether BODY envelopes follow."""
     return (RESPONSE, exchange, status, fields, body, more)
+
+
+def file(exchange: int, status: int, fields: Fields, path: str) -> Envelope:
+    """Make a FILE."""
+    return (FILE, exchange, status, fields, path)
+
+
+def file_sent(exchange: int) -> Envelope:
+    """Make a FILE_SENT."""
+    return (FILE_SENT, exchange)
 
 
 def answer(exchange: int, status: int, fields: Fields, body: bytes) -> Envelope:

@@ -39,6 +39,7 @@ def _asgi(app: "AsgiApp", address: str) -> "AsgiApp":
             return
         kept = [name.encode() for name in _KEPT_FROM_APP]
         scope["headers"] = [header for header in scope["headers"] if header[0] not in kept]
+        scope["extensions"] = {}  # a file that the server sends would have no script
         end = b""
 
         async def send_page(message: "Message") -> None:

@@ -70,7 +70,7 @@ LAWS = {
         "server.lifecycle",
         "server.routing",
     },
-    "server/responders": {"config.static", "http", "server.exchanges", "server.lifecycle", "wire"},
+    "server/responders": {ERRORS, "config.static", "http", "server.exchanges", "server.lifecycle", "wire"},
     "server/routing": {"config", "http", "server.exchanges", "server.responders"},
     "server/pool": {
         ERRORS,

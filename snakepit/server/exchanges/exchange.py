@@ -12,30 +12,26 @@ As long as no worker has it, the exchange holds the envelopes that the worker is
 began them, they come back and are held again.
 """
 
+from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from snakepit.errors import LocalProtocolError
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import Fields
 from snakepit.http.types import Endpoints, Headers
+from snakepit.server.exchanges.sink import EnvelopeSink, ResponseDeadlines
 from snakepit.server.lifecycle import EXCHANGE, ExchangeState, advance
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import CHUNK, LARGE, WINDOW, Envelope, cost, split
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 NO_WORKER = "no worker"  # what the log calls the worker of an exchange that none has
 _ASSIGNED, _CLOSED = ExchangeState.ASSIGNED, ExchangeState.CLOSED  # looked up once: for each exchange
 _HALF = WINDOW // 2  # bytes; credit goes back in portions of this
 
 
-class EnvelopeSink(Protocol):
-    """Takes envelopes for a worker."""
-
-    def post(self, envelope: Envelope, large: bool = False, /) -> None:
-        """Send; `large`: its body may be LARGE."""
+type OnChange = Callable[[Exchange], object]
+"""Called when the client of a response takes more of it, and once when it is over."""
 
 
 class Client(Protocol):
@@ -67,18 +63,11 @@ class HttpClient(Client, Protocol):
     def send_body(self, data: bytes, more: bool) -> None:
         """Write some of the response's body. Raises LocalProtocolError."""
 
+    def send_file(self, exchange: "Exchange", status: int, fields: Fields, path: str) -> OnChange:
+        """Begin to send a file."""
+
     def send_error(self, status: int, reason: str, headers: Headers) -> None:
         """Answer in the app's stead; where the response has begun, break the connection off."""
-
-
-class ResponseDeadlines(Protocol):
-    """Limits the time until the app begins to answer."""
-
-    def add(self, exchange: "Exchange", /) -> None:
-        """Start its time, anew if it runs."""
-
-    def discard(self, exchange: "Exchange", /) -> None:
-        """Stop its time."""
 
 
 class Destination(Protocol):
@@ -117,9 +106,9 @@ class Exchange:
     """Its client holds the body back until it reads 100."""
     # what most exchanges never need is of the class, and not made for each
     _held: list[Envelope] | None = None  # what the worker is to get; None: the request as it came
-    _on_writable: "Callable[[Exchange], None] | None" = None  # of who answers without a worker
+    _on_writable: OnChange | None = None  # of who answers without a worker
     _owed = 0  # response bytes that the transport took and the worker has not got credit for
-    _timeout: ResponseDeadlines | None = None  # which runs until the response begins
+    _timeout: "ResponseDeadlines[Exchange] | None" = None  # which runs until the response begins
     _upstream = WINDOW  # bytes of the request's body that it takes
     _worker: EnvelopeSink | None = None
 
@@ -224,12 +213,10 @@ class Exchange:
         self._to(ExchangeState.CLOSED)
         self._http.send_response(status, fields, body, False)
 
-    def begin_reply(
-        self, status: int, fields: Fields, body: bytes, on_writable: "Callable[[Exchange], None] | None" = None
-    ) -> bool:
+    def begin_reply(self, status: int, fields: Fields, body: bytes, on_writable: OnChange | None = None) -> bool:
         """Send the head and the first of the body of an answer that goes on; returns whether the client takes more.
 
-        `on_writable`: called when the client takes data again, after it did not.
+        `on_writable`: called when the client takes data again, after it did not, and once when it is over.
         """
         self.served_by = NO_WORKER
         self.status = status
@@ -247,7 +234,7 @@ class Exchange:
             try:
                 self._http.send_body(data, more)
             except LocalProtocolError as error:
-                self._break_off(error)
+                self.break_off(error)
             else:
                 if not more and self.state is ExchangeState.RESPONDING:
                     self._to(ExchangeState.ANSWERED)
@@ -274,7 +261,7 @@ class Exchange:
                 worker.post(envelope, large)
             self._held = None
 
-    def start_timeout(self, timeout: ResponseDeadlines) -> None:
+    def start_timeout(self, timeout: "ResponseDeadlines[Exchange]") -> None:
         """Limit the worker's time from now until the response begins."""
         self._timeout = timeout
         timeout.add(self)
@@ -316,7 +303,7 @@ class Exchange:
             try:
                 self._http.send_response(status, fields, body, more)
             except LocalProtocolError as error:
-                self._break_off(error)
+                self.break_off(error)
             else:
                 self._sent(body, more)
 
@@ -343,9 +330,14 @@ class Exchange:
             try:
                 self._http.send_body(data, more)
             except LocalProtocolError as error:
-                self._break_off(error)
+                self.break_off(error)
             else:
                 self._sent(data, more)
+
+    def respond_file(self, status: int, fields: Fields, path: str) -> None:
+        """Have a file sent as the response's body, with this head; status 0: the head has been sent."""
+        if self.state in (ExchangeState.ASSIGNED, ExchangeState.RESPONDING):
+            self._on_writable = self._http.send_file(self, status, fields, path)
 
     def add_credit(self, amount: int) -> None:
         """Hear that the app has read so many bytes of the request's body."""
@@ -431,8 +423,8 @@ class Exchange:
         if self._owed >= _HALF and self._client.writable:
             self.return_credit()
 
-    def _break_off(self, error: LocalProtocolError) -> None:
-        # To the app it looks as if the client had gone: nothing that it could send now would make sense.
+    def break_off(self, error: LocalProtocolError) -> None:
+        """Log an error of the app, and break the response off. To the app it looks as if the client had gone."""
         self._client.report_fault(self, str(error))
         self.client_gone()
         self._http.send_error(500, "Internal Server Error", [])
@@ -441,7 +433,12 @@ class Exchange:
         self.state = advance(EXCHANGE, self.state, state)
         if self._timeout is not None:
             self._stop_timeout(self._timeout)
+        if self._on_writable is not None and state > ExchangeState.RESPONDING:
+            over, self._on_writable = self._on_writable, None
+            if state is ExchangeState.ANSWERED and self._worker is not None:
+                self._worker.post(envelopes.file_sent(self.number))
+            over(self)
 
-    def _stop_timeout(self, timeout: ResponseDeadlines) -> None:
+    def _stop_timeout(self, timeout: "ResponseDeadlines[Exchange]") -> None:
         timeout.discard(self)
         self._timeout = None

@@ -18,7 +18,7 @@ from snakepit.http.events import BodyData, RequestHead
 from snakepit.http.fields import Fields, render
 from snakepit.http.types import Endpoints, Headers
 from snakepit.server.event_loop.deadlines import Deadlines, IdleDeadlines
-from snakepit.server.exchanges.exchange import Exchange
+from snakepit.server.exchanges.exchange import Exchange, OnChange
 from snakepit.server.exchanges.websocket import WebSocketExchange
 from snakepit.server.lifecycle import CONNECTION, ConnectionState, advance
 from snakepit.server.net import client_limits
@@ -195,6 +195,9 @@ class Connection(TransportShell):
         else:
             self._exchange = None
             self.abort()
+
+    def send_file(self, exchange: Exchange, status: int, fields: Fields, path: str) -> OnChange:
+        return self._shared.app_files(exchange, status, fields, path)
 
     def body_wanted(self) -> None:
         self._resume_reading()

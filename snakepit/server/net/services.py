@@ -3,10 +3,12 @@
 import asyncio
 import itertools
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from snakepit.errors import InternalError
 from snakepit.http.ws.handshake import check_handshake, wants_websocket
-from snakepit.server.exchanges.exchange import Exchange
+from snakepit.server.exchanges.exchange import Exchange, OnChange
 from snakepit.server.exchanges.websocket import HandshakeClient, WebSocketExchange
 from snakepit.server.net.access_log import access_log
 from snakepit.server.net.connections import Connections
@@ -17,9 +19,19 @@ from snakepit.server.net.transport import name_of_client
 if TYPE_CHECKING:
     from snakepit.config.options import Config
     from snakepit.http.events import RequestHead
+    from snakepit.http.fields import Fields
     from snakepit.server.routing.files_first import FilesFirst
     from snakepit.server.routing.router import Router
     from snakepit.server.routing.routes import Routes
+
+
+type AppFileSender = Callable[[Exchange, int, "Fields", str], OnChange]
+"""Sends the file that an app has named, as `HttpClient.send_file`."""
+
+
+def no_app_files(exchange: Exchange, status: int, fields: "Fields", path: str) -> OnChange:
+    """Raise InternalError: a server sets what sends files before it serves."""
+    raise InternalError(f"nobody is there to send {path}")
 
 
 class ConnectionServices:
@@ -43,6 +55,7 @@ class ConnectionServices:
         self.open_files = OpenFiles(self.log, loop, open_files)
         self.options = HttpOptions(config)
         self.connections = Connections()
+        self.app_files: AppFileSender = no_app_files
         self._router = router
         self._numbers = itertools.count(1)
 

@@ -30,6 +30,7 @@ _log = logging.getLogger("snakepit.server")
 _TELL: dict[int, Callable[..., None]] = {  # by kind: what takes its fields. No kind of exchange overrides these
     envelopes.RESPONSE: Exchange.respond,
     envelopes.BODY: Exchange.respond_body,
+    envelopes.FILE: Exchange.respond_file,
     envelopes.CREDIT: Exchange.add_credit,
     envelopes.CONTINUE: Exchange.send_continue,
 }

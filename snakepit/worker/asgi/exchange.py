@@ -14,17 +14,19 @@ waiting for anything costs one envelope, and nothing is called later; whatever e
 
 import asyncio
 import math
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 from urllib.parse import unquote
 
 from snakepit.errors import ClientDisconnected, LocalProtocolError, WorkerStopping, fault
-from snakepit.http.fields import of_length, wrong_length
+from snakepit.http.fields import NONE, of_length, wrong_length
 from snakepit.http.target import origin_form
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import ANSWER, CHUNK, LARGE, WINDOW, Envelope, cost, split
 from snakepit.worker.asgi.heads import NOTHING, Head, as_bytes, head_of
 from snakepit.worker.asgi.lifespan import AsgiApp, Message
+from snakepit.worker.asgi.scopes import ASGI, SCOPE
 from snakepit.worker.hangs.asgi_tasks import CURRENT_EXCHANGE, RunningTasks
 
 if TYPE_CHECKING:
@@ -34,30 +36,11 @@ _DISCONNECT = "http.disconnect"
 
 START: Final = "http.response.start"
 BODY: Final = "http.response.body"
+FILE: Final = "http.response.pathsend"
 COMPLETE: Final = object()
 GONE: Final = object()
 """What is expected of the app next: one of these messages; nothing, since its response is complete; or nothing, since
 the client has left."""
-
-_ASGI = {"version": "3.0", "spec_version": "2.3"}
-
-_SCOPE: dict[str, Any] = {
-    "type": "http",
-    "asgi": None,
-    "http_version": "",
-    "method": "",
-    "scheme": "",
-    "path": "",
-    "raw_path": b"",
-    "query_string": b"",
-    "root_path": "",
-    "headers": (),
-    "client": None,
-    "server": None,
-    "state": None,
-}
-"""All keys of a scope. To copy it and replace values takes less time than to make a new dict of that size. What an app
-could change in place has to be made for each request."""
 
 ENDLESS = 5.0, 16 * 1024 * 1024
 """Seconds after a client has left, and bytes that were sent to it since then, past which a response is taken for one
@@ -72,6 +55,7 @@ class ExchangeHost(Protocol):
     """The worker, as an exchange needs it."""
 
     app: AsgiApp
+    app_sends_files: bool
     end: "WorkerLoopEnd"
     loop: asyncio.AbstractEventLoop
     may_time_out: bool
@@ -137,13 +121,13 @@ class AsgiExchange:
             path = unquote(path)
         if root_path is None:
             root_path = worker.root_path
-        self.scope = scope = _SCOPE.copy()
+        self.scope = scope = SCOPE.copy()
         if root_path:
             path, raw_path = root_path + path, root_path.encode() + raw_path
             scope["root_path"] = root_path
         if worker.mount:
             scope["root_path"] = root_path + worker.mount
-        scope["asgi"] = _ASGI.copy()
+        scope["asgi"] = ASGI.copy()
         scope["http_version"] = http_version
         scope["method"] = method
         scope["scheme"] = scheme
@@ -154,6 +138,8 @@ class AsgiExchange:
         scope["client"] = client
         scope["server"] = server
         scope["state"] = worker.state.copy()
+        if worker.app_sends_files:
+            scope["extensions"] = {FILE: {}}
 
     async def run(self) -> None:
         """Call the app and say how it ended."""
@@ -294,7 +280,13 @@ class AsgiExchange:
         self._wake()
 
     async def _send_unexpected(self, message: Message) -> None:
-        """Drop a message, for a client that has left, and cancel what goes on sending; or raise LocalProtocolError."""
+        """Send a file, drop a message for a client that has left, and cancel what goes on sending; or raise.
+
+        Raises LocalProtocolError for what makes no sense.
+        """
+        if message["type"] == FILE and self._expected == BODY:
+            await self._send_file(os.fspath(message["path"]))
+            return
         if not self._disconnected:
             raise LocalProtocolError(f"{message['type']!r} is not a message that can be sent {self._phase()}")
         if not message.get("more_body"):
@@ -309,6 +301,22 @@ class AsgiExchange:
         await asyncio.sleep(0)  # an app that only ever waits for the client would block the loop
         if endless:
             raise asyncio.CancelledError  # in a task that the app has made for this
+
+    async def _send_file(self, path: str) -> None:
+        """Have the main interpreter send a file as the body, and wait until it has."""
+        head, self._head = self._head, None
+        if head is not None and head[2] == NOTHING:
+            self._complete(head, b"")
+            return
+        status, fields = (0, NONE) if head is None else head[:2]
+        self._worker.end.post(envelopes.file(self.number, status, fields, str(path)))
+        while self._expected == BODY:
+            await self._wait()
+
+    def file_sent(self) -> None:
+        """Note that the file that is the body has been sent."""
+        self._expected = COMPLETE
+        self._wake()
 
     def _phase(self) -> str:
         if self._expected is COMPLETE:
@@ -432,6 +440,7 @@ class AsgiExchange:
         envelopes.BODY: add_body,
         envelopes.CREDIT: add_credit,
         envelopes.DISCONNECT: disconnect,
+        envelopes.FILE_SENT: file_sent,
         envelopes.TIMED_OUT: time_out,
     }
     """By kind: what takes the fields of an envelope for this exchange."""

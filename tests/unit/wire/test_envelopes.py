@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snakepit.http.fields import NONE
 from snakepit.wire import envelopes
 from snakepit.wire.codec import decode, encode, encode_apart
 from snakepit.wire.envelopes import (
@@ -53,6 +54,8 @@ MAKERS = {
     envelopes.BODY: st.builds(envelopes.body, numbers, chunks, st.booleans()),
     envelopes.CREDIT: st.builds(envelopes.credit, numbers, numbers),
     envelopes.DISCONNECT: st.builds(envelopes.disconnect, numbers),
+    envelopes.FILE: st.builds(envelopes.file, numbers, numbers, st.just(NONE), st.text()),
+    envelopes.FILE_SENT: st.builds(envelopes.file_sent, numbers),
     envelopes.RETIRE: st.builds(envelopes.retire),
     envelopes.STOP: st.builds(envelopes.stop),
     envelopes.TIMED_OUT: st.builds(envelopes.timed_out, numbers),

@@ -183,6 +183,12 @@ class FolderByPath(Folder):
             raise FileNotFoundError(path)
 
 
+def open_named(path: str) -> tuple[OpenFile, int]:
+    """Open a file by any path; returns it, and its size. Raises OSError."""
+    file = _file(os.open(path, _READ))
+    return file, file.status().st_size
+
+
 def _file(descriptor: int) -> OpenFile:
     """Return a file from its descriptor, if it is one that has bytes. Raises OSError."""
     file = OpenFile(descriptor)
@@ -190,7 +196,7 @@ def _file(descriptor: int) -> OpenFile:
     if stat.S_ISREG(mode):
         return file
     file.close()
-    raise IsADirectoryError if stat.S_ISDIR(mode) else FileNotFoundError
+    raise IsADirectoryError("it is a folder") if stat.S_ISDIR(mode) else FileNotFoundError("it is no file")
 
 
 def _entries(found: Iterable[os.DirEntry[str]], most: int, follow_links: bool) -> list[Entry]:

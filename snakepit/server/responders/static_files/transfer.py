@@ -61,9 +61,11 @@ class Transfer:
         if not self._reading:
             self._end()
 
-    def _go_on(self, exchange: "Exchange") -> None:
-        """Hear that the client takes more."""
-        if not self._reading and self._pieces:
+    def go_on(self, exchange: "Exchange") -> None:
+        """Hear that the client takes more, or that it is over."""
+        if exchange.state is not ExchangeState.RESPONDING:
+            self.cancel()
+        elif not self._reading and self._pieces:
             self._read()
 
     def _read(self) -> None:
@@ -92,16 +94,22 @@ class Transfer:
 
     def _came(self, data: bytes | Exception, size: int) -> None:
         self._reading = False
-        exchange = self._exchange
-        if exchange.state is not (ExchangeState.RESPONDING if self._begun else ExchangeState.NEW):
+        if not self._is_wanted():
             self._end()  # the client has gone meanwhile
         elif isinstance(data, Exception) or len(data) < size:
             self._end()
-            exchange.refuse(500, "The file can't be read", [])  # which breaks off an answer that has begun
+            self._fail(str(data) if isinstance(data, Exception) else "it has become shorter")
         elif self._send(data):
             self._read()
-        elif not self._pieces:
+        elif not self._pieces and not self._reading:
             self._end()
+
+    def _is_wanted(self) -> bool:
+        return self._exchange.state is (ExchangeState.RESPONDING if self._begun else ExchangeState.NEW)
+
+    def _fail(self, reason: str) -> None:
+        """Answer with an error, or break off an answer that has begun: the file can't be read."""
+        self._exchange.refuse(500, "The file can't be read", [])
 
     def _send(self, data: bytes) -> bool:
         """Send some of it, and the head before the first; returns whether more is wanted now."""
@@ -110,7 +118,7 @@ class Transfer:
             takes_more = self._exchange.add_to_reply(data, more)
         elif more:
             self._begun = True
-            takes_more = self._exchange.begin_reply(self._status, self._fields, data, self._go_on)
+            takes_more = self._exchange.begin_reply(self._status, self._fields, data, self.go_on)
         else:
             self._exchange.reply(self._status, self._fields, data)
             return False

@@ -98,8 +98,9 @@ def test_a_stream_hears_when_its_client_takes_no_more_and_when_it_does():
     exchange.return_credit()
     assert told == [exchange]
     assert not exchange.add_to_reply(b"", more=False)
+    assert told == [exchange] * 2, "and that it is over"
     exchange.return_credit()
-    assert told == [exchange]
+    assert told == [exchange] * 2
     assert client.complete
 
 

@@ -116,6 +116,7 @@ def test_scope():
         "client": ("10.0.0.1", 5000),
         "server": ("127.0.0.1", 8000),
         "state": {"from": "lifespan"},
+        "extensions": {"http.response.pathsend": {}},
     }
 
 
@@ -1176,3 +1177,79 @@ def test_a_request_in_a_context_variable_is_gone_with_its_exchange(make_worker, 
         asyncio.run(main())
     finally:
         gc.enable()
+
+
+# -- files that the server sends ---------------------------------------------------------------------------------------
+
+
+def test_a_file_is_sent_by_the_main_interpreter_while_the_app_waits():
+    went_on = []
+
+    async def app(scope, receive, send):
+        await send(start(201, [(b"content-length", b"5")]))
+        await send({"type": "http.response.pathsend", "path": "/srv/a.txt"})
+        went_on.append((await receive())["type"])
+        went_on.append((await receive())["type"])
+
+    async def scenario(exchange, worker):
+        await turn()
+        assert worker.end.posted == [envelopes.file(NUMBER, 201, render([(b"content-length", b"5")]), "/srv/a.txt")]
+        exchange.add_credit(1000)
+        await turn()
+        assert went_on == []
+        exchange.file_sent()
+
+    worker = serve(app, scenario)
+    assert trouble(worker) is None
+    assert went_on == ["http.request", "http.disconnect"]
+    assert [envelope[0] for envelope in worker.end.posted] == [envelopes.FILE, DONE]
+
+
+def test_a_file_behind_a_head_that_has_left():
+    async def app(scope, receive, send):
+        await send(start())
+        for _ in range(HEAD_TURNS + 2):
+            await asyncio.sleep(0)
+        await send({"type": "http.response.pathsend", "path": "/srv/a.txt"})
+
+    async def scenario(exchange, worker):
+        await turn()
+        assert worker.end.posted == [
+            envelopes.response(NUMBER, 200, NONE, b"", True),
+            envelopes.file(NUMBER, 0, NONE, "/srv/a.txt"),
+        ]
+        exchange.file_sent()
+
+    assert trouble(serve(app, scenario)) is None
+
+
+def test_a_client_that_leaves_while_a_file_is_sent():
+    async def app(scope, receive, send):
+        await send(start())
+        await send({"type": "http.response.pathsend", "path": "/srv/a.txt"})
+        await send(body(b"nobody reads this"))
+
+    async def scenario(exchange, worker):
+        await turn()
+        exchange.disconnect()
+
+    assert trouble(serve(app, scenario)) is None
+
+
+def test_the_head_of_a_file():
+    async def app(scope, receive, send):
+        await send(start(200, [(b"content-length", b"5")]))
+        await send({"type": "http.response.pathsend", "path": "/srv/a.txt"})
+
+    worker = serve(app, method="HEAD")
+    assert [envelope[0] for envelope in worker.end.posted] == [ANSWER]
+
+
+@pytest.mark.parametrize("first", [[], [start(), body(b"x")]], ids=["before its head", "after the response"])
+def test_a_file_in_the_wrong_place(first):
+    async def app(scope, receive, send):
+        for message in first:
+            await send(message)
+        await send({"type": "http.response.pathsend", "path": "/srv/a.txt"})
+
+    assert "'http.response.pathsend' is not a message that can be sent" in trouble(serve(app))

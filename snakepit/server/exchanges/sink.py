@@ -1,0 +1,23 @@
+"""What an exchange needs of its worker, and of the clock."""
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from snakepit.wire.envelopes import Envelope
+
+
+class EnvelopeSink(Protocol):
+    """Takes envelopes for a worker."""
+
+    def post(self, envelope: "Envelope", large: bool = False, /) -> None:
+        """Send; `large`: its body may be LARGE."""
+
+
+class ResponseDeadlines[X](Protocol):
+    """Limits the time until the app begins to answer an exchange."""
+
+    def add(self, exchange: X, /) -> None:
+        """Start its time, anew if it runs."""
+
+    def discard(self, exchange: X, /) -> None:
+        """Stop its time."""

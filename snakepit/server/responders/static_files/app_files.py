@@ -1,0 +1,94 @@
+"""Sends the files that apps name: ASGI's `http.response.pathsend`. The worker waits until they are sent."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from snakepit.errors import LocalProtocolError
+from snakepit.server.lifecycle import ExchangeState
+from snakepit.server.responders.static_files.disk_threads import DiskThreads
+from snakepit.server.responders.static_files.files import OpenFile, open_named
+from snakepit.server.responders.static_files.transfer import Transfer
+
+if TYPE_CHECKING:
+    from snakepit.http.fields import Fields
+    from snakepit.server.exchanges.exchange import Exchange, OnChange
+    from snakepit.server.responders.static_files.ranges import Range
+
+_OPEN = (ExchangeState.ASSIGNED, ExchangeState.RESPONDING)
+
+
+class AppFiles:
+    """Sends the files that apps name, at their clients' pace."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._threads = DiskThreads(loop, "snakepit-app-files")
+
+    def send(self, exchange: "Exchange", status: int, fields: "Fields", path: str) -> "OnChange":
+        """Begin to send a file; status 0: the head has been sent."""
+        sending = _Sending(exchange, status, fields, self._threads)
+        self._threads.run(lambda: open_named(path), sending.opened)
+        return sending.changed
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.close()
+
+
+class _Sending:
+    """A file on its way to being sent."""
+
+    def __init__(self, exchange: "Exchange", status: int, fields: "Fields", threads: DiskThreads) -> None:
+        self._exchange = exchange
+        self._status = status
+        self._fields = fields
+        self._threads = threads
+        self._transfer: AppTransfer | None = None
+
+    def changed(self, exchange: "Exchange") -> None:
+        """Hear that the client takes more, or that it is over."""
+        if self._transfer is not None:
+            self._transfer.go_on(exchange)
+
+    def opened(self, found: tuple[OpenFile, int] | Exception) -> None:
+        """Send the file that was opened, of which the size is known."""
+        exchange = self._exchange
+        if isinstance(found, Exception):
+            if exchange.state in _OPEN:
+                exchange.break_off(LocalProtocolError(f"the app sent a file that can't be read: {found}"))
+            return
+        file, size = found
+        lines, flags, length = self._fields
+        wanted = size if length is None else length
+        if exchange.state not in _OPEN:
+            self._threads.run(file.close, _nothing)
+        elif size < wanted:
+            self._threads.run(file.close, _nothing)
+            exchange.break_off(LocalProtocolError(f"the app announced {wanted} bytes of a file that has {size}"))
+        else:
+            pieces: list[bytes | Range] = [(0, wanted)] if wanted else [b""]
+            fields = lines, flags, wanted
+            self._transfer = AppTransfer(exchange, self._status, fields, file, pieces, self._threads, _nothing)
+            self._transfer.begin()
+
+
+class AppTransfer(Transfer):
+    """The transfer of a file in place of what a worker would send."""
+
+    def _is_wanted(self) -> bool:
+        return self._exchange.state in _OPEN
+
+    def _fail(self, reason: str) -> None:
+        self._exchange.break_off(LocalProtocolError(f"the app sent a file that can't be read: {reason}"))
+
+    def _send(self, data: bytes) -> bool:
+        exchange, more = self._exchange, bool(self._pieces)
+        if self._begun or not self._status:
+            exchange.respond_body(data, more)
+        else:
+            exchange.respond(self._status, self._fields, data, more)
+        self._begun = True
+        return more and exchange.add_to_reply(b"") and bool(self._pieces) and not self._reading
+
+
+def _nothing(result: object) -> None:
+    """Do nothing with the result of closing a file."""

@@ -1,0 +1,187 @@
+"""server.responders.static_files.app_files: files that apps name, in place of what a worker would send."""
+
+import asyncio
+import os
+
+import pytest
+from clients import FakeClient
+from sinks import FakeDestination, FakeEnd
+from waiting import until
+
+from snakepit.http.events import RequestHead
+from snakepit.http.fields import NONE, render
+from snakepit.server.exchanges.exchange import Exchange
+from snakepit.server.lifecycle import ExchangeState
+from snakepit.server.responders.static_files import files
+from snakepit.server.responders.static_files.app_files import AppFiles
+from snakepit.server.responders.static_files.transfer import PIECE
+from snakepit.wire import envelopes
+
+SIZE = 2 * PIECE + 7
+
+
+class Client(FakeClient):
+    """A client whose files come from `files`; it may take nothing more until it is told to."""
+
+    def __init__(self, files, slow):
+        super().__init__()
+        self.files = files
+        self.slow = slow
+
+    def send_file(self, exchange, status, fields, path):
+        return self.files.send(exchange, status, fields, path)
+
+    def send_body(self, data, more):
+        super().send_body(data, more)
+        if data and self.slow:
+            self.writable = False
+
+
+class World:
+    def __init__(self, folder, slow):
+        self.path = folder / "file"
+        self.path.write_bytes(b"x" * SIZE)
+        self.files = AppFiles(asyncio.get_running_loop())
+        self.client = Client(self.files, slow)
+        self.exchange = Exchange(7, self.client, FakeDestination(), RequestHead("GET", b"/", "1.1", [], False))
+        self.worker = FakeEnd()
+        self.exchange.assigned_to(self.worker, "worker 1")
+        self.before = descriptors()
+
+    def send(self, status=200, fields=NONE, path=None):
+        self.exchange.respond_file(status, fields, str(path or self.path))
+
+    async def complete(self):
+        await until(lambda: self.client.over)
+        await until(lambda: descriptors() == self.before)
+
+    @property
+    def told(self):
+        return [envelope[0] for envelope in self.worker.posted[1:]]  # the first is the request
+
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+
+
+def play(scenario, tmp_path, slow=False):
+    async def main():
+        world = World(tmp_path, slow)
+        await scenario(world)
+        world.files.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("length", [None, SIZE, 5, 0])
+def test_a_file(tmp_path, length):
+    async def scenario(world):
+        world.send(201, NONE if length is None else render([(b"content-length", str(length).encode())]))
+        await world.complete()
+        assert world.client.status == 201
+        assert world.client.fields[2] == len(world.client.body) == (SIZE if length is None else length)
+        assert world.told == [envelopes.FILE_SENT]
+        assert world.exchange.state is ExchangeState.ANSWERED
+        world.exchange.done(None)
+        assert (world.client.faults, world.client.broken) == ([], False)
+
+    play(scenario, tmp_path)
+
+
+def test_a_file_behind_a_head_that_has_left(tmp_path):
+    async def scenario(world):
+        world.exchange.respond(200, NONE, b"", True)
+        world.send(0)
+        await world.complete()
+        assert world.client.body == b"x" * SIZE
+        assert world.told == [envelopes.FILE_SENT]
+
+    play(scenario, tmp_path)
+
+
+def test_a_slow_client(tmp_path):
+    async def scenario(world):
+        world.send()
+        sizes = [0]
+        while not world.client.complete:
+            await until(lambda: len(world.client.body) > sizes[-1])
+            sizes.append(len(world.client.body))
+            world.client.writable = True
+            world.exchange.return_credit()
+        await world.complete()
+        assert sizes == [0, PIECE, 2 * PIECE, SIZE]
+        assert world.told == [envelopes.FILE_SENT], "and no credit"
+
+    play(scenario, tmp_path, slow=True)
+
+
+@pytest.mark.parametrize("how", ["client_gone", "lost", "time_out", "done"])
+def test_what_ends_it_frees_the_file(tmp_path, how):
+    async def scenario(world):
+        world.send()
+        await until(lambda: world.client.begun)
+        assert descriptors() != world.before or not os.path.isdir("/proc/self/fd")
+        getattr(world.exchange, how)(*{"time_out": [1.0], "done": [None]}.get(how, []))
+        await until(lambda: descriptors() == world.before)
+        assert envelopes.FILE_SENT not in world.told
+
+    play(scenario, tmp_path, slow=True)
+
+
+def test_a_client_that_goes_before_it_is_open(tmp_path):
+    async def scenario(world):
+        world.send()
+        world.exchange.client_gone()
+        await until(lambda: descriptors() == world.before)
+        assert not world.client.begun
+
+    play(scenario, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "."])
+def test_what_is_no_file(tmp_path, name):
+    async def scenario(world):
+        world.send(path=tmp_path / name)
+        await world.complete()
+        assert world.client.status == 500
+        assert "the app sent a file that can't be read" in world.client.faults[0]
+        assert world.told == [envelopes.DISCONNECT]
+
+    play(scenario, tmp_path)
+
+
+def test_a_file_that_is_shorter_than_announced(tmp_path):
+    async def scenario(world):
+        world.send(fields=render([(b"content-length", b"%d" % (SIZE + 1))]))
+        await world.complete()
+        assert (world.client.status, world.client.body) == (500, b"Internal Server Error")
+
+    play(scenario, tmp_path)
+
+
+def test_a_file_that_shrinks(tmp_path):
+    async def scenario(world):
+        world.send()
+        await until(lambda: world.client.begun)
+        world.path.write_bytes(b"")
+        world.client.writable = True
+        world.exchange.return_credit()
+        await world.complete()
+        assert world.client.broken
+        assert "it has become shorter" in world.client.faults[0]
+
+    play(scenario, tmp_path, slow=True)
+
+
+def test_a_file_that_can_not_be_read(tmp_path, monkeypatch):
+    def fails(*arguments):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(files.OpenFile, "_read_some", fails)
+
+    async def scenario(world):
+        world.send()
+        await world.complete()
+        assert "Input/output error" in world.client.faults[0]
+
+    play(scenario, tmp_path)
