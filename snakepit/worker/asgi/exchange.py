@@ -16,7 +16,7 @@ import asyncio
 import math
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import unquote
 
 from snakepit.errors import ClientDisconnected, LocalProtocolError, WorkerStopping, fault
@@ -25,12 +25,11 @@ from snakepit.http.target import origin_form
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import ANSWER, CHUNK, LARGE, WINDOW, Envelope, cost, split
 from snakepit.worker.asgi.heads import NOTHING, Head, as_bytes, head_of
-from snakepit.worker.asgi.lifespan import AsgiApp, Message
-from snakepit.worker.asgi.scopes import ASGI, SCOPE
-from snakepit.worker.hangs.asgi_tasks import CURRENT_EXCHANGE, RunningTasks
+from snakepit.worker.asgi.lifespan import Message
+from snakepit.worker.hangs.asgi_tasks import CURRENT_EXCHANGE
 
 if TYPE_CHECKING:
-    from snakepit.wire.loop_ends import WorkerLoopEnd
+    from snakepit.worker.asgi.host import ExchangeHost
 
 _DISCONNECT = "http.disconnect"
 
@@ -42,6 +41,26 @@ GONE: Final = object()
 """What is expected of the app next: one of these messages; nothing, since its response is complete; or nothing, since
 the client has left."""
 
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
+
+_SCOPE: dict[str, Any] = {
+    "type": "http",
+    "asgi": None,
+    "http_version": "",
+    "method": "",
+    "scheme": "",
+    "path": "",
+    "raw_path": b"",
+    "query_string": b"",
+    "root_path": "",
+    "headers": (),
+    "client": None,
+    "server": None,
+    "state": None,
+}
+"""All keys of a scope. To copy it and replace values takes less time than to make a new dict of that size. What an app
+could change in place has to be made for each request."""
+
 ENDLESS = 5.0, 16 * 1024 * 1024
 """Seconds after a client has left, and bytes that were sent to it since then, past which a response is taken for one
 without an end, and its task cancelled: events, a camera, the lines of a log. What has an end comes to it in less."""
@@ -49,25 +68,6 @@ without an end, and its task cancelled: events, a camera, the lines of a log. Wh
 HEAD_TURNS = 3
 """Turns of the loop for which a head waits for the first of the body. Most apps send both in one turn; a middleware
 that hands messages from task to task, such as Starlette's BaseHTTPMiddleware, takes a turn or two more."""
-
-
-class ExchangeHost(Protocol):
-    """The worker, as an exchange needs it."""
-
-    app: AsgiApp
-    app_sends_files: bool
-    end: "WorkerLoopEnd"
-    loop: asyncio.AbstractEventLoop
-    may_time_out: bool
-    mount: str
-    root_path: str
-    state: dict[str, Any]
-    stopping: bool
-    tasks: RunningTasks
-    ws_max_queue: int
-
-    def finished(self, exchange: "AsgiExchange") -> None:
-        """Note that the app has ended for an exchange in which it had waited for something."""
 
 
 class AsgiExchange:
@@ -87,7 +87,7 @@ class AsgiExchange:
     _left = 0.0, 0  # when the client left, and bytes that were sent to it since
     _waiters: Sequence[asyncio.Future[None]] = ()
 
-    def __init__(self, worker: ExchangeHost, envelope: Envelope) -> None:
+    def __init__(self, worker: "ExchangeHost[AsgiExchange]", envelope: Envelope) -> None:
         (
             _,
             self.number,
@@ -121,13 +121,13 @@ class AsgiExchange:
             path = unquote(path)
         if root_path is None:
             root_path = worker.root_path
-        self.scope = scope = SCOPE.copy()
+        self.scope = scope = _SCOPE.copy()
         if root_path:
             path, raw_path = root_path + path, root_path.encode() + raw_path
             scope["root_path"] = root_path
         if worker.mount:
             scope["root_path"] = root_path + worker.mount
-        scope["asgi"] = ASGI.copy()
+        scope["asgi"] = _ASGI.copy()
         scope["http_version"] = http_version
         scope["method"] = method
         scope["scheme"] = scheme

@@ -18,7 +18,7 @@ from snakepit.worker.asgi.exchange import COMPLETE, START, AsgiExchange
 from snakepit.worker.asgi.heads import as_pairs
 
 if TYPE_CHECKING:
-    from snakepit.worker.asgi.exchange import ExchangeHost
+    from snakepit.worker.asgi.host import ExchangeHost
     from snakepit.worker.asgi.lifespan import Message
 
 _ASGI = {"version": "3.0", "spec_version": "2.5"}
@@ -36,7 +36,7 @@ _DENIAL = "websocket."  # what the extension's messages have in front of those o
 class AsgiWebSocket(AsgiExchange):
     """One WebSocket session, and the app's `receive` and `send` for it."""
 
-    def __init__(self, worker: "ExchangeHost", envelope: Envelope) -> None:
+    def __init__(self, worker: "ExchangeHost[AsgiExchange]", envelope: Envelope) -> None:
         super().__init__(worker, envelope)
         self._connected = False  # the app has received websocket.connect
         self._accepted = False
