@@ -1,10 +1,10 @@
 """server.responders.static_files.app_files: files that apps name, in place of what a worker would send."""
 
 import asyncio
-import os
 
 import pytest
 from clients import FakeClient
+from open_files import SHOWN, open_below
 from sinks import FakeDestination, FakeEnd
 from waiting import until
 
@@ -46,22 +46,18 @@ class World:
         self.exchange = Exchange(7, self.client, FakeDestination(), RequestHead("GET", b"/", "1.1", [], False))
         self.worker = FakeEnd()
         self.exchange.assigned_to(self.worker, "worker 1")
-        self.before = descriptors()
+        self.folder = folder
 
     def send(self, status=200, fields=NONE, path=None):
         self.exchange.respond_file(status, fields, str(path or self.path))
 
     async def complete(self):
         await until(lambda: self.client.over)
-        await until(lambda: descriptors() == self.before)
+        await until(lambda: not open_below(self.folder))
 
     @property
     def told(self):
         return [envelope[0] for envelope in self.worker.posted[1:]]  # the first is the request
-
-
-def descriptors():
-    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
 
 
 def play(scenario, tmp_path, slow=False):
@@ -120,9 +116,9 @@ def test_what_ends_it_frees_the_file(tmp_path, how):
     async def scenario(world):
         world.send()
         await until(lambda: world.client.begun)
-        assert descriptors() != world.before or not os.path.isdir("/proc/self/fd")
+        assert open_below(tmp_path) or not SHOWN
         getattr(world.exchange, how)(*{"time_out": [1.0], "done": [None]}.get(how, []))
-        await until(lambda: descriptors() == world.before)
+        await until(lambda: not open_below(tmp_path))
         assert envelopes.FILE_SENT not in world.told
 
     play(scenario, tmp_path, slow=True)
@@ -132,7 +128,7 @@ def test_a_client_that_goes_before_it_is_open(tmp_path):
     async def scenario(world):
         world.send()
         world.exchange.client_gone()
-        await until(lambda: descriptors() == world.before)
+        await until(lambda: not open_below(tmp_path))
         assert not world.client.begun
 
     play(scenario, tmp_path)

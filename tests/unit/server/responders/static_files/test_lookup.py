@@ -7,6 +7,7 @@ import threading
 from time import time_ns
 
 import pytest
+from open_files import open_below
 
 from snakepit.config.static import StaticFiles
 from snakepit.server.responders.static_files import files
@@ -49,13 +50,8 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path, how):
-    open_before = descriptors()
     yield Place(tmp_path)
-    assert descriptors() == open_before, "all is closed again"
-
-
-def descriptors():
-    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    assert open_below(tmp_path) == [], "all is closed again"
 
 
 def test_a_small_file(place):

@@ -9,6 +9,7 @@ from time import time_ns
 import pytest
 from clients import FakeClient
 from fakes import fake_of
+from open_files import open_below
 from waiting import until
 
 from snakepit.config.static import StaticFiles
@@ -79,16 +80,11 @@ class World:
         return path
 
 
-def descriptors():
-    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
-
-
 def play(scenario, tmp_path, *sites):
     async def main():
         world = World(tmp_path, *sites)
-        before = descriptors()
         await scenario(world)
-        await until(lambda: descriptors() <= before)
+        await until(lambda: not open_below(tmp_path))
         for each in world.responders:
             each.close()
 
@@ -372,12 +368,11 @@ def test_a_slow_client_gets_a_piece_at_a_time(tmp_path):
 def test_a_client_that_goes_frees_the_file(tmp_path):
     async def scenario(world):
         world.write("big", b"x" * BIG)
-        before = descriptors()
         exchange = world.ask(b"/static/big", client=SlowClient())
         await until(lambda: exchange.state is ExchangeState.RESPONDING)
         assert world.responders[0].open_files == 1
         exchange.client_gone()
-        await until(lambda: descriptors() == before)
+        await until(lambda: not open_below(tmp_path))
         assert world.responders[0].open_files == 0
 
     play(scenario, tmp_path)
@@ -396,13 +391,12 @@ def test_a_client_that_goes_while_its_file_is_read(tmp_path, monkeypatch):
 
     async def scenario(world):
         world.write("big", b"x" * BIG)
-        before = descriptors()
         exchange = world.ask(b"/static/big")
         await until(reading.is_set)
         exchange.client_gone()
         gate.set()
         await until(lambda: not world.responders[0]._transfers)
-        await until(lambda: descriptors() == before)
+        await until(lambda: not open_below(tmp_path))
         assert not exchange._client.begun
 
     play(scenario, tmp_path)
