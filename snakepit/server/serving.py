@@ -35,7 +35,7 @@ from snakepit.server.pool.outcome import Outcome
 from snakepit.server.responders.static_files.app_files import AppFiles
 from snakepit.server.responders.static_files.responder import responders as static_responders
 from snakepit.server.routing.files_first import FilesFirst
-from snakepit.server.routing.router import Router
+from snakepit.server.routing.router import Finder, Router
 from snakepit.server.routing.routes import Routes
 from snakepit.server.setup import Setup
 from snakepit.system import jit
@@ -102,7 +102,7 @@ class Serving:
         self._apps = Apps(first, tenants, routes)
         self._apps.fill_routes(setup.apps)
         self._static = static_responders(config.static, loop)
-        router: Router | Routes | FilesFirst = routes or Router(first[0].pool.queue, first[0].responders)
+        router: Finder = routes or Router(first[0].pool.queue, first[0].responders)
         if self._static:
             router = FilesFirst(self._static, router)
         self._http = HttpConnections(config, router, loop, setup.open_files)

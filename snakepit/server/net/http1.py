@@ -29,9 +29,7 @@ from snakepit.server.net.websocket import WebSocketConnection, WebSockets
 if TYPE_CHECKING:
     from snakepit.config.options import Config
     from snakepit.server.net.proxy_headers import ProxyHeaders
-    from snakepit.server.routing.files_first import FilesFirst
-    from snakepit.server.routing.router import Router
-    from snakepit.server.routing.routes import Routes
+    from snakepit.server.routing.router import Finder
 
 _PLAIN_TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
@@ -416,7 +414,7 @@ class HttpConnections(ConnectionServices):
     def __init__(
         self,
         config: "Config",
-        router: "Router | Routes | FilesFirst",
+        router: "Finder",
         loop: asyncio.AbstractEventLoop,
         open_files: tuple[int, int] | None = None,
     ) -> None:

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from snakepit.config.options import Config
     from snakepit.http.events import RequestHead
     from snakepit.http.fields import Fields
-    from snakepit.server.routing.files_first import FilesFirst
-    from snakepit.server.routing.router import Router
-    from snakepit.server.routing.routes import Routes
+    from snakepit.server.routing.router import Finder
 
 
 type AppFileSender = Callable[[Exchange, int, "Fields", str], OnChange]
@@ -45,7 +43,7 @@ class ConnectionServices:
     def __init__(
         self,
         config: "Config",
-        router: "Router | Routes | FilesFirst",
+        router: "Finder",
         loop: asyncio.AbstractEventLoop,
         open_files: tuple[int, int] | None = None,
     ) -> None:

@@ -1,6 +1,6 @@
 """Asks the routes with static files first, and finds who gets what they do not have."""
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -9,13 +9,7 @@ if TYPE_CHECKING:
     from snakepit.server.exchanges.exchange import Destination
     from snakepit.server.responders.responder import Responder
     from snakepit.server.responders.static_files.responder import StaticResponder
-
-
-class OtherRouter(Protocol):
-    """The router of a server without static files."""
-
-    def find(self, head: "RequestHead") -> "Destination":
-        """Return who answers a request."""
+    from snakepit.server.routing.router import Finder
 
 
 class FilesFirst:
@@ -26,7 +20,7 @@ class FilesFirst:
         rest: finds who gets what none of them takes, or has.
     """
 
-    def __init__(self, responders: "Iterable[StaticResponder]", rest: OtherRouter) -> None:
+    def __init__(self, responders: "Iterable[StaticResponder]", rest: "Finder") -> None:
         self._responders = tuple(responders)
         self._rest = rest
         for responder in self._responders:

@@ -1,9 +1,6 @@
-"""Finds the destination of a request: a responder, which needs no worker, or the app.
+"""Finds the destination of a request, where there is one app: a responder, which needs no worker, or the app."""
 
-There is one app. If there were several, host and path would decide here.
-"""
-
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,8 +10,15 @@ if TYPE_CHECKING:
     from snakepit.server.responders.responder import Responder
 
 
+class Finder(Protocol):
+    """A router of any kind."""
+
+    def find(self, head: "RequestHead") -> "Destination":
+        """Return who answers a request."""
+
+
 class Router:
-    """The router of requests.
+    """The router of a server with one app.
 
     Args:
         app: gets what no responder takes.
