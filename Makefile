@@ -143,7 +143,7 @@ docs: $(DEV) ## build the documentation into docs/_build; warnings are errors
 bench: $(BENCH) ## compare Snakepit with other servers, and print ratios; takes half an hour, needs wrk; ARGS=--help lists more
 	@$(BENCH_VENV)/bin/python -m benchmarks.peers $(ARGS)
 
-bench-own: $(DEV) ## measure Snakepit by itself: parallelism, memory, threads, backpressure, connections
+bench-own: $(DEV) ## measure Snakepit by itself: parallelism, memory, threads, backpressure, connections, apps beside each other
 	@$(PYTHON_IN_VENV) -m benchmarks $(ARGS)
 
 INSTALL_MISSING = \
