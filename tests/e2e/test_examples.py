@@ -185,12 +185,16 @@ def test_tenants(tmp_path: Path) -> None:
     with _served("-m", "snakepit", "run", folder=folder) as client:
         shop, blog, shop_again = (client.get(path).json() for path in ("/shop/", "/blog/", "/shop/"))
         item = client.get("/api/items/tea?price=1.5").json()
+        page, script = (client.get(path, headers={"Host": "localhost"}) for path in ("/", "/shop/main.py"))
         tenants = [client.get("/", headers={"Host": f"{name}.localhost"}) for name in ("acme", "globex", "nobody")]
 
     assert (shop["flask"], blog["flask"]) == ("3.1.3", "2.3.3")
     assert (shop["url"], blog["url"]) == ("/shop/", "/blog/")
     assert (blog["visits"], shop_again["visits"]) == (["blog"], ["shop", "shop"])
     assert (item["app"], item["price"]) == ("api", 1.5)
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "<title>One server, several apps" in page.text
+    assert script.status_code == 404
     assert [tenant.json() for tenant in tenants[:2]] == [{"app": name, "tenant": name} for name in ("acme", "globex")]
     assert tenants[2].status_code == 404
 
