@@ -104,8 +104,7 @@ PAGES = (
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_examples_of_the_documentation(tmp_path, page):
-    examples = re.findall(r"^```toml
-(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    examples = re.findall(r"^```toml\n(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert examples
     for text in examples:
         assert list(VALIDATOR.iter_errors(tomllib.loads(text))) == []
