@@ -19,7 +19,9 @@ APP_starlette := starlette_app:app
 APP_fastapi := fastapi_app:app
 APP_echo := echo:app
 APP_chat := chat:app
+APP_tenants := --config examples/tenants/snakepit.toml
 OPTIONS_chat := --interpreters 1
+SET_UP_tenants = @$(PYTHON_IN_VENV) examples/tenants/set_up.py
 FRAMEWORK := $(filter flask django starlette fastapi,$(EXAMPLE:chat=starlette))
 
 # `make help` and `make clean` work where there is no Python
@@ -87,7 +89,7 @@ help: ## explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s  %s\n", $$1, $$2 }' Makefile
 	@echo "Variables:"
 	@echo "  EXAMPLE=NAME                              what make run serves: asgi (default), wsgi, flask, django,"
-	@echo "                                            starlette, fastapi, echo, chat"
+	@echo "                                            starlette, fastapi, echo, chat, tenants (several apps)"
 	@echo "  SNAKEPIT_PORT=8001 and the like           the server's options, for make run"
 	@echo "  PYTHON=/path/to/python                    use this Python (default: the best that tools/find-python finds)"
 	@echo "  RUNTIMES='process thread'                 further passes of the end-to-end tests"
@@ -95,11 +97,12 @@ help: ## explain the targets
 	@echo "  ARGS='raw --pythons 3.14,3.15,3.15-jit'   these, for example, for bench: cases and options"
 
 run: $(if $(APP_$(EXAMPLE)),$(RUN),unknown-example) ## serve an example on 127.0.0.1:8000
-	@exec $(PYTHON_IN_VENV) -m snakepit run --app-dir examples $(APP_$(EXAMPLE)) $(OPTIONS_$(EXAMPLE))
+	$(SET_UP_$(EXAMPLE))
+	@exec $(PYTHON_IN_VENV) -m snakepit run $(if $(SET_UP_$(EXAMPLE)),,--app-dir examples) $(APP_$(EXAMPLE)) $(OPTIONS_$(EXAMPLE))
 
 .PHONY: unknown-example
 unknown-example:
-	@echo "EXAMPLE must be asgi, wsgi, flask, django, starlette, fastapi, echo or chat, not '$(EXAMPLE)'" >&2
+	@echo "EXAMPLE must be asgi, wsgi, flask, django, starlette, fastapi, echo, chat or tenants, not '$(EXAMPLE)'" >&2
 	@exit 1
 
 test: $(DEV) ## run all tests except the stress tests; the end-to-end tests that depend on the runtime, with each of them (as root on Debian, installs a browser)
@@ -140,7 +143,7 @@ docs: $(DEV) ## build the documentation into docs/_build; warnings are errors
 bench: $(BENCH) ## compare Snakepit with other servers, and print ratios; takes half an hour, needs wrk; ARGS=--help lists more
 	@$(BENCH_VENV)/bin/python -m benchmarks.peers $(ARGS)
 
-bench-own: $(DEV) ## measure Snakepit by itself: parallelism, memory, threads, backpressure, connections
+bench-own: $(DEV) ## measure Snakepit by itself: parallelism, memory, threads, backpressure, connections, apps beside each other
 	@$(PYTHON_IN_VENV) -m benchmarks $(ARGS)
 
 INSTALL_MISSING = \
@@ -172,5 +175,5 @@ autobahn: $(DEV) ## run Autobahn's WebSocket test suite (needs Python 2.7; ARGS=
 	@$(PYTHON_IN_VENV) tests/autobahn/run.py $(ARGS)
 
 clean: ## remove the virtual environments and all generated files
-	@rm -rf .venv-* .apps-* .autobahn build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv-* .apps-* .autobahn build dist docs/_build examples/tenants/*/.venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from statistics import median
 
 from benchmarks.connections import connections
+from benchmarks.neighbors import neighbors
 from benchmarks.parts import parts
 from benchmarks.server import Server, load, serving
 
@@ -136,7 +137,7 @@ def _write_fast(sock: socket.socket, until: float) -> None:
             pass
 
 
-_ALL = (frameworks, runtimes, parallel, threads, backpressure, connections, parts)
+_ALL = (frameworks, runtimes, parallel, threads, backpressure, connections, neighbors, parts)
 BENCHMARKS = {function.__name__: function for function in _ALL}
 
 

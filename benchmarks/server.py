@@ -19,7 +19,7 @@ class Server(ProcessTree):
         command = [sys.executable, "-m", "snakepit", "run", app, "--port", "0", "--no-access-log", *options]
         super().__init__(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
-            self.port = self._wait_ready(int(options[options.index("-n") + 1]))
+            self.port = self._wait_ready(int(options[options.index("-n") + 1]) * (1 + options.count("--mount")))
         except BaseException:
             self.stop()
             raise

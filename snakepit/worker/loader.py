@@ -164,4 +164,8 @@ def _hint(module: ModuleType) -> str:
         for name, value in vars(module).items()
         if name in ("app", "application", "api", "asgi", "wsgi", "create_app", "make_app") and callable(value)
     ]
-    return f"; did you mean {' or '.join(map(repr, candidates))}?" if candidates else ""
+    if candidates:
+        return f"; did you mean {' or '.join(map(repr, candidates))}?"
+    if module.__name__ in sys.stdlib_module_names:
+        return ": this is the standard library's; a module of the app needs another name"
+    return ""

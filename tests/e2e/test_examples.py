@@ -4,6 +4,7 @@ import contextlib
 import os
 import queue
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -49,12 +50,12 @@ def _address(lines: "queue.SimpleQueue[str | None]") -> str:
 
 
 @contextlib.contextmanager
-def _served(*arguments: str) -> Iterator[httpx.Client]:
-    """Run Python with these arguments in examples/; a client of the server that they start. Stopped by Ctrl+C."""
+def _served(*arguments: str, folder: Path = EXAMPLES) -> Iterator[httpx.Client]:
+    """Run Python with these arguments in a folder; a client of the server that they start. Stopped by Ctrl+C."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEPIT_")}
     process = subprocess.Popen(
         [sys.executable, *arguments],
-        cwd=EXAMPLES,
+        cwd=folder,
         env={**env, "SNAKEPIT_PORT": "0"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -171,6 +172,31 @@ def test_chat() -> None:  # its page has a test in a browser, test_chat_in_brows
 
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "new WebSocket" in page.text
+
+
+def test_tenants(tmp_path: Path) -> None:
+    folder = shutil.copytree(EXAMPLES / "tenants", tmp_path / "tenants", ignore=shutil.ignore_patterns(".venv"))
+    subprocess.run([sys.executable, folder / "set_up.py"], check=True)
+    made = [path.stat().st_mtime_ns for path in folder.glob("*/.venv/made-with")]
+    assert len(made) == 3
+    subprocess.run([sys.executable, folder / "set_up.py"], check=True)
+    assert [path.stat().st_mtime_ns for path in folder.glob("*/.venv/made-with")] == made
+
+    with _served("-m", "snakepit", "run", folder=folder) as client:
+        shop, blog, shop_again = (client.get(path).json() for path in ("/shop/", "/blog/", "/shop/"))
+        item = client.get("/api/items/tea?price=1.5").json()
+        page, script = (client.get(path, headers={"Host": "localhost"}) for path in ("/", "/shop/main.py"))
+        tenants = [client.get("/", headers={"Host": f"{name}.localhost"}) for name in ("acme", "globex", "nobody")]
+
+    assert (shop["flask"], blog["flask"]) == ("3.1.3", "2.3.3")
+    assert (shop["url"], blog["url"]) == ("/shop/", "/blog/")
+    assert (blog["visits"], shop_again["visits"]) == (["blog"], ["shop", "shop"])
+    assert (item["app"], item["price"]) == ("api", 1.5)
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "<title>One server, several apps" in page.text
+    assert script.status_code == 404
+    assert [tenant.json() for tenant in tenants[:2]] == [{"app": name, "tenant": name} for name in ("acme", "globex")]
+    assert tenants[2].status_code == 404
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)

@@ -95,7 +95,14 @@ def test_bad(tmp_path, text):
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.mark.parametrize("page", ["docs/reference/config-file.md", "docs/how-to/static-files.md"])
+PAGES = (
+    "docs/reference/config-file.md",
+    *(f"docs/how-to/{name}.md" for name in ("many-apps", "static-files", "virtual-environments")),
+    *(f"docs/how-to/{name}.md" for name in ("branch-previews", "switch-from-caddy-snake")),
+)
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_the_examples_of_the_documentation(tmp_path, page):
     examples = re.findall(r"^```toml\n(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert examples

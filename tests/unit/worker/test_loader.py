@@ -120,6 +120,13 @@ def test_missing_attribute(write):
     assert trouble("shop", "app") == "Module 'shop' has no attribute 'app'"
 
 
+def test_missing_attribute_of_a_module_of_the_standard_library(write):
+    write("site.py", "def app(): pass")  # hidden by Python's own
+    assert trouble("site", "app") == (
+        "Module 'site' has no attribute 'app': this is the standard library's; a module of the app needs another name"
+    )
+
+
 def test_missing_attribute_of_an_attribute(write):
     write("shop.py", "site = object()")
     assert trouble("shop", "site.app") == "Module 'shop' has no attribute 'site.app'"
