@@ -25,7 +25,7 @@ PER_APP = frozenset(
         *("max_interpreters", "idle_timeout"),
         *("venv", "env", "env_file", "on_chdir"),
         *("timeout_waiting", "timeout_startup", "timeout_request", "timeout_worker_healthcheck"),
-        *("limit_concurrency", "limit_worker_concurrency", "limit_waiting"),
+        *("limit_concurrency", "limit_worker_concurrency", "limit_waiting", "limit_request_body"),
         *("limit_max_requests", "limit_max_requests_jitter", "workers_lifetime", "workers_max_rss"),
     )
 )

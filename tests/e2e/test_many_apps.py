@@ -161,6 +161,33 @@ def test_no_route(site, strict, status):
         assert get(server, "/x/y", "a").status == 200
 
 
+def test_each_app_has_its_own_limit_of_bodies(site):
+    configure(
+        site, f"limit-request-body = 10\n{SITE.replace('path = "/api"', 'path = "/api"\nlimit-request-body = 100')}"
+    )
+
+    def post(path, size, *fields):
+        body = b"x" * size
+        if fields:
+            body = b"%x\r\n%s\r\n0\r\n\r\n" % (size, body)
+        lines = [
+            f"POST {path} HTTP/1.1",
+            "Host: a",
+            "Connection: close",
+            *(fields or [f"Content-Length: {size}"]),
+            "",
+            "",
+        ]
+        return Answer(server.exchange("\r\n".join(lines).encode() + body)).status
+
+    with running(cwd=site, workers=1) as server:
+        for kind in ((), ("Transfer-Encoding: chunked",)):
+            assert post("/api/x", 101, *kind) == 413
+            assert post("/api/x", 100, *kind) == 405  # from the app
+            assert post("/x", 11, *kind) == 413
+            assert post("/x", 10, *kind) == 405
+
+
 def test_an_app_that_cannot_start_fails_alone(site):
     write(site / "api", "api", "import this_is_not_there")
     with running(cwd=site, workers=1) as server:

@@ -5,6 +5,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from snakepit.server.apps.body_limit import BodyLimit
 from snakepit.server.apps.options import Surroundings, pool_options
 from snakepit.server.apps.statistics import AppStatistics, WorkerStatistics
 from snakepit.server.event_loop.background import spawn
@@ -58,7 +59,7 @@ class App:
         self._earlier: dict[Pool, int] = {}  # pools that were closed, and how many of their interpreters stay open
         self._endings: set[asyncio.Task[None]] = set()  # of pools that could not start
         self.pool = self._new_pool()
-        self.destination: Destination = self.pool.queue
+        self.destination: Destination = self._front()
 
     def __repr__(self) -> str:
         return f"<App {self.name} {self.pool}>"
@@ -178,6 +179,11 @@ class App:
         for task in self._tasks:
             task.cancel()
 
+    def _front(self) -> "Destination":
+        """Return what its requests go to when it is up."""
+        limit = self.config.limit_request_body
+        return self.pool.queue if self.alone or limit is None else BodyLimit(limit, self.pool.queue)
+
     def _new_pool(self) -> Pool:
         return Pool(self._options, self._observer, self._loop)
 
@@ -224,5 +230,5 @@ class App:
         self.tried.clear()
         self.failed.clear()
         self.pool = self._new_pool()
-        self.destination = self.pool.queue
+        self.destination = self._front()
         spawn(self.start(), self._tasks)

@@ -105,6 +105,8 @@ class Exchange:
     waits_for_continue = False
     """Its client holds the body back until it reads 100."""
     # what most exchanges never need is of the class, and not made for each
+    body_left: int | None = None
+    """Bytes of the request's body that may still come; None: any number."""
     _held: list[Envelope] | None = None  # what the worker is to get; None: the request as it came
     _on_writable: OnChange | None = None  # of who answers without a worker
     _owed = 0  # response bytes that the transport took and the worker has not got credit for
@@ -166,6 +168,12 @@ class Exchange:
             self._timeout.add(self)  # the app can't be blamed for what a client takes to send
         if self.answered:
             return
+        if self.body_left is not None:
+            self.body_left -= len(data)
+            if self.body_left < 0:
+                self.client_gone()
+                self._http.send_error(413, "the request's body is too long", [])
+                return
         *chunks, last = split(data)
         large = len(data) > LARGE
         for chunk in chunks:

@@ -33,7 +33,11 @@ class HttpOptions:
         self._ws_deflate = config.ws_per_message_deflate
         self._parser = parser_factory(
             config.http,
-            Limits(head=config.limit_request_head, fields=config.limit_request_fields, body=config.limit_request_body),
+            Limits(
+                head=config.limit_request_head,
+                fields=config.limit_request_fields,
+                body=None if config.apps else config.limit_request_body,  # several apps have their own
+            ),
         )
         self._common = CommonFields(
             date=config.date_header, server=config.server_header, extra=[*map(parse_field, config.header)]
