@@ -2,7 +2,7 @@
 
 import os
 
-from snakepit.config import variables, virtual_environment
+from snakepit.config import variables
 from snakepit.config.options import Config
 from snakepit.config.sources import SET_BY_ENV_FILES, read_env_file
 
@@ -16,7 +16,9 @@ def environ_of_app(config: Config) -> dict[str, str]:
     """
     environ = dict(os.environ)
     if config.venv:
-        venv = virtual_environment.find(config.venv)
+        from snakepit.config.virtual_environment import find  # most apps have none
+
+        venv = find(config.venv)
         environ["VIRTUAL_ENV"] = venv["folder"]
         environ["PATH"] = os.pathsep.join(filter(None, (venv["scripts"], environ.get("PATH", os.defpath))))
     if config.env_file is not None and config.env_file not in SET_BY_ENV_FILES:

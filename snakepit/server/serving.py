@@ -8,7 +8,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from snakepit.c_extensions.copies import CopiesFolder, remove_left_over
@@ -32,13 +32,12 @@ from snakepit.server.operate.statistics import Statistics
 from snakepit.server.operate.stop_report import what_is_waited_for
 from snakepit.server.pool.memory_forecast import MemoryForecast
 from snakepit.server.pool.outcome import Outcome
-from snakepit.server.responders.static_files.app_files import AppFiles
-from snakepit.server.responders.static_files.responder import responders as static_responders
 from snakepit.server.routing.files_first import FilesFirst
 from snakepit.server.routing.router import Finder, Router
 from snakepit.server.routing.routes import Routes
 from snakepit.server.setup import Setup
 from snakepit.system import jit
+from snakepit.system.import_order import StandardLibraryFirst
 from snakepit.system.log_files import reopen_log_files
 from snakepit.system.version import __version__
 from snakepit.system.words import counted
@@ -46,6 +45,10 @@ from snakepit.wire.interpreters import stop_tracing_memory
 
 if TYPE_CHECKING:
     from snakepit.config.options import RoutedApp
+    from snakepit.http.fields import Fields
+    from snakepit.server.exchanges.exchange import Exchange, OnChange
+    from snakepit.server.responders.static_files.app_files import AppFiles
+    from snakepit.server.responders.static_files.responder import StaticResponder
 
 LAST_TURNS = 2
 """Turns of the loop after the listening sockets are closed, so that data that clients had sent is read."""
@@ -101,13 +104,13 @@ class Serving:
         routes = Routes(config.strict_host) if config.apps else None
         self._apps = Apps(first, tenants, routes)
         self._apps.fill_routes(setup.apps)
-        self._static = static_responders(config.static, loop)
+        self._static = self._static_responders()
         router: Finder = routes or Router(first[0].pool.queue, first[0].responders)
         if self._static:
             router = FilesFirst(self._static, router)
         self._http = HttpConnections(config, router, loop, setup.open_files)
-        self._app_files = AppFiles(loop)
-        self._http.app_files = self._app_files.send
+        self._app_files: AppFiles | None = None  # made for the first one
+        self._http.app_files = self._send_app_file
         self._changes = Changes(self._apps, self._log, loop, manager, self._reconfiguration(make))
         self._control = self._control_socket()
         self._stops = Stops(self.stop, self._exit_now)
@@ -237,7 +240,8 @@ class Serving:
         finally:
             self._listener.close(keep_path=self._keeps_path)
             self._http.open_files.close()
-            self._app_files.close()
+            if self._app_files is not None:
+                self._app_files.close()
             for responder in self._static:
                 responder.close()
             if self._copies is not None:
@@ -311,6 +315,20 @@ class Serving:
     def _keeps_path(self) -> bool:
         """Tell whether the file of a Unix socket must stay, since another process serves there."""
         return self._hand_over.successor is not None or (self._setup.manager.takes_over and not self._accepts)
+
+    def _static_responders(self) -> "Sequence[StaticResponder]":
+        if not self._setup.config.static:
+            return ()
+        with StandardLibraryFirst():
+            from snakepit.server.responders.static_files.responder import responders  # most servers have none
+        return responders(self._setup.config.static, self._loop)
+
+    def _send_app_file(self, exchange: "Exchange", status: int, fields: "Fields", path: str) -> "OnChange":
+        if self._app_files is None:
+            with StandardLibraryFirst():
+                from snakepit.server.responders.static_files.app_files import AppFiles  # most apps send none
+            self._app_files = AppFiles(self._loop)
+        return self._app_files.send(exchange, status, fields, path)
 
     def _reconfiguration(self, make: "Callable[[RoutedApp], App]") -> Reconfiguration | None:
         setup = self._setup

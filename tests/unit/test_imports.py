@@ -110,7 +110,7 @@ LAWS = {
         "system",
     },
     "server/setup": {ERRORS, "config", "server.apps", "server.operate", "server.pool", "system"},
-    "server/serving": {ERRORS, "c_extensions", "config", "server", "system", "wire"},
+    "server/serving": {ERRORS, "c_extensions", "config", "http", "server", "system", "wire"},
     "server/server": {ERRORS, "config", "server", "system"},
     "server/run": {ERRORS, "config", "http", "logs", "server", "system"},
 }

@@ -2,9 +2,9 @@
 
 import sys
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from snakepit.config import variables, virtual_environment
+from snakepit.config import variables
 from snakepit.config.environment import environ_of_app
 from snakepit.config.options import Config, RoutedApp
 from snakepit.lazy_imports.tried import chosen
@@ -13,6 +13,9 @@ from snakepit.system import working_directory
 from snakepit.system.import_order import path_of_workers, standard_first, standard_modules, without_installed
 from snakepit.system.working_directory import WorkingDirectory
 from snakepit.wire import page_script
+
+if TYPE_CHECKING:
+    from snakepit.config.virtual_environment import VirtualEnvironment
 
 CLOSING_SECONDS = 0.5
 """Seconds for closing interpreters if the process ends anyway. Most take a few hundredths of a second; one with
@@ -79,7 +82,7 @@ def pool_options(app: RoutedApp, surroundings: Surroundings) -> PoolOptions:
             "sys_path": without_installed(path) if config.venv else path,
             "own_path": standard_first(path),
             "own_modules": standard_modules(),
-            "venv": virtual_environment.find(config.venv) if config.venv else None,
+            "venv": _venv(config.venv),
             "argv": list(sys.argv),
             "module": reference.module,
             "attribute": reference.attribute,
@@ -110,6 +113,14 @@ def pool_options(app: RoutedApp, surroundings: Surroundings) -> PoolOptions:
 def _directory(config: Config, surroundings: Surroundings) -> str:
     """Return the working directory of an app's workers; empty: the server's."""
     return config.app_dir if surroundings.several and config.runtime == "process" else ""
+
+
+def _venv(folder: str) -> "VirtualEnvironment | None":
+    if not folder:
+        return None
+    from snakepit.config.virtual_environment import find  # most apps have none
+
+    return find(folder)
 
 
 def _environ(config: Config, directory: str) -> dict[str, str]:
