@@ -280,6 +280,10 @@ class Connection(TransportShell):
     def _on_writable(self) -> None:
         if self._exchange is not None:
             self._exchange.return_credit()
+        elif self._state is _IDLE and not self._reading:  # the client had to read its answers first
+            self._resume_reading()
+            if self._protocol.parser.in_head:
+                self._begin_next()
 
     def _on_reading_resumed(self) -> None:
         if self._all.stopping:
@@ -354,14 +358,23 @@ class Connection(TransportShell):
         self._idle_since = shared.loop.time()
         if self._deadline is not shared.keep_alive:
             self._set_deadline(shared.keep_alive)
+        if not self.writable:  # it does not read its answers: more of them would pile up here
+            self._pause_reading()
+            if protocol.parser.in_head:
+                self._set_deadline(None)
+            return
         if not self._reading:
             self._resume_reading()
         if protocol.parser.in_head:
-            self._to(_READING_HEAD)
-            self._set_deadline(shared.heads)
-            # a pipelined request: not from within the answer to the one before, or a long row of refused ones
-            # would end in a RecursionError
-            shared.loop.call_soon(self._look_at_next)
+            self._begin_next()
+
+    def _begin_next(self) -> None:
+        """Begin with a pipelined request, of which something has come."""
+        shared = self._shared
+        self._to(_READING_HEAD)
+        self._set_deadline(shared.heads)
+        # not from within the answer to the one before, or a long row of refused ones would end in a RecursionError
+        shared.loop.call_soon(self._look_at_next)
 
     def _look_at_next(self) -> None:
         if self._state is _READING_HEAD:

@@ -84,6 +84,41 @@ def test_pipelined_answers_leave_in_order():
     play(scenario)
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_a_client_that_does_not_read_its_answers_gets_no_more_of_them(together):
+    async def scenario(world):
+        client = world.connect()
+        client.client_stops_reading()
+        client.send(request("/1") + request("/2") if together else request("/1"))
+        world.app.respond(200, body=b"x" * (CHUNK + 1))
+        if not together:
+            client.send(request("/2"))
+        await advance(100.0 if together else 1.0)  # no deadline of its own: its connection is not idle
+        assert not client.is_reading()
+        assert len(world.pool.apps) == 1
+        client.client_reads_again()
+        await turn()
+        assert len(world.pool.apps) == 2
+        assert client.is_reading()
+        world.app.respond(200, body=b"second")
+        assert statuses(client) == [200, 200]
+
+    play(scenario)
+
+
+def test_a_client_that_does_not_read_and_leaves():
+    async def scenario(world):
+        client = world.connect()
+        client.client_stops_reading()
+        client.send(request("/1") + request("/2"))
+        world.app.respond(200, body=b"x" * (CHUNK + 1))
+        client.client_resets()
+        await turn()
+        assert len(world.pool.apps) == 1
+
+    play(scenario)
+
+
 def test_a_long_row_of_pipelined_requests_that_are_refused():
     async def scenario(world):
         world.pool.mode = "refuse"
@@ -1029,13 +1064,13 @@ def test_writing_resumes_when_no_exchange_is_open():
 
 
 def test_next_exchange_behind_a_slow_client():
-    """The transport is still full of the answer before when the next one streams."""
+    """The transport still holds some of the answer before when the next one streams."""
 
     async def scenario(world):
         client = world.connect()
         client.send(request() + request())
         client.client_stops_reading()
-        world.app.respond(body=b"x" * 2 * CHUNK)
+        world.app.respond(body=b"x" * (CHUNK // 2))
         await turn()
         world.app.respond(body=b"y" * CHUNK, more=True)
         world.app.exchange.respond_body(b"y" * CHUNK, True)
