@@ -126,13 +126,10 @@ class Tenants:
     def _begin(self, template: "RoutedApp", key: str, values: dict[str, str]) -> "Routed | None":
         try:
             routed = template.filled(values)
-        except ConfigError as error:
-            return self._unmade(template, key, values, error)
-        if routed is None:
-            return None
-        if self._closed or not self._make_room():
-            return self._all_busy
-        try:
+            if routed is None:
+                return None
+            if self._closed or not self._make_room():
+                return self._all_busy
             app = self._make(routed)
         except ConfigError as error:
             return self._unmade(template, key, values, error)

@@ -89,7 +89,7 @@ class Routes:
                     if responder.takes(head):
                         return responder
                 return app.destination
-        return (self._no_path if found else self._no_host).destination
+        return self._no_path if found else self._no_host
 
     def _paths(self, route: "Route") -> "_Paths":
         host = PLACEHOLDER.sub("*", route.host).encode()

@@ -34,7 +34,7 @@ class EnvironFactory:
     ) -> None:
         self._mount = mount.encode("utf-8").decode("latin-1")
         self._base: dict[str, Any] = {
-            "SCRIPT_NAME": f"{root_path}{mount}".encode().decode("latin-1"),
+            "SCRIPT_NAME": root_path.encode("utf-8").decode("latin-1") + self._mount,
             "wsgi.version": (1, 0),
             "wsgi.errors": errors,
             "wsgi.multithread": multithread,

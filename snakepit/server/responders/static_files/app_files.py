@@ -60,14 +60,16 @@ class _Sending:
         lines, flags, length = self._fields
         wanted = size if length is None else length
         if exchange.state not in _OPEN:
-            self._threads.run(file.close, _nothing)
+            self._threads.release(file)
         elif size < wanted:
-            self._threads.run(file.close, _nothing)
+            self._threads.release(file)
             exchange.break_off(LocalProtocolError(f"the app announced {wanted} bytes of a file that has {size}"))
         else:
             pieces: list[bytes | Range] = [(0, wanted)] if wanted else [b""]
             fields = lines, flags, wanted
-            self._transfer = AppTransfer(exchange, self._status, fields, file, pieces, self._threads, _nothing)
+            self._transfer = AppTransfer(
+                exchange, self._status, fields, file, pieces, self._threads, lambda exchange: None
+            )
             self._transfer.begin()
 
 
@@ -88,7 +90,3 @@ class AppTransfer(Transfer):
             exchange.respond(self._status, self._fields, data, more)
         self._begun = True
         return more and exchange.add_to_reply(b"") and bool(self._pieces) and not self._reading
-
-
-def _nothing(result: object) -> None:
-    """Do nothing with the result of closing a file."""

@@ -4,7 +4,10 @@ import asyncio
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from snakepit.server.responders.static_files.files import OpenFile
 
 MOST_THREADS = 4
 """Threads of one route: enough that a disk has something to do, and few, as all share the main interpreter's GIL."""
@@ -37,6 +40,11 @@ class DiskThreads:
             name = f"{self._name}-{self._count}"
             threading.Thread(target=self._serve, args=(self._jobs,), name=name, daemon=True).start()
         self._jobs.put((work, then))
+
+    def release(self, file: "OpenFile") -> None:
+        """Note that a file has one user less; if it was the last, close the file in a thread."""
+        if file.release():
+            self.run(file.close, lambda result: None)
 
     def close(self) -> None:
         """End the threads once they have done what they were given. Later jobs run at once."""

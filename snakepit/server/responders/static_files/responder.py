@@ -173,8 +173,8 @@ class StaticResponder(Responder):
             if exchange.state is ExchangeState.NEW:  # or the client has gone meanwhile
                 self._answer(exchange, asked, found)
         file = found.file if isinstance(found, FoundFile) else None
-        if file is not None and file.release():
-            self._threads.run(file.close, _nothing)
+        if file is not None:
+            self._threads.release(file)
 
     def _keep(self, key: _Key, found: Found) -> None:
         until = self._loop.time() + FRESH
@@ -296,7 +296,3 @@ def _host(head: "RequestHead") -> bytes:
         host = next((value for name, value in head.headers if name == b"host"), b"")
     name, colon, port = host.rpartition(b":")
     return (name if colon and port.isdigit() and not name.endswith(b":") else host).lower()
-
-
-def _nothing(result: object) -> None:
-    """Do nothing with the result of closing a file."""

@@ -129,9 +129,4 @@ class Transfer:
         file, self._file = self._file, None
         if file is not None:
             self._over(self._exchange)
-            if file.release():
-                self._threads.run(file.close, _nothing)
-
-
-def _nothing(result: object) -> None:
-    """Do nothing with the result of closing a file."""
+            self._threads.release(file)

@@ -7,6 +7,7 @@ import threading
 from time import time_ns
 
 import pytest
+from aged_files import write_aged
 from open_files import open_below
 
 from snakepit.config.static import StaticFiles
@@ -36,12 +37,7 @@ class Place:
         self.public.mkdir()
 
     def write(self, name, content=b"content", age=60):
-        path = self.public / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        at = time_ns() - age * 10**9
-        os.utime(path, ns=(at, at))
-        return path
+        return write_aged(self.public / name, content, age)
 
     def find(self, path, codings=(), known=None, **values):
         site = StaticFiles(route="/static", dir=str(self.public), **values)

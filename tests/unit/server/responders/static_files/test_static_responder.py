@@ -4,9 +4,9 @@ import asyncio
 import os
 import threading
 from itertools import pairwise
-from time import time_ns
 
 import pytest
+from aged_files import write_aged
 from clients import FakeClient
 from fakes import fake_of
 from open_files import open_below
@@ -72,12 +72,7 @@ class World:
         return [(await self.answer(target, **options)).status for target in targets]
 
     def write(self, name, content=b"content", age=60):
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        at = time_ns() - age * 10**9
-        os.utime(path, ns=(at, at))
-        return path
+        return write_aged(self.folder / name, content, age)
 
 
 def play(scenario, tmp_path, *sites):
