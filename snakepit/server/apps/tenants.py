@@ -132,7 +132,7 @@ class Tenants:
                 return self._all_busy
             app = self._make(routed)
         except ConfigError as error:
-            return self._unmade(template, key, values, error)
+            return self._unmade(template, key, values, error) if self._make_room() else self._all_busy
         self._keep(key, app, template)
         spawn(app.start(), self._tasks)
         return app

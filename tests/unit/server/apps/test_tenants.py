@@ -174,3 +174,29 @@ def test_no_more_once_the_server_stops():
         assert isinstance(tenants.find(of, [b"b"]), Refusal)
 
     play(scenario)
+
+
+def test_names_for_which_no_app_can_be_made_are_bounded_too(tmp_path):
+    """The virtual environment of each is missing, which is found out before any app is made."""
+
+    async def scenario(tenants):
+        of = template(venv=str(tmp_path / "{t}"))
+        found = [tenants.find(of, [b"t%d" % number]) for number in range(10)]
+        assert all(isinstance(each.destination, Failed) for each in found)
+        assert tenants.find(of, [b"t9"]) is found[9]
+        assert tenants.find(of, [b"t7"]) is found[7]
+        assert tenants.find(of, [b"t0"]) is not found[0]
+        assert len(tenants._tenants) == 3
+
+    play(scenario)
+
+
+def test_a_name_for_which_no_app_can_be_made_takes_no_room_from_busy_ones(tmp_path):
+    async def scenario(tenants):
+        apps = [tenants.find(template(), [name]) for name in (b"a", b"b", b"c")]
+        for app in apps:
+            app.is_busy = True
+        assert isinstance(tenants.find(template(venv=str(tmp_path / "{t}")), [b"d"]), Refusal)
+        assert list(tenants) == apps
+
+    play(scenario)
