@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote_to_bytes
 
 from snakepit.config.placeholders import PLACEHOLDER
-from snakepit.http.target import split_target
+from snakepit.http.target import host_of, split_target
 from snakepit.server.responders.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -72,10 +72,8 @@ class Routes:
         """Return who answers a request."""
         label, found = b"", self._any_host
         if self._looks_at_host:
-            for name, value in head.headers:
-                if name == b"host":
-                    label, found = self._known.get(value) or self._paths_of(value)
-                    break
+            host = host_of(head.target, head.headers)
+            label, found = self._known.get(host) or self._paths_of(host)
         target = head.target
         if not target.startswith(b"/"):
             target = split_target(target)[0].removeprefix(b"*")  # OPTIONS * is about the server, so about its root

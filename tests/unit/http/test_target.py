@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakepit.http.target import split_target
+from snakepit.http.target import host_of, split_target
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,22 @@ segments = st.binary(max_size=20).map(lambda data: data.replace(b"?", b""))
 def test_nothing_is_lost(path, query, origin):
     target = b"/" + path + (b"" if query is None else b"?" + query)
     assert split_target(origin + target) == (b"/" + path, query or b"")
+
+
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [
+        (b"/a", b"a.example:80"),
+        (b"/http://b.example/", b"a.example:80"),
+        (b"*", b"a.example:80"),
+        (b"http://b.example", b"b.example"),
+        (b"http://b.example:8000/a?b", b"b.example:8000"),
+        (b"http://b.example?x=/y", b"b.example"),
+    ],
+)
+def test_host(target, host):
+    assert host_of(target, [(b"accept", b"*/*"), (b"host", b"a.example:80")]) == host
+
+
+def test_no_host():
+    assert host_of(b"/a", [(b"accept", b"*/*")]) == b""

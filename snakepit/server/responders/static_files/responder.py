@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from snakepit.http.fields import ANNOUNCED, Fields, render
-from snakepit.http.target import origin_form
+from snakepit.http.target import host_of, origin_form
 from snakepit.http.ws.handshake import wants_websocket
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.server.responders.responder import Responder
@@ -290,9 +290,6 @@ def _with_slash(target: bytes) -> bytes:
 
 def _host(head: "RequestHead") -> bytes:
     """Return the host that a request is for, in lower case and without the port."""
-    if not head.target.startswith(b"/"):
-        host = head.target.partition(b"://")[2].partition(b"/")[0].partition(b"?")[0]
-    else:
-        host = next((value for name, value in head.headers if name == b"host"), b"")
+    host = host_of(head.target, head.headers)
     name, colon, port = host.rpartition(b":")
     return (name if colon and port.isdigit() and not name.endswith(b":") else host).lower()

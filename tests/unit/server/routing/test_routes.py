@@ -100,6 +100,12 @@ def test_paths(target, expected):
     assert found(routes_of("/", "/api", "/api/v2", "/süß"), target) == expected
 
 
+def test_the_host_of_an_absolute_target_counts():
+    routes = routes_of(*HOSTS)
+    targets = {b"http://api.example.com": "api.example.com", b"http://x.example.com:8000?q": "*.example.com:8000"}
+    assert {target: found(routes, target, b"example.com") for target in targets} == targets
+
+
 def test_a_host_without_such_a_path_leaves_the_request_to_less_specific_ones():
     routes = routes_of("/", "*.example.com/b", "api.example.com/a")
     assert [found(routes, path, b"api.example.com") for path in (b"/a", b"/b", b"/c")] == [
