@@ -37,10 +37,7 @@ def _config(
     try:
         read = file.wanted(config_file, no_config)
         found = gather(OPTIONS, app, parameters.given_values(values), read)
-        if found.app is None and not found.apps and not found.values.get("mount"):
-            config = Config.made_from(Found(_NO_APP, found.values, found.sources))
-        else:
-            config = Config.made_from(found)
+        config = Config.made_from(found if found.names_app else Found(_NO_APP, found.values, found.sources))
     except SnakepitError as error:
         end_with(error)
     if only_check:
@@ -74,10 +71,7 @@ def _as_text(found: Found, config: Config, read: ConfigFile | None) -> str:
     second = min(max(len(value) for _, value, _ in rows), _WIDEST)
     path = "none" if read is None else read.path
     lines = (f"{name:<{first}}  {value:<{second}}  {source}" for name, value, source in rows)
-    of_apps = [
-        (app.name, str(app.route), str(app.config.app), _differences(config, app).replace("\n", " "))
-        for app in config.apps
-    ]
+    of_apps = [(app.name, str(app.route), str(app.config.app), _differences(config, app)) for app in config.apps]
     table = ["", *aligned([_HEADINGS, *of_apps])] if of_apps else []
     return "\n".join([f"Configuration file: {path}", *lines, *table])
 

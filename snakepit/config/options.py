@@ -399,7 +399,7 @@ class Config:
     @classmethod
     def made_from(cls, found: Found) -> Self:
         """Make a Config from what was found in all sources. Raises ConfigError."""
-        if found.app is None and not found.apps and not found.values.get("mount"):
+        if not found.names_app:
             raise ConfigError(
                 'APP is missing: name it, as in snakepit run main:app, or by app = "main:app" in snakepit.toml, which '
                 "snakepit init writes"

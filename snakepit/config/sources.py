@@ -90,6 +90,11 @@ class Found:
     path: str = ""
     """Of the configuration file, if there are apps in one."""
 
+    @property
+    def names_app(self) -> bool:
+        """Whether any source names an app."""
+        return self.app is not None or bool(self.apps or self.values.get("mount"))
+
     def outranks_files(self, name: str) -> bool:
         """Tell whether an option's value comes from the command line or from a variable of ours."""
         source = self.sources.get(name, DEFAULT)

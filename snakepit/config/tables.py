@@ -92,9 +92,7 @@ class TableReader:
         keys = keys_of_group(group, self._options)
         if not isinstance(values, dict):
             example = f"{min(keys)} = ..."
-            self._mistake(
-                line, f"{group} must be a table, not {shown(values)}: write [{group}], and below it {example}"
-            )
+            self.mistake(line, f"{group} must be a table, not {shown(values)}: write [{group}], and below it {example}")
             return
         for key, value in values.items():
             name = _normal(key)
@@ -103,19 +101,19 @@ class TableReader:
             if name in keys:
                 self._option(keys[name], Setting(value, full, here))
             elif name in self._top or name == APP:
-                self._mistake(here, f"{full}: {key} does not belong into [{group}]: put it above the first table")
+                self.mistake(here, f"{full}: {key} does not belong into [{group}]: put it above the first table")
             else:
-                self._mistake(here, f"{full}: there is no such key in [{group}]{_meant(key, keys)}")
+                self.mistake(here, f"{full}: there is no such key in [{group}]{_meant(key, keys)}")
 
     def _read_app(self, setting: Setting) -> None:
         if self._is_new(APP, setting):
             if not isinstance(setting.value, str):
-                self._mistake(setting.line, f'{setting.key} must be text, as in "main:app", not {shown(setting.value)}')
+                self.mistake(setting.line, f'{setting.key} must be text, as in "main:app", not {shown(setting.value)}')
                 return
             try:
                 app_reference.check(setting.value)
             except ConfigError as error:
-                self._mistake(setting.line, f"{setting.key}: {error}")
+                self.mistake(setting.line, f"{setting.key}: {error}")
             self.app = setting
 
     def _option(self, option: Option, setting: Setting) -> None:
@@ -129,7 +127,7 @@ class TableReader:
         try:
             option.check(value, setting.key, shown)
         except ConfigError as error:
-            self._mistake(setting.line, _named(setting.key, str(error)) + _remedy(option, setting.key, value))
+            self.mistake(setting.line, _named(setting.key, str(error)) + _remedy(option, setting.key, value))
             return
         if option.several:
             value = tuple(map(self._path, value) if option.path else value)
@@ -146,7 +144,7 @@ class TableReader:
             else:
                 line = self._lines.get((*self._outer, setting.key, name), setting.line)
                 meant = f"; write {name} = {text(text(value))}" if isinstance(value, bool | int | float) else ""
-                self._mistake(line, f"{setting.key}.{name} must be text, not {shown(value)}{meant}")
+                self.mistake(line, f"{setting.key}.{name} must be text, not {shown(value)}{meant}")
         return joined
 
     def _path(self, path: str) -> str:
@@ -158,7 +156,7 @@ class TableReader:
         if earlier is setting:
             return True
         first, second = sorted((earlier, setting), key=lambda each: each.line)
-        self._mistake(
+        self.mistake(
             second.line, f"{second.key} sets what {first.key} in line {first.line} sets: leave one of them out"
         )
         return False
@@ -168,26 +166,27 @@ class TableReader:
         positive = self._top.get(name.removeprefix("no_"))
         if positive is not None and positive.kind is bool:
             wanted = "true" if value is False else "false"
-            self._mistake(line, f"{key}: there is no such option; write {_like(key, positive.name)} = {wanted}")
+            self.mistake(line, f"{key}: there is no such option; write {_like(key, positive.name)} = {wanted}")
             return
         tables = (option.name for option in self._options if option.table)
         table = isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict))
         if table:
-            self._mistake(line, f"[{key}]: there is no such table{_meant(key, [*self._tables, *tables])}")
+            self.mistake(line, f"[{key}]: there is no such table{_meant(key, [*self._tables, *tables])}")
             return
         from snakepit.config import foreign_options
 
         answers = foreign_options.about_keyword(name)
         if answers:
-            self._mistake(line, f"{key}: there is no such option; {' '.join(answers)}")
+            self.mistake(line, f"{key}: there is no such option; {' '.join(answers)}")
             return
-        self._mistake(line, f"{key}: there is no such option{_meant(key, self._keys)}")
+        self.mistake(line, f"{key}: there is no such option{_meant(key, self._keys)}")
 
     @property
     def _tables(self) -> list[str]:
         return [*GROUPS]
 
-    def _mistake(self, line: int, text: str) -> None:
+    def mistake(self, line: int, text: str) -> None:
+        """Note what is wrong in a line."""
         self.mistakes.append((line, text))
 
 
@@ -209,12 +208,12 @@ class AppReader(TableReader):
         """Return what was read; None if the app or a valid route is missing."""
         if self.app is None:
             if APP not in self._set:
-                self._mistake(self._line, '[[apps]] has no app: write app = "main:app"')
+                self.mistake(self._line, '[[apps]] has no app: write app = "main:app"')
             return None
         try:
             route = checked(Route(self._host, self._path_of_route))
         except ConfigError as error:
-            self._mistake(self._line, str(error))
+            self.mistake(self._line, str(error))
             return None
         return AppTable(self._line, self.settings, self.app, route, self._name)
 
@@ -225,14 +224,14 @@ class AppReader(TableReader):
     def _key(self, name: str, setting: Setting) -> None:
         if name in _OF_ROUTE:
             if not isinstance(setting.value, str):
-                self._mistake(setting.line, f"{setting.key} must be text, not {shown(setting.value)}")
+                self.mistake(setting.line, f"{setting.key} must be text, not {shown(setting.value)}")
             elif self._is_new(name, setting):
                 try:
                     self._route(name, setting.value)
                 except ConfigError as error:
-                    self._mistake(setting.line, str(error))
+                    self.mistake(setting.line, str(error))
         elif name in self._of_server:
-            self._mistake(
+            self.mistake(
                 setting.line, f"{setting.key} is the same for all apps of a server: put it above the first table"
             )
         else:
@@ -277,10 +276,6 @@ class Reader(TableReader):
         else:
             super()._key(name, setting)
 
-    def mistake(self, line: int, text: str) -> None:
-        """Note what is wrong in a line."""
-        self._mistake(line, text)
-
     def line_of(self, *path: str | int) -> int:
         """Return the line of a key, or of a table's header."""
         return self._lines[*self._outer, *path]
@@ -299,14 +294,14 @@ class Reader(TableReader):
             if name in keys:
                 reader._option(keys[name], Setting(value, f"{array}.{key}", line))
             else:
-                reader._mistake(line, f"{array}.{key}: there is no such key in [[{array}]]{_meant(key, keys)}")
+                reader.mistake(line, f"{array}.{key}: there is no such key in [[{array}]]{_meant(key, keys)}")
         self.mistakes += reader.mistakes
         return {name: setting.value for name, setting in reader.settings.items()}, not reader.mistakes
 
     def _read_apps(self, setting: Setting) -> None:
         tables = setting.value
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-            self._mistake(
+            self.mistake(
                 setting.line,
                 f'{setting.key} must be tables, not {shown(tables)}: write [[apps]], and below it app = "main:app"',
             )
