@@ -171,7 +171,7 @@ class FakeClient:
         self.continues = 0
 
     def endpoints(self, head):
-        return ("10.0.0.1", 5000), ("127.0.0.1", 8000), "http", None
+        return ("10.0.0.1", 5000), ("127.0.0.1", 8000), "http", None, None
 
     @property
     def begun(self):

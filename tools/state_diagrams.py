@@ -41,6 +41,7 @@ LIVES = (
     Life("exchange", "The life of an exchange", lifecycle.ExchangeState, lifecycle.EXCHANGE),
     Life("worker", "The life of a worker", lifecycle.WorkerState, lifecycle.WORKER),
     Life("connection", "The life of a connection that speaks HTTP/1", lifecycle.ConnectionState, lifecycle.CONNECTION),
+    Life("tls", "The life of a connection over TLS", lifecycle.TlsState, lifecycle.TLS),
     Life("websocket", "The life of a connection that speaks WebSocket", lifecycle.WebSocketState, lifecycle.WEBSOCKET),
 )
 

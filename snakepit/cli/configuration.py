@@ -7,7 +7,7 @@ import click
 
 from snakepit.cli import parameters
 from snakepit.cli.failure import end_with
-from snakepit.config import file, place, static
+from snakepit.config import file, place, static, tls
 from snakepit.config.apps import PER_APP
 from snakepit.config.options import OPTIONS, Config, RoutedApp
 from snakepit.config.sources import DEFAULT, ConfigFile, Found, Source, gather, shown_path
@@ -56,7 +56,10 @@ _NO_APP = "none:none"
 
 def _shown(found: Found, config: Config) -> dict[str, tuple[Any, Source]]:
     values = {"app": (found.app, found.sources.get("app", DEFAULT))}
-    return values | {each.name: (getattr(config, each.name), found.sources.get(each.name, DEFAULT)) for each in OPTIONS}
+    return values | {
+        each.name: (each.shown_value(getattr(config, each.name)), found.sources.get(each.name, DEFAULT))
+        for each in OPTIONS
+    }
 
 
 def _as_text(found: Found, config: Config, read: ConfigFile | None) -> str:
@@ -67,6 +70,7 @@ def _as_text(found: Found, config: Config, read: ConfigFile | None) -> str:
         for name, (value, source) in _shown(found, config).items()
     ]
     rows += [(static.NAME, str(site), str(_source_of(site, found))) for site in config.static]
+    rows += [(tls.NAME, str(each), str(_source_of_certificate(each, found))) for each in config.tls]
     first = max(len(name) for name, _, _ in rows)
     second = min(max(len(value) for _, value, _ in rows), _WIDEST)
     path = "none" if read is None else read.path
@@ -99,6 +103,11 @@ def _source_of(site: static.StaticFiles, found: Found) -> Source:
     return found.sources.get(static.NAME if in_file else "static_path", DEFAULT)
 
 
+def _source_of_certificate(certificate: tls.TlsCertificate, found: Found) -> Source:
+    in_file = certificate in found.values.get(tls.NAME, ())
+    return found.sources.get(tls.NAME if in_file else "ssl_certfile", DEFAULT)
+
+
 _WIDEST = 24
 """Characters of the column of values; longer ones move what follows in their line."""
 
@@ -113,8 +122,17 @@ def _as_json(found: Found, config: Config, read: ConfigFile | None) -> dict[str,
         for app in config.apps
     ]
     sites = [{"value": static.as_dict(site), "source": _source_of(site, found).kind} for site in config.static]
+    certificates = [
+        {
+            "certfile": each.certfile,
+            "keyfile": each.keyfile,
+            "names": each.names,
+            "source": _source_of_certificate(each, found).kind,
+        }
+        for each in config.tls
+    ]
     path = None if read is None else read.path
-    return {"file": path, "options": options, "apps": apps, static.NAME: sites}
+    return {"file": path, "options": options, "apps": apps, static.NAME: sites, tls.NAME: certificates}
 
 
 def _init(force: bool) -> None:

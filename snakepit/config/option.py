@@ -27,6 +27,7 @@ def option[T](
     path: bool = False,
     commas: bool = False,
     table: bool = False,
+    secret: bool = False,
     form: Callable[[Any], object] | None = None,
 ) -> T:
     """Declare an option: its default, its meaning and its names."""
@@ -44,6 +45,7 @@ def option[T](
         "path": path,
         "commas": commas,
         "table": table,
+        "secret": secret,
         "form": form,
     }
     made: T = field(default=default, metadata=metadata)
@@ -80,6 +82,8 @@ class Option:
     """Whether its text is a list with commas, which a configuration file may have as a list."""
     table: bool
     """Whether its texts are NAME=VALUE, which a configuration file may have as a table."""
+    secret: bool
+    """Whether nobody may read its value, in what is shown of a configuration."""
     form: Callable[[Any], object] | None
     """Raises ConfigError for a value of the right type that is wrong all the same."""
 
@@ -130,6 +134,10 @@ class Option:
         """The type of its values, in words."""
         return "a list of texts" if self.several else _KIND_NAMES[self.kind]
 
+    def shown_value(self, value: Any) -> Any:
+        """Return a value as people may see it."""
+        return "***" if self.secret and value else value
+
     def has_type(self, value: Any) -> bool:
         """Tell whether a value has the option's type."""
         if value is None:
@@ -162,10 +170,11 @@ class Option:
 
 
 def describe(declared: type[Any]) -> tuple[Option, ...]:
-    """Return the options that the fields of a dataclass declare, in their order."""
+    """Return the options that the fields of a dataclass declare, in their order, and then those of its base class."""
     hints = get_type_hints(declared)
+    inherited = getattr(declared.__base__, "__dataclass_fields__", {})
     described = []
-    for item in fields(declared):
+    for item in sorted(fields(declared), key=lambda item: item.name in inherited):
         if item.default is MISSING or not item.metadata:
             continue  # the app and the apps, and what is found out
         hint = hints[item.name]

@@ -30,6 +30,7 @@ from snakepit.config.option import describe, option
 from snakepit.config.route import Route, check_root_path
 from snakepit.config.sources import ConfigFile, Found, gather, raise_all
 from snakepit.config.static import StaticFiles, joined
+from snakepit.config.tls import TlsOptions
 from snakepit.config.trusted_proxies import PROXY_HEADERS, TrustedProxies, header_names
 from snakepit.errors import ConfigError
 from snakepit.lazy_imports.tried import EXIST as LAZY_IMPORTS_EXIST
@@ -91,7 +92,7 @@ class RoutedApp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(TlsOptions):
     """The options of a server. Raises ConfigError for a wrong value.
 
     `app` is "module:attribute", or the app itself if workers can import it: defined at the top level of an importable
@@ -334,6 +335,7 @@ class Config:
             each.check(getattr(self, each.name))
         if self.uds is not None and self.fd is not None:
             raise ConfigError("uds and fd can't be used together", ("uds", "fd"))
+        self._check_tls()
         object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
         for name in ("app_dir", "log_config", "venv"):  # read again after the app may have changed the directory
             path = getattr(self, name)

@@ -72,8 +72,8 @@ class Source:
         return f"{shown_path(self.path)}:{self.line}" if self.kind == "file" else self.kind
 
 
-_TABLES = "static"
-"""What only a configuration file and code can set, not by one value: `config.static`."""
+_TABLES = ("static", "tls")
+"""What only a configuration file and code can set, not by one value: `config.static`, `config.tls`."""
 
 GIVEN = Source("command line")
 DEFAULT = Source("default")
@@ -117,7 +117,7 @@ def gather(options: Sequence[Option], app: Any, given: Mapping[str, Any], file: 
     known = {each.name: each for each in options}
     given = _without_aliases(options, given)
     for name in given:
-        if name not in known and name != _TABLES:
+        if name not in known and name not in _TABLES:
             from snakepit.config import foreign_options
 
             answers = "\n".join(foreign_options.about_keyword(name))
@@ -143,10 +143,11 @@ def gather(options: Sequence[Option], app: Any, given: Mapping[str, Any], file: 
             of_file = env_file if env_file is not None and variable[0] in set_by_env_file else ""
             found.sources[name] = Source("environment", variable[0], of_file)
     raise_all(mistakes)
-    tables = settings.get(_TABLES)
-    if file is not None and tables is not None and _TABLES not in given:
-        found.values[_TABLES] = tables.value
-        found.sources[_TABLES] = Source("file", path=file.path, line=tables.line)
+    for name in _TABLES:
+        tables = settings.get(name)
+        if file is not None and tables is not None and name not in given:
+            found.values[name] = tables.value
+            found.sources[name] = Source("file", path=file.path, line=tables.line)
     return _with_apps(found, file)
 
 

@@ -1,11 +1,11 @@
 """The tables of a configuration file: which option a key means, and what to say of those that mean none."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from snakepit.config import app_reference, static
+from snakepit.config import app_reference, static, tls
 from snakepit.config.apps import PER_APP
 from snakepit.config.choices import check_name
 from snakepit.config.option import Option
@@ -24,6 +24,12 @@ APP = "app"
 
 APPS = "apps"
 """The key for tables of further apps."""
+
+_ARRAYS: dict[str, Callable[[static.ArrayReader, Any, int], Any]] = {
+    static.NAME: static.read_tables,
+    tls.NAME: tls.read_tables,
+}
+"""What reads the tables that may be there several times, by their name."""
 
 _OF_ROUTE = ("host", "path", "name")
 
@@ -261,18 +267,18 @@ class Reader(TableReader):
 
     @property
     def _keys(self) -> list[str]:
-        return [*super()._keys, APPS, static.NAME]
+        return [*super()._keys, APPS, *_ARRAYS]
 
     @property
     def _tables(self) -> list[str]:
-        return [*super()._tables, APPS, static.NAME]
+        return [*super()._tables, APPS, *_ARRAYS]
 
     def _key(self, name: str, setting: Setting) -> None:
         if name == APPS:
             self._read_apps(setting)
-        elif name == static.NAME:
-            sites = static.read_tables(self, setting.value, setting.line)
-            self.settings[name] = Setting(sites, setting.key, setting.line)
+        elif name in _ARRAYS:
+            tables = _ARRAYS[name](self, setting.value, setting.line)
+            self.settings[name] = Setting(tables, setting.key, setting.line)
         else:
             super()._key(name, setting)
 

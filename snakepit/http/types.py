@@ -1,9 +1,14 @@
 """Types for parts of HTTP that all layers above share."""
 
+from typing import Any
+
 type Headers = list[tuple[bytes, bytes]]
 type Address = tuple[str, int] | None
 """Host and port; None: a Unix socket, or one that is gone."""
 
-type Endpoints = tuple[Address, Address, str, str | None]
-"""For a request: the client's address, the server's, the scheme, and the path under which a proxy publishes the app, as
-it reports; None: it reports none."""
+type Tls = tuple[dict[str, Any], dict[str, str]] | None
+"""For a connection over TLS: the extension of ASGI's scope, and the variables for WSGI's environ; None: it has none."""
+
+type Endpoints = tuple[Address, Address, str, str | None, Tls]
+"""For a request: the client's address, the server's, the scheme, the path under which a proxy publishes the app, as it
+reports (None: it reports none), and what is known of TLS, on the connection to the client or to the proxy."""

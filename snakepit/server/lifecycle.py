@@ -66,7 +66,7 @@ class ConnectionState(IntEnum):
     DISCARDING = auto()
     """It is answered, and the rest of the request's body is discarded."""
     LINGERING = auto()
-    """Our side is closed, and the client gets time to read the answer and to close its own. Over TLS it gets none."""
+    """Our side is closed, and the client gets time to read the answer and to close its own."""
     CLOSED = auto()
     """Closed, once all is written; or it speaks WebSocket from now on."""
 
@@ -81,7 +81,26 @@ class WebSocketState(IntEnum):
     BREACHED = auto()
     """The client broke the protocol, and the app gets time to answer what came before."""
     LINGERING = auto()
-    """Our side is closed, after our last frame; the client gets time to close its own. Over TLS it gets none."""
+    """Our side is closed, after our last frame; the client gets time to close its own."""
+    CLOSED = auto()
+    """Closed, once all is written."""
+
+
+class TlsState(IntEnum):
+    """The states of a connection over TLS, below the protocol that is spoken through it."""
+
+    HELLO = auto()
+    """The client has not said yet what it wants."""
+    CHOOSING = auto()
+    """It waits for its certificate, which is being made."""
+    STEPPING = auto()
+    """A step of the handshake is being computed."""
+    SHAKING = auto()
+    """The handshake waits for the client."""
+    OPEN = auto()
+    """Data cross both ways."""
+    HALF_CLOSED = auto()
+    """Our side is closed, and what comes is discarded."""
     CLOSED = auto()
     """Closed, once all is written."""
 
@@ -192,6 +211,34 @@ WEBSOCKET: Mapping[WebSocketState, Mapping[WebSocketState, str]] = {
     },
     WebSocketState.LINGERING: {WebSocketState.CLOSED: "the client has closed its side too, or its time is over"},
     WebSocketState.CLOSED: {},
+}
+
+TLS: Mapping[TlsState, Mapping[TlsState, str]] = {
+    TlsState.HELLO: {
+        TlsState.STEPPING: "the ClientHello is there, and there is a certificate",
+        TlsState.CHOOSING: "the ClientHello is there, and there is no certificate yet",
+        TlsState.HALF_CLOSED: "what comes is not TLS, and gets an answer that says so",
+        TlsState.CLOSED: "it takes too long, the client has gone, or the server stops",
+    },
+    TlsState.CHOOSING: {
+        TlsState.STEPPING: "the certificate is there",
+        TlsState.CLOSED: "there will be none, it takes too long, or the client has gone",
+    },
+    TlsState.STEPPING: {
+        TlsState.SHAKING: "an answer of the client is needed",
+        TlsState.OPEN: "the handshake is complete",
+        TlsState.CLOSED: "the handshake fails, it takes too long, or the client has gone",
+    },
+    TlsState.SHAKING: {
+        TlsState.STEPPING: "the client has answered",
+        TlsState.CLOSED: "it takes too long, or the client has gone",
+    },
+    TlsState.OPEN: {
+        TlsState.HALF_CLOSED: "the connection above closes its side",
+        TlsState.CLOSED: "the connection above closes, the client has closed or gone, or what it sends is damaged",
+    },
+    TlsState.HALF_CLOSED: {TlsState.CLOSED: "the client has closed its side too, or its time is over"},
+    TlsState.CLOSED: {},
 }
 
 

@@ -17,6 +17,7 @@ from snakepit.server.apps.app import App
 from snakepit.server.apps.options import Surroundings
 from snakepit.server.apps.table import Apps
 from snakepit.server.apps.tenants import Tenants
+from snakepit.server.entrance import Entrance
 from snakepit.server.event_loop.background import spawn
 from snakepit.server.net.http1 import HttpConnections
 from snakepit.server.net.listener import Listener
@@ -108,9 +109,10 @@ class Serving:
         router: Finder = routes or Router(first[0].pool.queue, first[0].responders)
         if self._static:
             router = FilesFirst(self._static, router)
-        self._http = HttpConnections(config, router, loop, setup.open_files)
+        self._http = HttpConnections(config, router, loop, setup.open_files, secure=config.speaks_tls)
         self._app_files: AppFiles | None = None  # made for the first one
         self._http.app_files = self._send_app_file
+        self._entrance = Entrance(config, self._listener, self._http, loop)
         self._changes = Changes(self._apps, self._log, loop, manager, self._reconfiguration(make))
         self._control = self._control_socket()
         self._stops = Stops(self.stop, self._exit_now)
@@ -156,6 +158,7 @@ class Serving:
 
     async def reload(self, app: str | None = None) -> Outcome:
         """Replace the workers of all apps, or of this one, one after the other. Raises SnakepitError."""
+        self._entrance.look_at_certificates()
         return await self._changes.reload(app)
 
     async def reread(self) -> Outcome:
@@ -239,6 +242,7 @@ class Serving:
                     await self._shut_down(STOP_AFTER_FAILED_START if failed else self._setup.stop.seconds)
         finally:
             self._listener.close(keep_path=self._keeps_path)
+            self._entrance.close()
             self._http.open_files.close()
             if self._app_files is not None:
                 self._app_files.close()
@@ -258,7 +262,7 @@ class Serving:
         if asked.is_set():
             return
         self._http.open_files.watch()
-        await self._listener.serve(self._loop, self._http.new_connection)
+        await self._entrance.serve()
         self._accepts = True
         self._log.info("Listening on %s (Ctrl+C to stop)", ", ".join(self._listener.addresses))
         if manager.takes_over:

@@ -15,7 +15,7 @@ tiny chunks are bounded as well as a few large ones.
 from typing import Any, Literal, NamedTuple
 
 from snakepit.http.fields import Fields
-from snakepit.http.types import Address, Headers
+from snakepit.http.types import Address, Headers, Tls
 
 type Envelope = tuple[Any, ...]
 type Copy = tuple[str, int]
@@ -77,7 +77,7 @@ def _kind(name: str, direction: Direction, fields: str, meaning: str, body: str 
 REQUEST = _kind(
     "REQUEST",
     TO_WORKER,
-    "exchange method target http_version headers client server scheme body more expects_continue root_path",
+    "exchange method target http_version headers client server scheme body more expects_continue root_path tls",
     "A request, with as much of its body as has come.",
     body="body",
 )
@@ -239,8 +239,12 @@ def request(
     more: bool,
     expects_continue: bool,
     root_path: str | None = None,
+    tls: Tls = None,
 ) -> Envelope:
-    """Make a REQUEST; `more` says whether BODY envelopes follow, and `root_path` replaces the option's."""
+    """Make a REQUEST; `more` says whether BODY envelopes follow, and `root_path` replaces the option's.
+
+    `tls`: what is known of a connection over TLS.
+    """
     return (
         REQUEST,
         exchange,
@@ -255,6 +259,7 @@ def request(
         more,
         expects_continue,
         root_path,
+        tls,
     )
 
 

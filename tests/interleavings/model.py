@@ -164,7 +164,7 @@ class Client:
     faults: list[str] = field(default_factory=list)
 
     def endpoints(self, head: RequestHead) -> Endpoints:
-        return None, None, "http", None
+        return None, None, "http", None, None
 
     def send_continue(self) -> None:
         pass

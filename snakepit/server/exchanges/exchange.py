@@ -397,7 +397,7 @@ class Exchange:
 
     def _request(self, body: bytes, more: bool) -> Envelope:
         head = self.head
-        client, server, scheme, root_path = self.endpoints
+        client, server, scheme, root_path, tls = self.endpoints
         return envelopes.request(
             self.number,
             head.method,
@@ -411,6 +411,7 @@ class Exchange:
             more,
             self.waits_for_continue,
             root_path,
+            tls,
         )
 
     def _forward(self, envelope: Envelope, large: bool) -> None:

@@ -56,8 +56,8 @@ class WebSocketExchange(Exchange):
         home: Any = None,
     ) -> None:
         super().__init__(number, client, destination, head, home)
-        client_address, server, scheme, root_path = self.endpoints
-        self.endpoints = client_address, server, scheme.replace("http", "ws"), root_path
+        client_address, server, scheme, root_path, tls = self.endpoints
+        self.endpoints = client_address, server, scheme.replace("http", "ws"), root_path, tls
         self.handshake = handshake
         self._begun_on = client
         self._socket: WebSocketClient | None = None

@@ -68,7 +68,7 @@ class Connection(TransportShell):
         self._protocol = shared.options.new_protocol()
         self._state = ConnectionState.IDLE
         self._exchange: Exchange | None = None
-        self._direct: Endpoints = None, None, "http", None  # of the socket
+        self._direct: Endpoints = None, None, "http", None, None  # of the socket
         self._proxy_headers: ProxyHeaders | None = None  # what reads them, if the peer is trusted
         self._read_of: Headers | None = None  # where they were read last
         self._read_there: Endpoints = self._direct
@@ -430,8 +430,14 @@ class HttpConnections(ConnectionServices):
         router: "Finder",
         loop: asyncio.AbstractEventLoop,
         open_files: tuple[int, int] | None = None,
+        *,
+        secure: bool = False,
+        beside: "HttpConnections | None" = None,
     ) -> None:
-        super().__init__(config, router, loop, open_files)
+        super().__init__(config, router, loop, open_files, secure=secure, beside=beside)
+        self._others: list[HttpConnections] = []
+        if beside is not None:
+            beside._others.append(self)
         options = self.options
         self.websockets = WebSockets(options, self.connections, loop, self.log)
         self.keep_alive = IdleDeadlines(
@@ -452,17 +458,21 @@ class HttpConnections(ConnectionServices):
         `gently`: another process serves now; see `Connections.drain`.
         """
         if not gently:
-            self.heads, self.lingering = (
-                self.stalled,
-                Deadlines(self.loop, client_limits.LAST_LINGER_SECONDS, Connection.linger_over),
-            )
-            self._deadlines.append(self.lingering)
-            self.websockets.hurry()
+            for each in (self, *self._others):
+                each._hurry()
         self.connections.drain(gently)
 
     def close(self) -> None:
         """Cut every connection that is left."""
-        for deadlines in self._deadlines:
-            deadlines.close()
-        self.websockets.close()
+        for each in (self, *self._others):
+            for deadlines in each._deadlines:
+                deadlines.close()
+            each.websockets.close()
         self.connections.abort()
+
+    def _hurry(self) -> None:
+        """Give clients less time, since the server stops."""
+        last = Deadlines(self.loop, client_limits.LAST_LINGER_SECONDS, Connection.linger_over)
+        self.heads, self.lingering = self.stalled, last
+        self._deadlines.append(last)
+        self.websockets.hurry()

@@ -20,6 +20,8 @@ address may be in use on another."""
 
 type _Address = tuple[Any, ...]
 
+type NewConnection = Callable[[], asyncio.Protocol]
+
 _MISSING = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # machines without IPv6 may also name "::1 localhost"
 
 SOCKET_MODE = 0o666  # of a Unix socket: a proxy of another user must reach it; the folder's permissions restrict access
@@ -35,7 +37,7 @@ class Listener:
     def __init__(self, config: Config, inherited: Sequence[socket.socket] = ()) -> None:
         self._backlog = config.backlog
         self._servers: list[asyncio.Server] = []
-        self._connection: Callable[[], asyncio.Protocol] | None = None
+        self._accepting: list[tuple[socket.socket, NewConnection]] = []
         self._path: Path | None = None
         if config.uds is not None:
             self._path = Path(config.uds).absolute()  # an app may change the working directory
@@ -50,13 +52,43 @@ class Listener:
             self.sockets = [_unix_socket(config.uds)]
         else:
             self.sockets = _tcp_sockets(config.host, config.port)
-        self.addresses = [_address(sock) for sock in self.sockets]
+        self._redirecting = self._find_redirecting(config)
+        scheme = "https" if config.speaks_tls else "http"
+        self.addresses = [_address(sock, "http" if sock in self._redirecting else scheme) for sock in self.sockets]
         self.address = self.addresses[0]
 
-    async def serve(self, loop: asyncio.AbstractEventLoop, connection: Callable[[], asyncio.Protocol]) -> None:
-        """Accept connections from now on."""
-        self._connection = connection
+    @property
+    def port(self) -> int:
+        """The port of the first socket; 0 for a Unix socket."""
+        return _port(self.sockets[0])
+
+    def _find_redirecting(self, config: Config) -> list[socket.socket]:
+        """Return the sockets whose clients are sent to HTTPS: inherited ones with that port, or else new ones."""
+        port = config.redirect_http
+        if port is None:
+            return []
+        found = [sock for sock in self.sockets if _port(sock) == port]
+        if len(found) == len(self.sockets):
+            raise ConfigError(f"redirect_http is {port}, the port for HTTPS itself", ("redirect_http", "port"))
+        if not found:
+            try:
+                found = _tcp_sockets(config.host, port, "--redirect-http")
+            except ConfigError:
+                self.close()
+                raise
+            self.sockets = [*self.sockets, *found]
+        else:
+            self.sockets.sort(key=lambda sock: sock in found)
+        return found
+
+    async def serve(
+        self, loop: asyncio.AbstractEventLoop, connection: NewConnection, redirected: NewConnection | None = None
+    ) -> None:
+        """Accept connections from now on; `redirected` makes those whose clients are sent to HTTPS."""
         for sock in self.sockets:
+            of_this = redirected if redirected is not None and sock in self._redirecting else connection
+            self._accepting.append((sock, of_this))
+        for sock, connection in self._accepting:
             if sock.family == getattr(socket, "AF_UNIX", None):
                 # the server removes the file itself: another process may serve there when this one ends
                 server = await loop.create_unix_server(
@@ -68,16 +100,16 @@ class Listener:
 
     async def close_empty(self, loop: asyncio.AbstractEventLoop, keep_path: bool = False) -> None:
         """Accept the connections that wait in the backlog, which `close` would reset; then accept no more."""
-        last = [sock.dup() for sock in self.sockets if self._servers]
+        last = [(sock.dup(), connection) for sock, connection in self._accepting if self._servers]
         self.close(keep_path)
-        for listening in last:
+        for listening, connection in last:
             with listening:
                 listening.setblocking(False)
-                while self._connection is not None:
+                while True:
                     try:
                         accepted = listening.accept()[0]
                         accepted.setblocking(False)
-                        await loop.connect_accepted_socket(self._connection, accepted)
+                        await loop.connect_accepted_socket(connection, accepted)
                     except OSError:  # the backlog is empty, or the system is out of files
                         break
 
@@ -92,15 +124,21 @@ class Listener:
         self._path = None
 
 
-def _address(sock: socket.socket) -> str:
+def _address(sock: socket.socket, scheme: str) -> str:
     name = sock.getsockname()
     if isinstance(name, tuple):
         host, port = name[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
     return f"unix:{name}"
 
 
-def _tcp_sockets(host: str, port: int) -> list[socket.socket]:
+def _port(sock: socket.socket) -> int:
+    """Return a socket's port; 0 for a Unix socket."""
+    name = sock.getsockname()
+    return int(name[1]) if isinstance(name, tuple) else 0
+
+
+def _tcp_sockets(host: str, port: int, flag: str = "--port") -> list[socket.socket]:
     """Make a socket for each address of this machine that the host resolves to, all with the same port."""
     try:
         found = socket.getaddrinfo(
@@ -117,7 +155,7 @@ def _tcp_sockets(host: str, port: int) -> list[socket.socket]:
             return _bound(places)
         except OSError as error:
             if not (attempts and error.errno == errno.EADDRINUSE):
-                raise ConfigError(f"can't listen on {host}:{port}: {_bind_trouble(error)}") from None
+                raise ConfigError(f"can't listen on {host}:{port}: {_bind_trouble(error, flag)}") from None
 
 
 def _bound(places: Sequence[tuple[int, _Address]]) -> list[socket.socket]:
@@ -161,9 +199,9 @@ def _tcp_socket(family: int, address: _Address, one_of_several: bool) -> socket.
     return sock
 
 
-def _bind_trouble(error: OSError) -> str:
+def _bind_trouble(error: OSError, flag: str) -> str:
     if error.errno == errno.EADDRINUSE:
-        return "another process uses this port; stop it, or choose another with --port"
+        return f"another process uses this port; stop it, or choose another with {flag}"
     if error.errno == errno.EADDRNOTAVAIL:
         return "this machine does not have that address"
     if error.errno == errno.EACCES:

@@ -18,10 +18,17 @@ if TYPE_CHECKING:
     from snakepit.http.types import Address
 
 
-class HttpOptions:
-    """The factory of connections' protocols, and the time limits, in seconds; None: no limit."""
+_HSTS = b"strict-transport-security"
+"""RFC 6797 section 6.1. It is for HTTPS only (section 7.2)."""
 
-    def __init__(self, config: "Config") -> None:
+
+class HttpOptions:
+    """The factory of connections' protocols, and the time limits, in seconds; None: no limit.
+
+    `secure`: for connections over TLS.
+    """
+
+    def __init__(self, config: "Config", secure: bool = False) -> None:
         self.keep_alive_seconds = config.timeout_keep_alive
         self.head_seconds = config.timeout_request_head
         self.ping_seconds = config.ws_ping_interval or None
@@ -39,9 +46,10 @@ class HttpOptions:
                 body=None if config.apps else config.limit_request_body,  # several apps have their own
             ),
         )
-        self._common = CommonFields(
-            date=config.date_header, server=config.server_header, extra=[*map(parse_field, config.header)]
-        )
+        extra = [*map(parse_field, config.header)]
+        if secure and config.hsts and all(name != _HSTS for name, _ in extra):
+            extra.append((_HSTS, b"max-age=%d" % config.hsts))
+        self._common = CommonFields(date=config.date_header, server=config.server_header, extra=extra)
         self._proxy_headers: ProxyHeaders | None = None
         if config.proxy_headers:
             self._proxy_headers = ProxyHeaders(

@@ -76,13 +76,13 @@ class ProxyHeaders:
         if not report:
             return direct
         said, prefix = self._known.get(report) or self._read(report)
-        client, server, scheme, _ = direct
+        client, server, scheme, _, tls = direct
         scheme = said.scheme or scheme
         if said.host is not None:
             server = said.host, said.port or _PORTS[scheme]
         elif said.port is not None and server is not None:
             server = server[0], said.port
-        return said.client or client, server, scheme, prefix
+        return said.client or client, server, scheme, prefix, tls
 
     def _read(self, report: tuple[tuple[bytes, bytes], ...]) -> tuple[_Said, str | None]:
         """Read the fields of proxies, and remember what they say, with the path under which the app is published."""

@@ -38,6 +38,8 @@ class ConnectionServices:
     Args:
         router: finds the destination of a request.
         open_files: as for `OpenFiles`.
+        secure: whether the connections are over TLS.
+        beside: the services of other connections of the same server, with which these share what a server has once.
     """
 
     def __init__(
@@ -46,16 +48,26 @@ class ConnectionServices:
         router: "Finder",
         loop: asyncio.AbstractEventLoop,
         open_files: tuple[int, int] | None = None,
+        *,
+        secure: bool = False,
+        beside: "ConnectionServices | None" = None,
     ) -> None:
         self.loop = loop
         self.log = logging.getLogger("snakepit.server")
-        self.access_log = access_log(config.access_log, loop)
-        self.open_files = OpenFiles(self.log, loop, open_files)
-        self.options = HttpOptions(config)
-        self.connections = Connections()
-        self.app_files: AppFileSender = no_app_files
+        self.options = HttpOptions(config, secure)
         self._router = router
-        self._numbers = itertools.count(1)
+        if beside is None:
+            self.access_log = access_log(config.access_log, loop)
+            self.open_files = OpenFiles(self.log, loop, open_files)
+            self.connections = Connections()
+            self.app_files: AppFileSender = no_app_files
+            self._numbers = itertools.count(1)
+        else:
+            self.access_log = beside.access_log
+            self.open_files = beside.open_files
+            self.connections = beside.connections
+            self.app_files = beside.app_files
+            self._numbers = beside._numbers
 
     def new_exchange(self, client: HandshakeClient, head: "RequestHead", home: Any) -> Exchange:
         """Make an exchange with a number of its own. `home`: the worker that had the one before it.

@@ -92,7 +92,7 @@ class TransportShell(asyncio.Protocol):
         """Close our side, and read on under a deadline until the client has closed its own.
 
         Closing at once, with data unread, would reset the socket, and a reset can destroy written data before the
-        client has read it. If one side can't be closed alone, as over TLS, close the transport, and return False.
+        client has read it. If one side can't be closed alone, close the transport, and return False.
         """
         transport = self._transport
         if transport.can_write_eof() and not transport.is_closing():
@@ -116,10 +116,10 @@ def set_no_delay(transport: asyncio.BaseTransport) -> None:
 
 
 def direct_endpoints(transport: asyncio.BaseTransport) -> Endpoints:
-    """Return both ends of a transport's socket, and the scheme that is spoken over it."""
+    """Return both ends of a transport's socket, the scheme that is spoken over it, and what is known of TLS."""
     scheme = "http" if transport.get_extra_info("sslcontext") is None else "https"
     client, server = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
-    return _address(client), _address(server), scheme, None
+    return _address(client), _address(server), scheme, None, transport.get_extra_info("snakepit_tls")
 
 
 def has_known_peer(transport: asyncio.BaseTransport) -> bool:

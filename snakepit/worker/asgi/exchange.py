@@ -102,6 +102,7 @@ class AsgiExchange:
             more,
             expects_continue,
             root_path,
+            tls,
         ) = envelope
         self._worker = worker
         self._expected: object = START
@@ -140,6 +141,8 @@ class AsgiExchange:
         scope["state"] = worker.state.copy()
         if worker.app_sends_files:
             scope["extensions"] = {FILE: {}}
+        if tls is not None:
+            scope.setdefault("extensions", {})["tls"] = tls[0]
 
     async def run(self) -> None:
         """Call the app and say how it ended."""

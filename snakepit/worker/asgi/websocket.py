@@ -46,13 +46,16 @@ class AsgiWebSocket(AsgiExchange):
         self._least_cost = WINDOW // worker.ws_max_queue
         offered = (value for name, value in self.scope["headers"] if name == b"sec-websocket-protocol")
         subprotocols = [name.strip() for value in offered for name in value.decode("latin-1").split(",")]
+        extensions: dict[str, Any] = {"websocket.http.response": {}}
+        if "tls" in self.scope.get("extensions", ()):
+            extensions["tls"] = self.scope["extensions"]["tls"]
         del self.scope["method"]
         self.scope.update(
             {
                 "type": "websocket",
                 "asgi": _ASGI.copy(),
                 "subprotocols": [name for name in subprotocols if name],
-                "extensions": {"websocket.http.response": {}},
+                "extensions": extensions,
             }
         )
 

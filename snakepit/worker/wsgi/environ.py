@@ -51,7 +51,7 @@ class EnvironFactory:
 
     def make(self, request: Envelope, stream: object) -> Environ:
         """Make the environ of a REQUEST envelope, whose body is read from `stream`."""
-        _, _, method, target, http_version, headers, client, server, scheme, _, _, _, root_path = request
+        _, _, method, target, http_version, headers, client, server, scheme, _, _, _, root_path, tls = request
         raw_path, query = split_target(target)
         environ = self._base.copy()
         if root_path is not None:  # ASCII, as nothing else is taken from a proxy
@@ -70,6 +70,8 @@ class EnvironFactory:
         environ["REMOTE_ADDR"] = ""
         if client is not None:
             environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = client[0], str(client[1])
+        if tls is not None:
+            environ.update(tls[1])
         for name, value in headers:
             key = self._keys.get(name) if name in self._keys else self._key(name)
             if key:

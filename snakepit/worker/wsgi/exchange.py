@@ -51,7 +51,7 @@ class WsgiExchange:
     """One request, its response, and what PEP 3333 gives the app for both."""
 
     def __init__(self, seat: ExchangeSeat, envelope: Envelope) -> None:
-        (_, self.number, method, *_, body, more, expects_continue, _) = envelope
+        (_, self.number, method, *_, body, more, expects_continue, _, _) = envelope
         self.is_whole = not more  # the channel is not needed to read the request
         self._seat = seat
         self._credit = WINDOW

@@ -46,8 +46,9 @@ def env_file(tmp_path):
 
 
 def test_options_are_the_fields_but_the_app():
-    names = [item.name for item in fields(Config) if item.init]
-    assert ["app", *(option.name for option in OPTIONS), "apps", "static"] == names
+    names = {item.name for item in fields(Config) if item.init}
+    assert {"app", *(option.name for option in OPTIONS), "apps", "static", "tls"} == names
+    assert OPTIONS[0].name == "interpreters", "its own come first, and then those of what it is made of"
 
 
 @each_option
@@ -150,9 +151,22 @@ def test_none_where_the_option_may_be_left_out(option):
             Config(APP, **{option.name: None})
 
 
+@pytest.fixture
+def with_certificate(tmp_path):
+    """Options without which those for TLS mean nothing. That the files hold no certificate is found out later."""
+    file = tmp_path / "certificate.pem"
+    file.write_text("")
+
+    def of(option):
+        of_tls = option.name in ("redirect_http", "hsts", "ssl_cert_reqs")
+        return {"ssl_certfile": str(file), "ssl_ca_certs": str(file)} if of_tls else {}
+
+    return of
+
+
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option.least is not None], ids=lambda o: o.name)
-def test_least(option):
-    Config(APP, **{option.name: option.kind(option.least)})
+def test_least(option, with_certificate):
+    Config(APP, **{option.name: option.kind(option.least)}, **with_certificate(option))
     too_small = option.kind(option.least) - 1
     with pytest.raises(ConfigError) as caught:
         Config(APP, **{option.name: too_small})
@@ -160,8 +174,8 @@ def test_least(option):
 
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option.most is not None], ids=lambda o: o.name)
-def test_most(option):
-    Config(APP, **{option.name: option.kind(option.most)})
+def test_most(option, with_certificate):
+    Config(APP, **{option.name: option.kind(option.most)}, **with_certificate(option))
     too_big = option.kind(option.most) + 1
     with pytest.raises(ConfigError) as caught:
         Config(APP, **{option.name: too_big})
@@ -183,10 +197,11 @@ def test_seconds_may_be_whole():
 
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option.choices], ids=lambda option: option.name)
-def test_choices(monkeypatch, option):
+def test_choices(monkeypatch, option, with_certificate):
     monkeypatch.setattr(options, "LAZY_IMPORTS_EXIST", True)
     for choice in option.choices:
-        assert getattr(Config(APP, **{option.name: choice}), option.name) == choice
+        config = Config(APP, **{option.name: choice}, **with_certificate(option))
+        assert getattr(config, option.name) == choice
     with pytest.raises(ConfigError) as caught:
         Config(APP, **{option.name: "sometimes"})
     assert str(caught.value) == f"{option.name} must be one of {', '.join(option.choices)}, not 'sometimes'"
@@ -470,7 +485,7 @@ def test_one_option_by_both_of_its_names():
 
 @pytest.mark.parametrize(
     ("name", "remedy"),
-    [("ssl_keyfile", "there is no TLS"), ("headers", "use header="), ("h11_max_incomplete_event_size", "use --limit")],
+    [("http2", "there is no HTTP/2"), ("headers", "use header="), ("h11_max_incomplete_event_size", "use --limit")],
 )
 def test_a_keyword_of_uvicorn(name, remedy):
     with pytest.raises(ConfigError, match=rf"^there is no option '{name}'; .*{remedy}"):

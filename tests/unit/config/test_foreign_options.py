@@ -110,10 +110,10 @@ def test_all_is_said_at_once():
 
 
 def test_servers_with_different_answers():
-    said = about_arguments(["--server-name", "x", "--ssl-keyfile", "k"], OURS)
+    said = about_arguments(["--server-name", "x", "--ssl-certificate", "k"], OURS)
     assert [line.partition(":")[0] for line in said] == [
         "--server-name (of hypercorn and waitress)",
-        "--ssl-keyfile (of uvicorn and granian)",
+        "--ssl-certificate (of granian)",
     ]
 
 
@@ -121,7 +121,7 @@ def test_servers_with_different_answers():
     ("name", "begins"),
     [
         ("reload_dirs", "reload_dirs (of uvicorn): use reload_dir="),
-        ("ssl_keyfile", "--ssl-keyfile (of uvicorn and granian): there is no TLS"),
+        ("http2", "--http2 (of uvicorn): there is no HTTP/2"),
     ],
 )
 def test_keywords(name, begins):

@@ -62,7 +62,7 @@ class ClientAt(FakeClient):
         self.address = address
 
     def endpoints(self, head):
-        return self.address, ("127.0.0.1", 8000), "http", None
+        return self.address, ("127.0.0.1", 8000), "http", None, None
 
 
 class Keeping(Ready):

@@ -200,7 +200,7 @@ def test_a_large_first_body_is_cut(size, more):
     body = bytes(range(256)) * (size // 256 + 1)
     body = body[:size]
     exchange, _, end = assigned(body, more)
-    kind, _, *_, first, first_more, _, _ = end.posted[0]
+    kind, _, *_, first, first_more, _, _, _ = end.posted[0]
     assert kind == REQUEST
     pieces = [(first, first_more)] + [(data, data_more) for _, _, data, data_more in end.of(BODY)]
     assert b"".join(data for data, _ in pieces) == body

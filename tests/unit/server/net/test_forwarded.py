@@ -15,14 +15,14 @@ ALL = ["X-Forwarded-For: 203.0.113.9", "X-Forwarded-Proto: https", "X-Forwarded-
 
 
 def told(app):
-    """What the app's worker is told: client, server, scheme, root path."""
+    """What the app's worker is told: client, server, scheme, root path, TLS."""
     envelope = app.posted[0]
-    return *envelope[6:9], envelope[12]
+    return *envelope[6:9], *envelope[12:]
 
 
 PROXY = "10.0.0.1", 5000
-DIRECT = PROXY, ("127.0.0.1", 8000), "http", None
-SEEN = ("203.0.113.9", 0), ("127.0.0.1", 8000), "https", "/api"
+DIRECT = PROXY, ("127.0.0.1", 8000), "http", None, None
+SEEN = ("203.0.113.9", 0), ("127.0.0.1", 8000), "https", "/api", None
 TRUSTING = {"forwarded_allow_ips": PROXY[0]}
 
 
@@ -58,7 +58,7 @@ def test_each_request_on_a_connection_has_its_own(http):
         for _ in heads:
             world.app.answer()
             await turn()
-        other = ("203.0.113.8", 0), ("127.0.0.1", 8000), "http", None
+        other = ("203.0.113.8", 0), ("127.0.0.1", 8000), "http", None, None
         assert [told(app) for app in world.pool.apps] == [SEEN, SEEN, DIRECT, other, SEEN, DIRECT] * 2
 
     play(scenario, http=http, **TRUSTING)
@@ -96,7 +96,7 @@ def test_a_peer_that_is_gone_is_not_taken_for_one_on_a_unix_socket():
 def test_a_websocket():
     async def scenario(world):
         peer = Peer(world, accepts=False, peername=PROXY, headers=ALL)
-        assert told(world.app) == (*SEEN[:2], "wss", "/api")
+        assert told(world.app) == (*SEEN[:2], "wss", "/api", None)
         peer.session.handle(envelopes.accept(peer.session.number, None, NONE))
         assert "203.0.113.9:0" in repr(peer.connection)
 

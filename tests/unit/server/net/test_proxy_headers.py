@@ -13,7 +13,7 @@ from snakepit.server.net.proxy_headers import KEPT, LARGEST, ProxyHeaders
 
 CLIENT, SERVER = ("127.0.0.1", 5000), ("127.0.0.1", 8000)
 EVERY = ",".join(PROXY_HEADERS)
-DIRECT = CLIENT, SERVER, "http", None
+DIRECT = CLIENT, SERVER, "http", None, None
 
 
 def read(headers, trusted=LOCAL, direct=DIRECT, names=EVERY):
@@ -29,7 +29,7 @@ def read(headers, trusted=LOCAL, direct=DIRECT, names=EVERY):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_case(case):
-    client, server, scheme, root_path = read(case.headers, case.trusted)
+    client, server, scheme, root_path, _ = read(case.headers, case.trusted)
     found = {"client": client, "server": server, "scheme": scheme, "root_path": root_path}
     assert found == {"client": CLIENT, "server": SERVER, "scheme": "http", "root_path": None, **case.changes}
 
@@ -45,11 +45,12 @@ def test_fields_that_the_proxy_does_not_set_are_not_read():
 
 
 def test_on_a_unix_socket():
-    direct = None, None, "http", None
+    direct = None, None, "http", None, None
     assert read([("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-Port", "443")], direct=direct) == (
         ("203.0.113.9", 0),
         None,  # it is not known to which host this port belongs
         "http",
+        None,
         None,
     )
     assert read([("X-Forwarded-Host", "example.org"), ("X-Forwarded-Port", "81")], direct=direct)[1] == (
@@ -61,10 +62,10 @@ def test_on_a_unix_socket():
 def test_what_is_remembered_is_of_the_fields_alone():
     proxies = ProxyHeaders(TrustedProxies(LOCAL), header_names(EVERY))
     fields = [(b"x-forwarded-for", b"203.0.113.9"), (b"x-forwarded-prefix", b"/a")]
-    other = ("127.0.0.1", 5001), SERVER, "https", None
+    other = ("127.0.0.1", 5001), SERVER, "https", None, None
     for direct in (DIRECT, other):
-        assert proxies.endpoints(fields, direct) == (("203.0.113.9", 0), SERVER, direct[2], "/a")
-    assert proxies.endpoints(fields[:1], other) == (("203.0.113.9", 0), SERVER, "https", None)
+        assert proxies.endpoints(fields, direct) == (("203.0.113.9", 0), SERVER, direct[2], "/a", None)
+    assert proxies.endpoints(fields[:1], other) == (("203.0.113.9", 0), SERVER, "https", None, None)
 
 
 def test_not_many_reports_are_remembered_and_no_long_ones():
@@ -105,7 +106,7 @@ fields = st.lists(st.tuples(st.sampled_from([*NAMES, "forwarded", "host"]), valu
 
 @given(fields, st.sampled_from([LOCAL, "*", "127.0.0.1,10.0.0.0/8"]))
 def test_whatever_comes_what_is_said_is_sound(headers, trusted):
-    client, server, scheme, root_path = read(headers, trusted)
+    client, server, scheme, root_path, _ = read(headers, trusted)
     ipaddress.ip_address(client[0])
     assert scheme in ("http", "https")
     for _, port in (client, server):

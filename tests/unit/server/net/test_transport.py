@@ -129,12 +129,12 @@ def test_another_takes_the_transport_as_it_is():
 @pytest.mark.parametrize(
     ("extra", "endpoints", "name", "known"),
     [
-        ({"peername": ("::1", 5000, 0, 0)}, (("::1", 5000), ("127.0.0.1", 80), "http", None), "::1:5000", True),
-        ({"peername": None}, (None, ("127.0.0.1", 80), "http", None), "local", False),
-        ({"peername": "", "socket": socket.AF_UNIX}, (None, ("127.0.0.1", 80), "http", None), "local", True),
+        ({"peername": ("::1", 5000, 0, 0)}, (("::1", 5000), ("127.0.0.1", 80), "http", None, None), "::1:5000", True),
+        ({"peername": None}, (None, ("127.0.0.1", 80), "http", None, None), "local", False),
+        ({"peername": "", "socket": socket.AF_UNIX}, (None, ("127.0.0.1", 80), "http", None, None), "local", True),
         (
             {"peername": ("10.0.0.1", 5000), "sslcontext": object()},
-            (("10.0.0.1", 5000), ("127.0.0.1", 80), "https", None),
+            (("10.0.0.1", 5000), ("127.0.0.1", 80), "https", None, None),
             "10.0.0.1:5000",
             True,
         ),

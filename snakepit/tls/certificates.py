@@ -1,0 +1,172 @@
+"""The certificates of a server, and which of them a client gets."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from snakepit.errors import ConfigError
+from snakepit.tls.client_hello import ClientHello
+from snakepit.tls.contexts import ACME_PROTOCOL, CertificateFiles, LoadedCertificate, TlsOptions, load
+
+if TYPE_CHECKING:
+    import asyncio
+
+_OF_ACME = (ACME_PROTOCOL.encode("ascii"),)
+"""What a CA offers that checks a name: this protocol alone (RFC 8737 section 3)."""
+
+
+class Source(Protocol):
+    """Makes certificates for names that have none."""
+
+    def wanted(self, name: str) -> "asyncio.Future[None] | None":
+        """Return a future that ends when there is a certificate, or none can be had; None: there will be none."""
+
+
+class Certificates:
+    """The certificates of a server by the names that they are for.
+
+    The first one is shown to clients that name no host, or one that none is for.
+
+    Args:
+        options: of the certificates that are loaded from files.
+        source: makes more of them.
+    """
+
+    def __init__(self, options: TlsOptions, source: Source | None = None) -> None:
+        self.options = options
+        self.source = source
+        self._by_name: dict[str, LoadedCertificate] = {}
+        self._first: LoadedCertificate | None = None
+        self._challenges: dict[str, LoadedCertificate] = {}
+
+    def __bool__(self) -> bool:
+        return self._first is not None
+
+    @property
+    def all(self) -> list[LoadedCertificate]:
+        """Each certificate once."""
+        return list({id(each): each for each in (self._first, *self._by_name.values()) if each is not None}.values())
+
+    def add(self, certificate: LoadedCertificate, instead_of: LoadedCertificate | None = None) -> None:
+        """Add a certificate, in the place of an older one. Handshakes from now on have it; connections go on."""
+        if instead_of is not None:
+            self.remove(instead_of)
+        for name in certificate.names:
+            self._by_name[name] = certificate
+        if self._first is None:
+            self._first = certificate
+
+    def remove(self, certificate: LoadedCertificate) -> None:
+        """Remove a certificate."""
+        for name in [name for name, each in self._by_name.items() if each is certificate]:
+            del self._by_name[name]
+        if self._first is certificate:
+            self._first = None
+
+    def add_challenge(self, name: str, certificate: LoadedCertificate) -> None:
+        """Show this certificate to a CA that checks a name (RFC 8737 section 3)."""
+        certificate.context.set_alpn_protocols([ACME_PROTOCOL])
+        self._challenges[name] = certificate
+
+    def remove_challenge(self, name: str) -> None:
+        """Show it no more."""
+        self._challenges.pop(name, None)
+
+    def find(self, hello: ClientHello, local_address: str = "") -> LoadedCertificate | None:
+        """Return the certificate for a client; `local_address`: that it has connected to. None: there is none yet."""
+        if hello.protocols == _OF_ACME:
+            return self._challenges.get(hello.server_name)
+        found = self.named(hello.server_name or local_address)
+        return self._first if found is None and self.source is None else found
+
+    def named(self, name: str) -> LoadedCertificate | None:
+        """Return the certificate for a host's name or an address, if there is one (RFC 6125 section 6.4.3)."""
+        return self._by_name.get(name) or self._by_name.get(f"*.{name.partition('.')[2]}")
+
+    async def wait_for(self, hello: ClientHello, local_address: str = "") -> LoadedCertificate | None:
+        """Return the certificate for a client as soon as there is one; None: there will be none."""
+        if self.source is not None and hello.protocols != _OF_ACME:
+            future = self.source.wanted(hello.server_name or local_address)
+            if future is not None:
+                await future
+        return self.find(hello, local_address) or (None if hello.server_name else self._first)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look at the files of a certificate has found: their state, and what they hold, or why they can't be used.
+
+    `loaded` and `trouble` are both empty where nothing has changed.
+    """
+
+    files: CertificateFiles
+    state: object
+    loaded: LoadedCertificate | None = None
+    trouble: str = ""
+
+
+class FileCertificates:
+    """The certificates that come from files, and are read again when these change.
+
+    Args:
+        told: called with a text when a changed file can't be used, and with an empty one when it is used.
+    """
+
+    def __init__(
+        self,
+        certificates: Certificates,
+        files: Iterable[CertificateFiles],
+        told: Callable[[CertificateFiles, str], None],
+    ) -> None:
+        self._certificates = certificates
+        self._told = told
+        self._used: dict[CertificateFiles, LoadedCertificate] = {}
+        self._seen: dict[CertificateFiles, Looked] = {}
+        self._told_of: set[CertificateFiles] = set()  # whose trouble was told
+        for each in files:
+            state = _state(each)
+            loaded = self._used[each] = load(each, certificates.options)
+            self._seen[each] = Looked(each, state)
+            certificates.add(loaded)
+
+    def look(self) -> list[Looked]:
+        """Look at the files, and read those that have changed. May be called in a thread; it changes nothing."""
+        return [self._look(files, seen) for files, seen in self._seen.items()]
+
+    def take(self, found: Iterable[Looked]) -> None:
+        """Use what was found. What can't be used changes nothing, and is told when it stays so.
+
+        Certificate and key are two files, which nobody can replace in one moment: a pair that does not match is looked
+        at once more before it is told.
+        """
+        for each in found:
+            before = self._seen[each.files]
+            if each.loaded is not None:
+                self._certificates.add(each.loaded, self._used[each.files])
+                self._used[each.files] = each.loaded
+                self._told(each.files, "")
+            elif each.trouble and each.trouble == before.trouble and each.state == before.state:
+                self._tell_once(each)
+            self._seen[each.files] = each
+        self._told_of &= {each.files for each in self._seen.values() if each.trouble}
+
+    def _look(self, files: CertificateFiles, seen: Looked) -> Looked:
+        state = _state(files)
+        if state == seen.state and not seen.trouble:
+            return Looked(files, state)
+        try:
+            return Looked(files, state, load(files, self._certificates.options))
+        except ConfigError as error:
+            return Looked(files, state, trouble=str(error))
+
+    def _tell_once(self, looked: Looked) -> None:
+        if looked.files not in self._told_of:
+            self._told_of.add(looked.files)
+            self._told(looked.files, looked.trouble)
+
+
+def _state(files: CertificateFiles) -> object:
+    try:
+        return files.state()
+    except OSError:
+        return None
