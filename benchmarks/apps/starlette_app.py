@@ -2,7 +2,7 @@ import asyncio
 import time
 
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 from benchmarks.apps.work import worker_slowly
@@ -12,6 +12,10 @@ INTERVAL = 0.1  # seconds from one event to the next
 
 async def hello(request):
     return PlainTextResponse("Hello, world!")
+
+
+async def as_json(request):
+    return JSONResponse({"message": "Hello, world!"})
 
 
 async def worker(request):
@@ -31,4 +35,4 @@ async def ticks():
         await asyncio.sleep(due - time.monotonic())
 
 
-app = Starlette(routes=[Route("/", hello), Route("/worker", worker), Route("/events", events)])
+app = Starlette(routes=[Route("/", hello), Route("/json", as_json), Route("/worker", worker), Route("/events", events)])

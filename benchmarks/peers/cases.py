@@ -3,7 +3,7 @@
 from benchmarks.peers.case import Case
 from benchmarks.peers.contenders import ROOT
 from benchmarks.peers.idle import Idle
-from benchmarks.peers.load import FileLoad, Load
+from benchmarks.peers.load import FileLoad, Load, TlsLoad
 from benchmarks.peers.mixed import Mixed
 from benchmarks.peers.running import UNIQUE, Exchange
 from benchmarks.peers.sse import EventStreams
@@ -38,6 +38,7 @@ _BROWSER = Exchange(
         "Cookie": f"theme=dark; sessionid={UNIQUE}",
     },
 )
+_JSON = b'{"message":"Hello, world!"}'
 _LARGE = b"x" * 65536
 _FILES = ROOT / "benchmarks" / "files"
 _FILE = Exchange("/static/10k.txt", (_FILES / "10k.txt").read_bytes(), files=str(_FILES))
@@ -60,6 +61,8 @@ CASES: dict[str, Case] = {
     "echo-64k": Load(_RAW, "asgi", Exchange("/echo", _LARGE, _LARGE)),
     "stream": Load(_RAW, "asgi", Exchange("/stream", b"x" * 1024 * 16)),
     "static-10k": FileLoad("benchmarks.apps.static_app:app", "asgi", _FILE),
+    "tls": TlsLoad(_STARLETTE, "asgi", Exchange("/json", _JSON, tls=True)),
+    "tls-handshake": TlsLoad(_STARLETTE, "asgi", Exchange("/json", _JSON, headers={"Connection": "close"}, tls=True)),
     "sse": EventStreams(_STARLETTE, "asgi", _HELLO),
     "mixed": Mixed(_RAW, "asgi", _HELLO),
     "mixed-wsgi": Mixed(_FLASK, "wsgi", _HELLO),

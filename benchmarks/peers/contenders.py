@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.peers.certificate import CERTIFICATE, KEY
+
 ROOT = Path(__file__).parents[2]  # the folder of the project, where the apps are found
 SNAKEPIT = "snakepit"  # as it is by default
 RIVALS = ("uvicorn", "granian", "gunicorn")  # the best of these, case by case, is what Snakepit is held against
@@ -14,7 +16,7 @@ class Start(NamedTuple):
     """What a server is to be started with.
 
     `bin`: the folder of its environment's programs. `files`: a folder that it is to send under /static by itself, if it
-    can; empty: there is none.
+    can; empty: there is none. `tls`: a folder with a certificate and its key; empty: it speaks plain HTTP.
     """
 
     bin: Path
@@ -23,6 +25,13 @@ class Start(NamedTuple):
     port: int
     workers: int
     files: str = ""
+    tls: str = ""
+
+    def certificate(self, certificate: str, key: str) -> list[str]:
+        """Return the options for TLS, which have these names; none without it."""
+        if not self.tls:
+            return []
+        return [certificate, f"{self.tls}/{CERTIFICATE}", key, f"{self.tls}/{KEY}"]
 
 
 type Command = Callable[[Start], list[str]]  # the first is the path of the program
@@ -32,6 +41,7 @@ def _snakepit(*options: str) -> Command:
     def command(start: Start) -> list[str]:
         base = [str(start.bin / "snakepit"), "run", start.app, "-n", str(start.workers), "--port", str(start.port)]
         base += ["--no-access-log", "--interface", start.interface, "--log-level", "warning", *options]
+        base += start.certificate("--ssl-certfile", "--ssl-keyfile")
         return [*base, "--static-path", start.files] if start.files else base
 
     return command
@@ -40,6 +50,7 @@ def _snakepit(*options: str) -> Command:
 def _uvicorn(*options: str) -> Command:
     def command(start: Start) -> list[str]:
         base = [str(start.bin / "uvicorn"), start.app, "--workers", str(start.workers), "--port", str(start.port)]
+        base += start.certificate("--ssl-certfile", "--ssl-keyfile")
         return [*base, "--no-access-log", "--log-level", "warning", *options]
 
     return command
@@ -48,11 +59,13 @@ def _uvicorn(*options: str) -> Command:
 def _granian(start: Start) -> list[str]:
     base = [str(start.bin / "granian"), start.app, "--interface", start.interface, "--workers", str(start.workers)]
     base += ["--port", str(start.port), "--no-access-log", "--log-level", "warning"]
+    base += start.certificate("--ssl-certificate", "--ssl-keyfile")
     return [*base, "--static-path-mount", start.files] if start.files else base
 
 
 def _hypercorn(start: Start) -> list[str]:
     base = [str(start.bin / "hypercorn"), start.app, "-w", str(start.workers), "-b", f"127.0.0.1:{start.port}"]
+    base += start.certificate("--certfile", "--keyfile")
     return [*base, "-k", "uvloop", "--log-level", "warning"]
 
 
@@ -60,6 +73,7 @@ def _gunicorn(*options: str) -> Command:
     def command(start: Start) -> list[str]:
         base = [str(start.bin / "gunicorn"), start.app, "-w", str(start.workers), "-b", f"127.0.0.1:{start.port}"]
         kind = ["-k", "asgi"] if start.interface == "asgi" else ["-k", "gthread", "--threads", "8"]
+        base += start.certificate("--certfile", "--keyfile")
         return [*base, "--log-level", "warning", *kind, *options]
 
     return command
@@ -125,11 +139,11 @@ class Contender:
 
 
 _ASGI, _NO_WEBSOCKET, _WEBSOCKET = ("asgi",), ("http", "idle"), ("websocket",)
-_ALSO_FILES = ("http", "idle", "websocket", "files")
+_ALSO_FILES = ("http", "idle", "websocket", "files", "tls")
 CONTENDERS = [
     Contender(SNAKEPIT, _snakepit(), kinds=_ALSO_FILES, one_process=True),
     Contender("snakepit, h11 + asyncio", _snakepit("--http", "h11", "--loop", "asyncio"), one_process=True, extra=True),
-    Contender("uvicorn", _uvicorn(), _ASGI, (*_NO_WEBSOCKET, "files")),
+    Contender("uvicorn", _uvicorn(), _ASGI, (*_NO_WEBSOCKET, "files", "tls")),
     Contender(
         "uvicorn, h11 + asyncio", _uvicorn("--http", "h11", "--loop", "asyncio"), _ASGI, _NO_WEBSOCKET, extra=True
     ),
@@ -137,8 +151,8 @@ CONTENDERS = [
     Contender("uvicorn, websockets-sansio", _uvicorn("--ws", "websockets-sansio"), _ASGI, _WEBSOCKET),
     Contender("uvicorn, wsproto", _uvicorn("--ws", "wsproto"), _ASGI, _WEBSOCKET, extra=True),
     Contender("granian", _granian, kinds=_ALSO_FILES),
-    Contender("hypercorn", _hypercorn, _ASGI, extra=True),
-    Contender("gunicorn", _gunicorn()),
+    Contender("hypercorn", _hypercorn, _ASGI, ("http", "idle", "websocket", "tls"), extra=True),
+    Contender("gunicorn", _gunicorn(), kinds=("http", "idle", "websocket", "tls")),
     Contender("gunicorn, preloaded", _gunicorn("--preload"), kinds=("idle",)),
     Contender("pounce, processes", _pounce("auto"), _ASGI),
     Contender("pounce, subinterpreters", _pounce("subinterpreter"), _ASGI, one_process=True),

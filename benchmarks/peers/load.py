@@ -45,7 +45,7 @@ class Load(Case):
         with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
             script.write(_script(self.exchange))
             script.flush()
-            command += ["-s", script.name, f"http://127.0.0.1:{server.port}{self.exchange.path}"]
+            command += ["-s", script.name, f"{self.exchange.scheme}://127.0.0.1:{server.port}{self.exchange.path}"]
             _wrk(command, 1.0)
             server.wait_at_rest(0.1)  # it may be at requests of the warm-up whose client has gone
             before, spent = server.cpu_seconds(), server.spent()
@@ -59,6 +59,12 @@ class FileLoad(Load):
     """A load on a file that servers send by themselves, if they can; of others the app sends it."""
 
     kind: ClassVar = "files"
+
+
+class TlsLoad(Load):
+    """A load over TLS."""
+
+    kind: ClassVar = "tls"
 
 
 def _wrk(command: list[str], seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 import tempfile
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.request import Request, urlopen
 
+from benchmarks.peers.certificate import CERTIFICATE, certificate_folder
 from benchmarks.peers.contenders import ROOT, Contender, Start
 from benchmarks.peers.pythons import Python
 from benchmarks.process import PATIENCE, ProcessTree
@@ -35,6 +37,12 @@ class Exchange:
     headers: dict[str, str] = field(default_factory=dict)
     files: str = ""
     """The folder that a server is to send under /static by itself, if it can."""
+    tls: bool = False
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of its URL."""
+        return "https" if self.tls else "http"
 
     def fields(self) -> dict[str, str]:
         """Return the header fields of one request."""
@@ -58,12 +66,13 @@ class Running(ProcessTree):
         self, contender: Contender, python: Python, app: str, interface: str, exchange: Exchange, workers: int
     ) -> None:
         self.one_process = contender.one_process
+        tls = certificate_folder() if exchange.tls else ""
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop()
         began = time.monotonic()
         super().__init__(
-            contender.command(Start(python.bin, app, interface, self.port, workers, exchange.files)),
+            contender.command(Start(python.bin, app, interface, self.port, workers, exchange.files, tls)),
             cwd=ROOT,
             env={**os.environ, **python.environ, "PYTHONPATH": str(ROOT)},
             stdout=self._log,
@@ -77,11 +86,12 @@ class Running(ProcessTree):
         self.start_s = time.monotonic() - began
 
     def _wait_for_answer(self, exchange: Exchange, end: float) -> None:
-        url = f"http://127.0.0.1:{self.port}{exchange.path}"
+        url = f"{exchange.scheme}://127.0.0.1:{self.port}{exchange.path}"
+        trust = ssl.create_default_context(cafile=f"{certificate_folder()}/{CERTIFICATE}") if exchange.tls else None
         request = Request(url, data=exchange.body or None, headers=exchange.fields())
         while True:
             try:
-                with urlopen(request, timeout=10) as response:
+                with urlopen(request, timeout=10, context=trust) as response:
                     got = response.read()
                 break
             except OSError as error:

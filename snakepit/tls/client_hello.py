@@ -43,30 +43,30 @@ def read_client_hello(data: bytes | bytearray) -> ClientHello | None:
 
     Raises NotTls.
     """
-    message = _message(memoryview(data))
+    message = _message(data)
     if message is None:
         return None
     try:
-        return _read(_Reader(message))
-    except _Ended:
+        return _read(message)
+    except IndexError:
         return ClientHello()
 
 
-def _message(data: memoryview) -> memoryview | None:
-    """Return the first handshake message, which may be spread over records (RFC 8446 section 5.1).
+def _message(data: bytes | bytearray) -> bytes | None:
+    """Return the first handshake message without its header; it may be spread over records (RFC 8446 section 5.1).
 
     None: more has to come. Raises NotTls.
     """
-    message = bytearray()
-    while data:
-        if data[0] != _HANDSHAKE_RECORD or (len(data) > 1 and data[1] != 3):
+    message, at = b"", 0
+    while at < len(data):
+        if data[at] != _HANDSHAKE_RECORD or data[at + 1 : at + 2] not in (b"", b"\x03"):
             raise NotTls("what came is not TLS")
-        if len(data) < 5:
+        if len(data) < at + 5:
             return None
-        size = int.from_bytes(data[3:5])
+        size = _number(data, at + 3)
         if not 0 < size <= _MOST_IN_RECORD:
             raise NotTls(f"a TLS record can't have {size} bytes")
-        message += data[5 : 5 + size]
+        message += data[at + 5 : at + 5 + size]
         if message and message[0] != _CLIENT_HELLO:
             raise NotTls("the first message of TLS is not a ClientHello")
         if len(message) >= 4:
@@ -74,71 +74,54 @@ def _message(data: memoryview) -> memoryview | None:
             if whole > LARGEST:
                 raise NotTls(f"the ClientHello is longer than {LARGEST} bytes")
             if len(message) >= whole:
-                return memoryview(message)[4:whole]
-        data = data[5 + size :]
+                return bytes(message[4:whole])
+        at += 5 + size
     return None
 
 
-class _Ended(Exception):
-    """A length reaches beyond the end."""
-
-
-class _Reader:
-    """Reads parts one after the other."""
-
-    def __init__(self, data: memoryview) -> None:
-        self._data = data
-
-    def __bool__(self) -> bool:
-        return bool(self._data)
-
-    def take(self, size: int) -> memoryview:
-        if size > len(self._data):
-            raise _Ended
-        taken, self._data = self._data[:size], self._data[size:]
-        return taken
-
-    def number(self, size: int) -> int:
-        return int.from_bytes(self.take(size))
-
-    def part(self, size_of_length: int) -> "_Reader":
-        """Take a part that has its length before it."""
-        return _Reader(self.take(self.number(size_of_length)))
-
-    def rest(self) -> bytes:
-        return bytes(self._data)
-
-
-def _read(hello: _Reader) -> ClientHello:
-    hello.take(2 + 32)  # version and random
-    hello.part(1)  # session
-    hello.part(2)  # cipher suites
-    hello.part(1)  # compression
+def _read(hello: bytes) -> ClientHello:
+    """Read the message without its header. Raises IndexError where a length reaches beyond the end."""
+    at = 2 + 32  # behind version and random
+    at += 1 + hello[at]  # the session
+    at += 2 + _number(hello, at)  # cipher suites
+    at += 1 + hello[at]  # compression
     name = ""
     protocols: tuple[bytes, ...] = ()
-    extensions = hello.part(2) if hello else hello
-    while extensions:
-        kind, value = extensions.number(2), extensions.part(2)
+    end = at + 2 + _number(hello, at) if at < len(hello) else at
+    at += 2
+    while at < end:
+        kind, begin = _number(hello, at), at + 4
+        at = begin + _number(hello, at + 2)
+        if at > len(hello):
+            raise IndexError
         if kind == _SERVER_NAME:
-            name = _server_name(value.part(2))
+            name = _server_name(hello[begin + 2 : at])
         elif kind == _ALPN:
-            protocols = tuple(_protocols(value.part(2)))
+            protocols = _protocols(hello[begin + 2 : at])
     return ClientHello(name, protocols)
 
 
-def _server_name(names: _Reader) -> str:
-    while names:
-        kind, name = names.number(1), names.part(2).rest()
-        if kind == _HOST_NAME:
-            return host_name(name)
+def _number(data: bytes | bytearray, at: int) -> int:
+    return data[at] << 8 | data[at + 1]
+
+
+def _server_name(names: bytes) -> str:
+    at = 0
+    while at < len(names):
+        end = at + 3 + _number(names, at + 1)
+        if names[at] == _HOST_NAME:
+            return host_name(names[at + 3 : end]) if end <= len(names) else ""
+        at = end
     return ""
 
 
-def _protocols(names: _Reader) -> list[bytes]:
-    found = []
-    while names:
-        found.append(names.part(1).rest())
-    return found
+def _protocols(names: bytes) -> tuple[bytes, ...]:
+    found, at = [], 0
+    while at < len(names):
+        end = at + 1 + names[at]
+        found.append(names[at + 1 : end])
+        at = end
+    return tuple(found)
 
 
 def host_name(name: bytes) -> str:

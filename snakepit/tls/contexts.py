@@ -81,6 +81,8 @@ class LoadedCertificate:
     names: tuple[str, ...]
     context: ssl.SSLContext
     facts: CertificateFacts
+    asks_clients: bool = False
+    """Whether clients are asked for a certificate."""
 
 
 def load(files: CertificateFiles, options: TlsOptions) -> LoadedCertificate:
@@ -104,7 +106,8 @@ def load(files: CertificateFiles, options: TlsOptions) -> LoadedCertificate:
             raise ConfigError(f"the key {files.key} is not that of the certificate {files.certificate}") from None
         where = f"the key {files.key}" if files.key is not None else f"{files.certificate}, in which the key must be,"
         raise ConfigError(f"{where} can't be read: {_reason(error)}") from None
-    return LoadedCertificate(files.names or facts.names, context, facts)
+    asks_clients = options.client_certificates is not ssl.CERT_NONE
+    return LoadedCertificate(files.names or facts.names, context, facts, asks_clients)
 
 
 def _read_facts(path: str) -> CertificateFacts:

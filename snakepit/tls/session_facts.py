@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from snakepit.http.types import Tls
+from snakepit.tls.contexts import LoadedCertificate
 
 _SHORT_NAMES = {
     "commonName": "CN",
@@ -26,20 +27,20 @@ _numbers: dict[str, int] = {}  # of cipher suites, by name
 type _Name = tuple[tuple[tuple[str, str], ...], ...]
 
 
-def describe(session: ssl.SSLObject, server_certificate: str) -> Tls:
+def describe(session: ssl.SSLObject, shown: LoadedCertificate) -> Tls:
     """Return the extension `tls` of ASGI's scope (ASGI TLS extension), and the variables that mod_ssl sets for CGI.
 
-    `server_certificate`: the one that was shown, as PEM.
+    `shown`: the server's certificate.
     """
     version, cipher = session.version() or "", session.cipher()
     cipher_name = cipher[0] if cipher is not None else ""
     chain: list[str] = []
-    if session.context.verify_mode is not ssl.CERT_NONE:
+    if shown.asks_clients:
         chain = [ssl.DER_cert_to_PEM_cert(certificate) for certificate in session.get_unverified_chain()]
     client: dict[str, Any] = (session.getpeercert() or {}) if chain else {}
     name = distinguished_name(client.get("subject", ())) if chain else None
     extension = {
-        "server_cert": server_certificate,
+        "server_cert": shown.facts.pem,
         "client_cert_chain": chain,
         "client_cert_name": name,
         "client_cert_error": None,  # a handshake with one that can't be trusted fails

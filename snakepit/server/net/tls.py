@@ -297,7 +297,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         self._received.write(bytes(self._early))
         self._early.clear()
         session = self._session
-        if in_thread or session.context.verify_mode is not ssl.CERT_NONE:
+        if in_thread or (self._certificate is not None and self._certificate.asks_clients):
             self._shared.threads.run(session.do_handshake, self._stepped)
             return
         try:
@@ -414,15 +414,15 @@ class TlsConnections:
 
     def describe(self, session: ssl.SSLObject, certificate: LoadedCertificate) -> Any:
         """Return what apps are told of a session."""
-        if session.context.verify_mode is not ssl.CERT_NONE:  # the client may have one
-            return describe(session, certificate.facts.pem)
+        if certificate.asks_clients:  # what is told is of the client, too
+            return describe(session, certificate)
         cipher = session.cipher()
         key = id(certificate), session.version(), cipher[0] if cipher is not None else ""
         known = self._described.get(key)
         if known is None or known[0] is not certificate:
             if len(self._described) > _KEPT:
                 self._described.clear()
-            known = self._described[key] = certificate, describe(session, certificate.facts.pem)
+            known = self._described[key] = certificate, describe(session, certificate)
         return known[1]
 
     def close(self) -> None:
