@@ -170,11 +170,10 @@ class Option:
 
 
 def describe(declared: type[Any]) -> tuple[Option, ...]:
-    """Return the options that the fields of a dataclass declare, in their order, and then those of its base class."""
+    """Return the options that the fields of a dataclass declare, in their order: those of its base classes first."""
     hints = get_type_hints(declared)
-    inherited = getattr(declared.__base__, "__dataclass_fields__", {})
     described = []
-    for item in sorted(fields(declared), key=lambda item: item.name in inherited):
+    for item in fields(declared):
         if item.default is MISSING or not item.metadata:
             continue  # the app and the apps, and what is found out
         hint = hints[item.name]

@@ -12,16 +12,12 @@ from typing import Any, Self
 
 from snakepit.config import app_reference, apps, placeholders, variables
 from snakepit.config.choices import (
-    MOST_WORKERS,
-    ExtensionsOption,
     HttpOption,
     InterfaceOption,
-    LazyImportsOption,
     LifespanOption,
     LogLevel,
     LoopOption,
     OnChdirOption,
-    RuntimeOption,
     WsOption,
     check_name,
 )
@@ -101,48 +97,6 @@ class Config(TlsOptions):
 
     app: Any = field(kw_only=False)
 
-    interpreters: int = option(
-        0, "Workers. 0: as many as there are usable CPUs, by affinity mask and CPU quota. WEB_CONCURRENCY counts where "
-        "nothing else says how many.",
-        short="-n", alias="workers", alias_short="-w", variable="WEB_CONCURRENCY", least=0, most=MOST_WORKERS,
-        shown="usable CPUs",
-    )  # fmt: skip
-    max_interpreters: int | None = option(
-        None,
-        "Start more workers, one after the other, while requests wait, up to this number. Those that are not needed "
-        "for a minute end.",
-        least=1, most=MOST_WORKERS, shown="as many as --interpreters",
-    )  # fmt: skip
-    runtime: RuntimeOption = option(
-        "interpreter",
-        "What a worker runs in. interpreter: one with a GIL of its own. process: a child process, for C extensions "
-        "that refuse interpreters, and so that a crash takes only one worker. thread: the main interpreter, for "
-        "debuggers; one worker, whatever --interpreters says.",
-    )
-    threads: int = option(
-        8, "WSGI only: threads in each worker, so requests that one worker serves at once.", least=1, most=1024
-    )
-    extensions: ExtensionsOption = option(
-        "vetted",
-        "C extensions that refuse to run in several interpreters get a private copy in each. vetted: those of packages "
-        "tested that way. native: none. all: every one, at your own risk.",
-    )
-    jit: bool | None = option(
-        None,
-        "Use Python's JIT compiler, if it has one, for the server's own code and for workers that are processes or "
-        "threads. Without this option, PYTHON_JIT decides if it is set.",
-        shown="with CPython 3.15 or newer",
-    )
-    lazy_imports: LazyImportsOption = option(
-        "auto",
-        "Which modules workers load only when they are used, with Python 3.15 or newer. auto: those that tested "
-        "libraries import. on: all, also those that the app itself imports. off: those marked as lazy in the code.",
-    )
-    host: str = option("127.0.0.1", "Address or host name to listen on.", metavar="HOST")
-    port: int = option(8000, "Port to listen on. 0 picks a free one and prints it.", least=0, most=65535)
-    uds: str | None = option(None, "Listen on this Unix socket instead.", metavar="PATH", path=True)
-    fd: int | None = option(None, "Listen on the socket with this file descriptor instead.", least=0)
-    backlog: int = option(2048, "Connections that the kernel holds until they are accepted.", least=1, most=65_535)
     loop: LoopOption = option(
         "auto", "Event loop of the main interpreter. auto: uvloop (on Windows winloop) where it is installed."
     )
@@ -333,9 +287,8 @@ class Config(TlsOptions):
     def __post_init__(self) -> None:
         for each in OPTIONS:
             each.check(getattr(self, each.name))
-        if self.uds is not None and self.fd is not None:
-            raise ConfigError("uds and fd can't be used together", ("uds", "fd"))
         self._check_tls()
+        self._check_listening()
         object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
         for name in ("app_dir", "log_config", "venv"):  # read again after the app may have changed the directory
             path = getattr(self, name)
@@ -406,6 +359,9 @@ class Config(TlsOptions):
                 'APP is missing: name it, as in snakepit run main:app, or by app = "main:app" in snakepit.toml, which '
                 "snakepit init writes"
             )
+        for name in ("host", "port"):
+            if "bind" in found.values and found.same_kind("bind", name):
+                raise ConfigError(f"{name} and bind can't be used together: say it all with bind", (name, "bind"))
         try:
             config = cls(found.app, **found.values)
         except ConfigError as error:

@@ -102,6 +102,11 @@ class Found:
             source.kind == "environment" and source.variable.startswith(ENV_PREFIX)
         )
 
+    def same_kind(self, one: str, other: str) -> bool:
+        """Tell whether the values of two options come from sources of one kind."""
+        kinds = {self.sources[name].kind for name in (one, other) if name in self.sources}
+        return len(kinds) == 1 and one in self.sources and other in self.sources
+
     def places(self, names: Iterable[str]) -> str:
         """Return where a configuration file sets these options, as text; empty if it sets none of them."""
         sources = {name: self.sources.get(name, DEFAULT) for name in names}

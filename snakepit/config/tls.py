@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from snakepit.config.listening import ListenOptions
 from snakepit.config.option import describe, option
 from snakepit.config.static import ArrayReader
 from snakepit.errors import ConfigError
@@ -65,7 +66,7 @@ KEYS = describe(TlsCertificate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TlsOptions:
+class TlsOptions(ListenOptions):
     """The options for TLS."""
 
     ssl_certfile: str | None = option(

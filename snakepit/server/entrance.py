@@ -2,21 +2,31 @@
 
 import asyncio
 import logging
+import os
 import ssl
 from typing import TYPE_CHECKING
 
+from snakepit.config.bind import mode_of
 from snakepit.errors import ConfigError
 from snakepit.server.net.http1 import HttpConnections
+from snakepit.server.net.listener import Listener, Speaks
+from snakepit.server.privileges import become
 from snakepit.server.responders.redirect import HttpsRedirect
 from snakepit.server.routing.router import Router
 from snakepit.system.cpus import usable_cpus
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
     from snakepit.config.options import Config
-    from snakepit.server.net.listener import Listener, NewConnection
+    from snakepit.server.net.listener import NewConnection
     from snakepit.server.net.tls import TlsConnections
-    from snakepit.tls.certificates import FileCertificates, Looked
+    from snakepit.server.routing.router import Finder
+    from snakepit.tls.certificates import Certificates, FileCertificates, Looked
     from snakepit.tls.contexts import CertificateFiles
+
+_HTTPS = 443
 
 LOOK = 2.0
 """Seconds between two looks at the files of certificates."""
@@ -32,60 +42,80 @@ _CLIENTS = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ss
 class Entrance:
     """What accepts connections for a server, and gives each what it speaks.
 
-    Raises ConfigError for a certificate that can't be used.
+    Binds the sockets, reads the certificates, and lets the process become another user's, if that is wanted. Raises
+    ConfigError.
+
+    Args:
+        inherited: sockets to use instead of those of the options.
     """
 
-    def __init__(
-        self, config: "Config", listener: "Listener", http: HttpConnections, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        self._listener = listener
-        self._http = http
+    def __init__(self, config: "Config", inherited: "Sequence[socket.socket]", loop: asyncio.AbstractEventLoop) -> None:
+        self.listener = Listener(config, inherited)
+        self._config = config
         self._loop = loop
         self._log = logging.getLogger("snakepit.server")
-        self._tls: TlsConnections | None = None
         self._files: FileCertificates | None = None
+        self._certificates: Certificates | None = None
+        self._tls: TlsConnections | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._redirect: HttpConnections | None = None
-        if config.speaks_tls:
-            try:
-                self._set_up_tls(config)
-            except ConfigError:
-                listener.close()
-                raise
+        try:
+            if config.speaks_tls:
+                self._certificates = self._read_certificates()
+            if config.umask:
+                os.umask(mode_of(config.umask))
+            if config.user is not None or config.group is not None:
+                become(config.user, config.group)
+        except ConfigError:
+            self.listener.close()
+            raise
 
-    def _set_up_tls(self, config: "Config") -> None:
-        from snakepit.server.net.tls import TlsConnections  # most servers have a proxy in front
-        from snakepit.tls.certificates import Certificates, FileCertificates
+    def _read_certificates(self) -> "Certificates":
+        from snakepit.tls.certificates import Certificates, FileCertificates  # most servers have a proxy in front
         from snakepit.tls.contexts import CertificateFiles, TlsOptions
 
-        options = TlsOptions(
-            _LEAST[config.ssl_version], config.ssl_ciphers, _CLIENTS[config.ssl_cert_reqs], config.ssl_ca_certs
+        config = self._config
+        certificates = Certificates(
+            TlsOptions(
+                _LEAST[config.ssl_version], config.ssl_ciphers, _CLIENTS[config.ssl_cert_reqs], config.ssl_ca_certs
+            )
         )
-        certificates = Certificates(options)
         files = [
             CertificateFiles(each.certfile, each.keyfile, each.keyfile_password, each.names) for each in config.tls
         ]
         self._files = FileCertificates(certificates, files, self._tell_of_file)
-        self._tls = TlsConnections(
+        return certificates
+
+    async def serve(self, http: HttpConnections, router: "Finder") -> None:
+        """Accept connections from now on.
+
+        Args:
+            http: makes connections that speak HTTP; over TLS, where that is spoken anywhere.
+            router: of those that speak it without TLS beside them.
+        """
+        connections: dict[Speaks, NewConnection] = {Speaks.HTTP: http.new_connection}
+        if self._certificates is not None:
+            self._tls = self._make_tls(self._certificates, http)
+            plain = HttpConnections(self._config, router, self._loop, beside=http)
+            redirect = Router(HttpsRedirect(self.listener.https_port or _HTTPS))
+            connections = {
+                Speaks.HTTPS: self._tls.over(http.new_connection),
+                Speaks.HTTP: plain.new_connection,
+                Speaks.REDIRECT: HttpConnections(self._config, redirect, self._loop, beside=http).new_connection,
+            }
+            self._timer = self._loop.call_later(LOOK, self._look)
+        await self.listener.serve(self._loop, connections)
+
+    def _make_tls(self, certificates: "Certificates", http: HttpConnections) -> "TlsConnections":
+        from snakepit.server.net.tls import TlsConnections
+
+        return TlsConnections(
             certificates,
-            self._http.connections,
+            http.connections,
             self._loop,
-            seconds=config.ssl_handshake_timeout,
+            seconds=self._config.ssl_handshake_timeout,
             most_at_once=MOST_HANDSHAKES,
             threads=usable_cpus().count,
         )
-        if config.redirect_http is not None:
-            redirect = HttpsRedirect(self._listener.port)
-            self._redirect = HttpConnections(config, Router(redirect), self._loop, beside=self._http)
-
-    async def serve(self) -> None:
-        """Accept connections from now on."""
-        connection: NewConnection = self._http.new_connection
-        if self._tls is not None:
-            connection = self._tls.over(connection)
-            self._timer = self._loop.call_later(LOOK, self._look)
-        redirect = None if self._redirect is None else self._redirect.new_connection
-        await self._listener.serve(self._loop, connection, redirect)
 
     def look_at_certificates(self) -> None:
         """Read the files of certificates again that have changed, now."""

@@ -20,7 +20,6 @@ from snakepit.server.apps.tenants import Tenants
 from snakepit.server.entrance import Entrance
 from snakepit.server.event_loop.background import spawn
 from snakepit.server.net.http1 import HttpConnections
-from snakepit.server.net.listener import Listener
 from snakepit.server.operate.changes import Changes
 from snakepit.server.operate.commands import commands
 from snakepit.server.operate.control_socket import ControlSocket, Identity
@@ -76,7 +75,8 @@ class Serving:
         self._setup = setup
         self._loop = loop
         self._log = logging.getLogger("snakepit.server")
-        self._listener = Listener(config, manager.sockets)
+        self._entrance = Entrance(config, manager.sockets, loop)
+        self._listener = self._entrance.listener
         self.address = self._listener.address
         self.left_open = 0
         self._hand_over = HandOver(manager, self._log)
@@ -106,13 +106,12 @@ class Serving:
         self._apps = Apps(first, tenants, routes)
         self._apps.fill_routes(setup.apps)
         self._static = self._static_responders()
-        router: Finder = routes or Router(first[0].pool.queue, first[0].responders)
+        self._router: Finder = routes or Router(first[0].pool.queue, first[0].responders)
         if self._static:
-            router = FilesFirst(self._static, router)
-        self._http = HttpConnections(config, router, loop, setup.open_files, secure=config.speaks_tls)
+            self._router = FilesFirst(self._static, self._router)
+        self._http = HttpConnections(config, self._router, loop, setup.open_files, secure=config.speaks_tls)
         self._app_files: AppFiles | None = None  # made for the first one
         self._http.app_files = self._send_app_file
-        self._entrance = Entrance(config, self._listener, self._http, loop)
         self._changes = Changes(self._apps, self._log, loop, manager, self._reconfiguration(make))
         self._control = self._control_socket()
         self._stops = Stops(self.stop, self._exit_now)
@@ -262,7 +261,7 @@ class Serving:
         if asked.is_set():
             return
         self._http.open_files.watch()
-        await self._entrance.serve()
+        await self._entrance.serve(self._http, self._router)
         self._accepts = True
         self._log.info("Listening on %s (Ctrl+C to stop)", ", ".join(self._listener.addresses))
         if manager.takes_over:

@@ -48,7 +48,7 @@ def env_file(tmp_path):
 def test_options_are_the_fields_but_the_app():
     names = {item.name for item in fields(Config) if item.init}
     assert {"app", *(option.name for option in OPTIONS), "apps", "static", "tls"} == names
-    assert OPTIONS[0].name == "interpreters", "its own come first, and then those of what it is made of"
+    assert OPTIONS[0].name == "interpreters"
 
 
 @each_option
@@ -517,6 +517,7 @@ def test_default_text_of_several_values():
     assert BY_NAME["reload_include"].default_text == "*.py"
     assert BY_NAME["reload_exclude"].default_text is None
     assert [option.name for option in OPTIONS if option.several] == [
+        "bind",
         "mount",
         "env",
         "static_path",

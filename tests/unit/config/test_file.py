@@ -138,12 +138,20 @@ def test_a_file_above_that_belongs_to_somebody_else(folder, monkeypatch, owner):
 def sample(option):
     if option.name == "mount":
         return ("/api=api.main:app", "example.com=shop:app")
+    if option.name == "bind":
+        return ("127.0.0.1:8000", "[::]:8443,tls")
     if option.several:
         return ("A=1", "B=2") if option.table else ("A: 1", "B: 2")
     if option.choices:
         return option.choices[-1]
     if option.form is not None:
-        return {"name": "shop", "root_path": "/api", "trusted_proxy_headers": "forwarded"}.get(option.name, "10.0.0.1")
+        return {
+            "name": "shop",
+            "root_path": "/api",
+            "trusted_proxy_headers": "forwarded",
+            "uds_mode": "660",
+            "umask": "027",
+        }.get(option.name, "10.0.0.1")
     return {bool: True, int: int(option.most or 1024), float: 2.5, str: "/abs"}[option.kind]
 
 
@@ -230,9 +238,9 @@ def test_line_endings_of_windows_and_a_byte_order_mark(folder):
         ("xyzzy = 1", "snakepit.toml:1: xyzzy: there is no such option"),
         ("no-access-log = true", "snakepit.toml:1: no-access-log: there is no such option; write access-log = false"),
         (
-            "bind = 'x'",
-            "snakepit.toml:1: bind: there is no such option; --bind (of gunicorn and hypercorn): use --host HOST "
-            "--port PORT, or --uds PATH, or --fd NUMBER.",
+            "certfile = 'x'",
+            "snakepit.toml:1: certfile: there is no such option; --certfile (of gunicorn and hypercorn): use "
+            "--ssl-certfile FILE.",
         ),
         ("[timeout]\na = 1", "snakepit.toml:1: [timeout]: there is no such table; did you mean timeouts?"),
         ("[[sites]]\na = 1", "snakepit.toml:1: [sites]: there is no such table"),

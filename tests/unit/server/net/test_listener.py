@@ -12,7 +12,8 @@ from waiting import PATIENCE
 
 from snakepit.config.options import Config
 from snakepit.errors import ConfigError
-from snakepit.server.net.listener import Listener
+from snakepit.server.net.listener import Listener, Speaks
+from snakepit.server.net.sockets import tcp_sockets
 
 UNIX = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs Unix sockets")
 
@@ -62,7 +63,7 @@ def echoed(listener, family, address):
     async def scenario():
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(PATIENCE):
-            await listener.serve(loop, Echo)
+            await listener.serve(loop, dict.fromkeys(Speaks, Echo))
             with socket.socket(family, socket.SOCK_STREAM) as client:
                 client.setblocking(False)
                 await loop.sock_connect(client, address)
@@ -156,15 +157,15 @@ def test_another_free_port_is_tried_where_one_address_has_the_first_in_use(liste
     resolves("127.0.0.1", "127.0.0.2")
     if sys.platform != "linux":
         pytest.skip("needs a second loopback address")
-    bind, refused = Listener.__init__.__globals__["_tcp_socket"], []
+    bind, refused = tcp_sockets.__globals__["_tcp_socket"], []
 
-    def bind_but_once(family, address, one_of_several):
+    def bind_but_once(family, address, *further):
         if address[0] == "127.0.0.2" and not refused:
             refused.append(address[1])
             raise OSError(errno.EADDRINUSE, "in use")
-        return bind(family, address, one_of_several)
+        return bind(family, address, *further)
 
-    monkeypatch.setattr("snakepit.server.net.listener._tcp_socket", bind_but_once)
+    monkeypatch.setattr("snakepit.server.net.sockets._tcp_socket", bind_but_once)
     listener = listen(host="localhost")
     assert hosts(listener) == ["127.0.0.1", "127.0.0.2"]
     assert len({sock.getsockname()[1] for sock in listener.sockets}) == 1
