@@ -18,6 +18,8 @@ address may be in use on another."""
 
 type _Address = tuple[Any, ...]
 
+_REUSE_PORT: int = getattr(socket, "SO_REUSEPORT", 0)
+
 _MISSING = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # machines without IPv6 may also name "::1 localhost"
 
 
@@ -26,6 +28,8 @@ def tcp_sockets(host: str, port: int, flag: str, reuse_port: bool = False) -> li
 
     `flag`: the option that says which port. `reuse_port`: other servers may have it, too. Raises ConfigError.
     """
+    if reuse_port and not _REUSE_PORT:
+        raise ConfigError("this platform has no SO_REUSEPORT, which --reuse-port needs")
     try:
         found = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
@@ -76,7 +80,7 @@ def _tcp_socket(family: int, address: _Address, one_of_several: bool, reuse_port
         else:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse_port:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.setsockopt(socket.SOL_SOCKET, _REUSE_PORT, 1)
         if family == socket.AF_INET6 and one_of_several:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # the IPv4 address has a socket of its own
         sock.bind(address)

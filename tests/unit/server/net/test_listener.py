@@ -353,3 +353,18 @@ def test_inherited_socket_of_the_wrong_kind():
                 os.close(descriptor)
             except OSError:
                 pass  # the server that refused it has closed it
+
+
+# -- several servers on one port -------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(socket, "SO_REUSEPORT"), reason="needs SO_REUSEPORT")
+def test_a_port_that_is_shared(listen):
+    one = listen(reuse_port=True)
+    other = listen(reuse_port=True, port=one.sockets[0].getsockname()[1])
+    assert one.address == other.address
+
+
+def test_platform_where_ports_are_not_shared(monkeypatch):
+    monkeypatch.setattr("snakepit.server.net.sockets._REUSE_PORT", 0)
+    assert "no SO_REUSEPORT" in refusal(reuse_port=True)
