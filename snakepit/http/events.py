@@ -21,6 +21,8 @@ class RequestHead:
     """Whether the client wants the connection to stay (RFC 9112 section 9.3)."""
     upgrade: bool = field(default=False, compare=False)
     """Whether there is an Upgrade field."""
+    demands_tls: bool = field(default=False, compare=False)
+    """Whether the target is a URL of https."""
     body: bytes = b""
     more: bool = False
     """Whether more of the body will come, as BodyData."""

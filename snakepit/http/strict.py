@@ -4,13 +4,18 @@ RFC 9112 lets a server be lenient in places that make request smuggling possible
 another server might read differently.
 """
 
+import re
+
 from snakepit.errors import RemoteProtocolError
 from snakepit.http.events import Limits
-from snakepit.http.fields import has_controls
+from snakepit.http.fields import TOKEN, has_controls
+from snakepit.http.target import authority_of, is_host
 from snakepit.http.types import Headers
 
 _HEAD_END = b"\r\n\r\n"
-_SCHEMES = (b"http://", b"https://")
+LENGTH_DIGITS = 18
+"""Digits of a Content-Length: more than any body has, and few enough that nothing overflows."""
+
 _HTTP_VERSIONS = {b"1.0": "1.0", b"1.1": "1.1"}
 
 
@@ -22,40 +27,58 @@ def http_version(version: bytes) -> str:
     return known
 
 
+_REQUEST_LINE = re.compile(rb"%b [!-~]+ HTTP/[0-9]\.[0-9]" % TOKEN.pattern)
+_LAST_CODING = re.compile(rb"(?i:\r\ntransfer-encoding):(?:[^\r]*,)?[ \t]*([^\r,]*?)[ \t]*(?=\r\n)")
+
+
 class HeadCheck:
     """A check of a request's head as it comes, in pieces of any size, before a library parses it.
 
-    Refuses a head over the limit; a line feed without a carriage return before it (RFC 9112 section 2.2 allows to
-    accept one; it does not demand it); and control characters (RFC 9110 section 5.5).
+    Refuses a head over the limit; a request line that is none, as soon as its end has come; a line feed without a
+    carriage return before it (RFC 9112 section 2.2 allows to accept one; it does not demand it); folded lines (section
+    5.2 leaves the choice); and control characters (RFC 9110 section 5.5).
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self.restart()
-
-    def restart(self) -> None:
-        """Prepare for a new head."""
-        self._size = 0
-        self._last = b""  # up to three bytes that came before: the head's end may be split
+        self._head = bytearray()
+        self._line_checked = False
         self._ended = False
 
     def feed(self, data: bytes) -> None:
         """Check received bytes, up to the head's end. Raises RemoteProtocolError."""
         if self._ended:
             return
-        before = self._last
-        seen = before + data
-        end = seen.find(_HEAD_END)
+        head, before = self._head, len(self._head)
+        head += data
+        end = head.find(_HEAD_END, max(before - 3, 0))
         self._ended = end >= 0
-        head = seen[len(before) : end + len(_HEAD_END)] if self._ended else data
-        self._last = seen[-3:]
-        self._size += len(head)
-        if self._size > self._limit:
-            raise RemoteProtocolError(f"the request's head is longer than {self._limit} bytes", 431)
-        if head.count(b"\n") != (before[-1:] + head).count(b"\r\n"):
+        if self._ended:
+            del head[end + len(_HEAD_END) :]
+        if len(head) > self._limit:
+            self._refuse_length()
+        new = bytes(head[before:])
+        if new.count(b"\n") != head.count(b"\r\n", max(before - 1, 0)):
             raise bare_line_feed()
-        if has_controls(head):
+        if has_controls(new):
             raise control_character()
+        if head.find(b"\r\n ", max(before - 2, 0)) >= 0 or head.find(b"\r\n\t", max(before - 2, 0)) >= 0:
+            raise RemoteProtocolError("a line of the head begins with white space")
+        if not self._line_checked and (end := head.find(b"\r\n", max(before - 1, 0))) >= 0:
+            self._line_checked = True
+            if not _REQUEST_LINE.fullmatch(head, 0, end):
+                raise RemoteProtocolError(f"illegal request line: {bytes(head[: min(end, 100)])!r}")
+
+    def chunked_is_last(self) -> bool:
+        """Tell whether the last transfer coding of the head is chunked, so that the body's end can be found."""
+        codings = _LAST_CODING.findall(self._head)
+        return bool(codings) and codings[-1].lower() == b"chunked"
+
+    def _refuse_length(self) -> None:
+        limit = self._limit
+        if self._head.find(b"\r\n", 0, limit) >= 0:
+            raise RemoteProtocolError(f"the request's head is longer than {limit} bytes", 431)
+        raise RemoteProtocolError(f"the request line is longer than {limit} bytes", 414)
 
 
 EMPTY_LINES = b"\r\n" * 4
@@ -89,13 +112,19 @@ def check_head(method: str, target: bytes, headers: Headers, limits: Limits) -> 
 
     Raises RemoteProtocolError: 405 for CONNECT, 431 for too many fields, 413 for a body that is announced as too
     long, 417 for an expectation that is not 100-continue, 400 for both Content-Length and Transfer-Encoding
-    (RFC 9112 section 6.1), and for a target that has none of the forms of RFC 9112 section 3.2.
+    (RFC 9112 section 6.1), for a Host that is no host, and for a target that has none of the forms of RFC 9112 section
+    3.2.
     """
     if method == "CONNECT":
         raise RemoteProtocolError("CONNECT is for proxies", 405, ((b"allow", b"GET, HEAD, POST, PUT, DELETE"),))
-    is_path = target.startswith(b"/") or (target == b"*" and method == "OPTIONS")
-    if not is_path and not target[:8].lower().startswith(_SCHEMES):
-        raise RemoteProtocolError("the request's target must be a path or a URL")
+    if not target.startswith(b"/") and not (target == b"*" and method == "OPTIONS"):
+        authority = authority_of(target)
+        if authority is None:
+            raise RemoteProtocolError("the request's target must be a path or a URL")
+        if not authority or not is_host(authority):
+            raise RemoteProtocolError("the request's target names no host, or more than a host and a port")
+    if b"#" in target:
+        raise RemoteProtocolError("the request's target has a fragment")
     if len(headers) > limits.fields:
         raise RemoteProtocolError(f"more than {limits.fields} header fields", 431)
     length = None
@@ -105,6 +134,9 @@ def check_head(method: str, target: bytes, headers: Headers, limits: Limits) -> 
             length = value
         elif name == b"transfer-encoding":
             chunked = True
+        elif name == b"host":
+            if not is_host(value):
+                raise RemoteProtocolError("the Host field is not a host and a port")
         elif name == b"expect":
             if value.lower() != b"100-continue":
                 raise RemoteProtocolError("the only known expectation is 100-continue", 417)
@@ -112,6 +144,8 @@ def check_head(method: str, target: bytes, headers: Headers, limits: Limits) -> 
     if length is not None:
         if chunked:
             raise RemoteProtocolError("both Content-Length and Transfer-Encoding")
+        if len(length) > LENGTH_DIGITS:
+            raise RemoteProtocolError("bad Content-Length")
         if limits.body is not None and int(length) > limits.body:
             raise too_long(limits.body)
     return expects_continue

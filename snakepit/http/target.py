@@ -1,9 +1,46 @@
 """A request's target (RFC 9112 section 3.2), which a proxy may send in absolute form."""
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from snakepit.http.types import Headers
+
+_HOST = re.compile(
+    rb"(?:(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})*|\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._~-]+)?\])(?::[0-9]{0,5})?"
+)
+"""A host and its port, or nothing (RFC 3986 section 3.2). A comma, which may be a part of a name there, is what a proxy
+makes of two Host fields; and a zone of an IPv6 address may be behind a percent sign, as some clients send it."""
+
+
+def is_host(text: bytes) -> bool:
+    """Tell whether a Host field can have this value (RFC 9110 section 7.2). It may be empty."""
+    found = _HOST.fullmatch(text)
+    return found is not None and (not text.startswith(b":")) and _port_of(text) <= 65_535
+
+
+def _port_of(host: bytes) -> int:
+    _, colon, port = host.rpartition(b":")
+    return int(port) if colon and port.isdigit() else 0
+
+
+def authority_of(target: bytes) -> bytes | None:
+    """Return what an absolute target ("http://host/path") has for a host; None if the target is none of HTTP's."""
+    scheme, separator, rest = target.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):
+        return None
+    return rest.partition(b"/")[0].partition(b"?")[0]
+
+
+def with_host_of(target: bytes, headers: "Headers") -> "Headers":
+    """Return header fields whose Host is that of an absolute target, whatever the client has put there.
+
+    RFC 9112 section 3.2.2: the field is ignored then. Apps do not look at the target for the host.
+    """
+    authority = authority_of(target)
+    if authority is None:
+        return headers
+    return [(b"host", authority), *(field for field in headers if field[0] != b"host")]
 
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:

@@ -16,7 +16,7 @@ from snakepit.http.h1.known_fields import NOT_ORDINARY, KnownFields, NotOrdinary
 from snakepit.http.strict import NOT_BEGUN
 
 _HEAD_END = b"\r\n\r\n"
-_REQUEST_LINE = re.compile(rb"([!-~]+) (/[!-~]*) HTTP/1\.([01])\r\n")
+_REQUEST_LINE = re.compile(rb"([!-~]+) (/[!-\"$-~]*) HTTP/1\.([01])\r\n")
 
 
 class CleanHeadParser:
@@ -81,7 +81,9 @@ class CleanHeadParser:
     def _wait_for_more(self, data: bytes) -> Event | None:
         self.in_head = data not in NOT_BEGUN
         if self.in_head and (
-            len(data) > self._limits.head or not is_clean(data[:-1] if data.endswith(b"\r") else data)
+            len(data) > self._limits.head
+            or not is_clean(data[:-1] if data.endswith(b"\r") else data)
+            or (b"\r\n" in data and not _REQUEST_LINE.match(data))
         ):
             return self._leave(data)
         self._rest = data

@@ -6,8 +6,9 @@ import httptools
 
 from snakepit.http.events import RequestHead
 from snakepit.http.h1.fast_path import CleanHeadParser, is_clean
-from snakepit.http.h1.known_fields import LENGTH_DIGITS, NOT_ORDINARY, NotOrdinary
-from snakepit.http.strict import keeps_alive
+from snakepit.http.h1.known_fields import NOT_ORDINARY, NotOrdinary
+from snakepit.http.strict import LENGTH_DIGITS, keeps_alive
+from snakepit.http.target import is_host
 
 if TYPE_CHECKING:
     from snakepit.http.types import Headers
@@ -61,6 +62,8 @@ class _Collector:
         self.headers.append((name, value.rstrip(b" \t")))
         if name == b"host":
             self.hosts += 1
+            if not is_host(value.strip(b" \t")):
+                raise NotOrdinary
         elif name == b"connection":
             self.connection = True
         elif name == b"content-length":

@@ -9,7 +9,8 @@ import re
 from typing import TYPE_CHECKING
 
 from snakepit.http.fields import TOKEN
-from snakepit.http.strict import keeps_alive
+from snakepit.http.strict import LENGTH_DIGITS, keeps_alive
+from snakepit.http.target import is_host
 
 if TYPE_CHECKING:
     from snakepit.http.events import Limits
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
 NOT_ORDINARY = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
 """Fields whose requests only `H11Parser` reads."""
-
-LENGTH_DIGITS = 18
-"""Digits of a Content-Length: more than any body has, and few enough that nothing overflows."""
 
 _LINE = rb"%b:[\t -~\x80-\xff]*" % TOKEN.pattern
 _ARE_LINES = re.compile(rb"%b(?:\r\n%b)*" % (_LINE, _LINE)).fullmatch
@@ -149,7 +147,7 @@ class HeaderLines(dict[bytes, tuple[bytes, bytes]]):
                     keep_alive = False
                 elif len(line) <= self.LARGEST:
                     self.new[line] = field  # as it says nothing that counts
-            elif name == b"host" and host is None:
+            elif name == b"host" and host is None and is_host(value):
                 host = field
             elif name == b"content-length" and length is None and value.isdigit() and len(value) <= LENGTH_DIGITS:
                 length = int(value)

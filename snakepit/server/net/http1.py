@@ -105,6 +105,8 @@ class Connection(TransportShell):
             event = self._protocol.receive_data(data)
             if isinstance(event, RequestHead):
                 shared = self._shared
+                if event.demands_tls:
+                    self._check_tls()
                 exchange = self._exchange = shared.new_exchange(self, event, self._home)
                 self._state = _SERVING
                 if self._deadline is not shared.keep_alive:  # which looks for itself whether it is idle
@@ -303,6 +305,11 @@ class Connection(TransportShell):
         if exchange is not None and self._streams_events and self._state < _LINGERING:
             exchange.client_gone(stopping=True)
             self._close()
+
+    def _check_tls(self) -> None:
+        """Refuse a target of https that came without TLS, unless from a trusted proxy (RFC 9110 section 7.4)."""
+        if self._proxy_headers is None and self._direct[2] != "https":
+            raise RemoteProtocolError("this connection is not secure, as the request's target demands", 421)
 
     def _take_body(self, event: BodyData) -> None:
         """Take some more of a request's body."""

@@ -153,6 +153,10 @@ class WsgiExchange:
         code = status[:3]
         if len(code) < 3 or not code.isdecimal() or status[3:4] not in ("", " "):
             raise LocalProtocolError(f"the status must look like '200 OK', not {status!r}")
+        if (
+            not status.isprintable()
+        ):  # the reason is not sent, but an app that lets a client write it has to learn of it
+            raise LocalProtocolError(f"the app sent an illegal response: control characters in the status {status!r}")
         if int(code) < 200:
             raise LocalProtocolError(f"the status must be from 200 to 999, not {status!r}")
         self._fields = render(
