@@ -8,7 +8,7 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-by-python check lint format docs bench bench-own compat apps stress liveness autobahn clean
+.PHONY: help run test test-by-python check lint format docs bench bench-own conformance compat apps stress liveness autobahn clean
 
 EXAMPLE ?= asgi
 APP_asgi := asgi:app
@@ -93,7 +93,7 @@ help: ## explain the targets
 	@echo "  SNAKEPIT_PORT=8001 and the like           the server's options, for make run"
 	@echo "  PYTHON=/path/to/python                    use this Python (default: the best that tools/find-python finds)"
 	@echo "  RUNTIMES='process thread'                 further passes of the end-to-end tests"
-	@echo "  ARGS='-k name'                            more arguments for test, stress, bench, compat and apps"
+	@echo "  ARGS='-k name'                            more arguments for test, stress, bench, conformance, compat and apps"
 	@echo "  ARGS='raw --pythons 3.14,3.15,3.15-jit'   these, for example, for bench: cases and options"
 
 run: $(if $(APP_$(EXAMPLE)),$(RUN),unknown-example) ## serve an example on 127.0.0.1:8000
@@ -142,6 +142,9 @@ docs: $(DEV) ## build the documentation into docs/_build; warnings are errors
 
 bench: $(BENCH) ## compare Snakepit with other servers, and print ratios; takes half an hour, needs wrk; ARGS=--help lists more
 	@$(BENCH_VENV)/bin/python -m benchmarks.peers $(ARGS)
+
+conformance: $(BENCH) ## try what HTTP demands of servers on Snakepit and its peers, and print tables; takes a minute
+	@$(BENCH_VENV)/bin/python -m conformance $(ARGS)
 
 bench-own: $(DEV) ## measure Snakepit by itself: parallelism, memory, threads, backpressure, connections, apps beside each other
 	@$(PYTHON_IN_VENV) -m benchmarks $(ARGS)

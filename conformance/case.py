@@ -24,8 +24,6 @@ class Case:
     interface: str = ""
     note: str = ""
     is_head: bool = False
-    public: bool = False
-    """Whether the server must not trust its peer as a proxy."""
     alone: bool = False
     """Whether no request follows, where the client may send none."""
 

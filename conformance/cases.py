@@ -9,10 +9,6 @@ GROUPS: tuple[Group, ...] = (LENGTHS, CHUNKS, REQUEST_LINE, TARGETS, HOSTS, FIEL
 CASES: dict[str, Case] = {case.name: case for group in GROUPS for case in group.cases}
 
 
-def cases_for(interface: str, public: bool | None = None) -> list[Case]:
-    """Return the cases for apps of an interface; `public`: only those that need this."""
-    return [
-        case
-        for case in CASES.values()
-        if case.interface in ("", interface) and (public is None or case.public == public)
-    ]
+def cases_for(interface: str) -> list[Case]:
+    """Return the cases for apps of an interface."""
+    return [case for case in CASES.values() if case.interface in ("", interface)]

@@ -37,16 +37,8 @@ class Tried:
     def outcomes(self, python: Python, names: Iterable[str], patience: float) -> dict[str, Outcome]:
         """Start it, and try the cases with these names."""
         chosen = set(names)
-        found: dict[str, Outcome] = {}
-        for public in (False, True) if self.is_own else (None,):
-            cases = [case for case in cases_for(self.interface, public) if case.name in chosen]
-            if cases:
-                found |= self._outcomes(python, cases, (*self.options, *(PUBLIC if public else ())), patience)
-        return found
-
-    def _outcomes(
-        self, python: Python, cases: list[Case], options: tuple[str, ...], patience: float
-    ) -> dict[str, Outcome]:
+        cases = [case for case in cases_for(self.interface) if case.name in chosen]
+        options = (*self.options, *(PUBLIC if self.is_own else ()))
         base = next(each for each in CONTENDERS if each.name == self.contender)
         contender = Contender(base.name, partial(_with_options, base.command, options), base.interfaces)
         exchange = Exchange("/up", UP)

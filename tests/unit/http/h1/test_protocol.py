@@ -141,6 +141,14 @@ REQUESTS = {
         b"GET HTTP://a/b HTTP/1.1\r\nHost: a\r\n\r\n",
         [head(target=b"HTTP://a/b"), END],
     ),
+    "absolute target of another host": (
+        b"GET http://b/ HTTP/1.1\r\nX: y\r\nHost: a\r\n\r\n",
+        [head(target=b"http://b/", headers=((b"host", b"b"), (b"x", b"y"))), END],
+    ),
+    "absolute target in http/1.0": (
+        b"GET http://b/ HTTP/1.0\r\n\r\n",
+        [head(target=b"http://b/", version="1.0", headers=((b"host", b"b"),)), END],
+    ),
     "empty line before it": (b"\r\nGET /a HTTP/1.1\r\nHost: a\r\n\r\n", [head(target=b"/a"), END]),
     "four empty lines before it": (
         b"\r\n\r\n\r\n\r\nGET /a HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -497,6 +505,26 @@ REFUSED = {
     "an empty line that ends with a bare line feed first": (b"\r\n\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "carriage return first": (b"\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "bare line feed first": (b"\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "folded line": (b"GET / HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n", 400),
+    "line folded with a tab": (b"GET / HTTP/1.1\r\nHost: a\r\nX:\r\n\tc\r\n\r\n", 400),
+    "folded transfer coding": (POST + b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", 400),
+    "host with a space": (b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
+    "host list in http/1.0": (b"GET / HTTP/1.0\r\nHost: a, b\r\n\r\n", 400),
+    "host with a bad port behind others": (b"GET / HTTP/1.1\r\nX: y\r\nHost: a:b\r\n\r\n", 400),
+    "absolute target without host": (b"GET http:///a HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "absolute target with user": (b"GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "fragment": (b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "fragment in an absolute target": (b"GET http://a/#b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "request line of http/0.9 and nothing else": (b"GET /\r\n", 400),
+    "request line of something else": (b"EHLO example.com\r\n", 400),
+    "length of 19 digits": (POST + b"Content-Length: 0000000000000000005\r\n\r\nhello", 400),
+    "chunked is not the last coding": (POST + b"Transfer-Encoding: chunked, gzip\r\n\r\n", 400),
+    "chunked is not in the last line": (
+        POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n",
+        400,
+    ),
+    "chunked twice": (POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", 501),
+    "space behind a chunk's size": (POST + b"Transfer-Encoding: chunked\r\n\r\n3 \r\nabc\r\n0\r\n\r\n", 400),
     "both lengths": (POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
     "both lengths, the other way round": (
         POST + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
@@ -1044,7 +1072,7 @@ def test_known_block_behind_any_line_is_read_as_h11_reads_it(method, target, ver
 def test_known_block_counts_for_the_limit_of_the_head(make):
     assert len(feed(make(head=60), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")) == 2
     with pytest.raises(RemoteProtocolError) as caught:
-        feed(make(head=60), b"GET /" + b"x" * 50 + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        feed(make(head=60), b"GET /" + b"x" * 40 + b" HTTP/1.1\r\nHost: a\r\n\r\n")
     assert caught.value.status == 431
 
 

@@ -381,7 +381,7 @@ REFUSALS = {
     "announced body": (request("/", "POST", b"x" * 5001), 413),
     "chunked body": (chunked("/", b"x" * 3000, b"x" * 3000), 413),
     "expectation": (request(headers=["Expect: tea"]), 417),
-    "head": (b"GET /" + b"a" * 3000 + b" HTTP/1.1\r\n", 431),
+    "head": (b"GET /" + b"a" * 3000 + b" HTTP/1.1\r\n", 414),
     "fields": (request(headers=[f"X-{number}: a" for number in range(30)]), 431),
     "version": (b"GET / HTTP/1.2\r\nHost: t\r\n\r\n", 505),
 }
