@@ -164,6 +164,10 @@ class Config(TlsOptions):
         "every address.",
         metavar="LIST", variable="FORWARDED_ALLOW_IPS", commas=True, form=TrustedProxies,
     )  # fmt: skip
+    proxy_protocol: bool = option(
+        False,
+        "Expect each connection to begin with the PROXY protocol, by which a trusted proxy says who the client is.",
+    )
     trusted_proxy_headers: str = option(
         ",".join(PROXY_HEADERS),
         "Header fields to believe trusted proxies in, with commas between them: those that all of them set or remove.",

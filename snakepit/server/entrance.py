@@ -7,9 +7,11 @@ import ssl
 from typing import TYPE_CHECKING
 
 from snakepit.config.bind import mode_of
+from snakepit.config.trusted_proxies import TrustedProxies
 from snakepit.errors import ConfigError
 from snakepit.server.net.http1 import HttpConnections
 from snakepit.server.net.listener import Listener, Speaks
+from snakepit.server.net.reported import ReportedConnections
 from snakepit.server.privileges import become
 from snakepit.server.responders.redirect import HttpsRedirect
 from snakepit.server.routing.router import Router
@@ -57,6 +59,7 @@ class Entrance:
         self._files: FileCertificates | None = None
         self._certificates: Certificates | None = None
         self._tls: TlsConnections | None = None
+        self._reported: ReportedConnections | None = None
         self._timer: asyncio.TimerHandle | None = None
         try:
             if config.speaks_tls:
@@ -103,6 +106,12 @@ class Entrance:
                 Speaks.REDIRECT: HttpConnections(self._config, redirect, self._loop, beside=http).new_connection,
             }
             self._timer = self._loop.call_later(LOOK, self._look)
+        if self._config.proxy_protocol:
+            trusted = TrustedProxies(self._config.forwarded_allow_ips)
+            reported = self._reported = ReportedConnections(
+                trusted, http.connections, self._loop, self._config.timeout_request_head
+            )
+            connections = {speaks: reported.below(make) for speaks, make in connections.items()}
         await self.listener.serve(self._loop, connections)
 
     def _make_tls(self, certificates: "Certificates", http: HttpConnections) -> "TlsConnections":
@@ -128,6 +137,8 @@ class Entrance:
             self._timer.cancel()
         if self._tls is not None:
             self._tls.close()
+        if self._reported is not None:
+            self._reported.close()
 
     def _look(self) -> None:
         self._timer = self._loop.call_later(LOOK, self._look)

@@ -122,8 +122,15 @@ def direct_endpoints(transport: asyncio.BaseTransport) -> Endpoints:
     return _address(client), _address(server), scheme, None, transport.get_extra_info("snakepit_tls")
 
 
+REPORTED = "snakepit_reported"
+"""The name, in a transport's extra information, of what the peer has said of whose connection it is (`reported`)."""
+
+
 def has_known_peer(transport: asyncio.BaseTransport) -> bool:
     """Tell whether the peer's address is known. A peer that has gone already could have had any address."""
+    reported = transport.get_extra_info(REPORTED)
+    if reported is not None:
+        return reported.client is not None
     sock = transport.get_extra_info("socket")
     return _address(transport.get_extra_info("peername")) is not None or (sock is not None and _is_unix(sock))
 
