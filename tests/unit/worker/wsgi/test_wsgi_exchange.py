@@ -474,7 +474,16 @@ def test_bad_status(status):
     assert f"the status must {must}, not {status!r}" in failing()(app)
 
 
-@pytest.mark.parametrize("status", ["200 OK", "200", "200 ", "599 Odd", "404 Not Found"])
+@pytest.mark.parametrize("status", ["200 OK\r\nX: y", "200 OK\n", "200 \x00", "200 \x7f", "200 \x85"])
+def test_control_characters_in_a_status(status):
+    def app(environ, start_response):
+        start_response(status, [])
+        return []
+
+    assert f"control characters in the status {status!r}" in failing()(app)
+
+
+@pytest.mark.parametrize("status", ["200 OK", "200", "200 ", "599 Odd", "404 Not Found", "200 D'accord, \xe9"])
 def test_good_status(status):
     def app(environ, start_response):
         start_response(status, [])
