@@ -79,10 +79,10 @@ ENVIRON = {
 }
 
 
-def run(app, script, end=None, environs=None):
+def run(app, script, end=None, environs=None, same_process=True):
     """Have a seat serve until it is told to retire."""
     end = end or BlockingEnd(script)
-    WsgiSeat(end, app, environs or EnvironFactory(**ENVIRON), RunningThreads([], [end])).run()
+    WsgiSeat(end, app, environs or EnvironFactory(**ENVIRON), RunningThreads([], [end]), same_process).run()
 
 
 def kinds(posted):

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from snakepit.server.exchanges.exchange import Exchange, OnChange
     from snakepit.server.responders.static_files.app_files import AppFiles
     from snakepit.server.responders.static_files.responder import StaticResponder
+    from snakepit.wire.envelopes import AppFile
 
 LAST_TURNS = 2
 """Turns of the loop after the listening sockets are closed, so that data that clients had sent is read."""
@@ -326,12 +327,12 @@ class Serving:
             from snakepit.server.responders.static_files.responder import responders  # most servers have none
         return responders(self._setup.config.static, self._loop)
 
-    def _send_app_file(self, exchange: "Exchange", status: int, fields: "Fields", path: str) -> "OnChange":
+    def _send_app_file(self, exchange: "Exchange", status: int, fields: "Fields", file: "AppFile") -> "OnChange":
         if self._app_files is None:
             with StandardLibraryFirst():
                 from snakepit.server.responders.static_files.app_files import AppFiles  # most apps send none
             self._app_files = AppFiles(self._loop)
-        return self._app_files.send(exchange, status, fields, path)
+        return self._app_files.send(exchange, status, fields, file)
 
     def _reconfiguration(self, make: "Callable[[RoutedApp], App]") -> Reconfiguration | None:
         setup = self._setup

@@ -21,6 +21,11 @@ type Envelope = tuple[Any, ...]
 type Copy = tuple[str, int]
 """A C extension that was loaded from a private copy: the module, and the bytes of the file."""
 
+type AppFile = str | tuple[int | str, int, int, int, int]
+"""A file that an app sends: its path. Or a part of a file that the app has open: its descriptor, in the same process,
+or its path; the device and the inode, by which the main interpreter knows it again; and as positions the first byte,
+and the one after the last."""
+
 CHUNK = 64 * 1024
 """Bytes; the largest body chunk in one envelope. Socket reads and pipe buffers have this size."""
 
@@ -125,11 +130,17 @@ DECLINED = _kind(
 FILE = _kind(
     "FILE",
     FROM_WORKER,
-    "exchange status fields path",
+    "exchange status fields file",
     "A file is the response's body, which the main interpreter reads and sends, with this head. Status 0: the head has "
     "been sent.",
 )
 FILE_SENT = _kind("FILE_SENT", TO_WORKER, "exchange", "A file has been sent: the response is complete.")
+FILE_REFUSED = _kind(
+    "FILE_REFUSED",
+    TO_WORKER,
+    "exchange",
+    "Nothing has been sent of a file that the app has open, since it was not found again: the worker is to send it.",
+)
 
 # -- WebSocket ---------------------------------------------------------------------------------------------------------
 
@@ -342,14 +353,19 @@ def response(exchange: int, status: int, fields: Fields, body: bytes, more: bool
     return (RESPONSE, exchange, status, fields, body, more)
 
 
-def file(exchange: int, status: int, fields: Fields, path: str) -> Envelope:
+def file(exchange: int, status: int, fields: Fields, file: AppFile) -> Envelope:
     """Make a FILE."""
-    return (FILE, exchange, status, fields, path)
+    return (FILE, exchange, status, fields, file)
 
 
 def file_sent(exchange: int) -> Envelope:
     """Make a FILE_SENT."""
     return (FILE_SENT, exchange)
+
+
+def file_refused(exchange: int) -> Envelope:
+    """Make a FILE_REFUSED."""
+    return (FILE_REFUSED, exchange)
 
 
 def answer(exchange: int, status: int, fields: Fields, body: bytes) -> Envelope:

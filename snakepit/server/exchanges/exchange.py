@@ -30,6 +30,9 @@ _ASSIGNED, _CLOSED = ExchangeState.ASSIGNED, ExchangeState.CLOSED  # looked up o
 _HALF = WINDOW // 2  # bytes; credit goes back in portions of this
 
 
+type SentFile = envelopes.AppFile
+"""A file that a worker has sent instead of its contents."""
+
 type OnChange = Callable[[Exchange], object]
 """Called when the client of a response takes more of it, and once when it is over."""
 
@@ -63,7 +66,7 @@ class HttpClient(Client, Protocol):
     def send_body(self, data: bytes, more: bool) -> None:
         """Write some of the response's body. Raises LocalProtocolError."""
 
-    def send_file(self, exchange: "Exchange", status: int, fields: Fields, path: str) -> OnChange:
+    def send_file(self, exchange: "Exchange", status: int, fields: Fields, file: SentFile) -> OnChange:
         """Begin to send a file."""
 
     def send_error(self, status: int, reason: str, headers: Headers) -> None:
@@ -342,10 +345,16 @@ class Exchange:
             else:
                 self._sent(data, more)
 
-    def respond_file(self, status: int, fields: Fields, path: str) -> None:
+    def respond_file(self, status: int, fields: Fields, file: SentFile) -> None:
         """Have a file sent as the response's body, with this head; status 0: the head has been sent."""
         if self.state in (ExchangeState.ASSIGNED, ExchangeState.RESPONDING):
-            self._on_writable = self._http.send_file(self, status, fields, path)
+            self._on_writable = self._http.send_file(self, status, fields, file)
+
+    def return_file(self) -> None:
+        """Have the worker send a file that the app has open, of which nothing has been sent."""
+        self._on_writable = None
+        if self._worker is not None and self.state is ExchangeState.ASSIGNED:
+            self._worker.post(envelopes.file_refused(self.number))
 
     def add_credit(self, amount: int) -> None:
         """Hear that the app has read so many bytes of the request's body."""

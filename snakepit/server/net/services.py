@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from snakepit.errors import InternalError
 from snakepit.http.ws.handshake import check_handshake, wants_websocket
-from snakepit.server.exchanges.exchange import Exchange, OnChange
+from snakepit.server.exchanges.exchange import Exchange, OnChange, SentFile
 from snakepit.server.exchanges.websocket import HandshakeClient, WebSocketExchange
 from snakepit.server.net.access_log import access_log
 from snakepit.server.net.connections import Connections
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from snakepit.server.routing.router import Finder
 
 
-type AppFileSender = Callable[[Exchange, int, "Fields", str], OnChange]
+type AppFileSender = Callable[[Exchange, int, "Fields", SentFile], OnChange]
 """Sends the file that an app has named, as `HttpClient.send_file`."""
 
 
-def no_app_files(exchange: Exchange, status: int, fields: "Fields", path: str) -> OnChange:
+def no_app_files(exchange: Exchange, status: int, fields: "Fields", file: SentFile) -> OnChange:
     """Raise InternalError: a server sets what sends files before it serves."""
-    raise InternalError(f"nobody is there to send {path}")
+    raise InternalError(f"nobody is there to send {file}")
 
 
 class ConnectionServices:

@@ -21,6 +21,7 @@ from snakepit.wire.envelopes import CHUNK, LARGE, WINDOW, Envelope, cost, split
 from snakepit.worker.hangs.wsgi_threads import RunningThreads
 from snakepit.worker.wsgi.disconnect import client_disconnected
 from snakepit.worker.wsgi.environ import EnvironFactory, ExcInfo, WsgiApp
+from snakepit.worker.wsgi.files import file_behind, path_of
 from snakepit.worker.wsgi.input import Input
 
 LOOK = 0.05
@@ -28,14 +29,23 @@ LOOK = 0.05
 stream ends when its client has left."""
 
 
+READ_HERE = WINDOW
+"""Bytes; what has no more of them, the worker reads from a file at once: it can send that without waiting for the
+client, and this costs less than to have the main interpreter send it and to wait for that."""
+
+
 class ExchangeSeat(Protocol):
-    """The seat that serves an exchange. `changed`: something was read, or an exchange is over."""
+    """The seat that serves an exchange.
+
+    `changed`: something was read, or an exchange is over. `same_process`: the main interpreter has its descriptors.
+    """
 
     end: BlockingEnd
     app: WsgiApp
     environs: EnvironFactory
     threads: RunningThreads
     changed: threading.Condition
+    same_process: bool
 
     def read(self, enough: Callable[[], object], seconds: float | None = None) -> bool:
         """Read the channel once, or wait until another thread has read what is `enough`."""
@@ -66,6 +76,7 @@ class WsgiExchange:
         self._disconnected = False
         self._over = False  # the app is through with it
         self._looked = math.inf  # when the channel was looked at; inf: not while this is streamed
+        self._file_sent: bool | None = None  # whether the main interpreter has sent the file; None: that is not known
         self._body: deque[tuple[bytes, bool]] = deque()  # chunks of the request that came while a send had to wait
         stream = io.BufferedReader(Input(self, body, expects_continue), WINDOW) if more else io.BytesIO(body)
         self._environ = seat.environs.make(envelope, stream)
@@ -123,7 +134,7 @@ class WsgiExchange:
             if isinstance(result, list | tuple):
                 body = b"".join(result)
                 self._send(body, False, len(body))
-            else:
+            elif type(result) is not FileWrapper or not self._send_file(result):
                 is_file = isinstance(result, FileWrapper)
                 for data in result:
                     if is_file and self._left is not None:
@@ -198,6 +209,36 @@ class WsgiExchange:
         if more:
             self._look()
 
+    def _send_file(self, wrapper: FileWrapper) -> bool:
+        """Send what is left of the file behind a wrapper; returns whether that was the response.
+
+        Otherwise what remains of it is to be read from the wrapper.
+        """
+        if not self._status or self._begun:
+            return False
+        if self._is_head or self._status in NO_BODY:
+            self._send(b"", False)
+            return True
+        file = file_behind(wrapper.filelike)
+        if file is None or file.size < (self._left or 0):
+            return False
+        size = file.size if self._left is None else self._left
+        if size <= READ_HERE:
+            data = wrapper.filelike.read(size)
+            whole = len(data) == size
+            if data or whole:
+                self._send(data, not whole, size if whole else None)
+            return whole
+        source = file.descriptor if self._seat.same_process else path_of(file)
+        if source is None:
+            return False
+        part = source, file.device, file.inode, file.start, file.start + size
+        self._begun = True
+        self._seat.post(envelopes.file(self.number, self._status, self._fields, part))
+        self._wait_until(lambda: self._file_sent is not None)
+        self._begun = self._complete = self._file_sent is True
+        return self._complete
+
     def _send_head(self, more: bool, hold: bool) -> None:
         """Send the head, which is all of the response. If the app goes on, it is as if its client had left then."""
         if not self._begun:
@@ -254,6 +295,12 @@ class WsgiExchange:
     def _on_disconnect(self, stopping: bool = False) -> None:
         self._disconnected = True
 
+    def _on_file_sent(self) -> None:
+        self._file_sent = True
+
+    def _on_file_refused(self) -> None:
+        self._file_sent = False
+
     def _wait_until(self, ready: Callable[[], object]) -> None:
         """Wait until something is so.
 
@@ -284,5 +331,7 @@ class WsgiExchange:
         envelopes.CREDIT: _on_credit,
         envelopes.DISCONNECT: _on_disconnect,
         envelopes.TIMED_OUT: _on_disconnect,
+        envelopes.FILE_SENT: _on_file_sent,
+        envelopes.FILE_REFUSED: _on_file_refused,
     }
     """By kind: what takes the fields of an envelope for this exchange."""

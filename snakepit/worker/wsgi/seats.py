@@ -55,7 +55,8 @@ def serve(app: object, settings: "WorkerSettings", loaded: Envelope, watchdog: "
         end.released = 0
     running = RunningThreads([WsgiExchange.call_app.__code__], ends)
     watchdog.watch(running)
-    first, *others = [WsgiSeat(end, cast("WsgiApp", app), environs, running) for end in ends]
+    same_process = settings["runtime"] != "process"
+    first, *others = [WsgiSeat(end, cast("WsgiApp", app), environs, running, same_process) for end in ends]
     try:
         threads = _start_threads(others)
     except BaseException:
@@ -96,10 +97,22 @@ def _start_threads(seats: "list[WsgiSeat]") -> list[threading.Thread]:
 
 
 class WsgiSeat:
-    """One thread's place: takes one exchange after the other off its channel, and runs the app."""
+    """One thread's place: takes one exchange after the other off its channel, and runs the app.
 
-    def __init__(self, end: BlockingEnd, app: WsgiApp, environs: EnvironFactory, threads: RunningThreads) -> None:
+    Args:
+        same_process: the main interpreter has the same descriptors of files.
+    """
+
+    def __init__(
+        self,
+        end: BlockingEnd,
+        app: WsgiApp,
+        environs: EnvironFactory,
+        threads: RunningThreads,
+        same_process: bool = True,
+    ) -> None:
         self.end = end
+        self.same_process = same_process
         self.threads = threads
         self.app = app
         self.environs = environs

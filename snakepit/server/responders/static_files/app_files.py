@@ -1,4 +1,7 @@
-"""Sends the files that apps name: ASGI's `http.response.pathsend`. The worker waits until they are sent."""
+"""Sends the files of apps: those that ASGI's `http.response.pathsend` names, and those that WSGI apps have open.
+
+The worker waits until they are sent. A file that is open, it sends itself if the same one is not found here.
+"""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -6,27 +9,34 @@ from typing import TYPE_CHECKING
 from snakepit.errors import LocalProtocolError
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.server.responders.static_files.disk_threads import DiskThreads
-from snakepit.server.responders.static_files.files import OpenFile, open_named
+from snakepit.server.responders.static_files.files import OpenFile, open_again, open_named
 from snakepit.server.responders.static_files.transfer import Transfer
 
 if TYPE_CHECKING:
     from snakepit.http.fields import Fields
     from snakepit.server.exchanges.exchange import Exchange, OnChange
     from snakepit.server.responders.static_files.ranges import Range
+    from snakepit.wire.envelopes import AppFile
 
 _OPEN = (ExchangeState.ASSIGNED, ExchangeState.RESPONDING)
 
 
 class AppFiles:
-    """Sends the files that apps name, at their clients' pace."""
+    """Sends the files of apps, at their clients' pace."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._threads = DiskThreads(loop, "snakepit-app-files")
 
-    def send(self, exchange: "Exchange", status: int, fields: "Fields", path: str) -> "OnChange":
+    def send(self, exchange: "Exchange", status: int, fields: "Fields", file: "AppFile") -> "OnChange":
         """Begin to send a file; status 0: the head has been sent."""
         sending = _Sending(exchange, status, fields, self._threads)
-        self._threads.run(lambda: open_named(path), sending.opened)
+        if isinstance(file, str):
+            self._threads.run(lambda: open_named(file), sending.opened)
+        else:
+            source, device, inode, start, end = file
+            self._threads.run(
+                lambda: open_again(source, device, inode), lambda found: sending.opened_again(found, start, end)
+            )
         return sending.changed
 
     def close(self) -> None:
@@ -57,7 +67,7 @@ class _Sending:
                 exchange.break_off(LocalProtocolError(f"the app sent a file that can't be read: {found}"))
             return
         file, size = found
-        lines, flags, length = self._fields
+        length = self._fields[2]
         wanted = size if length is None else length
         if exchange.state not in _OPEN:
             self._threads.release(file)
@@ -65,12 +75,29 @@ class _Sending:
             self._threads.release(file)
             exchange.break_off(LocalProtocolError(f"the app announced {wanted} bytes of a file that has {size}"))
         else:
-            pieces: list[bytes | Range] = [(0, wanted)] if wanted else [b""]
-            fields = lines, flags, wanted
-            self._transfer = AppTransfer(
-                exchange, self._status, fields, file, pieces, self._threads, lambda exchange: None
-            )
-            self._transfer.begin()
+            self._send(file, 0, wanted)
+
+    def opened_again(self, found: tuple[OpenFile, int] | Exception, start: int, end: int) -> None:
+        """Send these bytes of the file that the app has open, if it has them and was found."""
+        exchange = self._exchange
+        if isinstance(found, Exception):
+            exchange.return_file()
+            return
+        file, size = found
+        if exchange.state in _OPEN and size >= end:
+            self._send(file, start, end)
+        else:
+            self._threads.release(file)
+            exchange.return_file()
+
+    def _send(self, file: OpenFile, start: int, end: int) -> None:
+        lines, flags, _ = self._fields
+        pieces: list[bytes | Range] = [(start, end)] if start < end else [b""]
+        fields = lines, flags, end - start
+        self._transfer = AppTransfer(
+            self._exchange, self._status, fields, file, pieces, self._threads, lambda exchange: None
+        )
+        self._transfer.begin()
 
 
 class AppTransfer(Transfer):

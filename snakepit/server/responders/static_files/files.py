@@ -189,6 +189,19 @@ def open_named(path: str) -> tuple[OpenFile, int]:
     return file, file.status().st_size
 
 
+def open_again(source: int | str, device: int, inode: int) -> tuple[OpenFile, int]:
+    """Open a file that an app has open, by its descriptor, in the same process, or its path; returns also its size.
+
+    Raises OSError, also if this leads to another file by now.
+    """
+    file = _file(os.open(source, _READ) if isinstance(source, str) else os.dup(source))
+    status = file.status()
+    if (status.st_dev, status.st_ino) != (device, inode):
+        file.close()
+        raise FileNotFoundError("it is another file")
+    return file, status.st_size
+
+
 def _file(descriptor: int) -> OpenFile:
     """Return a file from its descriptor, if it is one that has bytes. Raises OSError."""
     file = OpenFile(descriptor)

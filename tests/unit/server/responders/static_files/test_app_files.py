@@ -1,6 +1,7 @@
 """server.responders.static_files.app_files: files that apps name, in place of what a worker would send."""
 
 import asyncio
+import os
 
 import pytest
 from clients import FakeClient
@@ -28,8 +29,8 @@ class Client(FakeClient):
         self.files = files
         self.slow = slow
 
-    def send_file(self, exchange, status, fields, path):
-        return self.files.send(exchange, status, fields, path)
+    def send_file(self, exchange, status, fields, file):
+        return self.files.send(exchange, status, fields, file)
 
     def send_body(self, data, more):
         super().send_body(data, more)
@@ -181,3 +182,79 @@ def test_a_file_that_can_not_be_read(tmp_path, monkeypatch):
         assert "Input/output error" in world.client.faults[0]
 
     play(scenario, tmp_path)
+
+
+# -- files that apps have open -----------------------------------------------------------------------------------------
+
+PART = b"x" * (PIECE + 5) + b"end"
+
+
+def play_opened(scenario, tmp_path, source="number", **changes):
+    async def opened(world):
+        data = b"start" + PART + b"rest"
+        world.path.write_bytes(data)
+        with open(world.path, "rb") as file:
+            status = os.stat(world.path)
+            part = {"device": status.st_dev, "inode": status.st_ino, "start": 5, "end": 5 + len(PART)} | changes
+            where = file.fileno() if source == "number" else str(world.path)
+            await scenario(world, lambda: world.exchange.respond_file(200, NONE, (where, *part.values())))
+
+    play(opened, tmp_path)
+
+
+async def only_the_apps_is_open(world):
+    await until(lambda: len(open_below(world.folder)) == bool(SHOWN))
+
+
+@pytest.mark.parametrize("source", ["number", "path"])
+def test_a_part_of_a_file_that_is_open(tmp_path, source):
+    async def scenario(world, send):
+        send()
+        await until(lambda: world.client.over)
+        assert (world.client.status, world.client.body) == (200, PART)
+        assert world.client.fields[2] == len(PART)
+        assert world.told == [envelopes.FILE_SENT]
+        await only_the_apps_is_open(world)
+
+    play_opened(scenario, tmp_path, source)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file can't be removed there")
+@pytest.mark.parametrize(("source", "there"), [("number", True), ("path", False)])
+def test_a_file_that_is_removed(tmp_path, source, there):
+    async def scenario(world, send):
+        world.path.unlink()
+        send()
+        await until(lambda: world.told)
+        assert world.told == [envelopes.FILE_SENT if there else envelopes.FILE_REFUSED]
+        assert world.client.body == (PART if there else b"")
+
+    play_opened(scenario, tmp_path, source)
+
+
+@pytest.mark.parametrize("source", ["number", "path"])
+@pytest.mark.parametrize("changes", [{"inode": 1}, {"device": -1}, {"end": 10**9}])
+def test_another_file_is_the_workers_to_send(tmp_path, source, changes):
+    async def scenario(world, send):
+        send()
+        await until(lambda: world.told)
+        assert world.told == [envelopes.FILE_REFUSED]
+        assert not world.client.begun
+        assert world.exchange.state is ExchangeState.ASSIGNED
+        await only_the_apps_is_open(world)
+        world.exchange.respond(200, NONE, b"in blocks", False)
+        assert (world.client.body, world.told) == (b"in blocks", [envelopes.FILE_REFUSED])
+        world.exchange.done(None)
+
+    play_opened(scenario, tmp_path, source, **changes)
+
+
+def test_a_client_that_goes_before_a_file_is_opened_again(tmp_path):
+    async def scenario(world, send):
+        send()
+        world.exchange.client_gone()
+        await only_the_apps_is_open(world)
+        assert not world.client.begun
+        assert envelopes.FILE_REFUSED not in world.told
+
+    play_opened(scenario, tmp_path)
