@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 from snakepit.config.option import Option, describe, option
+from snakepit.config.placeholders import PLACEHOLDER
+from snakepit.config.route import read_host
 from snakepit.errors import ConfigError
 from snakepit.system.working_directory import absolute
 
@@ -18,7 +20,6 @@ ROUTE = "/static"
 
 _ROUTE = re.compile(r"/[!-~]*")
 _NOT_IN_ROUTES = re.compile(r"[?#%\\]|//|/\.{1,2}(/|$)")
-_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 _FIELD_VALUE = re.compile(r"[ -~]*")
 
 
@@ -30,8 +31,10 @@ def _check_route(route: str) -> None:
 
 
 def _check_host(host: str) -> None:
-    if host and not _HOST.fullmatch(host):
-        raise ConfigError(f"host must be a name, such as www.example.com, without a port, not {host!r}")
+    if PLACEHOLDER.search(host):
+        raise ConfigError(f"host can't have placeholders here, as {host!r} has: write *. for any first label")
+    if host:
+        read_host(host)
 
 
 def _check_file_name(name: str) -> None:
@@ -66,7 +69,9 @@ class StaticFiles:
 
     route: str = option(ROUTE, "The path under which the files are; / is for all paths.", form=_check_route)
     dir: str = option("", "The folder with the files.", path=True, form=_check_dir)
-    host: str = option("", "Only for requests to this host; without it, for all.", form=_check_host)
+    host: str = option(
+        "", "Only for requests to this host, which may be like *.example.com; without it, for all.", form=_check_host
+    )
     index: str = option(
         "index.html", "The file that stands for its folder. Empty: folders have no page.", form=_check_file_name
     )
@@ -84,7 +89,7 @@ class StaticFiles:
         _check_folder(self.dir)
         object.__setattr__(self, "dir", absolute(self.dir))  # the app may change the working directory
         object.__setattr__(self, "route", self.route.rstrip("/") or "/")
-        object.__setattr__(self, "host", self.host.lower())
+        object.__setattr__(self, "host", read_host(self.host) if self.host else "")
 
     @property
     def place(self) -> tuple[str, str]:

@@ -30,8 +30,10 @@ def reload(name: str | None, pid: int | None) -> None:
 def reread(name: str | None, pid: int | None) -> None:
     """Have the configuration file read again."""
     with _server(name, pid) as server:
-        changed = server.ask("reread")["changed"]
-        print(f"{counted(changed, 'app')} changed" if changed else "The file says nothing new of the apps")
+        answer = server.ask("reread")
+        counts = (answer["changed"], "app"), (answer["static"], "static folder")
+        changed = " and ".join(counted(count, what) for count, what in counts if count)
+        print(f"{changed} changed" if changed else "The file says nothing new of apps and static files")
 
 
 def apps(name: str | None, pid: int | None, as_json: bool) -> None:

@@ -8,7 +8,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 from snakepit.c_extensions.copies import CopiesFolder, remove_left_over
@@ -32,9 +32,9 @@ from snakepit.server.operate.statistics import Statistics
 from snakepit.server.operate.stop_report import what_is_waited_for
 from snakepit.server.pool.memory_forecast import MemoryForecast
 from snakepit.server.pool.outcome import Outcome
-from snakepit.server.routing.files_first import FilesFirst
-from snakepit.server.routing.router import Finder, Router
+from snakepit.server.routing.router import Router
 from snakepit.server.routing.routes import Routes
+from snakepit.server.routing.static_routes import StaticRoutes
 from snakepit.server.setup import Setup
 from snakepit.system import jit
 from snakepit.system.import_order import StandardLibraryFirst
@@ -45,11 +45,12 @@ from snakepit.wire.interpreters import stop_tracing_memory
 
 if TYPE_CHECKING:
     from snakepit.config.options import RoutedApp
+    from snakepit.config.static import StaticFiles
     from snakepit.http.fields import Fields
+    from snakepit.http.types import AppFile
     from snakepit.server.exchanges.exchange import Exchange, OnChange
     from snakepit.server.responders.static_files.app_files import AppFiles
     from snakepit.server.responders.static_files.responder import StaticResponder
-    from snakepit.wire.envelopes import AppFile
 
 LAST_TURNS = 2
 """Turns of the loop after the listening sockets are closed, so that data that clients had sent is read."""
@@ -106,11 +107,9 @@ class Serving:
         routes = Routes(config.strict_host) if config.apps else None
         self._apps = Apps(first, tenants, routes)
         self._apps.fill_routes(setup.apps)
-        self._static = self._static_responders()
-        self._router: Finder = routes or Router(first[0].pool.queue, first[0].responders)
-        if self._static:
-            self._router = FilesFirst(self._static, self._router)
-        self._http = HttpConnections(config, self._router, loop, setup.open_files, secure=config.speaks_tls)
+        self._static = StaticRoutes(self._static_responder, routes or Router(first[0].pool.queue, first[0].responders))
+        self._static.become(config.static)
+        self._http = HttpConnections(config, self._static.router, loop, setup.open_files, secure=config.speaks_tls)
         self._app_files: AppFiles | None = None  # made for the first one
         self._http.app_files = self._send_app_file
         self._changes = Changes(self._apps, self._log, loop, manager, self._reconfiguration(make))
@@ -246,8 +245,7 @@ class Serving:
             self._http.open_files.close()
             if self._app_files is not None:
                 self._app_files.close()
-            for responder in self._static:
-                responder.close()
+            self._static.close()
             if self._copies is not None:
                 self._copies.remove()
             if self._control is not None:
@@ -262,7 +260,7 @@ class Serving:
         if asked.is_set():
             return
         self._http.open_files.watch()
-        await self._entrance.serve(self._http, self._router)
+        await self._entrance.serve(self._http, self._static)
         self._accepts = True
         self._log.info("Listening on %s (Ctrl+C to stop)", ", ".join(self._listener.addresses))
         if manager.takes_over:
@@ -320,12 +318,14 @@ class Serving:
         """Tell whether the file of a Unix socket must stay, since another process serves there."""
         return self._hand_over.successor is not None or (self._setup.manager.takes_over and not self._accepts)
 
-    def _static_responders(self) -> "Sequence[StaticResponder]":
-        if not self._setup.config.static:
-            return ()
+    def _static_responder(self, site: "StaticFiles") -> "StaticResponder":
         with StandardLibraryFirst():
-            from snakepit.server.responders.static_files.responder import responders  # most servers have none
-        return responders(self._setup.config.static, self._loop)
+            from snakepit.server.responders.static_files.responder import StaticResponder  # most servers have none
+        return StaticResponder(site, self._loop)
+
+    def _serve_static(self, sites: "Iterable[StaticFiles]") -> None:
+        self._static.become(sites)
+        self._http.route_by(self._static.router)
 
     def _send_app_file(self, exchange: "Exchange", status: int, fields: "Fields", file: "AppFile") -> "OnChange":
         if self._app_files is None:
@@ -336,10 +336,11 @@ class Serving:
 
     def _reconfiguration(self, make: "Callable[[RoutedApp], App]") -> Reconfiguration | None:
         setup = self._setup
-        if not setup.config.apps or setup.reread is None:
+        if setup.reread is None:
             return None
         known, read = setup.reread
-        return Reconfiguration(known, read, make, self._apps, setup.config.timeout_graceful_shutdown, self._loop)
+        seconds = setup.config.timeout_graceful_shutdown
+        return Reconfiguration(known, read, make, self._serve_static, self._apps, seconds, self._loop)
 
     def _make_copies_folder(self) -> CopiesFolder | None:
         configs = [app.config for app in self._setup.apps]

@@ -15,16 +15,11 @@ tiny chunks are bounded as well as a few large ones.
 from typing import Any, Literal, NamedTuple
 
 from snakepit.http.fields import Fields
-from snakepit.http.types import Address, Headers, Tls
+from snakepit.http.types import Address, AppFile, Headers, Tls
 
 type Envelope = tuple[Any, ...]
 type Copy = tuple[str, int]
 """A C extension that was loaded from a private copy: the module, and the bytes of the file."""
-
-type AppFile = str | tuple[int | str, int, int, int, int]
-"""A file that an app sends: its path. Or a part of a file that the app has open: its descriptor, in the same process,
-or its path; the device and the inode, by which the main interpreter knows it again; and as positions the first byte,
-and the one after the last."""
 
 CHUNK = 64 * 1024
 """Bytes; the largest body chunk in one envelope. Socket reads and pipe buffers have this size."""

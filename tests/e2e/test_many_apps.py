@@ -254,7 +254,7 @@ def test_a_changed_file_changes_its_apps_alone(site):
     configure(site, f'{SITE}name = "shop"\n')
     with running(cwd=site, workers=1) as server:
         asked(server, "/api/x")
-        assert server.command("reload", "--config").stdout == "The file says nothing new of the apps\n"
+        assert server.command("reload", "--config").stdout == "The file says nothing new of apps and static files\n"
         # one goes, one comes, one has another route; the fourth is as it was
         configure(
             site,
@@ -344,9 +344,55 @@ def test_an_app_that_goes_answers_what_it_has(site, then):
 
 def test_other_options_wait(site):
     with running(cwd=site, workers=1) as server:
-        configure(site, f"timeout-keep-alive = 1\n{SITE}\n[[static]]\nroute = '/static'\ndir = '.'\n")
-        assert server.command("reload", "--config").stdout == "The file says nothing new of the apps\n"
-        assert "left as it is until snakepit upgrade or the next start: timeout_keep_alive, static" in server.err
+        configure(site, f"timeout-keep-alive = 1\n{SITE}")
+        assert server.command("reload", "--config").stdout == "The file says nothing new of apps and static files\n"
+        assert "left as it is until snakepit upgrade or the next start: timeout_keep_alive\n" in server.err
+
+
+STATIC = """
+[[static]]
+route = "/files"
+dir = "{}"
+"""
+
+
+def test_static_files_are_changed(site):
+    for name in ("one", "two"):
+        (site / name).mkdir()
+        (site / name / "which").write_text(name)
+    with running(cwd=site, workers=1) as server:
+        assert server.get("/files/which").text != "one"
+        for name in ("one", "two"):
+            configure(site, SITE + STATIC.format(name))
+            assert server.command("reload", "--config").stdout == "1 static folder changed\n"
+            assert server.get("/files/which").text == name
+        configure(site, SITE + STATIC.format("three"))
+        done = server.command("reload", "--config")
+        assert done.returncode == 1
+        assert "three does not exist" in done.stderr
+        assert server.get("/files/which").text == "two", "nothing has changed"
+        configure(site, SITE)
+        assert server.command("reload", "--config").stdout == "1 static folder changed\n"
+        assert server.get("/files/which").text != "two"
+        assert server.err.count("Worker 1 of / ready") == 1
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+def test_sighup_changes_static_files_and_no_more(site):
+    with running(cwd=site, workers=1) as server:
+        configure(site, SITE + STATIC.format("."))
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_logged("Static files that came: /files")
+        assert server.get("/files/snakepit.toml").status == 200
+        assert "Reloaded" not in server.err
+
+
+def test_static_files_of_one_app_are_changed(site):
+    configure(site, 'app = "main:app"\n')
+    with running(cwd=site / "site", workers=1, env={"SNAKEPIT_CONFIG": str(site / "snakepit.toml")}) as server:
+        configure(site, 'app = "main:app"\n' + STATIC.format("."))
+        assert server.command("reload", "--config").stdout == "1 static folder changed\n"
+        assert server.get("/files/snakepit.toml").status == 200
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
@@ -362,13 +408,6 @@ def test_sighup_reads_the_file(site):
         server.process.send_signal(signal.SIGHUP)  # the file says nothing new
         server.wait_logged("Reloaded")
         assert server.err.count("Worker 1 of / ready") == 2
-
-
-def test_one_app_is_not_reconfigured(site):
-    with running("main:app", "--no-config", cwd=site / "site", workers=1) as server:
-        done = server.command("reload", "--config")
-        assert done.returncode == 1
-        assert "The server has no apps with routes" in done.stderr
 
 
 TENANTS = """

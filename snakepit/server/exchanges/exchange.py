@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from snakepit.errors import LocalProtocolError
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import Fields
-from snakepit.http.types import Endpoints, Headers
+from snakepit.http.types import AppFile, Endpoints, Headers
 from snakepit.server.exchanges.sink import EnvelopeSink, ResponseDeadlines
 from snakepit.server.lifecycle import EXCHANGE, ExchangeState, advance
 from snakepit.wire import envelopes
@@ -29,9 +29,6 @@ NO_WORKER = "no worker"  # what the log calls the worker of an exchange that non
 _ASSIGNED, _CLOSED = ExchangeState.ASSIGNED, ExchangeState.CLOSED  # looked up once: for each exchange
 _HALF = WINDOW // 2  # bytes; credit goes back in portions of this
 
-
-type SentFile = envelopes.AppFile
-"""A file that a worker has sent instead of its contents."""
 
 type OnChange = Callable[[Exchange], object]
 """Called when the client of a response takes more of it, and once when it is over."""
@@ -66,7 +63,7 @@ class HttpClient(Client, Protocol):
     def send_body(self, data: bytes, more: bool) -> None:
         """Write some of the response's body. Raises LocalProtocolError."""
 
-    def send_file(self, exchange: "Exchange", status: int, fields: Fields, file: SentFile) -> OnChange:
+    def send_file(self, exchange: "Exchange", status: int, fields: Fields, file: AppFile) -> OnChange:
         """Begin to send a file."""
 
     def send_error(self, status: int, reason: str, headers: Headers) -> None:
@@ -345,7 +342,7 @@ class Exchange:
             else:
                 self._sent(data, more)
 
-    def respond_file(self, status: int, fields: Fields, file: SentFile) -> None:
+    def respond_file(self, status: int, fields: Fields, file: AppFile) -> None:
         """Have a file sent as the response's body, with this head; status 0: the head has been sent."""
         if self.state in (ExchangeState.ASSIGNED, ExchangeState.RESPONDING):
             self._on_writable = self._http.send_file(self, status, fields, file)

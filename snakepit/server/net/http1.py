@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from snakepit.errors import RemoteProtocolError
 from snakepit.http.events import BodyData, RequestHead
 from snakepit.http.fields import Fields, render
-from snakepit.http.types import Endpoints, Headers
+from snakepit.http.types import AppFile, Endpoints, Headers
 from snakepit.server.event_loop.deadlines import Deadlines, IdleDeadlines
-from snakepit.server.exchanges.exchange import Exchange, OnChange, SentFile
+from snakepit.server.exchanges.exchange import Exchange, OnChange
 from snakepit.server.exchanges.websocket import WebSocketExchange
 from snakepit.server.lifecycle import CONNECTION, ConnectionState, advance
 from snakepit.server.net import client_limits
@@ -196,7 +196,7 @@ class Connection(TransportShell):
             self._exchange = None
             self.abort()
 
-    def send_file(self, exchange: Exchange, status: int, fields: Fields, file: SentFile) -> OnChange:
+    def send_file(self, exchange: Exchange, status: int, fields: Fields, file: AppFile) -> OnChange:
         return self._shared.app_files(exchange, status, fields, file)
 
     def body_wanted(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from snakepit.errors import InternalError
 from snakepit.http.ws.handshake import check_handshake, wants_websocket
-from snakepit.server.exchanges.exchange import Exchange, OnChange, SentFile
+from snakepit.server.exchanges.exchange import Exchange, OnChange
 from snakepit.server.exchanges.websocket import HandshakeClient, WebSocketExchange
 from snakepit.server.net.access_log import access_log
 from snakepit.server.net.connections import Connections
@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     from snakepit.config.options import Config
     from snakepit.http.events import RequestHead
     from snakepit.http.fields import Fields
+    from snakepit.http.types import AppFile
     from snakepit.server.routing.router import Finder
 
 
-type AppFileSender = Callable[[Exchange, int, "Fields", SentFile], OnChange]
+type AppFileSender = Callable[[Exchange, int, "Fields", "AppFile"], OnChange]
 """Sends the file that an app has named, as `HttpClient.send_file`."""
 
 
-def no_app_files(exchange: Exchange, status: int, fields: "Fields", file: SentFile) -> OnChange:
+def no_app_files(exchange: Exchange, status: int, fields: "Fields", file: "AppFile") -> OnChange:
     """Raise InternalError: a server sets what sends files before it serves."""
     raise InternalError(f"nobody is there to send {file}")
 
@@ -79,6 +80,10 @@ class ConnectionServices:
             handshake, queue = check_handshake(head), self.options.ws_max_queue
             return WebSocketExchange(next(self._numbers), client, destination, head, handshake, queue, home)
         return Exchange(next(self._numbers), client, destination, head, home)
+
+    def route_by(self, router: "Finder") -> None:
+        """Find the destinations of requests with another router from now on."""
+        self._router = router
 
     def report_fault(self, exchange: Exchange, fault: str, cut_off: bool) -> None:
         """Log a request's error in the app; `cut_off`: its client left in the middle of the request."""

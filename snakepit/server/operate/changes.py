@@ -64,14 +64,16 @@ class Changes:
         return await self._newest_outcome(name)
 
     async def reread(self) -> Outcome:
-        """Read the configuration file again, and make of the apps what it says; the outcome counts those that changed.
+        """Read the configuration file again, and make of apps and static files what it says.
+
+        The outcome counts those that changed.
 
         Raises SnakepitError if that can't be done.
         """
         self._check([])
         if self._reconfiguration is None:
             raise SnakepitError(
-                "The server has no apps with routes from a configuration file; snakepit upgrade applies other changes"
+                "The server was not started from the command line, so there is no configuration that it could read"
             )
         self._log.info("Reading the configuration again")
         async with self._rereading:
@@ -146,9 +148,9 @@ class Changes:
 
     async def _reread_or_reload(self) -> Outcome:
         """Read the configuration file again, where it may have changed; if it says nothing new, replace the workers."""
-        if self._reconfiguration is not None:
+        if self._reconfiguration is not None and not any(app.alone for app in self._apps):
             outcome = await self.reread()
-            if outcome.count or outcome.trouble:
+            if outcome.count or outcome.static or outcome.trouble:
                 return outcome
         return await self.reload()
 

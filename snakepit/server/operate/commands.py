@@ -80,7 +80,7 @@ def commands(server: Commanded) -> dict[str, Command]:
         outcome = await server.reread()
         if outcome.trouble:
             raise SnakepitError(f"{counted(outcome.count, 'app')} changed; others can't be: {outcome.trouble}")
-        return {"changed": outcome.count}
+        return {"changed": outcome.count, "static": outcome.static}
 
     async def stop_app(request: Mapping[str, Any]) -> dict[str, Any]:
         await server.stop_app(_name_of_app(request))

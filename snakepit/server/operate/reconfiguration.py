@@ -2,15 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from snakepit.config.apps import PER_APP
 from snakepit.config.options import OPTIONS, Config, RoutedApp
+from snakepit.config.static import StaticFiles
 from snakepit.errors import SnakepitError
 from snakepit.server.apps.app import App
 from snakepit.server.apps.table import Apps
 from snakepit.server.event_loop.background import spawn
 from snakepit.server.pool.outcome import Outcome
+
+_APART = ("mount", "static_path", "static_route")  # options that say the same as tables that are compared
 
 
 class Reconfiguration:
@@ -20,6 +23,7 @@ class Reconfiguration:
         known: the options that the file led to when it was last read.
         read: reads it again. Raises SnakepitError.
         make: makes an app, without starting it. Raises SnakepitError.
+        serve_static: serves other static files from now on.
         seconds: for requests in flight of an app that goes.
     """
 
@@ -28,6 +32,7 @@ class Reconfiguration:
         known: Config,
         read: Callable[[], Config],
         make: Callable[[RoutedApp], App],
+        serve_static: Callable[[Sequence[StaticFiles]], None],
         apps: Apps,
         seconds: float,
         loop: asyncio.AbstractEventLoop,
@@ -35,6 +40,7 @@ class Reconfiguration:
         self._known = known
         self._read = read
         self._make = make
+        self._serve_static = serve_static
         self._apps = apps
         self._seconds = seconds
         self._loop = loop
@@ -42,24 +48,27 @@ class Reconfiguration:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def apply(self) -> "Outcome | None":
-        """Read the file, and make of the apps what it says; returns when those that come are ready.
+        """Read the file, and make of apps and static files what it says; returns when apps that come are ready.
 
-        The count of the outcome is that of the apps that came, went and changed; None: the file says nothing new of
-        them. Where an app that changed can't be started, the one before goes on. Raises SnakepitError if the file is
-        wrong: then nothing changes.
+        The outcome counts those that came, went and changed; None: the file says nothing new of them. Where an app that
+        changed can't be started, the one before goes on. Raises SnakepitError if the file is wrong: then nothing
+        changes.
         """
         config = self._read()
-        if not config.apps:
+        if self._known.apps and not config.apps:
             raise SnakepitError("The configuration names no apps with routes any more; snakepit upgrade applies that")
+        if config.apps and not self._known.apps:
+            raise SnakepitError("The configuration names apps with routes now; snakepit upgrade applies that")
         self._tell_of_others(config)
         before, after = _by_name(self._known), _by_name(config)
         gone = [name for name in before if name not in after]
         come = [app for name, app in after.items() if name not in before]
         changed = [app for name, app in after.items() if name in before and not _same(app, before[name])]
+        made = {app.name: self._make(app) for app in (*come, *changed) if not app.route.placeholders}
+        static = self._become_static(config.static)
         if not gone and not come and not changed:
             self._known = config
-            return None
-        made = {app.name: self._make(app) for app in (*come, *changed) if not app.route.placeholders}
+            return Outcome(0, static=static) if static else None
         troubles = await self._start(made, before)
         kept = {app.name: before[app.name] for app in changed if app.name in troubles}
         self._known = config.with_apps([kept.get(name, app) for name, app in after.items()])
@@ -73,7 +82,21 @@ class Reconfiguration:
         for what, names in (("came", come), ("changed", changed), ("went", [before[name] for name in gone])):
             if names:
                 self._log.info("Apps that %s: %s", what, ", ".join(app.name for app in names))
-        return Outcome(len(gone) + len(come) + len(changed), "\n".join(troubles.values()))
+        return Outcome(len(gone) + len(come) + len(changed), "\n".join(troubles.values()), static)
+
+    def _become_static(self, wanted: Sequence[StaticFiles]) -> int:
+        """Serve these static files; returns how many of their routes came, changed and went."""
+        before = {site.place: site for site in self._known.static}
+        after = {site.place: site for site in wanted}
+        come = [site for place, site in after.items() if place not in before]
+        changed = [site for place, site in after.items() if place in before and site != before[place]]
+        gone = [site for place, site in before.items() if place not in after]
+        if come or changed or gone:
+            self._serve_static(wanted)
+        for what, sites in (("came", come), ("changed", changed), ("went", gone)):
+            if sites:
+                self._log.info("Static files that %s: %s", what, ", ".join("".join(site.place) for site in sites))
+        return len(come) + len(changed) + len(gone)
 
     async def _start(self, made: Mapping[str, App], before: Mapping[str, RoutedApp]) -> dict[str, str]:
         """Start apps beside the others; returns what keeps those from starting that are to replace one."""
@@ -89,9 +112,8 @@ class Reconfiguration:
         self._apps.forget(app)
 
     def _tell_of_others(self, config: Config) -> None:
-        names = [option.name for option in OPTIONS if option.name not in PER_APP and option.name != "mount"] + [
-            "static"
-        ]
+        per_app = PER_APP if config.apps else ()
+        names = ["app", *(option.name for option in OPTIONS if option.name not in (*per_app, *_APART))]
         other = [name for name in names if getattr(config, name) != getattr(self._known, name)]
         if other:
             self._log.warning(

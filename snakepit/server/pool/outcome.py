@@ -13,6 +13,8 @@ class Outcome:
     """The number of workers that were replaced, started, or retired."""
     trouble: str = ""
     """The error that ended the change; empty: none."""
+    static: int = 0
+    """The number of routes with static files that changed with a configuration file."""
 
     def __bool__(self) -> bool:
         return not self.trouble

@@ -35,6 +35,8 @@ class FilesFirst:
 
     def find_after(self, responder: "Responder", head: "RequestHead") -> "Destination":
         """Return who gets a request that a responder took, and does not have a file for."""
+        if responder not in self._responders:  # it has gone, and others may have come
+            return self.find(head)
         for other in self._responders[self._responders.index(responder) + 1 :]:
             if other.takes(head):
                 return other

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote_to_bytes
 
 from snakepit.config.placeholders import PLACEHOLDER
+from snakepit.http.hosts import KEPT_HOSTS, names_of_host
 from snakepit.http.target import host_of, split_target
 from snakepit.server.responders.refusal import Refusal
 
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     from snakepit.http.events import RequestHead
     from snakepit.server.exchanges.exchange import Destination
     from snakepit.server.responders.responder import Responder
-
-KEPT_HOSTS = 1024
-"""The most values of the Host field whose routes are remembered; a client could send any number of them."""
 
 
 class Routed(Protocol):
@@ -104,13 +102,8 @@ class Routes:
 
         Those of the most specific host come first.
         """
-        lower = host.lower()
-        name, colon, port = lower.rpartition(b":") if b":" in lower and not lower.endswith(b"]") else (lower, b"", b"")
-        name = name.removesuffix(b".")
-        label, dot, rest = name.partition(b".")
-        wildcard = b"*." + rest if dot else b""
-        candidates = (name + colon + port, name, wildcard and wildcard + colon + port, wildcard, b"")
-        found = tuple(self._by_host[each] for each in dict.fromkeys(candidates) if each in self._by_host)
+        label, names = names_of_host(host)
+        found = tuple(self._by_host[each] for each in names if each in self._by_host)
         if len(self._known) >= KEPT_HOSTS:
             self._known.clear()
         self._known[host] = label, found

@@ -133,7 +133,10 @@ MISTAKES = {
     ROOT + "dir = 'nowhere'": "3: static.dir: the folder {folder}/nowhere does not exist",
     ROOT + "dir = 'file'": "3: static.dir: the folder {folder}/file is not a folder",
     ROOT + "dir = ''": "3: static.dir: dir must be a folder, not empty",
-    WHOLE + "host = 'a:80'": "4: static.host: host must be a name, such as www.example.com, without a port, not 'a:80'",
+    WHOLE + "host = 'a/b'": "4: static.host: host must be like example.com, *.example.com, {tenant}.example.com, "
+    "example.com:8000 or [::1], not 'a/b'",
+    WHOLE + "host = '{tenant}.a.test'": "4: static.host: host can't have placeholders here, as '{tenant}.a.test' has: "
+    "write *. for any first label",
     WHOLE + "index = '../x'": f"4: static.index: index {NAME}, not '../x'",
     WHOLE
     + "fallback = '../x'": "4: static.fallback: fallback must be a file below dir, such as index.html, not '../x'",

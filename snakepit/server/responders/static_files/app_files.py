@@ -14,9 +14,9 @@ from snakepit.server.responders.static_files.transfer import Transfer
 
 if TYPE_CHECKING:
     from snakepit.http.fields import Fields
+    from snakepit.http.types import AppFile
     from snakepit.server.exchanges.exchange import Exchange, OnChange
     from snakepit.server.responders.static_files.ranges import Range
-    from snakepit.wire.envelopes import AppFile
 
 _OPEN = (ExchangeState.ASSIGNED, ExchangeState.RESPONDING)
 

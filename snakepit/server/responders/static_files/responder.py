@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from snakepit.http.fields import ANNOUNCED, Fields, render
+from snakepit.http.hosts import names_of_host
 from snakepit.http.target import host_of, origin_form
 from snakepit.http.ws.handshake import wants_websocket
 from snakepit.server.lifecycle import ExchangeState
@@ -30,8 +31,6 @@ from snakepit.server.responders.static_files.request_fields import Asked, read_f
 from snakepit.server.responders.static_files.transfer import Transfer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from snakepit.config.static import StaticFiles
     from snakepit.http.events import RequestHead
     from snakepit.http.types import Headers
@@ -79,7 +78,7 @@ class StaticResponder(Responder):
         self._onward: Onward | None = None
         self._bare = site.route.rstrip("/").encode()
         self._prefix = self._bare + b"/"
-        self._host = site.host.lower().encode()
+        self._host = site.host.encode()
         self._lookup = Lookup(site)
         self._threads = DiskThreads(loop, "snakepit-files")
         self._fallback = read_path(site.fallback.encode()) if site.fallback else None
@@ -87,6 +86,7 @@ class StaticResponder(Responder):
         self._missing: Memory[tuple[str, ...] | bytes, float] = Memory(MISSING_BYTES)  # names or paths; until when
         self._waiting: dict[_Key, list[tuple[Exchange, Asked]]] = {}  # for a look at the disk
         self._transfers: dict[Exchange, Transfer] = {}
+        self._retired = False
         self._read_of: Headers | None = None  # the fields that were read last
         self._read = Asked()
 
@@ -97,6 +97,11 @@ class StaticResponder(Responder):
     def close(self) -> None:
         """End the threads."""
         self._threads.close()
+
+    def retire(self) -> None:
+        """End the threads once all that has been asked for is answered: no more will be."""
+        self._retired = True
+        self._close_if_done()
 
     @property
     def open_files(self) -> int:
@@ -111,7 +116,9 @@ class StaticResponder(Responder):
             target = origin_form(target)
         if not target.startswith(self._prefix) and target.partition(b"?")[0] != self._bare:
             return False
-        return (not self._host or _host(head) == self._host) and not (head.upgrade and wants_websocket(head))
+        if self._host and self._host not in names_of_host(host_of(head.target, head.headers))[1]:
+            return False
+        return not (head.upgrade and wants_websocket(head))
 
     def submit(self, exchange: "Exchange") -> None:
         head = exchange.head
@@ -175,6 +182,11 @@ class StaticResponder(Responder):
         file = found.file if isinstance(found, FoundFile) else None
         if file is not None:
             self._threads.release(file)
+        self._close_if_done()
+
+    def _close_if_done(self) -> None:
+        if self._retired and not self._waiting and not self._transfers:
+            self._loop.call_soon(self._threads.close)  # the last file is to be closed in a thread
 
     def _keep(self, key: _Key, found: Found) -> None:
         until = self._loop.time() + FRESH
@@ -270,15 +282,13 @@ class StaticResponder(Responder):
             exchange.reply(status, fields, body[0] if len(body) == 1 else b"".join(body))
         else:
             file.share()
-            transfer = Transfer(exchange, status, fields, file, pieces, self._threads, self._transfers.pop)
+            transfer = Transfer(exchange, status, fields, file, pieces, self._threads, self._sent)
             self._transfers[exchange] = transfer
             transfer.begin()
 
-
-def responders(sites: "Iterable[StaticFiles]", loop: asyncio.AbstractEventLoop) -> list[StaticResponder]:
-    """Make the responders of all routes, in the order in which they are to be asked: the most particular first."""
-    ordered = sorted(sites, key=lambda site: (not site.host, -len(site.route.rstrip("/"))))
-    return [StaticResponder(site, loop) for site in ordered]
+    def _sent(self, exchange: "Exchange") -> None:
+        del self._transfers[exchange]
+        self._close_if_done()
 
 
 def _with_slash(target: bytes) -> bytes:
@@ -286,10 +296,3 @@ def _with_slash(target: bytes) -> bytes:
     a proxy publishes the app under another path, too."""
     path, question, query = target.partition(b"?")
     return b"./" + path.rpartition(b"/")[2] + b"/" + question + query
-
-
-def _host(head: "RequestHead") -> bytes:
-    """Return the host that a request is for, in lower case and without the port."""
-    host = host_of(head.target, head.headers)
-    name, colon, port = host.rpartition(b":")
-    return (name if colon and port.isdigit() and not name.endswith(b":") else host).lower()

@@ -133,6 +133,6 @@ def test_apps_are_stopped_and_started():
 
 
 def test_the_file_is_read_again():
-    assert asyncio.run(commands(Server(Outcome(2)))["reread"]({})) == {"changed": 2}
+    assert asyncio.run(commands(Server(Outcome(2)))["reread"]({})) == {"changed": 2, "static": 0}
     with pytest.raises(SnakepitError, match="1 app changed; others can't be: broken"):
         asyncio.run(commands(Server(Outcome(1, "broken")))["reread"]({}))

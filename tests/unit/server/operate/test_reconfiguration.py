@@ -1,12 +1,14 @@
 """snakepit.server.operate.reconfiguration: which apps a changed file touches."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from fakes import fake_of
 from waiting import PATIENCE, until
 
 from snakepit.config.options import Config
+from snakepit.config.static import StaticFiles
 from snakepit.errors import AppImportError, ConfigError, SnakepitError
 from snakepit.http.events import RequestHead
 from snakepit.server.apps import app as app_module
@@ -61,7 +63,8 @@ class Server:
         self.routes = Routes()
         self.apps = Apps(map(App, known.apps), Tenants(10, App, 1.0, loop), self.routes)
         self.apps.fill_routes(known.apps)
-        self.reconfiguration = Reconfiguration(known, self.read, self.make, self.apps, 1.0, loop)
+        self.static = known.static
+        self.reconfiguration = Reconfiguration(known, self.read, self.make, self.serve_static, self.apps, 1.0, loop)
 
     def read(self):
         if isinstance(self.file, Exception):
@@ -71,6 +74,9 @@ class Server:
     def make(self, routed):
         self.made.append(App(routed))
         return self.made[-1]
+
+    def serve_static(self, sites):
+        self.static = sites
 
     async def become(self, file):
         self.file = file
@@ -156,3 +162,50 @@ def test_apps_of_requests_go_if_their_table_has_changed():
         await until(lambda: y.steps == ["start", "leave"])
 
     play(scenario, "/x/{t}=x:app", "/y/{t}=y:app")
+
+
+def test_static_files_come_change_and_go(tmp_path, caplog):
+    (tmp_path / "other").mkdir()
+
+    def site(route, folder=tmp_path, **options):
+        return StaticFiles(route=route, dir=str(folder), **options)
+
+    async def scenario(server):
+        before = list(server.apps)
+        a, b, b2, c = site("/a"), site("/b"), site("/b", tmp_path / "other"), site("/c", host="*.test")
+        assert await server.become(with_static("/x=x:app", a, b)) == Outcome(0, static=2)
+        assert server.static == (a, b)
+        assert await server.become(with_static("/x=x:app", a, b)) is None
+        caplog.clear()
+        assert await server.become(with_static("/x=x:app", b2, c)) == Outcome(0, static=3)
+        assert server.static == (b2, c)
+        assert [record.getMessage() for record in caplog.records] == [
+            "Static files that came: *.test/c",
+            "Static files that changed: /b",
+            "Static files that went: /a",
+        ]
+        assert (list(server.apps), server.made) == (before, [])
+        assert await server.become(with_static("/x=x2:app", c)) == Outcome(1, static=1)
+        with pytest.raises(ConfigError):
+            await server.become(ConfigError("dir: no such folder"))
+        assert server.static == (c,)
+
+    caplog.set_level("INFO")
+    play(scenario, "/x=x:app")
+
+
+def with_static(mount, *sites):
+    return replace(config(mount), static=sites)
+
+
+def test_one_app_without_a_route(tmp_path, caplog):
+    async def main():
+        server = Server(Config("main:app", interpreters=1))
+        sites = (StaticFiles(route="/a", dir=str(tmp_path)),)
+        assert await server.become(Config("main:app", interpreters=2, static=sites)) == Outcome(0, static=1)
+        assert server.static == sites
+        assert "until snakepit upgrade or the next start: interpreters" in caplog.text
+        with pytest.raises(SnakepitError, match="names apps with routes now"):
+            await server.become(config("/x=x:app"))
+
+    asyncio.run(main())

@@ -19,10 +19,10 @@ from snakepit.server.lifecycle import ExchangeState
 from snakepit.server.responders.static_files import files, responder
 from snakepit.server.responders.static_files.disk_threads import DiskThreads
 from snakepit.server.responders.static_files.lookup import KEPT_IN_MEMORY, Lookup
-from snakepit.server.responders.static_files.responder import StaticResponder, responders
+from snakepit.server.responders.static_files.responder import StaticResponder
 from snakepit.server.responders.static_files.transfer import PIECE
-from snakepit.server.routing.files_first import FilesFirst
 from snakepit.server.routing.router import Router
+from snakepit.server.routing.static_routes import StaticRoutes
 
 BIG = KEPT_IN_MEMORY + 3 * PIECE + 7
 
@@ -50,14 +50,25 @@ class World:
     def __init__(self, folder, *sites):
         self.folder = folder
         self.loop = asyncio.get_running_loop()
-        made = [StaticFiles(**{"route": "/static", "dir": str(folder)} | site) for site in sites or [{}]]
         self.beyond = Beyond()
-        self.responders = responders(made, self.loop)
-        self.router = FilesFirst(self.responders, Router(self.beyond))
+        self.routes = StaticRoutes(lambda site: StaticResponder(site, self.loop), Router(self.beyond))
+        self.gone = []
+        self.become(*sites or [{}])
+
+    def become(self, *sites):
+        """Have these routes from now on."""
+        before = self.responders
+        self.routes.become(StaticFiles(**{"route": "/static", "dir": str(self.folder)} | site) for site in sites)
+        self.gone += [each for each in before if each not in self.responders]
+
+    @property
+    def responders(self):
+        return list(self.routes._responders.values())
 
     def ask(self, target, method="GET", headers=(), client=None):
         head = RequestHead(method, target, "1.1", [(b"host", b"a.test"), *headers], False)
-        destination = self.router.find(head)
+        destination = self.routes.find(head)
+        assert destination is self.routes.router.find(head)
         exchange = Exchange(1, client or FakeClient(), destination, head)
         destination.submit(exchange)
         return exchange
@@ -65,7 +76,7 @@ class World:
     async def answer(self, *arguments, **options):
         exchange = self.ask(*arguments, **options)
         client = exchange._client
-        await until(lambda: client.over and not any(each._transfers for each in self.responders))
+        await until(lambda: client.over and not any(each._transfers for each in (*self.responders, *self.gone)))
         return client
 
     async def statuses(self, *targets, **options):
@@ -80,8 +91,7 @@ def play(scenario, tmp_path, *sites):
         world = World(tmp_path, *sites)
         await scenario(world)
         await until(lambda: not open_below(tmp_path))
-        for each in world.responders:
-            each.close()
+        world.routes.close()
 
     asyncio.run(main())
 
@@ -328,9 +338,9 @@ def test_websockets_are_the_apps(tmp_path):
             False,
             upgrade=True,
         )
-        assert world.router.find(head) is world.beyond
+        assert world.routes.router.find(head) is world.beyond
         head.headers = [(b"upgrade", b"h2c")]
-        assert isinstance(world.router.find(head), StaticResponder)
+        assert isinstance(world.routes.router.find(head), StaticResponder)
 
     play(scenario, tmp_path)
 
@@ -469,3 +479,103 @@ def test_threads_are_few_and_end(tmp_path):
         await until(lambda: not any(each.is_alive() for each in running))
 
     asyncio.run(main())
+
+
+# -- other routes while the server runs --------------------------------------------------------------------------------
+
+
+async def until_ended(*gone):
+    """Wait until those that went have no threads any more."""
+    await until(lambda: all(each._threads._closed for each in gone))
+
+
+def test_routes_come_change_and_go(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        write_aged(tmp_path / name / "a.txt", name.encode(), 60)
+
+    async def scenario(world):
+        targets = [b"/one/a.txt", b"/two/a.txt", b"/both/a.txt"]
+        one, two = ({"route": f"/{name}", "dir": str(tmp_path / name)} for name in ("one", "two"))
+        world.become(one)
+        assert await world.statuses(*targets) == [200, 404, 404]
+        [kept] = world.responders
+        world.become(one, two, {"route": "/both", "dir": str(tmp_path / "one")})
+        assert kept in world.responders, "what it remembers counts on"
+        assert await world.statuses(*targets) == [200, 200, 200]
+        assert (await world.answer(b"/both/a.txt")).body == b"one"
+        world.become(one, {"route": "/both", "dir": str(tmp_path / "two")})
+        assert await world.statuses(*targets) == [200, 404, 200]
+        assert (await world.answer(b"/both/a.txt")).body == b"two"
+        world.become()
+        assert await world.statuses(*targets) == [404, 404, 404]
+        assert world.routes.router is world.routes._rest, "no detour without static files"
+        assert len(world.gone) == 5
+        await until_ended(*world.gone)
+
+    play(scenario, tmp_path)
+
+
+def test_an_answer_in_the_middle_is_finished_by_a_route_that_goes(tmp_path):
+    class Slow(FakeClient):
+        def send_response(self, *arguments):
+            super().send_response(*arguments)
+            self.writable = False
+
+    async def scenario(world):
+        world.write("big", b"x" * BIG)
+        client = Slow()
+        exchange = world.ask(b"/static/big", client=client)
+        await until(lambda: client.begun)
+        world.become()
+        [gone] = world.gone
+        assert not gone._threads._closed
+        client.writable = True
+        exchange.return_credit()
+        await until(lambda: client.over)
+        assert client.body == b"x" * BIG
+        await until_ended(gone)
+
+    play(scenario, tmp_path)
+
+
+@pytest.mark.parametrize("then", ["nothing", "another"])
+def test_what_a_route_that_goes_does_not_find_is_handed_on(tmp_path, then):
+    (tmp_path / "other").mkdir()
+    write_aged(tmp_path / "other" / "a.txt", b"other", 60)
+
+    async def scenario(world):
+        exchange = world.ask(b"/static/a.txt")
+        world.become(*([] if then == "nothing" else [{"dir": str(tmp_path / "other")}]))
+        client = exchange._client
+        await until(lambda: client.over)
+        assert client.body == (b"app" if then == "nothing" else b"other")
+        await until_ended(*world.gone)
+
+    play(scenario, tmp_path)
+
+
+def test_hosts_as_routes_of_apps_have_them(tmp_path):
+    hosts = {"exact": "a.test", "wild": "*.test", "port": "a.test:81", "wild-port": "*.test:82", "any": ""}
+    for name in hosts:
+        (tmp_path / name).mkdir()
+        write_aged(tmp_path / name / "which", name.encode(), 60)
+    sites = [{"route": "/", "dir": str(tmp_path / name), "host": host} for name, host in hosts.items()]
+
+    async def scenario(world):
+        found = [
+            (await world.answer(b"http://%b/which" % host)).body
+            for host in (
+                b"A.test",
+                b"a.test.",
+                b"a.test:81",
+                b"a.test:80",
+                b"b.test",
+                b"b.test:82",
+                b"test",
+                b"c.b.test",
+            )
+        ]
+        assert found == [b"exact", b"exact", b"port", b"exact", b"wild", b"wild-port", b"any", b"any"]
+
+    play(scenario, tmp_path, *sites)
