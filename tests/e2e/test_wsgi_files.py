@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import Client, running, wait_until
+from support import NEEDS_TWO_WORKERS, Client, running, wait_until
 
 CONTENT = bytes(range(256)) * 4096 * 3
 CLOSED = {"/django/file": "django closed", "/whole": "bare closed"}
@@ -128,6 +128,7 @@ def test_clients_that_leave(server, path, where):
     assert server.get(where).body == CONTENT
 
 
+@NEEDS_TWO_WORKERS  # a thread's modules are imported once
 def test_a_worker_that_is_replaced_meanwhile(path):
     with running("wsgi_files:app", workers=1, env={"FILE": str(path)}) as server:
         with server.connect() as sock:
