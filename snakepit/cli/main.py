@@ -232,8 +232,8 @@ for _command in (
         click.Option(
             ["--config"],
             is_flag=True,
-            help="Read the configuration file again instead, for a server with several apps: only apps whose tables "
-            "changed are started, replaced or ended.",
+            help="Read the configuration file again instead: only static files and, in a server with several apps, "
+            "apps whose tables changed are served, replaced or ended.",
         ),
     ),
     _control_command(
