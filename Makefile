@@ -8,7 +8,7 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-by-python check lint format docs bench bench-own conformance compat apps stress liveness autobahn clean
+.PHONY: help run test test-by-python check lint format docs bench bench-own conformance compat apps stress soak liveness autobahn clean
 
 EXAMPLE ?= asgi
 APP_asgi := asgi:app
@@ -169,6 +169,9 @@ apps: $(DEV) ## serve real applications (Django, Gradio, …), each in an enviro
 stress: $(DEV) ## run the stress tests, which take minutes
 	@missing="$$($(PYTHON_IN_VENV) -m compat.services postgresql)"; $(INSTALL_MISSING)
 	@$(PYTHON_IN_VENV) -m pytest tests/stress -m stress $(ARGS)
+
+soak: $(DEV) ## ten million requests with replacements and attacks in between, for an hour or more; ARGS='--requests N' fewer
+	@$(PYTHON_IN_VENV) tests/stress/soak.py $(ARGS)
 
 liveness: $(DEV) ## check that the server answers in every second, under many kinds of load; takes 40 minutes, with ARGS=--quick one
 	@$(PYTHON_IN_VENV) tests/liveness/run.py $(ARGS)
