@@ -6,7 +6,6 @@ reads several files that belong together, holds its lock meanwhile, for millisec
 
 import errno
 import os
-import stat
 import sys
 import tempfile
 import time
@@ -18,6 +17,7 @@ from snakepit.control.client import is_gone, is_left_over
 from snakepit.control.entry import Entry
 from snakepit.errors import ConfigError
 from snakepit.system.locks import try_lock
+from snakepit.system.private_folders import trouble_with
 
 LOCK_SECONDS = 10.0
 """Seconds to wait for the lock: more than it takes to find out that a server does not answer."""
@@ -152,14 +152,6 @@ def _read(path: Path) -> Entry | None:
 
 
 def _check(path: Path) -> None:
-    found = path.lstat()
-    if stat.S_ISLNK(found.st_mode):
-        raise ConfigError(f"{path} is a symbolic link; remove it")
-    if not stat.S_ISDIR(found.st_mode):
-        raise ConfigError(f"{path} is not a folder; remove it")
-    if sys.platform == "win32":
-        return  # below LOCALAPPDATA everything belongs to the user alone
-    if found.st_uid != os.geteuid():
-        raise ConfigError(f"{path} belongs to another user (uid {found.st_uid})")
-    if found.st_mode & 0o077:
-        raise ConfigError(f"{path} is open to other users (mode {stat.S_IMODE(found.st_mode):03o}): chmod 700 it")
+    trouble = trouble_with(path)
+    if trouble is not None:
+        raise ConfigError(trouble)
