@@ -105,7 +105,7 @@ unknown-example:
 	@echo "EXAMPLE must be asgi, wsgi, flask, django, starlette, fastapi, echo, chat or tenants, not '$(EXAMPLE)'" >&2
 	@exit 1
 
-test: $(DEV) ## run all tests except the stress tests; the end-to-end tests that depend on the runtime, with each of them (as root on Debian, installs a browser)
+test: $(DEV) ## run all tests except the stress tests; the end-to-end tests that depend on the runtime, with each of them (as root on Debian, installs a browser and Pebble)
 	@tools/install-debian-packages
 	@$(PYTEST)
 	@set -e; for runtime in $(RUNTIMES); do \

@@ -86,6 +86,8 @@ class Https:
             body = response.read(MOST_BYTES + 1)
             if len(body) > MOST_BYTES:
                 raise CaUnreachable(f"{connection.host} sends more than {MOST_BYTES} bytes")
+            if response.length:
+                raise CaUnreachable(f"{connection.host} sends {response.length} bytes less than it says")
             fields = {name.lower(): value for name, value in response.getheaders()}
             retry = seconds_of(fields.get("retry-after"), time.time())
             return Response(response.status, fields, body, retry)

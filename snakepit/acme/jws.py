@@ -4,11 +4,15 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 REQUIRED = {"EC": ("crv", "kty", "x", "y"), "RSA": ("e", "kty", "n"), "OKP": ("crv", "kty", "x")}
 """The members of a key of each type that make its thumbprint, in lexicographic order (RFC 7638 section 3.2)."""
+
+
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 
 
 class Signer(Protocol):
@@ -33,8 +37,10 @@ def to_base64url(data: bytes) -> str:
 
 def from_base64url(text: str) -> bytes:
     """Decode base64url, with or without padding. Raises ValueError."""
-    raw = text.rstrip("=").encode("ascii")
-    return base64.b64decode(raw + b"=" * (-len(raw) % 4), altchars=b"-_", validate=True)
+    bare = text.rstrip("=")
+    if not _BASE64URL.fullmatch(bare):
+        raise ValueError("it is not base64url")
+    return base64.urlsafe_b64decode(bare + "=" * (-len(bare) % 4))
 
 
 def thumbprint(key: Mapping[str, str]) -> str:

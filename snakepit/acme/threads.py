@@ -36,3 +36,4 @@ def _settle(done: asyncio.Future[Any], result: Any, error: BaseException | None)
         done.set_result(result)
     else:
         done.set_exception(error)
+        done.exception()  # so that asyncio does not complain where the loop ends before anybody has looked

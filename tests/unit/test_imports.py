@@ -23,6 +23,7 @@ LAWS = {
     "tls": {ERRORS, "http.types"},
     "wire": {ERRORS, "http.fields", "http.types"},
     "c_extensions": {"system"},
+    "acme": {ERRORS, "system"},
     "config": {ERRORS, "http.fields", "lazy_imports.tried", "system"},
     "cli": {
         ERRORS,
