@@ -29,7 +29,7 @@ NAME = "example.test"
 
 @pytest.fixture(scope="module")
 def pebble(tmp_path_factory):
-    with running_pebble(tmp_path_factory.mktemp("pebble"), nonce_reject=40) as found:
+    with running_pebble(tmp_path_factory.mktemp("pebble"), nonce_reject=25) as found:
         yield found
 
 
@@ -212,7 +212,9 @@ def test_an_order_whose_predecessor_the_ca_does_not_accept(pebble, stand_in, tmp
     stand_in.window = "2300-01-01T00:00:00Z", "2300-01-02T00:00:00Z"
     stand_in.refuses = (kind,)
     with answering_http(pebble.http_port, stage.answers):
-        first = stage.keeper.wait_visit(NAME, 0).stored.chain.identifier
+        visit = stage.keeper.wait_visit(NAME, 0)
+        assert visit.fault is None
+        first = visit.stored.chain.identifier
         assert stage.keeper.wait_visit(NAME, 0, renew=True).issued
     assert stand_in.replaced == [None, first, None]
 
