@@ -86,17 +86,15 @@ def answering_http(port, answers):
 
 
 @contextlib.contextmanager
-def answering_alpn(port, answers, folder):
+def answering_alpn(port, answers):
     """Answer TLS-ALPN-01 within this block."""
 
     def choose(connection, name, context):
         found = answers.alpn(name or "")
         if found is None:
             return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
-        path = folder / f"challenge-{threading.get_ident()}.pem"
-        path.write_text(found)
         chosen = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        chosen.load_cert_chain(path)
+        chosen.load_cert_chain(found)
         chosen.set_alpn_protocols([ALPN_PROTOCOL])
         connection.context = chosen
         return None

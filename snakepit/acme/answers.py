@@ -4,6 +4,8 @@ Two servers on one port share their connections, and so do the old and the new p
 get the request that is meant for the other.
 """
 
+from pathlib import Path
+
 from snakepit.acme.challenges import alpn_certificate, is_token
 from snakepit.acme.problems import AcmeError
 from snakepit.acme.steps import Challenge
@@ -24,10 +26,9 @@ class Answers:
         """Answer a challenge from now on. Raises AcmeError."""
         label = _label(challenge)
         if challenge.kind == "http-01":
-            answer = challenge.key_authorization
+            answer = self._own[label] = challenge.key_authorization
         else:
             answer = alpn_certificate(challenge.name, challenge.key_authorization).decode()
-        self._own[label] = answer
         try:
             self._store.put_answer(label, answer)
         except OSError as error:
@@ -40,14 +41,15 @@ class Answers:
 
     def http(self, token: str) -> str | None:
         """Return the answer to the HTTP-01 challenge with this token; None: there is no such challenge."""
-        return self._find(token) if is_token(token) else None
+        return self._own.get(token) or self._store.answer(token) if is_token(token) else None
 
-    def alpn(self, name: str) -> str | None:
-        """Return the certificate and key (PEM) for a handshake with `acme-tls/1`; None: there is no such challenge."""
-        return self._find(_ALPN + name)
+    def alpn(self, name: str) -> Path | None:
+        """Return the file (PEM) with certificate and key for a handshake with `acme-tls/1`; None: it is not expected.
 
-    def _find(self, label: str) -> str | None:
-        return self._own.get(label) or self._store.answer(label)
+        `name` must be one for which certificates are obtained.
+        """
+        path = self._store.answer_path(_ALPN + name)
+        return path if path.exists() else None
 
 
 def _label(challenge: Challenge) -> str:

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,11 +35,15 @@ QUIET, LOUD = 1 / 4, 1 / 10
 _log = logging.getLogger("snakepit.server")
 
 
-class CertificateSink(Protocol):
+class CertificateSink[T](Protocol):
     """What serves certificates."""
 
-    def installed(self, name: str, certificate: Path, key: Path) -> None:
-        """Serve the certificate in these files (PEM) for a name from now on, instead of an earlier one."""
+    def prepare(self, name: str, path: Path) -> T:
+        """Read the certificate for a name, with its key, from a PEM file. Called in a thread."""
+        ...
+
+    def installed(self, name: str, prepared: T) -> None:
+        """Serve a name with what was prepared, from now on, instead of an earlier certificate."""
         ...
 
 
@@ -57,7 +61,7 @@ class _Watched:
     waiting: list[asyncio.Future[bool]] = field(default_factory=list)
 
 
-class CertificateManager:
+class CertificateManager[T]:
     """Keeps a certificate for each name.
 
     Args:
@@ -70,7 +74,7 @@ class CertificateManager:
         loop: asyncio.AbstractEventLoop,
         names: Iterable[str],
         keeper: Keeper,
-        sink: CertificateSink,
+        sink: CertificateSink[T],
         stop: Stop,
         *,
         now: Callable[[], float] = time.time,
@@ -88,10 +92,12 @@ class CertificateManager:
     async def wait_loaded(self) -> None:
         """Serve the certificates that the store has, and begin to look after all names."""
         names = list(self._watched)
-        found = in_thread(self._loop, lambda: [self._keeper.load(name) for name in names])
-        for name, stored in zip(names, await found, strict=True):
-            if stored is not None:
-                self._install(self._watched[name], stored)
+
+        def load() -> list[tuple[Visit, T | Exception | None]]:
+            return [self._prepared(name, Visit(self._keeper.load(name)), "") for name in names]
+
+        for name, (visit, prepared) in zip(names, await in_thread(self._loop, load), strict=True):
+            self._install(self._watched[name], visit, prepared)
         self._look()
 
     async def wait_certificate(self, name: str) -> bool:
@@ -160,10 +166,23 @@ class CertificateManager:
         self._busy += 1
         name, attempts, renew = watched.name, watched.attempts, watched.renew
         watched.renew = False
-        visit = in_thread(self._loop, lambda: self._keeper.wait_visit(name, attempts, renew=renew))
-        visit.add_done_callback(lambda done: self._visited(watched, done))
+        served = watched.stored.chain.fingerprint if watched.stored is not None else ""
 
-    def _visited(self, watched: _Watched, done: asyncio.Future[Visit]) -> None:
+        def work() -> tuple[Visit, T | Exception | None]:
+            return self._prepared(name, self._keeper.wait_visit(name, attempts, renew=renew), served)
+
+        in_thread(self._loop, work).add_done_callback(lambda done: self._visited(watched, done))
+
+    def _prepared(self, name: str, visit: Visit, served: str) -> tuple[Visit, T | Exception | None]:
+        """Return what came of a visit, with what the sink makes of a new certificate, or why it can't; in a thread."""
+        if visit.stored is None or visit.stored.chain.fingerprint == served:
+            return visit, None
+        try:
+            return visit, self._sink.prepare(name, visit.stored.path)
+        except Exception as error:
+            return visit, error
+
+    def _visited(self, watched: _Watched, done: asyncio.Future[tuple[Visit, T | Exception | None]]) -> None:
         watched.busy = False
         self._busy -= 1
         if self._closed or done.cancelled():
@@ -171,13 +190,15 @@ class CertificateManager:
         error = done.exception()
         if isinstance(error, AcmeStopped):
             return
+        prepared: T | Exception | None = None
         if error is None:
-            visit = done.result()
+            visit, prepared = done.result()
         else:
             _log.error("Error while looking after the certificate for %s", watched.name, exc_info=error)
             visit = Visit(watched.stored, fault=AcmeError(f"an error in Snakepit: {error!r}"))
-        if visit.stored is not None:
-            self._install(watched, visit.stored, visit.issued)
+        self._install(watched, visit, prepared)
+        if isinstance(prepared, Exception) and visit.fault is None:
+            visit = replace(visit, fault=AcmeError(f"what the store has can't be served: {prepared}"))
         if visit.fault is None:
             watched.attempts, watched.fault, watched.again = 0, "", visit.again
         else:
@@ -185,17 +206,15 @@ class CertificateManager:
         self._tell(watched)
         self._look()
 
-    def _install(self, watched: _Watched, stored: Stored, issued: bool = False) -> None:
-        before, watched.stored = watched.stored, stored
-        if before is not None and before.chain.fingerprint == stored.chain.fingerprint:
+    def _install(self, watched: _Watched, visit: Visit, prepared: T | Exception | None) -> None:
+        stored, before = visit.stored, watched.stored
+        if stored is None or prepared is None or isinstance(prepared, Exception):
             return
+        watched.stored = stored
         until = _date(stored.chain.not_after)
-        what = "" if not issued else " was obtained" if before is None else " was renewed"
+        what = "" if not visit.issued else " was obtained" if before is None else " was renewed"
         _log.info("Certificate for %s%s: by %s, until %s", watched.name, what, stored.chain.issuer, until)
-        try:
-            self._sink.installed(watched.name, stored.path, stored.path)
-        except Exception:
-            _log.exception("The certificate for %s can't be served", watched.name)
+        self._sink.installed(watched.name, prepared)
 
     def _failed(self, watched: _Watched, fault: AcmeError) -> None:
         first, most = BACKOFF

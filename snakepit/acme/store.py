@@ -152,6 +152,10 @@ class CertificateStore:
             found.append(Stored(name, path, chain, self._details(name, chain.fingerprint)))
         return found
 
+    def has(self, name: str) -> bool:
+        """Tell whether there is a file for a name."""
+        return self._certificate(name).exists()
+
     def certificate(self, name: str) -> Stored | None:
         """Return the certificate for a name; None if there is none, or its file is damaged, which is logged."""
         path = self._certificate(name)
@@ -202,18 +206,22 @@ class CertificateStore:
     def answer(self, label: str) -> str | None:
         """Return the answer to a challenge. The label must be safe as a file's name."""
         try:
-            return self._answer(label).read_text(encoding="ascii")
+            return self.answer_path(label).read_text(encoding="ascii")
         except (OSError, ValueError):
             return None
 
+    def answer_path(self, label: str) -> Path:
+        """Return the file of the answer to a challenge, whether or not it is there."""
+        return self._folders["challenges"] / _file_name(label)
+
     def put_answer(self, label: str, answer: str) -> None:
         """Store the answer to a challenge, for other processes. Raises OSError."""
-        write_secret(self._answer(label), answer.encode())
+        write_secret(self.answer_path(label), answer.encode())
 
     def remove_answer(self, label: str) -> None:
         """Remove the answer to a challenge."""
         with contextlib.suppress(OSError):
-            self._answer(label).unlink()
+            self.answer_path(label).unlink()
 
     @contextlib.contextmanager
     def locked(self, what: str, stop: Stop) -> Iterator[bool]:
@@ -238,9 +246,6 @@ class CertificateStore:
 
     def _certificate(self, name: str) -> Path:
         return self._folders["certificates"] / f"{_file_name(name)}.pem"
-
-    def _answer(self, label: str) -> Path:
-        return self._folders["challenges"] / _file_name(label)
 
     def _account(self, directory: str) -> Path:
         host = urlsplit(directory).hostname or "ca"

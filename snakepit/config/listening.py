@@ -12,8 +12,13 @@ from snakepit.errors import ConfigError
 class ListenOptions(WorkerOptions):
     """The options for listening."""
 
-    host: str = option("127.0.0.1", "Address or host name to listen on.", metavar="HOST")
-    port: int = option(8000, "Port to listen on. 0 picks a free one and prints it.", least=0, most=65535)
+    host: str | None = option(
+        None, "Address or host name to listen on.", metavar="HOST", shown="127.0.0.1; with --domain all addresses"
+    )
+    port: int | None = option(
+        None, "Port to listen on. 0 picks a free one and prints it.", least=0, most=65535,
+        shown="8000; with --domain 443",
+    )  # fmt: skip
     uds: str | None = option(None, "Listen on this Unix socket instead.", metavar="PATH", path=True)
     fd: int | None = option(None, "Listen on the socket with this file descriptor instead.", least=0)
     backlog: int = option(2048, "Connections that the kernel holds until they are accepted.", least=1, most=65_535)
@@ -51,7 +56,7 @@ class ListenOptions(WorkerOptions):
             if self.bind and getattr(self, name) is not None:
                 raise ConfigError(f"{name} and bind can't be used together", (name, "bind"))
         if any(bind.tls for bind in self.binds) and not self.speaks_tls:
-            raise ConfigError("bind says tls, which needs a certificate: ssl_certfile", ("bind",))
+            raise ConfigError("bind says tls, which needs a certificate: ssl_certfile or domain", ("bind",))
 
     @property
     def speaks_tls(self) -> bool:
@@ -68,7 +73,7 @@ class ListenOptions(WorkerOptions):
         elif self.uds is not None:
             found = (Bind(path=self.uds),)
         else:
-            found = (Bind(self.host, self.port),)
+            found = (Bind(self.host or "", self.port or 0),)
         if self.speaks_tls and not any(bind.tls for bind in found):
             found = tuple(replace(bind, tls=True) for bind in found)
         return found

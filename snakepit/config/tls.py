@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from snakepit.config.listening import ListenOptions
+from snakepit.config.acme import HTTP_PORT, AcmeOptions
 from snakepit.config.option import describe, option
 from snakepit.config.static import ArrayReader
 from snakepit.errors import ConfigError
@@ -66,7 +66,7 @@ KEYS = describe(TlsCertificate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TlsOptions(ListenOptions):
+class TlsOptions(AcmeOptions):
     """The options for TLS."""
 
     ssl_certfile: str | None = option(
@@ -105,6 +105,15 @@ class TlsOptions(ListenOptions):
 
     def _check_tls(self) -> None:
         """Join both ways to name certificates. Raises ConfigError."""
+        if (
+            self.domain
+            and self.redirect_http is None
+            and self.port is None
+            and not (self.bind or self.uds)
+            and self.fd is None
+        ):
+            object.__setattr__(self, "redirect_http", HTTP_PORT)
+        self._check_acme()
         object.__setattr__(self, "tls", self._certificates())
         for name in ("ssl_keyfile", "ssl_keyfile_password"):
             if getattr(self, name) is not None and self.ssl_certfile is None:
@@ -117,7 +126,7 @@ class TlsOptions(ListenOptions):
         if not self.speaks_tls:
             for name in ("redirect_http", "hsts", "ssl_ca_certs"):
                 if getattr(self, name):
-                    raise ConfigError(f"{name} needs a certificate: ssl_certfile", (name,))
+                    raise ConfigError(f"{name} needs a certificate: ssl_certfile or domain", (name,))
 
     def _certificates(self) -> tuple[TlsCertificate, ...]:
         if not isinstance(self.tls, tuple | list) or not all(isinstance(each, TlsCertificate) for each in self.tls):
@@ -135,7 +144,7 @@ class TlsOptions(ListenOptions):
     @property
     def speaks_tls(self) -> bool:
         """Whether clients have to speak HTTPS."""
-        return bool(self.tls)
+        return bool(self.tls or self.domain)
 
 
 def read_tables(reader: ArrayReader, tables: Any, line: int) -> tuple[TlsCertificate, ...]:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import ssl
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from snakepit.config.bind import mode_of
@@ -13,17 +14,21 @@ from snakepit.server.net.http1 import HttpConnections
 from snakepit.server.net.listener import Listener, Speaks
 from snakepit.server.net.reported import ReportedConnections
 from snakepit.server.privileges import become
+from snakepit.server.responders.acme_challenge import AcmeChallenge, ChallengesFirst
 from snakepit.server.responders.redirect import HttpsRedirect
 from snakepit.server.routing.router import Router
 from snakepit.system.cpus import usable_cpus
+from snakepit.system.import_order import StandardLibraryFirst
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from snakepit.config.options import Config
+    from snakepit.server.automatic_https import AutomaticHttps
     from snakepit.server.net.listener import NewConnection
     from snakepit.server.net.tls import TlsConnections
+    from snakepit.server.responders.responder import Responder
     from snakepit.server.routing.router import Finder
     from snakepit.tls.certificates import Certificates, FileCertificates, Looked
     from snakepit.tls.contexts import CertificateFiles
@@ -61,6 +66,8 @@ class Entrance:
         self._tls: TlsConnections | None = None
         self._reported: ReportedConnections | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self.automatic: AutomaticHttps | None = None
+        """What obtains certificates for `--domain`."""
         try:
             if config.speaks_tls:
                 self._certificates = self._read_certificates()
@@ -68,6 +75,8 @@ class Entrance:
                 os.umask(mode_of(config.umask))
             if config.user is not None or config.group is not None:
                 become(config.user, config.group)
+            if self._certificates is not None and config.domain:
+                self.automatic = _automatic_https(config, self._certificates, loop)
         except ConfigError:
             self.listener.close()
             raise
@@ -88,18 +97,26 @@ class Entrance:
         self._files = FileCertificates(certificates, files, self._tell_of_file)
         return certificates
 
-    async def serve(self, http: HttpConnections, router: "Finder") -> None:
+    async def serve(
+        self, http: HttpConnections, router: "Finder", permits: "Callable[[str], bool] | None" = None
+    ) -> None:
         """Accept connections from now on.
 
         Args:
             http: makes connections that speak HTTP; over TLS, where that is spoken anywhere.
             router: of those that speak it without TLS beside them.
+            permits: tells whether a host of a route with a placeholder may get a certificate; called in a thread.
         """
         connections: dict[Speaks, NewConnection] = {Speaks.HTTP: http.new_connection}
         if self._certificates is not None:
             self._tls = self._make_tls(self._certificates, http)
+            challenges: list[Responder] = []
+            if self.automatic is not None:
+                await self.automatic.wait_loaded(permits)
+                challenges.append(AcmeChallenge(self.automatic.find_answer))
+                router = ChallengesFirst(challenges[0], router)
             plain = HttpConnections(self._config, router, self._loop, beside=http)
-            redirect = Router(HttpsRedirect(self.listener.https_port or _HTTPS))
+            redirect = Router(HttpsRedirect(self.listener.https_port or _HTTPS), challenges)
             connections = {
                 Speaks.HTTPS: self._tls.over(http.new_connection),
                 Speaks.HTTP: plain.new_connection,
@@ -135,6 +152,8 @@ class Entrance:
         """Stop looking at files, and end threads and time limits."""
         if self._timer is not None:
             self._timer.cancel()
+        if self.automatic is not None:
+            self.automatic.close()
         if self._tls is not None:
             self._tls.close()
         if self._reported is not None:
@@ -155,3 +174,14 @@ class Entrance:
             self._log.error("The certificate before goes on being used: %s", trouble)
         else:
             self._log.info("Certificate %s was read again", files.certificate)
+
+
+def _automatic_https(
+    config: "Config", certificates: "Certificates", loop: asyncio.AbstractEventLoop
+) -> "AutomaticHttps":
+    if find_spec("cryptography") is None:
+        raise ConfigError("domain needs cryptography, which is not installed: pip install 'snakepit-server[acme]'")
+    with StandardLibraryFirst():
+        from snakepit.server.automatic_https import AutomaticHttps  # most servers have a proxy in front
+
+    return AutomaticHttps(config, certificates, loop)

@@ -16,6 +16,7 @@ from snakepit.errors import ConfigError
 from snakepit.server.apps.app import App
 from snakepit.server.apps.options import Surroundings
 from snakepit.server.apps.table import Apps
+from snakepit.server.apps.tenant_hosts import has_tenant
 from snakepit.server.apps.tenants import Tenants
 from snakepit.server.entrance import Entrance
 from snakepit.server.event_loop.background import spawn
@@ -260,7 +261,7 @@ class Serving:
         if asked.is_set():
             return
         self._http.open_files.watch()
-        await self._entrance.serve(self._http, self._static)
+        await self._entrance.serve(self._http, self._static, has_tenant(self._apps))
         self._accepts = True
         self._log.info("Listening on %s (Ctrl+C to stop)", ", ".join(self._listener.addresses))
         if manager.takes_over:

@@ -21,6 +21,9 @@ class Source(Protocol):
     def wanted(self, name: str) -> "asyncio.Future[None] | None":
         """Return a future that ends when there is a certificate, or none can be had; None: there will be none."""
 
+    async def wait_challenge(self, name: str) -> LoadedCertificate | None:
+        """Return what to show to a CA that checks a name (RFC 8737 section 3); None: that is not expected."""
+
 
 class Certificates:
     """The certificates of a server by the names that they are for.
@@ -85,7 +88,9 @@ class Certificates:
 
     async def wait_for(self, hello: ClientHello, local_address: str = "") -> LoadedCertificate | None:
         """Return the certificate for a client as soon as there is one; None: there will be none."""
-        if self.source is not None and hello.protocols != _OF_ACME:
+        if self.source is not None and hello.protocols == _OF_ACME:
+            return await self.source.wait_challenge(hello.server_name)
+        if self.source is not None:
             future = self.source.wanted(hello.server_name or local_address)
             if future is not None:
                 await future

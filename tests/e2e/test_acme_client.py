@@ -59,7 +59,7 @@ def test_a_certificate_by_http(pebble, stage, answering):
 
 def test_a_certificate_by_tls(pebble, tmp_path):
     stage = Stage(tmp_path / "store", pebble.trust, [Authority(pebble.directory)], kinds=("tls-alpn-01",))
-    with answering_alpn(pebble.tls_port, stage.answers, tmp_path):
+    with answering_alpn(pebble.tls_port, stage.answers):
         visit = stage.keeper.wait_visit(NAME, 0)
     assert visit.fault is None
     assert subjects(handshake(visit.stored.path, NAME, pebble.roots())) == (("DNS", NAME),)
@@ -68,7 +68,7 @@ def test_a_certificate_by_tls(pebble, tmp_path):
 def test_where_one_challenge_fails_the_other_is_tried_and_remembered(pebble, tmp_path):
     authorities = [Authority(pebble.directory)]
     stage = Stage(tmp_path / "store", pebble.trust, authorities, kinds=("http-01", "tls-alpn-01"))
-    with answering_alpn(pebble.tls_port, stage.answers, tmp_path):
+    with answering_alpn(pebble.tls_port, stage.answers):
         visit = stage.keeper.wait_visit(NAME, 0)
         assert visit.fault is None
         assert visit.stored.details.challenge == "tls-alpn-01"
@@ -245,8 +245,11 @@ class Installed:
     def __init__(self):
         self.names = []
 
-    def installed(self, name, certificate, key):
-        assert certificate == key
+    def prepare(self, name, path):
+        return path.read_bytes()
+
+    def installed(self, name, prepared):
+        assert b"PRIVATE KEY" in prepared
         self.names.append(name)
 
 

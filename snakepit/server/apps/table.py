@@ -26,6 +26,8 @@ class Apps:
         self._routes = routes
         self._passing: list[App] = []  # that start, or end, beside the others
         self._left_open = 0  # interpreters of those that ended
+        self.templates: list[RoutedApp] = []
+        """What apps are made of that have placeholders in their routes."""
 
     def __iter__(self) -> Iterator[App]:
         yield from self._first
@@ -56,9 +58,9 @@ class Apps:
         self._routes.clear()
         for app in self._first:
             self._routes.add(app.route, app)
-        for template in routed:
-            if template.route.placeholders:
-                self._routes.add_pattern(template.route, partial(self._tenants.find, template))
+        self.templates = [app for app in routed if app.route.placeholders]
+        for template in self.templates:
+            self._routes.add_pattern(template.route, partial(self._tenants.find, template))
 
     def accompany(self, app: App) -> None:
         """Note an app that starts beside the others, and gets no requests yet."""

@@ -122,7 +122,7 @@ class Listener:
         if any(each.port == port for each in self._listening):
             raise ConfigError(f"redirect_http is {port}, where the server listens already", ("redirect_http",))
         hosts = dict.fromkeys(bind.host for bind in self._config.binds if bind.is_tcp and bind.tls)
-        for host in hosts or [self._config.host]:
+        for host in hosts or [self._config.host or ""]:
             made = tcp_sockets(host, port, "--redirect-http", self._config.reuse_port)
             self._listening += [Listening(sock, Speaks.REDIRECT) for sock in made]
 

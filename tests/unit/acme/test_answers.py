@@ -25,7 +25,7 @@ def test_both_kinds_here_and_in_another_process(store):
     for one in (answers, other):
         assert one.http("token1") == "token1.thumbprint"
         assert one.http("token2") is None
-        x509.load_pem_x509_certificate(one.alpn("example.com").encode())
+        x509.load_pem_x509_certificate(one.alpn("example.com").read_bytes())
         assert one.alpn("other.example") is None
     answers.remove(HTTP)
     answers.remove(ALPN)

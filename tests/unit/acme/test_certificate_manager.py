@@ -15,7 +15,7 @@ from waiting import until
 
 from snakepit.acme.chains import described
 from snakepit.acme.keeper import Keeper, Visit
-from snakepit.acme.manager import BACKOFF, LONGEST_SLEEP, MOST_THREADS, CertificateManager
+from snakepit.acme.manager import BACKOFF, LONGEST_SLEEP, MOST_THREADS, CertificateManager, CertificateSink
 from snakepit.acme.problems import AcmeError, AcmeStopped
 from snakepit.acme.stopping import Stop
 from snakepit.acme.store import Details, Stored
@@ -74,15 +74,21 @@ class Clock:
         return START + self.loop.time()
 
 
+@fake_of(CertificateSink)
 class Sink:
     def __init__(self):
         self.names = []
-        self.error = None
+        self.fails = ()
 
-    def installed(self, name, certificate, key):
+    def prepare(self, name, path):
+        assert threading.current_thread() is not threading.main_thread()
+        if name in self.fails:
+            raise ValueError(f"OpenSSL does not like {path}")
+        return path
+
+    def installed(self, name, prepared):
+        assert prepared == stored(name).path
         self.names.append(name)
-        if self.error is not None:
-            raise self.error
 
 
 def run(test):
@@ -278,14 +284,15 @@ def test_an_error_of_our_own_does_not_end_it(caplog):
     async def test():
         async with managing(["a.example", "b.example"]) as manager:
             manager.play.outcomes["a.example"] = KeyError("x")
-            manager.sink.error = ValueError("not served")
+            manager.sink.fails = ("b.example",)
             await manager.wait_loaded()
             await settled(manager, 2)
-            assert [one["state"] for one in manager.status()] == ["failed", "served"]
+            assert [one["state"] for one in manager.status()] == ["failed", "failed"]
+            assert manager.sink.names == []
 
     run(test)
     assert "Error while looking after the certificate for a.example" in caplog.text
-    assert "The certificate for b.example can't be served" in caplog.text
+    assert "No certificate for b.example: what the store has can't be served: OpenSSL does not like" in caplog.text
 
 
 def test_names_are_added():
