@@ -109,9 +109,7 @@ class CertificateManager[T]:
             return True
         if not watched.busy and watched.again > self._now():
             return False
-        done: asyncio.Future[bool] = self._loop.create_future()
-        watched.waiting.append(done)
-        return await done
+        return await self._visit_over(watched)
 
     def add(self, name: str) -> None:
         """Look after another name from now on."""
@@ -123,14 +121,26 @@ class CertificateManager[T]:
         """Return the names that are looked after."""
         return list(self._watched)
 
-    def renew(self, name: str) -> bool:
-        """Renew a certificate now, also if it is not due; false if the name is not looked after."""
-        watched = self._watched.get(name)
-        if watched is None:
-            return False
+    async def wait_renewed(self, name: str) -> dict[str, Any]:
+        """Renew a certificate now, also if it is not due; returns its status when that is done, or has failed.
+
+        Raises KeyError if the name is not looked after.
+        """
+        watched = self._watched[name]
+        if watched.busy:
+            await self._visit_over(watched)
         watched.renew, watched.again = True, 0.0
         self._look()
-        return True
+        await self._visit_over(watched)
+        return _status(watched)
+
+    async def _visit_over(self, watched: _Watched) -> bool:
+        """Wait for the end of a visit; returns whether there is a certificate."""
+        if self._closed:
+            return False
+        done: asyncio.Future[bool] = self._loop.create_future()
+        watched.waiting.append(done)
+        return await done
 
     def status(self) -> list[dict[str, Any]]:
         """Return what is known of each name, for people and as JSON."""
@@ -249,18 +259,25 @@ class CertificateManager[T]:
 
 
 def _status(watched: _Watched) -> dict[str, Any]:
-    stored = watched.stored
+    fault = watched.fault or None
+    return description(watched.name, _state(watched), watched.stored, watched.again, watched.attempts, fault)
+
+
+def description(
+    name: str, state: str, stored: Stored | None, again: float, attempts: int = 0, fault: str | None = None
+) -> dict[str, Any]:
+    """Return what is known of a certificate, for people and as JSON."""
     details = stored.details if stored is not None else None
     return {
-        "name": watched.name,
-        "state": _state(watched),
+        "name": name,
+        "state": state,
         "issuer": stored.chain.issuer if stored is not None else None,
         "directory": details.directory if details is not None else None,
         "not_before": _date(stored.chain.not_before) if stored is not None else None,
         "not_after": _date(stored.chain.not_after) if stored is not None else None,
-        "next": _date(watched.again) if watched.again else None,
-        "failed_attempts": watched.attempts,
-        "fault": watched.fault or None,
+        "next": _date(again) if again else None,
+        "failed_attempts": attempts,
+        "fault": fault,
     }
 
 

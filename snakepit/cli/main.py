@@ -154,6 +154,49 @@ def _upgrade(name: str | None, pid: int | None) -> None:
     commands.upgrade(*_which(name, pid))
 
 
+def _certificates(as_json: bool, acme_folder: str | None, name: str | None, pid: int | None) -> None:
+    """Show the certificates that a running server has obtained; where none runs, those that are stored."""
+    if click.get_current_context().invoked_subcommand is not None:
+        return
+    from snakepit.control import certificates
+
+    folder = acme_folder or os.environ.get(FOLDER.env) or None
+
+    def stored() -> list[dict[str, Any]]:
+        from snakepit.acme.stored import stored_certificates
+
+        return stored_certificates(folder)
+
+    try:
+        certificates.show(*_which(name, pid), as_json, stored)
+    except SnakepitError as error:
+        end_with(error)
+    except ImportError:
+        end_with(_NO_CRYPTOGRAPHY)
+
+
+def _certificates_renew(certificate: str | None, name: str | None, pid: int | None) -> None:
+    """Renew the certificate of a running server for NAME, or all of them, before they are due."""
+    from snakepit.control import certificates
+
+    certificates.renew(certificate, *_which(name, pid))
+
+
+def _certificates_trust(acme_folder: str | None) -> None:
+    """Print the command that makes this machine trust the local CA, which certifies localhost and IP addresses."""
+    try:
+        from snakepit.acme.stored import trust
+
+        print(trust(acme_folder or os.environ.get(FOLDER.env) or None))
+    except SnakepitError as error:
+        end_with(error)
+    except ImportError:
+        end_with(_NO_CRYPTOGRAPHY)
+
+
+_NO_CRYPTOGRAPHY = SnakepitError("cryptography is not installed: pip install 'snakepit-server[acme]'")
+
+
 def _which(name: str | None, pid: int | None) -> tuple[str | None, int | None]:
     """Return the options that identify the server."""
     if name is not None and pid is not None:
@@ -200,6 +243,7 @@ cli.add_command(configuration.CONFIG)
 cli.add_command(configuration.INIT)
 
 NAME = next(option for option in OPTIONS if option.name == "name")
+FOLDER = next(option for option in OPTIONS if option.name == "acme_folder")
 
 
 def _which_server() -> list[click.Parameter]:
@@ -258,6 +302,31 @@ cli.add_command(
             _apps_command("reload", _apps_reload),
             _apps_command("stop", _apps_stop),
             _apps_command("start", _apps_start),
+        ],
+    )
+)
+
+cli.add_command(
+    click.Group(
+        "certificates",
+        callback=_certificates,
+        help=_certificates.__doc__,
+        invoke_without_command=True,
+        params=[
+            click.Option(["--json", "as_json"], is_flag=True, help="Print them as a JSON array."),
+            parameters.of_option(FOLDER),
+            *_which_server(),
+        ],
+        commands=[
+            _control_command(
+                "renew", _certificates_renew, click.Argument(["certificate"], metavar="[NAME]", required=False)
+            ),
+            click.Command(
+                "trust",
+                callback=_certificates_trust,
+                help=_certificates_trust.__doc__,
+                params=[parameters.of_option(FOLDER)],
+            ),
         ],
     )
 )

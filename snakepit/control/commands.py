@@ -15,21 +15,21 @@ from snakepit.system.words import counted
 
 def status(name: str | None, pid: int | None, as_json: bool) -> None:
     """Print the state of the server."""
-    with _server(name, pid) as server:
+    with connected(name, pid) as server:
         found = server.ask("status")["status"]
         print(json.dumps(found, indent=2) if as_json else render(found))
 
 
 def reload(name: str | None, pid: int | None) -> None:
     """Replace the workers, one after the other."""
-    with _server(name, pid) as server:
+    with connected(name, pid) as server:
         answer = server.ask("reload")
         print(f"Reloaded {counted(answer['replaced'], 'worker')} in {answer['seconds']:.2f} s")
 
 
 def reread(name: str | None, pid: int | None) -> None:
     """Have the configuration file read again."""
-    with _server(name, pid) as server:
+    with connected(name, pid) as server:
         answer = server.ask("reread")
         counts = (answer["changed"], "app"), (answer["static"], "static folder")
         changed = " and ".join(counted(count, what) for count, what in counts if count)
@@ -38,42 +38,42 @@ def reread(name: str | None, pid: int | None) -> None:
 
 def apps(name: str | None, pid: int | None, as_json: bool) -> None:
     """Print the apps of the server."""
-    with _server(name, pid) as server:
+    with connected(name, pid) as server:
         found = server.ask("status")["status"]["apps"]
         print(json.dumps(found, indent=2) if as_json else render_apps(found))
 
 
 def reload_app(app: str, name: str | None, pid: int | None) -> None:
     """Replace the workers of one app, one after the other."""
-    with _server(name, pid) as server:
+    with connected(name, pid) as server:
         answer = server.ask("reload", app=app)
         print(f"Reloaded {counted(answer['replaced'], 'worker')} of {app} in {answer['seconds']:.2f} s")
 
 
 def stop_app(app: str, name: str | None, pid: int | None) -> None:
     """Stop the workers of one app."""
-    with _server(name, pid) as server:
+    with connected(name, pid) as server:
         server.ask("stop-app", app=app)
         print(f"Stopped {app}; its requests get 503")
 
 
 def start_app(app: str, name: str | None, pid: int | None) -> None:
     """Start an app that has no workers."""
-    with _server(name, pid) as server:
+    with connected(name, pid) as server:
         server.ask("start-app", app=app)
         print(f"Started {app}")
 
 
 def scale(workers: int, name: str | None, pid: int | None) -> None:
     """Change the number of workers."""
-    with _server(name, pid) as server:
+    with connected(name, pid) as server:
         answer = server.ask("scale", workers=workers)
         print(f"{counted(answer['workers'], 'worker')}, {answer['before']} before")
 
 
 def stop(name: str | None, pid: int | None) -> None:
     """Stop the server gracefully, and wait until it has ended."""
-    with _server(name, pid) as server:
+    with connected(name, pid) as server:
         server.ask("stop")
         server.wait_closed()
     print(f"Stopped, pid {server.entry.pid}")
@@ -81,13 +81,13 @@ def stop(name: str | None, pid: int | None) -> None:
 
 def upgrade(name: str | None, pid: int | None) -> None:
     """Replace the server process by a new one."""
-    with _server(name, pid) as server:
+    with connected(name, pid) as server:
         answer = server.ask("upgrade")
         print(f"Upgraded in {answer['seconds']:.2f} s: pid {answer['pid']} serves now, in place of {server.entry.pid}")
 
 
 @contextmanager
-def _server(name: str | None, pid: int | None) -> Iterator[ControlClient]:
+def connected(name: str | None, pid: int | None) -> Iterator[ControlClient]:
     """Connect to the server that the options identify. Errors become messages of the command."""
     try:
         link = find(name, pid)

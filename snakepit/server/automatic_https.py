@@ -20,7 +20,7 @@ from snakepit.acme.on_demand import AskUrl, OnDemand, RateLimit
 from snakepit.acme.session import ExternalAccount
 from snakepit.acme.stopping import Stop
 from snakepit.acme.store import CertificateStore, default_folder
-from snakepit.errors import ConfigError
+from snakepit.errors import ConfigError, SnakepitError
 from snakepit.server.event_loop.threads import Threads
 from snakepit.tls.certificates import Certificates
 from snakepit.tls.contexts import ACME_PROTOCOL, CertificateFiles, LoadedCertificate, TlsOptions, load
@@ -95,10 +95,16 @@ class AutomaticHttps:
         """Return what is known of the certificate for each name."""
         return self._manager.status()
 
-    def renew(self, name: str | None) -> list[str]:
-        """Renew the certificate for a name, or all of them, now; returns for which names."""
-        names = self._manager.names() if name is None else [name]
-        return [each for each in names if self._manager.renew(each)]
+    async def wait_renewed(self, name: str | None) -> list[dict[str, Any]]:
+        """Renew the certificate for a name, or all of them, now; returns what is known of each then.
+
+        Raises SnakepitError.
+        """
+        known = self._manager.names()
+        names = known if name is None else [name]
+        if not set(names) <= set(known):
+            raise SnakepitError(f"this server obtains no certificate for {name}, but for {', '.join(known)}")
+        return list(await asyncio.gather(*map(self._manager.wait_renewed, names)))
 
     def find_answer(self, token: str, found: Callable[[str | None], None]) -> None:
         """Call back with the answer to the HTTP challenge with a token; None: there is no such challenge."""

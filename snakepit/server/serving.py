@@ -21,6 +21,7 @@ from snakepit.server.apps.tenants import Tenants
 from snakepit.server.entrance import Entrance
 from snakepit.server.event_loop.background import spawn
 from snakepit.server.net.http1 import HttpConnections
+from snakepit.server.operate.certificate_commands import certificate_commands
 from snakepit.server.operate.changes import Changes
 from snakepit.server.operate.commands import commands
 from snakepit.server.operate.control_socket import ControlSocket, Identity
@@ -361,7 +362,7 @@ class Serving:
             return None
         key = self._setup.manager.supervisor or os.getpid()
         identity = Identity(key, self._setup.config.name, self._setup.names, self.address)
-        return ControlSocket(identity, commands(self))
+        return ControlSocket(identity, commands(self) | certificate_commands(self._entrance.automatic))
 
     async def _open_control_socket(self) -> None:
         if self._control is None:

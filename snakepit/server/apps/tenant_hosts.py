@@ -6,9 +6,15 @@ from snakepit.config import placeholders
 from snakepit.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from snakepit.config.options import RoutedApp
+    from snakepit.server.apps.table import Apps
+
+
+def has_tenant(apps: "Apps") -> "Callable[[str], bool] | None":
+    """Return what tells whether a host has an app by a route with a placeholder; None: there are no such routes."""
+    return (lambda host: leads_to_folder(host, apps.templates)) if apps.templates else None
 
 
 def leads_to_folder(host: str, templates: "Iterable[RoutedApp]") -> bool:

@@ -174,9 +174,9 @@ def test_a_new_certificate_is_installed():
             await manager.wait_loaded()
             await settled(manager, 1)
             manager.play.outcomes["a.example"] = Visit(stored("a.example", serial=2), 1e10, issued=True)
-            assert manager.renew("a.example")
-            assert not manager.renew("b.example")
-            await settled(manager, 2)
+            assert (await manager.wait_renewed("a.example"))["fault"] is None
+            with pytest.raises(KeyError):
+                await manager.wait_renewed("b.example")
             assert manager.play.visits[-1] == ("a.example", 0, True)
             assert manager.sink.names == ["a.example"] * 2
 
@@ -319,7 +319,7 @@ def test_nothing_follows_its_end(caplog):
             assert not await waiting
             manager.play.gate.set()
             manager.add("b.example")
-            manager.renew("a.example")
+            assert (await manager.wait_renewed("a.example"))["state"] == "obtaining"
             await until(lambda: threading.active_count() == 1 or not alive(), pause=0)
             await asyncio.sleep(0)
             assert not await manager.wait_certificate("a.example")

@@ -48,7 +48,7 @@ def test_help_lists_every_option_with_its_variable(flag):
 
 def test_help_shows_defaults():
     text = " ".join(invoke("run", "--help").output.split())
-    assert "[SNAKEPIT_PORT; default: 8000]" in text
+    assert "[SNAKEPIT_PORT; default: 8000; with --domain 443]" in text
     assert "[SNAKEPIT_INTERPRETERS, SNAKEPIT_WORKERS, WEB_CONCURRENCY; default: usable CPUs]" in text
     assert "[SNAKEPIT_UDS]" in text
 

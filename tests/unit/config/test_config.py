@@ -68,7 +68,7 @@ def test_flags_and_short_flags_are_unique():
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("port", "8000"),
+        ("port", "8000; with --domain 443"),
         ("timeout_keep_alive", "5"),
         ("access_log", "on"),
         ("factory", "off"),
@@ -96,7 +96,7 @@ def test_defaults():
     assert config.app == APP
     assert (config.host, config.port) == ("127.0.0.1", 8000)
     for option in OPTIONS:
-        if option.name != "interpreters":
+        if option.name not in ("interpreters", "host", "port"):
             assert getattr(config, option.name) == option.default
 
 
@@ -144,7 +144,9 @@ def test_wrong_type(option, value):
 
 @each_option
 def test_none_where_the_option_may_be_left_out(option):
-    if option.optional:
+    if option.name in ("host", "port"):
+        assert getattr(Config(APP, **{option.name: None}), option.name) in ("127.0.0.1", 8000)
+    elif option.optional:
         assert getattr(Config(APP, **{option.name: None}), option.name) is None
     else:
         with pytest.raises(ConfigError, match=option.name):
@@ -526,6 +528,9 @@ def test_default_text_of_several_values():
         "reload_dir",
         "reload_include",
         "reload_exclude",
+        "domain",
+        "acme_directory",
+        "acme_eab",
     ]
 
 

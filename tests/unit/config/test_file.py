@@ -135,11 +135,22 @@ def test_a_file_above_that_belongs_to_somebody_else(folder, monkeypatch, owner):
 # -- what it says ----------------------------------------------------------------------------------------------------
 
 
+ACME = {
+    "domain": ("example.com", "localhost"),
+    "acme_email": "ops@example.com",
+    "acme_directory": ("https://ca.example/dir",),
+    "acme_eab": ("kid:key",),
+    "acme_ask": "http://localhost:9000/ask",
+}
+
+
 def sample(option):
     if option.name == "mount":
         return ("/api=api.main:app", "example.com=shop:app")
     if option.name == "bind":
         return ("127.0.0.1:8000", "[::]:8443,tls")
+    if option.name in ACME:
+        return ACME[option.name]
     if option.several:
         return ("A=1", "B=2") if option.table else ("A: 1", "B: 2")
     if option.choices:
