@@ -216,3 +216,53 @@ def test_tenants(pebble, tmp_path):
         assert get(pebble.tls_port, "shop.one.test", root).body == b"shop"
         with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
             connect(pebble.tls_port, "gone.one.test", root)
+
+
+def test_a_new_process_takes_over(pebble, tmp_path):
+    root = pebble.roots()
+    with running(*options(pebble, tmp_path / "acme", *on_both(pebble), names=NAMES[:1])) as server:
+        before = serial(pebble.tls_port, NAMES[0], root)
+        upgraded = server.command("upgrade")
+        assert upgraded.returncode == 0, upgraded.stderr + server.err
+        assert serial(pebble.tls_port, NAMES[0], root) == before
+        renewed = server.command("certificates", "renew")
+        assert renewed.returncode == 0, renewed.stderr + server.err
+        assert serial(pebble.tls_port, NAMES[0], root) != before
+
+
+def test_two_servers_on_one_port(pebble, tmp_path):
+    """Each gets some of what the CA asks the other."""
+    root = pebble.roots()
+    given = (*options(pebble, tmp_path / "acme", *on_both(pebble), names=NAMES[:1]), "--reuse-port")
+    with running(*given) as one, running(*given) as other:
+        before = {serial(pebble.tls_port, NAMES[0], root) for _ in range(20)}
+        assert len(before) == 1
+        for attempt in range(20):  # the system divides connections at random
+            server = (one, other)[attempt % 2]
+            renewed = server.command("certificates", "renew")
+            assert renewed.returncode == 0, renewed.stderr + server.err
+            if all("/.well-known/acme-challenge/" in each.out for each in (one, other)):
+                break
+        else:
+            raise AssertionError("one of them gets no requests from the CA")
+    assert (one.err + other.err).count("was obtained") == 1
+    assert " 404" not in one.out + other.out
+
+
+def test_an_app_that_has_cryptography_itself(tmp_path):
+    (port,) = free_ports(1)
+    (tmp_path / "own_app.py").write_text(
+        "from cryptography.fernet import Fernet\n\n\n"
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        "    fernet = Fernet(Fernet.generate_key())\n"
+        "    return [fernet.decrypt(fernet.encrypt(b'secret'))]\n"
+    )
+    given = ("own_app:app", "--app-dir", str(tmp_path), "--port", str(port), "--domain", "localhost")
+    with running(*given, "--acme-folder", str(tmp_path / "acme")) as server:
+        server.wait_logged("Certificate for localhost was obtained")
+        root = (tmp_path / "acme" / "local-ca" / "root.crt").read_text()
+        for _ in range(4):
+            assert get(port, "localhost", root).body == b"secret"
+        assert server.command("certificates", "renew").returncode == 0
+        assert get(port, "localhost", root).body == b"secret"

@@ -1,6 +1,8 @@
 """snakepit.acme.orders: from the names to the chain, with a CA that the test plays."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from playing_ca import Ca, signed_parts
 
 from snakepit.acme.jws import to_base64url
@@ -29,8 +31,7 @@ def authorization(status="pending", kind="http-01", **more):
     return {"status": status, "identifier": {"type": "dns", "value": "Example.com"}, "challenges": challenges}
 
 
-@pytest.fixture
-def ca():
+def a_ca():
     ca = Ca()
     ca.at |= {
         "https://ca.test/order": ca.json(order("pending"), 201, location=ORDER),
@@ -46,6 +47,11 @@ def ca():
         CERTIFICATE: Response(200, {"replay-nonce": "last"}, CHAIN),
     }
     return ca
+
+
+@pytest.fixture
+def ca():
+    return a_ca()
 
 
 def run(ca, names=("example.com",), kinds=("http-01", "tls-alpn-01"), replaces=None):
@@ -193,6 +199,47 @@ def test_what_a_ca_out_of_order_sends(ca, url, found, reason):
     ca.at[url] = ca.json(found, 201, location=ORDER)
     with pytest.raises(CaUnreachable, match=reason):
         run(ca)
+
+
+MEMBERS = [
+    "status",
+    "authorizations",
+    "finalize",
+    "certificate",
+    "identifier",
+    "value",
+    "challenges",
+    "type",
+    "url",
+    "token",
+    "error",
+    "subproblems",
+    "detail",
+]
+ANY_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=9)
+    | st.sampled_from(["valid", "pending", "https://x/"]),
+    lambda of: st.lists(of, max_size=3) | st.dictionaries(st.sampled_from(MEMBERS), of),
+    max_leaves=12,
+)
+
+
+@given(
+    found=ANY_JSON,
+    url=st.sampled_from(["https://ca.test/dir", "https://ca.test/order", ORDER, AUTHORIZATION, CHALLENGE, FINALIZE]),
+    status=st.sampled_from([200, 201, 400, 500]),
+)
+def test_whatever_a_ca_sends_it_is_an_answer_or_an_error_of_the_ca(found, url, status):
+    ca = a_ca()
+    ca.at[url] = ca.json(found, status, location=ORDER)
+    try:
+        outcome = run(ca)
+    except AcmeError as error:
+        outcome = str(error)
+    assert outcome == CHAIN or outcome.isprintable()
 
 
 def test_addresses_are_identifiers_of_their_own_type():

@@ -29,7 +29,8 @@ def test_domains_in_their_one_form():
         ({"domain": ("localhost", "127.0.0.1"), "port": 8443}, ("127.0.0.1", 8443, None)),
         ({"domain": ("localhost", "example.com")}, ("", 443, 80)),
         ({"domain": ("example.com",), "uds": "/run/x.sock"}, ("", 443, None)),
-        ({"domain": ("example.com",), "fd": 3}, ("", 443, None)),
+        ({"domain": ("example.com",), "fd": 0}, ("", 443, None)),
+        ({"domain": ("example.com",), "bind": ("[::]:8443",)}, ("", 443, None)),
     ],
 )
 def test_where_it_listens(given, place):

@@ -520,6 +520,9 @@ def test_default_text_of_several_values():
     assert BY_NAME["reload_exclude"].default_text is None
     assert [option.name for option in OPTIONS if option.several] == [
         "bind",
+        "domain",
+        "acme_directory",
+        "acme_eab",
         "mount",
         "env",
         "static_path",
@@ -528,9 +531,6 @@ def test_default_text_of_several_values():
         "reload_dir",
         "reload_include",
         "reload_exclude",
-        "domain",
-        "acme_directory",
-        "acme_eab",
     ]
 
 

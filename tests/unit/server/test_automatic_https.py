@@ -23,10 +23,10 @@ NOBODY = "https://127.0.0.1:9/dir"
 
 
 @asynccontextmanager
-async def automatic(folder, *domains, permits=None, **options):
+async def automatic(folder, *domains, **options):
     config = Config("main:app", domain=domains, acme_folder=str(folder), acme_directory=(NOBODY,), **options)
     certificates = Certificates(TlsOptions())
-    found = AutomaticHttps(config, certificates, asyncio.get_running_loop(), permits)
+    found = AutomaticHttps(config, certificates, asyncio.get_running_loop())
     found.certificates = certificates
     try:
         yield found
@@ -114,8 +114,8 @@ def test_on_demand(tmp_path):
 
     async def test():
         permits = {"tenant.example"}.__contains__
-        async with automatic(tmp_path / "acme", "a.example", permits=permits) as found:
-            await found.wait_loaded()
+        async with automatic(tmp_path / "acme", "a.example") as found:
+            await found.wait_loaded(permits)
             assert (await found.certificates.wait_for(hello("tenant.example"))).names == ("tenant.example",)
             assert await found.certificates.wait_for(hello("other.example")) is None
 
@@ -138,4 +138,4 @@ def test_what_can_t_be_used(tmp_path, options, reason):
 def test_without_cryptography(monkeypatch):
     monkeypatch.setattr(entrance, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'snakepit-server\[acme\]'"):
-        entrance._automatic_https(Config("main:app", domain=("a.example",)), None, None, None)
+        entrance._automatic_https(Config("main:app", domain=("a.example",)), None, None)

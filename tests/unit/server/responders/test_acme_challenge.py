@@ -5,7 +5,7 @@ from clients import FakeClient
 
 from snakepit.http.events import RequestHead
 from snakepit.server.exchanges.exchange import Exchange
-from snakepit.server.responders.acme_challenge import AcmeChallenge
+from snakepit.server.responders.acme_challenge import AcmeChallenge, ChallengesFirst
 
 PATH = b"/.well-known/acme-challenge/"
 
@@ -67,3 +67,16 @@ def test_a_client_that_has_gone():
     play.responder.withdraw(play.exchange)
     play.asked[0][1]("token.thumbprint")
     assert play.client.sent == []
+
+
+def test_beside_an_app():
+    play = Play()
+
+    class Rest:
+        def find(self, head):
+            return self
+
+    rest = Rest()
+    router = ChallengesFirst(play.responder, rest)
+    assert router.find(play.head) is play.responder
+    assert router.find(Play(target=b"/").head) is rest
