@@ -121,7 +121,7 @@ IN_E2E = { $(if $(NAMED),$(if $(filter tests/e2e%,$(NAMED)),$(PYTEST),true),$(PY
 
 # Where Pythons differ: interpreters, private copies, the end of threads, event loops, processes, lazy imports.
 BY_PYTHON := tests/interpreters tests/unit $(patsubst %,tests/e2e/test_%.py,\
-	asgi check extensions jit_switch lazy_imports wsgi)
+	asgi check domains extensions jit_switch lazy_imports wsgi)
 
 test-by-python: $(DEV) ## run the tests of code that behaves differently on other Pythons (on 3.15 and 3.13)
 	@$(PYTEST) $(BY_PYTHON)

@@ -26,9 +26,7 @@ from snakepit.acme.store import CertificateStore
 class Stage:
     """All parts of a client of CAs, put together as in the server."""
 
-    def __init__(
-        self, folder, trust, authorities, *, contact="", kinds=("http-01",), now=time.time, choose=None, external=None
-    ):
+    def __init__(self, folder, trust, authorities, *, contact="", kinds=("http-01",), now=time.time, choose=None):
         self.stop = Stop()
         self.store = CertificateStore(folder)
         self.answers = Answers(self.store)

@@ -14,6 +14,9 @@ PAGE = ROOT / "docs" / "reference" / "options.md"
 _HEADINGS = ("Flag", "Environment variable", "Default", "Values", "Meaning")
 
 
+_BETWEEN = {"\n": "line breaks", ",": "commas", " ": "spaces"}
+
+
 def table() -> str:
     """Return one line for each option, in the order of their declaration."""
     flags = {param.name: [*param.opts, *param.secondary_opts] for param in cli.commands["run"].params}
@@ -42,7 +45,7 @@ def _values(option: Option) -> str:
     if option.kind is bool:
         return "on, off"
     if option.several:
-        between = "line breaks" if option.separator == "\n" else "the system's separator of paths"
+        between = _BETWEEN.get(option.separator, "the system's separator of paths")
         return f"text, several times; in the variable with {between} between them"
     if option.kind is str:
         return "text"

@@ -188,7 +188,7 @@ class AcmeIssuer:
         found = self._store.account(directory)
         if found is not None and found.url not in ("", forgotten) and found.contact == self._contact:
             return found
-        with self._store.locked(f"account-{authority.host}", self._stop):
+        with self._store.locked(f"account:{authority.host}", self._stop):
             found = self._store.account(directory)
             if found is None:
                 found = Account(AccountKey.make())
@@ -196,6 +196,8 @@ class AcmeIssuer:
             session = Session(directory, found.key, found.url or None)
             if found.url in ("", forgotten):
                 url = self._client.wait_run(session.register(self._contact, authority.external))
+                terms = self._client.wait_run(session.directory()).terms  # which are known by now
+                _log.info("Registered with %s%s", authority.host, f", whose terms are {terms}" if terms else "")
             else:
                 url = found.url
                 if found.contact != self._contact:
@@ -225,5 +227,5 @@ class LocalIssuer:
         return Due(due(stored.chain, None) if self._ca.signed(leaf) else now, now + LOOK_AGAIN)
 
     def wait_issue(self, name: str, previous: Stored | None, attempt: int) -> Issued:
-        with self._store.locked("local-ca", self._stop):
+        with self._store.locked("local:ca", self._stop):
             return Issued(self._ca.issue(name), LOCAL)

@@ -225,9 +225,10 @@ class CertificateStore:
 
     @contextlib.contextmanager
     def locked(self, what: str, stop: Stop) -> Iterator[bool]:
-        """Lock a name, or "account URL", for other processes within this block; yields whether it had to be waited for.
+        """Lock a name, or something that is no name, within this block; yields whether it had to be waited for.
 
-        Raises AcmeStopped, and OSError.
+        It is locked for other processes and for other threads. What is no name has a colon in it, and is no address, so
+        that no name has the same lock. Raises AcmeStopped, and OSError.
         """
         path = self._folders["certificates"] / f"{_file_name(what)}.lock"
         waited = False
