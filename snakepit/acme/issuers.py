@@ -111,6 +111,13 @@ class AcmeIssuer:
             fresh = self._wait_suggestion(authority, stored, suggestion)
             if fresh is None:
                 return Due(due(stored.chain, suggestion), now + LOOK_AGAIN)
+            if fresh.explanation and (suggestion is None or suggestion.explanation != fresh.explanation):
+                _log.warning(
+                    "%s wants the certificate for %s to be renewed early: %s",
+                    authority.host,
+                    stored.name,
+                    fresh.explanation,
+                )
             suggestion = fresh
             try:
                 self._store.note(stored.name, replace(details, suggestion=suggestion))

@@ -7,10 +7,15 @@ from dataclasses import dataclass
 
 from snakepit.acme.issuers import Due, Issuer
 from snakepit.acme.problems import AcmeError, AcmeStopped
+from snakepit.acme.steps import MOST_RETRY_AFTER
 from snakepit.acme.stopping import Stop
-from snakepit.acme.store import CertificateStore, Stored
+from snakepit.acme.store import CertificateStore, Failure, Stored
 
 _log = logging.getLogger("snakepit.server")
+
+AFTER_FAILURE = 60.0
+"""Seconds after a failed attempt in which no other process tries again: a server that is restarted over and over must
+not use up what the CA allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +76,31 @@ class Keeper:
                 changed = found is not None and (before is None or found.chain != before.chain)
                 if found is not None and (changed or not renew) and (again := self._kept(issuer, found)):
                     return Visit(found, again)  # another process has done it
+                if attempt == 0 and not renew and (failure := self._recent_failure(name)) is not None:
+                    return Visit(found, fault=failure)
                 return self._issue(issuer, name, found, attempt)
         except AcmeStopped:
             raise
         except AcmeError as error:
+            self._note_failure(name, error)
             return Visit(self._store.certificate(name), fault=error)
         except OSError as error:
             return Visit(before, fault=AcmeError(f"the store can't be used: {error}"))
+
+    def _recent_failure(self, name: str) -> AcmeError | None:
+        """Return why an attempt failed that another process has just made, or the process before this one."""
+        failure = self._store.failure(name)
+        left = 0.0 if failure is None else failure.until - self._now()
+        if failure is None or not 0.0 < left <= MOST_RETRY_AFTER:  # the clock may have been set
+            return None
+        return AcmeError(f"{failure.reason} (an attempt before this server began)", left)
+
+    def _note_failure(self, name: str, error: AcmeError) -> None:
+        until = self._now() + max(AFTER_FAILURE, error.retry_after or 0.0)
+        try:
+            self._store.put_failure(name, Failure(str(error), until))
+        except OSError as trouble:
+            _log.warning("That there is no certificate for %s can't be stored: %s", name, trouble)
 
     def _kept(self, issuer: Issuer, stored: Stored) -> float:
         """Return when to look at a certificate again; 0: it is due."""

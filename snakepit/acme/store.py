@@ -108,6 +108,14 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a certificate could not be obtained, and until when nobody should try again, in seconds since the epoch."""
+
+    reason: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """An account with a CA; `url` is empty until the CA has said it."""
 
@@ -173,12 +181,25 @@ class CertificateStore:
         chain = chain_of(pem, name)
         details = Details(chain.fingerprint, directory, challenge)
         write_secret(self._certificate(name), pem)
+        self._failure(name).unlink(missing_ok=True)
         self.note(name, details)
         return Stored(name, self._certificate(name), chain, details)
 
     def note(self, name: str, details: Details) -> None:
         """Store what is known of a certificate. Raises OSError."""
         write_secret(self._certificate(name).with_suffix(".json"), json.dumps(asdict(details)).encode())
+
+    def failure(self, name: str) -> Failure | None:
+        """Return the last failure to obtain a certificate for a name, by any process, if none was obtained since."""
+        try:
+            found = json.loads(self._failure(name).read_bytes())
+            return Failure(str(found["reason"]), float(found["until"]))
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def put_failure(self, name: str, failure: Failure) -> None:
+        """Store a failure. Raises OSError."""
+        write_secret(self._failure(name), json.dumps(asdict(failure)).encode())
 
     def account(self, directory: str) -> Account | None:
         """Return the account with the CA of this directory; None if there is none, or its file is damaged."""
@@ -247,6 +268,9 @@ class CertificateStore:
 
     def _certificate(self, name: str) -> Path:
         return self._folders["certificates"] / f"{_file_name(name)}.pem"
+
+    def _failure(self, name: str) -> Path:
+        return self._certificate(name).with_suffix(".failure")
 
     def _account(self, directory: str) -> Path:
         host = urlsplit(directory).hostname or "ca"

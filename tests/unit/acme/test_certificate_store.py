@@ -15,7 +15,7 @@ from snakepit.acme.keys import AccountKey
 from snakepit.acme.problems import AcmeStopped
 from snakepit.acme.renewal import Suggestion
 from snakepit.acme.stopping import Stop
-from snakepit.acme.store import STALE, Account, CertificateStore, default_folder
+from snakepit.acme.store import STALE, Account, CertificateStore, Failure, default_folder
 from snakepit.errors import ConfigError
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="modes of files are POSIX's")
@@ -105,6 +105,17 @@ def test_a_damaged_account(store, text, caplog):
     path.write_text(text)
     assert store.account(DIR) is None
     assert f"The account in {path} can't be used, so another is made" in caplog.text
+
+
+def test_failures(store):
+    assert store.failure(NAME) is None
+    store.put_failure(NAME, Failure("no", 5.0))
+    assert store.failure(NAME) == Failure("no", 5.0)
+    store.put(NAME, pem(), DIR)
+    assert store.failure(NAME) is None
+    for text in ("", "[]", '{"reason": "x"}', '{"reason": "x", "until": "soon"}'):
+        (store.path / "certificates" / f"{NAME}.failure").write_text(text)
+        assert store.failure(NAME) is None
 
 
 def test_answers(store):

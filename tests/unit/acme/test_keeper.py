@@ -4,7 +4,7 @@ import pytest
 from certificates import pem
 
 from snakepit.acme.issuers import Due, Issued
-from snakepit.acme.keeper import Keeper
+from snakepit.acme.keeper import AFTER_FAILURE, Keeper
 from snakepit.acme.problems import AcmeError, AcmeStopped
 from snakepit.acme.stopping import Stop
 from snakepit.acme.store import CertificateStore
@@ -110,6 +110,39 @@ def test_a_failure_leaves_the_old_one(keeper, issuer, clock):
     issuer.outcome = AcmeError("no", 7.0)
     visit = keeper.wait_visit(NAME, 0)
     assert (visit.stored, visit.fault.retry_after, visit.issued) == (first.stored, 7.0, False)
+
+
+def test_a_process_that_begins_anew_does_not_try_at_once(keeper, issuer, clock, store):
+    issuer.outcome = AcmeError("no")
+    assert str(keeper.wait_visit(NAME, 0).fault) == "no"
+    again = Keeper(store, lambda name: issuer, Stop(), now=lambda: clock.now)
+    clock.now += 20
+    visit = again.wait_visit(NAME, 0)
+    assert str(visit.fault) == "no (an attempt before this server began)"
+    assert visit.fault.retry_after == AFTER_FAILURE - 20
+    assert len(issuer.calls) == 1
+    again.wait_visit(NAME, 0, renew=True)  # somebody says so
+    assert len(issuer.calls) == 2
+    clock.now += AFTER_FAILURE
+    issuer.outcome = AcmeError("rate limit", 1000.0)
+    again.wait_visit(NAME, 0)
+    clock.now += 999
+    assert "rate limit" in str(again.wait_visit(NAME, 0).fault)
+    assert len(issuer.calls) == 3
+    clock.now -= 30 * DAY  # a clock that was wrong must not matter for long
+    issuer.outcome = None
+    assert again.wait_visit(NAME, 0).issued
+    assert store.failure(NAME) is None
+
+
+def test_a_failure_that_can_t_be_stored(keeper, issuer, store, monkeypatch, caplog):
+    def fail(*args):
+        raise OSError(28, "No space left on device")
+
+    issuer.outcome = AcmeError("no")
+    monkeypatch.setattr(store, "put_failure", fail)
+    assert str(keeper.wait_visit(NAME, 0).fault) == "no"
+    assert "can't be stored: [Errno 28]" in caplog.text
 
 
 def test_what_can_t_be_used_is_not_stored(keeper, issuer, clock):
