@@ -151,6 +151,8 @@ def _about_syntax(shown: str, text: str, said: str) -> str:
     key, value = pair.groups()
     if "overwrite" in said.lower():
         return f"{reason}; {key} is there already"
+    if "password" in key:  # nobody may read it in a log
+        return f'{reason}; write {key} = "..."'
     literal = _LITERALS.get(value.lower()) or (value if _NUMBER.fullmatch(value) else f'"{value}"')
     return reason if "=" in line and literal == value else f"{reason}; write {key} = {literal}"
 

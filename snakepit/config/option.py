@@ -48,7 +48,7 @@ def option[T](
         "secret": secret,
         "form": form,
     }
-    made: T = field(default=default, metadata=metadata)
+    made: T = field(default=default, metadata=metadata, repr=not secret)
     return made
 
 
@@ -132,11 +132,16 @@ class Option:
     @property
     def expected(self) -> str:
         """The type of its values, in words."""
+        if self.choices and not self.several:
+            return f"one of {', '.join(self.choices)}"
         return "a list of texts" if self.several else _KIND_NAMES[self.kind]
 
     def shown_value(self, value: Any) -> Any:
         """Return a value as people may see it."""
         return "***" if self.secret and value else value
+
+    def _hidden(self, value: Any) -> str:
+        return "***"
 
     def has_type(self, value: Any) -> bool:
         """Tell whether a value has the option's type."""
@@ -155,6 +160,8 @@ class Option:
             shown: makes the text of a value for the message.
         """
         name = name or self.name
+        if self.secret:
+            shown = self._hidden
         if not self.has_type(value):
             raise ConfigError(f"{name} must be {self.expected}, not {shown(value)}")
         if value is None:

@@ -343,6 +343,7 @@ def _remedy(option: Option, key: str, value: Any) -> str:
     """Return what to write instead, if that can be told."""
     meant = _with_type(option, value)
     if meant is not None:
+        meant = '"..."' if option.secret else meant
         return f"; write {key.rpartition('.')[2]} = {meant}"
     if option.choices and isinstance(value, str):
         from snakepit.config import foreign_options

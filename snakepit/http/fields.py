@@ -14,8 +14,9 @@ from snakepit.errors import LocalProtocolError
 type Fields = tuple[bytes, int, int | None]
 """The lines, what the server must know of them (the flags below), and the length of the body, if it is known."""
 
-ANNOUNCED, HAS_DATE, HAS_SERVER, CLOSE = 1, 2, 4, 8
-"""Flags: the app announced the body's length; there is a Date, a Server field; the app wants the connection closed."""
+ANNOUNCED, HAS_DATE, HAS_SERVER, CLOSE, HAS_HSTS = 1, 2, 4, 8, 16
+"""Flags: the app announced the body's length; there is a Date, a Server field; the app wants the connection closed;
+there is a Strict-Transport-Security field."""
 
 _ORDINARY = bytes([*b"\t\n\r", *range(0x20, 0x7F), *range(0x80, 0x100)])
 """The bytes of a head: all except control characters (RFC 9110 section 5.5), and CR and LF at line ends."""
@@ -38,6 +39,7 @@ class _Kind(Enum):
     CONNECTION = auto()
     DATE = auto()
     SERVER = auto()
+    HSTS = auto()
 
 
 _KINDS = {
@@ -46,7 +48,9 @@ _KINDS = {
     b"connection": _Kind.CONNECTION,
     b"date": _Kind.DATE,
     b"server": _Kind.SERVER,
+    b"strict-transport-security": _Kind.HSTS,
 }
+_FLAGS = {_Kind.DATE: HAS_DATE, _Kind.SERVER: HAS_SERVER, _Kind.HSTS: HAS_HSTS}
 _names: dict[bytes, tuple[bytes, _Kind | None]] = {}
 
 NONE: Fields = (b"", 0, None)
@@ -78,7 +82,7 @@ def render(headers: Iterable[tuple[bytes, bytes]]) -> Fields:
                 if b"close" in options or b"keep-alive" in options:
                     continue
             else:
-                flags |= HAS_DATE if kind is _Kind.DATE else HAS_SERVER
+                flags |= _FLAGS[kind]
         lines.append(prefix + value + b"\r\n")
     block = b"".join(lines)
     count = len(lines)

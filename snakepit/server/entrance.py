@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from snakepit.config.options import Config
     from snakepit.server.automatic_https import AutomaticHttps
     from snakepit.server.net.listener import NewConnection
-    from snakepit.server.net.tls import TlsConnections
+    from snakepit.server.net.tls_connections import TlsConnections
     from snakepit.server.responders.responder import Responder
     from snakepit.server.routing.router import Finder
     from snakepit.tls.certificates import Certificates, FileCertificates, Looked
@@ -109,6 +109,8 @@ class Entrance:
         """
         connections: dict[Speaks, NewConnection] = {Speaks.HTTP: http.new_connection}
         if self._certificates is not None:
+            from snakepit.server.net.tls import over_tls
+
             self._tls = self._make_tls(self._certificates, http)
             challenges: list[Responder] = []
             if self.automatic is not None:
@@ -118,7 +120,7 @@ class Entrance:
             plain = HttpConnections(self._config, router, self._loop, beside=http)
             redirect = Router(HttpsRedirect(self.listener.https_port or _HTTPS), challenges)
             connections = {
-                Speaks.HTTPS: self._tls.over(http.new_connection),
+                Speaks.HTTPS: over_tls(self._tls, http.new_connection),
                 Speaks.HTTP: plain.new_connection,
                 Speaks.REDIRECT: HttpConnections(self._config, redirect, self._loop, beside=http).new_connection,
             }
@@ -132,7 +134,7 @@ class Entrance:
         await self.listener.serve(self._loop, connections)
 
     def _make_tls(self, certificates: "Certificates", http: HttpConnections) -> "TlsConnections":
-        from snakepit.server.net.tls import TlsConnections
+        from snakepit.server.net.tls_connections import TlsConnections
 
         return TlsConnections(
             certificates,

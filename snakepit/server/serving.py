@@ -114,7 +114,9 @@ class Serving:
         self._http = HttpConnections(config, self._static.router, loop, setup.open_files, secure=config.speaks_tls)
         self._app_files: AppFiles | None = None  # made for the first one
         self._http.app_files = self._send_app_file
-        self._changes = Changes(self._apps, self._log, loop, manager, self._reconfiguration(make))
+        self._changes = Changes(
+            self._apps, self._log, loop, manager, self._reconfiguration(make), self._entrance.look_at_certificates
+        )
         self._control = self._control_socket()
         self._stops = Stops(self.stop, self._exit_now)
         self._accepts = False  # connections, or has done
@@ -159,7 +161,6 @@ class Serving:
 
     async def reload(self, app: str | None = None) -> Outcome:
         """Replace the workers of all apps, or of this one, one after the other. Raises SnakepitError."""
-        self._entrance.look_at_certificates()
         return await self._changes.reload(app)
 
     async def reread(self) -> Outcome:

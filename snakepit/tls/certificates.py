@@ -26,7 +26,7 @@ class Source(Protocol):
 
 
 class Certificates:
-    """The certificates of a server by the names that they are for.
+    """The certificates of a server by the names that they are for: of several for one name, the one that came last.
 
     The first one is shown to clients that name no host, or one that none is for.
 
@@ -38,7 +38,7 @@ class Certificates:
     def __init__(self, options: TlsOptions, source: Source | None = None) -> None:
         self.options = options
         self.source = source
-        self._by_name: dict[str, LoadedCertificate] = {}
+        self._by_name: dict[str, list[LoadedCertificate]] = {}
         self._first: LoadedCertificate | None = None
         self._challenges: dict[str, LoadedCertificate] = {}
 
@@ -48,21 +48,30 @@ class Certificates:
     @property
     def all(self) -> list[LoadedCertificate]:
         """Each certificate once."""
-        return list({id(each): each for each in (self._first, *self._by_name.values()) if each is not None}.values())
+        of_names = (each for several in self._by_name.values() for each in several)
+        return list({id(each): each for each in (self._first, *of_names) if each is not None}.values())
 
     def add(self, certificate: LoadedCertificate, instead_of: LoadedCertificate | None = None) -> None:
         """Add a certificate, in the place of an older one. Handshakes from now on have it; connections go on."""
+        for name in certificate.names:
+            several = self._by_name.setdefault(name, [])
+            if instead_of in several:
+                several[several.index(instead_of)] = certificate
+            elif certificate not in several:
+                several.append(certificate)
+        if self._first is None or self._first is instead_of:
+            self._first = certificate
         if instead_of is not None:
             self.remove(instead_of)
-        for name in certificate.names:
-            self._by_name[name] = certificate
-        if self._first is None:
-            self._first = certificate
 
     def remove(self, certificate: LoadedCertificate) -> None:
-        """Remove a certificate."""
-        for name in [name for name, each in self._by_name.items() if each is certificate]:
-            del self._by_name[name]
+        """Remove a certificate. Names that another one is for, too, have that again."""
+        for name in certificate.names:
+            several = self._by_name.get(name, [])
+            if certificate in several:
+                several.remove(certificate)
+                if not several:
+                    del self._by_name[name]
         if self._first is certificate:
             self._first = None
 
@@ -84,7 +93,8 @@ class Certificates:
 
     def named(self, name: str) -> LoadedCertificate | None:
         """Return the certificate for a host's name or an address, if there is one (RFC 6125 section 6.4.3)."""
-        return self._by_name.get(name) or self._by_name.get(f"*.{name.partition('.')[2]}")
+        found = self._by_name.get(name) or self._by_name.get(f"*.{name.partition('.')[2]}")
+        return found[-1] if found else None
 
     async def wait_for(self, hello: ClientHello, local_address: str = "") -> LoadedCertificate | None:
         """Return the certificate for a client as soon as there is one; None: there will be none."""
@@ -127,7 +137,7 @@ class FileCertificates:
         self._told = told
         self._used: dict[CertificateFiles, LoadedCertificate] = {}
         self._seen: dict[CertificateFiles, Looked] = {}
-        self._told_of: set[CertificateFiles] = set()  # whose trouble was told
+        self._told_of: dict[CertificateFiles, str] = {}  # the trouble that was told
         for each in files:
             state = _state(each)
             loaded = self._used[each] = load(each, certificates.options)
@@ -153,7 +163,8 @@ class FileCertificates:
             elif each.trouble and each.trouble == before.trouble and each.state == before.state:
                 self._tell_once(each)
             self._seen[each.files] = each
-        self._told_of &= {each.files for each in self._seen.values() if each.trouble}
+            if not each.trouble:
+                self._told_of.pop(each.files, None)
 
     def _look(self, files: CertificateFiles, seen: Looked) -> Looked:
         state = _state(files)
@@ -165,8 +176,8 @@ class FileCertificates:
             return Looked(files, state, trouble=str(error))
 
     def _tell_once(self, looked: Looked) -> None:
-        if looked.files not in self._told_of:
-            self._told_of.add(looked.files)
+        if self._told_of.get(looked.files) != looked.trouble:
+            self._told_of[looked.files] = looked.trouble
             self._told(looked.files, looked.trouble)
 
 

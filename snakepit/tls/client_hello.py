@@ -14,6 +14,10 @@ LARGEST = 32 * 1024
 """Bytes; the largest ClientHello that is taken. Those of browsers, with keys for post-quantum cryptography, have less
 than 3 KiB."""
 
+MOST_RECORDS = 64
+"""Records that a ClientHello may be spread over. With each piece that comes all of them are read again, so that a few
+bytes in each would make the server work much for little."""
+
 _HANDSHAKE_RECORD, _CLIENT_HELLO = 22, 1
 _MOST_IN_RECORD = 16_384  # RFC 8446 section 5.1
 _SERVER_NAME, _ALPN = 0, 16  # RFC 6066 section 3, RFC 7301 section 3.1
@@ -57,8 +61,11 @@ def _message(data: bytes | bytearray) -> bytes | None:
 
     None: more has to come. Raises NotTls.
     """
-    message, at = b"", 0
+    message, at, records = b"", 0, 0
     while at < len(data):
+        records += 1
+        if records > MOST_RECORDS:
+            raise NotTls(f"the ClientHello comes in more than {MOST_RECORDS} records")
         if data[at] != _HANDSHAKE_RECORD or data[at + 1 : at + 2] not in (b"", b"\x03"):
             raise NotTls("what came is not TLS")
         if len(data) < at + 5:

@@ -74,7 +74,7 @@ class CertificateFiles:
         return tuple((state.st_mtime_ns, state.st_size, state.st_ino) for state in states)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LoadedCertificate:
     """A certificate that was read, and a context that shows it."""
 
@@ -98,12 +98,12 @@ def load(files: CertificateFiles, options: TlsOptions) -> LoadedCertificate:
 
     try:
         context.load_cert_chain(files.certificate, files.key, password)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: the password is longer than OpenSSL takes
+        if files.key is not None and isinstance(error, ssl.SSLError) and error.reason in _OF_ANOTHER:
+            raise ConfigError(f"the key {files.key} is not that of the certificate {files.certificate}") from None
         if asked:
             what = "is wrong" if files.password else "is missing: the key is encrypted"
             raise ConfigError(f"the password of the key {files.key or files.certificate} {what}") from None
-        if files.key is not None and isinstance(error, ssl.SSLError) and error.reason == "KEY_VALUES_MISMATCH":
-            raise ConfigError(f"the key {files.key} is not that of the certificate {files.certificate}") from None
         where = f"the key {files.key}" if files.key is not None else f"{files.certificate}, in which the key must be,"
         raise ConfigError(f"{where} can't be read: {_reason(error)}") from None
     asks_clients = options.client_certificates is not ssl.CERT_NONE
@@ -119,7 +119,11 @@ def _read_facts(path: str) -> CertificateFacts:
         raise ConfigError(f"the certificate {path} can't be used: {error}") from None
 
 
-def _reason(error: OSError) -> str:
+_OF_ANOTHER = {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"}
+"""OpenSSL's reasons why a key is not that of the certificate: it is another one, or one of another kind."""
+
+
+def _reason(error: OSError | ValueError) -> str:
     if isinstance(error, ssl.SSLError):
-        return (error.reason or "it is not PEM").lower().replace("_", " ")
-    return error.strerror or str(error)
+        return error.reason.lower().replace("_", " ") if error.reason else "it is not PEM"
+    return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -168,7 +168,7 @@ class Server:
 
     @property
     def address(self) -> str:
-        match = re.search(r"Listening on (\S+)", self.err)
+        match = re.search(r"Listening on ([^\s,]+)", self.err)
         assert match is not None, f"not listening:\n{self.err}"
         return match[1]
 

@@ -6,6 +6,9 @@ LAST_REQUEST_SECONDS = 0.1
 STALLED_SECONDS = 0.5
 """To go on with a request that the client has begun to send, when the server stops."""
 
+LAST_HANDSHAKE_SECONDS = 1.0
+"""To complete a TLS handshake that the client has begun, when the server stops."""
+
 LINGER_SECONDS, LAST_LINGER_SECONDS = 2.0, 0.25
 """To read an answer to a request that the client has not sent completely, before the socket is closed (RFC 9112 section
 9.6); and when the server stops."""

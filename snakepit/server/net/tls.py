@@ -8,29 +8,35 @@ of it to run through for each request. It is the same code with every event loop
 """
 
 import asyncio
-import logging
 import ssl
 from collections.abc import Callable
 from typing import Any, cast
 
 from snakepit.server.event_loop.background import spawn
-from snakepit.server.event_loop.deadlines import Deadlines
-from snakepit.server.event_loop.threads import Threads
 from snakepit.server.lifecycle import TLS, TlsState, advance
-from snakepit.server.net.connections import Connections
-from snakepit.tls.certificates import Certificates
+from snakepit.server.net import client_limits
+from snakepit.server.net.tls_connections import TlsConnections
 from snakepit.tls.client_hello import ClientHello, NotTls, read_client_hello
 from snakepit.tls.contexts import ACME_PROTOCOL, LoadedCertificate
-from snakepit.tls.session_facts import describe
-
-EXTRA_INFO = "snakepit_tls"
-"""The name of what apps are told of a session (`http.types.Tls`), in a transport's extra information."""
 
 _RECORD = 16_384
 """Bytes; what one record may hold (RFC 8446 section 5.1), and so the most that one read returns."""
 
 _MOST_EARLY = 64 * 1024
 """Bytes that may come while a step of the handshake is computed; a client has to wait for our part of it."""
+
+_PIECE = 64 * 1024
+"""Bytes that OpenSSL gets, or makes, at once. Its memory grows to the most that it has held, and stays so large."""
+
+_MOST_UNASKED = 64 * 1024
+"""Bytes that a client may have the server send beside what the connection above writes: answers to changes of its keys.
+A client that does without reading them would fill the memory."""
+
+_RETRY = b"\xcf\x21\xad\x74"
+"""How the random of a ServerHello begins that asks for another ClientHello (RFC 8446 section 4.1.3)."""
+
+_RANDOM_AT = 11
+"""Where it begins: behind the record's head, that of the message, and the version."""
 
 _UNRECOGNIZED_NAME = b"\x15\x03\x03\x00\x02\x02\x70"
 """A record with a fatal alert (RFC 8446 section 6, RFC 6066 section 3): there is no certificate for the name."""
@@ -54,6 +60,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
 
     __slots__ = (
         "_above",
+        "_answered",
         "_certificate",
         "_early",
         "_encrypted",
@@ -64,6 +71,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         "_session",
         "_shared",
         "_state",
+        "_unasked",
     )
 
     _raw: asyncio.Transport
@@ -71,12 +79,14 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
     _received: ssl.MemoryBIO
     _encrypted: ssl.MemoryBIO
 
-    def __init__(self, shared: "TlsConnections", make_above: Above) -> None:
+    def __init__(self, shared: TlsConnections, make_above: Above) -> None:
         super().__init__()
         self._shared = shared
         self._make_above = make_above
         self._state = _HELLO
-        self._early = bytearray()  # what came before OpenSSL can have it
+        self._early = bytearray()  # what has come, and OpenSSL has not got yet
+        self._answered = False  # our part of the handshake is made, which is what is costly
+        self._unasked = 0  # bytes
         self._reading = True
         self._above: asyncio.Protocol | None = None
         self._certificate: LoadedCertificate | None = None  # once there is one, there is a session
@@ -85,13 +95,19 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._raw = cast("asyncio.Transport", transport)
-        self._shared.connections.add(self)
-        self._shared.handshakes.add(self)
+        shared = self._shared
+        shared.connections.add(self)
+        shared.handshakes.add(self)
+        if shared.connections.stopping:
+            shared.loop.call_later(client_limits.LAST_REQUEST_SECONDS, self.drain)
 
     def data_received(self, data: bytes) -> None:
         state = self._state
         if state is _OPEN:
-            self._received.write(data)
+            if len(data) > _PIECE or self._early:
+                self._early = self._early + data  # another object: that of all connections stays empty
+            else:
+                self._received.write(data)
             self._read()
         elif state is _HALF_CLOSED:  # whoever is above only counts it
             if self._above is not None:
@@ -102,7 +118,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
                 self._read_hello()
             elif state is _SHAKING:
                 self._to(_STEPPING)
-                self._step(in_thread=False)
+                self._step()
             elif len(self._early) > _MOST_EARLY:
                 self.abort()
 
@@ -164,22 +180,24 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
     def resume_reading(self) -> None:
         self._reading = True
         self._raw.resume_reading()
-        if self._state is _OPEN and (self._received.pending or self._session.pending()):
+        if self._state is _OPEN and (self._received.pending or self._session.pending() or self._early):
             self._shared.loop.call_soon(self._read)
 
     def write(self, data: Any) -> None:
         if self._state is not _OPEN:
             return
-        session = self._session
+        session, encrypted = self._session, self._encrypted
         try:
-            size = session.write(data)
+            size = session.write(data if len(data) <= _PIECE else memoryview(data)[:_PIECE])
             while size < len(data):
+                if encrypted.pending >= _PIECE:
+                    self._raw.write(encrypted.read())
                 data = memoryview(data)[size:]
-                size = session.write(data)
+                size = session.write(data[:_PIECE])
         except ssl.SSLError as error:
             self._fail(error)
             return
-        self._raw.write(self._encrypted.read())
+        self._raw.write(encrypted.read())
 
     def writelines(self, list_of_data: Any) -> None:
         self.write(b"".join(list_of_data))
@@ -218,9 +236,17 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
     # -- for the set of connections, while there is none above -------------------------------------------------------
 
     def drain(self, gently: bool = False) -> None:
-        """Close, unless something has come: a client that has begun a handshake has a request."""
-        if self._state is _HELLO and not gently and not self._early:
+        """Close, unless something has come: a client that has begun a handshake has a request. It gets less time."""
+        if gently:
+            return
+        if self._state is _HELLO and not self._early:
             self.abort()
+        else:
+            self._shared.loop.call_later(client_limits.LAST_HANDSHAKE_SECONDS, self._end_handshake)
+
+    def _end_handshake(self) -> None:
+        if self._above is None:
+            self.handshake_too_slow()
 
     def handshake_too_slow(self) -> None:
         """Close: the time for a handshake is over."""
@@ -241,7 +267,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
     @property
     def _local_address(self) -> str:
         name = self._raw.get_extra_info("sockname")
-        return str(name[0]) if isinstance(name, tuple) else ""
+        return str(name[0]).removeprefix("::ffff:") if isinstance(name, tuple) else ""  # IPv4 on an IPv6 socket
 
     def _read_hello(self) -> None:
         try:
@@ -290,14 +316,14 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         self._received, self._encrypted = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._session = certificate.context.wrap_bio(self._received, self._encrypted, server_side=True)
         self._to(_STEPPING)
-        self._step(in_thread=True)
+        self._step()
 
-    def _step(self, in_thread: bool) -> None:
-        """Compute a step of the handshake. The second one takes little, unless the client's certificate is checked."""
+    def _step(self) -> None:
+        """Compute a step of the handshake. After our answer it takes little, unless a certificate is to be checked."""
         self._received.write(bytes(self._early))
         self._early.clear()
         session = self._session
-        if in_thread or (self._certificate is not None and self._certificate.asks_clients):
+        if not self._answered or (self._certificate is not None and self._certificate.asks_clients):
             self._shared.threads.run(session.do_handshake, self._stepped)
             return
         try:
@@ -312,14 +338,16 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         if self._state is not _STEPPING:
             return
         if self._encrypted.pending:
-            self._raw.write(self._encrypted.read())
+            flight = self._encrypted.read()
+            self._answered = not flight.startswith(_RETRY, _RANDOM_AT)
+            self._raw.write(flight)
         if result is None:
             self._open()
         elif not isinstance(result, ssl.SSLWantReadError):
             self._shared.log.debug("TLS handshake with %s failed: %s", self._peer, result)
             self.close()
         elif self._early:
-            self._step(in_thread=False)
+            self._step()
         else:
             self._to(_SHAKING)
 
@@ -334,20 +362,22 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         above = self._above = self._make_above()
         above.connection_made(self)
         shared.connections.discard(self)
-        if self._early:
-            self._received.write(bytes(self._early))
-        self._early = _NO_BYTES
-        if self._received.pending:
-            self._read()
+        if not self._early:
+            self._early = _NO_BYTES
+        self._read()
 
     def _read(self) -> None:
         """Give the connection above what has come for it."""
         session, received = self._session, self._received
-        while self._reading and self._state is _OPEN and (received.pending or session.pending()):
+        while self._reading and self._state is _OPEN:
+            if not (received.pending or session.pending()):
+                if not self._early:
+                    break
+                self._feed()
             try:
                 data = session.read(_RECORD)
             except ssl.SSLWantReadError:
-                break
+                continue  # it has taken all that it had
             except ssl.SSLError as error:
                 self._fail(error)
                 return
@@ -359,7 +389,20 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
                 return
             above.data_received(data)
         if self._encrypted.pending and self._state is _OPEN:  # the client has changed its keys (RFC 8446 section 4.6.3)
+            self._unasked += self._encrypted.pending
             self._raw.write(self._encrypted.read())
+            if self._unasked > _MOST_UNASKED:
+                self._shared.log.info("%s changes its keys too often", self._peer)
+                self.abort()
+
+    def _feed(self) -> None:
+        """Give OpenSSL some more of what came."""
+        early = self._early
+        self._received.write(bytes(early[:_PIECE]))
+        if len(early) > _PIECE:
+            del early[:_PIECE]
+        else:
+            self._early = _NO_BYTES
 
     def _fail(self, error: ssl.SSLError) -> None:
         if isinstance(error, ssl.SSLZeroReturnError):
@@ -378,60 +421,6 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
             self._raw.write(self._encrypted.read())
 
 
-class TlsConnections:
-    """What the connections over TLS of a server share.
-
-    Args:
-        connections: where they are until the handshake is complete.
-        seconds: for a handshake.
-        most_at_once: handshakes that may be computed, or wait for that; a client of one more is cut off.
-        threads: compute them.
-    """
-
-    def __init__(
-        self,
-        certificates: Certificates,
-        connections: Connections,
-        loop: asyncio.AbstractEventLoop,
-        *,
-        seconds: float,
-        most_at_once: int,
-        threads: int,
-    ) -> None:
-        self.certificates = certificates
-        self.connections = connections
-        self.loop = loop
-        self.log = logging.getLogger("snakepit.server")
-        self.most_at_once = most_at_once
-        self.handshakes = Deadlines(loop, seconds, TlsConnection.handshake_too_slow)
-        self.threads = Threads(loop, "snakepit-tls", threads)
-        self.waiting: set[asyncio.Task[Any]] = set()
-        self._described: dict[tuple[int, str | None, str], tuple[LoadedCertificate, Any]] = {}
-
-    def over(self, make_above: Above) -> Above:
-        """Return what makes a connection that speaks TLS below those that are made here."""
-        return lambda: TlsConnection(self, make_above)
-
-    def describe(self, session: ssl.SSLObject, certificate: LoadedCertificate) -> Any:
-        """Return what apps are told of a session."""
-        if certificate.asks_clients:  # what is told is of the client, too
-            return describe(session, certificate)
-        cipher = session.cipher()
-        key = id(certificate), session.version(), cipher[0] if cipher is not None else ""
-        known = self._described.get(key)
-        if known is None or known[0] is not certificate:
-            if len(self._described) > _KEPT:
-                self._described.clear()
-            known = self._described[key] = certificate, describe(session, certificate)
-        return known[1]
-
-    def close(self) -> None:
-        """End the threads and the time limits."""
-        self.handshakes.close()
-        self.threads.close()
-        for task in self.waiting:
-            task.cancel()
-
-
-_KEPT = 1024
-"""Sessions' facts that are kept, each for the next session with the same ones."""
+def over_tls(shared: TlsConnections, make_above: Above) -> Above:
+    """Return what makes a connection that speaks TLS below those that are made here."""
+    return lambda: TlsConnection(shared, make_above)

@@ -32,7 +32,11 @@ type Change = Callable[[], Coroutine[object, object, Outcome]]
 
 
 class Changes:
-    """Changes to the workers of all apps, one after the other."""
+    """Changes to the workers of all apps, one after the other.
+
+    Args:
+        besides: called at each reload, for what is read again beside the apps.
+    """
 
     def __init__(
         self,
@@ -41,12 +45,14 @@ class Changes:
         loop: asyncio.AbstractEventLoop,
         manager: Manager,
         reconfiguration: Reconfiguration | None = None,
+        besides: Callable[[], None] | None = None,
     ) -> None:
         self._loop = loop
         self._apps = apps
         self._log = log
         self._manager = manager
         self._reconfiguration = reconfiguration
+        self._besides = besides
         self._rereading = asyncio.Lock()
         self._folder = working_directory.name()  # now: an app may change the working directory
         self._reloading: dict[str | None, asyncio.Task[Outcome]] = {}  # by the app's name; None: of all
@@ -58,6 +64,8 @@ class Changes:
 
         Raises SnakepitError if that can't be done.
         """
+        if self._besides is not None:
+            self._besides()
         apps = self._apps.up if name is None else [self._apps.named(name)]
         self._check(apps)
         self._begin_reload(name, self._reload(apps))
@@ -70,6 +78,8 @@ class Changes:
 
         Raises SnakepitError if that can't be done.
         """
+        if self._besides is not None:
+            self._besides()
         self._check([])
         if self._reconfiguration is None:
             raise SnakepitError(

@@ -113,7 +113,7 @@ class Reconfiguration:
 
     def _tell_of_others(self, config: Config) -> None:
         per_app = PER_APP if config.apps else ()
-        names = ["app", *(option.name for option in OPTIONS if option.name not in (*per_app, *_APART))]
+        names = ["app", "tls", *(option.name for option in OPTIONS if option.name not in (*per_app, *_APART))]
         other = [name for name in names if getattr(config, name) != getattr(self._known, name)]
         if other:
             self._log.warning(

@@ -1,5 +1,6 @@
 """Sends clients that speak plain HTTP to HTTPS."""
 
+import re
 from typing import TYPE_CHECKING
 
 from snakepit.http.fields import render
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from snakepit.server.exchanges.exchange import Exchange
 
 _HTTPS = 443
+
+_HOST = re.compile(rb"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+"""What is sent back of a host that a client has named: a name, or an address. In anything else a browser might find
+another host than this server has found."""
 
 
 class HttpsRedirect(Responder):
@@ -29,8 +34,8 @@ class HttpsRedirect(Responder):
     def submit(self, exchange: "Exchange") -> None:
         head = exchange.head
         host = _without_port(host_of(head.target, head.headers))
-        if not host:
-            exchange.refuse(400, "This port sends clients to HTTPS, and the request names no host", [])
+        if not _HOST.fullmatch(host):
+            exchange.refuse(400, "This port sends clients to HTTPS, and the request does not say to which host", [])
             return
         path = head.target if head.target.startswith(b"/") else origin_form(head.target)
         location = b"https://" + host + self._port + (path if path.startswith(b"/") else b"/")

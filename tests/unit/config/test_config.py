@@ -139,7 +139,9 @@ def test_wrong_type(option, value):
     with pytest.raises(ConfigError) as caught:
         Config(APP, **{option.name: value})
     meant = "a list of texts" if option.several else MEANT[option.kind]
-    assert str(caught.value) == f"{option.name} must be {meant}, not {value!r}"
+    if option.choices:
+        meant = f"one of {', '.join(option.choices)}"
+    assert str(caught.value) == f"{option.name} must be {meant}, not {'***' if option.secret else repr(value)}"
 
 
 @each_option

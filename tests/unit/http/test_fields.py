@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from snakepit.errors import LocalProtocolError
 from snakepit.http import fields as module
-from snakepit.http.fields import ANNOUNCED, CLOSE, HAS_DATE, HAS_SERVER, NONE, of_length, render
+from snakepit.http.fields import ANNOUNCED, CLOSE, HAS_DATE, HAS_HSTS, HAS_SERVER, NONE, of_length, render
 
 CONTROLS = bytes([*range(9), *range(10, 32), 127])
 TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -115,7 +115,14 @@ def test_connection(name, value, flags, goes_out):
 
 @pytest.mark.parametrize(
     ("name", "flags"),
-    [(b"date", HAS_DATE), (b"Date", HAS_DATE), (b"server", HAS_SERVER), (b"SERVER", HAS_SERVER), (b"dates", 0)],
+    [
+        (b"date", HAS_DATE),
+        (b"Date", HAS_DATE),
+        (b"server", HAS_SERVER),
+        (b"SERVER", HAS_SERVER),
+        (b"dates", 0),
+        (b"Strict-Transport-Security", HAS_HSTS),
+    ],
 )
 def test_fields_that_the_server_would_add_are_taken_note_of(name, flags):
     assert render([(name, b"x")]) == (name + b": x\r\n", flags, None)
@@ -136,8 +143,8 @@ def test_all_at_once():
 
 
 def test_flags_do_not_overlap():
-    flags = (ANNOUNCED, HAS_DATE, HAS_SERVER, CLOSE)
-    assert sum(flags) == ANNOUNCED | HAS_DATE | HAS_SERVER | CLOSE
+    flags = (ANNOUNCED, HAS_DATE, HAS_SERVER, CLOSE, HAS_HSTS)
+    assert sum(flags) == ANNOUNCED | HAS_DATE | HAS_SERVER | CLOSE | HAS_HSTS
     assert all(flags)
 
 

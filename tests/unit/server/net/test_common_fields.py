@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from snakepit.http.fields import HAS_DATE, HAS_SERVER
+from snakepit.http.fields import CLOSE, HAS_DATE, HAS_HSTS, HAS_SERVER
 from snakepit.server.net import common_fields as clock
 from snakepit.server.net.common_fields import CommonFields
 
@@ -70,6 +70,12 @@ def test_fields_for_all_responses(time, flags):
     common = CommonFields(date=True, server=True, extra=EXTRA)
     own = CommonFields(date=True, server=True).lines(flags)
     assert common.lines(flags) == own + b"x-a: 1\r\nx-a: 2\r\nx-b: \r\n"
+
+
+def test_a_response_tells_browsers_once_to_use_https(time):
+    common = CommonFields(date=False, server=False, extra=[*EXTRA[:1], (b"strict-transport-security", b"max-age=1")])
+    assert common.lines(0) == b"strict-transport-security: max-age=1\r\nx-a: 1\r\n"
+    assert common.lines(HAS_DATE | HAS_HSTS | CLOSE) == b"x-a: 1\r\n"
 
 
 @pytest.mark.parametrize("usual", [True, False])

@@ -57,12 +57,12 @@ class App:
         self.announced += 1
 
 
-def play(scenario, runtime="interpreter", apps=1):
+def play(scenario, runtime="interpreter", apps=1, besides=None):
     async def limited():
         made = [App(f"app{number}", Pool(), runtime) for number in range(apps)]
         made[0].alone = apps == 1
         log = logging.getLogger("snakepit.server")
-        changes = Changes(Apps(made, ()), log, asyncio.get_running_loop(), Manager())
+        changes = Changes(Apps(made, ()), log, asyncio.get_running_loop(), Manager(), None, besides)
         pool = made[0].pool if apps == 1 else made
         async with asyncio.timeout(PATIENCE):
             await scenario(pool, changes)
@@ -86,6 +86,25 @@ def test_reload(logged):
 
     play(scenario)
     assert logged() == ["Reloading: new workers, one after the other", "Reloaded"]
+
+
+@pytest.mark.parametrize("how", ["by a command", "by a signal"])
+def test_what_is_read_again_beside_the_apps(how):
+    read = []
+
+    async def scenario(pool, changes):
+        if how == "by a signal":
+            changes.by_signal()["SIGHUP"]()
+            await until(lambda: pool.reloads)
+            pool.reloads[0].set_result(Outcome(2))
+        else:
+            reload = asyncio.ensure_future(changes.reload())
+            await until(lambda: pool.reloads)
+            pool.reloads[0].set_result(Outcome(2))
+            await reload
+        assert read == [1]
+
+    play(scenario, besides=lambda: read.append(1))
 
 
 def test_who_waits_for_a_reload_gets_the_newest_ones_outcome(logged):
