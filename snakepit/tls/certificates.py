@@ -40,7 +40,6 @@ class Certificates:
         self.source = source
         self._by_name: dict[str, list[LoadedCertificate]] = {}
         self._first: LoadedCertificate | None = None
-        self._challenges: dict[str, LoadedCertificate] = {}
 
     def __bool__(self) -> bool:
         return self._first is not None
@@ -75,19 +74,10 @@ class Certificates:
         if self._first is certificate:
             self._first = None
 
-    def add_challenge(self, name: str, certificate: LoadedCertificate) -> None:
-        """Show this certificate to a CA that checks a name (RFC 8737 section 3)."""
-        certificate.context.set_alpn_protocols([ACME_PROTOCOL])
-        self._challenges[name] = certificate
-
-    def remove_challenge(self, name: str) -> None:
-        """Show it no more."""
-        self._challenges.pop(name, None)
-
     def find(self, hello: ClientHello, local_address: str = "") -> LoadedCertificate | None:
         """Return the certificate for a client; `local_address`: that it has connected to. None: there is none yet."""
         if hello.protocols == _OF_ACME:
-            return self._challenges.get(hello.server_name)
+            return None  # it has to be looked for
         found = self.named(hello.server_name or local_address)
         return self._first if found is None and self.source is None else found
 

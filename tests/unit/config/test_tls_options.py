@@ -95,9 +95,9 @@ def test_a_password_is_not_shown(folder):
         ({"ssl_certfile": "a.pem", "ssl_keyfile": "gone"}, "ssl_keyfile: gone does not exist"),
         ({"ssl_keyfile": "a.key"}, "ssl_keyfile needs ssl_certfile"),
         ({"ssl_keyfile_password": "x"}, "ssl_keyfile_password needs ssl_certfile"),
-        ({"redirect_http": 80}, "redirect_http needs a certificate: ssl_certfile"),
-        ({"hsts": 3600}, "hsts needs a certificate: ssl_certfile"),
-        ({"ssl_ca_certs": "ca.pem"}, "ssl_ca_certs needs a certificate: ssl_certfile"),
+        ({"redirect_http": 80}, "redirect_http needs a certificate: ssl_certfile or domain"),
+        ({"hsts": 3600}, "hsts needs a certificate: ssl_certfile or domain"),
+        ({"ssl_ca_certs": "ca.pem"}, "ssl_ca_certs needs a certificate: ssl_certfile or domain"),
         ({"ssl_certfile": "a.pem", "ssl_ca_certs": "gone"}, "ssl_ca_certs: gone does not exist"),
         (
             {"ssl_certfile": "a.pem", "ssl_cert_reqs": "required"},

@@ -92,15 +92,10 @@ def test_two_for_one_name():
 
 
 def test_what_a_ca_is_shown():
-    found, challenge = of(FIRST), certificate("first.test")
+    """Never what others are shown."""
+    found = of(FIRST)
     assert found.find(ClientHello("first.test", ACME)) is None
-    found.add_challenge("first.test", challenge)
-    assert found.find(ClientHello("first.test", ACME)) is challenge
     assert found.find(ClientHello("first.test", (*ACME, b"http/1.1"))) is FIRST
-    assert found.find(ClientHello("other.test", ACME)) is None
-    found.remove_challenge("first.test")
-    found.remove_challenge("first.test")
-    assert found.find(ClientHello("first.test", ACME)) is None
 
 
 class Source:

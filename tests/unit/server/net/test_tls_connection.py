@@ -964,13 +964,14 @@ class Source:
 
     def __init__(self):
         self.future = None
+        self.challenge = None
 
     def wanted(self, name):
         self.future = asyncio.get_running_loop().create_future() if name == "made.test" else None
         return self.future
 
     async def wait_challenge(self, name):
-        raise AssertionError("no CA checks a name")
+        return self.challenge if name == "checked.test" else None
 
 
 def test_a_certificate_that_has_to_be_made(play, certificates):
@@ -1028,11 +1029,17 @@ def test_a_client_that_does_not_wait_for_its_certificate(play, certificates):
 
 
 def test_a_ca_that_checks_a_name(play, certificates):
+    source = Source()
+
     async def scenario(place):
         challenge = certificates.server("checked.test").write(certificates.folder, "challenge")
-        place.certificates.add_challenge("checked.test", load(CertificateFiles(*challenge), TlsOptions()))
+        source.challenge = load(CertificateFiles(*challenge), TlsOptions())
+        source.challenge.context.set_alpn_protocols([ACME_PROTOCOL])
         context = certificates.client_context(protocols=[ACME_PROTOCOL])
         peer = Peer(place, context, "checked.test")
+        peer.step()
+        await turn()
+        place.jobs.do()
         while peer.step():
             place.jobs.do()
         assert peer.client.shaken
@@ -1044,7 +1051,7 @@ def test_a_ca_that_checks_a_name(play, certificates):
         await turn()
         assert other.state is TlsState.CLOSED
 
-    play(scenario)
+    play(scenario, source=source)
 
 
 # -- with HTTP above
