@@ -34,9 +34,7 @@ def describe(session: ssl.SSLObject, shown: LoadedCertificate) -> Tls:
     """
     version, cipher = session.version() or "", session.cipher()
     cipher_name = cipher[0] if cipher is not None else ""
-    chain: list[str] = []
-    if shown.asks_clients:
-        chain = [ssl.DER_cert_to_PEM_cert(certificate) for certificate in session.get_unverified_chain()]
+    chain = [ssl.DER_cert_to_PEM_cert(certificate) for certificate in _chain(session)] if shown.asks_clients else []
     client: dict[str, Any] = (session.getpeercert() or {}) if chain else {}
     name = distinguished_name(client.get("subject", ())) if chain else None
     extension = {
@@ -59,6 +57,14 @@ def describe(session: ssl.SSLObject, shown: LoadedCertificate) -> Tls:
             "SSL_CLIENT_V_END": client.get("notAfter", ""),
         }
     return extension, variables
+
+
+def _chain(session: ssl.SSLObject) -> list[bytes]:
+    """Return the client's certificate, if it has one, and those of CAs behind it, if it has sent any."""
+    own = session.getpeercert(binary_form=True)
+    if own is None:  # Python 3.13 fails to make a chain of that
+        return []
+    return session.get_unverified_chain() or [own]  # Python 3.13 has none in a session that is resumed
 
 
 def _number(context: ssl.SSLContext, name: str) -> int | None:
