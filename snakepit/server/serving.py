@@ -288,11 +288,12 @@ class Serving:
         await self._changes.end()
         deadline = self._loop.time() + seconds
         if successor is not None:
+            await self._listener.pause(self._loop)
             self._listener.close(keep_path=True)
         else:
             await self._listener.close_empty(self._loop, self._keeps_path)
-            for _ in range(LAST_TURNS):
-                await asyncio.sleep(0)
+        for _ in range(LAST_TURNS):
+            await asyncio.sleep(0)
         if apps.failure is None:
             self._log.info("Stopping" if successor is None else f"Handed over to process {successor}")
         apps.close_pages()

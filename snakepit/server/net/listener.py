@@ -49,6 +49,10 @@ class Listening:
         return f"unix:{name}"
 
 
+_TURNS_TO_BEGIN = 2
+"""Turns of asyncio's loop in which a connection that was accepted gets its transport."""
+
+
 class Listener:
     """Bound sockets, which accept connections after `serve`.
 
@@ -139,8 +143,22 @@ class Listener:
                 server = await loop.create_server(connection, sock=sock, backlog=self._backlog)
             self._servers.append(server)
 
+    async def pause(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Accept no more, and let those connections begin that were accepted.
+
+        asyncio makes the transport of a connection one turn after it has accepted it, and drops the connection if its
+        server was closed meanwhile (`Server._attach`). uvloop makes it at once.
+        """
+        if isinstance(loop, asyncio.SelectorEventLoop):
+            for server in self._servers:
+                for sock in server.sockets:
+                    loop.remove_reader(sock)
+            for _ in range(_TURNS_TO_BEGIN):
+                await asyncio.sleep(0)
+
     async def close_empty(self, loop: asyncio.AbstractEventLoop, keep_path: bool = False) -> None:
         """Accept the connections that wait in the backlog, which `close` would reset; then accept no more."""
+        await self.pause(loop)
         last = [(sock.dup(), connection) for sock, connection in self._accepting if self._servers]
         self.close(keep_path)
         for listening, connection in last:

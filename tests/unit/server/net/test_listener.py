@@ -368,3 +368,31 @@ def test_a_port_that_is_shared(listen):
 def test_platform_where_ports_are_not_shared(monkeypatch):
     monkeypatch.setattr("snakepit.server.net.sockets._REUSE_PORT", 0)
     assert "no SO_REUSEPORT" in refusal(reuse_port=True)
+
+
+# -- the end -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_whoever_has_connected_is_served_when_no_more_are_accepted(listen, turns):
+    """Also whose connection the loop has accepted and not begun yet."""
+    listener = listen()
+
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(PATIENCE):
+            await listener.serve(loop, dict.fromkeys(Speaks, Echo))
+            address = listener.sockets[0].getsockname()
+            clients = [socket.create_connection(address) for _ in range(3)]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await listener.close_empty(loop)
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(address)
+            for client in clients:
+                with client:
+                    client.setblocking(False)
+                    await loop.sock_sendall(client, b"hello")
+                    assert await loop.sock_recv(client, 100) == b"hello"
+
+    asyncio.run(scenario(), loop_factory=asyncio.SelectorEventLoop)
