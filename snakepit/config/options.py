@@ -203,6 +203,10 @@ class Config(TlsOptions):
     timeout_request_head: float = option(
         20.0, "Seconds that a client may take to send a request's head.", least=0.1, metavar="SECONDS"
     )
+    timeout_write: float = option(
+        60.0, "Seconds that a client may take nothing of what was written for it; then it is cut. 0: no such limit.",
+        least=0, metavar="SECONDS",
+    )  # fmt: skip
     timeout_waiting: float = option(
         60.0, "Seconds that a request may wait for a free worker before it gets 503.", least=0, metavar="SECONDS"
     )
@@ -251,6 +255,23 @@ class Config(TlsOptions):
     limit_request_body: int | None = option(
         None, "Bytes of a request's body; more get 413.", least=0, metavar="BYTES", shown="no limit"
     )
+    min_request_body_rate: int = option(
+        240, "Bytes a second that a request's body has to come with, on average over 20 s in which nothing but its "
+        "client is waited for; slower ones get 408. 0: no such limit.",
+        least=0, metavar="BYTES",
+    )  # fmt: skip
+    limit_keep_alive_requests: int | None = option(
+        None, "Requests on one connection; the last answer says that it is closed.", least=1, shown="no limit"
+    )
+    limit_connections: int | None = option(
+        None, "Connections at once. One more takes the place of an idle one, or gets 503 and is closed.",
+        least=1, shown="what the limit on open files leaves",
+    )  # fmt: skip
+    limit_connections_per_address: int | None = option(
+        None, "Connections at once from one IP address, or one /64 of IPv6, but for trusted proxies and Unix sockets; "
+        "one more gets 503 and is closed.",
+        least=1, shown="no limit",
+    )  # fmt: skip
     reload: bool = option(False, "Replace the workers whenever a file of the app changes.")
     reload_browser: bool = option(
         False, "Pages in browsers reload themselves when the new version answers; needs --reload."

@@ -73,6 +73,7 @@ LAWS = {
         "server.lifecycle",
         "server.privileges",
         "server.routing",
+        "system",
         "tls",
     },
     "server/privileges": {ERRORS},

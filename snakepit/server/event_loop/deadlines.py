@@ -5,10 +5,14 @@ and adding or discarding is a dict operation. A timer for each connection would 
 """
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from itertools import chain, islice
 
 LOOK_AGAIN = 1.0
 """Seconds; the least after which a key that is not idle is looked at again."""
+
+LOOKED_AT = 64
+"""Keys among which one is searched for: a bound on the time that a search takes."""
 
 
 class Deadlines[K: Hashable]:
@@ -40,12 +44,25 @@ class Deadlines[K: Hashable]:
         """Stop a key's time. The timer is not changed, since most keys never expire."""
         self._due.pop(key, None)
 
+    def first(self, fits: Callable[[K], bool], age: float = 0.0) -> K | None:
+        """Return the oldest key that fits, of the oldest LOOKED_AT; only those whose time has run for `age` seconds."""
+        latest = self._loop.time() - age + (self._seconds or 0.0)
+        for key in islice(self._keys(), LOOKED_AT):
+            if self._due.get(key, latest) > latest:
+                break
+            if fits(key):
+                return key
+        return None
+
     def close(self) -> None:
         """Cancel every deadline."""
         self._due.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _keys(self) -> Iterator[K]:
+        return iter(self._due)
 
     def _fire(self) -> None:
         now = self._loop.time()
@@ -97,6 +114,9 @@ class IdleDeadlines[K: Hashable](Deadlines[K]):
         super().discard(key)
         if self._later and (timer := self._later.pop(key, None)) is not None:
             timer.cancel()
+
+    def _keys(self) -> Iterator[K]:
+        return chain(self._later, self._due)
 
     def close(self) -> None:
         super().close()

@@ -46,6 +46,7 @@ class Connection(TransportShell):
     __slots__ = (
         "_access_log",
         "_all",
+        "_body_bytes",
         "_direct",
         "_discarded",
         "_exchange",
@@ -55,13 +56,14 @@ class Connection(TransportShell):
         "_proxy_headers",
         "_read_of",
         "_read_there",
+        "_requests",
         "_shared",
         "_state",
         "_streams_events",
     )
 
     def __init__(self, shared: "HttpConnections") -> None:
-        super().__init__()
+        super().__init__(shared.stalls)
         self._shared = shared
         self._access_log = shared.access_log
         self._all = shared.connections
@@ -73,6 +75,8 @@ class Connection(TransportShell):
         self._read_of: Headers | None = None  # where they were read last
         self._read_there: Endpoints = self._direct
         self._discarded = 0  # bytes of a request's body that were discarded
+        self._body_bytes = 0  # of a request's body, that came since its rate was looked at
+        self._requests = 0  # that were answered, where their number is limited
         self._streams_events = False  # the response that is under way is an event stream
         self._home: Any = None  # the worker that had the last exchange
         self._idle_since = 0.0  # loop time; what its keep-alive time counts from
@@ -85,7 +89,6 @@ class Connection(TransportShell):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         shared = self._shared
-        shared.open_files.accepted(transport)
         set_no_delay(transport)
         if self._all.stopping:  # its request is on its way, if there is to be one
             shared.loop.call_later(client_limits.LAST_REQUEST_SECONDS, self.drain)
@@ -95,6 +98,8 @@ class Connection(TransportShell):
         self._all.add(self)
         self._all.accepted += 1
         self._set_deadline(shared.heads)
+        if reason := shared.admission.refuses(transport):
+            self._turn_away(reason)
 
     def data_received(self, data: bytes) -> None:
         if self._state is _LINGERING or self._state is _CLOSED:  # to compare their order takes longer
@@ -125,12 +130,16 @@ class Connection(TransportShell):
     def eof_received(self) -> bool:
         # A client that has shut down its side is taken to have gone, as everywhere: it can't be told from one that
         # closed, and an app that streams to it should be told.
+        if self.unsent:
+            self._stalls.add(self)  # asyncio closes the transport now, and waits for what is left
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed()
         self._set_deadline(None)
+        self._stalls.discard(self)
         self._all.discard(self)
+        self._shared.admission.left(self._transport)
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.client_gone()
@@ -152,6 +161,7 @@ class Connection(TransportShell):
 
     def send_continue(self) -> None:
         self._transport.write(self._protocol.send_informational(100))
+        self._measure_body_anew()
         if self._all.stopping:
             self._limit_rest_of_request()
 
@@ -165,6 +175,7 @@ class Connection(TransportShell):
             # it was never told to go on, so it may send its body or not: what comes next is unknown
             or exchange.waits_for_continue
             or (shared.options.never_idle and not protocol.parser.holds_next)
+            or (shared.options.requests is not None and self._is_last(shared.options.requests))
         )
         data = protocol.send_response(status, fields, body, more, close)
         if self._access_log is not None:
@@ -241,6 +252,30 @@ class Connection(TransportShell):
         else:
             self._close()
 
+    def look_at_body(self) -> None:
+        """Refuse a request whose body comes too slowly, while it is the client's turn to send it."""
+        exchange, came = self._exchange, self._body_bytes
+        if exchange is None or exchange.request_complete or self._state is not _SERVING:
+            self._set_deadline(None)
+        elif (
+            came < self._shared.options.body_rate * client_limits.BODY_SECONDS
+            and self._reading
+            and not exchange.waits_for_continue
+        ):
+            self._refuse(RemoteProtocolError("the request's body came too slowly", 408))
+        else:
+            self._measure_body_anew()
+
+    @property
+    def may_yield(self) -> bool:
+        """Whether no request would be lost, but one whose head is still to come."""
+        return self._state <= _READING_HEAD and not self.unsent
+
+    def yield_place(self) -> None:
+        """Close the socket at once, since another client needs its place."""
+        self._set_deadline(None)
+        self.abort()
+
     def drain(self, gently: bool = False) -> None:
         """Close now if nothing is going on, unless `gently`; otherwise the next response says that it is the last."""
         if self._streams_events:
@@ -288,6 +323,7 @@ class Connection(TransportShell):
                 self._begin_next()
 
     def _on_reading_resumed(self) -> None:
+        self._measure_body_anew()
         if self._all.stopping:
             self._limit_rest_of_request()
 
@@ -316,7 +352,19 @@ class Connection(TransportShell):
         if self._state is _DISCARDING:
             self._discard(len(event.data), event.more)
         elif self._exchange is not None:
+            self._body_bytes += len(event.data)
             self._exchange.add_body(event.data, event.more)
+
+    def _measure_body_anew(self) -> None:
+        """Measure the rate of a body from now on, if it is measured."""
+        if self._deadline is self._shared.bodies:
+            self._set_deadline(self._shared.bodies)
+            self._body_bytes = 0
+
+    def _is_last(self, most: int) -> bool:
+        """Count an answer, and tell whether it is the last; not while the client has sent the next request already."""
+        self._requests += 1
+        return self._requests >= most and not self._protocol.parser.holds_next
 
     def _settle(self) -> None:
         """Read on or not, and see to it that what has begun goes on, where not just a whole request came."""
@@ -324,6 +372,9 @@ class Connection(TransportShell):
         if exchange is not None:
             if not exchange.receives_body or parser.holds_next:
                 self._pause_reading()
+            if not exchange.request_complete and self._deadline is not self._shared.bodies and not self._all.stopping:
+                self._set_deadline(self._shared.bodies)
+                self._body_bytes = len(exchange.head.body)
         elif self._state is _DISCARDING:
             if parser.holds_next:
                 self._pause_reading()
@@ -403,9 +454,20 @@ class Connection(TransportShell):
         if self._protocol.begun:
             self.abort()
             return
-        fields = render([_PLAIN_TEXT, *error.headers])
-        self._write(self._protocol.send_response(error.status, fields, f"{error.reason}\n".encode(), False, True))
+        self._say_last(error.status, error.reason, error.headers)
         self._linger()
+
+    def _turn_away(self, reason: str) -> None:
+        """Answer unasked that this connection is one too many, and close."""
+        self._say_last(503, reason, ((b"retry-after", b"%d" % client_limits.RETRY_SECONDS),))
+        if len(self._shared.lingering) < client_limits.LINGERING:
+            self._linger()
+        else:
+            self._close()
+
+    def _say_last(self, status: int, reason: str, headers: tuple[tuple[bytes, bytes], ...]) -> None:
+        fields = render([_PLAIN_TEXT, *headers])
+        self._write(self._protocol.send_response(status, fields, f"{reason}\n".encode(), False, True))
 
     def _linger(self) -> None:
         """Close our side; the socket follows when the client has closed too, or after client_limits.LINGER_SECONDS."""
@@ -421,7 +483,7 @@ class Connection(TransportShell):
         if self._deadline is self._shared.keep_alive:
             self._set_deadline(None)
         self._closed()
-        self._transport.close()
+        self._close_transport()
 
     def _closed(self) -> None:
         if self._state is not _CLOSED:
@@ -446,14 +508,20 @@ class HttpConnections(ConnectionServices):
         if beside is not None:
             beside._others.append(self)
         options = self.options
-        self.websockets = WebSockets(options, self.connections, loop, self.log)
         self.keep_alive = IdleDeadlines(
             loop, options.keep_alive_seconds, lambda connection: connection.idle_since, Connection.idle_too_long
         )
         self.heads = Deadlines(loop, options.head_seconds, Connection.head_too_slow)
         self.lingering = Deadlines(loop, client_limits.LINGER_SECONDS, Connection.linger_over)
         self.stalled = Deadlines(loop, client_limits.STALLED_SECONDS, Connection.client_stalled)
-        self._deadlines: list[Deadlines[Connection]] = [self.keep_alive, self.heads, self.lingering, self.stalled]
+        self.bodies = Deadlines(
+            loop, client_limits.BODY_SECONDS if options.body_rate else None, Connection.look_at_body
+        )
+        self._deadlines: list[Deadlines[Connection]] = [
+            self.keep_alive, self.heads, self.lingering, self.stalled, self.bodies
+        ]  # fmt: skip
+        self.admission.watch(lambda: self.keep_alive, lambda: self.heads)
+        self.websockets = WebSockets(options, self.connections, loop, self.log, self.stalls, self.admission.left)
 
     def new_connection(self) -> Connection:
         """Make what speaks to a client that has connected."""
@@ -475,6 +543,7 @@ class HttpConnections(ConnectionServices):
             for deadlines in each._deadlines:
                 deadlines.close()
             each.websockets.close()
+        self.stalls.close()
         self.connections.abort()
 
     def _hurry(self) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from snakepit.config.bind import Bind, mode_of
 from snakepit.config.options import Config
 from snakepit.errors import ConfigError
+from snakepit.server.net.open_files import ACCEPTED_AT_ONCE
 from snakepit.server.net.sockets import checked, inherited_socket, tcp_sockets, unix_socket
 
 SOCKET_MODE = 0o666  # of a Unix socket: a proxy of another user must reach it; the folder's permissions restrict access
@@ -133,14 +134,14 @@ class Listener:
     async def serve(self, loop: asyncio.AbstractEventLoop, connections: Mapping[Speaks, NewConnection]) -> None:
         """Accept connections from now on."""
         self._accepting = [(each.sock, connections[each.speaks]) for each in self._listening]
+        at_once = min(self._backlog, ACCEPTED_AT_ONCE)
         for sock, connection in self._accepting:
             if sock.family == getattr(socket, "AF_UNIX", None):
                 # the server removes the file itself: another process may serve there when this one ends
-                server = await loop.create_unix_server(
-                    connection, sock=sock, backlog=self._backlog, cleanup_socket=False
-                )
+                server = await loop.create_unix_server(connection, sock=sock, backlog=at_once, cleanup_socket=False)
             else:
-                server = await loop.create_server(connection, sock=sock, backlog=self._backlog)
+                server = await loop.create_server(connection, sock=sock, backlog=at_once)
+            sock.listen(self._backlog)  # asyncio takes the backlog for both
             self._servers.append(server)
 
     async def pause(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -15,6 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+ACCEPTED_AT_ONCE = 32
+"""Connections that asyncio accepts before it closes those that are refused, or does anything else: many fewer than the
+backlog holds, so that descriptors do not run out meanwhile."""
+
 LOOK = 1.0
 """Seconds between two checks, and between two lines in the log. A check is two system calls."""
 
@@ -48,13 +52,13 @@ class OpenFiles:
     """The monitor that logs when descriptors run out; `raised` is the result of `raise_open_files_limit`.
 
     `last` is the highest number that a descriptor can have. A new one gets the lowest free number, so when this one is
-    given out, no more are left.
+    given out, no more are left. Those above `scarce` are not for connections.
     """
 
     def __init__(
         self, log: logging.Logger, loop: asyncio.AbstractEventLoop, raised: tuple[int, int] | None = None
     ) -> None:
-        self.last = sys.maxsize
+        self.last = self.scarce = sys.maxsize
         self._log = log
         self._loop = loop
         self._raised = raised
@@ -76,11 +80,14 @@ class OpenFiles:
             self._timer = None
             self._loop.call_later(_RETRY + LOOK, self._hand_back)  # asyncio's timers still run
 
-    def accepted(self, transport: asyncio.BaseTransport) -> None:
-        """Note an accepted connection; log it if it got the last descriptor."""
+    def accepted(self, transport: asyncio.BaseTransport) -> bool:
+        """Note an accepted connection; log it if it got the last descriptor. Returns whether it got a reserved one."""
         sock = transport.get_extra_info("socket")
-        if sock is not None and sock.fileno() >= self.last:
+        if sock is None or sock.fileno() < self.scarce:
+            return False
+        if sock.fileno() >= self.last:
             self.ran_out()
+        return True
 
     def ran_out(self, number: int = errno.EMFILE) -> None:
         """Log that no descriptors are left; `number`: the system's error, if there was one."""
@@ -114,7 +121,9 @@ class OpenFiles:
 
     def _look(self) -> None:
         self._timer = self._loop.call_later(LOOK, self._look)
-        self.last = self._limit() - 1  # the limit may have been changed
+        limit = self._limit()  # it may have been changed
+        self.last = limit - 1
+        self.scarce = limit - reserve(limit) if limit != sys.maxsize else sys.maxsize
         number = _trouble()
         if number:
             self.ran_out(number)
@@ -137,6 +146,14 @@ class OpenFiles:
             except (ValueError, OSError):
                 pass  # the app has lowered the hard limit
         return soft if soft != resource.RLIM_INFINITY else sys.maxsize
+
+
+def reserve(limit: int) -> int:
+    """Return how many of so many descriptors are not for connections: an eighth, 1024 at most.
+
+    They are for workers that start, files, log files, the sockets of the app, and connections that are being refused.
+    """
+    return min(limit // 8, 1024)
 
 
 def _trouble() -> int:

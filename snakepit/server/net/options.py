@@ -9,6 +9,7 @@ from snakepit.http.h1.choice import parser_factory
 from snakepit.http.h1.protocol import Http1Protocol
 from snakepit.http.ws.deflate import Deflate
 from snakepit.http.ws.frames import WebSocketProtocol
+from snakepit.server.net.admission import Addresses
 from snakepit.server.net.common_fields import CommonFields
 from snakepit.server.net.proxy_headers import ProxyHeaders
 
@@ -33,6 +34,9 @@ class HttpOptions:
         self.head_seconds = config.timeout_request_head
         self.ping_seconds = config.ws_ping_interval or None
         self.pong_seconds = config.ws_ping_timeout or None
+        self.write_seconds = config.timeout_write or None
+        self.body_rate = config.min_request_body_rate  # bytes a second; 0: any
+        self.requests = config.limit_keep_alive_requests  # on one connection; None: any number
         self.never_idle = not config.timeout_keep_alive  # no connection is kept open for a possible next request
         self.websockets = config.ws != "none"
         self.ws_max_queue = config.ws_max_queue
@@ -50,11 +54,15 @@ class HttpOptions:
         if secure and config.hsts and all(name != _HSTS for name, _ in extra):
             extra.append((_HSTS, b"max-age=%d" % config.hsts))
         self._common = CommonFields(date=config.date_header, server=config.server_header, extra=extra)
+        self._per_address = config.limit_connections_per_address
+        self._proxies = TrustedProxies(config.forwarded_allow_ips)
         self._proxy_headers: ProxyHeaders | None = None
         if config.proxy_headers:
-            self._proxy_headers = ProxyHeaders(
-                TrustedProxies(config.forwarded_allow_ips), header_names(config.trusted_proxy_headers)
-            )
+            self._proxy_headers = ProxyHeaders(self._proxies, header_names(config.trusted_proxy_headers))
+
+    def new_addresses(self) -> Addresses | None:
+        """Make what counts the connections of each address; None if it may have any number."""
+        return Addresses(self._per_address, self._proxies) if self._per_address is not None else None
 
     def new_protocol(self) -> Http1Protocol:
         """Make the HTTP/1 of one connection."""

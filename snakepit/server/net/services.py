@@ -11,10 +11,12 @@ from snakepit.http.ws.handshake import check_handshake, wants_websocket
 from snakepit.server.exchanges.exchange import Exchange, OnChange
 from snakepit.server.exchanges.websocket import HandshakeClient, WebSocketExchange
 from snakepit.server.net.access_log import access_log
+from snakepit.server.net.admission import Admission
 from snakepit.server.net.connections import Connections
 from snakepit.server.net.open_files import OpenFiles
 from snakepit.server.net.options import HttpOptions
 from snakepit.server.net.transport import name_of_client
+from snakepit.server.net.write_stalls import WriteStalls
 
 if TYPE_CHECKING:
     from snakepit.config.options import Config
@@ -61,12 +63,23 @@ class ConnectionServices:
             self.access_log = access_log(config.access_log, loop)
             self.open_files = OpenFiles(self.log, loop, open_files)
             self.connections = Connections()
+            self.stalls = WriteStalls(loop, self.options.write_seconds, self.log)
+            self.admission = Admission(
+                self.connections,
+                self.open_files,
+                loop,
+                self.log,
+                most=config.limit_connections,
+                addresses=self.options.new_addresses(),
+            )
             self.app_files: AppFileSender = no_app_files
             self._numbers = itertools.count(1)
         else:
             self.access_log = beside.access_log
             self.open_files = beside.open_files
             self.connections = beside.connections
+            self.stalls = beside.stalls
+            self.admission = beside.admission
             self.app_files = beside.app_files
             self._numbers = beside._numbers
 

@@ -13,19 +13,22 @@ import socket
 from typing import TYPE_CHECKING, Self, cast
 
 from snakepit.http.types import Address, Endpoints
+from snakepit.system.send_queue import send_queue
 
 if TYPE_CHECKING:
     from snakepit.server.event_loop.deadlines import Deadlines
+    from snakepit.server.net.write_stalls import WriteStalls
 
 
 class TransportShell(asyncio.Protocol):
     """Base class of connections: the part that deals with the transport."""
 
-    __slots__ = ("_deadline", "_reading", "_transport", "writable")
+    __slots__ = ("_deadline", "_reading", "_stalls", "_transport", "writable")
 
     _transport: asyncio.Transport
 
-    def __init__(self) -> None:
+    def __init__(self, stalls: "WriteStalls") -> None:
+        self._stalls = stalls
         self._deadline: Deadlines[Self] | None = None
         self._reading = True
         self.writable = True  # the transport takes more without filling its buffer
@@ -35,10 +38,29 @@ class TransportShell(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.writable = False
+        self._stalls.add(self)
 
     def resume_writing(self) -> None:
         self.writable = True
+        if not self._transport.is_closing():  # otherwise what is left still has to be taken
+            self._stalls.discard(self)
         self._on_writable()
+
+    @property
+    def peer(self) -> str:
+        """The client's name for the log."""
+        raise NotImplementedError
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that were written and that this system has not taken."""
+        return self._transport.get_write_buffer_size()
+
+    @property
+    def untaken(self) -> int:
+        """These, and those that this system holds for its client, where that can be told."""
+        sock = self._transport.get_extra_info("socket")
+        return self.unsent + (send_queue(sock.fileno()) if sock is not None else 0)
 
     def abort(self) -> None:
         """Close the socket without waiting for unwritten data."""
@@ -58,6 +80,9 @@ class TransportShell(asyncio.Protocol):
         self._reading = other._reading
         self.writable = other.writable
         self._transport.set_protocol(self)
+        other._stalls.discard(other)
+        if not self.writable:
+            self._stalls.add(self)
 
     def _write(self, data: list[bytes]) -> None:
         """Write the pieces that a protocol has to send."""
@@ -88,6 +113,12 @@ class TransportShell(asyncio.Protocol):
         if deadline is not None:
             deadline.add(self)
 
+    def _close_transport(self) -> None:
+        """Close the socket when the client has taken what was written, for which its time is limited."""
+        self._transport.close()
+        if self.unsent:
+            self._stalls.add(self)
+
     def _half_close(self, deadline: "Deadlines[Self]") -> bool:
         """Close our side, and read on under a deadline until the client has closed its own.
 
@@ -97,10 +128,12 @@ class TransportShell(asyncio.Protocol):
         transport = self._transport
         if transport.can_write_eof() and not transport.is_closing():
             transport.write_eof()
+            if self.unsent:
+                self._stalls.add(self)
             self._set_deadline(deadline)
             self._resume_reading()
             return True
-        transport.close()
+        self._close_transport()
         return False
 
 

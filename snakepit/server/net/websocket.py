@@ -14,6 +14,7 @@ Data that the client still sends meanwhile is read and dropped (see `transport.T
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from snakepit.http.ws.close_codes import ABNORMAL, INTERNAL_ERROR, SERVICE_RESTART
@@ -24,6 +25,7 @@ from snakepit.server.lifecycle import WEBSOCKET, WebSocketState, advance
 from snakepit.server.net.connections import Connections
 from snakepit.server.net.options import HttpOptions
 from snakepit.server.net.transport import TransportShell
+from snakepit.server.net.write_stalls import WriteStalls
 
 if TYPE_CHECKING:
     from snakepit.server.exchanges.exchange import Exchange
@@ -38,22 +40,27 @@ ANSWERING = 2.0
 class WebSocketConnection(TransportShell):
     """A connection that speaks WebSocket: one session, on the transport of the HTTP connection that it began on."""
 
-    __slots__ = ("_breach", "_client_is_through", "_protocol", "_session", "_shared", "_state", "peer")
+    __slots__ = ("_breach", "_client_is_through", "_peer", "_protocol", "_session", "_shared", "_state")
 
     def __init__(
         self, shared: "WebSockets", peer: str, session: WebSocketExchange, protocol: WebSocketProtocol
     ) -> None:
-        super().__init__()
+        super().__init__(shared.stalls)
         self._shared = shared
         self._protocol = protocol
         self._session: WebSocketExchange | None = session  # until it is over, for this side
         self._state = WebSocketState.OPEN
         self._breach: Closed | None = None  # of the protocol; the app answers what came before
         self._client_is_through = False  # it has sent its close frame
-        self.peer = peer
+        self._peer = peer
 
     def __repr__(self) -> str:
         return f"<WebSocketConnection {self.peer} {self._session}>"
+
+    @property
+    def peer(self) -> str:
+        """The client's name for the log."""
+        return self._peer
 
     def begin(self, http: TransportShell, data: bytes) -> None:
         """Take the transport of the HTTP connection, and handle the data that came after the handshake."""
@@ -75,12 +82,19 @@ class WebSocketConnection(TransportShell):
         self._protocol.receive_data(data)
         self._handle_received()
 
+    def eof_received(self) -> bool:
+        if self.unsent:
+            self._stalls.add(self)  # asyncio closes the transport now, and waits for what is left
+        return False
+
     def connection_lost(self, exc: Exception | None) -> None:
         if self._state is not WebSocketState.CLOSED:
             self._to(WebSocketState.CLOSED)
         self._shared.pongs.discard(self)
         self._set_deadline(None)
+        self._stalls.discard(self)
         self._shared.connections.discard(self)
+        self._shared.left(self._transport)
         self._end_session(ABNORMAL, "")
         self._protocol.end()
 
@@ -151,7 +165,7 @@ class WebSocketConnection(TransportShell):
             self._end_session(SERVICE_RESTART, "")
             self.close(SERVICE_RESTART, "")
         elif self._client_is_through:
-            self._transport.close()
+            self._close_transport()
         elif self._deadline is not None:  # it closes already, and has less time for that now
             self._set_deadline(self._shared.closings, keep=True)
 
@@ -218,7 +232,7 @@ class WebSocketConnection(TransportShell):
         self._shared.pongs.discard(self)
         self._set_deadline(None)
         if self._client_is_through and self._shared.connections.draining:
-            self._transport.close()
+            self._close_transport()
             lingers = False
         else:
             lingers = self._half_close(self._shared.closings)
@@ -231,7 +245,11 @@ class WebSocketConnection(TransportShell):
 
 
 class WebSockets:
-    """The services of WebSocket connections: deadlines, and the set of all connections."""
+    """The services of WebSocket connections: deadlines, and the set of all connections.
+
+    Args:
+        left: called with the transport of a connection that is no more.
+    """
 
     def __init__(
         self,
@@ -239,7 +257,11 @@ class WebSockets:
         connections: Connections,
         loop: asyncio.AbstractEventLoop,
         log: logging.Logger,
+        stalls: WriteStalls,
+        left: Callable[[asyncio.BaseTransport], object],
     ) -> None:
+        self.stalls = stalls
+        self.left = left
         self.connections = connections
         self.loop = loop
         self.log = log

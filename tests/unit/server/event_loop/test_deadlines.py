@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playing import TimerLoop
 
-from snakepit.server.event_loop.deadlines import Deadlines, IdleDeadlines
+from snakepit.server.event_loop.deadlines import LOOKED_AT, Deadlines, IdleDeadlines
 
 SECONDS = 10
 
@@ -97,6 +97,26 @@ def test_add_again_starts_anew(loop, deadlines, expired):
     assert expired == ["b"]
     loop.advance(5)
     assert expired == ["b", "a"]
+
+
+def test_the_oldest_that_fits(loop, deadlines):
+    for key in "abc":
+        deadlines.add(key)
+        loop.advance(1)
+    assert deadlines.first(lambda key: True) == "a"
+    assert deadlines.first(lambda key: key > "a") == "b"
+    assert deadlines.first(lambda key: key > "a", age=2) == "b"
+    assert deadlines.first(lambda key: key > "b", age=2) is None, "it is too young"
+    assert deadlines.first(lambda key: False) is None
+    deadlines.add("a")
+    assert deadlines.first(lambda key: True) == "b"
+
+
+def test_a_search_ends(deadlines):
+    for key in range(LOOKED_AT + 1):
+        deadlines.add(key)
+    assert deadlines.first(lambda key: key == LOOKED_AT - 1) == LOOKED_AT - 1
+    assert deadlines.first(lambda key: key == LOOKED_AT) is None
 
 
 def test_close(loop, deadlines, expired):
@@ -254,6 +274,17 @@ def test_who_is_busy_does_not_expire(loop, idle, expired):
     loop.advance(10 * SECONDS)
     assert expired == []
     assert "a" in idle.deadlines
+
+
+def test_those_that_were_busy_meanwhile_are_the_oldest(loop, idle):
+    idle.end("a")
+    idle.deadlines.add("a")
+    loop.advance(SECONDS)
+    idle.begin("a")
+    idle.begin("b")
+    idle.deadlines.add("b")
+    assert idle.deadlines.first(lambda key: True) == "a"
+    assert idle.deadlines.first(lambda key: key == "b") == "b"
 
 
 @pytest.mark.parametrize("became_idle_at", [0, 5], ids=["with all others", "with a timer of its own"])

@@ -93,7 +93,7 @@ def test_a_client_that_does_not_read_its_answers_gets_no_more_of_them(together):
         world.app.respond(200, body=b"x" * (CHUNK + 1))
         if not together:
             client.send(request("/2"))
-        await advance(100.0 if together else 1.0)  # no deadline of its own: its connection is not idle
+        await advance(50.0 if together else 1.0)  # no deadline of its own: its connection is not idle
         assert not client.is_reading()
         assert len(world.pool.apps) == 1
         client.client_reads_again()
@@ -887,13 +887,99 @@ def test_no_time_runs_while_the_app_works():
     play(scenario)
 
 
-def test_no_time_runs_while_the_body_comes():
+BODY = b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 100000\r\n\r\n"
+SLOW = "Bad request from 10.0.0.1:5000: the request's body came too slowly (408)"
+
+
+@pytest.mark.parametrize("rate", [0, 1, 240])
+def test_no_time_runs_while_the_body_comes(rate):
     async def scenario(world):
         client = world.connect()
-        client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 40\r\n\r\n")
-        for _ in range(40):
+        client.send(BODY)
+        for _ in range(80):
+            client.send(b"x" * max(1, rate))
             await advance(1)
-            client.send(b"x")
+        world.app.respond()
+        assert statuses(client) == [200]
+
+    play(scenario, min_request_body_rate=rate)
+
+
+@pytest.mark.parametrize("earlier", [b"", request()])
+@pytest.mark.parametrize("form", ["of known length", "chunked"])
+def test_a_body_that_comes_too_slowly(form, earlier, caplog):
+    caplog.set_level(logging.INFO, "snakepit.server")
+
+    async def scenario(world):
+        client = world.connect()
+        if earlier:
+            client.send(earlier)
+            world.app.respond()
+        client.send(BODY if form == "of known length" else chunked("/", b"begin")[:-5])
+        for second in range(20):
+            await advance(1 if second < 19 else 0.75)
+            client.send(b"x" * 239 if form == "of known length" else b"ef\r\n" + b"x" * 239 + b"\r\n")
+        assert not world.app.gone
+        await advance(0.25)
+        assert statuses(client)[-1] == 408
+        assert client.eof_written
+        assert world.app.gone
+        assert caplog.messages[-1] == SLOW
+        await advance(LINGER_SECONDS)
+        assert client.aborted
+
+    play(scenario, **{} if form == "of known length" else {"min_request_body_rate": 300})
+
+
+def test_a_body_that_comes_too_slowly_when_its_response_has_begun():
+    async def scenario(world):
+        client = world.connect()
+        client.send(BODY)
+        world.app.respond(more=True)
+        await advance(20)
+        assert client.received.count(b"HTTP/1.1 ") == 1
+        assert client.aborted
+        assert world.app.gone
+
+    play(scenario)
+
+
+def test_an_app_that_does_not_read_is_not_its_clients_fault():
+    async def scenario(world):
+        client = world.connect()
+        client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 1000000\r\n\r\n" + b"x" * WINDOW)
+        assert not client.is_reading()
+        await advance(100)
+        world.app.exchange.add_credit(WINDOW)
+        await advance(19.75)
+        assert not world.app.gone, "its time begins anew when it may send"
+        await advance(0.25)
+        assert world.app.gone
+
+    play(scenario)
+
+
+def test_a_client_that_waits_until_it_may_send_its_body_is_not_slow():
+    async def scenario(world):
+        client = world.connect()
+        client.send(EXPECTING)
+        await advance(119)
+        world.app.exchange.send_continue()
+        await advance(19.75)
+        assert not world.app.gone
+        await advance(0.25)
+        assert world.app.gone
+
+    play(scenario)
+
+
+def test_a_body_that_came_whole_meets_no_deadline():
+    async def scenario(world):
+        client = world.connect()
+        client.send(BODY)
+        client.send(b"x" * 100_000)
+        await advance(100)
+        assert not world.app.gone
         world.app.respond()
         assert statuses(client) == [200]
 
@@ -1561,15 +1647,52 @@ def test_deadlines_are_those_of_the_options():
 
 def test_the_last_descriptor_is_told_of(caplog):
     async def scenario(world):
-        world.http.open_files.last = 6
+        world.http.open_files.last = world.http.open_files.scarce = 6
         world.connect()
         assert caplog.messages == []
         FakeSocket.number = 6
         world.connect()
         world.connect(family=socket.AF_UNIX)
-        assert [message[:21] for message in caplog.messages] == ["No descriptors left: "]
+        assert [message[:20] for message in caplog.messages] == ["No descriptors left:", "Too many connections"]
 
     try:
         play(scenario)
     finally:
         FakeSocket.number = 5
+
+
+# -- requests on one connection ----------------------------------------------------------------------------------------
+
+
+def test_the_last_answer_of_a_connection_says_so():
+    async def scenario(world):
+        client = world.connect()
+        for number in range(3):
+            client.send(request(f"/{number}"))
+            await turn()
+        assert [fields.get("connection") for _, fields, _ in answers(client.received)] == [None, None, "close"]
+        assert client.closing
+
+    echoing(scenario, limit_keep_alive_requests=3)
+
+
+def test_requests_that_came_with_the_last_one_are_answered():
+    async def scenario(world):
+        client = world.connect()
+        client.send(request() * 5)
+        for _ in range(5):
+            await turn()
+        assert [fields.get("connection") for _, fields, _ in answers(client.received)] == [None] * 4 + ["close"]
+
+    echoing(scenario, limit_keep_alive_requests=3)
+
+
+def test_any_number_of_requests_on_a_connection():
+    async def scenario(world):
+        client = world.connect()
+        for _ in range(2000):
+            client.send(request())
+            await turn()
+        assert {fields.get("connection") for _, fields, _ in answers(client.received)} == {None}
+
+    echoing(scenario)

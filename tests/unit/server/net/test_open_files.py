@@ -133,7 +133,7 @@ def test_each_second_says_whether_there_are_descriptors(loop, limits):
     made = OpenFiles(log, loop)
     assert made.last == sys.maxsize
     made.watch()
-    assert made.last == 59
+    assert (made.last, made.scarce) == (59, 53)
     loop.jump(1.0)
     assert log.lines == []
     limits.error = errno.EMFILE
@@ -151,6 +151,32 @@ def test_each_second_says_whether_there_are_descriptors(loop, limits):
     loop.jump(5.0)
     assert len(log.lines) == 3
     assert loop.pending == []
+
+
+@POSIX
+@pytest.mark.parametrize(("limit", "scarce"), [(64, 56), (1024, 896), (1_000_000, 998_976)])
+def test_some_descriptors_are_not_for_connections(loop, limits, limit, scarce):
+    limits.now = (limit, limit)
+    made = OpenFiles(Lines(), loop)
+    made.watch()
+
+    def accepted(number):
+        sock = type("Socket", (), {"fileno": lambda self: number})()
+        return made.accepted(asyncio.BaseTransport({"socket": sock}))
+
+    assert not accepted(scarce - 1)
+    assert accepted(scarce)
+    assert not made.accepted(asyncio.BaseTransport())
+
+
+@POSIX
+def test_without_a_limit_none_are_scarce(loop, limits):
+    import resource
+
+    limits.now = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    made = OpenFiles(Lines(), loop)
+    made.watch()
+    assert made.scarce == sys.maxsize
 
 
 @POSIX

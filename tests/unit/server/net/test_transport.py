@@ -1,6 +1,7 @@
 """server.net.transport: what a connection does with its socket, with a protocol that says nothing by itself."""
 
 import asyncio
+import logging
 import socket
 
 import pytest
@@ -9,12 +10,15 @@ from playing import HandLoop
 
 from snakepit.server.event_loop.deadlines import Deadlines
 from snakepit.server.net.transport import TransportShell, direct_endpoints, has_known_peer, name_of_client
+from snakepit.server.net.write_stalls import WriteStalls
 from snakepit.wire.envelopes import CHUNK
 
 
 class Shell(TransportShell):
-    def __init__(self):
-        super().__init__()
+    peer = "10.0.0.1:5000"
+
+    def __init__(self, loop):
+        super().__init__(WriteStalls(loop, 60.0, logging.getLogger("test")))
         self.heard = []
 
     def data_received(self, data):
@@ -30,7 +34,7 @@ class Shell(TransportShell):
 def played(scenario, **how):
     async def main():
         loop = asyncio.get_running_loop()
-        shell = Shell()
+        shell = Shell(loop)
         transport = FakeTransport(loop, shell, **how)
         await scenario(shell, transport, loop)
 
@@ -116,7 +120,7 @@ def test_another_takes_the_transport_as_it_is():
         shell._pause_reading()
         transport.client_stops_reading()
         shell._write([b"x" * CHUNK * 2])
-        other = Shell()
+        other = Shell(loop)
         other._take_over(shell)
         assert transport.protocol is other
         assert not other.writable

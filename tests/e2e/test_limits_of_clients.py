@@ -1,0 +1,199 @@
+"""Limits on what clients may do, each over real sockets, with both event loops."""
+
+import json
+import socket
+import sys
+from contextlib import ExitStack
+
+import pytest
+from support import PATIENCE, Answer, Client, running, wait_until
+
+LOOPS = pytest.mark.parametrize("loop", ["asyncio", pytest.param("uvloop", marks=pytest.mark.skipif(
+    sys.platform == "win32", reason="uvloop does not run there"))])  # fmt: skip
+
+HEAD = b"GET %s HTTP/1.1\r\nHost: t\r\n%s\r\n"
+
+
+def connected(server, address="127.0.0.1"):
+    """A client from this address that takes little in advance."""
+    sock = socket.socket()
+    sock.settimeout(PATIENCE)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.bind((address, 0))
+    sock.connect(("127.0.0.1", server.port))
+    return sock
+
+
+def told(server):
+    return json.loads(server.get("/running").body)
+
+
+# -- clients that do not read ------------------------------------------------------------------------------------------
+
+CUT = "which has taken nothing of what was written for 0.8 s"
+
+
+ENDLESS = """
+RUNNING = []
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b'{"running": %d}' % len(RUNNING)] if environ["PATH_INFO"] == "/running" else stream()
+
+def stream():
+    RUNNING.append(1)
+    try:
+        while True:
+            yield b"x" * 10_000
+    finally:
+        RUNNING.pop()
+"""
+
+
+@LOOPS
+@pytest.mark.parametrize("app", ["asgi", "wsgi"])
+def test_a_client_that_does_not_read_is_cut_and_the_app_told(app, loop, tmp_path):
+    (tmp_path / "endless.py").write_text(ENDLESS)
+    options = ("--loop", loop, "--timeout-write", "0.8")
+    name, where = ("leaving:restless", {}) if app == "asgi" else ("endless:app", {"cwd": tmp_path})
+    with running(name, *options, workers=1, **where) as server, connected(server) as sock:
+        sock.sendall(HEAD % (b"/stream", b""))
+        server.wait_logged(CUT)
+        wait_until(lambda: told(server)["running"] == 0, "the app has heard of it")
+        assert server.stop() == 0
+        assert "Traceback" not in server.err
+
+
+@LOOPS
+def test_a_client_that_reads_slowly_is_not_cut(loop):
+    with (
+        running("behaviors:app", "--loop", loop, "--timeout-write", "0.8", workers=1) as server,
+        connected(server) as sock,
+        connected(server) as idle,
+    ):
+        for each in (sock, idle):
+            each.sendall(HEAD % (b"/one-body?8000000", b"Connection: close\r\n"))
+        read = 0
+        while "Cut " not in server.err:  # the time of the other one, at least
+            assert server.get("/").status == 200  # which takes some time
+            piece = sock.recv(1000)
+            assert piece
+            read += len(piece)
+        while piece := sock.recv(1_000_000):
+            read += len(piece)
+        assert read > 8_000_000
+        server.wait_logged(CUT)
+        assert server.err.count("Cut ") == 1
+
+
+@LOOPS
+def test_a_file_and_a_websocket_that_are_not_read(loop, tmp_path):
+    with open(tmp_path / "big", "wb") as file:
+        file.truncate(50_000_000)
+    options = ("--loop", loop, "--timeout-write", "0.8", "--static-path", str(tmp_path), "--ws-ping-interval", "0")
+    with running("websocket_behaviors:app", *options, workers=1) as server, ExitStack() as stack:
+        file, flooded = (stack.enter_context(connected(server)) for _ in range(2))
+        file.sendall(HEAD % (b"/static/big", b"Connection: close\r\n"))
+        flooded.sendall(
+            HEAD % (b"/flood?10000", b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")
+        )  # fmt: skip
+        server.wait_logged(CUT, times=2)
+        assert server.stop() == 0
+        assert "Traceback" not in server.err
+
+
+# -- bodies ------------------------------------------------------------------------------------------------------------
+
+
+def test_bodies_that_come_too_slowly():
+    with ExitStack() as stack:
+        loops = ["asyncio"] if sys.platform == "win32" else ["asyncio", "uvloop"]
+        servers = [stack.enter_context(running("behaviors:app", "--loop", loop, workers=1)) for loop in loops]
+        clients = [stack.enter_context(Client(server)) for server in servers for _ in range(2)]
+        for client in clients:
+            client.send(b"POST /length HTTP/1.1\r\nHost: t\r\nContent-Length: 100000\r\n\r\n")
+        for client in clients[::2]:
+            client.send(b"x" * 5000)  # more than 240 bytes for each of the 20 s
+        assert [client.read().status for client in clients[1::2]] == [408] * len(loops)
+        for client in clients[::2]:
+            client.send(b"x" * 95_000)
+        assert [client.read().text for client in clients[::2]] == ["100000"] * len(loops)
+        for server in servers:
+            server.wait_logged("the request's body came too slowly (408)")
+            assert server.stop() == 0
+            assert "Traceback" not in server.err
+
+
+@LOOPS
+@pytest.mark.parametrize("app", ["behaviors:app", "wsgi_behaviors:app"])
+def test_a_body_that_is_announced_as_too_long_is_not_asked_for(app, loop):
+    with running(app, "--loop", loop, "--limit-request-body", "1000", workers=1) as server, Client(server) as client:
+        client.send(b"POST /length HTTP/1.1\r\nHost: t\r\nContent-Length: 1001\r\nExpect: 100-continue\r\n\r\n")
+        answer = client.read()
+        assert (answer.status, answer.headers["connection"]) == (413, "close")
+
+
+# -- connections -------------------------------------------------------------------------------------------------------
+
+
+@LOOPS
+def test_an_idle_connection_makes_room_and_one_too_many_is_told(loop):
+    with (
+        running("behaviors:app", "--loop", loop, "--limit-connections", "2", workers=1) as server,
+        Client(server) as idle,
+        Client(server) as busy,
+    ):
+        assert idle.request("/").status == 200
+        busy.send(b"POST /length HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\n")
+        with Client(server) as third:
+            third.send(b"POST /length HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\n")
+            assert idle.sock.recv(1) == b""
+            raw = b""
+            with server.connect() as fourth:
+                while piece := fourth.recv(1000):
+                    raw += piece
+            refused = Answer(raw)
+            assert (refused.status, refused.headers["retry-after"], refused.text) == (
+                503,
+                "1",
+                "Too many connections\n",
+            )
+            for client in (busy, third):
+                client.send(b"hello")
+                assert client.read().text == "5"
+        server.wait_logged("Too many connections: 3 are open in all; refused since this was last said: 1")
+
+
+@LOOPS
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a second loopback address")
+def test_connections_of_one_address(loop):
+    options = ("--loop", loop, "--limit-connections-per-address", "1")
+    with running("behaviors:app", *options, workers=1) as server, ExitStack() as stack:
+        first = stack.enter_context(connected(server, "127.0.0.2"))
+        first.sendall(HEAD % (b"/", b""))
+        assert first.recv(1000).startswith(b"HTTP/1.1 200 ")
+        with connected(server, "127.0.0.2") as second:
+            assert b"503 Service Unavailable" in second.recv(1000)
+        with connected(server, "127.0.0.3") as other:
+            other.sendall(HEAD % (b"/", b""))
+            assert other.recv(1000).startswith(b"HTTP/1.1 200 ")
+        assert [server.get("/").status for _ in range(3)] == [200] * 3  # 127.0.0.1 is a trusted proxy
+        first.close()
+
+        def may_come_again():
+            with connected(server, "127.0.0.2") as again:
+                again.sendall(HEAD % (b"/", b""))
+                return again.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+        wait_until(may_come_again, "the first one's place is free")
+
+
+@LOOPS
+def test_requests_on_one_connection(loop):
+    with (
+        running("behaviors:app", "--loop", loop, "--limit-keep-alive-requests", "3", workers=1) as server,
+        Client(server) as client,
+    ):
+        assert [client.request("/").headers.get("connection") for _ in range(3)] == [None, None, "close"]
+        assert client.sock.recv(1) == b""
