@@ -255,6 +255,11 @@ class Config(TlsOptions):
     limit_request_body: int | None = option(
         None, "Bytes of a request's body; more get 413.", least=0, metavar="BYTES", shown="no limit"
     )
+    buffer_request_body: int = option(
+        1_048_576, "WSGI only: bytes of a request's body for which it waits before a thread gets it, so that slow "
+        "clients hold no threads. 0: none.",
+        least=0, metavar="BYTES",
+    )  # fmt: skip
     min_request_body_rate: int = option(
         240, "Bytes a second that a request's body has to come with, on average over 20 s in which nothing but its "
         "client is waited for; slower ones get 408. 0: no such limit.",

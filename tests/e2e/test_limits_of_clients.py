@@ -197,3 +197,54 @@ def test_requests_on_one_connection(loop):
     ):
         assert [client.request("/").headers.get("connection") for _ in range(3)] == [None, None, "close"]
         assert client.sock.recv(1) == b""
+
+
+# -- threads of WSGI apps ----------------------------------------------------------------------------------------------
+
+COUNTING = """
+CALLS = []
+
+def app(environ, start_response):
+    CALLS.append(environ["PATH_INFO"])
+    data = environ["wsgi.input"].read()
+    start_response("200 OK", [("X-Calls", str(len(CALLS)))])
+    return [b"%d" % len(data)]
+"""
+
+
+@LOOPS
+def test_slow_uploads_hold_no_threads(loop, tmp_path):
+    (tmp_path / "counting_calls.py").write_text(COUNTING)
+    options = ("--loop", loop, "--threads", "1")
+    with running("counting_calls:app", *options, workers=1, cwd=tmp_path) as server, ExitStack() as stack:
+        sizes = [10, 100_000, 1_000_000]
+        clients = [stack.enter_context(Client(server)) for _ in sizes]
+        for client, size in zip(clients, sizes, strict=True):
+            client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n" % size + b"x" * (size - 1))
+        assert [server.get("/").headers["x-calls"] for _ in range(3)] == ["1", "2", "3"]
+        for client, size in zip(clients, sizes, strict=True):
+            client.send(b"x")
+            assert client.read().text == str(size)
+        assert server.get("/").headers["x-calls"] == "7"
+
+
+@LOOPS
+@pytest.mark.parametrize("bound", ["0", "1000", "1048576"])
+def test_uploads_of_any_length_come_whole(bound, loop, tmp_path):
+    (tmp_path / "counting_calls.py").write_text(COUNTING)
+    options = ("--loop", loop, "--buffer-request-body", bound)
+    with running("counting_calls:app", *options, workers=1, cwd=tmp_path) as server:
+        for size in (1, 999, 1000, 1001, 300_000, 1_048_575, 1_048_576, 1_048_577, 5_000_000):
+            assert server.get("/", method="POST", body=b"x" * size).text == str(size)
+            with Client(server) as client:
+                client.send(b"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n")
+                for start in range(0, size, 100_000):
+                    piece = b"x" * min(100_000, size - start)
+                    client.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+                client.send(b"0\r\n\r\n")
+                assert client.read().text == str(size)
+                client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n" % size)
+                assert client.read_head().status == 100
+                client.send(b"x" * size)
+                assert client.read().text == str(size)
+        assert server.stop() == 0

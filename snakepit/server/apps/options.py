@@ -75,6 +75,7 @@ def pool_options(app: RoutedApp, surroundings: Surroundings) -> PoolOptions:
         patient=config.reload,
         working_directory=surroundings.working_directory,
         closing_seconds=CLOSING_SECONDS if surroundings.process_ends else None,
+        kept_body=config.buffer_request_body,
         app=app.name if surroundings.several else "",
         settings={
             "page_script": page_script.address(published, surroundings.server) if config.reload_browser else "",

@@ -17,6 +17,7 @@ from snakepit.server.dispatch.time_limits import TimeLimits
 from snakepit.server.dispatch.wake_ups import WakeUps
 from snakepit.server.event_loop.deadlines import Deadlines
 from snakepit.server.exchanges.exchange import Destination, Exchange
+from snakepit.server.exchanges.kept_body import KeptBodies
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.server.workers.loop_line import LOOP_SILENCE
 from snakepit.server.workers.worker import WorkerHandle
@@ -55,6 +56,7 @@ class RequestQueue:
         waiting_seconds: how long one may wait there.
         response_seconds: how long a worker may take to begin a response; None: no limit.
         stuck: called with a worker, and an exchange that is still going on there long after it timed out.
+        kept_body: bytes of a request's body that are kept until all of it is here, where the app runs in threads.
     """
 
     def __init__(
@@ -65,11 +67,14 @@ class RequestQueue:
         loop: asyncio.AbstractEventLoop,
         response_seconds: float | None = None,
         stuck: Callable[[WorkerHandle, Exchange], None] = lambda worker, exchange: None,
+        kept_body: int = 0,
     ) -> None:
         self._loop = loop
         self._concurrency = concurrency
         self._dispatcher: Dispatcher[WorkerHandle, Exchange] = Dispatcher(waiting)
         self._line_patience: Deadlines[Exchange] = Deadlines(loop, waiting_seconds, self._waited_too_long)
+        self._kept_body = kept_body
+        self._kept: KeptBodies | None = None  # made where the app runs in threads
         self._limits: TimeLimits | None = None
         if response_seconds is not None:
             self._limits = TimeLimits(response_seconds, stuck, loop)
@@ -127,10 +132,14 @@ class RequestQueue:
             self._refuse(exchange, "Too many requests at once")
             return
         self._in_progress += 1
+        if not exchange.request_complete and self._kept is not None and self._kept.keep(exchange):
+            return
         self._place(exchange)
 
     def withdraw(self, exchange: Exchange) -> None:
-        """Forget an exchange that waits in the line."""
+        """Forget an exchange that waits, in the line or for its body."""
+        if self._kept is not None:
+            self._kept.forget(exchange)
         assignments = self._dispatcher.withdraw(exchange)
         self._line_patience.discard(exchange)
         self._less()
@@ -142,6 +151,8 @@ class RequestQueue:
         """A worker became ready for `capacity` exchanges at once; `first_alone`: once it has answered one by itself."""
         self._instead = None
         self.interface = worker.report.interface
+        if self._kept is None and self.interface == "wsgi" and self._kept_body:
+            self._kept = KeptBodies(self._kept_body, self._place_again)
         self._workers[worker] = None
         if first_alone:
             self._capacities[worker] = capacity
@@ -257,7 +268,8 @@ class RequestQueue:
 
     def _leave_unassigned(self, exchange: Exchange, why: Unassigned) -> None:
         if why is Unassigned.WAITS:
-            exchange.mark_waiting()
+            if exchange.state is not ExchangeState.WAITING:  # for its body
+                exchange.mark_waiting()
             self._line_patience.add(exchange)
         else:
             self._less()
@@ -372,7 +384,7 @@ class RequestQueue:
         exchange.refuse(503, reason, [(b"retry-after", b"%d" % RETRY_AFTER)])
 
     def _place_again(self, exchange: Exchange) -> None:
-        """Give an exchange that came back to another worker, or to who answers where there is none any more."""
+        """Give an exchange that came back, or whose body is here, to a worker, or to who answers instead of one."""
         if self._instead is None:
             self._place(exchange)
         else:

@@ -20,7 +20,7 @@ from snakepit.errors import LocalProtocolError
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import Fields
 from snakepit.http.types import AppFile, Endpoints, Headers
-from snakepit.server.exchanges.sink import EnvelopeSink, ResponseDeadlines
+from snakepit.server.exchanges.sink import BodyKeeper, EnvelopeSink, ResponseDeadlines
 from snakepit.server.lifecycle import EXCHANGE, ExchangeState, advance
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import CHUNK, LARGE, WINDOW, Envelope, cost, split
@@ -107,6 +107,7 @@ class Exchange:
     # what most exchanges never need is of the class, and not made for each
     body_left: int | None = None
     """Bytes of the request's body that may still come; None: any number."""
+    _kept: BodyKeeper | None = None  # what keeps the request's body, until it is here
     _held: list[Envelope] | None = None  # what the worker is to get; None: the request as it came
     _on_writable: OnChange | None = None  # of who answers without a worker
     _owed = 0  # response bytes that the transport took and the worker has not got credit for
@@ -174,6 +175,27 @@ class Exchange:
                 self.client_gone()
                 self._http.send_error(413, "the request's body is too long", [])
                 return
+        if self._kept is None:
+            self._pass_on(data, more)
+            return
+        self._upstream -= len(data)
+        if self._kept.add(data, more):
+            self._pass_on_kept(self._kept, more)
+
+    def keep_body(self, kept: BodyKeeper, most: int) -> None:
+        """Pass nothing of the request's body on until `kept` has it, and as much as this of it may come."""
+        self._kept, self._held, self._upstream = kept, None, most
+        self.send_continue()
+
+    def _pass_on_kept(self, kept: BodyKeeper, more: bool) -> None:
+        """Be as if the body had come with the request's head, and go on from there."""
+        head = self.head
+        head.body, head.more = bytes(kept.data), more
+        self._kept, self._upstream = None, WINDOW
+        self._take_first(head)
+        kept.pass_on()
+
+    def _pass_on(self, data: bytes, more: bool) -> None:
         *chunks, last = split(data)
         large = len(data) > LARGE
         for chunk in chunks:
@@ -362,7 +384,7 @@ class Exchange:
 
     def send_continue(self) -> None:
         """Tell the client to send its body: the app reads."""
-        if self.waits_for_continue and self.state is ExchangeState.ASSIGNED:  # once it is answered, it is too late
+        if self.waits_for_continue and self.state <= ExchangeState.ASSIGNED:  # once it is answered, it is too late
             self.waits_for_continue = False
             self._http.send_continue()
 
@@ -399,7 +421,7 @@ class Exchange:
         self._upstream -= cost(first)
         if len(head.body) > CHUNK:
             self._held = [self._request(first, True)]
-            self.add_body(head.body[CHUNK:], head.more)
+            self._pass_on(head.body[CHUNK:], head.more)
 
     def _request(self, body: bytes, more: bool) -> Envelope:
         head = self.head

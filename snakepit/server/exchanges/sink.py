@@ -21,3 +21,17 @@ class ResponseDeadlines[X](Protocol):
 
     def discard(self, exchange: X, /) -> None:
         """Stop its time."""
+
+
+class BodyKeeper(Protocol):
+    """The keeper of a request's body that is not to be passed on yet."""
+
+    @property
+    def data(self) -> bytearray:
+        """All that has come."""
+
+    def add(self, data: bytes, more: bool) -> bool:
+        """Keep some more; returns whether all that has come is to be passed on now."""
+
+    def pass_on(self) -> None:
+        """Let the exchange go its way: it has the body again."""

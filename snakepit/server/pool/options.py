@@ -35,6 +35,7 @@ class PoolOptions:
         closing_seconds: at the end of the pool, how long an interpreter may take to be closed once its app has ended;
             then it is left open. None: no limit.
         app: what the log calls the app, if there are several.
+        kept_body: WSGI: bytes of a request's body that are kept until all of it is here; 0: none.
         max_workers: up to how many are started while exchanges wait; below `workers`: there are always so many.
     """
 
@@ -59,4 +60,5 @@ class PoolOptions:
     working_directory: WorkingDirectory | None = None
     closing_seconds: float | None = None
     app: str = ""
+    kept_body: int = 0
     max_workers: int = 0

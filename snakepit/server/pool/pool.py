@@ -53,7 +53,7 @@ class Pool:
         self._recycling = recycling = Recycling(options, roster, self.replace, loop)
         self.queue = RequestQueue(
             options.concurrency, options.waiting, options.waiting_seconds, loop, options.response_seconds,
-            recycling.exchange_hangs,
+            recycling.exchange_hangs, options.kept_body,
         )  # fmt: skip
         self._heartbeat = Heartbeat(roster, options.silent_seconds, self._worker_silent, loop)
         self._starts = Starts(options.startup_seconds, self._start_timed_out)

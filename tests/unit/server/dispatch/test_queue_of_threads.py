@@ -12,6 +12,7 @@ from snakepit.server.lifecycle import ExchangeState
 from snakepit.server.pool.observer import Observer
 from snakepit.server.pool.options import PoolOptions
 from snakepit.server.pool.pool import Pool
+from snakepit.server.responders.refusal import Refusal
 from snakepit.server.workers.runtimes import InterpreterRuntime
 from snakepit.server.workers.seats import FOLLOWERS
 from snakepit.server.workers.worker import WorkerHandle
@@ -24,9 +25,9 @@ NEVER_SLOW = 0.0
 class Threads:
     """A pool of one worker with threads, which was never started, but said that it is ready. No thread is ever slow."""
 
-    def __init__(self, threads, waiting=1000):
+    def __init__(self, threads, waiting=1000, **more):
         self.loop = asyncio.get_running_loop()
-        options = PoolOptions(1, threads, 1000, None, waiting, 30.0, "wsgi", "interpreter", {})
+        options = PoolOptions(1, threads, 1000, None, waiting, 30.0, "wsgi", "interpreter", {}, **more)
         self.pool = Pool(options, Observer(), self.loop)
         self.worker = WorkerHandle(1, {}, InterpreterRuntime(threads), self.pool, self.loop)
         self.workers = [self.worker]
@@ -123,3 +124,62 @@ def test_what_is_taken_back_goes_to_the_head_of_the_line():
         assert made.at_work == [[2, 3]]
 
     play(scenario, 1, of=Threads)
+
+
+# -- bodies that are kept until they are here --------------------------------------------------------------------------
+
+
+def keeping(threads):
+    return Threads(threads, kept_body=1000)
+
+
+def test_an_upload_gets_a_thread_when_it_is_here():
+    async def scenario(made):
+        uploads = made.submit("upload", "upload", "upload")
+        [whole] = made.submit("whole")
+        assert states(uploads) == [WAITING] * 3
+        assert whole.state is ASSIGNED
+        assert (made.pool.queue.in_progress, made.pool.queue.waiting) == (4, 0)
+        for upload in uploads:
+            upload.add_body(b"x", False)
+        assert states(uploads) == [ASSIGNED] * 3, "they are whole now, and may wait in the worker"
+        made.answer(*uploads, whole)
+        assert made.pool.queue.in_progress == 0
+
+    play(scenario, 1, of=keeping)
+
+
+def test_an_upload_that_is_long_waits_for_a_thread_to_itself():
+    async def scenario(made):
+        [whole, upload] = made.submit("whole", "upload")
+        upload.add_body(b"x" * 1000, True)
+        assert upload.state is WAITING
+        assert made.pool.queue.waiting == 1
+        made.answer(whole)
+        assert upload.state is ASSIGNED
+
+    play(scenario, 1, of=keeping)
+
+
+def test_an_upload_whose_client_goes_is_forgotten():
+    async def scenario(made):
+        [upload] = made.submit("upload")
+        upload.client_gone()
+        assert upload.state is ExchangeState.CLOSED
+        assert made.pool.queue.in_progress == 0
+        await made.pool.queue.wait_idle()
+
+    play(scenario, 1, of=keeping)
+
+
+def test_an_upload_whose_app_is_stopped_meanwhile():
+    async def scenario(made):
+        [upload] = made.submit("upload")
+        made.pool.queue.answer_instead(Refusal(503, "This app is stopped"))
+        assert upload.state is WAITING
+        upload.add_body(b"x", False)
+        assert upload.state is ExchangeState.CLOSED
+        assert upload._client.status == 503
+        assert made.pool.queue.in_progress == 0
+
+    play(scenario, 1, of=keeping)
