@@ -260,6 +260,14 @@ class Config(TlsOptions):
         "clients hold no threads. 0: none.",
         least=0, metavar="BYTES",
     )  # fmt: skip
+    buffer_response: int = option(
+        1_048_576, "WSGI only: bytes of an answer that are kept for a client that takes it slowly, so that it holds no "
+        "thread. 0: none.",
+        least=0, metavar="BYTES",
+    )  # fmt: skip
+    buffer_response_on_disk: bool = option(
+        False, "WSGI only: keep more than that in temporary files, in the folder that TMPDIR names."
+    )
     min_request_body_rate: int = option(
         240, "Bytes a second that a request's body has to come with, on average over 20 s in which nothing but its "
         "client is waited for; slower ones get 408. 0: no such limit.",

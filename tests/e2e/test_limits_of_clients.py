@@ -248,3 +248,50 @@ def test_uploads_of_any_length_come_whole(bound, loop, tmp_path):
                 client.send(b"x" * size)
                 assert client.read().text == str(size)
         assert server.stop() == 0
+
+
+GIVING = """
+import time
+DONE = []
+
+def app(environ, start_response):
+    path, _, size = environ["PATH_INFO"][1:].partition("/")
+    start_response("200 OK", [("X-Done", str(len(DONE)))])
+    if path == "list":
+        DONE.append(path)
+        return [b"x" * int(size)]
+    return stream(int(size)) if path == "stream" else [b"hello"]
+
+def stream(size):
+    while size:
+        piece = min(size, 10_000)
+        yield b"x" * piece
+        size -= piece
+    DONE.append("stream")
+"""
+
+
+@LOOPS
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_slow_readers_hold_no_threads(on_disk, loop, tmp_path):
+    """What the system holds for them is far less than a megabyte: they take little in advance."""
+    (tmp_path / "giving.py").write_text(GIVING)
+    options = ("--loop", loop, "--threads", "1", "--timeout-waiting", "5")
+    if on_disk:
+        options += ("--buffer-response-on-disk", "--buffer-response", "100000")
+    size = 20_000_000 if on_disk else 3_000_000
+    with running("giving:app", *options, workers=1, cwd=tmp_path) as server, ExitStack() as stack:
+        clients = [stack.enter_context(connected(server)) for _ in range(4)]
+        for number, client in enumerate(clients):
+            path = b"/list/%d" if number % 2 else b"/stream/%d"
+            client.sendall(HEAD % (path % size, b"Connection: close\r\n"))
+        wait_until(lambda: server.get("/").headers["x-done"] == "4", "all are through with the thread")
+        for client in clients:
+            read = b""
+            while piece := client.recv(1_000_000):
+                read += piece
+            answer = Answer(read)
+            assert answer.status == 200
+            assert answer.body == b"x" * size
+        assert server.stop() == 0
+        assert "Traceback" not in server.err

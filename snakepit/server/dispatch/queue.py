@@ -10,6 +10,7 @@ is stuck, others get it.
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from snakepit.server.dispatch.dispatcher import Dispatcher, Unassigned
 from snakepit.server.dispatch.sessions import BELONGS, Sessions
@@ -22,6 +23,9 @@ from snakepit.server.lifecycle import ExchangeState
 from snakepit.server.workers.loop_line import LOOP_SILENCE
 from snakepit.server.workers.worker import WorkerHandle
 from snakepit.system.cpus import usable_cpus
+
+if TYPE_CHECKING:
+    from snakepit.server.exchanges.sink import AnswerKeepers
 
 BATCH_SIZE = 8
 BATCH_SECONDS = 100e-6
@@ -57,6 +61,7 @@ class RequestQueue:
         response_seconds: how long a worker may take to begin a response; None: no limit.
         stuck: called with a worker, and an exchange that is still going on there long after it timed out.
         kept_body: bytes of a request's body that are kept until all of it is here, where the app runs in threads.
+        keepers: of answers whose clients are slow, where the app runs in threads.
     """
 
     def __init__(
@@ -68,12 +73,14 @@ class RequestQueue:
         response_seconds: float | None = None,
         stuck: Callable[[WorkerHandle, Exchange], None] = lambda worker, exchange: None,
         kept_body: int = 0,
+        keepers: "AnswerKeepers[Exchange] | None" = None,
     ) -> None:
         self._loop = loop
         self._concurrency = concurrency
         self._dispatcher: Dispatcher[WorkerHandle, Exchange] = Dispatcher(waiting)
         self._line_patience: Deadlines[Exchange] = Deadlines(loop, waiting_seconds, self._waited_too_long)
         self._kept_body = kept_body
+        self._keepers = keepers
         self._kept: KeptBodies | None = None  # made where the app runs in threads
         self._limits: TimeLimits | None = None
         if response_seconds is not None:
@@ -250,8 +257,10 @@ class RequestQueue:
 
     def _place(self, exchange: Exchange) -> None:
         sessions = self._sessions
-        # whether it may wait in a worker: where the app runs in threads, only if it is whole
-        ahead = self.interface != "wsgi" or exchange.whole
+        ahead = True  # whether it may wait in a worker
+        if self.interface == "wsgi":  # where each takes a thread
+            ahead = exchange.whole
+            exchange.keepers = self._keepers
         worker: WorkerHandle | Unassigned
         if sessions is not None and exchange.endpoints[0] is not None and sessions.belongs(exchange.head):
             worker = self._find_worker_of(exchange, exchange.endpoints[0][0], sessions, ahead)

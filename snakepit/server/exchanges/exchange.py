@@ -20,7 +20,7 @@ from snakepit.errors import LocalProtocolError
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import Fields
 from snakepit.http.types import AppFile, Endpoints, Headers
-from snakepit.server.exchanges.sink import BodyKeeper, EnvelopeSink, ResponseDeadlines
+from snakepit.server.exchanges.sink import AnswerKeeper, AnswerKeepers, BodyKeeper, EnvelopeSink, ResponseDeadlines
 from snakepit.server.lifecycle import EXCHANGE, ExchangeState, advance
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import CHUNK, LARGE, WINDOW, Envelope, cost, split
@@ -108,6 +108,9 @@ class Exchange:
     body_left: int | None = None
     """Bytes of the request's body that may still come; None: any number."""
     _kept: BodyKeeper | None = None  # what keeps the request's body, until it is here
+    keepers: "AnswerKeepers[Exchange] | None" = None
+    """What keeps the rest of the answer where the client is slow; None: the app waits for it."""
+    _rest: "AnswerKeeper[Exchange] | None" = None  # what keeps it
     _held: list[Envelope] | None = None  # what the worker is to get; None: the request as it came
     _on_writable: OnChange | None = None  # of who answers without a worker
     _owed = 0  # response bytes that the transport took and the worker has not got credit for
@@ -211,7 +214,7 @@ class Exchange:
             self._worker.post(envelopes.disconnect(self.number, stopping))
             self._to(ExchangeState.ABANDONED)
         else:
-            if self.state is not ExchangeState.NEW:
+            if self.state is not ExchangeState.NEW and self._rest is None:
                 self.destination.withdraw(self)
             self._to(ExchangeState.CLOSED)
 
@@ -225,9 +228,14 @@ class Exchange:
         if self.state is ExchangeState.RESPONDING:
             if self._on_writable is not None:
                 self._on_writable(self)
-            elif self._owed and self._worker is not None:
-                self._worker.post(envelopes.credit(self.number, self._owed))
-                self._owed = 0
+            else:
+                self.let_app_go_on()
+
+    def let_app_go_on(self) -> None:
+        """Give the app the credit back that it is owed."""
+        if self._owed and self._worker is not None:
+            self._worker.post(envelopes.credit(self.number, self._owed))
+            self._owed = 0
 
     # -- from who answers without a worker (server.responders.responder) -----------------------------------------
 
@@ -268,7 +276,13 @@ class Exchange:
             else:
                 if not more and self.state is ExchangeState.RESPONDING:
                     self._to(ExchangeState.ANSWERED)
-                    self._to(ExchangeState.CLOSED)
+                    if self._worker is None:
+                        self._to(ExchangeState.CLOSED)
+        return self.takes_more
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether the client of an answer that goes on takes more of it now."""
         return self.state is ExchangeState.RESPONDING and self._client.writable
 
     # -- from the pool -------------------------------------------------------------------------------------------
@@ -357,6 +371,11 @@ class Exchange:
     def respond_body(self, data: bytes, more: bool) -> None:
         """Send on some more of the response's body."""
         if self.state is ExchangeState.RESPONDING:
+            if self._rest is not None:
+                self._owed += cost(data)
+                if self._rest.add(data, more) and self._owed >= _HALF:
+                    self.let_app_go_on()
+                return
             try:
                 self._http.send_body(data, more)
             except LocalProtocolError as error:
@@ -395,18 +414,28 @@ class Exchange:
         """
         state = self.state
         self._leave_worker()
-        self._to(ExchangeState.CLOSED)
+        if not self._is_kept:
+            self._to(ExchangeState.CLOSED)
         if fault is not None:
             self._client.report_fault(self, fault, cut_off)
+        if self._is_kept:
+            return
         if state in (ExchangeState.ASSIGNED, ExchangeState.RESPONDING):
             self._http.send_error(500, "Internal Server Error", [])
 
     def lost(self, status: int = 500) -> None:
         """Hear that the worker died over it, or hangs (504)."""
         state, self._worker = self.state, None
+        if self._is_kept:
+            return
         self._to(ExchangeState.CLOSED)
         if state in (ExchangeState.ASSIGNED, ExchangeState.RESPONDING):
             self._http.send_error(status, "Internal Server Error" if status == 500 else "The app took too long", [])
+
+    @property
+    def _is_kept(self) -> bool:
+        """Whether all that is still to come of the answer is here, so that nobody else is needed for it."""
+        return self._rest is not None and self._rest.complete and self.state is ExchangeState.RESPONDING
 
     def _leave_worker(self) -> None:
         """Forget the worker; a thread of the app's own that still waits for the request's body hears of it."""
@@ -457,8 +486,13 @@ class Exchange:
             self._to(ExchangeState.ANSWERED)
             return
         self._owed += cost(data)
-        if self._owed >= _HALF and self._client.writable:
-            self.return_credit()
+        if self._client.writable:
+            if self._owed >= _HALF:
+                self.return_credit()
+        elif self.keepers is not None:
+            self._rest = self.keepers.keep(self)
+            self._on_writable = self._rest.go_on
+            self.let_app_go_on()
 
     def break_off(self, error: LocalProtocolError) -> None:
         """Log an error of the app, and break the response off. To the app it looks as if the client had gone."""
@@ -472,7 +506,7 @@ class Exchange:
             self._stop_timeout(self._timeout)
         if self._on_writable is not None and state > ExchangeState.RESPONDING:
             over, self._on_writable = self._on_writable, None
-            if state is ExchangeState.ANSWERED and self._worker is not None:
+            if state is ExchangeState.ANSWERED and self._worker is not None and self._rest is None:
                 self._worker.post(envelopes.file_sent(self.number))
             over(self)
 

@@ -35,3 +35,24 @@ class BodyKeeper(Protocol):
 
     def pass_on(self) -> None:
         """Let the exchange go its way: it has the body again."""
+
+
+class AnswerKeeper[X](Protocol):
+    """The keeper of the rest of an answer, which the client takes more slowly than the app gives it."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether it is all there is to come of the answer."""
+
+    def add(self, data: bytes, more: bool) -> bool:
+        """Keep some more, and send what the client takes; returns whether the app may go on."""
+
+    def go_on(self, exchange: X) -> None:
+        """Hear that the client takes more, or that the exchange is over."""
+
+
+class AnswerKeepers[X](Protocol):
+    """Makes keepers of answers."""
+
+    def keep(self, exchange: X) -> AnswerKeeper[X]:
+        """Begin to keep an answer, which has begun."""

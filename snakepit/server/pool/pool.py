@@ -16,6 +16,7 @@ from collections.abc import Collection
 from snakepit.errors import ConfigError, SnakepitError
 from snakepit.server.dispatch.queue import SET_UP_LATE, RequestQueue
 from snakepit.server.event_loop.timers import Timers
+from snakepit.server.exchanges.kept_answer import KeptAnswers
 from snakepit.server.lifecycle import WorkerState
 from snakepit.server.pool import actions, endings
 from snakepit.server.pool.actions import Action
@@ -32,6 +33,7 @@ from snakepit.server.pool.starts import Starts
 from snakepit.server.pool.wear import Wear
 from snakepit.server.responders.unavailable import Unavailable
 from snakepit.server.workers.worker import WorkerHandle
+from snakepit.system.import_order import StandardLibraryFirst
 from snakepit.system.memory import resident_memory
 from snakepit.system.words import capitalized
 
@@ -53,7 +55,7 @@ class Pool:
         self._recycling = recycling = Recycling(options, roster, self.replace, loop)
         self.queue = RequestQueue(
             options.concurrency, options.waiting, options.waiting_seconds, loop, options.response_seconds,
-            recycling.exchange_hangs, options.kept_body,
+            recycling.exchange_hangs, options.kept_body, _keepers(options),
         )  # fmt: skip
         self._heartbeat = Heartbeat(roster, options.silent_seconds, self._worker_silent, loop)
         self._starts = Starts(options.startup_seconds, self._start_timed_out)
@@ -386,3 +388,11 @@ class Pool:
         reason = self._roster.worn_out
         if reason and not self._observer.worn_out(reason):
             _log.warning("The server should be restarted: %s", reason)
+
+
+def _keepers(options: PoolOptions) -> KeptAnswers | None:
+    if not options.kept_on_disk:
+        return KeptAnswers(options.kept_answer) if options.kept_answer else None
+    with StandardLibraryFirst():
+        from tempfile import TemporaryFile  # most servers need none
+    return KeptAnswers(options.kept_answer, lambda: TemporaryFile(buffering=0))
