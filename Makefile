@@ -146,7 +146,7 @@ bench: $(BENCH) ## compare Snakepit with other servers, and print ratios; takes 
 conformance: $(BENCH) ## try what HTTP demands of servers on Snakepit and its peers, and print tables; takes a minute
 	@$(BENCH_VENV)/bin/python -m conformance $(ARGS)
 
-bench-own: $(DEV) ## measure Snakepit by itself: parallelism, memory, threads, backpressure, connections, apps beside each other
+bench-own: $(DEV) ## measure Snakepit by itself: parallelism, memory, threads, backpressure, connections, apps beside each other, slow clients
 	@$(PYTHON_IN_VENV) -m benchmarks $(ARGS)
 
 INSTALL_MISSING = \

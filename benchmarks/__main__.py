@@ -10,6 +10,7 @@ from benchmarks.connections import connections
 from benchmarks.neighbors import neighbors
 from benchmarks.parts import parts
 from benchmarks.server import Server, load, serving
+from benchmarks.slow_clients import slowloris
 
 MIB = 2**20
 HELLO = ("/", "Hello, world!")
@@ -137,7 +138,7 @@ def _write_fast(sock: socket.socket, until: float) -> None:
             pass
 
 
-_ALL = (frameworks, runtimes, parallel, threads, backpressure, connections, neighbors, parts)
+_ALL = (frameworks, runtimes, parallel, threads, backpressure, connections, neighbors, slowloris, parts)
 BENCHMARKS = {function.__name__: function for function in _ALL}
 
 

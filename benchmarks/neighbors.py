@@ -1,17 +1,13 @@
 """What a flood of requests for one app does to another app."""
 
-import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from statistics import median
-from typing import Any
 
-from benchmarks.server import Server, serving
+from benchmarks.server import Server, at_rate, serving
 
 APP = "benchmarks.apps.raw:app"
 WORKERS = "2"  # of each app
@@ -50,20 +46,9 @@ def _measure(measured: dict[str, list[dict[str, float]]], name: str, server: Ser
     """Run one round of the quiet app's requests, and add what was found; `cores`: what all servers took of the CPUs."""
     servers = (server, *others)
     began, before = time.monotonic(), sum(each.cpu_seconds() for each in servers)
-    found = _requests_at_rate(server)
+    found = at_rate(server, RATE, SECONDS, HOST)
     found["cores"] = (sum(each.cpu_seconds() for each in servers) - before) / (time.monotonic() - began)
     measured.setdefault(name, []).append(found)
-
-
-def _requests_at_rate(server: Server) -> dict[str, Any]:
-    exchange = {"path": "/", "expected": "Hello, world!", "body": "", "headers": {"Host": HOST}, "unique": "\0"}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "exchange.json"
-        path.write_text(json.dumps(exchange))
-        command = [sys.executable, "-m", "benchmarks.open_loop", str(server.port), "--exchange", str(path)]
-        options = ["--rate", str(RATE), "--seconds", str(SECONDS), "--warm-up", "1", "--connections", "4"]
-        result: dict[str, Any] = json.loads(subprocess.check_output([*command, *options], timeout=600))
-    return result
 
 
 @contextmanager

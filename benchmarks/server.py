@@ -4,9 +4,11 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from benchmarks.process import PATIENCE, ProcessTree
@@ -63,4 +65,17 @@ def load(server: Server, path: str, expected: str, requests: int, connections: i
     options = ["--requests", str(requests), "--connections", str(connections)]
     result: dict[str, Any] = json.loads(subprocess.check_output([*command, *options], timeout=600))
     result["cpu_us"] = (server.cpu_seconds() - before) / requests * 1e6
+    return result
+
+
+def at_rate(server: Server, rate: int, seconds: float, host: str = "") -> dict[str, Any]:
+    """Send requests at a fixed rate over four connections; returns what the client measured, as `fast_…`."""
+    headers = {"Host": host} if host else {}
+    exchange = {"path": "/", "expected": "Hello, world!", "body": "", "headers": headers, "unique": "\0"}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "exchange.json"
+        path.write_text(json.dumps(exchange))
+        command = [sys.executable, "-m", "benchmarks.open_loop", str(server.port), "--exchange", str(path)]
+        options = ["--rate", str(rate), "--seconds", str(seconds), "--warm-up", "1", "--connections", "4"]
+        result: dict[str, Any] = json.loads(subprocess.check_output([*command, *options], timeout=600))
     return result

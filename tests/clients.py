@@ -53,6 +53,7 @@ class FakeTransport(asyncio.Transport):
         self.eof_written = False
         self.aborted = False
         self.lost = False
+        self.most = CHUNK  # bytes that may wait here before the protocol is told to pause
         protocol.connection_made(self)
 
     # -- the client
@@ -73,7 +74,7 @@ class FakeTransport(asyncio.Transport):
     def client_reads_again(self):
         self.client_reads = True
         self.received += self.buffer
-        full, self.buffer = len(self.buffer) > CHUNK, b""
+        full, self.buffer = len(self.buffer) > self.most, b""
         if self.lost:
             return
         if self.closing:
@@ -138,10 +139,13 @@ class FakeTransport(asyncio.Transport):
         if self.client_reads:
             self.received += data
             return
-        was_full = len(self.buffer) > CHUNK
+        was_full = len(self.buffer) > self.most
         self.buffer += data
-        if not was_full and len(self.buffer) > CHUNK:
+        if not was_full and len(self.buffer) > self.most:
             self.protocol.pause_writing()
+
+    def set_write_buffer_limits(self, high=None, low=None):
+        self.most = high
 
     def get_write_buffer_size(self):
         return len(self.buffer)
@@ -168,6 +172,7 @@ class FakeClient:
         self.broken = False
         self.faults = []
         self.wanted = 0
+        self.held_little = False
         self.continues = 0
 
     def endpoints(self, head):
@@ -213,6 +218,9 @@ class FakeClient:
         else:
             self.status, self.fields = status, render(headers)
             self.body, self.complete = reason.encode(), True
+
+    def hold_little(self):
+        self.held_little = not self.begun
 
     def send_file(self, exchange, status, fields, path):
         self.sent.append((status, path))

@@ -63,6 +63,9 @@ class HttpClient(Client, Protocol):
     def send_body(self, data: bytes, more: bool) -> None:
         """Write some of the response's body. Raises LocalProtocolError."""
 
+    def hold_little(self) -> None:
+        """Take nothing more of a body as soon as any of it waits for the client to read."""
+
     def send_file(self, exchange: "Exchange", status: int, fields: Fields, file: AppFile) -> OnChange:
         """Begin to send a file."""
 
@@ -344,6 +347,8 @@ class Exchange:
         if self.state is ExchangeState.ASSIGNED:
             self._to(ExchangeState.RESPONDING)
             self.status = status
+            if more and self.keepers is not None:
+                self._http.hold_little()
             try:
                 self._http.send_response(status, fields, body, more)
             except LocalProtocolError as error:

@@ -207,6 +207,9 @@ class Connection(TransportShell):
             self._exchange = None
             self.abort()
 
+    def hold_little(self) -> None:
+        self._transport.set_write_buffer_limits(high=0)
+
     def send_file(self, exchange: Exchange, status: int, fields: Fields, file: AppFile) -> OnChange:
         return self._shared.app_files(exchange, status, fields, file)
 

@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, MutableSequence
+from collections.abc import Callable, Iterable, MutableSequence
 from typing import ClassVar, Protocol
 from wsgiref.util import FileWrapper, is_hop_by_hop
 
@@ -17,7 +17,7 @@ from snakepit.errors import ClientDisconnected, LocalProtocolError, WorkerStoppi
 from snakepit.http.fields import NO_BODY, NONE, of_length, render, wrong_length
 from snakepit.wire import envelopes
 from snakepit.wire.ends import BlockingEnd
-from snakepit.wire.envelopes import CHUNK, LARGE, WINDOW, Envelope, cost, split
+from snakepit.wire.envelopes import CHUNK, LARGE, WINDOW, Envelope, cost
 from snakepit.worker.hangs.wsgi_threads import RunningThreads
 from snakepit.worker.wsgi.disconnect import client_disconnected
 from snakepit.worker.wsgi.environ import EnvironFactory, ExcInfo, WsgiApp
@@ -198,8 +198,10 @@ class WsgiExchange:
                 raise wrong_length(len(data) > self._left)
             self._left -= len(data)
             more = more and self._left > 0  # with the last byte announced, the response is complete
-        chunks = [data] if len(data) <= CHUNK else split(data)
-        last = len(chunks) - 1
+        chunks: Iterable[bytes] = (data,)
+        last = 0
+        if len(data) > CHUNK:  # one after the other: a copy of all of it would stay while its client is waited for
+            chunks, last = (data[at : at + CHUNK] for at in range(0, len(data), CHUNK)), (len(data) - 1) // CHUNK
         for index, chunk in enumerate(chunks):
             if self._credit <= 0:
                 self._wait_until(lambda: self._credit > 0)

@@ -85,6 +85,7 @@ def test_what_a_slow_client_does_not_take_is_kept_and_the_app_is_through():
     world.send(b"middle ")
     world.send(b"end", more=False)
     assert world.client.body == b"begin "
+    assert world.client.held_little
     world.exchange.done(None)
     assert world.exchange.state is ExchangeState.RESPONDING
     assert world.keepers.bytes == 2 * cost(b"")

@@ -14,6 +14,7 @@ from waiting import turn
 
 from snakepit.config.options import Config
 from snakepit.http.fields import render
+from snakepit.server.exchanges.kept_answer import KeptAnswers
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.server.net.client_limits import DISCARDED_BYTES, LAST_LINGER_SECONDS, LINGER_SECONDS, STALLED_SECONDS
 from snakepit.wire.envelopes import CHUNK, WINDOW, cost
@@ -1696,3 +1697,49 @@ def test_any_number_of_requests_on_a_connection():
         assert {fields.get("connection") for _, fields, _ in answers(client.received)} == {None}
 
     echoing(scenario)
+
+
+# -- answers of apps whose threads would wait for clients --------------------------------------------------------------
+
+
+def test_an_answer_that_is_kept_for_its_client():
+    async def scenario(world):
+        client = world.connect()
+        client.client_stops_reading()
+        client.send(request())
+        exchange, app = world.app.exchange, world.app
+        exchange.keepers = KeptAnswers(CHUNK)
+        app.respond(body=b"a", more=True)
+        exchange.respond_body(b"b", True)
+        exchange.respond_body(b"c", False)
+        app.done()
+        assert exchange.keepers.bytes == 2 * cost(b"")
+        assert len(world.http.stalls) == 1
+        await advance(KEEP_ALIVE + 1)
+        assert not client.closing, "it is not idle"
+        client.client_reads_again()
+        assert bodies(client) == [b"abc"]
+        assert exchange.state is ExchangeState.CLOSED
+        client.send(request())
+        world.app.respond()
+        assert statuses(client) == [200, 200]
+
+    play(scenario)
+
+
+def test_a_client_that_does_not_read_what_is_kept_for_it():
+    async def scenario(world):
+        client = world.connect()
+        client.client_stops_reading()
+        client.send(request())
+        exchange = world.app.exchange
+        exchange.keepers = KeptAnswers(CHUNK)
+        world.app.respond(body=b"a", more=True)
+        exchange.respond_body(b"b", False)
+        world.app.done()
+        await advance(61)
+        assert client.aborted
+        assert exchange.state is ExchangeState.CLOSED
+        assert exchange.keepers.bytes == 0
+
+    play(scenario)
