@@ -28,7 +28,8 @@ def slowloris() -> None:
     request's head, and beside 2000 that read 10 MiB at 4 KiB/s each, which are kept in files."""
     raise_file_limit()
     print(
-        f"{'':<24}{'p50 ms':>8}{'p99 ms':>8}{'max ms':>8}{'errors':>8}{'RSS MiB':>9}{'made':>8}{'settled':>9}   p99 of each round"
+        f"{'':<24}{'p50 ms':>8}{'p99 ms':>8}{'max ms':>8}{'errors':>8}{'RSS MiB':>9}{'made':>8}{'settled':>9}   "
+        "p99 of each round"
     )
     with tempfile.TemporaryDirectory(dir=".") as folder:
         os.environ["TMPDIR"] = str(Path(folder).absolute())  # that of the system may be in memory

@@ -1,11 +1,12 @@
 """Descriptors: the server raises their limit, but not for processes of apps, and logs when none are left."""
 
 import json
+import select
 import socket
 import sys
 
 import pytest
-from support import ONE_RUNTIME, PATIENCE, Server, wait_until
+from support import ONE_RUNTIME, PATIENCE, Client, Server, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
 
@@ -42,22 +43,68 @@ def answers(server):
         return False
 
 
+HOARDING = """
+import os
+TAKEN = []
+
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/take":
+        try:
+            while True:
+                TAKEN.append(os.open(os.devnull, os.O_RDONLY))
+        except OSError:
+            pass
+    else:
+        while TAKEN:
+            os.close(TAKEN.pop())
+    start_response("200 OK", [])
+    return [b""]
+"""
+
+
 @ONE_RUNTIME
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-def test_the_log_tells_when_descriptors_run_out(loop):
+def test_the_log_tells_when_descriptors_run_out(loop, tmp_path):
+    (tmp_path / "hoarding.py").write_text(HOARDING)
     limit = 80
-    server = limited(limit, limit, "behaviors:app", "--loop", loop, "--no-access-log")
+    server = limited(limit, limit, "hoarding:app", "--loop", loop, "--no-access-log", cwd=tmp_path)
     clients = []
     try:
-        while len(clients) < limit:
-            clients.append(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE))
-        server.wait_logged(RAN_OUT.format(limit))
-        server.wait_logged(RAN_OUT.format(limit), times=2)  # as long as it lasts
+        with Client(server) as client:
+            assert client.request("/take").status == 200
+            while len(clients) < limit:
+                clients.append(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE))
+            server.wait_logged(RAN_OUT.format(limit))
+            server.wait_logged(RAN_OUT.format(limit), times=2)  # as long as it lasts
+            assert client.request("/give").status == 200
         for client in clients:
             client.close()
         wait_until(lambda: answers(server), "there are descriptors again")
         assert server.stop() == 0
         assert len(server.err.splitlines()) < 30  # once a second, and nothing else
+        assert "Traceback" not in server.err
+    finally:
+        for client in clients:
+            client.close()
+        server.kill()
+
+
+@ONE_RUNTIME
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_connections_leave_some_descriptors(loop):
+    """Connections that do nothing make room for one that asks for something, and the rest is told that it is full."""
+    limit = 256
+    server = limited(limit, limit, "behaviors:app", "--loop", loop, "--no-access-log")
+    clients = []
+    try:
+        while len(clients) < 2 * limit:
+            clients.append(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE))
+        server.wait_logged("Too many connections: ")
+        told, _, _ = select.select(clients, [], [], PATIENCE)
+        assert b"503 Service Unavailable" in told[0].recv(1000)
+        wait_until(lambda: answers(server), "one that does nothing makes room")
+        assert server.stop() == 0
+        assert "No descriptors left" not in server.err
         assert "Traceback" not in server.err
     finally:
         for client in clients:

@@ -463,7 +463,8 @@ class Connection(TransportShell):
     def _turn_away(self, reason: str) -> None:
         """Answer unasked that this connection is one too many, and close."""
         self._say_last(503, reason, ((b"retry-after", b"%d" % client_limits.RETRY_SECONDS),))
-        if len(self._shared.lingering) < client_limits.LINGERING:
+        shared = self._shared
+        if len(shared.lingering) < client_limits.LINGERING and not shared.open_files.nearly_out(self._transport):
             self._linger()
         else:
             self._close()

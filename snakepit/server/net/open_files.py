@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ACCEPTED_AT_ONCE = 32
-"""Connections that asyncio accepts before it closes those that are refused, or does anything else: many fewer than the
-backlog holds, so that descriptors do not run out meanwhile."""
+ACCEPTED_AT_ONCE = 4
+"""Connections that asyncio accepts in a turn, in place of as many as the backlog holds: a refused one is closed four
+turns later, and descriptors must not run out meanwhile."""
 
 LOOK = 1.0
 """Seconds between two checks, and between two lines in the log. A check is two system calls."""
@@ -89,6 +89,11 @@ class OpenFiles:
             self.ran_out()
         return True
 
+    def nearly_out(self, transport: asyncio.BaseTransport) -> bool:
+        """Whether a connection got one of the second half of those that are reserved."""
+        sock = transport.get_extra_info("socket")
+        return sock is not None and sock.fileno() > (self.scarce + self.last) // 2
+
     def ran_out(self, number: int = errno.EMFILE) -> None:
         """Log that no descriptors are left; `number`: the system's error, if there was one."""
         now = self._loop.time()
@@ -149,11 +154,11 @@ class OpenFiles:
 
 
 def reserve(limit: int) -> int:
-    """Return how many of so many descriptors are not for connections: an eighth, 1024 at most.
+    """Return how many of so many descriptors are not for connections: an eighth, at most 1024 and if possible 32.
 
     They are for workers that start, files, log files, the sockets of the app, and connections that are being refused.
     """
-    return min(limit // 8, 1024)
+    return min(max(limit // 8, 32), limit // 4, 1024)
 
 
 def _trouble() -> int:

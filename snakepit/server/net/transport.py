@@ -127,7 +127,11 @@ class TransportShell(asyncio.Protocol):
         """
         transport = self._transport
         if transport.can_write_eof() and not transport.is_closing():
-            transport.write_eof()
+            try:
+                transport.write_eof()
+            except OSError:  # asyncio's, where the client has reset the connection and that was not read yet
+                transport.abort()
+                return False
             if self.unsent:
                 self._stalls.add(self)
             self._set_deadline(deadline)

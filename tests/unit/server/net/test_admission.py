@@ -70,6 +70,22 @@ def test_few_of_those_that_are_refused_get_time():
     play(scenario, limit_connections=1)
 
 
+def test_none_of_them_gets_time_when_descriptors_are_nearly_out():
+    async def scenario(world):
+        world.http.open_files.scarce, world.http.open_files.last = 4, 6
+        clients = []
+        for FakeSocket.number in (4, 5, 6):
+            clients.append(world.connect())
+        assert all(refused(client, IN_ALL) for client in clients)
+        await turn()
+        assert [client.lost for client in clients] == [False, False, True]
+
+    try:
+        play(scenario)
+    finally:
+        FakeSocket.number = 5
+
+
 def test_the_one_that_is_idle_for_longest_makes_room():
     async def scenario(world):
         idle, busy, later = serving(world), serving(world), serving(world)

@@ -133,7 +133,7 @@ def test_each_second_says_whether_there_are_descriptors(loop, limits):
     made = OpenFiles(log, loop)
     assert made.last == sys.maxsize
     made.watch()
-    assert (made.last, made.scarce) == (59, 53)
+    assert (made.last, made.scarce) == (59, 45)
     loop.jump(1.0)
     assert log.lines == []
     limits.error = errno.EMFILE
@@ -154,19 +154,22 @@ def test_each_second_says_whether_there_are_descriptors(loop, limits):
 
 
 @POSIX
-@pytest.mark.parametrize(("limit", "scarce"), [(64, 56), (1024, 896), (1_000_000, 998_976)])
+@pytest.mark.parametrize(("limit", "scarce"), [(64, 48), (128, 96), (256, 224), (1024, 896), (1_000_000, 998_976)])
 def test_some_descriptors_are_not_for_connections(loop, limits, limit, scarce):
     limits.now = (limit, limit)
     made = OpenFiles(Lines(), loop)
     made.watch()
 
-    def accepted(number):
+    def connection(number):
         sock = type("Socket", (), {"fileno": lambda self: number})()
-        return made.accepted(asyncio.BaseTransport({"socket": sock}))
+        return asyncio.BaseTransport({"socket": sock})
 
-    assert not accepted(scarce - 1)
-    assert accepted(scarce)
-    assert not made.accepted(asyncio.BaseTransport())
+    assert not made.accepted(connection(scarce - 1))
+    assert made.accepted(connection(scarce))
+    assert not made.nearly_out(connection(scarce + 1))
+    assert made.nearly_out(connection(limit - 2))
+    none = asyncio.BaseTransport()
+    assert (made.accepted(none), made.nearly_out(none)) == (False, False)
 
 
 @POSIX

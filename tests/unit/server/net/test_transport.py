@@ -115,6 +115,20 @@ def test_closing_our_side(has_eof):
     played(scenario, has_eof=has_eof)
 
 
+def test_one_side_can_not_be_closed_of_a_connection_that_was_reset():
+    async def scenario(shell, transport, loop):
+        def fail():
+            raise OSError(107, "Transport endpoint is not connected")
+
+        transport.write_eof = fail
+        lingering = Deadlines(loop, 2.0, lambda shell: None)
+        assert not shell._half_close(lingering)
+        assert transport.aborted
+        assert len(lingering) == 0
+
+    played(scenario)
+
+
 def test_another_takes_the_transport_as_it_is():
     async def scenario(shell, transport, loop):
         shell._pause_reading()
