@@ -143,6 +143,7 @@ class Entrance:
             seconds=self._config.ssl_handshake_timeout,
             most_at_once=MOST_HANDSHAKES,
             threads=usable_cpus().count,
+            admission=http.admission,
         )
 
     def look_at_certificates(self) -> None:

@@ -18,6 +18,7 @@ from snakepit.config.trusted_proxies import TrustedProxies
 from snakepit.server.event_loop.deadlines import Deadlines
 from snakepit.server.net.connections import Connections
 from snakepit.server.net.open_files import OpenFiles
+from snakepit.server.net.transport import REPORTED
 
 HEAD_GRACE = 1.0
 """Seconds that a client has for a head before its connection may have to make room for another."""
@@ -143,8 +144,13 @@ class Admission:
             self.addresses.left(transport)
 
     def _is_full(self, transport: asyncio.BaseTransport) -> bool:
-        scarce = self._open_files.accepted(transport)
-        return scarce or (self._most is not None and len(self._connections.open) > self._most)
+        if self._open_files.accepted(transport):
+            return True
+        if self._most is None:
+            return False
+        # what is below it leaves the set of connections when this one has begun
+        below = sum(transport.get_extra_info(name) is not None for name in ("sslcontext", REPORTED))
+        return len(self._connections.open) - below > self._most
 
     def _make_room(self) -> bool:
         """Close the connection that is missed least; returns whether there is one."""

@@ -100,6 +100,8 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         shared.handshakes.add(self)
         if shared.connections.stopping:
             shared.loop.call_later(client_limits.LAST_REQUEST_SECONDS, self.drain)
+        if shared.admission is not None and shared.admission.refuses_early(transport):
+            self.abort()
 
     def data_received(self, data: bytes) -> None:
         state = self._state
@@ -247,6 +249,16 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
     def _end_handshake(self) -> None:
         if self._above is None:
             self.handshake_too_slow()
+
+    @property
+    def may_yield(self) -> bool:
+        """Whether it may be closed for another: the client has not completed its handshake."""
+        return self._above is None
+
+    def yield_place(self) -> None:
+        """Close the socket at once, since another client needs its place."""
+        self._shared.handshakes.discard(self)
+        self.abort()
 
     def handshake_too_slow(self) -> None:
         """Close: the time for a handshake is over."""

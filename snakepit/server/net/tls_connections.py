@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from snakepit.server.event_loop.deadlines import Deadlines
 from snakepit.server.event_loop.threads import Threads
+from snakepit.server.net.admission import Admission
 from snakepit.server.net.connections import Connections
 from snakepit.tls.certificates import Certificates
 from snakepit.tls.contexts import LoadedCertificate
@@ -32,6 +33,7 @@ class TlsConnections:
         seconds: for a handshake.
         most_at_once: handshakes that may be computed, or wait for that; a client of one more is cut off.
         threads: compute them.
+        admission: says which connections may stay; None: all.
     """
 
     def __init__(
@@ -43,12 +45,16 @@ class TlsConnections:
         seconds: float,
         most_at_once: int,
         threads: int,
+        admission: Admission | None = None,
     ) -> None:
         self.certificates = certificates
         self.connections = connections
         self.loop = loop
         self.log = logging.getLogger("snakepit.server")
         self.most_at_once = most_at_once
+        self.admission = admission
+        if admission is not None:
+            admission.watch(None, lambda: self.handshakes)
         self.handshakes = Deadlines[Shaking](loop, seconds, lambda one: one.handshake_too_slow())
         self.threads = Threads(loop, "snakepit-tls", threads)
         self.waiting: set[asyncio.Task[Any]] = set()

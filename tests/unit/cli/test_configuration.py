@@ -51,7 +51,7 @@ def test_config_as_json(folder):
 def test_config_without_anything(folder):
     assert invoke("config").stdout.splitlines()[:2] == [
         "Configuration file: none",
-        f"{'app':<26}  {'':<24}  default",
+        f"{'app':<29}  {'':<24}  default",
     ]
     assert json.loads(invoke("config", "--json").stdout)["file"] is None
 

@@ -4,7 +4,7 @@ import asyncio
 import socket
 
 import pytest
-from clients import FakeSocket, answers, request, statuses
+from clients import FakeSocket, FakeTransport, answers, request, statuses
 from connections import Peer, play
 from playing import advance
 from waiting import turn
@@ -12,6 +12,9 @@ from waiting import turn
 from snakepit.config.trusted_proxies import TrustedProxies
 from snakepit.server.net.admission import HEAD_GRACE, IN_ALL, OF_ADDRESS, TELL_AGAIN, Addresses
 from snakepit.server.net.client_limits import LINGER_SECONDS, LINGERING
+from snakepit.server.net.tls import over_tls
+from snakepit.server.net.tls_connections import TlsConnections
+from snakepit.server.net.transport import REPORTED
 
 
 def refused(client, reason):
@@ -176,6 +179,71 @@ def test_without_an_option_descriptors_are_the_limit():
         play(scenario)
     finally:
         FakeSocket.number = 5
+
+
+# -- over TLS, before anything can be said ----------------------------------------------------------------------------
+
+
+def tls(world):
+    """Return what makes connections that speak TLS below those of the world."""
+    shared = TlsConnections(
+        None,
+        world.http.connections,
+        world.loop,
+        seconds=10.0,
+        most_at_once=1,
+        threads=1,
+        admission=world.http.admission,
+    )
+    return shared, lambda: FakeTransport(world.loop, over_tls(shared, world.http.new_connection)())
+
+
+def test_a_handshake_that_has_not_come_makes_room():
+    async def scenario(world):
+        shared, connect = tls(world)
+        slow = connect()
+        await advance(HEAD_GRACE - 0.25)
+        early = connect()
+        assert early.aborted, "nothing can be said yet"
+        await advance(0.25)
+        later = connect()
+        assert slow.aborted
+        await turn()
+        assert len(shared.handshakes) == 1
+        later.client_resets()
+        await turn()
+        shared.close()
+
+    play(scenario, limit_connections=1)
+
+
+def test_an_idle_connection_makes_room_for_a_handshake():
+    async def scenario(world):
+        shared, connect = tls(world)
+        idle = serving(world)
+        world.app.respond()
+        client = connect()
+        assert idle.aborted
+        client.client_resets()
+        await turn()
+        shared.close()
+
+    play(scenario, limit_connections=1)
+
+
+@pytest.mark.parametrize("name", ["sslcontext", REPORTED])
+def test_what_is_below_a_connection_is_not_one_more(name):
+    async def scenario(world):
+        admission, connections = world.http.admission, world.http.connections
+        both = object(), object()
+        for each in both:
+            connections.add(each)
+        assert admission.refuses(asyncio.BaseTransport({name: object()})) == ""
+        assert admission.refuses(asyncio.BaseTransport()) == IN_ALL
+        for each in both:
+            connections.discard(each)
+
+    play(scenario, limit_connections=1)
 
 
 # -- of each address ---------------------------------------------------------------------------------------------------
