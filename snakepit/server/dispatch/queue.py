@@ -139,7 +139,7 @@ class RequestQueue:
             self._refuse(exchange, "Too many requests at once")
             return
         self._in_progress += 1
-        if not exchange.request_complete and self._kept is not None and self._kept.keep(exchange):
+        if self._kept is not None and not exchange.request_complete and self._kept.keep(exchange):
             return
         self._place(exchange)
 

@@ -174,8 +174,7 @@ class Connection(TransportShell):
             self._all.draining
             # it was never told to go on, so it may send its body or not: what comes next is unknown
             or exchange.waits_for_continue
-            or (shared.options.never_idle and not protocol.parser.holds_next)
-            or (shared.options.requests is not None and self._is_last(shared.options.requests))
+            or (shared.options.ends_connections and self._is_last())
         )
         data = protocol.send_response(status, fields, body, more, close)
         if self._access_log is not None:
@@ -364,10 +363,13 @@ class Connection(TransportShell):
             self._set_deadline(self._shared.bodies)
             self._body_bytes = 0
 
-    def _is_last(self, most: int) -> bool:
+    def _is_last(self) -> bool:
         """Count an answer, and tell whether it is the last; not while the client has sent the next request already."""
         self._requests += 1
-        return self._requests >= most and not self._protocol.parser.holds_next
+        options = self._shared.options
+        if not options.never_idle and (options.requests is None or self._requests < options.requests):
+            return False
+        return not self._protocol.parser.holds_next
 
     def _settle(self) -> None:
         """Read on or not, and see to it that what has begun goes on, where not just a whole request came."""

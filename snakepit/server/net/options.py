@@ -38,6 +38,7 @@ class HttpOptions:
         self.body_rate = config.min_request_body_rate  # bytes a second; 0: any
         self.requests = config.limit_keep_alive_requests  # on one connection; None: any number
         self.never_idle = not config.timeout_keep_alive  # no connection is kept open for a possible next request
+        self.ends_connections = self.never_idle or self.requests is not None
         self.websockets = config.ws != "none"
         self.ws_max_queue = config.ws_max_queue
         self._ws_max_size = config.ws_max_size
