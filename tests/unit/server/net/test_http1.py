@@ -1,5 +1,5 @@
-"""snakepit.server.net.http1, between a transport and a pool that behave like real ones, on a loop whose
-clock is advanced by hand."""
+"""snakepit.server.net.http1, with snakepit.server.net.services: between a transport and a pool that behave like real
+ones, on a loop whose clock is advanced by hand."""
 
 import logging
 import socket
