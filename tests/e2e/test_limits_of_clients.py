@@ -295,3 +295,42 @@ def test_slow_readers_hold_no_threads(on_disk, loop, tmp_path):
             assert answer.body == b"x" * size
         assert server.stop() == 0
         assert "Traceback" not in server.err
+
+
+FILES = """
+import os
+CLOSED = []
+
+class File:
+    def __init__(self):
+        self.file = open(os.environ["FILE"], "rb")
+        self.read = self.file.read
+
+    def close(self):
+        self.file.close()
+        CLOSED.append(1)
+
+def app(environ, start_response):
+    start_response("200 OK", [("X-Closed", str(len(CLOSED)))])
+    return environ["wsgi.file_wrapper"](File()) if environ["PATH_INFO"] == "/file" else [b"hello"]
+"""
+
+
+@LOOPS
+def test_slow_readers_of_files_hold_no_threads(loop, tmp_path):
+    (tmp_path / "giving_files.py").write_text(FILES)
+    content = bytes(range(256)) * 80_000
+    (tmp_path / "file").write_bytes(content)
+    options, env = ("--loop", loop, "--threads", "1"), {"FILE": str(tmp_path / "file")}
+    with running("giving_files:app", *options, workers=1, cwd=tmp_path, env=env) as server, ExitStack() as stack:
+        clients = [stack.enter_context(connected(server)) for _ in range(4)]
+        for client in clients:
+            client.sendall(HEAD % (b"/file", b"Connection: close\r\n"))
+        wait_until(lambda: server.get("/").headers["x-closed"] == "4", "the app has closed all of them")
+        for client in clients:
+            read = b""
+            while piece := client.recv(1_000_000):
+                read += piece
+            assert Answer(read).body == content
+        assert server.stop() == 0
+        assert "Traceback" not in server.err

@@ -115,6 +115,7 @@ class Exchange:
     """What keeps the rest of the answer where the client is slow; None: the app waits for it."""
     _rest: "AnswerKeeper[Exchange] | None" = None  # what keeps it
     _held: list[Envelope] | None = None  # what the worker is to get; None: the request as it came
+    _file_is_here = False  # so that the app is through
     _on_writable: OnChange | None = None  # of who answers without a worker
     _owed = 0  # response bytes that the transport took and the worker has not got credit for
     _timeout: "ResponseDeadlines[Exchange] | None" = None  # which runs until the response begins
@@ -217,7 +218,7 @@ class Exchange:
             self._worker.post(envelopes.disconnect(self.number, stopping))
             self._to(ExchangeState.ABANDONED)
         else:
-            if self.state is not ExchangeState.NEW and self._rest is None:
+            if self.state is not ExchangeState.NEW and not self._is_kept:
                 self.destination.withdraw(self)
             self._to(ExchangeState.CLOSED)
 
@@ -391,7 +392,14 @@ class Exchange:
     def respond_file(self, status: int, fields: Fields, file: AppFile) -> None:
         """Have a file sent as the response's body, with this head; status 0: the head has been sent."""
         if self.state in (ExchangeState.ASSIGNED, ExchangeState.RESPONDING):
+            self.keepers = None  # what the client does not take yet stays in the file
             self._on_writable = self._http.send_file(self, status, fields, file)
+
+    def has_file(self) -> None:
+        """Hear that all of the response's body is here, in a file: the app need not wait until it has been sent."""
+        if self._worker is not None and self.state is ExchangeState.RESPONDING and not self._file_is_here:
+            self._file_is_here = True
+            self._worker.post(envelopes.file_sent(self.number))
 
     def return_file(self) -> None:
         """Have the worker send a file that the app has open, of which nothing has been sent."""
@@ -440,7 +448,8 @@ class Exchange:
     @property
     def _is_kept(self) -> bool:
         """Whether all that is still to come of the answer is here, so that nobody else is needed for it."""
-        return self._rest is not None and self._rest.complete and self.state is ExchangeState.RESPONDING
+        here = self._file_is_here or (self._rest is not None and self._rest.complete)
+        return here and self.state is ExchangeState.RESPONDING
 
     def _leave_worker(self) -> None:
         """Forget the worker; a thread of the app's own that still waits for the request's body hears of it."""
@@ -489,6 +498,8 @@ class Exchange:
             return  # the transport found out while writing that the client has gone
         if not more:
             self._to(ExchangeState.ANSWERED)
+            if self._worker is None:
+                self._to(ExchangeState.CLOSED)
             return
         self._owed += cost(data)
         if self._client.writable:
@@ -511,7 +522,8 @@ class Exchange:
             self._stop_timeout(self._timeout)
         if self._on_writable is not None and state > ExchangeState.RESPONDING:
             over, self._on_writable = self._on_writable, None
-            if state is ExchangeState.ANSWERED and self._worker is not None and self._rest is None:
+            told = self._rest is not None or self._file_is_here
+            if state is ExchangeState.ANSWERED and self._worker is not None and not told:
                 self._worker.post(envelopes.file_sent(self.number))
             over(self)
 

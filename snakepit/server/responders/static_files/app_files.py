@@ -1,6 +1,7 @@
 """Sends the files of apps: those that ASGI's `http.response.pathsend` names, and those that WSGI apps have open.
 
-The worker waits until they are sent. A file that is open, it sends itself if the same one is not found here.
+The worker of an ASGI app waits until they are sent; a thread of a WSGI app, until the file is open here, too, and its
+first part has been sent. A file that is open, it sends itself if the same one is not found here.
 """
 
 import asyncio
@@ -13,6 +14,8 @@ from snakepit.server.responders.static_files.files import OpenFile, open_again, 
 from snakepit.server.responders.static_files.transfer import Transfer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from snakepit.http.fields import Fields
     from snakepit.http.types import AppFile
     from snakepit.server.exchanges.exchange import Exchange, OnChange
@@ -85,23 +88,29 @@ class _Sending:
             return
         file, size = found
         if exchange.state in _OPEN and size >= end:
-            self._send(file, start, end)
+            self._send(file, start, end, exchange.has_file)
         else:
             self._threads.release(file)
             exchange.return_file()
 
-    def _send(self, file: OpenFile, start: int, end: int) -> None:
+    def _send(self, file: OpenFile, start: int, end: int, begun: "Callable[[], object]" = lambda: None) -> None:
         lines, flags, _ = self._fields
         pieces: list[bytes | Range] = [(start, end)] if start < end else [b""]
         fields = lines, flags, end - start
         self._transfer = AppTransfer(
             self._exchange, self._status, fields, file, pieces, self._threads, lambda exchange: None
         )
+        self._transfer.on_begun = begun
         self._transfer.begin()
 
 
 class AppTransfer(Transfer):
-    """The transfer of a file in place of what a worker would send."""
+    """The transfer of a file in place of what a worker would send.
+
+    `on_begun` is called when the first of it was sent.
+    """
+
+    on_begun: "Callable[[], object]"
 
     def _is_wanted(self) -> bool:
         return self._exchange.state in _OPEN
@@ -115,5 +124,6 @@ class AppTransfer(Transfer):
             exchange.respond_body(data, more)
         else:
             exchange.respond(self._status, self._fields, data, more)
+            self.on_begun()
         self._begun = True
         return more and exchange.add_to_reply(b"") and bool(self._pieces) and not self._reading

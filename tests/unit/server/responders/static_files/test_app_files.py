@@ -12,6 +12,7 @@ from waiting import until
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import NONE, render
 from snakepit.server.exchanges.exchange import Exchange
+from snakepit.server.exchanges.kept_answer import KeptAnswers
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.server.responders.static_files import files
 from snakepit.server.responders.static_files.app_files import AppFiles
@@ -219,13 +220,73 @@ def test_a_part_of_a_file_that_is_open(tmp_path, source):
     play_opened(scenario, tmp_path, source)
 
 
+def play_slow(scenario, tmp_path):
+    """Play with a file that an app has open, of which a slow client takes the first piece."""
+
+    async def opened(world):
+        with open(world.path, "rb") as file:
+            status = os.stat(world.path)
+            world.exchange.keepers = KeptAnswers(1000)
+            part = file.fileno(), status.st_dev, status.st_ino, 0, SIZE
+            world.exchange.respond_file(200, NONE, part)
+            await until(lambda: not world.client.writable)
+            assert world.told == [envelopes.FILE_SENT], "the app is through"
+        await scenario(world)
+
+    play(opened, tmp_path, slow=True)
+
+
+@pytest.mark.parametrize("end", ["done", "lost"])
+def test_an_app_is_through_when_its_file_is_open_here(tmp_path, end):
+    async def scenario(world):
+        world.exchange.done(None) if end == "done" else world.exchange.lost()
+        assert world.exchange.state is ExchangeState.RESPONDING
+        while not world.client.complete:
+            assert world.client.body == b"x" * len(world.client.body)
+            world.client.writable = True
+            world.exchange.return_credit()
+            await until(lambda: not world.client.writable or world.client.complete)
+        assert len(world.client.body) == SIZE
+        assert world.exchange.state is ExchangeState.CLOSED
+        assert world.told == [envelopes.FILE_SENT]
+        await until(lambda: not open_below(world.folder))
+
+    play_slow(scenario, tmp_path)
+
+
+@pytest.mark.parametrize("through", [False, True])
+def test_a_client_that_leaves_in_the_middle_of_an_open_file(tmp_path, through):
+    async def scenario(world):
+        if through:
+            world.exchange.done(None)
+        world.exchange.client_gone()
+        assert world.exchange.state is (ExchangeState.CLOSED if through else ExchangeState.ABANDONED)
+        assert world.exchange.destination.withdrawn == []
+        await until(lambda: not open_below(world.folder))
+
+    play_slow(scenario, tmp_path)
+
+
+def test_an_open_file_that_becomes_shorter_when_the_app_is_through(tmp_path):
+    async def scenario(world):
+        world.exchange.done(None)
+        world.path.write_bytes(b"")
+        world.client.writable = True
+        world.exchange.return_credit()
+        await world.complete()
+        assert world.client.broken
+        assert world.client.faults
+
+    play_slow(scenario, tmp_path)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="an open file can't be removed there")
 @pytest.mark.parametrize(("source", "there"), [("number", True), ("path", False)])
 def test_a_file_that_is_removed(tmp_path, source, there):
     async def scenario(world, send):
         world.path.unlink()
         send()
-        await until(lambda: world.told)
+        await until(lambda: world.client.over if there else world.told)
         assert world.told == [envelopes.FILE_SENT if there else envelopes.FILE_REFUSED]
         assert world.client.body == (PART if there else b"")
 
