@@ -101,7 +101,8 @@ def test_a_client_may_take_its_time_to_upload(app):
 
 @pytest.mark.parametrize("app", ["wsgi", "asgi"])
 def test_a_client_that_stops_uploading_holds_nothing(app):
-    with running(f"hanging:{app}", *TIME_OUT, "--threads", "1", workers=1) as server:
+    options = (*TIME_OUT, "--threads", "1", "--buffer-request-body", "0")  # or no thread would wait for it
+    with running(f"hanging:{app}", *options, workers=1) as server:
         with Client(server) as client:
             client.send(b"POST /upload HTTP/1.1\r\nHost: test\r\nContent-Length: 8\r\n\r\nx")
             assert client.read().status == 504

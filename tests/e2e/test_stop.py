@@ -12,7 +12,7 @@ from support import ONE_RUNTIME, RUNTIME, Client, Server, running, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
-FOR_EVER = ("--timeout-graceful-shutdown", "600")
+FOR_EVER = ("--timeout-graceful-shutdown", "600", "--buffer-request-body", "0")
 HALF_HEAD = b"GET / HTTP/1.1\r\nHo"
 HALF_BODY = b"POST %b HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\nabc"
 HANDSHAKE = (
@@ -52,6 +52,17 @@ def test_a_body_that_was_answered_before_it_had_come(app, http):
         client.send(HALF_BODY % b"/")
         assert client.read().status == 200
         ends(server)
+
+
+@http
+def test_a_body_that_is_kept_until_it_is_here(http):
+    with running("ending:wsgi", *FOR_EVER[:-2], "--http", http) as server, Client(server) as client:
+        client.send(HALF_BODY % b"/upload")
+        with Client(server) as other:
+            assert other.request("/").status == 200
+        ends(server)
+        assert client.read().status == 503
+        assert "reads" not in server.err
 
 
 @pytest.mark.parametrize("app", ["ending:app", "ending:wsgi"])
