@@ -56,10 +56,11 @@ class ColorFormatter(logging.Formatter):
         return super().formatMessage(colored)
 
 
-class AccessHandler(logging.StreamHandler[TextIO]):
-    """The default handler of the access log, which also takes ready lines; see `snakepit.server.net.access_log`."""
+class ReadyLines(logging.Handler):
+    """A handler that also takes ready lines; see `snakepit.server.net.access_log`."""
 
     time_format = TIME_FORMAT
+    stream: Any
 
     def write(self, text: str) -> None:
         """Write text unchanged. A failure of the stream is reported as logging reports it, and not raised."""
@@ -76,17 +77,26 @@ class AccessHandler(logging.StreamHandler[TextIO]):
             self.handleError(_NO_RECORD)
 
 
+class AccessHandler(ReadyLines, logging.StreamHandler[TextIO]):
+    """The default handler of the access log."""
+
+
 _NO_RECORD = logging.LogRecord("snakepit.access", logging.INFO, __file__, 0, "access log", None, None)
 
 
-def default_config(level: int, server_colors: bool = False, access_colors: bool = False) -> dict[str, Any]:
+def default_config(
+    level: int, server_colors: bool = False, access_colors: bool = False, json_lines: bool = False
+) -> dict[str, Any]:
     """Return the configuration for a server without `--log-config`, in logging.config's dictConfig format."""
     line: dict[str, Any] = {"format": "%(asctime)s %(levelname)-8s %(message)s", "datefmt": TIME_FORMAT}
     colored = {**line, "class": "snakepit.logs.ColorFormatter"}
+    formatters = {"server": colored if server_colors else line, "access": colored if access_colors else line}
+    if json_lines:
+        formatters = {name: {"()": "snakepit.system.json_lines.JsonFormatter"} for name in formatters}
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"server": colored if server_colors else line, "access": colored if access_colors else line},
+        "formatters": formatters,
         "handlers": {
             "server": {"class": "logging.StreamHandler", "formatter": "server", "stream": "ext://sys.stderr"},
             "access": {"class": "snakepit.logs.AccessHandler", "formatter": "access", "stream": "ext://sys.stdout"},
@@ -106,8 +116,8 @@ def configure(config: Config) -> None:
     logging.addLevelName(TRACE, "TRACE")
     level = LOG_LEVELS[config.log_level]
     if config.log_config is None:
-        colors = [shows_colors(config.use_colors, stream) for stream in (sys.stderr, sys.stdout)]
-        logging.config.dictConfig(default_config(level, *colors))
+        on_stderr, on_stdout = (shows_colors(config.use_colors, stream) for stream in (sys.stderr, sys.stdout))
+        logging.config.dictConfig(default_config(level, on_stderr, on_stdout, config.log_format == "json"))
         return
     try:
         settings = json.loads(Path(config.log_config).read_text(encoding="utf-8"))

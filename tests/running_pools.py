@@ -108,6 +108,8 @@ def settings_for(app, folder, **settings):
         "mount": "",
         "interpreters": 2,
         "log_config": None,
+        "log_format": "auto",
+        "app": "",
         "extensions": "vetted",
         "lazy_imports": "off",
         "lazy_libraries": [],

@@ -19,6 +19,7 @@ LOG_LEVELS = {
 }
 
 type LogLevel = Literal["critical", "error", "warning", "info", "debug", "trace"]
+type LogFormat = Literal["auto", "text", "json"]
 type InterfaceOption = Literal["auto", "asgi", "wsgi"]
 type LoopOption = Literal["auto", "asyncio", "uvloop"]
 type HttpOption = Literal["auto", "h11", "httptools"]

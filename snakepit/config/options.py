@@ -15,6 +15,7 @@ from snakepit.config.choices import (
     HttpOption,
     InterfaceOption,
     LifespanOption,
+    LogFormat,
     LogLevel,
     LoopOption,
     OnChdirOption,
@@ -185,6 +186,9 @@ class Config(TlsOptions):
     log_level: LogLevel = option("info", "The least severe messages to log.")
     log_config: str | None = option(
         None, "Logging configuration: a JSON file in logging.config's dictConfig format.", metavar="FILE", path=True
+    )
+    log_format: LogFormat = option(
+        "auto", "What messages and requests are logged as: lines of text, or JSON objects, one a line. auto: text."
     )
     access_log: bool = option(True, "Log a line for each request.")
     use_colors: bool | None = option(

@@ -12,6 +12,7 @@ from snakepit.config.trusted_proxies import TrustedProxies
 from snakepit.errors import ConfigError
 from snakepit.server.net.http1 import HttpConnections
 from snakepit.server.net.listener import Listener, Speaks
+from snakepit.server.net.observed import http_connections
 from snakepit.server.net.reported import ReportedConnections
 from snakepit.server.privileges import become
 from snakepit.server.responders.acme_challenge import AcmeChallenge, ChallengesFirst
@@ -117,12 +118,12 @@ class Entrance:
                 await self.automatic.wait_loaded(permits)
                 challenges.append(AcmeChallenge(self.automatic.find_answer))
                 router = ChallengesFirst(challenges[0], router)
-            plain = HttpConnections(self._config, router, self._loop, beside=http)
+            plain = http_connections(self._config, router, self._loop, beside=http)
             redirect = Router(HttpsRedirect(self.listener.https_port or _HTTPS), challenges)
             connections = {
                 Speaks.HTTPS: over_tls(self._tls, http.new_connection),
                 Speaks.HTTP: plain.new_connection,
-                Speaks.REDIRECT: HttpConnections(self._config, redirect, self._loop, beside=http).new_connection,
+                Speaks.REDIRECT: http_connections(self._config, redirect, self._loop, beside=http).new_connection,
             }
             self._timer = self._loop.call_later(LOOK, self._look)
         if self._config.proxy_protocol:

@@ -20,7 +20,7 @@ from snakepit.server.apps.tenant_hosts import has_tenant
 from snakepit.server.apps.tenants import Tenants
 from snakepit.server.entrance import Entrance
 from snakepit.server.event_loop.background import spawn
-from snakepit.server.net.http1 import HttpConnections
+from snakepit.server.net.observed import http_connections
 from snakepit.server.operate.certificate_commands import certificate_commands
 from snakepit.server.operate.changes import Changes
 from snakepit.server.operate.commands import commands
@@ -111,7 +111,7 @@ class Serving:
         self._apps.fill_routes(setup.apps)
         self._static = StaticRoutes(self._static_responder, routes or Router(first[0].pool.queue, first[0].responders))
         self._static.become(config.static)
-        self._http = HttpConnections(config, self._static.router, loop, setup.open_files, secure=config.speaks_tls)
+        self._http = http_connections(config, self._static.router, loop, setup.open_files, secure=config.speaks_tls)
         self._app_files: AppFiles | None = None  # made for the first one
         self._http.app_files = self._send_app_file
         self._changes = Changes(

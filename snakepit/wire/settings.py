@@ -55,6 +55,7 @@ class AppSettings(ImportSettings):
     `open_files`: the limits, soft and hard, for processes that the app starts. `timeout_request`: in seconds.
     `page_script`: the address of a script for its pages, empty for none; it contains the version of the app. `mount`:
     the path of its route, without a slash at its end.
+    `app`: its name; empty if it is the only one.
     `variables`: those of `environ` that the app's options name. `directory`: the working directory of a worker that is
     a process; empty: the server's. `on_chdir`: see `snakepit.worker.directory`.
     """
@@ -65,6 +66,8 @@ class AppSettings(ImportSettings):
     root_path: str
     interpreters: int
     log_config: str | None
+    log_format: Literal["auto", "text", "json"]
+    app: str
     write_bytecode: bool
     ws_max_queue: int
     timeout_request: float | None

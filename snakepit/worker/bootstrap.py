@@ -153,6 +153,8 @@ def _serve(
         for be_eager in undo:  # the main interpreter may have other code
             be_eager()
         watchdog.leave(words)
+        if (json_log := sys.modules.get("snakepit.worker.json_log")) is not None:
+            json_log.end()
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()
@@ -182,6 +184,10 @@ def _load(settings: "WorkerSettings", extensions: Extensions | None) -> object:
     runtime = settings["runtime"]
     if runtime != "thread":  # there the server has done this
         reserve(settings["own_modules"])
+        if settings["log_format"] == "json" and settings["log_config"] is None:
+            with StandardLibraryFirst():
+                from snakepit.worker import json_log
+            json_log.install(settings["number"], settings["app"])
         loader.configure_logging(settings["log_config"], extensions)
     module, script = settings["module"], settings["script"]
     if runtime == "thread" and (script is not None or module == _name_of_main()):

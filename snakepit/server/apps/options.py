@@ -97,6 +97,8 @@ def pool_options(app: RoutedApp, surroundings: Surroundings) -> PoolOptions:
             "root_path": config.root_path,
             "interpreters": config.interpreters,
             "log_config": config.log_config,
+            "log_format": config.log_format,
+            "app": app.name if surroundings.several else "",
             "extensions": config.extensions,
             "lazy_imports": lazy_imports,
             "lazy_libraries": lazy_libraries,

@@ -12,7 +12,7 @@ import time
 from typing import Protocol
 
 from snakepit.http.events import RequestHead
-from snakepit.logs import AccessHandler, ColorFormatter, colored_level, colored_status
+from snakepit.logs import ColorFormatter, ReadyLines, colored_level, colored_status
 
 
 class AccessLog(Protocol):
@@ -36,7 +36,7 @@ class RecordLog:
 class BatchLog:
     """An access log that writes the requests of one turn as one text, in the default format."""
 
-    def __init__(self, handler: AccessHandler, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, handler: ReadyLines, loop: asyncio.AbstractEventLoop) -> None:
         self._handler = handler
         self._loop = loop
         self._lines: list[str] = []
@@ -64,7 +64,7 @@ class BatchLog:
 class ColorBatchLog(BatchLog):
     """An access log that writes the requests of one turn as one text, in colours."""
 
-    def __init__(self, handler: AccessHandler, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, handler: ReadyLines, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(handler, loop)
         self._level = colored_level("INFO", logging.INFO)
 
@@ -83,6 +83,6 @@ def access_log(enabled: bool, loop: asyncio.AbstractEventLoop) -> AccessLog | No
         return None
     if len(logger.handlers) == 1 and not logger.propagate and not logger.filters:
         handler = logger.handlers[0]
-        if isinstance(handler, AccessHandler):
+        if isinstance(handler, ReadyLines):
             return (ColorBatchLog if isinstance(handler.formatter, ColorFormatter) else BatchLog)(handler, loop)
     return RecordLog(logger)
