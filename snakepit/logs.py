@@ -81,11 +81,19 @@ class AccessHandler(ReadyLines, logging.StreamHandler[TextIO]):
     """The default handler of the access log."""
 
 
+class AccessFileHandler(ReadyLines, logging.FileHandler):
+    """The handler of an access log that is a file."""
+
+
 _NO_RECORD = logging.LogRecord("snakepit.access", logging.INFO, __file__, 0, "access log", None, None)
 
 
 def default_config(
-    level: int, server_colors: bool = False, access_colors: bool = False, json_lines: bool = False
+    level: int,
+    server_colors: bool = False,
+    access_colors: bool = False,
+    json_lines: bool = False,
+    file: str | None = None,
 ) -> dict[str, Any]:
     """Return the configuration for a server without `--log-config`, in logging.config's dictConfig format."""
     line: dict[str, Any] = {"format": "%(asctime)s %(levelname)-8s %(message)s", "datefmt": TIME_FORMAT}
@@ -93,13 +101,16 @@ def default_config(
     formatters = {"server": colored if server_colors else line, "access": colored if access_colors else line}
     if json_lines:
         formatters = {name: {"()": "snakepit.system.json_lines.JsonFormatter"} for name in formatters}
+    access = {"class": "snakepit.logs.AccessHandler", "stream": "ext://sys.stdout"}
+    if file is not None:
+        access = {"class": "snakepit.logs.AccessFileHandler", "filename": file, "encoding": "utf-8"}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": formatters,
         "handlers": {
             "server": {"class": "logging.StreamHandler", "formatter": "server", "stream": "ext://sys.stderr"},
-            "access": {"class": "snakepit.logs.AccessHandler", "formatter": "access", "stream": "ext://sys.stdout"},
+            "access": {**access, "formatter": "access"},
         },
         "loggers": {
             "snakepit": {"handlers": ["server"], "level": level, "propagate": False},
@@ -115,10 +126,21 @@ def configure(config: Config) -> None:
     """
     logging.addLevelName(TRACE, "TRACE")
     level = LOG_LEVELS[config.log_level]
+    file = config.access_log_file
     if config.log_config is None:
         on_stderr, on_stdout = (shows_colors(config.use_colors, stream) for stream in (sys.stderr, sys.stdout))
-        logging.config.dictConfig(default_config(level, on_stderr, on_stdout, config.log_format == "json"))
+        settings = default_config(level, on_stderr, on_stdout and file is None, config.log_format == "json", file)
+        try:
+            logging.config.dictConfig(settings)
+        except ValueError as error:  # the file is all that can fail
+            reason = f"access_log_file can't be used: {error.__cause__ or error}"
+            raise ConfigError(reason, ("access_log_file",)) from None
         return
+    if file is not None:
+        raise ConfigError(
+            "access_log_file can't be used with log_config, which says where requests go",
+            ("access_log_file", "log_config"),
+        )
     try:
         settings = json.loads(Path(config.log_config).read_text(encoding="utf-8"))
         logging.config.dictConfig(settings)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from snakepit.config import app_reference, apps, placeholders, variables
+from snakepit.config.access_format import check_file, check_format
 from snakepit.config.choices import (
     HttpOption,
     InterfaceOption,
@@ -191,6 +192,14 @@ class Config(TlsOptions):
         "auto", "What messages and requests are logged as: lines of text, or JSON objects, one a line. auto: text."
     )
     access_log: bool = option(True, "Log a line for each request.")
+    access_log_format: str = option(
+        "", "The line for each request, with atoms such as %(h)s, the client's address, and %(r)s, the request line.",
+        metavar="FORMAT", shown="the default line", form=check_format,
+    )  # fmt: skip
+    access_log_file: str | None = option(
+        None, "Log requests in this file, which SIGUSR1 reopens if it was moved.",
+        metavar="FILE", shown="stdout", path=True, form=check_file,
+    )  # fmt: skip
     use_colors: bool | None = option(
         None, "Colours in the logs, but for those that --log-config sets up.", shown="on a terminal, without NO_COLOR"
     )
@@ -332,7 +341,8 @@ class Config(TlsOptions):
         self._check_tls()
         self._check_listening()
         object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
-        for name in ("app_dir", "log_config", "venv"):  # read again after the app may have changed the directory
+        # read again after the app may have changed the directory
+        for name in ("app_dir", "log_config", "access_log_file", "venv"):
             path = getattr(self, name)
             if path:
                 try:

@@ -76,3 +76,20 @@ def test_without_log_files_it_changes_nothing():
         assert server.pid in pids
         assert "ended unexpectedly" not in server.err
         assert server.stop() == 0
+
+
+def test_the_access_log(tmp_path):
+    log, moved = tmp_path / "access.log", tmp_path / "access.log.1"
+    options = "--access-log-file", "access.log", "--access-log-format", "%(m)s %(U)s %(s)s"
+    (tmp_path / "rotated.py").write_text(APP, encoding="utf-8")
+    with running("rotated:app", *options, cwd=tmp_path) as server:
+        server.get("/one")
+        wait_until(lambda: log.read_text() == "GET /one 200\n", "the request is in the file")
+        os.rename(log, moved)
+        server.process.send_signal(signal.SIGUSR1)
+        server.wait_logged(f"Log files were moved, and are opened anew: {log}")
+        server.get("/two")
+        wait_until(lambda: log.read_text() == "GET /two 200\n", "the request is in the new file")
+        assert server.stop() == 0
+    assert moved.read_text() == "GET /one 200\n"
+    assert server.out == ""

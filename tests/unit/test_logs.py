@@ -113,6 +113,42 @@ def test_a_file_of_another_format(log_config, text):
         logs.configure(log_config(text))
 
 
+@pytest.mark.parametrize("options", [{}, {"use_colors": True}])
+def test_requests_in_a_file(tmp_path, capsys, options):
+    file = tmp_path / "access.log"
+    file.write_text("before\n", encoding="utf-8")
+    logs.configure(Config("main:app", access_log_file=str(file), **options))
+    logging.getLogger("snakepit.access").info("a request")
+    [handler] = [one for one in logging.getLogger("snakepit.access").handlers if isinstance(one, logs.ReadyLines)]
+    handler.write("ready\n")
+    handler.close()
+    before, line, ready = file.read_text(encoding="utf-8").splitlines()
+    assert (before, ready) == ("before", "ready")
+    assert line.endswith(" INFO     a request")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_file_for_requests_that_cannot_be_made(tmp_path):
+    with pytest.raises(ConfigError, match=r"access_log_file can't be used: .*No such file") as caught:
+        logs.configure(Config("main:app", access_log_file=str(tmp_path / "none" / "access.log")))
+    assert caught.value.options == ("access_log_file",)
+
+
+def test_a_file_for_requests_beside_a_configuration(log_config, tmp_path):
+    config = Config("main:app", access_log_file=str(tmp_path / "log"), log_config=log_config("{}").log_config)
+    with pytest.raises(ConfigError, match="can't be used with log_config"):
+        logs.configure(config)
+
+
+def test_json(capsys):
+    logs.configure(Config("main:app", log_format="json"))
+    logging.getLogger("snakepit.server").info("started")
+    logging.getLogger("snakepit.access").info("a request")
+    out, err = capsys.readouterr()
+    assert json.loads(err)["message"] == "started"
+    assert json.loads(out)["logger"] == "snakepit.access"
+
+
 # -- colours ---------------------------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from snakepit.logs import ReadyLines
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.exchanges.websocket import WebSocketExchange
 from snakepit.server.net.http1 import Connection, HttpConnections
-from snakepit.server.net.request_lines import AnsweredRequest, MakeLine, request_as_json
+from snakepit.server.net.request_lines import AnsweredRequest, MakeLine, lines_by_format, request_as_json
 from snakepit.server.net.websocket import WebSocketConnection
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def line_maker(config: "Config") -> MakeLine | None:
     """Return what makes lines of the access log, if not the default ones are asked for."""
     if not config.access_log:
         return None
+    if config.access_log_format:
+        return lines_by_format(config.access_log_format)
     return request_as_json if config.log_format == "json" and config.log_config is None else None
 
 

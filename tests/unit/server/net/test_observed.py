@@ -135,6 +135,8 @@ def test_workers_of_several_apps():
         ({"log_format": "json"}, ObservedConnection),
         ({"log_format": "json", "access_log": False}, Connection),
         ({"log_format": "json", "log_config": "file"}, Connection),
+        ({"access_log_format": "%(h)s", "log_config": "file"}, ObservedConnection),
+        ({"access_log_format": "%(h)s", "access_log": False}, Connection),
     ],
 )
 def test_kinds(options, kind):
@@ -149,3 +151,14 @@ def test_kinds(options, kind):
         second.close()
 
     play(scenario)
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_format_goes_first(access, log_format):
+    async def scenario(world):
+        world.connect().send(request("/a"))
+        world.app.answer(404)
+        await turn()
+
+    options = {"access_log_format": "%(h)s %(U)s %(s)s %(worker)s", "log_format": log_format}
+    assert observed(access, scenario, **options) == ["10.0.0.1 /a 404 1"]
