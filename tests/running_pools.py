@@ -109,6 +109,7 @@ def settings_for(app, folder, **settings):
         "interpreters": 2,
         "log_config": None,
         "log_format": "auto",
+        "request_id": False,
         "app": "",
         "extensions": "vetted",
         "lazy_imports": "off",

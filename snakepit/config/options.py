@@ -200,6 +200,9 @@ class Config(TlsOptions):
         None, "Log requests in this file, which SIGUSR1 reopens if it was moved.",
         metavar="FILE", shown="stdout", path=True, form=check_file,
     )  # fmt: skip
+    request_id: bool = option(
+        False, "Give each request an ID, a trusted proxy's X-Request-ID or a new one, and send it back in that field."
+    )
     use_colors: bool | None = option(
         None, "Colours in the logs, but for those that --log-config sets up.", shown="on a terminal, without NO_COLOR"
     )

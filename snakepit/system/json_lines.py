@@ -32,13 +32,17 @@ class JsonFormatter(logging.Formatter):
         super().__init__()
         self._more = more
 
+    def more(self) -> dict[str, Any]:
+        """Return the further members of the object that is made now."""
+        return self._more
+
     def format(self, record: logging.LogRecord) -> str:
         fields = {
             "time": timestamp(record.created),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
-            **self._more,
+            **self.more(),
         }
         fields.update((name, value) for name, value in vars(record).items() if name not in _OF_EACH | fields.keys())
         if record.exc_info:

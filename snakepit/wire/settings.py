@@ -68,6 +68,7 @@ class AppSettings(ImportSettings):
     log_config: str | None
     log_format: Literal["auto", "text", "json"]
     app: str
+    request_id: bool
     write_bytecode: bool
     ws_max_queue: int
     timeout_request: float | None

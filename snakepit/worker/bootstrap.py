@@ -128,6 +128,10 @@ def _serve(
             with StandardLibraryFirst():
                 from snakepit.worker.page_injection import with_script
             app = with_script(app, interface, settings["page_script"])
+        if settings["request_id"]:
+            with StandardLibraryFirst():
+                from snakepit.worker.request_ids import with_request_ids
+            app = with_request_ids(app, interface)
         seconds, copied = time.perf_counter() - before, extensions.copied if extensions else []
         told = [*_notes(settings), *_refused(extensions), *directory.notes()]
         loaded = envelopes.loaded(interface, seconds, copied, told, notes.frameworks(sys.modules))

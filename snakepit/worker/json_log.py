@@ -16,9 +16,22 @@ from collections.abc import Iterable
 from typing import Any, TextIO, cast
 
 from snakepit.system.json_lines import JsonFormatter, json_line, timestamp
+from snakepit.worker.request_ids import current
 
 LONGEST = 64 * 1024
 """Characters of a text without a line end that are kept; a longer one goes out as it is."""
+
+
+class WorkerFormatter(JsonFormatter):
+    """A formatter that also says which request is being served."""
+
+    def more(self) -> dict[str, Any]:
+        return _with_request(super().more())
+
+
+def _with_request(more: dict[str, Any]) -> dict[str, Any]:
+    request_id = current.get()
+    return {**more, "request_id": request_id} if request_id else more
 
 
 class PrintedLines:
@@ -58,7 +71,7 @@ class PrintedLines:
         """Write an object with this message; none if it is empty."""
         if message:
             first = {"time": timestamp(time.time()), "level": level, "logger": logger, "message": message}
-            self.stream.write(json_line({**first, **self._more}) + "\n")
+            self.stream.write(json_line({**first, **_with_request(self._more)}) + "\n")
 
     def end(self) -> None:
         """Write what this thread has begun, and has not ended."""
@@ -69,7 +82,7 @@ class PrintedLines:
 def install(worker: int, app: str) -> None:
     """Make JSON of all that this interpreter logs and prints. `app`: its name; empty if the server has no other."""
     more = {"worker": worker, **({"app": app} if app else {})}
-    formatter = JsonFormatter(**more)
+    formatter = WorkerFormatter(**more)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout = cast("TextIO", PrintedLines(sys.stdout, "stdout", more))
     if not isinstance(sys.stderr, io.TextIOWrapper):  # closed, or a program's own

@@ -1,4 +1,4 @@
-"""Connections that tell more of each request than the default access log shows: how long it took, and who answered.
+"""Connections that tell more of each request than the default access log: how long it took, who answered, and its ID.
 
 These are kinds of their own, which are made where an option asks for it, so that what they find out costs nothing
 elsewhere.
@@ -8,13 +8,15 @@ import asyncio
 import logging
 import time
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from snakepit.http.events import RequestHead
 from snakepit.http.fields import NO_BODY, Fields
 from snakepit.logs import ReadyLines
 from snakepit.server.exchanges.exchange import Exchange
-from snakepit.server.exchanges.websocket import WebSocketExchange
+from snakepit.server.exchanges.websocket import HandshakeClient, WebSocketExchange
 from snakepit.server.net.http1 import Connection, HttpConnections
+from snakepit.server.net.request_ids import id_of, identify
 from snakepit.server.net.request_lines import AnsweredRequest, MakeLine, lines_by_format, request_as_json
 from snakepit.server.net.websocket import WebSocketConnection
 
@@ -66,12 +68,12 @@ def line_maker(config: "Config") -> MakeLine | None:
 class ObservedConnection(Connection):
     """A connection that tells the request log of each request."""
 
-    __slots__ = ("_began", "_log")
+    __slots__ = ("_began", "_identifies", "_log")
 
     def __init__(self, shared: "ObservedConnections") -> None:
         super().__init__(shared)
-        self._access_log = None
         self._log = shared.request_log
+        self._identifies = shared.identifies
         self._began = 0.0
 
     def data_received(self, data: bytes) -> None:
@@ -81,6 +83,8 @@ class ObservedConnection(Connection):
 
     def send_response(self, status: int, fields: Fields, body: bytes, more: bool) -> None:
         exchange = self._exchange
+        if exchange is not None and self._identifies:
+            fields = _with_id(fields, exchange)
         super().send_response(status, fields, body, more)
         if exchange is not None:
             length = fields[2] if fields[2] is not None or more else len(body)
@@ -90,19 +94,40 @@ class ObservedConnection(Connection):
     def open_websocket(
         self, session: WebSocketExchange, subprotocol: str | None, fields: Fields
     ) -> WebSocketConnection:
+        if self._identifies:
+            fields = _with_id(fields, session)
         self._tell(session, 101, 0, fields)
         return super().open_websocket(session, subprotocol, fields)
+
+    def report_fault(self, exchange: Exchange, fault: str, cut_off: bool = False) -> None:
+        if self._identifies:
+            fault = f"Request ID: {id_of(exchange.head).decode('ascii')}\n{fault}"
+        super().report_fault(exchange, fault, cut_off)
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether the peer is a trusted proxy."""
+        return self._proxy_headers is not None
 
     def _tell(self, exchange: Exchange, status: int, length: int | None, fields: Fields) -> None:
         if self._log is not None:
             client, _, scheme, _, _ = exchange.endpoints
             seconds = perf_counter() - self._began
-            served_by = exchange.served_by
+            head, served_by = exchange.head, exchange.served_by
+            request_id = id_of(head).decode("ascii") if self._identifies else ""
             self._log.add(
                 AnsweredRequest(
-                    client, scheme, exchange.head, status, length, fields[0], time.time(), seconds, served_by
+                    client, scheme, head, status, length, fields[0], time.time(), seconds, served_by, request_id
                 )
             )
+
+
+def _with_id(fields: Fields, exchange: Exchange) -> Fields:
+    """Return the fields of a response with the ID of its request, unless the app has set that field."""
+    lines, flags, length = fields
+    if b"x-request-id:" in lines.lower():
+        return fields
+    return b"%sx-request-id: %s\r\n" % (lines, id_of(exchange.head)), flags, length
 
 
 class ObservedConnections(HttpConnections):
@@ -121,15 +146,22 @@ class ObservedConnections(HttpConnections):
         super().__init__(config, router, loop, open_files, secure=secure, beside=beside)
         logger = logging.getLogger("snakepit.access")
         make_line = line_maker(config)
+        self.identifies = config.request_id
         self.request_log: RequestLog | None = None
         if isinstance(beside, ObservedConnections):
             self.request_log = beside.request_log
         elif make_line is not None and logger.isEnabledFor(logging.INFO):
             self.request_log = RequestLog(logger, make_line, loop)
-        self.access_log = None  # no line twice
+        if make_line is not None:
+            self.access_log = None  # no line twice
 
     def new_connection(self) -> Connection:
         return ObservedConnection(self)
+
+    def new_exchange(self, client: HandshakeClient, head: RequestHead, home: Any) -> Exchange:
+        if self.identifies:
+            identify(head, isinstance(client, ObservedConnection) and client.is_trusted)
+        return super().new_exchange(client, head, home)
 
 
 def http_connections(
@@ -142,5 +174,5 @@ def http_connections(
     beside: HttpConnections | None = None,
 ) -> HttpConnections:
     """Make the HTTP/1 connections of a server, of the kind that its options need."""
-    kind = HttpConnections if line_maker(config) is None else ObservedConnections
+    kind = ObservedConnections if config.request_id or line_maker(config) is not None else HttpConnections
     return kind(config, router, loop, open_files, secure=secure, beside=beside)

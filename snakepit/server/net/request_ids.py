@@ -1,0 +1,36 @@
+"""Request IDs (`--request-id`): taken from a trusted proxy's X-Request-ID, or made."""
+
+import random
+import re
+
+from snakepit.http.events import RequestHead
+
+NAME = b"x-request-id"
+
+_VALID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
+"""What may be taken over: it goes into logs and other programs, where more than that could do harm."""
+
+_random = random.Random()  # seeded by the system; an app may seed the module's own
+"""IDs have to differ, and need not be hard to guess: the system's random numbers would take a call of it for each."""
+
+
+def new_id() -> bytes:
+    """Make an ID: 16 bytes, as hexadecimal digits."""
+    return b"%032x" % _random.getrandbits(128)
+
+
+def identify(head: RequestHead, trusted: bool) -> None:
+    """See to it that a request has one X-Request-ID field: the client's if it is `trusted` and valid, or a new one."""
+    found = [value for name, value in head.headers if name == NAME]
+    if len(found) == 1 and trusted and _VALID.fullmatch(found[0]):
+        return
+    others = [field for field in head.headers if field[0] != NAME] if found else head.headers
+    head.headers = [*others, (NAME, new_id())]  # a new list: requests with the same header block share one
+
+
+def id_of(head: RequestHead) -> bytes:
+    """Return a request's ID; empty if it has none."""
+    for name, value in reversed(head.headers):
+        if name == NAME:
+            return value
+    return b""
