@@ -5,12 +5,18 @@ import logging.config
 import os
 import sys
 from copy import copy
+from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
 from snakepit.config.choices import LOG_LEVELS, TRACE
 from snakepit.config.options import Config
 from snakepit.errors import ConfigError
+from snakepit.system.log_output import LogOutput
+
+LAST_SECONDS = 1.0
+"""Seconds that a reader of the log gets at the end for what it has not read."""
 
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 
@@ -69,8 +75,9 @@ class ReadyLines(logging.Handler):
         try:
             self.acquire()
             try:
-                self.stream.write(text)
-                self.flush()
+                stream = self.stream
+                stream.write(text)
+                stream.flush()
             finally:
                 self.release()
         except Exception:  # logging itself also catches every error of the stream
@@ -135,6 +142,7 @@ def configure(config: Config) -> None:
         except ValueError as error:  # the file is all that can fail
             reason = f"access_log_file can't be used: {error.__cause__ or error}"
             raise ConfigError(reason, ("access_log_file",)) from None
+        _never_block()
         return
     if file is not None:
         raise ConfigError(
@@ -150,3 +158,40 @@ def configure(config: Config) -> None:
         cause = f": {error.__cause__}" if error.__cause__ is not None else ""
         raise ConfigError(f"log config {config.log_config!r} can't be used: {error}{cause}") from None
     logging.getLogger("snakepit").setLevel(level)
+    _never_block()
+
+
+_outputs: list[tuple[logging.StreamHandler[Any], TextIO, LogOutput]] = []
+
+
+def _never_block() -> None:
+    """Have all handlers for stdout and stderr write without blocking."""
+    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
+    for handler in {handler for logger in loggers for handler in getattr(logger, "handlers", ())}:
+        stream = getattr(handler, "stream", None)
+        if type(stream) is not TextIOWrapper or stream not in (sys.stdout, sys.stderr):  # a program may have its own
+            continue
+        if isinstance(handler, logging.StreamHandler):
+            output = _output_to(stream) or LogOutput(stream, partial(_notice, handler))
+            handler.setStream(output)
+            _outputs.append((handler, stream, output))
+
+
+def _output_to(stream: TextIO) -> LogOutput | None:
+    """Return the output that leads to the same pipe or file as a stream, so that lines stay whole and in order."""
+    place = os.fstat(stream.fileno())
+    return next((one for _, other, one in _outputs if os.path.samestat(os.fstat(other.fileno()), place)), None)
+
+
+def _notice(handler: logging.Handler, dropped: int) -> str:
+    """Make the line that tells of dropped ones, in the handler's format."""
+    text = "%d lines of the log were dropped here: they were not read as fast as they came"
+    return handler.format(logging.LogRecord("snakepit.server", logging.WARNING, __file__, 0, text, (dropped,), None))
+
+
+def finish() -> None:
+    """Write what is left of the logs, as far as that can be done soon."""
+    for handler, stream, output in _outputs:
+        if output.finish(LAST_SECONDS):
+            handler.setStream(stream)
+    _outputs.clear()

@@ -115,6 +115,7 @@ def _serve(
     except KeyboardInterrupt:  # before the server's own handlers were set, or after
         status = 128 + signal.SIGINT
     manager.close()
+    logs.finish()
     return status, server.left_open
 
 

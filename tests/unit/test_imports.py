@@ -17,7 +17,7 @@ LAWS = {
     "": {"config.options", "server", "system"},  # `snakepit` itself, which imports them when they are asked for
     "__main__": {"cli", "supervisor", "system"},
     "errors": set(),
-    "logs": {ERRORS, "config"},
+    "logs": {ERRORS, "config", "system.log_output"},
     "system": set(),
     "http": {ERRORS},
     "tls": {ERRORS, "http.types"},

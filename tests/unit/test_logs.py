@@ -3,9 +3,12 @@
 import io
 import json
 import logging
+import os
 import sys
+import threading
 
 import pytest
+from waiting import PATIENCE
 
 from snakepit import logs
 from snakepit.config.choices import LOG_LEVELS, TRACE
@@ -233,3 +236,37 @@ def test_a_level_without_a_colour():
 @pytest.mark.parametrize(("status", "text"), [(200, "\x1b[32m200\x1b[0m"), (404, "\x1b[31m404\x1b[0m"), (999, "999")])
 def test_statuses(status, text):
     assert logs.colored_status(status) == text
+
+
+# -- streams that may stand still ------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its line ends")
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_one_pipe_for_both_streams(monkeypatch, log_format):
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w", encoding="utf-8") as out, os.fdopen(os.dup(writer), "w", encoding="utf-8") as err:
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setattr(sys, "stderr", err)
+        logs.configure(Config("main:app", log_format=log_format))
+        servers, requests = (logging.getLogger(name).handlers[0] for name in ("snakepit", "snakepit.access"))
+        assert servers.stream is requests.stream
+        for number in range(20_000):
+            requests.write(f"{number}\n")
+            servers.stream.write(f"{'x' * 90}\n")
+        found = []
+
+        def read():
+            with os.fdopen(reader, encoding="utf-8") as file:
+                found.extend(file)
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        logs.finish()
+        assert (requests.stream, servers.stream) == (out, err)
+    thread.join(PATIENCE)
+    notice = found[-1].rstrip("\n")
+    dropped = 40_000 - len(found) + 1
+    text = f"{dropped} lines of the log were dropped here: they were not read as fast as they came"
+    assert json.loads(notice)["message"] == text if log_format == "json" else notice.endswith(f" WARNING  {text}")
+    assert found[0:-1:2] == [f"{number}\n" for number in range(len(found) // 2)]
