@@ -56,8 +56,13 @@ class AnsweredRequest:
     @property
     def worker(self) -> tuple[int | None, str]:
         """The number of the worker, if one answered, and the name of its app, if the server has several."""
-        found = _SERVED_BY.fullmatch(self.served_by)
-        return (int(found[1]), found[2] or "") if found is not None else (None, "")
+        return _worker(self.served_by)
+
+
+@lru_cache(1024)
+def _worker(served_by: str) -> tuple[int | None, str]:
+    found = _SERVED_BY.fullmatch(served_by)
+    return (int(found[1]), found[2] or "") if found is not None else (None, "")
 
 
 type MakeLine = Callable[[AnsweredRequest], str]
