@@ -327,6 +327,7 @@ class Config(TlsOptions):
             each.check(getattr(self, each.name))
         self._check_tls()
         self._check_listening()
+        self._check_monitoring()
         object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
         for name in ("app_dir", "log_config", "venv"):  # read again after the app may have changed the directory
             path = getattr(self, name)

@@ -14,8 +14,9 @@ from snakepit.server.net.http1 import HttpConnections
 from snakepit.server.net.listener import Listener, Speaks
 from snakepit.server.net.reported import ReportedConnections
 from snakepit.server.privileges import become
-from snakepit.server.responders.acme_challenge import AcmeChallenge, ChallengesFirst
+from snakepit.server.responders.acme_challenge import AcmeChallenge
 from snakepit.server.responders.redirect import HttpsRedirect
+from snakepit.server.routing.responders_first import RespondersFirst
 from snakepit.server.routing.router import Router
 from snakepit.system.cpus import usable_cpus
 from snakepit.system.import_order import StandardLibraryFirst
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from snakepit.config.options import Config
     from snakepit.server.automatic_https import AutomaticHttps
+    from snakepit.server.monitor.monitoring import Monitoring
     from snakepit.server.net.listener import NewConnection
     from snakepit.server.net.tls_connections import TlsConnections
     from snakepit.server.responders.responder import Responder
@@ -97,14 +99,24 @@ class Entrance:
         self._files = FileCertificates(certificates, files, self._tell_of_file)
         return certificates
 
+    @property
+    def certificates(self) -> "Certificates | None":
+        """Those that are shown to clients; None: TLS is not spoken."""
+        return self._certificates
+
     async def serve(
-        self, http: HttpConnections, router: "Finder", permits: "Callable[[str], bool] | None" = None
+        self,
+        http: HttpConnections,
+        router: "Finder",
+        monitoring: "Monitoring",
+        permits: "Callable[[str], bool] | None" = None,
     ) -> None:
         """Accept connections from now on.
 
         Args:
             http: makes connections that speak HTTP; over TLS, where that is spoken anywhere.
-            router: of those that speak it without TLS beside them.
+            router: of those that speak it without TLS beside them, behind what `monitoring` finds.
+            monitoring: answers health checks and requests for metrics.
             permits: tells whether a host of a route with a placeholder may get a certificate; called in a thread.
         """
         connections: dict[Speaks, NewConnection] = {Speaks.HTTP: http.new_connection}
@@ -112,13 +124,15 @@ class Entrance:
             from snakepit.server.net.tls import over_tls
 
             self._tls = self._make_tls(self._certificates, http)
-            challenges: list[Responder] = []
+            router = monitoring.first(router)
+            before_redirect: list[Responder] = [*monitoring.health]
             if self.automatic is not None:
                 await self.automatic.wait_loaded(permits)
-                challenges.append(AcmeChallenge(self.automatic.find_answer))
-                router = ChallengesFirst(challenges[0], router)
+                challenge = AcmeChallenge(self.automatic.find_answer)
+                before_redirect.append(challenge)
+                router = RespondersFirst([challenge], router)
             plain = HttpConnections(self._config, router, self._loop, beside=http)
-            redirect = Router(HttpsRedirect(self.listener.https_port or _HTTPS), challenges)
+            redirect = Router(HttpsRedirect(self.listener.https_port or _HTTPS), before_redirect)
             connections = {
                 Speaks.HTTPS: over_tls(self._tls, http.new_connection),
                 Speaks.HTTP: plain.new_connection,
@@ -131,6 +145,9 @@ class Entrance:
                 trusted, http.connections, self._loop, self._config.timeout_request_head
             )
             connections = {speaks: reported.below(make) for speaks, make in connections.items()}
+        if self._config.metrics_socket is not None:  # whoever asks there comes through no proxy
+            metrics = HttpConnections(self._config, monitoring.for_metrics, self._loop, beside=http)
+            connections[Speaks.METRICS] = metrics.new_connection
         await self.listener.serve(self._loop, connections)
 
     def _make_tls(self, certificates: "Certificates", http: HttpConnections) -> "TlsConnections":

@@ -20,6 +20,7 @@ from snakepit.server.apps.tenant_hosts import has_tenant
 from snakepit.server.apps.tenants import Tenants
 from snakepit.server.entrance import Entrance
 from snakepit.server.event_loop.background import spawn
+from snakepit.server.monitor.monitoring import Monitoring
 from snakepit.server.net.http1 import HttpConnections
 from snakepit.server.operate.certificate_commands import certificate_commands
 from snakepit.server.operate.changes import Changes
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from snakepit.http.fields import Fields
     from snakepit.http.types import AppFile
     from snakepit.server.exchanges.exchange import Exchange, OnChange
+    from snakepit.server.net.listener import Listener
     from snakepit.server.responders.static_files.app_files import AppFiles
     from snakepit.server.responders.static_files.responder import StaticResponder
 
@@ -80,7 +82,6 @@ class Serving:
         self._loop = loop
         self._log = logging.getLogger("snakepit.server")
         self._entrance = Entrance(config, manager.sockets, loop)
-        self._listener = self._entrance.listener
         self.address = self._listener.address
         self.left_open = 0
         self._hand_over = HandOver(manager, self._log)
@@ -114,6 +115,10 @@ class Serving:
         self._http = HttpConnections(config, self._static.router, loop, setup.open_files, secure=config.speaks_tls)
         self._app_files: AppFiles | None = None  # made for the first one
         self._http.app_files = self._send_app_file
+        self._monitoring = Monitoring(
+            config, self._apps, self._http, self._is_stopping, manager.restarts, self._entrance.certificates, loop
+        )
+        self._http.route_by(self._monitoring.first(self._static.router))
         self._changes = Changes(
             self._apps, self._log, loop, manager, self._reconfiguration(make), self._entrance.look_at_certificates
         )
@@ -249,6 +254,7 @@ class Serving:
             if self._app_files is not None:
                 self._app_files.close()
             self._static.close()
+            self._monitoring.close()
             if self._copies is not None:
                 self._copies.remove()
             if self._control is not None:
@@ -263,7 +269,8 @@ class Serving:
         if asked.is_set():
             return
         self._http.open_files.watch()
-        await self._entrance.serve(self._http, self._static, has_tenant(self._apps))
+        await self._entrance.serve(self._http, self._static, self._monitoring, has_tenant(self._apps))
+        self._monitoring.start()
         self._accepts = True
         self._log.info("Listening on %s (Ctrl+C to stop)", ", ".join(self._listener.addresses))
         if manager.takes_over:
@@ -318,6 +325,13 @@ class Serving:
             self._log.info("Stopped")
 
     @property
+    def _listener(self) -> "Listener":
+        return self._entrance.listener
+
+    def _is_stopping(self) -> bool:
+        return self._setup.stop.asked.is_set() and self._hand_over.successor is None
+
+    @property
     def _keeps_path(self) -> bool:
         """Tell whether the file of a Unix socket must stay, since another process serves there."""
         return self._hand_over.successor is not None or (self._setup.manager.takes_over and not self._accepts)
@@ -329,7 +343,7 @@ class Serving:
 
     def _serve_static(self, sites: "Iterable[StaticFiles]") -> None:
         self._static.become(sites)
-        self._http.route_by(self._static.router)
+        self._http.route_by(self._monitoring.first(self._static.router))
 
     def _send_app_file(self, exchange: "Exchange", status: int, fields: "Fields", file: "AppFile") -> "OnChange":
         if self._app_files is None:
