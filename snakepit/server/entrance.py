@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from snakepit.config.options import Config
     from snakepit.server.automatic_https import AutomaticHttps
-    from snakepit.server.monitor.monitoring import Monitoring
     from snakepit.server.net.listener import NewConnection
     from snakepit.server.net.tls_connections import TlsConnections
     from snakepit.server.responders.responder import Responder
@@ -108,24 +107,25 @@ class Entrance:
         self,
         http: HttpConnections,
         router: "Finder",
-        monitoring: "Monitoring",
         permits: "Callable[[str], bool] | None" = None,
+        health: "Sequence[Responder]" = (),
+        metrics: "Finder | None" = None,
     ) -> None:
         """Accept connections from now on.
 
         Args:
             http: makes connections that speak HTTP; over TLS, where that is spoken anywhere.
-            router: of those that speak it without TLS beside them, behind what `monitoring` finds.
-            monitoring: answers health checks and requests for metrics.
+            router: of those that speak it without TLS beside them.
             permits: tells whether a host of a route with a placeholder may get a certificate; called in a thread.
+            health: responders for those whose clients are sent to HTTPS.
+            metrics: the router of those that are for metrics alone; None: there are none.
         """
         connections: dict[Speaks, NewConnection] = {Speaks.HTTP: http.new_connection}
         if self._certificates is not None:
             from snakepit.server.net.tls import over_tls
 
             self._tls = self._make_tls(self._certificates, http)
-            router = monitoring.first(router)
-            before_redirect: list[Responder] = [*monitoring.health]
+            before_redirect: list[Responder] = [*health]
             if self.automatic is not None:
                 await self.automatic.wait_loaded(permits)
                 challenge = AcmeChallenge(self.automatic.find_answer)
@@ -145,9 +145,8 @@ class Entrance:
                 trusted, http.connections, self._loop, self._config.timeout_request_head
             )
             connections = {speaks: reported.below(make) for speaks, make in connections.items()}
-        if self._config.metrics_socket is not None:  # whoever asks there comes through no proxy
-            metrics = HttpConnections(self._config, monitoring.for_metrics, self._loop, beside=http)
-            connections[Speaks.METRICS] = metrics.new_connection
+        if metrics is not None:  # whoever asks there comes through no proxy
+            connections[Speaks.METRICS] = HttpConnections(self._config, metrics, self._loop, beside=http).new_connection
         await self.listener.serve(self._loop, connections)
 
     def _make_tls(self, certificates: "Certificates", http: HttpConnections) -> "TlsConnections":

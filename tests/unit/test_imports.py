@@ -82,7 +82,6 @@ LAWS = {
         ERRORS,
         "config",
         "server.automatic_https",
-        "server.monitor",
         "server.net",
         "server.privileges",
         "server.responders",

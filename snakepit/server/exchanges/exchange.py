@@ -179,6 +179,7 @@ class Exchange:
         if self.body_left is not None:
             self.body_left -= len(data)
             if self.body_left < 0:
+                self.status = 413
                 self.client_gone()
                 self._http.send_error(413, "the request's body is too long", [])
                 return

@@ -6,6 +6,7 @@ An exchange is counted once: when its answer is complete, its client has gone, o
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
+from snakepit.errors import LocalProtocolError
 from snakepit.server.exchanges.exchange import Destination, Exchange, OnChange
 from snakepit.server.exchanges.tally import Busyness, Tally
 from snakepit.server.exchanges.websocket import WebSocketExchange
@@ -38,6 +39,7 @@ class MeteredExchange(Exchange):
 
     _tally: Tally | None = None  # known once it is counted, or has gone from one destination to another
     _counted = False
+    _broken_off = False
     _assigned_at: float | None = None
     _responded_at: float | None = None
     _bytes_received = 0
@@ -53,11 +55,15 @@ class MeteredExchange(Exchange):
         super().redirect(destination)
 
     def client_gone(self, stopping: bool = False) -> None:
-        if not self.answered:
+        if not (self.answered or self._broken_off or self.status == 413):  # in which cases it is the server that goes
             tally = self._find_tally()
             if tally is not None:
                 tally.left += 1
         super().client_gone(stopping)
+
+    def break_off(self, error: LocalProtocolError) -> None:
+        self._broken_off = True
+        super().break_off(error)
 
     def begin_reply(self, status: int, fields: "Fields", body: bytes, on_writable: OnChange | None = None) -> bool:
         self._bytes_sent += len(body)
@@ -89,14 +95,6 @@ class MeteredExchange(Exchange):
         self._assigned_at = None
         self._left_worker(monotonic())
 
-    def respond(self, status: int, fields: "Fields", body: bytes, more: bool) -> None:
-        self._bytes_sent += len(body)
-        super().respond(status, fields, body, more)
-
-    def respond_body(self, data: bytes, more: bool) -> None:
-        self._bytes_sent += len(data)
-        super().respond_body(data, more)
-
     def answer(self, status: int, fields: "Fields", body: bytes) -> None:
         if self.state is not _ASSIGNED:
             super().answer(status, fields, body)
@@ -114,6 +112,10 @@ class MeteredExchange(Exchange):
     def _take_first(self, head: "RequestHead") -> None:
         super()._take_first(head)
         self._bytes_received = len(head.body)
+
+    def _sent(self, data: bytes | str, more: bool) -> None:
+        self._bytes_sent += len(data)
+        super()._sent(data, more)
 
     def _to(self, state: ExchangeState) -> None:
         super()._to(state)
@@ -141,15 +143,15 @@ class MeteredExchange(Exchange):
             return
         head, status = self.head, self.status
         tally.count(head.method, status)
-        tally.received += self._bytes_received
-        tally.sent += self._bytes_sent
         assigned_at = self._assigned_at
         if assigned_at is not None:
             tally.waited.add(assigned_at - self.began)
             if status:
                 tally.worked.add((self._responded_at or now) - assigned_at)
-        if status != 101:  # a session on a WebSocket is as long as its client likes
+        if status != 101:  # a session on a WebSocket is as long as its client likes, and has no body
             tally.took.add(now - self.began)
+            tally.received += self._bytes_received
+            tally.sent += self._bytes_sent
 
 
 class MeteredWebSocketExchange(MeteredExchange, WebSocketExchange):

@@ -17,8 +17,6 @@ from snakepit.server.routing.router import Router
 from snakepit.system.import_order import StandardLibraryFirst
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from snakepit.config.options import Config
     from snakepit.server.apps.table import Apps
     from snakepit.server.net.http1 import HttpConnections
@@ -30,11 +28,11 @@ if TYPE_CHECKING:
 class Monitoring:
     """The responders for health checks and metrics. Raises ConfigError if what writes metrics is not installed.
 
-    `health` are those for every socket, `for_metrics` finds who answers on the socket that is for metrics alone.
+    `health` are those for every socket; `for_metrics` finds who answers on the socket that is for metrics alone, if
+    there is one.
 
     Args:
         http: the connections of the server, whose exchanges are counted.
-        stopping: tells whether the server is about to end.
         restarts: how often the supervisor had to start another process.
         certificates: those that are shown now; None: TLS is not spoken.
     """
@@ -44,18 +42,17 @@ class Monitoring:
         config: "Config",
         apps: "Apps",
         http: "HttpConnections",
-        stopping: "Callable[[], bool]",
         restarts: int,
         certificates: "Certificates | None",
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.health: tuple[Responder, ...] = ()
         if config.livez_path or config.readyz_path:
-            readiness = AppReadiness(apps, stopping, loop)
+            readiness = AppReadiness(apps, lambda: http.connections.stopping, loop)
             self.health = (HealthChecks(config.livez_path, config.readyz_path, readiness),)
         self._lag: LoopLag | None = None
         self._before_apps = self.health
-        self.for_metrics: Finder = Router(Refusal(404, "Nothing is served at this address"))
+        self.for_metrics: Finder | None = None
         if config.metrics_path:
             self._lag = LoopLag(loop)
             counters = Counters(apps, self.health)
@@ -65,7 +62,7 @@ class Monitoring:
             if config.metrics_socket is None:
                 self._before_apps = (*self.health, page)
             else:
-                self.for_metrics = RespondersFirst((page, *self.health), self.for_metrics)
+                self.for_metrics = Router(Refusal(404, "Nothing is served at this address"), (page, *self.health))
 
     def first(self, rest: "Finder") -> "Finder":
         """Return a router that finds these responders first, if there are any for the sockets of apps."""

@@ -143,6 +143,17 @@ def test_a_client_that_goes_in_the_middle_of_the_answer(world):
     assert (world.counted(), world.tally.left) == ({("GET", "2xx"): 1}, 1)
 
 
+def test_an_answer_that_is_broken_off_and_a_body_that_is_too_long_are_no_clients_that_left(world):
+    exchange = world.assigned()
+    exchange.respond(200, NONE, b"x", True)
+    exchange.respond_body(b"illegal", True)
+    assert (world.counted(), world.tally.left) == ({("GET", "5xx"): 1}, 0)
+    exchange = world.assigned(method="POST", body=b"1", more=True)
+    exchange.body_left = 3
+    exchange.add_body(b"2345", True)
+    assert (world.counted(), world.tally.left) == ({("GET", "5xx"): 1, ("POST", "4xx"): 1}, 0)
+
+
 def test_who_is_refused_had_no_worker(world):
     world.exchange().refuse(503, "full", [])
     world.exchange().refuse(404, "not here", [])

@@ -36,7 +36,7 @@ class World:
         self.loop = loop
         self.router = Router(self.app)
         self.http = HttpConnections(config, self.router, self.loop)
-        self.monitoring = Monitoring(config, Apps(), self.http, lambda: False, 0, None, self.loop)
+        self.monitoring = Monitoring(config, Apps(), self.http, 0, None, self.loop)
 
     def who(self, path, finder=None):
         finder = finder or self.monitoring.first(self.router)
