@@ -9,7 +9,7 @@ from certificates import pem
 from pebble import free_ports
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
-from support import NEEDS_TWO_WORKERS, ONE_RUNTIME, PATIENCE, Client, running, wait_until, workers_of
+from support import NEEDS_TWO_WORKERS, ONE_RUNTIME, PATIENCE, RUNTIME, Client, running, wait_until, workers_of
 
 OPENMETRICS = "Accept: application/openmetrics-text; version=1.0.0, text/plain;version=0.0.4;q=0.5"
 APP = "behaviors:app"
@@ -212,6 +212,8 @@ def test_a_socket_that_is_for_metrics_alone():
         assert found.get("snakepit_requests_total", app=APP, method="GET", status="5xx") == 1
         assert ask("/") == (404, "Nothing is served at this address\n")
         assert ask("/readyz") == (200, "ready\n")
+        if RUNTIME == "thread":  # which has no supervisor
+            return
         assert server.command("upgrade").returncode == 0
         status, text = ask("/metrics")
         assert (status, Scraped(parse_text(text)).sum("snakepit_requests_total")) == (200, 0), "another process"
