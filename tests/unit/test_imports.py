@@ -134,6 +134,7 @@ LAWS = {
         "server.workers",
         "system",
         "tls",
+        "wire",
     },
     "server/operate": {
         ERRORS,

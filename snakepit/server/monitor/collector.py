@@ -24,6 +24,7 @@ from snakepit.system.version import __version__
 
 if TYPE_CHECKING:
     from snakepit.server.apps.app import App
+    from snakepit.server.monitor.app_metrics import AppMetrics
     from snakepit.server.monitor.counters import Counters
     from snakepit.server.monitor.loop_lag import LoopLag
     from snakepit.server.net.connections import Connections
@@ -42,6 +43,7 @@ class ServerCollector(Collector):
     Args:
         restarts: how often the supervisor had to start another process.
         certificates: those that are shown now; None: TLS is not spoken.
+        app_metrics: those that the apps keep.
     """
 
     def __init__(
@@ -52,8 +54,10 @@ class ServerCollector(Collector):
         lag: "LoopLag",
         restarts: int,
         certificates: "Certificates | None",
+        app_metrics: "AppMetrics",
     ) -> None:
         self._apps = apps
+        self._app_metrics = app_metrics
         self._counters = counters
         self._connections = connections
         self._lag = lag
@@ -72,6 +76,7 @@ class ServerCollector(Collector):
         yield from self._of_connections()
         if self._certificates is not None:
             yield _of_certificates(self._certificates)
+        yield from self._app_metrics.collect()
 
     def _of_process(self) -> Iterator[Metric]:
         info = {"version": __version__, "python": platform.python_version()}

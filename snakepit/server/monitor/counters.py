@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 from snakepit.server.exchanges.tally import Busyness, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from snakepit.server.apps.app import App
     from snakepit.server.exchanges.exchange import Destination
@@ -25,12 +25,19 @@ class Counters:
     Args:
         apps: those that there are.
         uncounted: destinations whose exchanges do not count.
+        seen: called once with each worker that gets an exchange.
     """
 
-    def __init__(self, apps: "Iterable[App]", uncounted: "Iterable[Destination]" = ()) -> None:
+    def __init__(
+        self,
+        apps: "Iterable[App]",
+        uncounted: "Iterable[Destination]" = (),
+        seen: "Callable[[WorkerHandle], object]" = lambda worker: None,
+    ) -> None:
         self._apps = apps
         self._tallies: dict[str, Tally] = {}
         self._uncounted = set(uncounted)
+        self._seen = seen
         self._known: dict[Destination, Tally | None] = {}
         self._busyness: WeakKeyDictionary[WorkerHandle, Busyness] = WeakKeyDictionary()
 
@@ -48,7 +55,10 @@ class Counters:
     def busyness_of(self, worker: "WorkerHandle") -> Busyness:
         """Return how busy a worker is."""
         found = self._busyness.get(worker)
-        return self._busyness.setdefault(worker, Busyness()) if found is None else found
+        if found is None:
+            found = self._busyness[worker] = Busyness()
+            self._seen(worker)
+        return found
 
     def by_app(self) -> dict[str, Tally]:
         """Return the counts by the name of the app, of those that there are, and of NO_APP.

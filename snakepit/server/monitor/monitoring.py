@@ -55,9 +55,9 @@ class Monitoring:
         self.for_metrics: Finder | None = None
         if config.metrics_path:
             self._lag = LoopLag(loop)
-            counters = Counters(apps, self.health)
-            page = _metrics_page(config.metrics_path, apps, counters, http, self._lag, restarts, certificates)
-            counters.leave_out(page)
+            counters, page = _metrics(config, apps, http, self._lag, restarts, certificates, loop)
+            for responder in (*self.health, page):
+                counters.leave_out(responder)
             http.http_exchange, http.websocket_exchange = exchange_types(counters)
             if config.metrics_socket is None:
                 self._before_apps = (*self.health, page)
@@ -79,20 +79,24 @@ class Monitoring:
             self._lag.close()
 
 
-def _metrics_page(
-    path: str,
+def _metrics(
+    config: "Config",
     apps: "Apps",
-    counters: Counters,
     http: "HttpConnections",
     lag: LoopLag,
     restarts: int,
     certificates: "Certificates | None",
-) -> MetricsPage:
+    loop: asyncio.AbstractEventLoop,
+) -> tuple[Counters, MetricsPage]:
     if find_spec("prometheus_client") is None:
         raise ConfigError(
             "metrics needs prometheus-client, which is not installed: pip install 'snakepit-server[metrics]'"
         )
     with StandardLibraryFirst():
-        from snakepit.server.monitor.collector import ServerCollector, writer  # most servers have none
+        from snakepit.server.monitor.app_metrics import AppMetrics  # most servers have none
+        from snakepit.server.monitor.collector import ServerCollector, writer
 
-    return MetricsPage(path, writer(ServerCollector(apps, counters, http.connections, lag, restarts, certificates)))
+    of_apps = AppMetrics(apps, bool(config.apps), loop)
+    counters = Counters(apps, seen=of_apps.keep)
+    collector = ServerCollector(apps, counters, http.connections, lag, restarts, certificates, of_apps)
+    return counters, MetricsPage(config.metrics_path, writer(collector), of_apps.gather)

@@ -14,17 +14,23 @@ if TYPE_CHECKING:
 type Write = Callable[[str], tuple[str, bytes]]
 """Writes the metrics in a form that this value of an Accept field asks for; returns the content type, and the text."""
 
+type Gather = Callable[[Callable[[], None]], None]
+"""Gathers what is to be written, and calls back."""
+
 
 class MetricsPage(Responder):
     """A responder that answers with metrics.
 
     Args:
         path: where.
+        gather: called before `write`.
     """
 
-    def __init__(self, path: str, write: Write) -> None:
+    def __init__(self, path: str, write: Write, gather: Gather) -> None:
         self._path = path.encode()
         self._write = write
+        self._gather = gather
+        self._kept: set[Exchange] = set()
 
     def takes(self, head: "RequestHead") -> bool:
         return split_target(head.target)[0] == self._path
@@ -34,6 +40,18 @@ class MetricsPage(Responder):
         if head.method not in ("GET", "HEAD"):
             exchange.refuse(405, "Metrics are asked for with GET", [(b"allow", b"GET, HEAD")])
             return
+        exchange.mark_waiting()
+        self._kept.add(exchange)
+        self._gather(lambda: self._answer(exchange))
+
+    def withdraw(self, exchange: "Exchange") -> None:
+        self._kept.discard(exchange)
+
+    def _answer(self, exchange: "Exchange") -> None:
+        if exchange not in self._kept:
+            return
+        self._kept.discard(exchange)
+        head = exchange.head
         accept = b",".join(value for name, value in head.headers if name == b"accept")
         kind, text = self._write(accept.decode("latin-1"))
         fields = [
@@ -42,6 +60,3 @@ class MetricsPage(Responder):
             (b"content-length", b"%d" % len(text)),
         ]
         exchange.reply(200, render(fields), b"" if head.method == "HEAD" else text)
-
-    def withdraw(self, exchange: "Exchange") -> None:
-        """Do nothing: no exchange is kept."""

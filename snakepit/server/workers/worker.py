@@ -137,6 +137,7 @@ class WorkerHandle:
             envelopes.STACK: self.watchdog.on_stack,
             envelopes.FAILED: self._on_failed,
             envelopes.LIFESPAN_FAILED: self._on_lifespan_failed,
+            envelopes.METRICS: self.report.told_metrics,
             envelopes.GOODBYE: self.report.said_farewell,
         }
 
@@ -212,6 +213,10 @@ class WorkerHandle:
         self.watchdog.ask_heartbeat(now)
         if self._seats is None:
             self.line.ask_heartbeat(now)
+
+    def ask_metrics(self) -> None:
+        """Ask for the metrics that the app keeps in it."""
+        self.watchdog.ask_metrics()
 
     def silent_for(self, now: float) -> float:
         """Return the seconds since it was asked for a heartbeat, and gave none."""

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from snakepit.server.exchanges.tally import BOUNDS
 from snakepit.server.lifecycle import WorkerState
+from snakepit.server.monitor.app_metrics import AppMetrics
 from snakepit.server.monitor.collector import ServerCollector, writer
 from snakepit.server.monitor.counters import Counters
 from snakepit.server.monitor.loop_lag import PERIOD, LoopLag
@@ -78,7 +79,8 @@ def written(collector, accept=""):
 
 def make(*apps, certificates=None, lag=None):
     counters = Counters(apps)
-    collector = ServerCollector(apps, counters, Connections(), lag or LoopLag(Loop()), 3, certificates)
+    of_apps = AppMetrics(apps, False, None)
+    collector = ServerCollector(apps, counters, Connections(), lag or LoopLag(Loop()), 3, certificates, of_apps)
     return collector, counters
 
 

@@ -67,6 +67,15 @@ def test_destinations_that_have_gone_are_not_kept_for_ever(monkeypatch):
     assert counters.tally_of(app.destination).left == 1
 
 
+def test_a_worker_is_told_of_once():
+    seen = []
+    counters, workers = Counters([], seen=seen.append), [Worker(), Worker()]
+    for _ in range(2):
+        for worker in workers:
+            counters.busyness_of(worker)
+    assert seen == workers
+
+
 def test_workers_that_have_gone_are_not_kept():
     counters, worker = Counters([]), Worker()
     busyness = counters.busyness_of(worker)

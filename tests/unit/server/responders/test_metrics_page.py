@@ -9,7 +9,7 @@ from snakepit.server.responders.metrics import MetricsPage
 
 
 def ask(target=b"/metrics", method="GET", headers=()):
-    page = MetricsPage("/metrics", lambda accept: ("text/plain", f"for {accept}\n".encode()))
+    page = MetricsPage("/metrics", lambda accept: ("text/plain", f"for {accept}\n".encode()), lambda told: told())
     head = RequestHead(method, target, "1.1", list(headers), False)
     if not page.takes(head):
         return None
@@ -34,3 +34,16 @@ def test_what_is_accepted():
 def test_methods():
     assert ask(method="HEAD") == (200, b"")
     assert ask(method="POST")[0] == 405
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_it_answers_when_all_is_gathered(stays):
+    gathering = []
+    page = MetricsPage("/metrics", lambda accept: ("text/plain", b"all"), gathering.append)
+    exchange = Exchange(1, client := FakeClient(), page, RequestHead("GET", b"/metrics", "1.1", [], False))
+    page.submit(exchange)
+    assert not client.begun
+    if not stays:
+        exchange.client_gone()
+    gathering[0]()
+    assert client.begun is stays
