@@ -123,6 +123,7 @@ def settings_for(app, folder, **settings):
         "variables": {},
         "directory": "",
         "on_chdir": "warn",
+        "tells_metrics": False,
         "open_files": None,
     } | settings
 

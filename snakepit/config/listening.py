@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 
 from snakepit.config.bind import Bind, check_binds, mode_form, read_bind
+from snakepit.config.monitoring import MonitoringOptions
 from snakepit.config.option import option
-from snakepit.config.workers import WorkerOptions
 from snakepit.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListenOptions(WorkerOptions):
+class ListenOptions(MonitoringOptions):
     """The options for listening."""
 
     host: str | None = option(

@@ -343,6 +343,7 @@ class Config(TlsOptions):
             each.check(getattr(self, each.name))
         self._check_tls()
         self._check_listening()
+        self._check_monitoring()
         object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
         # read again after the app may have changed the directory
         for name in ("app_dir", "log_config", "access_log_file", "venv"):

@@ -15,8 +15,9 @@ from snakepit.server.net.listener import Listener, Speaks
 from snakepit.server.net.observed import http_connections
 from snakepit.server.net.reported import ReportedConnections
 from snakepit.server.privileges import become
-from snakepit.server.responders.acme_challenge import AcmeChallenge, ChallengesFirst
+from snakepit.server.responders.acme_challenge import AcmeChallenge
 from snakepit.server.responders.redirect import HttpsRedirect
+from snakepit.server.routing.responders_first import RespondersFirst
 from snakepit.server.routing.router import Router
 from snakepit.system.cpus import usable_cpus
 from snakepit.system.import_order import StandardLibraryFirst
@@ -98,8 +99,18 @@ class Entrance:
         self._files = FileCertificates(certificates, files, self._tell_of_file)
         return certificates
 
+    @property
+    def certificates(self) -> "Certificates | None":
+        """Those that are shown to clients; None: TLS is not spoken."""
+        return self._certificates
+
     async def serve(
-        self, http: HttpConnections, router: "Finder", permits: "Callable[[str], bool] | None" = None
+        self,
+        http: HttpConnections,
+        router: "Finder",
+        permits: "Callable[[str], bool] | None" = None,
+        health: "Sequence[Responder]" = (),
+        metrics: "Finder | None" = None,
     ) -> None:
         """Accept connections from now on.
 
@@ -107,19 +118,22 @@ class Entrance:
             http: makes connections that speak HTTP; over TLS, where that is spoken anywhere.
             router: of those that speak it without TLS beside them.
             permits: tells whether a host of a route with a placeholder may get a certificate; called in a thread.
+            health: responders for those whose clients are sent to HTTPS.
+            metrics: the router of those that are for metrics alone; None: there are none.
         """
         connections: dict[Speaks, NewConnection] = {Speaks.HTTP: http.new_connection}
         if self._certificates is not None:
             from snakepit.server.net.tls import over_tls
 
             self._tls = self._make_tls(self._certificates, http)
-            challenges: list[Responder] = []
+            before_redirect: list[Responder] = [*health]
             if self.automatic is not None:
                 await self.automatic.wait_loaded(permits)
-                challenges.append(AcmeChallenge(self.automatic.find_answer))
-                router = ChallengesFirst(challenges[0], router)
+                challenge = AcmeChallenge(self.automatic.find_answer)
+                before_redirect.append(challenge)
+                router = RespondersFirst([challenge], router)
             plain = http_connections(self._config, router, self._loop, beside=http)
-            redirect = Router(HttpsRedirect(self.listener.https_port or _HTTPS), challenges)
+            redirect = Router(HttpsRedirect(self.listener.https_port or _HTTPS), before_redirect)
             connections = {
                 Speaks.HTTPS: over_tls(self._tls, http.new_connection),
                 Speaks.HTTP: plain.new_connection,
@@ -132,6 +146,9 @@ class Entrance:
                 trusted, http.connections, self._loop, self._config.timeout_request_head
             )
             connections = {speaks: reported.below(make) for speaks, make in connections.items()}
+        if metrics is not None:  # whoever asks there comes through no proxy
+            plain_metrics = http_connections(self._config, metrics, self._loop, beside=http)
+            connections[Speaks.METRICS] = plain_metrics.new_connection
         await self.listener.serve(self._loop, connections)
 
     def _make_tls(self, certificates: "Certificates", http: HttpConnections) -> "TlsConnections":

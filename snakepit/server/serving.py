@@ -8,8 +8,8 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from snakepit.c_extensions.copies import CopiesFolder, remove_left_over
 from snakepit.errors import ConfigError
@@ -19,7 +19,8 @@ from snakepit.server.apps.table import Apps
 from snakepit.server.apps.tenant_hosts import has_tenant
 from snakepit.server.apps.tenants import Tenants
 from snakepit.server.entrance import Entrance
-from snakepit.server.event_loop.background import spawn
+from snakepit.server.event_loop.background import spawn, wait_first_of
+from snakepit.server.monitor.monitoring import Monitoring
 from snakepit.server.net.observed import http_connections
 from snakepit.server.operate.certificate_commands import certificate_commands
 from snakepit.server.operate.changes import Changes
@@ -80,8 +81,7 @@ class Serving:
         self._loop = loop
         self._log = logging.getLogger("snakepit.server")
         self._entrance = Entrance(config, manager.sockets, loop)
-        self._listener = self._entrance.listener
-        self.address = self._listener.address
+        self.address = self._entrance.listener.address
         self.left_open = 0
         self._hand_over = HandOver(manager, self._log)
         self._report = StartupReport(setup.workers, self._log, hand_over=self._hand_over.ask)
@@ -114,6 +114,9 @@ class Serving:
         self._http = http_connections(config, self._static.router, loop, setup.open_files, secure=config.speaks_tls)
         self._app_files: AppFiles | None = None  # made for the first one
         self._http.app_files = self._send_app_file
+        certificates = self._entrance.certificates
+        self._monitoring = Monitoring(config, self._apps, self._http, manager.restarts, certificates, loop)
+        self._http.route_by(self._monitoring.first(self._static.router))
         self._changes = Changes(
             self._apps, self._log, loop, manager, self._reconfiguration(make), self._entrance.look_at_certificates
         )
@@ -157,7 +160,7 @@ class Serving:
 
     def release(self) -> None:
         """Close the listening sockets, and remove the file of a Unix socket: the process ends at once."""
-        self._listener.close(keep_path=self._keeps_path)
+        self._entrance.listener.close(keep_path=self._keeps_path)
 
     async def reload(self, app: str | None = None) -> Outcome:
         """Replace the workers of all apps, or of this one, one after the other. Raises SnakepitError."""
@@ -243,12 +246,13 @@ class Serving:
                     failed = self._apps.failure is not None
                     await self._shut_down(STOP_AFTER_FAILED_START if failed else self._setup.stop.seconds)
         finally:
-            self._listener.close(keep_path=self._keeps_path)
+            self._entrance.listener.close(keep_path=self._keeps_path)
             self._entrance.close()
             self._http.open_files.close()
             if self._app_files is not None:
                 self._app_files.close()
             self._static.close()
+            self._monitoring.close()
             if self._copies is not None:
                 self._copies.remove()
             if self._control is not None:
@@ -258,19 +262,23 @@ class Serving:
         manager, apps, asked = self._setup.manager, self._apps, self._setup.stop.asked
         spawn(self._tell_alive(), self._telling)
         ready = apps.wait_all_ready() if manager.takes_over else apps.wait_first_ready()
-        await _wait_first_of(ready, asked.wait(), apps.wait_failure())
+        await wait_first_of(ready, asked.wait(), apps.wait_failure())
         self._raise_failure()
         if asked.is_set():
             return
         self._http.open_files.watch()
-        await self._entrance.serve(self._http, self._static, has_tenant(self._apps))
+        ours = self._monitoring
+        await self._entrance.serve(
+            self._http, ours.first(self._static), has_tenant(self._apps), ours.health, ours.for_metrics
+        )
+        self._monitoring.start()
         self._accepts = True
-        self._log.info("Listening on %s (Ctrl+C to stop)", ", ".join(self._listener.addresses))
+        self._log.info("Listening on %s (Ctrl+C to stop)", ", ".join(self._entrance.listener.addresses))
         if manager.takes_over:
             await self._open_control_socket()
-        manager.listening(self._listener.sockets)
+        manager.listening(self._entrance.listener.sockets)
         spawn(self._tell_ready(), self._telling)
-        await _wait_first_of(asked.wait(), apps.wait_failure())
+        await wait_first_of(asked.wait(), apps.wait_failure())
         self._raise_failure()
 
     def _raise_failure(self) -> None:
@@ -288,10 +296,10 @@ class Serving:
         await self._changes.end()
         deadline = self._loop.time() + seconds
         if successor is not None:
-            await self._listener.pause(self._loop)
-            self._listener.close(keep_path=True)
+            await self._entrance.listener.pause(self._loop)
+            self._entrance.listener.close(keep_path=True)
         else:
-            await self._listener.close_empty(self._loop, self._keeps_path)
+            await self._entrance.listener.close_empty(self._loop, self._keeps_path)
         for _ in range(LAST_TURNS):
             await asyncio.sleep(0)
         if apps.failure is None:
@@ -329,7 +337,7 @@ class Serving:
 
     def _serve_static(self, sites: "Iterable[StaticFiles]") -> None:
         self._static.become(sites)
-        self._http.route_by(self._static.router)
+        self._http.route_by(self._monitoring.first(self._static.router))
 
     def _send_app_file(self, exchange: "Exchange", status: int, fields: "Fields", file: "AppFile") -> "OnChange":
         if self._app_files is None:
@@ -437,13 +445,3 @@ class Serving:
         again = "; a second Ctrl+C or SIGTERM ends at once" if self._stops.count else ""
         what = what_is_waited_for(self._apps, self._http.connections)
         self._log.info("Waiting for %s (%.0f s at most%s)", what, left, again)
-
-
-async def _wait_first_of(*conditions: Coroutine[Any, Any, object]) -> None:
-    """Wait for any of the conditions."""
-    tasks = [asyncio.ensure_future(condition) for condition in conditions]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()

@@ -21,6 +21,10 @@ type Envelope = tuple[Any, ...]
 type Copy = tuple[str, int]
 """A C extension that was loaded from a private copy: the module, and the bytes of the file."""
 
+type AppMetric = tuple[str, str, str, str, str, list[tuple[str, list[tuple[str, str]], float]]]
+"""A metric that the app keeps: its name, documentation, type, unit, for a gauge what becomes of those of several
+processes (prometheus-client's `multiprocess_mode`), and its samples: name, labels, value."""
+
 CHUNK = 64 * 1024
 """Bytes; the largest body chunk in one envelope. Socket reads and pipe buffers have this size."""
 
@@ -211,6 +215,13 @@ ABANDONED = _kind(
 ASK_STACK = _kind("ASK_STACK", TO_WORKER, "", "Send the stack of the start-up.")
 STACK = _kind("STACK", FROM_WORKER, "text", "The stack of the start-up.")
 REOPEN_LOGS = _kind("REOPEN_LOGS", TO_WORKER, "", "Log files were moved away: reopen them.")
+ASK_METRICS = _kind("ASK_METRICS", TO_WORKER, "", "Send the metrics that the app keeps.")
+METRICS = _kind(
+    "METRICS",
+    FROM_WORKER,
+    "metrics",
+    "The metrics that the app keeps: as they were asked for, or the last before the end.",
+)
 
 
 def position(kind: int, field: str) -> int:
@@ -326,6 +337,16 @@ def heartbeat(since: float, until: float) -> Envelope:
 def reopen_logs() -> Envelope:
     """Make a REOPEN_LOGS."""
     return (REOPEN_LOGS, 0)
+
+
+def ask_metrics() -> Envelope:
+    """Make an ASK_METRICS."""
+    return (ASK_METRICS, 0)
+
+
+def metrics(metrics: list[AppMetric]) -> Envelope:
+    """Make a METRICS."""
+    return (METRICS, 0, metrics)
 
 
 def blocked_by(exchange: int) -> Envelope:

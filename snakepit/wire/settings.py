@@ -58,6 +58,7 @@ class AppSettings(ImportSettings):
     `app`: its name; empty if it is the only one.
     `variables`: those of `environ` that the app's options name. `directory`: the working directory of a worker that is
     a process; empty: the server's. `on_chdir`: see `snakepit.worker.directory`.
+    `tells_metrics`: whether the last values of the app's metrics are wanted at its end.
     """
 
     script: str | None
@@ -78,6 +79,7 @@ class AppSettings(ImportSettings):
     variables: dict[str, str]
     directory: str
     on_chdir: Literal["error", "warn", "allow"]
+    tells_metrics: bool
 
 
 class WorkerSettings(AppSettings):

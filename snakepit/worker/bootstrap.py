@@ -20,7 +20,7 @@ from snakepit.errors import AppError, fault
 from snakepit.system.import_order import StandardLibraryFirst
 from snakepit.wire import envelopes
 from snakepit.wire.carrier import discard
-from snakepit.worker import children, directory, loader, notes
+from snakepit.worker import app_metrics, children, directory, loader, notes
 from snakepit.worker.detect import detect
 from snakepit.worker.ending import end_interpreter, finish, wait_for_threads
 from snakepit.worker.extensions.loader import Extensions, Load
@@ -153,6 +153,8 @@ def _serve(
                 discard(address)
         if trouble:
             words.append(envelopes.failed(kind, trouble))
+        if attached and settings["tells_metrics"]:
+            words += app_metrics.wait_told()
         words.append(envelopes.goodbye(end(), extensions.copied if extensions else []))
         for be_eager in undo:  # the main interpreter may have other code
             be_eager()

@@ -111,6 +111,7 @@ def pool_options(app: RoutedApp, surroundings: Surroundings) -> PoolOptions:
             "variables": variables.mapping(config.env),
             "directory": directory,
             "on_chdir": _on_chdir(config, surroundings),
+            "tells_metrics": bool(config.metrics_path),
             "open_files": surroundings.open_files,
         },
     )

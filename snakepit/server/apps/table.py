@@ -80,6 +80,11 @@ class Apps:
         return found
 
     @property
+    def lasting(self) -> list[App]:
+        """Those of routes without placeholders, in their order."""
+        return list(self._first)
+
+    @property
     def up(self) -> list[App]:
         """Those that have workers, or whose workers start."""
         return [app for app in self if app.is_up]

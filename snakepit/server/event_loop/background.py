@@ -28,3 +28,13 @@ def spawn[T](work: Coroutine[object, object, T], among: set[asyncio.Task[Any]]) 
     among.add(task)
     task.add_done_callback(ended)
     return task
+
+
+async def wait_first_of(*conditions: Coroutine[Any, Any, object]) -> None:
+    """Wait for any of the conditions."""
+    tasks = [asyncio.ensure_future(condition) for condition in conditions]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -179,6 +179,7 @@ class Exchange:
         if self.body_left is not None:
             self.body_left -= len(data)
             if self.body_left < 0:
+                self.status = 413
                 self.client_gone()
                 self._http.send_error(413, "the request's body is too long", [])
                 return
@@ -340,6 +341,7 @@ class Exchange:
 
     def refuse(self, status: int, reason: str, headers: Headers) -> None:
         """Answer with an error: no worker will ever get the exchange."""
+        self.status = status
         self._to(ExchangeState.CLOSED)
         self._http.send_error(status, reason, headers)
 
@@ -369,6 +371,7 @@ class Exchange:
             try:
                 self._http.send_response(status, fields, body, False)
             except LocalProtocolError as error:
+                self.status = 500
                 self._client.report_fault(self, str(error))
                 self._http.send_error(500, "Internal Server Error", [])
         else:
@@ -428,6 +431,8 @@ class Exchange:
         state = self.state
         self._leave_worker()
         if not self._is_kept:
+            if state is ExchangeState.ASSIGNED:
+                self.status = 500
             self._to(ExchangeState.CLOSED)
         if fault is not None:
             self._client.report_fault(self, fault, cut_off)
@@ -441,6 +446,8 @@ class Exchange:
         state, self._worker = self.state, None
         if self._is_kept:
             return
+        if state is ExchangeState.ASSIGNED:
+            self.status = status
         self._to(ExchangeState.CLOSED)
         if state in (ExchangeState.ASSIGNED, ExchangeState.RESPONDING):
             self._http.send_error(status, "Internal Server Error" if status == 500 else "The app took too long", [])
@@ -513,6 +520,7 @@ class Exchange:
     def break_off(self, error: LocalProtocolError) -> None:
         """Log an error of the app, and break the response off. To the app it looks as if the client had gone."""
         self._client.report_fault(self, str(error))
+        self.status = 500
         self.client_gone()
         self._http.send_error(500, "Internal Server Error", [])
 

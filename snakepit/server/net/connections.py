@@ -7,6 +7,10 @@ from typing import Protocol
 class OpenConnection(Protocol):
     """The interface of a connection for the set of connections."""
 
+    @property
+    def phase(self) -> str:
+        """What it is at, in a word for people."""
+
     def drain(self, gently: bool = False) -> None:
         """Close as soon as no exchange is in progress; `gently`: as soon as that does not disturb the client."""
 

@@ -239,6 +239,10 @@ class Connection(TransportShell):
     # -- deadlines, and the end of the server -----------------------------------------------------------------------
 
     @property
+    def phase(self) -> str:
+        return self._state.name.lower()
+
+    @property
     def idle_since(self) -> float | None:
         """Since when it waits for its next request, in loop time; None: it does not."""
         return self._idle_since if self._state is _IDLE else None

@@ -27,6 +27,12 @@ class Speaks(Enum):
     HTTPS = "https"
     REDIRECT = "redirect"
     """Plain HTTP, to be sent to HTTPS."""
+    METRICS = "metrics"
+    """Plain HTTP, to be answered with metrics."""
+
+
+_BESIDE = (Speaks.REDIRECT, Speaks.METRICS)
+"""What is spoken on sockets that are not for the requests of apps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,8 @@ class Listening:
         name, scheme = self.sock.getsockname(), "https" if self.speaks is Speaks.HTTPS else "http"
         if isinstance(name, tuple):
             host, port = name[:2]
-            return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+            what = " (metrics)" if self.speaks is Speaks.METRICS else ""
+            return f"{scheme}://[{host}]:{port}{what}" if ":" in host else f"{scheme}://{host}:{port}{what}"
         return f"unix:{name}"
 
 
@@ -75,6 +82,7 @@ class Listener:
                 for bind in config.binds:
                     self._bind(bind)
             self._redirect()
+            self._serve_metrics()
         except ConfigError:
             self.close()
             raise
@@ -101,7 +109,7 @@ class Listener:
 
     def _inherit(self, sockets: Sequence[socket.socket]) -> None:
         """Use sockets that were bound before, perhaps with other options; what is spoken there follows from these."""
-        binds = self._config.binds
+        binds, metrics = self._config.binds, self._config.metrics_socket
         free = [bind for bind in binds if bind.is_tcp and bind.port == 0]  # bound to ports that were free
         for sock in sockets:
             each = Listening(sock, Speaks.HTTP)
@@ -112,12 +120,15 @@ class Listener:
             if not alike and each.port and each.port == self._config.redirect_http:
                 self._listening.append(Listening(sock, Speaks.REDIRECT))
                 continue
+            if not alike and metrics is not None and each.port == metrics.port:
+                self._listening.append(Listening(sock, Speaks.METRICS))
+                continue
             bind = alike[0] if alike else free.pop(0) if free and each.port else None
             tls = bind.tls if bind is not None else any(bind.tls for bind in binds)
             self._listening.append(Listening(sock, Speaks.HTTPS if tls else Speaks.HTTP))
             if path and not path.startswith("\0") and any(bind.path is not None for bind in binds):
                 self._paths.append(Path(path).absolute())  # the option may have changed since it was bound
-        self._listening.sort(key=lambda each: each.speaks is Speaks.REDIRECT)
+        self._listening.sort(key=lambda each: each.speaks in _BESIDE)
 
     def _redirect(self) -> None:
         """Listen on the port whose clients are sent to HTTPS, unless such a socket was inherited."""
@@ -130,6 +141,16 @@ class Listener:
         for host in hosts or [self._config.host or ""]:
             made = tcp_sockets(host, port, "--redirect-http", self._config.reuse_port)
             self._listening += [Listening(sock, Speaks.REDIRECT) for sock in made]
+
+    def _serve_metrics(self) -> None:
+        """Listen where metrics are asked for, unless such a socket was inherited."""
+        bind = self._config.metrics_socket
+        if bind is None or any(each.speaks is Speaks.METRICS for each in self._listening):
+            return
+        if any(each.port == bind.port for each in self._listening):
+            raise ConfigError(f"metrics_bind has port {bind.port}, where the server listens already", ("metrics_bind",))
+        made = tcp_sockets(bind.host, bind.port, "--metrics-bind", self._config.reuse_port)
+        self._listening += [Listening(sock, Speaks.METRICS) for sock in made]
 
     async def serve(self, loop: asyncio.AbstractEventLoop, connections: Mapping[Speaks, NewConnection]) -> None:
         """Accept connections from now on."""

@@ -96,6 +96,10 @@ class UnreportedConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._leave()
 
+    @property
+    def phase(self) -> str:
+        return "proxy_header"
+
     def drain(self, gently: bool = False) -> None:
         """Close, unless something has come: whose connection it is, is then about to be known."""
         if not gently and not self._received and self in self._shared.connections.open:

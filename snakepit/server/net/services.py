@@ -73,6 +73,8 @@ class ConnectionServices:
                 addresses=self.options.new_addresses(),
             )
             self.app_files: AppFileSender = no_app_files
+            self.http_exchange: type[Exchange] = Exchange
+            self.websocket_exchange: type[WebSocketExchange] = WebSocketExchange
             self._numbers = itertools.count(1)
         else:
             self.access_log = beside.access_log
@@ -81,6 +83,7 @@ class ConnectionServices:
             self.stalls = beside.stalls
             self.admission = beside.admission
             self.app_files = beside.app_files
+            self.http_exchange, self.websocket_exchange = beside.http_exchange, beside.websocket_exchange
             self._numbers = beside._numbers
 
     def new_exchange(self, client: HandshakeClient, head: "RequestHead", home: Any) -> Exchange:
@@ -91,8 +94,8 @@ class ConnectionServices:
         destination = self._router.find(head)
         if head.upgrade and self.options.websockets and destination.interface == "asgi" and wants_websocket(head):
             handshake, queue = check_handshake(head), self.options.ws_max_queue
-            return WebSocketExchange(next(self._numbers), client, destination, head, handshake, queue, home)
-        return Exchange(next(self._numbers), client, destination, head, home)
+            return self.websocket_exchange(next(self._numbers), client, destination, head, handshake, queue, home)
+        return self.http_exchange(next(self._numbers), client, destination, head, home)
 
     def route_by(self, router: "Finder") -> None:
         """Find the destinations of requests with another router from now on."""

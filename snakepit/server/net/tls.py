@@ -237,6 +237,10 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
 
     # -- for the set of connections, while there is none above -------------------------------------------------------
 
+    @property
+    def phase(self) -> str:
+        return "handshake"
+
     def drain(self, gently: bool = False) -> None:
         """Close, unless something has come: a client that has begun a handshake has a request. It gets less time."""
         if gently:

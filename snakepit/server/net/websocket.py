@@ -133,6 +133,10 @@ class WebSocketConnection(TransportShell):
 
     # -- deadlines, and the end of the server -----------------------------------------------------------------------
 
+    @property
+    def phase(self) -> str:
+        return "websocket" if self._state is WebSocketState.OPEN else "lingering"
+
     def ping(self) -> None:
         """Ping the client, and again after the same time."""
         self._protocol.send_ping()

@@ -1,6 +1,8 @@
 """Makes workers, from the options of their pool."""
 
 import asyncio
+from collections import defaultdict
+from itertools import count
 from typing import TYPE_CHECKING
 
 from snakepit.errors import ConfigError
@@ -9,6 +11,8 @@ from snakepit.server.workers.runtimes import RUNTIMES
 from snakepit.server.workers.worker import Owner, WorkerHandle
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from snakepit.wire.settings import AppSettings
 
 
@@ -22,6 +26,7 @@ class WorkerFactory:
         self._options = options
         self._owner = owner
         self._loop = loop
+        self._generations: dict[int, Iterator[int]] = defaultdict(lambda: count(1))  # by number
 
     def make(self, number: int, version: int) -> WorkerHandle:
         """Make a worker, without starting it. Raises ConfigError if the system is out of files."""
@@ -32,7 +37,9 @@ class WorkerFactory:
         try:
             runtime = RUNTIMES[options.runtime](seats)
             settings: AppSettings = {**options.settings, "page_script": self.page_script(version)}
-            return WorkerHandle(number, settings, runtime, self._owner, self._loop, options.app)
+            return WorkerHandle(
+                number, settings, runtime, self._owner, self._loop, options.app, next(self._generations[number])
+            )
         except OSError as error:
             raise ConfigError(
                 f"no channel for worker {number}: {error.strerror}; use fewer interpreters or threads, or raise the "

@@ -11,7 +11,7 @@ others.
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from snakepit.errors import ConfigError, SnakepitError
 from snakepit.server.dispatch.queue import SET_UP_LATE, RequestQueue
@@ -107,6 +107,11 @@ class Pool:
         return self._roster.remains.hanging
 
     @property
+    def replaced(self) -> Mapping[str, int]:
+        """How many workers others came in place of, by the reason."""
+        return self._roster.replaced
+
+    @property
     def wanted(self) -> int:
         """How many workers there are to be."""
         return self._roster.wanted
@@ -182,6 +187,7 @@ class Pool:
                 outcome = await self.replace(number)
                 if not outcome:
                     return Outcome(count, outcome.trouble)
+                self._roster.replaced["reload"] += 1
                 count += 1
         return Outcome(count)
 
@@ -191,6 +197,7 @@ class Pool:
         numbers = self._roster.numbers
         begun = [self._begin_succession(number, numbers) for number in numbers]
         troubles = await asyncio.gather(*(asyncio.shield(trouble) for trouble in begun))
+        self._roster.replaced["reload"] += troubles.count("")
         return Outcome(troubles.count(""), next(filter(None, troubles), ""))
 
     def _begin_succession(self, number: int, siblings: Collection[int] = ()) -> "asyncio.Future[str]":

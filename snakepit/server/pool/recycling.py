@@ -52,7 +52,7 @@ class Recycling:
             most = options.max_requests + random.randint(0, options.max_requests_jitter)
             self._limits[worker] = worker.served + most
         if options.lifetime is not None:
-            self._ages.start(worker.number, options.lifetime, self._recycle_soon, worker)
+            self._ages.start(worker.number, options.lifetime, self._recycle_soon, worker, "lifetime")
 
     def forget_age(self, number: int) -> None:
         """Cancel the timer of a place."""
@@ -63,7 +63,7 @@ class Recycling:
         limit = self._limits.get(worker)
         if limit is not None and worker.served >= limit:
             del self._limits[worker]
-            self._recycle_soon(worker)
+            self._recycle_soon(worker, "requests")
 
     def ended(self, worker: WorkerHandle) -> None:
         """Forget a worker that has ended."""
@@ -83,11 +83,15 @@ class Recycling:
             )
             spawn(self._replace_outworn(worker), self._tasks)
 
-    async def recycle(self, worker: WorkerHandle) -> bool:
-        """Replace a worker when its turn comes, unless it is being replaced; False if no new one could start."""
+    async def recycle(self, worker: WorkerHandle, reason: str) -> bool:
+        """Replace a worker when its turn comes, unless it is being replaced; False if no new one could start.
+
+        `reason`: in a word, for who counts.
+        """
         async with self._turn:
             if self._roster.may_be_recycled(worker):
                 replaced = await self._replace(worker.number)
+                self._roster.replaced[reason] += replaced.count
                 if not replaced and self._roster.is_current(worker):
                     self.count_age(worker)
                 return bool(replaced)
@@ -97,10 +101,10 @@ class Recycling:
         """Cancel all timers."""
         self._ages.close()
 
-    def _recycle_soon(self, worker: WorkerHandle) -> None:
+    def _recycle_soon(self, worker: WorkerHandle, reason: str) -> None:
         if self._roster.may_be_recycled(worker):
-            spawn(self.recycle(worker), self._tasks)
+            spawn(self.recycle(worker, reason), self._tasks)
 
     async def _replace_outworn(self, worker: WorkerHandle) -> None:
-        await self.recycle(worker)
+        await self.recycle(worker, "hang")
         self._outworn.discard(worker)  # if it still serves, the next hang is a reason to try again

@@ -18,6 +18,7 @@ before it reports the next fact.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 from snakepit.errors import ConfigError
@@ -32,6 +33,9 @@ from snakepit.server.pool.succession import Succession
 from snakepit.server.workers.worker import WorkerHandle
 from snakepit.system.words import capitalized
 
+REASONS = ("ended", "silent", "hang", "requests", "lifetime", "memory", "reload")
+"""Why a worker is replaced: it ended by itself; it, or an exchange in it, hangs; it has reached a limit; by command."""
+
 _ALIVE = (WorkerState.STARTING, WorkerState.READY)
 
 
@@ -39,7 +43,7 @@ class Roster:
     """The roster of one app's workers.
 
     `wanted` is the number of workers that the app should have. `first_ready`: requests can be answered; `all_ready`:
-    all wanted workers have been ready.
+    all wanted workers have been ready. `replaced` counts the workers in whose place others came, by the reason.
     """
 
     def __init__(self, wanted: int, patient: bool) -> None:
@@ -48,6 +52,7 @@ class Roster:
         self.closing = False
         self.first_ready = False
         self.all_ready = False
+        self.replaced = Counter(dict.fromkeys(REASONS, 0))
         self._patient = patient
         self._places: dict[int, WorkerHandle] = {}
         self._unstarted: list[WorkerHandle] = []  # that wait for the first one
@@ -325,6 +330,7 @@ class Roster:
                 self._could_not_start(worker, todo)
             else:
                 self._tell_of_end(worker, why, todo)
+                self.replaced["ended"] += 1
                 self._worker_lost(worker, lived, todo)
         return todo
 
@@ -332,6 +338,7 @@ class Roster:
         """Treat a silent worker as lost: others get what it has not begun, and a new one takes its place."""
         lived = now - self._ready_at.pop(worker, now)
         todo: list[Action] = [actions.ForgetAge(worker.number), actions.Abandon(worker, silent=True)]
+        self.replaced["silent"] += 1
         self._worker_lost(worker, lived, todo)
         return todo
 

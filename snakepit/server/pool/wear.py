@@ -46,7 +46,7 @@ class Wear:
         roster: the workers.
         limit: the most bytes; None: no limit.
         apart: each worker has a process of its own.
-        recycle: replaces a worker; returns False if no new one could start.
+        recycle: replaces a worker, for this reason; returns False if no new one could start.
         worn_out: requests a new process, with the reason; returns whether a manager will start one.
     """
 
@@ -55,7 +55,7 @@ class Wear:
         roster: Roster,
         limit: int | None,
         apart: bool,
-        recycle: Callable[[WorkerHandle], Awaitable[bool]],
+        recycle: Callable[[WorkerHandle, str], Awaitable[bool]],
         worn_out: Callable[[str], bool],
     ) -> None:
         self._roster = roster
@@ -127,7 +127,7 @@ class Wear:
         """Replace these, one after the other; stops at the first one for which no new worker can start."""
         began = _now()
         for worker in workers:
-            if not await self._recycle(worker):
+            if not await self._recycle(worker, "memory"):
                 return False
         self._took = _now() - began
         return True

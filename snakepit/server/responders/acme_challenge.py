@@ -1,7 +1,7 @@
 """Answers a CA that checks by plain HTTP whether this server has a name (RFC 8555 section 8.3)."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from snakepit.http.fields import render
 from snakepit.http.target import origin_form
@@ -9,7 +9,7 @@ from snakepit.server.responders.responder import Responder
 
 if TYPE_CHECKING:
     from snakepit.http.events import RequestHead
-    from snakepit.server.exchanges.exchange import Destination, Exchange
+    from snakepit.server.exchanges.exchange import Exchange
 
 PREFIX = b"/.well-known/acme-challenge/"
 """The beginning of the paths that CAs ask for."""
@@ -55,25 +55,6 @@ class AcmeChallenge(Responder):
         body = answer.encode()
         fields = [(b"content-type", b"application/octet-stream"), (b"content-length", b"%d" % len(body))]
         exchange.reply(200, render(fields), b"" if exchange.head.method == "HEAD" else body)
-
-
-class _Rest(Protocol):
-    """A router."""
-
-    def find(self, head: "RequestHead") -> "Destination":
-        """Return who answers a request."""
-
-
-class ChallengesFirst:
-    """The router of connections without TLS beside those with it: challenges, and then what `rest` finds."""
-
-    def __init__(self, challenges: Responder, rest: _Rest) -> None:
-        self._challenges = challenges
-        self._rest = rest
-
-    def find(self, head: "RequestHead") -> "Destination":
-        """Return who answers a request."""
-        return self._challenges if self._challenges.takes(head) else self._rest.find(head)
 
 
 def _path(head: "RequestHead") -> bytes:

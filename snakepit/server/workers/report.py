@@ -1,6 +1,6 @@
 """What a worker has told of itself."""
 
-from snakepit.wire.envelopes import Copy, Envelope
+from snakepit.wire.envelopes import AppMetric, Copy, Envelope
 
 
 class WorkerReport:
@@ -14,6 +14,8 @@ class WorkerReport:
         self.notes: list[str] = []  # what the app uses that may make trouble, as lines for the log
         self.frameworks: list[str] = []  # those of the app that have to be heeded
         self.daemon_threads: list[str] = []  # of the app, that outlive the worker
+        self.metrics: list[AppMetric] = []  # that the app keeps
+        self.metrics_told = 0  # how often it has told them
         self.said_goodbye = False
 
     def loaded(self, envelope: Envelope) -> None:
@@ -23,6 +25,11 @@ class WorkerReport:
     def ready(self, envelope: Envelope) -> None:
         """Keep what a READY says."""
         _, _, self.startup_seconds = envelope
+
+    def told_metrics(self, envelope: Envelope) -> None:
+        """Keep what a METRICS says."""
+        _, _, self.metrics = envelope
+        self.metrics_told += 1
 
     def said_farewell(self, envelope: Envelope) -> None:
         """Keep what a GOODBYE says."""

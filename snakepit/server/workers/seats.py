@@ -91,6 +91,10 @@ class Seats:
         """Seats that have an exchange."""
         return len(self._busy)
 
+    def have_reacted(self, since: float) -> bool:
+        """Tell whether a thread is free, or was heard of since then; `since` as by `time.monotonic`."""
+        return bool(self._free) or any(seat.end.heard_at >= since for seat in self._busy)
+
     def take(self, number: int, whole: bool) -> MainEnd:
         """Find a seat for an exchange.
 

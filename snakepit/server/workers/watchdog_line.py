@@ -57,6 +57,10 @@ class WatchdogLine:
         """Have it open log files anew that were moved away."""
         self.end.post(envelopes.reopen_logs())
 
+    def ask_metrics(self) -> None:
+        """Ask for the metrics that the app keeps."""
+        self.end.post(envelopes.ask_metrics())
+
     async def wait_stack(self) -> str:
         """Return where the worker's start is, for people; empty if it does not say so in time."""
         self._stack = self._loop.create_future()

@@ -90,6 +90,7 @@ class WorkerHandle:
         settings: what all workers of the app are told.
         runtime: what it is to run in; its seats say how many exchanges a WSGI app gets at once.
         app: what the log calls the app, if there are several.
+        generation: the how manyth with this number it is.
     """
 
     def __init__(
@@ -100,8 +101,10 @@ class WorkerHandle:
         owner: Owner,
         loop: asyncio.AbstractEventLoop,
         app: str = "",
+        generation: int = 1,
     ) -> None:
         self.number = number
+        self.generation = generation
         self.state = WorkerState.STARTING
         self.report = WorkerReport()
         self.failure = ("", "")  # kind and fault, as in envelopes.failed; or "config": it could not even be started
@@ -134,6 +137,7 @@ class WorkerHandle:
             envelopes.STACK: self.watchdog.on_stack,
             envelopes.FAILED: self._on_failed,
             envelopes.LIFESPAN_FAILED: self._on_lifespan_failed,
+            envelopes.METRICS: self.report.told_metrics,
             envelopes.GOODBYE: self.report.said_farewell,
         }
 
@@ -210,10 +214,21 @@ class WorkerHandle:
         if self._seats is None:
             self.line.ask_heartbeat(now)
 
+    def ask_metrics(self) -> None:
+        """Ask for the metrics that the app keeps in it."""
+        self.watchdog.ask_metrics()
+
     def silent_for(self, now: float) -> float:
         """Return the seconds since it was asked for a heartbeat, and gave none."""
         asked = [when for when in (self.watchdog.asked_at, self.line.asked_at) if when is not None]
         return now - min(asked) if asked else 0.0
+
+    def has_reacted(self, since: float) -> bool:
+        """Tell whether its watchdog was heard of since then, and so was its event loop, or a thread that could begin an
+        exchange; `since` as by `time.monotonic`."""
+        if self.watchdog.end.heard_at < since:
+            return False
+        return self._ends[0].heard_at >= since if self._seats is None else self._seats.have_reacted(since)
 
     def retire(self) -> None:
         """Have it finish what it has begun, shut down and end."""

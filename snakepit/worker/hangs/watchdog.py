@@ -21,6 +21,7 @@ from snakepit.wire.ends import attach_blocking
 from snakepit.wire.envelopes import KIND, Envelope
 from snakepit.wire.queues import BlockingQueueCarrier
 from snakepit.wire.sockets import BlockingSocketCarrier
+from snakepit.worker import app_metrics
 from snakepit.worker.hangs.contract import NOTHING, Interruptible
 
 FIRST_LOOK = 0.05
@@ -49,6 +50,8 @@ class Watchdog:
         self._untold: set[int] = set()  # exchanges of which the pool does not know yet what was done about them
         self._abandoned = False
         self._saying = threading.Lock()
+        self._has_left = False
+        self._collecting: threading.Thread | None = None  # reads the app's metrics
         daemon = True if isinstance(self._end.carrier, BlockingSocketCarrier) else None  # None: as the thread we are in
         self._thread = threading.Thread(target=self._run, name="snakepit-watchdog", daemon=daemon)
 
@@ -68,6 +71,8 @@ class Watchdog:
             self._thread.join(_ENDING)
         self._look(math.inf)
         self._say(*words)
+        with self._saying:
+            self._has_left = True
         if isinstance(carrier, BlockingQueueCarrier):
             carrier.close()
 
@@ -118,6 +123,17 @@ class Watchdog:
 
             logging.getLogger("snakepit.worker").error("%s", trouble)
 
+    def _on_metrics_asked(self, envelope: Envelope) -> None:
+        # not in this thread: the app may have collectors of its own, which may hang
+        if self._collecting is None or not self._collecting.is_alive():
+            self._collecting = threading.Thread(
+                target=self._tell_metrics, name="snakepit-metrics", daemon=self._thread.daemon
+            )
+            self._collecting.start()
+
+    def _tell_metrics(self) -> None:
+        self._say(*app_metrics.wait_told())
+
     def _on_stop(self, envelope: Envelope) -> None:
         self._look_again(_ALL, FIRST_LOOK)
 
@@ -131,6 +147,8 @@ class Watchdog:
     def _say(self, *said: Envelope) -> None:
         end = self._end
         with self._saying:  # the last words come from another thread, and leave whatever waits
+            if self._has_left:
+                return
             end.post(*said, large=True)
             end.flush_all()
 
@@ -164,6 +182,7 @@ class Watchdog:
         envelopes.TIMED_OUT: _on_timed_out,
         envelopes.ASK_STACK: _on_stack_asked,
         envelopes.REOPEN_LOGS: _on_reopen_logs,
+        envelopes.ASK_METRICS: _on_metrics_asked,
         envelopes.STOP: _on_stop,
         envelopes.ABANDONED: _on_abandoned,
     }

@@ -162,6 +162,10 @@ def sample(option):
             "trusted_proxy_headers": "forwarded",
             "uds_mode": "660",
             "umask": "027",
+            "livez": "/alive",
+            "readyz": "/ready",
+            "metrics": "/metrics",
+            "metrics_bind": "127.0.0.1:9100",
         }.get(option.name, "10.0.0.1")
     return {bool: True, int: int(option.most or 1024), float: 2.5, str: "/abs"}[option.kind]
 

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from connections import FakePool
+from pebble import free_ports
 from waiting import PATIENCE, until
 
 from snakepit.config.options import Config
@@ -16,6 +17,7 @@ from snakepit.errors import ConfigError
 from snakepit.server import entrance
 from snakepit.server.entrance import Entrance
 from snakepit.server.net.http1 import HttpConnections
+from snakepit.server.responders.refusal import Refusal
 from snakepit.server.routing.router import Router
 
 
@@ -49,12 +51,12 @@ class Place:
 
 @pytest.fixture
 def play():
-    def play(scenario, **options):
+    def play(scenario, health=(), metrics=None, **options):
         async def main():
             place = Place(**options)
             try:
                 async with asyncio.timeout(PATIENCE):
-                    await place.entrance.serve(place.http, place.router)
+                    await place.entrance.serve(place.http, place.router, None, health, metrics)
                     await scenario(place)
             finally:
                 place.listener.close()
@@ -133,6 +135,34 @@ def test_redirects(play, certificates, tmp_path):
         ]
 
     play(scenario, ssl_certfile=certificate, ssl_keyfile=key, redirect_http=port, hsts=60)
+
+
+def test_a_socket_for_metrics_and_health_where_clients_are_sent_to_https(play, certificates, tmp_path):
+    certificate, key = certificates.server().write(tmp_path, "site")
+    redirect, port = free_ports(2)
+
+    async def scenario(place):
+        answer, _ = await place.ask(port=redirect)
+        assert answer.startswith("HTTP/1.1 503 ")
+        answer, _ = await place.ask(port=port)
+        assert answer.startswith("HTTP/1.1 404 ")
+        answer, _ = await place.ask(certificates.client_context())
+        assert answer.startswith("HTTP/1.1 200 ")
+        assert place.listener.addresses[1:] == [f"http://127.0.0.1:{redirect}", f"http://127.0.0.1:{port} (metrics)"]
+
+    options = {"redirect_http": redirect, "metrics_bind": f"127.0.0.1:{port}"}
+    health, metrics = [Refusal(503, "not ready")], Router(Refusal(404, "not here"))
+    play(scenario, health, metrics, ssl_certfile=certificate, ssl_keyfile=key, **options)
+
+
+def test_metrics_need_no_proxy_protocol(play):
+    (port,) = free_ports(1)
+
+    async def scenario(place):
+        answer, _ = await place.ask(port=port)
+        assert answer.startswith("HTTP/1.1 404 ")
+
+    play(scenario, (), Router(Refusal(404, "not here")), metrics_bind=f"127.0.0.1:{port}", proxy_protocol=True)
 
 
 def test_options_reach_openssl(play, certificates, tmp_path):

@@ -70,6 +70,22 @@ MAKERS = {
     envelopes.RELEASE: st.builds(envelopes.release, numbers),
     envelopes.ABANDONED: st.builds(envelopes.abandoned),
     envelopes.REOPEN_LOGS: st.builds(envelopes.reopen_logs),
+    envelopes.ASK_METRICS: st.builds(envelopes.ask_metrics),
+    envelopes.METRICS: st.builds(
+        envelopes.metrics,
+        st.lists(
+            st.tuples(
+                *[st.text(max_size=9)] * 5,
+                st.lists(
+                    st.tuples(
+                        st.text(max_size=9), st.lists(st.tuples(st.text(max_size=9), st.text(max_size=9))), seconds
+                    ),
+                    max_size=3,
+                ),
+            ),
+            max_size=3,
+        ),
+    ),
     envelopes.ASK_STACK: st.builds(envelopes.ask_stack),
     envelopes.STACK: st.builds(envelopes.stack, st.text(max_size=200)),
     envelopes.HEARTBEAT: st.builds(envelopes.heartbeat, seconds, seconds),

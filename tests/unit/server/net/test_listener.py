@@ -8,6 +8,7 @@ import stat
 import sys
 
 import pytest
+from pebble import free_ports
 from waiting import PATIENCE
 
 from snakepit.config.options import Config
@@ -353,6 +354,36 @@ def test_inherited_socket_of_the_wrong_kind():
                 os.close(descriptor)
             except OSError:
                 pass  # the server that refused it has closed it
+
+
+# -- a socket for metrics --------------------------------------------------------------------------------------------
+
+
+def kinds(listener):
+    return [(each.port, each.speaks) for each in listener._listening]
+
+
+def test_metrics_have_a_socket_of_their_own(listen):
+    (port,) = free_ports(1)
+    first = listen(metrics_bind=f"127.0.0.1:{port}")
+    (of_app, _), (of_metrics, speaks) = kinds(first)
+    assert (of_metrics, speaks) == (port, Speaks.METRICS)
+    assert first.address == f"http://127.0.0.1:{of_app}"
+    assert first.addresses[1] == f"http://127.0.0.1:{port} (metrics)"
+    config = Config("app:app", port=0, metrics_bind=f"127.0.0.1:{port}")
+    inherited = [socket.socket(fileno=os.dup(sock.fileno())) for sock in reversed(first.sockets)]
+    second = Listener(config, inherited)
+    try:
+        assert kinds(second) == kinds(first), "it is found again"
+    finally:
+        second.close()
+
+
+def test_metrics_where_the_app_is():
+    (port,) = free_ports(1)
+    assert refusal(port=port, metrics_bind=f"127.0.0.1:{port}") == (
+        f"metrics_bind has port {port}, where the server listens already"
+    )
 
 
 # -- several servers on one port -------------------------------------------------------------------------------------

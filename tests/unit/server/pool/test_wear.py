@@ -57,7 +57,7 @@ class Workers:
     def of(self, number):
         return next(worker for worker in self.living if worker.number == number)
 
-    async def recycle(self, worker):
+    async def recycle(self, worker, reason):
         self.recycled.append(worker.number)
         if self.can_start:
             del self.living[worker]

@@ -5,7 +5,8 @@ from clients import FakeClient
 
 from snakepit.http.events import RequestHead
 from snakepit.server.exchanges.exchange import Exchange
-from snakepit.server.responders.acme_challenge import AcmeChallenge, ChallengesFirst
+from snakepit.server.responders.acme_challenge import AcmeChallenge
+from snakepit.server.routing.responders_first import RespondersFirst
 
 PATH = b"/.well-known/acme-challenge/"
 
@@ -77,6 +78,6 @@ def test_beside_an_app():
             return self
 
     rest = Rest()
-    router = ChallengesFirst(play.responder, rest)
+    router = RespondersFirst([play.responder], rest)
     assert router.find(play.head) is play.responder
     assert router.find(Play(target=b"/").head) is rest

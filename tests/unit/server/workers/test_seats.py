@@ -25,6 +25,7 @@ class FakeEnd:
         self.waiting = []
         self.apart = False
         self.unread = False
+        self.heard_at = 0.0
 
     def __repr__(self):
         return self.name
@@ -122,6 +123,18 @@ def slow(world):
 
 def test_threads_get_each_envelope_by_itself(world):
     assert all(end.apart for end in world.ends)
+
+
+def test_threads_have_reacted_as_long_as_one_is_free_or_was_heard_of(world):
+    world.give(1, 2, whole=False)
+    assert world.seats.have_reacted(5.0), "one is free"
+    world.give(3, whole=False)
+    assert not world.seats.have_reacted(5.0)
+    world.ends[1].heard_at = 6.0
+    assert world.seats.have_reacted(5.0)
+    assert not world.seats.have_reacted(7.0)
+    world.seats.leave(3)
+    assert world.seats.have_reacted(7.0)
 
 
 def test_the_first_comes_first(world):

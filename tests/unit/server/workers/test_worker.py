@@ -517,6 +517,20 @@ def test_a_worker_is_silent_until_its_watchdog_and_its_loop_have_answered():
     play(scenario)
 
 
+def test_a_worker_has_reacted_when_its_watchdog_and_its_loop_were_heard():
+    async def scenario(played, worker):
+        await played.be_ready()
+        began = monotonic()
+        assert not worker.has_reacted(began)
+        await played.says(envelopes.heartbeat(0.0, 0.0), seat=WATCHDOG)
+        assert not worker.has_reacted(began), "its loop may hang"
+        await played.says(envelopes.heartbeat(0.0, 0.0))
+        await until(lambda: worker.has_reacted(began))
+        assert not worker.has_reacted(monotonic() + 1.0)
+
+    play(scenario)
+
+
 def test_a_watchdogs_ring_does_not_mean_that_the_loop_turns():
     async def scenario(played, worker):
         await played.be_ready()

@@ -266,3 +266,52 @@ def test_it_is_no_daemon_in_an_interpreter():
         assert played.thread.name in [thread.name for thread in threading.enumerate()]
 
     play(scenario)
+
+
+def test_collectors_of_the_app_that_hang_hold_up_nothing_but_themselves(monkeypatch):
+    begun, released, times = threading.Semaphore(0), threading.Event(), []
+
+    def wait_told():
+        times.append(1)
+        begun.release()
+        released.wait(PATIENCE)
+        return [envelopes.metrics([])]
+
+    monkeypatch.setattr(watchdog_module.app_metrics, "wait_told", wait_told)
+
+    async def scenario(played):
+        played.end.post(envelopes.ask_metrics())
+        await asyncio.to_thread(begun.acquire, timeout=PATIENCE)
+        played.end.post(envelopes.ask_metrics())  # those that were asked have not answered
+        played.end.post(envelopes.ask_heartbeat())
+        assert await played.said(1) == [envelopes.heartbeat(0.0, 0.0)]
+        assert len(times) == 1
+        released.set()
+        assert (await played.said(2))[1] == envelopes.metrics([])
+
+    play(scenario)
+
+
+def test_metrics_that_come_behind_the_last_words_are_not_told(monkeypatch):
+    begun, released = threading.Semaphore(0), threading.Event()
+
+    def wait_told():
+        begun.release()
+        released.wait(PATIENCE)
+        return [envelopes.metrics([])]
+
+    monkeypatch.setattr(watchdog_module.app_metrics, "wait_told", wait_told)
+
+    async def main():
+        played = Played()
+        await played.end.open()
+        played.end.post(envelopes.ask_metrics())
+        await asyncio.to_thread(begun.acquire, timeout=PATIENCE)
+        await asyncio.to_thread(played.watchdog.leave, WORDS)
+        released.set()
+        await asyncio.to_thread(played.watchdog._collecting.join, PATIENCE)
+        await played.end.wait_ended()
+        played.end.close()
+        assert played.came == WORDS
+
+    asyncio.run(main())

@@ -1,0 +1,68 @@
+"""Counts of requests, in plain numbers: they cost each request little, and are put into words only when asked for."""
+
+from bisect import bisect_left
+from typing import Final
+
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
+"""The methods that are counted by name (RFC 9110 section 9.3, RFC 5789): clients can make up any number of others."""
+
+OTHER = "other"
+"""What the other methods are counted as."""
+
+CLASSES: Final = ("none", "1xx", "2xx", "3xx", "4xx", "5xx", "other")
+"""The classes of a status, by its hundreds. none: the client had left before there was an answer."""
+
+BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Seconds; the upper bounds of the buckets of a histogram, to which the last one without a bound comes."""
+
+
+class Histogram:
+    """How many times were how long; `counts` has a number for each bucket, `total` is the sum in seconds."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS) + 1)
+        self.total = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count a time."""
+        self.counts[bisect_left(BOUNDS, seconds)] += 1
+        self.total += seconds
+
+
+class Tally:
+    """The counts of one app's requests.
+
+    `answered` has, by method, the number of requests for each of CLASSES. `waited` is the time until a worker had the
+    request, `worked` the time from then until the response began, and `took` the whole time.
+    """
+
+    __slots__ = ("answered", "left", "others", "received", "refused", "sent", "took", "waited", "worked")
+
+    def __init__(self) -> None:
+        self.answered = {method: [0] * len(CLASSES) for method in METHODS}
+        self.others = [0] * len(CLASSES)
+        self.waited, self.worked, self.took = Histogram(), Histogram(), Histogram()
+        self.refused = 0  # got 503 in place of a worker
+        self.left = 0  # whose client went before the answer was complete
+        self.received = 0  # bytes of requests' bodies
+        self.sent = 0  # bytes of responses' bodies
+
+    def count(self, method: str, status: int) -> None:
+        """Count a request by its method and the status of its answer; 0: there is none."""
+        self.answered.get(method, self.others)[min(status // 100, 6)] += 1
+
+
+class Busyness:
+    """For how long a worker has had something to do: `seconds`, and since `since` (monotonic), if it has now."""
+
+    __slots__ = ("seconds", "since")
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.since: float | None = None
+
+    def until(self, now: float) -> float:
+        """Return the seconds up to a moment."""
+        return self.seconds if self.since is None else self.seconds + now - self.since

@@ -1,0 +1,83 @@
+"""Keeps the counts of all apps' requests, and how busy workers are."""
+
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from snakepit.server.exchanges.tally import Busyness, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from snakepit.server.apps.app import App
+    from snakepit.server.exchanges.exchange import Destination
+    from snakepit.server.workers.worker import WorkerHandle
+
+NO_APP = ""
+"""What the app is called of requests that none got: for files, and for hosts and paths that no app is for."""
+
+MOST_KNOWN = 1024
+"""Destinations whose counts are found at once. Those of apps that were replaced or have gone are forgotten then."""
+
+
+class Counters:
+    """The counts of a server's requests, by app.
+
+    Args:
+        apps: those that there are.
+        uncounted: destinations whose exchanges do not count.
+        seen: called once with each worker that gets an exchange.
+    """
+
+    def __init__(
+        self,
+        apps: "Iterable[App]",
+        uncounted: "Iterable[Destination]" = (),
+        seen: "Callable[[WorkerHandle], object]" = lambda worker: None,
+    ) -> None:
+        self._apps = apps
+        self._tallies: dict[str, Tally] = {}
+        self._uncounted = set(uncounted)
+        self._seen = seen
+        self._known: dict[Destination, Tally | None] = {}
+        self._busyness: WeakKeyDictionary[WorkerHandle, Busyness] = WeakKeyDictionary()
+
+    def leave_out(self, destination: "Destination") -> None:
+        """Do not count what this one answers."""
+        self._uncounted.add(destination)
+
+    def tally_of(self, destination: "Destination") -> Tally | None:
+        """Return the counts of who answers; None: its exchanges are not counted."""
+        try:
+            return self._known[destination]
+        except KeyError:
+            return self._find(destination)
+
+    def busyness_of(self, worker: "WorkerHandle") -> Busyness:
+        """Return how busy a worker is."""
+        found = self._busyness.get(worker)
+        if found is None:
+            found = self._busyness[worker] = Busyness()
+            self._seen(worker)
+        return found
+
+    def by_app(self) -> dict[str, Tally]:
+        """Return the counts by the name of the app, of those that there are, and of NO_APP.
+
+        Those of apps that have gone are forgotten: a counter that begins anew is nothing new to Prometheus.
+        """
+        names = [NO_APP, *(app.name for app in self._apps)]
+        if not self._tallies.keys() <= set(names):
+            self._known.clear()
+        self._tallies = {name: self._tallies.get(name) or Tally() for name in names}
+        return self._tallies
+
+    def _find(self, destination: "Destination") -> Tally | None:
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        tally: Tally | None = None
+        if destination not in self._uncounted:
+            owner = next((app for app in self._apps if destination in (app.destination, app.pool.queue)), None)
+            name = NO_APP if owner is None else owner.name
+            tally = self._tallies.setdefault(name, Tally())
+        self._known[destination] = tally
+        return tally

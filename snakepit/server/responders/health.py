@@ -1,0 +1,117 @@
+"""Answers health checks: whether the server runs, and whether its apps have workers that react."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from snakepit.http.fields import render
+from snakepit.http.target import split_target
+from snakepit.server.responders.responder import Responder
+
+if TYPE_CHECKING:
+    from snakepit.http.events import RequestHead
+    from snakepit.server.exchanges.exchange import Exchange
+
+_NOT_KEPT = (b"cache-control", b"no-store")
+_TEXT, _JSON = b"text/plain; charset=utf-8", b"application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class AppHealth:
+    """Whether an app can answer requests; `reason`: why it can't."""
+
+    name: str
+    ready: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether a server can answer requests: `reason` says why none of them, `apps` whether those for each app."""
+
+    apps: Sequence[AppHealth] = ()
+    reason: str = ""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can answer the requests for all apps."""
+        return not self.reason and all(app.ready for app in self.apps)
+
+
+type Told = Callable[[Health], None]
+"""Gets what was found out."""
+
+
+class Readiness(Protocol):
+    """Finds out whether a server can answer requests."""
+
+    def ask(self, told: Told) -> None:
+        """Find it out, and call back, at once or soon."""
+
+
+class HealthChecks(Responder):
+    """A responder that answers health checks. It needs no worker.
+
+    Args:
+        livez: the path at which it says that the server runs; empty: none.
+        readyz: the path at which it says whether the apps have workers that react; empty: none.
+    """
+
+    def __init__(self, livez: str, readyz: str, readiness: Readiness) -> None:
+        self._readyz = readyz.encode()
+        self._paths = frozenset(path.encode() for path in (livez, readyz) if path)
+        self._readiness = readiness
+        self._kept: set[Exchange] = set()
+
+    def takes(self, head: "RequestHead") -> bool:
+        return split_target(head.target)[0] in self._paths
+
+    def submit(self, exchange: "Exchange") -> None:
+        head = exchange.head
+        if head.method not in ("GET", "HEAD"):
+            exchange.refuse(405, "Health is asked for with GET", [(b"allow", b"GET, HEAD")])
+        elif split_target(head.target)[0] == self._readyz:
+            exchange.mark_waiting()
+            self._kept.add(exchange)
+            self._readiness.ask(lambda health: self._found(exchange, health))
+        else:
+            _reply(exchange, 200, "alive\n", {"status": "alive"})
+
+    def withdraw(self, exchange: "Exchange") -> None:
+        self._kept.discard(exchange)
+
+    def _found(self, exchange: "Exchange", health: Health) -> None:
+        if exchange not in self._kept:
+            return
+        self._kept.discard(exchange)
+        status = "ready" if health.ready else "not ready"
+        reasons = [health.reason, *(f"{app.name}: {app.reason}" for app in health.apps if not app.ready)]
+        text = "".join(f"{line}\n" for line in (status, *filter(None, reasons)))
+        facts = {"status": status, "reason": health.reason, "apps": [asdict(app) for app in health.apps]}
+        _reply(exchange, 200 if health.ready else 503, text, facts)
+
+
+def _reply(exchange: "Exchange", status: int, text: str, facts: object) -> None:
+    as_json = _wants_json(exchange.head)
+    body = (json.dumps(facts) if as_json else text).encode("utf-8", "backslashreplace")
+    length = (b"content-length", b"%d" % len(body))
+    fields = render([(b"content-type", _JSON if as_json else _TEXT), _NOT_KEPT, length])
+    exchange.reply(status, fields, b"" if exchange.head.method == "HEAD" else body)
+
+
+def _wants_json(head: "RequestHead") -> bool:
+    """Tell whether the client accepts JSON by name (RFC 9110 section 12.5.1)."""
+    for name, value in head.headers:
+        if name == b"accept":
+            for accepted in value.lower().split(b","):
+                kind, *parameters = (part.strip() for part in accepted.split(b";"))
+                if kind == _JSON and not any(_is_zero(parameter) for parameter in parameters):
+                    return True
+    return False
+
+
+def _is_zero(parameter: bytes) -> bool:
+    """Tell whether a parameter of a media range says that it is not accepted."""
+    name, _, weight = parameter.partition(b"=")
+    return name == b"q" and not weight.strip(b"0.")
