@@ -12,7 +12,7 @@ from typing import Protocol
 from snakepit.errors import InternalError
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.exchanges.websocket import WebSocketExchange
-from snakepit.server.lifecycle import WORKER, WorkerState, advance
+from snakepit.server.lifecycle import WORKER, ExchangeState, WorkerState, advance
 from snakepit.server.workers.loop_line import LoopLine, unbegun
 from snakepit.server.workers.report import WorkerReport
 from snakepit.server.workers.runtime_thread import RuntimeThread
@@ -309,8 +309,9 @@ class WorkerHandle:
 
     def _on_declined(self, envelope: Envelope) -> None:
         _, number, request = envelope
-        if number not in self.exchanges:
-            raise InternalError(f"{self} declined exchange {number}, which it was not given")
+        exchange = self.exchanges.get(number)
+        if exchange is None or exchange.state not in (ExchangeState.ASSIGNED, ExchangeState.ABANDONED):
+            raise InternalError(f"{self} declined exchange {number}, which it was not given or has begun to answer")
         if self._seats is not None:
             self._seats.give_up(number)
         self._owner.queue.declined(self, self._come_back(number, [request]))
