@@ -205,10 +205,16 @@ class WorkerHandle:
             self.watchdog.release()
 
     def ask_heartbeat(self, now: float) -> None:
-        """Ask for a sign of life, of its watchdog and of its event loop; `now` as by `time.monotonic`."""
+        """Ask for a sign of life, of its watchdog and of its event loop; `now` as by `time.monotonic`.
+
+        Threads may be busy, so nothing is asked of them; but a ring that was lost may not keep them waiting for ever.
+        """
         self.watchdog.ask_heartbeat(now)
         if self._seats is None:
             self.line.ask_heartbeat(now)
+        else:
+            for end in self._ends:
+                end.look_again()
 
     def silent_for(self, now: float) -> float:
         """Return the seconds since it was asked for a heartbeat, and gave none."""
