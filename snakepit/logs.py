@@ -114,7 +114,8 @@ class WriteTroubles:
         self._told_at[str(what)] = now
         moment = time.strftime(TIME_FORMAT)
         with suppress(OSError, ValueError):  # it may be the one that can't be written, or be closed
-            print(f"{moment} ERROR    Log lines are lost: {what} can't be written: {error}", file=sys.stderr, flush=True)
+            line = f"{moment} ERROR    Log lines are lost: {what} can't be written: {error}"
+            print(line, file=sys.stderr, flush=True)
 
 
 _NO_RECORD = logging.LogRecord("snakepit.access", logging.INFO, __file__, 0, "access log", None, None)

@@ -13,6 +13,7 @@ from fuzz.target import Fault, expect
 from snakepit.config.options import Config, RoutedApp
 from snakepit.errors import ConfigError
 from snakepit.http.events import RequestHead
+from snakepit.http.target import authority_of
 from snakepit.server.apps.tenants import Tenants
 from snakepit.server.responders.refusal import Refusal
 from snakepit.server.routing.routes import Routes
@@ -52,7 +53,8 @@ def _make(routed: RoutedApp) -> Any:
 def check(data: bytes) -> None:
     """Find who answers a request: its host is up to the first line end, its target is the rest."""
     host, _, target = data.partition(b"\n")
-    target = target or b"/"
+    if not target.startswith(b"/") and target != b"*" and authority_of(target) is None:
+        target = b"/" + target  # the parsers let no others through
     head = RequestHead("GET", target, "1.1", [(b"host", host)], False)
     _LOOKED.clear()
     with _Watched(_LOOKED):
