@@ -67,11 +67,16 @@ def reset(sock: socket.socket) -> None:
     sock.close()
 
 
-def over_tls(server: Server, path: str = "/") -> bytes:
-    """Ask over TLS, on a connection of its own, and trust anybody."""
+def trusting() -> ssl.SSLContext:
+    """A client that trusts anybody."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with server.connect() as plain, context.wrap_socket(plain, server_hostname="localhost") as sock:
+    return context
+
+
+def over_tls(server: Server, path: str = "/") -> bytes:
+    """Ask over TLS, on a connection of its own."""
+    with server.connect() as plain, trusting().wrap_socket(plain, server_hostname="localhost") as sock:
         sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         got = b""
         while piece := sock.recv(65536):

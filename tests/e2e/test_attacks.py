@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from email.utils import parsedate_to_datetime
 
 import pytest
-from attacking import SPARE, descriptors, many, over_tls, reset, share_of_cpu, unharmed
+from attacking import SPARE, descriptors, many, over_tls, reset, share_of_cpu, trusting, unharmed
 from certificates import pem
 from support import ONE_RUNTIME, PATIENCE, Client, Server, read_all, running, wait_until
 
@@ -118,25 +118,60 @@ LIMITED = (
 )
 
 
+HOARDING = """
+import os
+TAKEN = []
+
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    if scope["path"] == "/take":
+        try:
+            while True:
+                TAKEN.append(os.open(os.devnull, os.O_RDONLY))
+        except OSError:
+            pass
+    elif scope["path"] == "/give":
+        while TAKEN:
+            os.close(TAKEN.pop())
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+    await send({"type": "http.response.body", "body": b"hello"})
+"""
+
+
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_no_descriptors_are_left(tmp_path, loop, tls):
-    arguments = ["-c", LIMITED, "run", "behaviors:app", "--loop", loop, "--no-access-log", "--interpreters", "1"]
+    """The app takes all, and connections come: the server says so, does not spin, and serves again when it can."""
+    (tmp_path / "hoarding.py").write_text(HOARDING)
+    arguments = ["-c", LIMITED, "run", "hoarding:app", "--loop", loop, "--no-access-log", "--interpreters", "1"]
     arguments += ["--port", "0"]
     if tls:
         (tmp_path / "both.pem").write_bytes(pem(["localhost"], days=9000))
         arguments += ["--ssl-certfile", str(tmp_path / "both.pem"), "--ssl-keyfile", str(tmp_path / "both.pem")]
-    server = Server(*arguments, script=True)
+    server = Server(*arguments, script=True, cwd=tmp_path)
     try:
         server.wait_listening()
-        with many(server, 110):
-            server.wait_logged("No descriptors left")
-            share = share_of_cpu(server, 2.0)
-            assert share < BUSY, f"{share:.0%} of a CPU"
+        with ExitStack() as stack:
+            kept = stack.enter_context(server.connect())
+            if tls:
+                kept = stack.enter_context(trusting().wrap_socket(kept, server_hostname="localhost"))
+
+            def ask(path: str) -> None:
+                kept.sendall(f"GET {path} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
+                got = b""
+                while not got.endswith(b"hello"):
+                    got += kept.recv(1000)
+
+            ask("/take")
+            with many(server, 60):
+                server.wait_logged("No descriptors left")
+                share = share_of_cpu(server, 2.0)
+                assert share < BUSY, f"{share:.0%} of a CPU"
+                ask("/give")
 
         def served() -> bool:
             try:
-                return (b"hello" in over_tls(server)) if tls else (server.get("/").status == 200)
+                return b"hello" in (over_tls(server) if tls else server.get("/").body)
             except (OSError, AssertionError):  # closed before it was answered
                 return False
 
