@@ -142,6 +142,7 @@ SEEDS = [
     b"\x01\n\x01\x00" + _ORDER % b"pending" + b"\n\x00\x00" + _AUTHORIZATION % b"pending" + b"\n\x00\x00{}\n\x00\x00"
     + _AUTHORIZATION % b"invalid",
     b"\x01\n\x01\x00" + _ORDER % b"processing",
+    b'\x01\n\x01\x00{"status":"pending","finalize":5}',
     b'\x02\n\x00\x00{"suggestedWindow":{"start":"2027-01-02T04:00:00Z","end":"2027-01-03T04:00:00Z"}}',
     b"\x02\n\x05\x0812|no",
     b"\x02\n\x05\x08Fri, 31 Dec 9999 23:59:59 GMT|{}",

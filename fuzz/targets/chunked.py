@@ -148,6 +148,7 @@ SEEDS = [
     b'\x05a;x=y;z="q \\" q"\r\n0123456789\r\n0;e\r\nt: v\r\nu:\r\n\r\n',
     b"\x090\r\n\r\n",
     b"\x0b1E\r\n" + b"x" * 30 + b"\r\n00\r\n\r\n",
+    b"\x0028\r\n" + b"x" * 40 + b"\r\n28\r\n" + b"x" * 40 + b"\r\n0\r\n\r\n",
     b"\x021\r\na\r\n1 ; a = b\r\nb\r\n0\r\n\r\n",
 ]
 WORDS = [

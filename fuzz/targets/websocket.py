@@ -106,6 +106,8 @@ def _deflated(data: bytes) -> bytes:
 
 _HELLO = _frame(0x81, "hellö".encode(), b"abcd")
 SEEDS = [
+    b"\x01\x00" + b"abc" * 300,
+    b"\x00\x00\x82\xfe\x00\x05\0\0\0\0hello",
     b"\x00\x00" + _HELLO + _frame(0x82, b"\x00\xff") + _frame(0x89, b"ping") + _frame(0x8A, b"") + _HELLO,
     b"\x00\x04" + _frame(0x01, b"he") + _frame(0x89, b"") + _frame(0x00, b"ll") + _frame(0x80, b"o") + _HELLO,
     b"\x00\x03" + _frame(0x82, b"x" * 200) + _frame(0x88, b"\x03\xe8bye") + _HELLO,
@@ -130,7 +132,7 @@ FAULTS = [
         "elif first not in (TEXT, BINARY, PING, PONG):",
     ),
     Fault("http/ws/frames.py", "if not ordinary or not second & 0x80 or length", "if not ordinary or length"),
-    Fault("http/ws/frames.py", "        shift = self._checked & 3\n", "        shift = 0\n"),
+    Fault("http/ws/frames.py", "ordinary = length > 125\n", "ordinary = True\n"),
     Fault("http/ws/deflate.py", "        self._size = 0\n        if self.client", "        if self.client"),
     Fault("http/ws/deflate.py", "return compressed[:-4]", "return compressed[:-3]"),
 ]
