@@ -8,7 +8,7 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-by-python check lint format docs bench bench-own conformance compat apps stress soak liveness autobahn clean
+.PHONY: help run test test-by-python check lint format docs bench bench-own conformance compat apps stress soak liveness autobahn fuzz clean
 
 EXAMPLE ?= asgi
 APP_asgi := asgi:app
@@ -38,6 +38,7 @@ DEV := $(VENV)/has-dev
 RUN := $(VENV)/has-run-$(or $(FRAMEWORK),package)
 BENCH_VENV := $(subst .venv-,.venv-bench-,$(VENV))
 BENCH := $(BENCH_VENV)/has-bench
+FUZZ := $(VENV)/has-fuzz
 COMPAT_VENV := $(subst .venv-,.venv-compat-,$(VENV))
 COMPAT := $(COMPAT_VENV)/has-compat
 export PIP_ROOT_USER_ACTION := ignore
@@ -57,6 +58,11 @@ endif
 $(DEV): $(MADE)
 	@echo "Installing the package and the tools that develop it into $(VENV)" >&2
 	@$(PIP) install -qq --group dev -e .
+	@touch $@
+
+$(FUZZ): $(DEV)
+	@echo "Installing the fuzzer into $(VENV)" >&2
+	@$(PIP) install -qq --group fuzz
 	@touch $@
 
 $(BENCH): pyproject.toml
@@ -180,6 +186,9 @@ liveness: $(DEV) ## check that the server answers in every second, under many ki
 autobahn: $(DEV) ## run Autobahn's WebSocket test suite (needs Python 2.7; ARGS=--quick takes two minutes)
 	@$(PYTHON_IN_VENV) tests/autobahn/run.py $(ARGS)
 
+fuzz: $(FUZZ) ## look for inputs that the code which reads them can't bear, 60 s for each kind; ARGS='--seconds 120 h1 websocket'
+	@$(PYTHON_IN_VENV) -m fuzz $(ARGS)
+
 clean: ## remove the virtual environments and all generated files
-	@rm -rf .venv-* .apps-* .autobahn build dist docs/_build examples/tenants/*/.venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv-* .apps-* .autobahn .cache/fuzz build dist docs/_build examples/tenants/*/.venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,6 +4,9 @@ import json
 import logging.config
 import os
 import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from copy import copy
 from functools import partial
 from io import TextIOWrapper
@@ -69,7 +72,7 @@ class ReadyLines(logging.Handler):
     stream: Any
 
     def write(self, text: str) -> None:
-        """Write text unchanged. A failure of the stream is reported as logging reports it, and not raised."""
+        """Write text unchanged. A failure of the stream is not raised; see `WriteTroubles`."""
         if not self.filter(_NO_RECORD):
             return
         try:
@@ -90,6 +93,44 @@ class AccessHandler(ReadyLines, logging.StreamHandler[TextIO]):
 
 class AccessFileHandler(ReadyLines, logging.FileHandler):
     """The handler of an access log that is a file."""
+
+
+TELL_AGAIN = 60.0
+"""Seconds; the least between two lines about logs that can't be written, such as those of a full disk."""
+
+
+class WriteTroubles:
+    """What is said of log handlers whose stream or file takes nothing: a line on standard error now and then.
+
+    The logging module would print a traceback for each line that is lost, which with a full disk are all.
+    """
+
+    def __init__(self) -> None:
+        self._told_at: dict[str, float] = {}  # by what can't be written
+
+    def watch(self) -> None:
+        """Speak for all handlers that there are."""
+        for logger in (logging.root, *logging.root.manager.loggerDict.values()):
+            for handler in getattr(logger, "handlers", ()):  # some loggers are placeholders
+                if "handleError" not in vars(handler):
+                    vars(handler)["handleError"] = partial(self._handle, handler, handler.handleError)
+
+    def _handle(
+        self, handler: logging.Handler, others: Callable[[logging.LogRecord], None], record: logging.LogRecord
+    ) -> None:
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            others(record)
+            return
+        what = getattr(handler, "baseFilename", None) or getattr(getattr(handler, "stream", None), "name", handler)
+        now = time.monotonic()
+        if now - self._told_at.get(str(what), -TELL_AGAIN) < TELL_AGAIN or sys.stderr is None:
+            return
+        self._told_at[str(what)] = now
+        moment = time.strftime(TIME_FORMAT)
+        with suppress(OSError, ValueError):  # it may be the one that can't be written, or be closed
+            line = f"{moment} ERROR    Log lines are lost: {what} can't be written: {error}"
+            print(line, file=sys.stderr, flush=True)
 
 
 _NO_RECORD = logging.LogRecord("snakepit.access", logging.INFO, __file__, 0, "access log", None, None)
@@ -143,6 +184,7 @@ def configure(config: Config) -> None:
             reason = f"access_log_file can't be used: {error.__cause__ or error}"
             raise ConfigError(reason, ("access_log_file",)) from None
         _never_block()
+        WriteTroubles().watch()
         return
     if file is not None:
         raise ConfigError(
@@ -159,6 +201,7 @@ def configure(config: Config) -> None:
         raise ConfigError(f"log config {config.log_config!r} can't be used: {error}{cause}") from None
     logging.getLogger("snakepit").setLevel(level)
     _never_block()
+    WriteTroubles().watch()
 
 
 _outputs: list[tuple[logging.StreamHandler[Any], TextIO, LogOutput]] = []

@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from types import FrameType
 
 from snakepit.supervisor import link
@@ -334,7 +335,8 @@ def supervise(jit: bool | None = None) -> None:
     """Run the supervisor, and end this process with the server's status; `jit`: what the option of this name says."""
     status = Supervisor(jit).run()
     if sys.stderr is not None:
-        sys.stderr.flush()
+        with suppress(OSError):  # of a full disk
+            sys.stderr.flush()
     os._exit(status)  # while Python itself ends, another signal would have its default action
 
 

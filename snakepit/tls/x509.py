@@ -43,17 +43,16 @@ def read_certificate(text: str) -> CertificateFacts:
     try:
         certificate = ssl.PEM_cert_to_DER_cert(pem)
         return _facts(certificate, pem)
-    except (IndexError, StopIteration, ValueError):
+    except (IndexError, ValueError):
         raise ValueError("the certificate in it is damaged") from None
 
 
 def _facts(certificate: bytes, pem: str) -> CertificateFacts:
     # tbsCertificate: version (or none), serial, signature, issuer, validity, subject, key, and then extensions
-    _, body = next(_parts(next(_parts(certificate))[1]))
-    parts = list(_parts(body))
+    parts = list(_parts(_first(_first(certificate))))
     first = 1 if parts[0][0] == _VERSION else 0
     (begin_tag, begin), (end_tag, end) = _parts(parts[first + 3][1])
-    names = [name for tag, value in parts if tag == _EXTENSIONS for name in _alternative_names(next(_parts(value))[1])]
+    names = [name for tag, value in parts if tag == _EXTENSIONS for name in _alternative_names(_first(value))]
     return CertificateFacts(
         tuple(names) or _common_names(parts[first + 4][1]), _time(begin_tag, begin), _time(end_tag, end), pem
     )
@@ -75,11 +74,18 @@ def _parts(data: bytes) -> Iterator[tuple[int, bytes]]:
         at += size
 
 
+def _first(data: bytes) -> bytes:
+    """Return the content of the first element. Raises IndexError and ValueError."""
+    for _, content in _parts(data):
+        return content
+    raise IndexError  # StopIteration would be a RuntimeError in generators
+
+
 def _alternative_names(extensions: bytes) -> Iterator[str]:
     for _, extension in _parts(extensions):
         (_, kind), *_, (_, value) = _parts(extension)
         if kind == _SUBJECT_ALT_NAME:
-            for tag, name in _parts(next(_parts(value))[1]):
+            for tag, name in _parts(_first(value)):
                 if tag == _DNS_NAME:
                     yield name.decode("ascii").lower()
                 elif tag == _IP_ADDRESS:

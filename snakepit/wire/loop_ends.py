@@ -250,6 +250,13 @@ class MainEnd(LoopEnd):
         else:
             self.post(envelope)
 
+    def look_again(self) -> None:
+        """Look for what has come without a ring, and ring for what was not taken: a lost ring is not lost for ever."""
+        if self.carrier.arrived():
+            self.woken()
+        if self.carrier.waiting():
+            self.carrier.ring()
+
     def put_back(self, envelopes: list[Envelope]) -> None:
         """Post again what was taken back, ahead of anything else."""
         if envelopes:

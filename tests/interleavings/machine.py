@@ -13,6 +13,7 @@ not have is a lock, a socket or a queue that waits outside of the machine.
 import asyncio
 import faulthandler
 import random
+import socket
 import sys
 import threading
 from collections.abc import Callable, Collection, Mapping
@@ -50,6 +51,8 @@ class Thread:
         self.ready: Callable[[], bool] | None = None  # what it waits for; None: nothing
         self.deadline: float | None = None  # and until when
         self.alive = False
+        current = machine.current
+        self.process = name if current is None else current.process  # its own, or that of the thread that made it
         self._target = target
         self._go = threading.Semaphore(0)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -121,6 +124,9 @@ class Machine:
         self.points = 0
         self.over = False
         self.begun = False  # before that there are no points
+        self.latest = self.now + 1e9  # seconds; a run that has not come to rest by then never will
+        self.steps = 0  # points, and those where nobody else could have come
+        self.at_step: Callable[[int], None] | None = None  # what befalls the machine there
         self._policy = policy
         self._watched = watched
         self._current: Thread | None = None
@@ -153,12 +159,28 @@ class Machine:
         """In place of `threading.Thread`; `lines`: those of watched code are points."""
         return Thread(self, target, name, lines)
 
+    @property
+    def current(self) -> Thread | None:
+        """The thread that runs."""
+        return self._current
+
+    def kill(self, process: str) -> None:
+        """End the threads of a process where they are, without any word of theirs. From any thread, as its last act."""
+        for thread in self.threads:
+            if thread.process == process:
+                thread.alive = False
+        current = self._current
+        if current is not None and not current.alive:
+            self._hand_on(current, self._choose())
+
     def monotonic(self) -> float:
         """In place of `time.monotonic`."""
         return self.now
 
     def wait(self, ready: Callable[[], bool], deadline: float | None = None) -> bool:
         """Wait until `ready` returns true, at most until the deadline; returns whether it did."""
+        if self.over:  # the `finally` of a thread that was ended
+            raise Over
         thread = self._current
         assert thread is not None
         thread.ready, thread.deadline = ready, deadline
@@ -176,6 +198,9 @@ class Machine:
         thread = self._current
         if thread is None or self.over or not self.begun:
             return
+        self.steps += 1
+        if self.at_step is not None:
+            self.at_step(self.steps)
         others: list[Thread | None] = [other for other in self.threads if other is not thread and other.can_run]
         deadline = self._next_deadline()
         if deadline is not None and deadline - self.now <= LONGEST:
@@ -235,6 +260,8 @@ class Machine:
     def _let_time_pass(self) -> Thread:
         deadline = self._next_deadline()
         assert deadline is not None
+        if deadline > self.latest and not self.errors:
+            self.errors.append(Stalled("timers go on for ever"))
         self.now = deadline
         return next(thread for thread in self.threads if thread.alive and thread.deadline == deadline)
 
@@ -342,6 +369,7 @@ class Pipe:
         self.came = bytearray()
         self.peer: Pipe
         self.ended = False  # nothing more comes
+        self._blocking = True
 
     @classmethod
     def pair(cls, machine: Machine) -> "tuple[Pipe, Pipe]":
@@ -354,7 +382,7 @@ class Pipe:
         return bool(self.came) or self.ended
 
     def setblocking(self, flag: bool) -> None:
-        pass
+        self._blocking = flag
 
     def send(self, data: bytes) -> int:
         self.peer.came += data
@@ -364,6 +392,8 @@ class Pipe:
         self.send(data)
 
     def recv(self, size: int, flags: int = 0) -> bytes:
+        if not self._blocking and not self.readable:
+            raise BlockingIOError
         self._machine.wait(lambda: self.readable)
         data = bytes(self.came[:size])
         if not flags:
@@ -371,7 +401,10 @@ class Pipe:
         return data
 
     def shutdown(self, how: int) -> None:
-        self.ended = True
+        if how == socket.SHUT_WR:
+            self.peer.ended = True
+        else:
+            self.ended = True
 
     def close(self) -> None:
         self.ended = self.peer.ended = True

@@ -32,6 +32,7 @@ from snakepit.server.workers import worker as server_worker
 from snakepit.wire import ends as channel
 from snakepit.wire import envelopes, interpreters, loop_queues, loop_sockets, queues, sockets
 from snakepit.wire import loop_ends as async_channel
+from snakepit.wire.codec import decode
 from snakepit.wire.ends import BlockingEnd
 from snakepit.wire.envelopes import WINDOW
 from snakepit.wire.loop_carrier import LoopCarrier
@@ -114,6 +115,10 @@ class QueueChannel:
         self._ours, self._theirs = Pipe.pair(machine)
         self.address = self
 
+    def not_taken(self) -> list[Any]:
+        """What the main interpreter has sent, and the worker has not taken."""
+        return list(self._to_worker._items)
+
     def main_carrier(self) -> LoopCarrier:
         return LoopQueueCarrier(self._from_worker, self._to_worker, self._ours)
 
@@ -131,8 +136,13 @@ class SocketChannel:
         self._ours, self._theirs = Pipe.pair(machine)
         self.address = self
 
+    def not_taken(self) -> list[Any]:
+        """What the main interpreter has not sent yet: what it has sent may have been taken."""
+        return list(self._main._pending)
+
     def main_carrier(self) -> LoopCarrier:
-        return MainSocketCarrier(self._ours, self._theirs)
+        self._main = MainSocketCarrier(self._ours, self._theirs)
+        return self._main
 
     def worker_end(self, loop: Loop, on_envelopes: Any, on_gone: Any) -> WorkerLoopEnd:
         return WorkerLoopEnd(LoopSocketCarrier(self._theirs, on_gone), loop, on_envelopes)
@@ -242,6 +252,10 @@ class Model:
             worker = server_worker.WorkerHandle(number, {}, runtime, self.pool, self.loop)  # type: ignore[arg-type]
             self.pool._roster._places[number] = worker
             self.workers.append(worker)
+        self.asks_heartbeats = False
+        self.lost: list[server_worker.WorkerHandle] = []
+        self.never_begun: set[int] = set()  # numbers of exchanges of which a lost worker has taken nothing
+        self._hearing: list[asyncio.Task[None]] = []
         self.read_on = 0  # threads that got an error over that
         self.came: list[tuple[Request, Exchange, Client]] = []
 
@@ -299,6 +313,8 @@ class Model:
             await self.pool.all_ready.wait()
             self.machine.begun = True
             begin = self.loop.time()
+            if self.asks_heartbeats:
+                self.ask_heartbeats()
             for request in requests:
                 self.loop.call_at(begin + request.at / 1000, self._submit, request)
             await asyncio.Event().wait()
@@ -463,6 +479,31 @@ class Model:
             self.machine.compute(seconds)
         yield b"end"
 
+    # -- what befalls it -----------------------------------------------------------------------------------------------
+
+    def ask_heartbeats(self) -> None:
+        """Do once a second, and five times, what the health check does."""
+        for second in range(1, 6):
+            for worker in self.workers:
+                self.loop.call_later(second, lambda worker=worker: worker.ask_heartbeat(self.machine.now))
+
+    def lose(self, worker: server_worker.WorkerHandle) -> None:
+        """Have a worker die where it is, as its process may. None comes in its place."""
+
+        async def hear() -> None:
+            for end in worker._listening:
+                await end.wait_ended()
+            worker.thread._begin_closing()
+            worker.thread._end("lost", "it died")
+
+        self.pool._restarts.start = lambda *restart: None  # type: ignore[method-assign]
+        self.lost.append(worker)
+        for each in worker.thread._runtime.channels[:-1]:
+            for item in each.not_taken():
+                self.never_begun |= {sent[1] for sent in decode(item) if sent[0] == envelopes.REQUEST}
+        self.loop.call_soon_threadsafe(lambda: self._hearing.append(self.loop.create_task(hear())))
+        self.machine.kill(str(worker))
+
     # -- what has to hold ----------------------------------------------------------------------------------------------
 
     def check(self, requests: Collection[Request], logged: Collection[str] = ()) -> None:
@@ -472,6 +513,10 @@ class Model:
             assert re.search(pattern, line), line
         assert len(self.came) == len(requests), "not all requests came"
         for request, exchange, client in self.came:
+            lost = exchange.served_by in map(str, self.lost) and exchange.number not in self.never_begun
+            if lost and client.status == 500 and client.complete:
+                assert exchange.state is ExchangeState.CLOSED, f"{exchange} is not over: {self.pool}"
+                continue
             assert not client.faults, client.faults
             assert exchange.state is ExchangeState.CLOSED, f"{exchange} is not over: {self.pool}"
             if request.leaves is None:
@@ -479,9 +524,15 @@ class Model:
                 body = client.body.lstrip(b"\0") if request.what == "both" else client.body
                 assert body == (b"012end" if request.what == "stream" else b"end"), f"{exchange}: {client}"
         assert not [thread for thread in self.machine.threads if thread.alive and thread.name == "reader"]
+        assert all(hearing.done() for hearing in self._hearing)
         assert self.pool.queue.in_progress == 0
         dispatcher = self.pool.queue._dispatcher
+        for worker in self.lost:
+            assert worker not in dispatcher._slots
+            assert not worker.exchanges
         for worker in self.workers:
+            if worker in self.lost:
+                continue
             assert not worker.line.stuck, f"{worker} is taken for stuck, and has nothing to do"
             slot = dispatcher._slots[worker]
             assert slot.load == 0

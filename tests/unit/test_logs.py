@@ -270,3 +270,42 @@ def test_one_pipe_for_both_streams(monkeypatch, log_format):
     text = f"{dropped} lines of the log were dropped here: they were not read as fast as they came"
     assert json.loads(notice)["message"] == text if log_format == "json" else notice.endswith(f" WARNING  {text}")
     assert found[0:-1:2] == [f"{number}\n" for number in range(len(found) // 2)]
+
+
+# -- disks that are full ---------------------------------------------------------------------------------------------
+
+
+class Full(io.StringIO):
+    name = "<full>"
+
+    def write(self, text):
+        raise OSError(28, "No space left on device")
+
+
+def test_lines_that_a_full_disk_takes_are_told_of_once(capsys, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(logs.time, "monotonic", lambda: now[0])
+    logs.configure(Config("main:app"))
+    access = logging.getLogger("snakepit.access").handlers[0]
+    access.setStream(Full())
+    for _ in range(3):
+        access.write("a request\n")
+        logging.getLogger("snakepit.access").info("a request")
+    told = "ERROR    Log lines are lost: <full> can't be written: [Errno 28] No space left on device\n"
+    assert capsys.readouterr().err.partition(" ERROR ")[1:] == (" ERROR ", told.removeprefix("ERROR "))
+    now[0] += logs.TELL_AGAIN
+    access.write("a request\n")
+    access.write("a request\n")
+    assert capsys.readouterr().err.count(told) == 1
+
+
+def test_standard_error_that_is_full_is_no_trouble(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Full())
+    logs.configure(Config("main:app"))
+    logging.getLogger("snakepit.server").error("nobody reads this")
+
+
+def test_other_mistakes_of_log_lines_are_told_as_ever(capsys):
+    logs.configure(Config("main:app"))
+    logging.getLogger("snakepit.server").error("%d", "no number")
+    assert "--- Logging error ---" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import snakepit
 PACKAGE = Path(snakepit.__file__).parent
 TESTS = Path(__file__).parent
 
-BESIDE = {"benchmarks", "conformance", "tools"}
+BESIDE = {"benchmarks", "conformance", "fuzz", "tools"}
 """Folders that are not the package's: their tests are of what stands beside it."""
 
 MOST_STATEMENTS = 10

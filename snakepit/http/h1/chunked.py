@@ -65,7 +65,7 @@ class ChunkedBody:
 
     def _check_begun(self, data: bytes, at: int) -> None:
         """Refuse the beginning of a line that can't become a good one."""
-        if self._chunk_ends and data[at : at + 1] != b"\r":
+        if self._chunk_ends and data[at : at + 2] != b"\r":
             raise _longer_than_it_says()
         if len(data) - at + self._trailers_size > self._limits.head:
             raise self._too_long()
@@ -92,7 +92,8 @@ class ChunkedBody:
         if limit is not None and self._received > limit:
             raise too_long(limit)
         self._extensions = max(0, self._extensions + len(found[2]) - size)
-        if self._extensions > self._limits.head:
+        # a line that comes in pieces is refused at this length, with its CR, before its end has come
+        if self._extensions > self._limits.head or len(line) >= self._limits.head:
             raise self._too_long()
         self._left = size
         if size:

@@ -10,13 +10,13 @@ import re
 
 from snakepit.errors import RemoteProtocolError
 from snakepit.http.events import BodyData, Event, Limits, RequestHead
-from snakepit.http.fields import has_controls
+from snakepit.http.fields import TOKEN, has_controls
 from snakepit.http.h1.h11_parser import METHODS, H11Parser
 from snakepit.http.h1.known_fields import NOT_ORDINARY, KnownFields, NotOrdinary
 from snakepit.http.strict import NOT_BEGUN
 
 _HEAD_END = b"\r\n\r\n"
-_REQUEST_LINE = re.compile(rb"([!-~]+) (/[!-\"$-~]*) HTTP/1\.([01])\r\n")
+_REQUEST_LINE = re.compile(rb"(%b) (/[!-\"$-~]*) HTTP/1\.([01])\r\n" % TOKEN.pattern)
 
 
 class CleanHeadParser:

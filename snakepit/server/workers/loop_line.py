@@ -34,6 +34,7 @@ class LoopLine:
         self.counted_on = False
         self._loop = loop
         self._missed = missed
+        self._unread_since = -1.0  # when it was heard last before something was found unread
         self._unheard = 0.0, 0.0  # after the first no ring of its loop was heard, from before the second none will be
 
     @property
@@ -47,17 +48,30 @@ class LoopLine:
         Returns the exchanges that it has not begun, each as what it was to get.
         """
         if self.stuck or self.end.silent(monotonic()) <= LOOP_SILENCE:
+            self._look_for_unread()
             return {}
         self.stuck = self.counted_on = True
         taken, others = unbegun(self.end.take_back())
         self.end.put_back(others)
         return taken
 
+    def _look_for_unread(self) -> None:
+        """Ask whether a ring was lost, if the worker has said something that lies there since an earlier look.
+
+        It does not ring for more, as long as it takes this end to be about to read.
+        """
+        if self.end.unread:
+            if self._unread_since == self.end.heard_at:
+                self.ask(monotonic())
+            self._unread_since = self.end.heard_at
+
     def ask_heartbeat(self, now: float) -> None:
         """Ask for a sign of life, unless one is due; `now` as by `time.monotonic`."""
-        if self.asked_at is None:
+        if self.end.unread:
+            self.ask(now)
+        elif self.asked_at is None:
             self.asked_at, self.counted_on = now, True
-            self.end.post(envelopes.ask_heartbeat())  # a ring would do, but between processes nothing rings
+            self.end.ask(envelopes.ask_heartbeat())  # a ring would do, but between processes nothing rings
 
     def ask(self, now: float, turns: int = TURNS) -> None:
         """Have the loop ring, if it has not been heard by then, in some turns; `now` as by `time.monotonic`."""

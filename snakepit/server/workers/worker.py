@@ -12,7 +12,7 @@ from typing import Protocol
 from snakepit.errors import InternalError
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.exchanges.websocket import WebSocketExchange
-from snakepit.server.lifecycle import WORKER, WorkerState, advance
+from snakepit.server.lifecycle import WORKER, ExchangeState, WorkerState, advance
 from snakepit.server.workers.loop_line import LoopLine, unbegun
 from snakepit.server.workers.report import WorkerReport
 from snakepit.server.workers.runtime_thread import RuntimeThread
@@ -209,10 +209,16 @@ class WorkerHandle:
             self.watchdog.release()
 
     def ask_heartbeat(self, now: float) -> None:
-        """Ask for a sign of life, of its watchdog and of its event loop; `now` as by `time.monotonic`."""
+        """Ask for a sign of life, of its watchdog and of its event loop; `now` as by `time.monotonic`.
+
+        Threads may be busy, so nothing is asked of them; but a ring that was lost may not keep them waiting for ever.
+        """
         self.watchdog.ask_heartbeat(now)
         if self._seats is None:
             self.line.ask_heartbeat(now)
+        else:
+            for end in self._ends:
+                end.look_again()
 
     def ask_metrics(self) -> None:
         """Ask for the metrics that the app keeps in it."""
@@ -324,8 +330,9 @@ class WorkerHandle:
 
     def _on_declined(self, envelope: Envelope) -> None:
         _, number, request = envelope
-        if number not in self.exchanges:
-            raise InternalError(f"{self} declined exchange {number}, which it was not given")
+        exchange = self.exchanges.get(number)
+        if exchange is None or exchange.state not in (ExchangeState.ASSIGNED, ExchangeState.ABANDONED):
+            raise InternalError(f"{self} declined exchange {number}, which it was not given or has begun to answer")
         if self._seats is not None:
             self._seats.give_up(number)
         self._owner.queue.declined(self, self._come_back(number, [request]))
