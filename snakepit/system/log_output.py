@@ -35,6 +35,8 @@ class LogOutput:
 
     def __init__(self, stream: TextIOWrapper, notice: Callable[[int], str]) -> None:
         stream.flush()
+        self.name = stream.name
+        """What it leads to, for people."""
         self._stream = stream
         self._notice = notice
         self._descriptor, self._write_now, self._close = _without_blocking(stream.fileno())
