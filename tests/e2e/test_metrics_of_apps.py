@@ -1,8 +1,8 @@
 """The metrics that apps keep by prometheus-client: the server has those of all workers, without files."""
 
 import pytest
+from scraping import scrape
 from support import NEEDS_TWO_WORKERS, ONE_RUNTIME, RUNTIME, Load, running, wait_until, workers_of
-from test_metrics import scrape
 
 WORKERS = 4
 VISITS = 100
