@@ -6,6 +6,7 @@ next run begins.
 """
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
@@ -65,6 +66,8 @@ def fuzz(name: str, seconds: float, folder: Path, package: Path | None = None) -
     before = set(folder.iterdir())
     command = [sys.executable, "-m", "fuzz.engine", name, str(folder), f"-max_total_time={max(1, round(seconds))}"]
     command += [f"-timeout={ONE_INPUT}", f"-rss_limit_mb={MEMORY}", "-print_final_stats=1"]
+    if seed := os.environ.get("FUZZ_SEED"):  # the same inputs in the same order, as far as the time goes
+        command.append(f"-seed={seed}")
     ran = subprocess.run(command, cwd=package or ROOT, capture_output=True, text=True, errors="replace")
     said = ran.stdout + ran.stderr
     executed, covered = _EXECUTED.findall(said), _COVERED.findall(said)
