@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from snakepit.http.fields import render
 from snakepit.http.target import origin_form
-from snakepit.server.responders.responder import Responder
+from snakepit.server.responders.responder import LateResponder, answer, refuses_method
 
 if TYPE_CHECKING:
     from snakepit.http.events import RequestHead
@@ -18,7 +17,7 @@ type FindAnswer = Callable[[str, Callable[[str | None], None]], None]
 """Calls back with the answer to the challenge with a token; None: there is no such challenge."""
 
 
-class AcmeChallenge(Responder):
+class AcmeChallenge(LateResponder):
     """A responder that answers challenges.
 
     Args:
@@ -26,35 +25,26 @@ class AcmeChallenge(Responder):
     """
 
     def __init__(self, find: FindAnswer) -> None:
+        super().__init__()
         self._find = find
-        self._kept: set[Exchange] = set()
 
     def takes(self, head: "RequestHead") -> bool:
         return _path(head).startswith(PREFIX)
 
     def submit(self, exchange: "Exchange") -> None:
-        head = exchange.head
-        if head.method not in ("GET", "HEAD"):
-            exchange.refuse(405, "Challenges are asked for with GET", [(b"allow", b"GET, HEAD")])
+        if refuses_method(exchange, "Challenges are asked for with GET"):
             return
-        exchange.mark_waiting()
-        self._kept.add(exchange)
-        token = _path(head).removeprefix(PREFIX).partition(b"?")[0].decode("latin-1")
-        self._find(token, lambda answer: self._found(exchange, answer))
+        self.keep(exchange)
+        token = _path(exchange.head).removeprefix(PREFIX).partition(b"?")[0].decode("latin-1")
+        self._find(token, lambda found: self._found(exchange, found))
 
-    def withdraw(self, exchange: "Exchange") -> None:
-        self._kept.discard(exchange)
-
-    def _found(self, exchange: "Exchange", answer: str | None) -> None:
-        if exchange not in self._kept:
+    def _found(self, exchange: "Exchange", found: str | None) -> None:
+        if not self.take(exchange):
             return
-        self._kept.discard(exchange)
-        if answer is None:
+        if found is None:
             exchange.refuse(404, "No CA asks this server for that", [])
             return
-        body = answer.encode()
-        fields = [(b"content-type", b"application/octet-stream"), (b"content-length", b"%d" % len(body))]
-        exchange.reply(200, render(fields), b"" if exchange.head.method == "HEAD" else body)
+        answer(exchange, 200, [(b"content-type", b"application/octet-stream")], found.encode())
 
 
 def _path(head: "RequestHead") -> bytes:

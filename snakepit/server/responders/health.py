@@ -5,9 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from snakepit.http.fields import render
 from snakepit.http.target import split_target
-from snakepit.server.responders.responder import Responder
+from snakepit.server.responders.responder import LateResponder, answer, refuses_method
 
 if TYPE_CHECKING:
     from snakepit.http.events import RequestHead
@@ -50,7 +49,7 @@ class Readiness(Protocol):
         """Find it out, and call back, at once or soon."""
 
 
-class HealthChecks(Responder):
+class HealthChecks(LateResponder):
     """A responder that answers health checks. It needs no worker.
 
     Args:
@@ -59,32 +58,26 @@ class HealthChecks(Responder):
     """
 
     def __init__(self, livez: str, readyz: str, readiness: Readiness) -> None:
+        super().__init__()
         self._readyz = readyz.encode()
         self._paths = frozenset(path.encode() for path in (livez, readyz) if path)
         self._readiness = readiness
-        self._kept: set[Exchange] = set()
 
     def takes(self, head: "RequestHead") -> bool:
         return split_target(head.target)[0] in self._paths
 
     def submit(self, exchange: "Exchange") -> None:
-        head = exchange.head
-        if head.method not in ("GET", "HEAD"):
-            exchange.refuse(405, "Health is asked for with GET", [(b"allow", b"GET, HEAD")])
-        elif split_target(head.target)[0] == self._readyz:
-            exchange.mark_waiting()
-            self._kept.add(exchange)
+        if refuses_method(exchange, "Health is asked for with GET"):
+            return
+        if split_target(exchange.head.target)[0] == self._readyz:
+            self.keep(exchange)
             self._readiness.ask(lambda health: self._found(exchange, health))
         else:
             _reply(exchange, 200, "alive\n", {"status": "alive"})
 
-    def withdraw(self, exchange: "Exchange") -> None:
-        self._kept.discard(exchange)
-
     def _found(self, exchange: "Exchange", health: Health) -> None:
-        if exchange not in self._kept:
+        if not self.take(exchange):
             return
-        self._kept.discard(exchange)
         status = "ready" if health.ready else "not ready"
         reasons = [health.reason, *(f"{app.name}: {app.reason}" for app in health.apps if not app.ready)]
         text = "".join(f"{line}\n" for line in (status, *filter(None, reasons)))
@@ -95,9 +88,7 @@ class HealthChecks(Responder):
 def _reply(exchange: "Exchange", status: int, text: str, facts: object) -> None:
     as_json = _wants_json(exchange.head)
     body = (json.dumps(facts) if as_json else text).encode("utf-8", "backslashreplace")
-    length = (b"content-length", b"%d" % len(body))
-    fields = render([(b"content-type", _JSON if as_json else _TEXT), _NOT_KEPT, length])
-    exchange.reply(status, fields, b"" if exchange.head.method == "HEAD" else body)
+    answer(exchange, status, [(b"content-type", _JSON if as_json else _TEXT), _NOT_KEPT], body)
 
 
 def _wants_json(head: "RequestHead") -> bool:

@@ -3,9 +3,8 @@
 import re
 from typing import TYPE_CHECKING
 
-from snakepit.http.fields import render
 from snakepit.http.target import host_of, origin_form
-from snakepit.server.responders.responder import Responder
+from snakepit.server.responders.responder import Responder, answer
 
 if TYPE_CHECKING:
     from snakepit.http.events import RequestHead
@@ -40,12 +39,7 @@ class HttpsRedirect(Responder):
         path = head.target if head.target.startswith(b"/") else origin_form(head.target)
         location = b"https://" + host + self._port + (path if path.startswith(b"/") else b"/")
         text = b"Use " + location + b"\n"
-        fields = [
-            (b"location", location),
-            (b"content-type", b"text/plain; charset=utf-8"),
-            (b"content-length", b"%d" % len(text)),
-        ]
-        exchange.reply(308, render(fields), b"" if head.method == "HEAD" else text)
+        answer(exchange, 308, [(b"location", location), (b"content-type", b"text/plain; charset=utf-8")], text)
 
     def withdraw(self, exchange: "Exchange") -> None:
         pass
