@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from snakepit.config.options import Config
     from snakepit.server.automatic_https import AutomaticHttps
-    from snakepit.server.net.listener import NewConnection
     from snakepit.server.net.tls_connections import TlsConnections
+    from snakepit.server.net.transport import NewConnection
     from snakepit.server.responders.responder import Responder
     from snakepit.server.routing.router import Finder
     from snakepit.tls.certificates import Certificates, FileCertificates, Looked
@@ -64,21 +64,22 @@ class Entrance:
         self._loop = loop
         self._log = logging.getLogger("snakepit.server")
         self._files: FileCertificates | None = None
-        self._certificates: Certificates | None = None
         self._tls: TlsConnections | None = None
         self._reported: ReportedConnections | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self.certificates: Certificates | None = None
+        """Those that are shown to clients; None: TLS is not spoken."""
         self.automatic: AutomaticHttps | None = None
         """What obtains certificates for `--domain`."""
         try:
             if config.speaks_tls:
-                self._certificates = self._read_certificates()
+                self.certificates = self._read_certificates()
             if config.umask:
                 os.umask(mode_of(config.umask))
             if config.user is not None or config.group is not None:
                 become(config.user, config.group)
-            if self._certificates is not None and config.domain:
-                self.automatic = _automatic_https(config, self._certificates, loop)
+            if self.certificates is not None and config.domain:
+                self.automatic = _automatic_https(config, self.certificates, loop)
         except ConfigError:
             self.listener.close()
             raise
@@ -99,11 +100,6 @@ class Entrance:
         self._files = FileCertificates(certificates, files, self._tell_of_file)
         return certificates
 
-    @property
-    def certificates(self) -> "Certificates | None":
-        """Those that are shown to clients; None: TLS is not spoken."""
-        return self._certificates
-
     async def serve(
         self,
         http: HttpConnections,
@@ -122,10 +118,10 @@ class Entrance:
             metrics: the router of those that are for metrics alone; None: there are none.
         """
         connections: dict[Speaks, NewConnection] = {Speaks.HTTP: http.new_connection}
-        if self._certificates is not None:
+        if self.certificates is not None:
             from snakepit.server.net.tls import over_tls
 
-            self._tls = self._make_tls(self._certificates, http)
+            self._tls = self._make_tls(self.certificates, http)
             before_redirect: list[Responder] = [*health]
             if self.automatic is not None:
                 await self.automatic.wait_loaded(permits)

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -13,11 +13,9 @@ from snakepit.config.options import Config
 from snakepit.errors import ConfigError
 from snakepit.server.net.open_files import ACCEPTED_AT_ONCE
 from snakepit.server.net.sockets import checked, inherited_socket, tcp_sockets, unix_socket
+from snakepit.server.net.transport import NewConnection
 
 SOCKET_MODE = 0o666  # of a Unix socket: a proxy of another user must reach it; the folder's permissions restrict access
-
-type NewConnection = Callable[[], asyncio.Protocol]
-"""Makes what speaks to a client that has connected."""
 
 
 class Speaks(Enum):
@@ -131,26 +129,33 @@ class Listener:
         self._listening.sort(key=lambda each: each.speaks in _BESIDE)
 
     def _redirect(self) -> None:
-        """Listen on the port whose clients are sent to HTTPS, unless such a socket was inherited."""
+        """Listen on the port whose clients are sent to HTTPS."""
         port = self._config.redirect_http
-        if port is None or any(each.speaks is Speaks.REDIRECT for each in self._listening):
-            return
-        if any(each.port == port for each in self._listening):
-            raise ConfigError(f"redirect_http is {port}, where the server listens already", ("redirect_http",))
-        hosts = dict.fromkeys(bind.host for bind in self._config.binds if bind.is_tcp and bind.tls)
-        for host in hosts or [self._config.host or ""]:
-            made = tcp_sockets(host, port, "--redirect-http", self._config.reuse_port)
-            self._listening += [Listening(sock, Speaks.REDIRECT) for sock in made]
+        if port is not None:
+            hosts = dict.fromkeys(bind.host for bind in self._config.binds if bind.is_tcp and bind.tls)
+            what = f"redirect_http is {port}"
+            self._listen_beside(Speaks.REDIRECT, hosts or [self._config.host or ""], port, "redirect_http", what)
 
     def _serve_metrics(self) -> None:
-        """Listen where metrics are asked for, unless such a socket was inherited."""
+        """Listen where metrics are asked for."""
         bind = self._config.metrics_socket
-        if bind is None or any(each.speaks is Speaks.METRICS for each in self._listening):
+        if bind is not None:
+            what = f"metrics_bind has port {bind.port}"
+            self._listen_beside(Speaks.METRICS, [bind.host], bind.port, "metrics_bind", what)
+
+    def _listen_beside(self, speaks: Speaks, hosts: Iterable[str], port: int, option: str, what: str) -> None:
+        """Listen on a port that is not for the requests of apps, unless such a socket was inherited.
+
+        `what`: what the option says, for the message.
+        """
+        if any(each.speaks is speaks for each in self._listening):
             return
-        if any(each.port == bind.port for each in self._listening):
-            raise ConfigError(f"metrics_bind has port {bind.port}, where the server listens already", ("metrics_bind",))
-        made = tcp_sockets(bind.host, bind.port, "--metrics-bind", self._config.reuse_port)
-        self._listening += [Listening(sock, Speaks.METRICS) for sock in made]
+        if any(each.port == port for each in self._listening):
+            raise ConfigError(f"{what}, where the server listens already", (option,))
+        flag = f"--{option.replace('_', '-')}"
+        for host in hosts:
+            made = tcp_sockets(host, port, flag, self._config.reuse_port)
+            self._listening += [Listening(sock, speaks) for sock in made]
 
     async def serve(self, loop: asyncio.AbstractEventLoop, connections: Mapping[Speaks, NewConnection]) -> None:
         """Accept connections from now on."""

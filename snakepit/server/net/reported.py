@@ -10,7 +10,6 @@ where the reported client is a trusted proxy, just as if it had connected withou
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import Any, cast
 
 from snakepit.config.trusted_proxies import TrustedProxies
@@ -19,7 +18,7 @@ from snakepit.http.proxy_protocol import Reported, read_proxy_header
 from snakepit.server.event_loop.deadlines import Deadlines
 from snakepit.server.net import client_limits
 from snakepit.server.net.connections import Connections
-from snakepit.server.net.transport import REPORTED, direct_endpoints, has_known_peer, name_of_client
+from snakepit.server.net.transport import REPORTED, NewConnection, direct_endpoints, has_known_peer, name_of_client
 
 _THE_SAME = (
     *("write", "writelines", "write_eof", "can_write_eof", "close", "abort", "is_closing"),
@@ -27,9 +26,6 @@ _THE_SAME = (
     *("get_write_buffer_size", "get_write_buffer_limits", "set_write_buffer_limits"),
 )
 """What a transport does that nobody has to know of here."""
-
-type Above = Callable[[], asyncio.Protocol]
-"""Makes what speaks on a connection once it is known whose it is."""
 
 
 class ReportedTransport(asyncio.Transport):
@@ -62,7 +58,7 @@ class UnreportedConnection(asyncio.Protocol):
 
     _transport: asyncio.Transport
 
-    def __init__(self, shared: "ReportedConnections", make_above: Above) -> None:
+    def __init__(self, shared: "ReportedConnections", make_above: NewConnection) -> None:
         self._shared = shared
         self._make_above = make_above
         self._received = b""
@@ -148,7 +144,7 @@ class ReportedConnections:
         self.deadlines = Deadlines(loop, seconds, UnreportedConnection.too_slow)
         self._trusted = trusted
 
-    def below(self, make_above: Above) -> Above:
+    def below(self, make_above: NewConnection) -> NewConnection:
         """Return what makes a connection that hears whose it is before those that are made here begin."""
         return lambda: UnreportedConnection(self, make_above)
 

@@ -9,13 +9,13 @@ of it to run through for each request. It is the same code with every event loop
 
 import asyncio
 import ssl
-from collections.abc import Callable
 from typing import Any, cast
 
 from snakepit.server.event_loop.background import spawn
 from snakepit.server.lifecycle import TLS, TlsState, advance
-from snakepit.server.net import client_limits
+from snakepit.server.net import client_limits, transport
 from snakepit.server.net.tls_connections import TlsConnections
+from snakepit.server.net.transport import NewConnection
 from snakepit.tls.client_hello import ClientHello, NotTls, read_client_hello
 from snakepit.tls.contexts import ACME_PROTOCOL, LoadedCertificate
 
@@ -51,9 +51,6 @@ _OPEN, _HALF_CLOSED, _CLOSED = TlsState.OPEN, TlsState.HALF_CLOSED, TlsState.CLO
 
 _NO_BYTES = bytearray()
 
-type Above = Callable[[], asyncio.Protocol]
-"""Makes the connection that speaks through TLS."""
-
 
 class TlsConnection(asyncio.Protocol, asyncio.Transport):
     """One accepted socket that speaks TLS."""
@@ -79,7 +76,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
     _received: ssl.MemoryBIO
     _encrypted: ssl.MemoryBIO
 
-    def __init__(self, shared: TlsConnections, make_above: Above) -> None:
+    def __init__(self, shared: TlsConnections, make_above: NewConnection) -> None:
         super().__init__()
         self._shared = shared
         self._make_above = make_above
@@ -158,7 +155,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
                 return self._certificate.context
             case "ssl_object":
                 return self._session
-            case "snakepit_tls":
+            case transport.TLS:
                 return self._shared.describe(self._session, self._certificate)
             case _:
                 return self._raw.get_extra_info(name, default)
@@ -277,8 +274,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
 
     @property
     def _peer(self) -> str:
-        name = self._raw.get_extra_info("peername")
-        return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else "local"
+        return transport.name_of_client(transport.direct_endpoints(self._raw))
 
     @property
     def _local_address(self) -> str:
@@ -437,6 +433,6 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
             self._raw.write(self._encrypted.read())
 
 
-def over_tls(shared: TlsConnections, make_above: Above) -> Above:
+def over_tls(shared: TlsConnections, make_above: NewConnection) -> NewConnection:
     """Return what makes a connection that speaks TLS below those that are made here."""
     return lambda: TlsConnection(shared, make_above)

@@ -10,6 +10,7 @@ an object in between, each piece of data would cost one more call, and each conn
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Self, cast
 
 from snakepit.http.types import Address, Endpoints
@@ -18,6 +19,9 @@ from snakepit.system.send_queue import send_queue
 if TYPE_CHECKING:
     from snakepit.server.event_loop.deadlines import Deadlines
     from snakepit.server.net.write_stalls import WriteStalls
+
+type NewConnection = Callable[[], asyncio.Protocol]
+"""Makes what speaks to a client that has connected, on its socket or on a layer above."""
 
 
 class TransportShell(asyncio.Protocol):
@@ -156,8 +160,11 @@ def direct_endpoints(transport: asyncio.BaseTransport) -> Endpoints:
     """Return both ends of a transport's socket, the scheme that is spoken over it, and what is known of TLS."""
     scheme = "http" if transport.get_extra_info("sslcontext") is None else "https"
     client, server = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
-    return _address(client), _address(server), scheme, None, transport.get_extra_info("snakepit_tls")
+    return _address(client), _address(server), scheme, None, transport.get_extra_info(TLS)
 
+
+TLS = "snakepit_tls"
+"""The name, in a transport's extra information, of what apps are told of its TLS session (`http.types.Tls`)."""
 
 REPORTED = "snakepit_reported"
 """The name, in a transport's extra information, of what the peer has said of whose connection it is (`reported`)."""
