@@ -173,11 +173,12 @@ class ArrayReader(Protocol):
         """
 
 
-def read_tables(reader: ArrayReader, tables: Any, line: int) -> tuple[StaticFiles, ...]:
+EXAMPLE = "route = ... and dir = ..."
+"""What a table needs."""
+
+
+def read_tables(reader: ArrayReader, tables: Sequence[Mapping[str, Any]]) -> tuple[StaticFiles, ...]:
     """Read the tables `[[static]]` of a file; what is wrong goes to the reader's mistakes."""
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        reader.mistake(line, f"{NAME} must be tables: write [[{NAME}]], and below it route = ... and dir = ...")
-        return ()
     sites: list[StaticFiles] = []
     for number, table in enumerate(tables):
         values, valid = reader.values_of(NAME, number, table, KEYS)

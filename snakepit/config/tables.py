@@ -25,11 +25,11 @@ APP = "app"
 APPS = "apps"
 """The key for tables of further apps."""
 
-_ARRAYS: dict[str, Callable[[static.ArrayReader, Any, int], Any]] = {
-    static.NAME: static.read_tables,
-    tls.NAME: tls.read_tables,
+_ARRAYS: dict[str, tuple[Callable[[static.ArrayReader, Any], Any], str]] = {
+    static.NAME: (static.read_tables, static.EXAMPLE),
+    tls.NAME: (tls.read_tables, tls.EXAMPLE),
 }
-"""What reads the tables that may be there several times, by their name."""
+"""What reads the tables that may be there several times, by their name, and what such a table needs."""
 
 _OF_ROUTE = ("host", "path", "name")
 
@@ -277,8 +277,11 @@ class Reader(TableReader):
         if name == APPS:
             self._read_apps(setting)
         elif name in _ARRAYS:
-            tables = _ARRAYS[name](self, setting.value, setting.line)
-            self.settings[name] = Setting(tables, setting.key, setting.line)
+            read, needed = _ARRAYS[name]
+            if _are_tables(setting.value):
+                self.settings[name] = Setting(read(self, setting.value), setting.key, setting.line)
+            else:
+                self.mistake(setting.line, f"{name} must be tables: write [[{name}]], and below it {needed}")
         else:
             super()._key(name, setting)
 
@@ -306,7 +309,7 @@ class Reader(TableReader):
 
     def _read_apps(self, setting: Setting) -> None:
         tables = setting.value
-        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        if not _are_tables(tables):
             self.mistake(
                 setting.line,
                 f'{setting.key} must be tables, not {shown(tables)}: write [[apps]], and below it app = "main:app"',
@@ -319,6 +322,10 @@ class Reader(TableReader):
             self.mistakes += reader.mistakes
             if read is not None:
                 self.apps.append(read)
+
+
+def _are_tables(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, dict) for each in value)
 
 
 def _normal(key: str) -> str:

@@ -147,11 +147,12 @@ class TlsOptions(AcmeOptions):
         return bool(self.tls or self.domain)
 
 
-def read_tables(reader: ArrayReader, tables: Any, line: int) -> tuple[TlsCertificate, ...]:
+EXAMPLE = "certfile = ..."
+"""What a table needs."""
+
+
+def read_tables(reader: ArrayReader, tables: Sequence[Mapping[str, Any]]) -> tuple[TlsCertificate, ...]:
     """Read the tables `[[tls]]` of a file; what is wrong goes to the reader's mistakes."""
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        reader.mistake(line, f"{NAME} must be tables: write [[{NAME}]], and below it certfile = ...")
-        return ()
     found: list[TlsCertificate] = []
     for number, table in enumerate(tables):
         values, valid = reader.values_of(NAME, number, table, KEYS)
