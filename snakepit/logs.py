@@ -95,6 +95,11 @@ class AccessFileHandler(ReadyLines, logging.FileHandler):
     """The handler of an access log that is a file."""
 
 
+def _all_handlers() -> set[logging.Handler]:
+    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
+    return {handler for logger in loggers for handler in getattr(logger, "handlers", ())}  # some are placeholders
+
+
 TELL_AGAIN = 60.0
 """Seconds; the least between two lines about logs that can't be written, such as those of a full disk."""
 
@@ -110,10 +115,9 @@ class WriteTroubles:
 
     def watch(self) -> None:
         """Speak for all handlers that there are."""
-        for logger in (logging.root, *logging.root.manager.loggerDict.values()):
-            for handler in getattr(logger, "handlers", ()):  # some loggers are placeholders
-                if "handleError" not in vars(handler):
-                    vars(handler)["handleError"] = partial(self._handle, handler, handler.handleError)
+        for handler in _all_handlers():
+            if "handleError" not in vars(handler):
+                vars(handler)["handleError"] = partial(self._handle, handler, handler.handleError)
 
     def _handle(
         self, handler: logging.Handler, others: Callable[[logging.LogRecord], None], record: logging.LogRecord
@@ -174,34 +178,40 @@ def configure(config: Config) -> None:
     """
     logging.addLevelName(TRACE, "TRACE")
     level = LOG_LEVELS[config.log_level]
-    file = config.access_log_file
     if config.log_config is None:
-        on_stderr, on_stdout = (shows_colors(config.use_colors, stream) for stream in (sys.stderr, sys.stdout))
-        settings = default_config(level, on_stderr, on_stdout and file is None, config.log_format == "json", file)
-        try:
-            logging.config.dictConfig(settings)
-        except ValueError as error:  # the file is all that can fail
-            reason = f"access_log_file can't be used: {error.__cause__ or error}"
-            raise ConfigError(reason, ("access_log_file",)) from None
-        _never_block()
-        WriteTroubles().watch()
-        return
-    if file is not None:
+        _configure_by_options(config, level)
+    else:
+        _configure_by_file(config.log_config, config.access_log_file)
+        logging.getLogger("snakepit").setLevel(level)
+    _never_block()
+    WriteTroubles().watch()
+
+
+def _configure_by_options(config: Config, level: int) -> None:
+    file = config.access_log_file
+    on_stderr, on_stdout = (shows_colors(config.use_colors, stream) for stream in (sys.stderr, sys.stdout))
+    settings = default_config(level, on_stderr, on_stdout and file is None, config.log_format == "json", file)
+    try:
+        logging.config.dictConfig(settings)
+    except ValueError as error:  # the file is all that can fail
+        reason = f"access_log_file can't be used: {error.__cause__ or error}"
+        raise ConfigError(reason, ("access_log_file",)) from None
+
+
+def _configure_by_file(path: str, access_log_file: str | None) -> None:
+    if access_log_file is not None:
         raise ConfigError(
             "access_log_file can't be used with log_config, which says where requests go",
             ("access_log_file", "log_config"),
         )
     try:
-        settings = json.loads(Path(config.log_config).read_text(encoding="utf-8"))
+        settings = json.loads(Path(path).read_text(encoding="utf-8"))
         logging.config.dictConfig(settings)
     except json.JSONDecodeError as error:
-        raise ConfigError(f"log config {config.log_config!r} can't be used: it must be a JSON file: {error}") from None
+        raise ConfigError(f"log config {path!r} can't be used: it must be a JSON file: {error}") from None
     except Exception as error:  # it may name classes of the app, which may raise anything
         cause = f": {error.__cause__}" if error.__cause__ is not None else ""
-        raise ConfigError(f"log config {config.log_config!r} can't be used: {error}{cause}") from None
-    logging.getLogger("snakepit").setLevel(level)
-    _never_block()
-    WriteTroubles().watch()
+        raise ConfigError(f"log config {path!r} can't be used: {error}{cause}") from None
 
 
 _outputs: list[tuple[logging.StreamHandler[Any], TextIO, LogOutput]] = []
@@ -209,8 +219,7 @@ _outputs: list[tuple[logging.StreamHandler[Any], TextIO, LogOutput]] = []
 
 def _never_block() -> None:
     """Have all handlers for stdout and stderr write without blocking."""
-    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
-    for handler in {handler for logger in loggers for handler in getattr(logger, "handlers", ())}:
+    for handler in _all_handlers():
         stream = getattr(handler, "stream", None)
         if type(stream) is not TextIOWrapper or stream not in (sys.stdout, sys.stderr):  # a program may have its own
             continue
