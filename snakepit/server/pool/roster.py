@@ -261,6 +261,8 @@ class Roster:
                 self._gave_up = True
                 todo.append(actions.GiveUp(error))
             return
+        if self.is_current(worker) and worker.number in self._successions:
+            return  # it imported older files: what counts is how its successor fares
         self._start_others(todo)
         if not self._told_of_trouble:
             self._told_of_trouble = True  # the others most likely have the same error
@@ -361,6 +363,9 @@ class Roster:
             todo.append(actions.SuccessorFailed(worker, worker.failure[1] or why))
             if predecessor.state is WorkerState.READY:
                 todo.append(actions.CountAge(predecessor))  # it may have reached its age meanwhile
+            elif self._patient and not self._ready_at:
+                self._told_of_trouble = True  # if the predecessor fails, too, that is with older files
+                self._show(worker, todo)
         elif number in self._lost:
             self._tell_of_end(worker, why, todo)
             self._worker_lost(worker, 0.0, todo)

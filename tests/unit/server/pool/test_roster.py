@@ -281,6 +281,40 @@ def test_where_that_is_borne_what_went_wrong_is_the_answer_and_a_replacement_men
     assert world.outcomes == [(1, "")]
 
 
+def test_what_failed_with_older_files_is_not_the_answer():
+    world = World(patient=True)
+    first, second = world.roster.workers
+    world.failed(first, fault="old")
+    for number in (1, 2):
+        world.replace(number, (1, 2))
+    successor, other = world.roster.successors
+    world.ended(first)
+    world.failed(second, fault="old")
+    world.ended(second)
+    assert list(map(str, world.shown)) == ["old"]
+    world.failed(other, fault="new")
+    world.ended(other)
+    assert list(map(str, world.shown)) == ["old", "new"]
+    world.ended(successor)
+    assert list(map(str, world.shown)) == ["old", "new"]
+
+
+def test_what_fails_after_its_successor_is_not_the_answer():
+    world = World(patient=True)
+    first, second = world.roster.workers
+    world.failed(first, fault="old")
+    for number in (1, 2):
+        world.replace(number, (1, 2))
+    _, other = world.roster.successors
+    world.failed(other, fault="new")
+    world.ended(other)
+    assert list(map(str, world.shown)) == ["old", "new"], "worker 2 still starts"
+    world.ended(first)
+    world.failed(second, fault="old")
+    world.ended(second)
+    assert list(map(str, world.shown)) == ["old", "new"]
+
+
 def test_who_fails_where_another_could_start_is_tried_again_and_not_for_ever():
     world = World()
     world.ready(world.first)
