@@ -17,6 +17,14 @@ _SECRET = re.compile(
 )
 
 
+_WITHIN = re.compile(
+    r"""((?:passw|passphrase|secret|token|api[_-]?key|private[_-]?key|authorization|cookie|credential)[\w-]{0,40}["']?\s*[:=]\s*)"""
+    r"""("[^"]*"|'[^']*'|[^\s,;)}]+)""",
+    re.IGNORECASE,
+)
+"""A name and its value in a repr, as `password='x'` of a dataclass, or `'PASSWORD': 'x'` of os.environ."""
+
+
 class _Repr(reprlib.Repr):
     """Bounds containers while they are walked: a list of a million items costs as much as one of ten.
 
@@ -28,7 +36,11 @@ class _Repr(reprlib.Repr):
 
     def repr_dict(self, x: dict[object, object], level: int) -> str:
         masked = {key: _Masked() if is_secret(key) else x[key] for key in list(x)[: self.maxdict + 1]}
-        return super().repr_dict(masked, level)  # type: ignore[arg-type]
+        return super().repr_dict(masked, level)
+
+    def repr_instance(self, x: object, level: int) -> str:
+        text = _WITHIN.sub(lambda found: found[1] + MASK, repr(x)[: 100 * self.maxother])
+        return text if len(text) <= self.maxother else text[: self.maxother] + "…"
 
 
 class _Masked:

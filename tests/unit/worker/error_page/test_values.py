@@ -21,7 +21,7 @@ def test_names_of_secrets() -> None:
 
 
 def test_a_repr_that_raises_is_told_of() -> None:
-    assert "Hostile" in shown(Hostile())
+    assert shown(Hostile()) == "<Hostile: its repr raises RecursionError>"
 
 
 def test_what_is_shown_of_a_value_is_bounded() -> None:
@@ -41,3 +41,13 @@ def test_locals_are_masked_and_bounded_in_number() -> None:
     many = shown_locals({f"v{n}": n for n in range(MOST + 7)})
     assert len(many) == MOST + 1
     assert many[-1] == ("…", "7 more")
+
+
+def test_secrets_are_masked_in_the_repr_of_other_objects() -> None:
+    class Settings:
+        def __repr__(self) -> str:
+            return "Settings(user='ann', db_password='hunter2', env={'API_TOKEN': 'hunter3'})"
+
+    text = shown(Settings())
+    assert "ann" in text
+    assert "hunter" not in text
