@@ -20,6 +20,7 @@ from snakepit.server.apps.tenant_hosts import has_tenant
 from snakepit.server.apps.tenants import Tenants
 from snakepit.server.entrance import Entrance
 from snakepit.server.event_loop.background import spawn, wait_first_of
+from snakepit.server.inspection.commands import inspection_commands
 from snakepit.server.monitor.monitoring import Monitoring
 from snakepit.server.net.observed import http_connections
 from snakepit.server.operate.certificate_commands import certificate_commands
@@ -372,7 +373,8 @@ class Serving:
             return None
         key = self._setup.manager.supervisor or os.getpid()
         identity = Identity(key, self._setup.config.name, self._setup.names, self.address)
-        return ControlSocket(identity, commands(self) | certificate_commands(self._entrance.automatic))
+        told = inspection_commands(self._apps, self._loop)
+        return ControlSocket(identity, commands(self) | certificate_commands(self._entrance.automatic) | told)
 
     async def _open_control_socket(self) -> None:
         if self._control is None:
