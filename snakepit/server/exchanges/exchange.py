@@ -54,6 +54,10 @@ class HttpClient(Client, Protocol):
     def endpoints(self, head: RequestHead) -> Endpoints:
         """Return where a request comes from, and where it went, as far as can be known."""
 
+    @property
+    def is_trusted(self) -> bool:
+        """Whether it is a proxy that may say where a request comes from."""
+
     def send_continue(self) -> None:
         """Write 100 (Continue)."""
 
