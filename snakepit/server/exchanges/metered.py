@@ -112,7 +112,7 @@ class MeteredExchange(Exchange):
 
     def _take_first(self, head: "RequestHead") -> None:
         super()._take_first(head)
-        self._bytes_received = len(head.body)
+        self._bytes_received = max(self._bytes_received, len(head.body))  # again, once a body that was kept is here
 
     def _sent(self, data: bytes | str, more: bool) -> None:
         self._bytes_sent += len(data)
