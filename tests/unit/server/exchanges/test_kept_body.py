@@ -234,6 +234,7 @@ def test_a_client_that_waits_is_asked_for_a_long_body():
     exchange.add_body(b"x" * MOST, False)
     exchange.send_continue()
     assert client.continues == 1, "it was told already"
+    exchange.client_gone()
 
 
 def test_no_file_is_left_of_a_client_that_goes():
