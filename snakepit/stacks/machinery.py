@@ -60,9 +60,10 @@ def ours(calls: Sequence[Call], is_thread: bool = True, led: int = 0) -> list[bo
 def _is_standard(file: str) -> bool:
     """Tell whether a file belongs to the standard library, whose calls alone say nothing of the app."""
     standard = file.startswith(_LIBRARY) and "site-packages" not in file
-    return standard or file.startswith("<frozen") or _BACKPORT in file
+    return standard or file.startswith("<frozen") or file == _STARTS_WORKER or _BACKPORT in file
 
 
+_STARTS_WORKER = "<string>"  # the code that starts a worker is given as text
 _BACKPORT = f"{os.sep}interpreters_backport{os.sep}"  # of a module of 3.14, for 3.13
 _LIBRARY = str(Path(linecache.__file__).parent) + os.sep
 
