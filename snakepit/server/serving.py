@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from snakepit.config.static import StaticFiles
     from snakepit.http.fields import Fields
     from snakepit.http.types import AppFile
+    from snakepit.server.dashboard.responder import Dashboard
     from snakepit.server.exchanges.exchange import Exchange, OnChange
     from snakepit.server.responders.static_files.app_files import AppFiles
     from snakepit.server.responders.static_files.responder import StaticResponder
@@ -116,6 +117,7 @@ class Serving:
         self._http.app_files = self._send_app_file
         certificates = self._entrance.certificates
         self._monitoring = Monitoring(config, self._apps, self._http, manager.restarts, certificates, loop)
+        self._dashboard = self._make_dashboard()
         self._http.route_by(self._monitoring.first(self._static.router))
         self._changes = Changes(
             self._apps, self._log, loop, manager, self._reconfiguration(make), self._entrance.look_at_certificates
@@ -305,6 +307,8 @@ class Serving:
         if apps.failure is None:
             self._log.info("Stopping" if successor is None else f"Handed over to process {successor}")
         apps.close_pages()
+        if self._dashboard is not None:
+            self._dashboard.close()
         http.drain(gently=successor is not None)
         waiting = asyncio.ensure_future(self._tell_what_is_waited_for(deadline))
         try:
@@ -329,6 +333,16 @@ class Serving:
     def _keeps_path(self) -> bool:
         """Tell whether the file of a Unix socket must stay, since another process serves there."""
         return self._hand_over.successor is not None or (self._setup.manager.takes_over and not self._accepts)
+
+    def _make_dashboard(self) -> "Dashboard | None":
+        config, counters = self._setup.config, self._monitoring.counters
+        if not config.dashboard or counters is None:
+            return None
+        with StandardLibraryFirst():
+            from snakepit.server.dashboard.make import make_dashboard  # most servers have none
+        made = make_dashboard(config, self, self._apps, counters, self._http.connections, self._loop)
+        self._monitoring.add(made)
+        return made
 
     def _static_responder(self, site: "StaticFiles") -> "StaticResponder":
         with StandardLibraryFirst():

@@ -622,7 +622,7 @@ def test_the_watchdog_hears_what_timed_out_and_says_what_it_did():
         await played.be_ready()
         exchange = exchange_of(1)
         worker.assign(exchange)
-        exchange.time_out(1.0)
+        exchange.time_out("too late")
         worker.watchdog.end_exchange(exchange)
         await until(lambda: played.waits(WATCHDOG))
         assert played.theirs[WATCHDOG].wait() == [envelopes.timed_out(1)]
