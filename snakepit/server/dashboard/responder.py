@@ -133,8 +133,7 @@ class Dashboard(LateResponder):
     def _listed(self) -> tuple[int, dict[str, Any]]:
         """Return the number of the latest error, and all that are kept, the latest first, without their tracebacks."""
         errors = [
-            {name: value for name, value in asdict(fault).items() if name != "text"}
-            for fault in reversed(self._faults.kept)
+            {name: value for name, value in asdict(fault).items() if name != "text"} for fault in self._faults.latest
         ]
         return self._faults.count, {"errors": errors, "error_count": self._faults.count, "events": None}
 

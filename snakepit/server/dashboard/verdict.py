@@ -42,7 +42,7 @@ def _troubles(state: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         longest = max(each["seconds"] for each in slow)
         yield LOOK, f"{_requests(len(slow))} in the app for more than {SLOW:g} s, the longest for {longest:.0f} s"
     if server["abandoned"]:
-        yield LOOK, f"{counted(server['abandoned'], 'worker')} did not end, and keep their memory"
+        yield LOOK, f"{counted(server['abandoned'], 'worker')} did not end, and may still use memory and CPU"
     if server["lost_wakeups"]:
         yield LOOK, "Wake-ups were lost, which is a bug in Snakepit; please report it"
 

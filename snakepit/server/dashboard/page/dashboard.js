@@ -180,7 +180,7 @@ function show_tiles(now) {
   text(by("t-rate"), rate(now.rate));
   text(by("t-requests"), `${whole(now.requests)} since the start`);
   text(by("t-p95"), latency ? seconds(latency[1]) : "–");
-  text(by("t-p50"), latency ? `${seconds(latency[0])} half of them` : "\u00a0");
+  text(by("t-p50"), latency && latency[0] !== null ? `${seconds(latency[0])} half of them` : "\u00a0");
   text(by("t-flight"), whole(now.in_progress));
   const workers = now.apps.flatMap((app) => app.workers).filter((worker) => worker.state === "ready");
   const busy = workers.filter((worker) => worker.exchanges > worker.sessions).length;
@@ -299,7 +299,7 @@ async function toggle_stack(button, shown, id) {
 // -- errors and events ------------------------------------------------------------------------------------------------
 
 function show_listed({ errors, error_count, events }) {
-  follow(by("errors"), errors, (error) => error.number, make_error, () => {});
+  follow(by("errors"), errors, (error) => error.key, make_error, show_error);
   by("no-errors").hidden = errors.length > 0;
   text(by("error-count"), error_count ? whole(error_count) : "");
   by("events-card").hidden = events === null;
@@ -309,20 +309,29 @@ function show_listed({ errors, error_count, events }) {
 }
 
 function make_error(error) {
-  const shown = h("div.stack");
+  const shown = h("div.stack", { "data-part": "shown" });
   const details = h("details",
     h("summary",
-      h("time", { dateTime: new Date(error.time * 1000).toISOString() }, clock(error.time)),
-      h("span.what", h("b.method", error.method), h("span.path", error.path)),
+      h("time", { "data-part": "time" }),
+      h("span.what", h("b.method", error.method), h("span.path", error.path), h("span.times", { "data-part": "times" })),
       h("span.last", error.last_line)),
     shown);
+  const element = h("li", details);
   details.addEventListener("toggle", async () => {
-    if (!details.open || shown.childElementCount) return;
-    const { ok, value } = await ask(`error?number=${error.number}`);
+    if (!details.open) return;
+    const { ok, value } = await ask(`error?number=${element.dataset.number}`);
     shown.replaceChildren(ok ? h("p.note", `${value.worker} · from ${value.client}`) : h("p.note", value.told));
     if (ok) shown.append(h("pre", value.text));
   });
-  return h("li", details);
+  return element;
+}
+
+function show_error(element, error) {
+  element.dataset.number = error.number;
+  const time = part(element, "time");
+  time.dateTime = new Date(error.time * 1000).toISOString();
+  text(time, clock(error.time));
+  text(part(element, "times"), error.times > 1 ? `× ${whole(error.times)}` : "");
 }
 
 function make_event(event) {
@@ -336,12 +345,14 @@ const SERIES = {
   latency: [{ name: "99 %", kind: "third", of: (point) => point.latency[2], say: seconds }, { name: "95 %", kind: "second", of: (point) => point.latency[1], say: seconds }, { name: "50 %", kind: "main", of: (point) => point.latency[0], say: seconds }],
   waiting: [{ name: "in flight", kind: "main", area: true, of: (point) => point.in_progress, say: whole }, { name: "waiting", kind: "warn", area: true, of: (point) => point.waiting, say: whole }],
 };
-const OPTIONS = { requests: { format: short, least: 10 }, latency: { format: seconds, log: true }, waiting: { format: short, least: 10 } };
+const OPTIONS = { requests: { format: short, least: 10 }, latency: { format: power, log: true }, waiting: { format: short, least: 10 } };
 const pointed = {}; // the time under the pointer, by chart
 
 function short(value) {
   return value >= 1e6 ? `${value / 1e6} M` : value >= 10_000 ? `${value / 1e3} k` : String(value);
 }
+
+const power = (value) => (value < 1 ? `${value * 1000} ms` : `${value} s`).replace(/(\.\d)\d+/, "$1");
 
 function redraw() {
   const now = state.last.time;
