@@ -352,7 +352,9 @@ function short(value) {
   return value >= 1e6 ? `${value / 1e6} M` : value >= 10_000 ? `${value / 1e3} k` : String(value);
 }
 
-const power = (value) => (value < 1 ? `${value * 1000} ms` : `${value} s`).replace(/(\.\d)\d+/, "$1");
+function power(value) {
+  return value < 0.9 ? `${Number((value * 1000).toPrecision(1))} ms` : `${Math.round(value)} s`;
+}
 
 function redraw() {
   const now = state.last.time;
