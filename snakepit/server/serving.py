@@ -18,6 +18,7 @@ from snakepit.server.apps.options import Surroundings
 from snakepit.server.apps.table import Apps
 from snakepit.server.apps.tenant_hosts import has_tenant
 from snakepit.server.apps.tenants import Tenants
+from snakepit.server.dashboard.command import state_commands
 from snakepit.server.entrance import Entrance
 from snakepit.server.event_loop.background import spawn, wait_first_of
 from snakepit.server.monitor.monitoring import Monitoring
@@ -386,7 +387,14 @@ class Serving:
             return None
         key = self._setup.manager.supervisor or os.getpid()
         identity = Identity(key, self._setup.config.name, self._setup.names, self.address)
-        return ControlSocket(identity, commands(self) | certificate_commands(self._entrance.automatic))
+        return ControlSocket(
+            identity,
+            {
+                **commands(self),
+                **certificate_commands(self._entrance.automatic),
+                **state_commands(self.statistics, self._apps, self._monitoring.counters),
+            },
+        )
 
     async def _open_control_socket(self) -> None:
         if self._control is None:

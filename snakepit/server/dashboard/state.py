@@ -47,19 +47,25 @@ class ServerState:
     Args:
         statistics: the server's own.
         apps: those that there are.
-        counters: the counts of their requests.
+        counters: the counts of their requests; None: nobody counts them, so there are only those of the server.
     """
 
-    def __init__(self, statistics: "Callable[[], Statistics]", apps: "Iterable[App]", counters: "Counters") -> None:
+    def __init__(
+        self, statistics: "Callable[[], Statistics]", apps: "Iterable[App]", counters: "Counters | None"
+    ) -> None:
         self.history = History()
         self._statistics = statistics
         self._apps = apps
         self._counters = counters
+        self._asked_at = self._asked_since = monotonic()  # that workers were asked last, and since when again and again
         self._busy: WeakKeyDictionary[WorkerHandle, tuple[float, float]] = WeakKeyDictionary()  # when, and until then
 
     def ask_workers(self) -> None:
         """Have each worker that serves give a sign of life, for the next look."""
         now = monotonic()
+        if now - self._asked_at > REACTION:
+            self._asked_since = now
+        self._asked_at = now
         for app in self._apps:
             for worker in app.pool.workers:
                 if worker.state is WorkerState.READY:
@@ -68,7 +74,8 @@ class ServerState:
     def look(self) -> dict[str, Any]:
         """Return the state."""
         now, at, facts, apps = monotonic(), time.time(), self._statistics(), list(self._apps)
-        counts = {name: counts_of([tally]) for name, tally in self._counters.by_app().items()}
+        tallies = self._counters.by_app() if self._counters is not None else {}
+        counts = {name: counts_of([tally]) for name, tally in tallies.items()}
         rates = self.history.look(now, at, counts, facts.waiting, facts.in_progress, facts.memory)
         shown = [self._app(app, counts.get(app.name), rates.get(app.name), now) for app in apps]
         in_flight = _in_flight(apps, now)
@@ -87,9 +94,10 @@ class ServerState:
                 "abandoned": facts.abandoned,
                 "lost_wakeups": facts.lost_wakeups,
             },
-            "requests": sum(each.requests for each in counts.values()),
+            "requests": sum(each.requests for each in counts.values()) if counts else facts.requests,
             "errors": sum(each.errors for each in counts.values()),
-            "rate": None if None in rates.values() else sum(rate or 0.0 for rate in rates.values()),
+            "rate": sum(rate or 0.0 for rate in rates.values()) if rates and None not in rates.values() else None,
+            "counted": bool(counts),
             "in_progress": facts.in_progress,
             "waiting": facts.waiting,
             "memory": facts.memory,
@@ -134,7 +142,9 @@ class ServerState:
             "number": worker.number,
             "generation": worker.generation,
             "state": worker.state.name.lower(),
-            "reacts": not ready or worker.has_reacted(now - REACTION) or now - worker.thread.began < REACTION,
+            "reacts": not ready
+            or now - max(self._asked_since, worker.thread.began) < REACTION
+            or worker.has_reacted(now - REACTION),
             "interface": report.interface,
             "exchanges": len(worker.exchanges),
             "sessions": len(worker.exchanges) - len(at),
@@ -146,7 +156,9 @@ class ServerState:
         }
 
     def _busy_share(self, worker: "WorkerHandle", now: float) -> float | None:
-        """Return for which share of the time since the last look a worker has had a request."""
+        """Return for which share of the time since the last look a worker has had a request, if that is known."""
+        if self._counters is None:
+            return None
         busy = self._counters.busyness_of(worker).until(now)
         before = self._busy.get(worker)
         self._busy[worker] = now, busy
