@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from snakepit.system.words import counted
+from snakepit.system.words import capitalized, counted
 
 SLOW = 5.0
 """Seconds; a request that is in the app, or waits, for longer is worth a look."""
@@ -34,9 +34,8 @@ def _troubles(state: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if server["state"] == "stopping":
         yield LOOK, "The server is stopping"
     for app in state["apps"]:
-        prefix = f"{app['name']}: " if state["several"] else ""
         for level, reason in _of_app(app):
-            yield level, prefix + reason
+            yield level, f"{app['name']}: {reason}" if state["several"] else capitalized(reason)
     slow = [each for each in state["in_flight"]["requests"] if each["seconds"] > SLOW and each["stage"] == "in the app"]
     if slow:
         longest = max(each["seconds"] for each in slow)

@@ -107,6 +107,7 @@ export function bars(svg, counts, bounds, format) {
       parts.push(make("text", { class: "axis strong", x: at, y: floor - tall - 5, "text-anchor": "middle" }, `${share} %`));
     }
   });
+  if (!all) parts.push(make("text", { class: "axis", x: width / 2, y: floor / 2 + 4, "text-anchor": "middle" }, "no requests"));
   for (const bound of [0.001, 0.01, 0.1, 1, 10]) {
     const index = bounds.indexOf(bound);
     if (index < 0) continue;

@@ -280,7 +280,7 @@ function show_request(element, request, several) {
   element.dataset.stage = request.stage;
   const where = request.worker === null ? "" : `worker ${request.worker}`;
   text(part(element, "where"), several && request.app ? `${request.app}${where ? `, ${where}` : ""}` : where);
-  for (const button of element.querySelectorAll(".acts button")) button.disabled = request.worker === null;
+  element.querySelector(".acts").classList.toggle("none", request.worker === null);
 }
 
 async function toggle_stack(button, shown, id) {

@@ -44,7 +44,8 @@ def test_all_is_well():
     ],
 )
 def test_workers(workers, level, reason):
-    assert judge(app(workers=workers)) == (level, [reason])
+    assert judge(app(workers=workers)) == (level, [reason[0].upper() + reason[1:]])
+    assert judge(app(workers=workers), several=True) == (level, [f"shop: {reason}"])
 
 
 def test_apps_are_named_where_there_are_several_and_the_worst_comes_first():
