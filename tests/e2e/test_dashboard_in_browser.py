@@ -7,7 +7,6 @@ from browsing import NEEDS_BROWSER, wait_for
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from support import ONE_RUNTIME, Load, running
-from waiting import PATIENCE
 
 pytestmark = [NEEDS_BROWSER, ONE_RUNTIME]
 
@@ -24,6 +23,12 @@ def click(browser, selector):
 
 def number(browser, selector):
     return int(text(browser, selector).split()[0].replace(",", ""))
+
+
+def press(button):
+    """Press a button with the keyboard: it acts if it is pressed again within some seconds."""
+    if button.is_displayed() and button.is_enabled():
+        button.send_keys(Keys.ENTER)
 
 
 def hang(server):
@@ -58,9 +63,8 @@ def test_the_page_lives(browser):
         interrupt = browser.find_element(By.CSS_SELECTOR, "#requests .danger")
         interrupt.send_keys(Keys.ENTER)
         wait_for(browser, lambda it: interrupt.text == "Sure?")
-        interrupt.send_keys(Keys.ENTER)
-        wait_for(browser, lambda it: "Interrupted GET /burn" in text(it, "#toasts"))
-        hung.join(PATIENCE)
+        assert hung.is_alive()
+        wait_for(browser, lambda it: not hung.is_alive() or press(interrupt))
         wait_for(browser, lambda it: "/burn" in text(it, "#errors"))
         click(browser, "#errors summary")
         wait_for(browser, lambda it: "hanging.py" in text(it, "#errors pre"))
@@ -69,7 +73,8 @@ def test_the_page_lives(browser):
         click(browser, "#scale")
         wait_for(browser, lambda it: len(it.find_elements(By.CSS_SELECTOR, '.worker[data-state="ready"]')) == 3)
         click(browser, "#reload")
-        wait_for(browser, lambda it: "Reloaded 3 workers" in text(it, "#toasts"))
+        server.wait_logged("INFO     Reloaded")
+        wait_for(browser, lambda it: "replaced: 3 for reload" in text(it, "#apps"))
         assert is_silent(browser)
 
         assert server.stop() == 0

@@ -419,7 +419,7 @@ async function act(button, name, values = {}) {
 function toast(told, ok) {
   const shown = h("p.toast", { "data-ok": String(ok) }, told);
   by("toasts").append(shown);
-  setTimeout(() => shown.remove(), ok ? 4000 : 9000);
+  setTimeout(() => shown.remove(), ok ? 6000 : 12000);
 }
 
 // Has a button ask once more before it acts
@@ -431,7 +431,7 @@ function sure(button, then) {
     return void then();
   }
   text(button, "Sure?");
-  button.dataset.sure = setTimeout(() => { delete button.dataset.sure; text(button, "Interrupt"); }, 4000);
+  button.dataset.sure = setTimeout(() => { delete button.dataset.sure; text(button, "Interrupt"); }, 6000);
 }
 
 by("reload").addEventListener("click", () => act(by("reload"), "reload"));
