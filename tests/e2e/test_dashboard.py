@@ -119,8 +119,10 @@ def test_the_state_goes_on(parts):
             assert ready["rate"] is not None
             with page.watch() as other:
                 assert other.next("past"), "what was seen before"
-                errors = other.next("listed")["errors"]
-            [error] = errors
+                listed = other.next("listed")
+            [error] = listed["errors"]
+            assert "Worker 1 ready: ASGI" in str(listed["events"])
+            assert "raise-before" not in str(listed["events"])
             assert error["path"] == "/raise-before"
             assert "Traceback" in json.loads(page.get(f"error?number={error['number']}").body)["text"]
             assert server.stop() == 0

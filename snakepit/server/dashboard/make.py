@@ -1,10 +1,12 @@
 """Puts the live page together."""
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Protocol
 
 from snakepit.server.dashboard.access import Access
 from snakepit.server.dashboard.actions import Actions, Commanded
+from snakepit.server.dashboard.events import Events
 from snakepit.server.dashboard.faults import Faults
 from snakepit.server.dashboard.responder import Dashboard
 from snakepit.server.dashboard.state import ServerState
@@ -44,4 +46,5 @@ def make_dashboard(
     connections.on_fault = faults.add
     state = ServerState(server.statistics, apps, counters)
     actions = Actions(server, apps)
-    return Dashboard(Access(config.dashboard_token), state, actions, faults, loop)
+    events = Events(logging.getLogger("snakepit.server"))
+    return Dashboard(Access(config.dashboard_token), state, actions, faults, events, loop)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from snakepit.http.events import RequestHead
     from snakepit.http.fields import Fields
     from snakepit.server.dashboard.actions import Actions
+    from snakepit.server.dashboard.events import Events
     from snakepit.server.dashboard.watchers import Watched
     from snakepit.server.exchanges.exchange import Exchange
 
@@ -37,6 +38,7 @@ class Dashboard(LateResponder):
         watched: the server.
         actions: of the buttons.
         faults: the latest errors of apps.
+        events: the latest lines of the server's log.
     """
 
     def __init__(
@@ -45,12 +47,14 @@ class Dashboard(LateResponder):
         watched: "Watched",
         actions: "Actions",
         faults: Faults,
+        events: "Events",
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         super().__init__()
         self._access = access
         self._actions = actions
         self._faults = faults
+        self._events = events
         self.watchers = Watchers(watched, self._listed, loop)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._forms: dict[Exchange, Form] = {}
@@ -88,6 +92,7 @@ class Dashboard(LateResponder):
     def close(self) -> None:
         """End the streams of all who watch."""
         self.watchers.close()
+        self._events.close()
         for task in list(self._tasks):
             task.cancel()
 
@@ -131,11 +136,13 @@ class Dashboard(LateResponder):
             _reply_json(exchange, status, {"told": told})
 
     def _listed(self) -> tuple[int, dict[str, Any]]:
-        """Return the number of the latest error, and all that are kept, the latest first, without their tracebacks."""
+        """Return how many errors and events there were, and those that are kept, the latest first."""
         errors = [
             {name: value for name, value in asdict(fault).items() if name != "text"} for fault in self._faults.latest
         ]
-        return self._faults.count, {"errors": errors, "error_count": self._faults.count, "events": None}
+        events = [asdict(event) for event in self._events.latest]
+        count = self._faults.count + self._events.count
+        return count, {"errors": errors, "error_count": self._faults.count, "events": events}
 
     def _show_fault(self, exchange: "Exchange", arguments: dict[str, str]) -> None:
         number = arguments.get("number", "")

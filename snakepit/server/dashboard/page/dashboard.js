@@ -302,8 +302,6 @@ function show_listed({ errors, error_count, events }) {
   follow(by("errors"), errors, (error) => error.key, make_error, show_error);
   by("no-errors").hidden = errors.length > 0;
   text(by("error-count"), error_count ? whole(error_count) : "");
-  by("events-card").hidden = events === null;
-  if (events === null) return;
   follow(by("events"), events, (event) => event.key, make_event, () => {});
   by("no-events").hidden = events.length > 0;
 }

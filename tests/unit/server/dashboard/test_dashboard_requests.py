@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from urllib.parse import quote
 
 import pytest
@@ -14,6 +15,7 @@ from snakepit.errors import SnakepitError
 from snakepit.http.events import RequestHead
 from snakepit.server.dashboard.access import Access
 from snakepit.server.dashboard.actions import Actions, Commanded
+from snakepit.server.dashboard.events import Events
 from snakepit.server.dashboard.faults import Faults
 from snakepit.server.dashboard.form import LONGEST
 from snakepit.server.dashboard.responder import Dashboard
@@ -92,7 +94,12 @@ class World:
     def __init__(self, token=""):
         self.access, self.server, self.faults, self.apps = Access(token), Server(), Faults(), [App()]
         self.dashboard = Dashboard(
-            self.access, State(), Actions(self.server, self.apps), self.faults, asyncio.get_running_loop()
+            self.access,
+            State(),
+            Actions(self.server, self.apps),
+            self.faults,
+            Events(logging.getLogger("test_dashboard")),
+            asyncio.get_running_loop(),
         )
         self.app = FakeDestination()
         self.router = Router(self.app, [self.dashboard])
