@@ -65,8 +65,10 @@ class Dashboard(LateResponder):
 
     def submit(self, exchange: "Exchange") -> None:
         path, query = split_target(exchange.head.target)
+        if b"token=" in query:
+            exchange.head.target = path  # which the access log is about to get
         if path == _BARE:
-            _redirect(exchange, 308, b"_snakepit/")
+            _redirect(exchange, 308, b"_snakepit/" + (b"?" + query if query else b""))
             return
         name = path.removeprefix(PREFIX)
         kind = self._kind(exchange.head.method, name)
@@ -158,8 +160,7 @@ class Dashboard(LateResponder):
         _reply(exchange, 401 if not wrong else 403, pages.HTML, pages.login(wrong))
 
     def _take_token_of_address(self, exchange: "Exchange", query: bytes) -> None:
-        """Take the token that the page's address contains, and keep it from the access log."""
-        exchange.head.target = PREFIX
+        """Take the token that the page's address contains."""
         given = _arguments(query).get("token", "")
         if self._access.is_token(given):
             _reply(exchange, 200, self._with_cookie(exchange, pages.HTML), pages.LEADS_ON)

@@ -424,6 +424,10 @@ def test_the_token_in_the_address_is_in_no_log():
         wrong = world.ask("/_snakepit/?token=guess")
         assert (status(wrong), field(wrong, "set-cookie"), wrong.head.target) == (403, None, b"/_snakepit/")
         assert status(world.ask("/_snakepit/?x=y")) == 401
+        for name, expected in (("", 308), ("/events", 401), ("/none", 404)):
+            elsewhere = world.ask(f"/_snakepit{name}?token={TOKEN}")
+            assert (status(elsewhere), elsewhere.head.target.decode()) == (expected, f"/_snakepit{name}")
+        assert field(world.ask(f"/_snakepit?token={TOKEN}"), "location") == f"_snakepit/?token={TOKEN}"
 
     play(test, TOKEN)
 
