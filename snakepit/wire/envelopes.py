@@ -214,6 +214,8 @@ ABANDONED = _kind(
 )
 ASK_STACK = _kind("ASK_STACK", TO_WORKER, "", "Send the stack of the start-up.")
 STACK = _kind("STACK", FROM_WORKER, "text", "The stack of the start-up.")
+ASK_WHERE = _kind("ASK_WHERE", TO_WORKER, "exchange", "Send the stack of the exchange.")
+WHERE = _kind("WHERE", FROM_WORKER, "exchange text", "The stack of the exchange, as it is now.")
 REOPEN_LOGS = _kind("REOPEN_LOGS", TO_WORKER, "", "Log files were moved away: reopen them.")
 ASK_METRICS = _kind("ASK_METRICS", TO_WORKER, "", "Send the metrics that the app keeps.")
 METRICS = _kind(
@@ -450,6 +452,16 @@ def ask_stack() -> Envelope:
 def stack(text: str) -> Envelope:
     """Make a STACK; `text` is for people, and empty if the stack is not known."""
     return (STACK, 0, text)
+
+
+def ask_where(exchange: int) -> Envelope:
+    """Make an ASK_WHERE."""
+    return (ASK_WHERE, exchange)
+
+
+def where(exchange: int, text: str) -> Envelope:
+    """Make a WHERE; `text` is for people, and empty if no stack is known."""
+    return (WHERE, exchange, text)
 
 
 def cpu_per_request(seconds: float) -> Envelope:

@@ -164,6 +164,32 @@ def test_it_is_live_while_all_workers_hang_and_ends_what_hangs(app):
         assert server.stop() == 0
 
 
+@pytest.mark.parametrize(
+    ("app", "path", "said"),
+    [
+        ("wsgi", "/burn", "in burn"),
+        ("wsgi", "/sleep", "in sleep"),
+        ("asgi", "/burn", "in burn"),
+        ("asgi", "/await", "await asyncio.sleep(1000)"),
+        ("asgi", "/thread", "in burn"),
+    ],
+)
+@NOBODY
+def test_where_a_request_is(app, path, said):
+    with running(f"hanging:{app}", ON, workers=1) as server, Client(server) as client:
+        page = Page(server)
+        client.send(f"GET {path} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
+        with page.watch() as stream:
+            state = stream.until(lambda state: state["in_flight"]["requests"])
+        [request] = state["in_flight"]["requests"]
+        answer = page.get(f"stack?id={request['id']}")
+        assert answer.status == 200, answer.body
+        stack = json.loads(answer.body)["stack"]
+        assert said in stack
+        assert "hanging.py" in stack
+        assert page.get("stack?id=9999").status == 409
+
+
 @NEEDS_TWO_WORKERS
 def test_buttons():
     with running("behaviors:app", ON, workers=1) as server:

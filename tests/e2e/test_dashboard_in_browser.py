@@ -60,6 +60,8 @@ def test_the_page_lives(browser):
         hung = hang(server)
         wait_for(browser, lambda it: "/burn" in text(it, "#requests"))
         assert "secret" not in browser.page_source
+        click(browser, "#requests .acts button")
+        wait_for(browser, lambda it: "in burn" in text(it, "#requests pre"))
         interrupt = browser.find_element(By.CSS_SELECTOR, "#requests .danger")
         interrupt.send_keys(Keys.ENTER)
         wait_for(browser, lambda it: interrupt.text == "Sure?")

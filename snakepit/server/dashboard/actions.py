@@ -64,6 +64,19 @@ class Actions:
             raise SnakepitError(f"{asked_for} is not in the app, or has switched to WebSocket: nothing is interrupted")
         return f"Interrupted {asked_for}"
 
+    async def wait_stack(self, arguments: Mapping[str, str]) -> str:
+        """Return the stack of a request. Raises SnakepitError if there is none."""
+        exchange, _ = self.find(_number(arguments, "id"))
+        worker = exchange.home
+        if worker is None or not worker.has(exchange):
+            raise SnakepitError("No worker has this request")
+        found: str | None = await worker.watchdog.wait_where(exchange)
+        if found is None:
+            raise SnakepitError("The worker does not answer: C code keeps its GIL, or the machine has too much to do")
+        if not found:
+            raise SnakepitError("No code runs for this request now: it waits for its turn, or its client")
+        return found
+
     def find(self, number: int) -> "tuple[Exchange, App]":
         """Return the exchange with this number that is in progress, and its app. Raises SnakepitError."""
         for app in self._apps:

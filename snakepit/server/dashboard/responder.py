@@ -111,7 +111,7 @@ class Dashboard(LateResponder):
             return Kind.PAGE
         if name in pages.FILES:
             return Kind.FILE
-        return Kind.DATA if name in (b"events", b"error") and method == "GET" else None
+        return Kind.DATA if name in (b"events", b"error", b"stack") and method == "GET" else None
 
     def _answer(self, kind: Kind, exchange: "Exchange", name: bytes, query: bytes) -> None:
         match kind:
@@ -123,6 +123,9 @@ class Dashboard(LateResponder):
                 self._read_form(exchange)
             case Kind.DATA if name == b"events":
                 self.watchers.add(exchange)
+            case Kind.DATA if name == b"stack":
+                self.keep(exchange)
+                spawn(self._show_stack(exchange, _arguments(query)), self._tasks)
             case Kind.DATA:
                 self._show_fault(exchange, _arguments(query))
             case Kind.ACTION:
@@ -136,6 +139,14 @@ class Dashboard(LateResponder):
             told, status = str(error), 409
         if self.take(exchange):
             _reply_json(exchange, status, {"told": told})
+
+    async def _show_stack(self, exchange: "Exchange", arguments: dict[str, str]) -> None:
+        try:
+            told, status = {"stack": await self._actions.wait_stack(arguments)}, 200
+        except SnakepitError as error:
+            told, status = {"told": str(error)}, 409
+        if self.take(exchange):
+            _reply_json(exchange, status, told)
 
     def _listed(self) -> tuple[int, dict[str, Any]]:
         """Return how many errors and events there were, and those that are kept, the latest first."""

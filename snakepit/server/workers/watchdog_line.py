@@ -33,6 +33,7 @@ class WatchdogLine:
         self.asked_at: float | None = None
         self._loop = loop
         self._timed_out: dict[int, Exchange] = {}  # which it is to end
+        self._where: dict[int, asyncio.Future[str]] = {}  # where exchanges are, by number
         self._stack: asyncio.Future[str] = loop.create_future()  # where the worker's start is
 
     def ask_heartbeat(self, now: float) -> None:
@@ -70,6 +71,28 @@ class WatchdogLine:
                 return await self._stack
         except TimeoutError:
             return ""
+
+    async def wait_where(self, exchange: Exchange) -> str | None:
+        """Return the stack of an exchange, empty if none is known; None if the watchdog does not answer in time."""
+        number = exchange.number
+        answer = self._where.get(number)
+        if answer is None:
+            answer = self._where[number] = self._loop.create_future()
+            self.end.post(envelopes.ask_where(number))
+        try:
+            async with asyncio.timeout(STACK_SECONDS):
+                return await asyncio.shield(answer)
+        except TimeoutError:
+            return None
+        finally:
+            self._where.pop(number, None)
+
+    def on_where(self, envelope: Envelope) -> None:
+        """A WHERE came."""
+        _, number, text = envelope
+        answer = self._where.pop(number, None)
+        if answer is not None and not answer.done():
+            answer.set_result(text)
 
     def on_stack(self, envelope: Envelope) -> None:
         """A STACK came."""

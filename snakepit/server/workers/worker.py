@@ -135,6 +135,7 @@ class WorkerHandle:
             envelopes.LOADED: self._on_loaded,
             envelopes.READY: self._on_ready,
             envelopes.STACK: self.watchdog.on_stack,
+            envelopes.WHERE: self.watchdog.on_where,
             envelopes.FAILED: self._on_failed,
             envelopes.LIFESPAN_FAILED: self._on_lifespan_failed,
             envelopes.METRICS: self.report.told_metrics,

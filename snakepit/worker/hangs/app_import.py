@@ -43,6 +43,10 @@ class RunningImport:
         """Do nothing: there are no exchanges yet."""
         return NOTHING
 
+    def stack_of(self, number: int) -> str:
+        """Return nothing: there are no exchanges yet."""
+        return ""
+
     def release(self, upto: int) -> list[Envelope]:
         """Return nothing."""
         return []

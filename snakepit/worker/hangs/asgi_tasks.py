@@ -28,7 +28,8 @@ CURRENT_EXCHANGE: ContextVar[int] = ContextVar("snakepit_exchange")
 class RunningTasks:
     """The event loop of an ASGI app, and the threads that its exchanges use.
 
-    `start_up`: gives the task of the app's lifespan, once there is one.
+    `start_up`: gives the task of the app's lifespan, once there is one. `task_of`: gives the task of an exchange that
+    waits for something.
     """
 
     def __init__(
@@ -37,9 +38,11 @@ class RunningTasks:
         held_up: Callable[[], list[Envelope]],
         callers: Collection[CodeType],
         start_up: Callable[[], "asyncio.Task[None] | None"] = lambda: None,
+        task_of: Callable[[int], "asyncio.Task[None] | None"] = lambda number: None,
     ) -> None:
         self._loop = loop
         self._start_up = start_up
+        self._task_of = task_of
         self._held_up = held_up
         self._ident = threading.get_ident()
         self._callers = {*callers, events.Handle._run.__code__}
@@ -85,6 +88,26 @@ class RunningTasks:
             return None
         threads.raise_in(self._ident, error)
         return threads.text(where), False
+
+    def stack_of(self, number: int) -> str:
+        """Return the stacks of the threads that work for an exchange.
+
+        Or else that of the loop's, if it runs the exchange, or of what the exchange's task waits for.
+        """
+        from snakepit.worker.hangs import awaiting, threads
+
+        aside = [
+            threads.text(threads.stack(frame))
+            for ident, frame in threads.frames()
+            if ident != self._ident and any(context[CURRENT_EXCHANGE] == number for context in _contexts_in(frame))
+        ]
+        if aside:
+            return "\n\n".join(aside)
+        if self.current() == number:
+            found = threads.stack(threads.frame_of(self._ident))
+            return threads.text(found) if self.current() == number else ""
+        task = self._task_of(number)
+        return "" if task is None or task.done() else threads.text_of_task(awaiting.stack_of(task))
 
     def end_all(self, error: type[Interrupted], again: bool) -> None:
         """Raise in threads that work for exchanges, and in the loop's, unless the loop itself has cancelled all."""

@@ -144,6 +144,13 @@ def text(found: list[FrameSummary]) -> str:
     return "".join(StackSummary.from_list(found[ours[-1] + 1 :] if ours else found).format()).rstrip("\n")
 
 
+def text_of_task(found: list[FrameSummary]) -> str:
+    """Format the stack of an exchange's task for people, without the calls that led to the app's: those that Snakepit
+    makes of its own functions, the first."""
+    began = next((at for at, summary in enumerate(found) if not summary.filename.startswith(_PACKAGE)), 0)
+    return "".join(StackSummary.from_list(found[began:]).format()).rstrip("\n")
+
+
 def text_of_import(found: list[FrameSummary]) -> str:
     """Format the stack of an import for people: the calls of the app, and of packages that import each other."""
     began = next((at for at, summary in enumerate(found) if summary.filename == _LOADER), -1)

@@ -116,6 +116,10 @@ class Watchdog:
     def _on_stack_asked(self, envelope: Envelope) -> None:
         self._say(envelopes.stack(self._running.start_stack() if self._running is not None else ""))
 
+    def _on_where_asked(self, envelope: Envelope) -> None:
+        _, number = envelope
+        self._say(envelopes.where(number, self._running.stack_of(number) if self._running is not None else ""))
+
     def _on_reopen_logs(self, envelope: Envelope) -> None:
         _, troubles = reopen_log_files()
         for trouble in troubles:
@@ -181,6 +185,7 @@ class Watchdog:
         envelopes.RELEASE: _on_release,
         envelopes.TIMED_OUT: _on_timed_out,
         envelopes.ASK_STACK: _on_stack_asked,
+        envelopes.ASK_WHERE: _on_where_asked,
         envelopes.REOPEN_LOGS: _on_reopen_logs,
         envelopes.ASK_METRICS: _on_metrics_asked,
         envelopes.STOP: _on_stop,

@@ -71,6 +71,16 @@ class RunningThreads:
             self._at = 0
         return threads.text(where), False
 
+    def stack_of(self, number: int) -> str:
+        """Return the stack of the thread that runs an exchange."""
+        from snakepit.worker.hangs import threads
+
+        ident = self._running.get(number)
+        if ident is None:
+            return ""
+        found = threads.stack(threads.frame_of(ident))
+        return threads.text(found) if self._running.get(number) == ident else ""
+
     def release(self, upto: int) -> list[Envelope]:
         """Send what the threads keep, each by its own channel; they keep no answers up to this exchange any more."""
         for end in self._ends:

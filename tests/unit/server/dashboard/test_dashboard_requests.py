@@ -83,6 +83,20 @@ class App:
         self.pool = Pool()
 
 
+class Worker:
+    """Has every exchange, and knows where it is."""
+
+    def __init__(self, found):
+        self.found = found
+        self.watchdog = self
+
+    def has(self, exchange):
+        return True
+
+    async def wait_where(self, exchange):
+        return self.found
+
+
 class Client(FakeClient):
     host, address, scheme = "localhost:8000", ("127.0.0.1", 5000), "http"
 
@@ -302,6 +316,32 @@ def test_interrupting():
         assert "nothing is interrupted" in told(await world.post("interrupt?id=9"))
         assert queue.interrupted == queue.exchanges * 2
         assert told(await world.post("interrupt?id=8")) == "This request is over"
+
+    play(test)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "said"),
+    [
+        ("File x, line 3", 200, {"stack": "File x, line 3"}),
+        ("", 409, {"told": "No code runs for this request now: it waits for its turn, or its client"}),
+        (None, 409, {"told": "The worker does not answer: C code keeps its GIL, or the machine has too much to do"}),
+    ],
+)
+def test_a_stack(found, expected, said):
+    async def test(world):
+        exchange = world.ask("/slow")
+        world.apps[0].pool.queue.exchanges.append(exchange)
+        exchange.home = Worker(found)
+        answer = world.ask("/_snakepit/stack?id=9")
+        while not answer.answered:
+            await turn()
+        assert (status(answer), json.loads(answer._client.body)) == (expected, said)
+        exchange.home = None
+        waits = world.ask("/_snakepit/stack?id=9")
+        while not waits.answered:
+            await turn()
+        assert told(waits) == "No worker has this request"
 
     play(test)
 

@@ -630,7 +630,7 @@ def test_the_watchdog_hears_what_timed_out_and_says_what_it_did():
         await played.says(envelopes.interrupted(1, "a stack", True), seat=WATCHDOG)
         assert exchange.where == "a stack"
         assert sent(exchange) == [
-            "no response after 1 s; ending it",
+            "too late; ending it",
             504,
             "Ending what runs for it in another thread, here:\na stack",
         ]

@@ -229,3 +229,19 @@ def test_what_is_taken_back_is_not_raised():
 def test_an_app_that_catches_exceptions_does_not_catch_this(error):
     assert not issubclass(error, Exception)
     assert str(error())
+
+
+def test_where_an_exchange_is():
+    seats = RunningThreads(SEATS)
+    gate = threading.Event()
+
+    def waits():
+        gate.wait(PATIENCE)
+
+    runner = Runner(seats, waits)
+    where = wait_until(lambda: "in waits" in (found := seats.stack_of(1)) and found)
+    assert "gate.wait(PATIENCE)" in where
+    assert seats.stack_of(2) == ""
+    gate.set()
+    assert runner.end() is None
+    assert seats.stack_of(1) == ""
