@@ -276,6 +276,10 @@ class Config(TlsOptions):
         "clients hold no threads. 0: none.",
         least=0, metavar="BYTES",
     )  # fmt: skip
+    buffer_request_body_on_disk: bool = option(
+        False,
+        "WSGI only: wait for more than that, too, and keep it in temporary files, in the folder that TMPDIR names.",
+    )
     buffer_response: int = option(
         1_048_576, "WSGI only: bytes of an answer that are kept for a client that takes it slowly, so that it holds no "
         "thread. 0: none.",

@@ -78,7 +78,8 @@ def pool_options(app: RoutedApp, surroundings: Surroundings) -> PoolOptions:
         closing_seconds=CLOSING_SECONDS if surroundings.process_ends else None,
         kept_body=config.buffer_request_body,
         kept_answer=config.buffer_response,
-        kept_on_disk=config.buffer_response_on_disk,
+        kept_body_on_disk=config.buffer_request_body_on_disk,
+        kept_answer_on_disk=config.buffer_response_on_disk,
         app=app.name if surroundings.several else "",
         settings={
             "page_script": page_script.address(published, surroundings.server) if config.reload_browser else "",

@@ -19,6 +19,9 @@ class Form:
         over: called with the values of its fields, once.
     """
 
+    rest: None = None
+    """All of it is in `data`."""
+
     def __init__(self, exchange: "Exchange", over: "Callable[[Exchange, dict[str, str]], object]") -> None:
         self.data = bytearray(exchange.head.body)
         self._exchange = exchange

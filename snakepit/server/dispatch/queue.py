@@ -63,7 +63,7 @@ class RequestQueue:
         waiting_seconds: how long one may wait there.
         response_seconds: how long a worker may take to begin a response; None: no limit.
         stuck: called with a worker, and an exchange that is still going on there long after it timed out.
-        kept_body: bytes of a request's body that are kept until all of it is here, where the app runs in threads.
+        bodies: keeps requests' bodies until they are here, where the app runs in threads; None: nothing does.
         keepers: of answers whose clients are slow, where the app runs in threads.
     """
 
@@ -75,16 +75,16 @@ class RequestQueue:
         loop: asyncio.AbstractEventLoop,
         response_seconds: float | None = None,
         stuck: Callable[[WorkerHandle, Exchange], None] = lambda worker, exchange: None,
-        kept_body: int = 0,
+        bodies: KeptBodies | None = None,
         keepers: "AnswerKeepers[Exchange] | None" = None,
     ) -> None:
         self._loop = loop
         self._concurrency = concurrency
         self._dispatcher: Dispatcher[WorkerHandle, Exchange] = Dispatcher(waiting)
         self._line_patience: Deadlines[Exchange] = Deadlines(loop, waiting_seconds, self._waited_too_long)
-        self._kept_body = kept_body
+        self._bodies = bodies
         self._keepers = keepers
-        self._kept: KeptBodies | None = None  # made where the app runs in threads
+        self._kept: KeptBodies | None = None  # these, where the app runs in threads
         self._stuck = stuck
         self._interrupts: TimeLimits | None = None  # made for the first exchange that is interrupted
         self._limits: TimeLimits | None = None
@@ -150,7 +150,7 @@ class RequestQueue:
             self._refuse(exchange, "Too many requests at once")
             return
         self._in_progress += 1
-        if self._kept is not None and not exchange.request_complete and self._kept.keep(exchange):
+        if self._kept is not None and not exchange.request_complete and self._kept.keep(exchange, self._place_again):
             return
         self._place(exchange)
 
@@ -182,8 +182,8 @@ class RequestQueue:
         """A worker became ready for `capacity` exchanges at once; `first_alone`: once it has answered one by itself."""
         self._instead = None
         self.interface = worker.report.interface
-        if self._kept is None and self.interface == "wsgi" and self._kept_body:
-            self._kept = KeptBodies(self._kept_body, self._place_again)
+        if self._bodies is not None and self.interface == "wsgi":
+            self._kept = self._bodies
         self._workers[worker] = None
         if first_alone:
             self._capacities[worker] = capacity
