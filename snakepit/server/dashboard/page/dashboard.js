@@ -293,7 +293,7 @@ async function toggle_stack(button, shown, id) {
   if (!ok) return void shown.replaceChildren(h("p.note", value.told));
   const again = h("button.small", { type: "button" }, "Look again");
   again.addEventListener("click", () => { button.setAttribute("aria-expanded", "false"); toggle_stack(button, shown, id); });
-  shown.replaceChildren(h("pre", value.stack), again);
+  shown.replaceChildren(h("pre", value.stack.replace(/^ {2}/gm, "")), again);
 }
 
 // -- errors and events ------------------------------------------------------------------------------------------------
