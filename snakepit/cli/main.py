@@ -116,7 +116,7 @@ def _status(as_json: bool, name: str | None, pid: int | None) -> None:
 def _top(name: str | None, pid: int | None) -> None:
     """Show what a running server is at, once a second: its load, its workers, and the requests that take long.
 
-    q ends it, and r replaces all workers.
+    q ends it, r replaces all workers, and a digit shows where the code of that request of the list is.
     """
     from snakepit.control.top import top
 

@@ -11,7 +11,8 @@ KEPT = 300
 class Looks:
     """What was seen of a server: the latest state, the rates since the one before, and those of the past.
 
-    `rate` and `errors` are in a second, None where that is not known yet; `told` is the last message for people.
+    `rate` and `errors` are in a second, None where that is not known yet; `told` is the last message for people,
+    and `stack` a request and where it was, in the place of the requests; empty: none.
     """
 
     def __init__(self) -> None:
@@ -20,6 +21,7 @@ class Looks:
         self.errors: float | None = None
         self.rates: deque[float] = deque(maxlen=KEPT)
         self.told = ""
+        self.stack = ("", "")
 
     def add(self, state: Mapping[str, Any]) -> None:
         """Take a state."""

@@ -66,12 +66,32 @@ class Top:
             while True:
                 live.update(Screen(self.looks), refresh=True)
                 key = wait_key(max(0.0, began + PERIOD - time.monotonic()))
-                if key in ("q", "Q", "\x1b"):
+                if key in ("q", "Q"):
                     return
+                if key in ("0", "\x1b"):
+                    self.looks.stack = ("", "")
+                if key in tuple("123456789"):
+                    self._find_stack(int(key))
                 if key in ("r", "R"):
                     self._reload()
                 elif not key:
                     break
+
+    def _find_stack(self, place: int) -> None:
+        """Find out where the request is that is shown at this place."""
+        requests = self.looks.state["in_flight"]["requests"]
+        if place > len(requests):
+            return
+        request = requests[place - 1]
+        try:
+            link = find(*self._which)
+            try:
+                stack = str(link.ask("where", id=request["id"])["stack"])
+            finally:
+                link.close()
+        except SnakepitError as error:
+            stack = _first_line(error)
+        self.looks.stack = f"{request['method']} {request['path']}", stack
 
     def _reload(self) -> None:
         """Have the workers replaced, in a thread of its own: it takes as long as an app takes to start."""

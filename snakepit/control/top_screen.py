@@ -46,7 +46,11 @@ class Screen:
         yield from head
         yield _workers(workers[: max(0, for_workers)], len(workers), state["several"])
         yield Text()
-        yield _requests(requests[: max(0, for_requests)], state)
+        if self._looks.stack[0]:
+            for_requests = max(1, left - for_workers)
+            yield _stack(*self._looks.stack, for_requests)
+        else:
+            yield _requests(requests[: max(0, for_requests)], state)
         used = len(head) + 3 + max(0, for_workers) + max(1, for_requests)
         if not self._whole:
             yield from [Text()] * max(0, room - used - 2)
@@ -127,23 +131,35 @@ def _workers(workers: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], cou
 
 def _requests(requests: Sequence[Mapping[str, Any]], state: Mapping[str, Any]) -> Table:
     table = _table()
+    table.add_column("", no_wrap=True, style="dim", width=1)
     table.add_column("FOR", justify="right", no_wrap=True, min_width=7)
     table.add_column("IN FLIGHT", ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column("STAGE", no_wrap=True)
     table.add_column("WORKER", no_wrap=True)
-    for request in requests:
+    for place, request in enumerate(requests, start=1):
         seconds = request["seconds"]
         color = "red" if seconds > 5 else "yellow" if seconds > 1 else ""
         worker = "" if request["worker"] is None else str(request["worker"])
         table.add_row(
+            str(place) if place < 10 else "",
             Text(_seconds(seconds), color),
             plain(f"{request['method']} {request['path']}"),
             request["stage"],
             plain(f"{request['app']} {worker}") if state["several"] else worker,
         )
     if not requests:
-        table.add_row("", Text("nothing takes longer than a second", "dim"), "", "")
+        table.add_row("", "", Text("nothing takes longer than a second", "dim"), "", "")
     return table
+
+
+def _stack(request: str, stack: str, room: int) -> Text:
+    """Show where a request is: the end of its stack, in so many lines besides its name."""
+    lines = [line.removeprefix("  ") for line in stack.splitlines()]
+    shown = [*lines[-room:], *[""] * (room - len(lines))]
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(plain(request), "bold")
+    text.append("".join(f"\n{plain(line)}" for line in shown))
+    return text
 
 
 def _table() -> Table:
@@ -161,7 +177,7 @@ def _meter(share: float | None) -> Text:
 
 def _keys(told: str) -> Text:
     line = Text(no_wrap=True, overflow="ellipsis")
-    for key, what in (("q", "quit"), ("r", "reload")):
+    for key, what in (("q", "quit"), ("r", "reload"), ("1", "…"), ("9", "stack"), ("0", "back")):
         line.append(f" {key} ", "reverse")
         line.append(f" {what}  ")
     line.append(plain(told), "bold")

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from support import ONE_RUNTIME, PATIENCE, running
+from support import ONE_RUNTIME, PATIENCE, Client, running
 
 pytestmark = ONE_RUNTIME
 TERMINAL = pytest.mark.skipif(sys.platform == "win32", reason="no terminals like these")
@@ -93,6 +93,19 @@ def test_keys():
         assert terminal.wait_ended() == 0
         assert RESTORED in terminal.shown
         assert b"Traceback" not in terminal.shown
+
+
+@TERMINAL
+def test_where_a_request_is():
+    with running("hanging:asgi", workers=1) as server, Client(server) as client:
+        client.send(b"GET /burn HTTP/1.1\r\nHost: test\r\n\r\n")
+        server.wait_logged("begun")
+        with Terminal(server) as terminal:
+            terminal.wait(b"in the app")
+            terminal.press(b"1")
+            terminal.wait(b"in burn")
+            terminal.press(b"q")
+            assert terminal.wait_ended() == 0
 
 
 @TERMINAL

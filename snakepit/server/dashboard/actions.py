@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from snakepit.errors import SnakepitError
+from snakepit.server.dashboard.stacks import find, wait_stack
 from snakepit.system.words import counted
 
 if TYPE_CHECKING:
     from snakepit.server.apps.app import App
-    from snakepit.server.exchanges.exchange import Exchange
     from snakepit.server.pool.outcome import Outcome
 
 
@@ -58,7 +58,7 @@ class Actions:
         return f"{counted(wanted, 'worker')}{' for each app' if len(list(self._apps)) > 1 else ''}"
 
     async def _interrupt(self, arguments: Mapping[str, str]) -> str:
-        exchange, app = self.find(_number(arguments, "id"))
+        exchange, app = find(self._apps, _number(arguments, "id"))
         asked_for = f"{exchange.head.method} {exchange.head.target.partition(b'?')[0].decode('latin-1')}"
         if not app.pool.queue.interrupt(exchange, "interrupted from the dashboard"):
             raise SnakepitError(f"{asked_for} is not in the app, or has switched to WebSocket: nothing is interrupted")
@@ -66,24 +66,7 @@ class Actions:
 
     async def wait_stack(self, arguments: Mapping[str, str]) -> str:
         """Return the stack of a request. Raises SnakepitError if there is none."""
-        exchange, _ = self.find(_number(arguments, "id"))
-        worker = exchange.home
-        if worker is None or not worker.has(exchange):
-            raise SnakepitError("No worker has this request")
-        found: str | None = await worker.watchdog.wait_where(exchange)
-        if found is None:
-            raise SnakepitError("The worker does not answer: C code keeps its GIL, or the machine has too much to do")
-        if not found:
-            raise SnakepitError("No code runs for this request now: it waits for its turn, or its client")
-        return found
-
-    def find(self, number: int) -> "tuple[Exchange, App]":
-        """Return the exchange with this number that is in progress, and its app. Raises SnakepitError."""
-        for app in self._apps:
-            for exchange in app.pool.queue.exchanges:
-                if exchange.number == number:
-                    return exchange, app
-        raise SnakepitError("This request is over")
+        return await wait_stack(self._apps, _number(arguments, "id"))
 
 
 def _number(arguments: Mapping[str, str], name: str) -> int:

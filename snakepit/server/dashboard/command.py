@@ -1,8 +1,10 @@
-"""The command of the control socket that tells what the live page shows: `snakepit top` asks for it."""
+"""The commands of the control socket that tell what the live page shows: `snakepit top` gives them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from snakepit.errors import SnakepitError
+from snakepit.server.dashboard.stacks import wait_stack
 from snakepit.server.operate.control_socket import Command
 from snakepit.system.import_order import StandardLibraryFirst
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 def state_commands(
     statistics: "Callable[[], Statistics]", apps: "Iterable[App]", counters: "Counters | None"
 ) -> dict[str, Command]:
-    """Return the command, by its name; the arguments are those of `ServerState`."""
+    """Return the commands, by name; the arguments are those of `ServerState`."""
     made: list[ServerState] = []
 
     async def state(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,4 +30,10 @@ def state_commands(
         made[0].ask_workers()
         return {"state": found}
 
-    return {"state": state}
+    async def where(request: Mapping[str, Any]) -> dict[str, Any]:
+        number = request.get("id")
+        if type(number) is not int:
+            raise SnakepitError(f"id must be the number of a request, not {number!r}")
+        return {"stack": await wait_stack(apps, number)}
+
+    return {"state": state, "where": where}

@@ -10,7 +10,15 @@ from snakepit.control.keys import pressed_keys
 from snakepit.control.top import PATIENCE, Top, top
 from snakepit.errors import ConfigError, SnakepitError
 
-STATE = {"time": 1.0, "server": {"pid": 7}, "requests": 0, "errors": 0, "counted": True}
+REQUESTS = [{"id": 40, "method": "GET", "path": "/slow"}]
+STATE = {
+    "time": 1.0,
+    "in_flight": {"requests": REQUESTS},
+    "server": {"pid": 7},
+    "requests": 0,
+    "errors": 0,
+    "counted": True,
+}
 
 
 class Link:
@@ -24,6 +32,8 @@ class Link:
         self.server.asked.append(command)
         if self.server.refuses:
             raise SnakepitError("reload: no\nwith a traceback")
+        if command == "where":
+            return {"stack": f"where {arguments['id']} is"}
         return {"state": STATE} if command == "state" else {"replaced": 2, "seconds": 0.5}
 
     def close(self):
@@ -85,7 +95,7 @@ def test_it_stays_with_the_server_that_it_found(server):
     run(server, "", "q")
     assert server.which == [(None, None), (None, 99), (None, 99)]
     server.which.clear()
-    run(server, "", "\x1b", name="shop")
+    run(server, "", "q", name="shop")
     assert set(server.which) == {("shop", None)}
 
 
@@ -112,6 +122,24 @@ def test_reloading(server, refuses, told):
         top_module.threading.Thread.start = start
     assert it.looks.told == told
     assert "reload" in server.asked
+
+
+def test_where_a_request_is(server):
+    it, _ = run(server, "1", "2", "q")
+    assert it.looks.stack == ("GET /slow", "where 40 is")
+    it, _ = run(server, "1", "0", "q")
+    assert it.looks.stack == ("", "")
+    it, _ = run(server, "1", "\x1b", "q")
+    assert it.looks.stack == ("", "")
+    assert server.asked.count("where") == 3
+
+
+def test_where_a_request_was_that_is_over(server):
+    def meanwhile(left):
+        server.refuses = left == 2
+
+    it, _ = run(server, "1", "q", meanwhile=meanwhile)
+    assert it.looks.stack == ("GET /slow", "reload: no")
 
 
 def test_a_server_that_is_being_started_again_is_waited_for(server):

@@ -85,6 +85,18 @@ def test_without_a_terminal_there_is_room_for_all_and_no_keys():
     assert "quit" not in lines[-1]
 
 
+@pytest.mark.parametrize("height", [24, 50])
+@pytest.mark.parametrize("calls", [1, 200])
+def test_where_a_request_is(height, calls):
+    made = looks(requests=3)
+    made.stack = "GET /slow", "".join(f'  File "x.py", line {call}, in f\n    call {call}\n' for call in range(calls))
+    lines = shown(made, height=height)
+    assert len(lines) <= height
+    assert f"  call {calls - 1}" in lines
+    assert "GET /slow" in lines
+    assert "q  quit" in lines[-1]
+
+
 def test_several_apps_are_named():
     text = "\n".join(shown(looks(requests=1, several=True), width=120))
     assert text.count("main:app 1") == 2

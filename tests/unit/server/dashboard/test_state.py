@@ -1,4 +1,4 @@
-"""server.dashboard.state and command: what is seen of a server that the test plays."""
+"""server.dashboard.state, server.dashboard.stacks, and command: what is seen of a server that the test plays."""
 
 import asyncio
 import json
@@ -8,6 +8,7 @@ import pytest
 from clients import FakeClient
 from sinks import FakeEnd
 
+from snakepit.errors import SnakepitError
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import NONE
 from snakepit.server.dashboard import state as state_module
@@ -227,3 +228,21 @@ def test_the_command(make):
     answer = asyncio.run(command({}))
     assert answer["state"]["server"]["pid"] == 1
     assert worker.asked == 1
+
+
+@pytest.mark.parametrize("number", [None, "1", 1.0, True])
+def test_where_takes_a_number(make, number):
+    world = make(App("main:app", Worker(1)))
+    with pytest.raises(SnakepitError, match="id must be the number of a request"):
+        asyncio.run(state_commands(world.statistics, world.apps, None)["where"]({"id": number}))
+
+
+def test_where_a_request_is_that_waits(make):
+    app = App("main:app", Worker(1))
+    world = make(app)
+    number = world.begin(app, None, 4.0).number
+    where = state_commands(world.statistics, world.apps, None)["where"]
+    with pytest.raises(SnakepitError, match="No worker has this request"):
+        asyncio.run(where({"id": number}))
+    with pytest.raises(SnakepitError, match="This request is over"):
+        asyncio.run(where({"id": number + 1}))
