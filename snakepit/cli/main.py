@@ -126,6 +126,15 @@ def _top(name: str | None, pid: int | None) -> None:
         end_with(error)
 
 
+def _stacks(
+    worker: int | None, app: str | None, show_all: bool, as_json: bool, name: str | None, pid: int | None
+) -> None:
+    """Show where the threads and tasks of all workers are, beside the requests that they work for."""
+    from snakepit.control import inspection
+
+    inspection.stacks(worker, app, show_all, as_json, *_which(name, pid))
+
+
 def _reload(config: bool, name: str | None, pid: int | None) -> None:
     """Replace all workers of a running server, one after the other, by new ones that import the app again."""
     (commands.reread if config else commands.reload)(*_which(name, pid))
@@ -279,11 +288,23 @@ def _apps_command(name: str, callback: Callable[..., None]) -> click.Command:
     return _control_command(name, callback, click.Argument(["app"], metavar="APP"))
 
 
+_WHICH_WORKERS = (
+    click.Option(["--worker"], type=click.IntRange(1), metavar="N", help="Only the worker with this number."),
+    click.Option(["--app"], metavar="APP", help="Only the workers of the app with this name, if there are several."),
+)
+
 for _command in (
     _control_command(
         "status", _status, click.Option(["--json", "as_json"], is_flag=True, help="Print it as a JSON object.")
     ),
     _control_command("top", _top),
+    _control_command(
+        "stacks",
+        _stacks,
+        *_WHICH_WORKERS,
+        click.Option(["--all", "show_all"], is_flag=True, help="Show Snakepit's own calls, and idle threads, too."),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print them as a JSON object."),
+    ),
     _control_command(
         "reload",
         _reload,

@@ -21,6 +21,7 @@ from snakepit.server.apps.tenants import Tenants
 from snakepit.server.dashboard.command import state_commands
 from snakepit.server.entrance import Entrance
 from snakepit.server.event_loop.background import spawn, wait_first_of
+from snakepit.server.inspection.commands import inspection_commands
 from snakepit.server.monitor.monitoring import Monitoring
 from snakepit.server.net.observed import http_connections
 from snakepit.server.operate.certificate_commands import certificate_commands
@@ -392,6 +393,7 @@ class Serving:
             {
                 **commands(self),
                 **certificate_commands(self._entrance.automatic),
+                **inspection_commands(self._apps, self._loop),
                 **state_commands(self.statistics, self._apps, self._monitoring.counters),
             },
         )

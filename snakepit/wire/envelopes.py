@@ -214,8 +214,13 @@ ABANDONED = _kind(
 )
 ASK_STACK = _kind("ASK_STACK", TO_WORKER, "", "Send the stack of the start-up.")
 STACK = _kind("STACK", FROM_WORKER, "text", "The stack of the start-up.")
-ASK_WHERE = _kind("ASK_WHERE", TO_WORKER, "exchange", "Send the stack of the exchange.")
-WHERE = _kind("WHERE", FROM_WORKER, "exchange text", "The stack of the exchange, as it is now.")
+ASK_STACKS = _kind("ASK_STACKS", TO_WORKER, "question", "Send the stacks of all threads and tasks.")
+STACKS = _kind(
+    "STACKS",
+    FROM_WORKER,
+    "question stacks left_out",
+    "The stacks of the worker's threads and tasks, in answer to this question.",
+)
 REOPEN_LOGS = _kind("REOPEN_LOGS", TO_WORKER, "", "Log files were moved away: reopen them.")
 ASK_METRICS = _kind("ASK_METRICS", TO_WORKER, "", "Send the metrics that the app keeps.")
 METRICS = _kind(
@@ -454,14 +459,14 @@ def stack(text: str) -> Envelope:
     return (STACK, 0, text)
 
 
-def ask_where(exchange: int) -> Envelope:
-    """Make an ASK_WHERE."""
-    return (ASK_WHERE, exchange)
+def ask_stacks(question: int) -> Envelope:
+    """Make an ASK_STACKS; `question` is in the answer."""
+    return (ASK_STACKS, 0, question)
 
 
-def where(exchange: int, text: str) -> Envelope:
-    """Make a WHERE; `text` is for people, and empty if no stack is known."""
-    return (WHERE, exchange, text)
+def stacks(question: int, stacks: list[tuple[Any, ...]], left_out: int) -> Envelope:
+    """Make a STACKS; `stacks` as `snakepit.stacks.stack.packed` makes them, and how many more there are."""
+    return (STACKS, 0, question, stacks, left_out)
 
 
 def cpu_per_request(seconds: float) -> Envelope:

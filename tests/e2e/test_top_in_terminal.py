@@ -97,7 +97,7 @@ def test_keys():
 
 @TERMINAL
 def test_where_a_request_is():
-    with running("hanging:wsgi", workers=1) as server, Client(server) as client:
+    with running("hanging:asgi", workers=1) as server, Client(server) as client:
         client.send(b"GET /burn HTTP/1.1\r\nHost: test\r\n\r\n")
         server.wait_logged("begun")
         with Terminal(server) as terminal:

@@ -99,6 +99,12 @@ class Pool:
         return [w for w in unended if not w.thread.ended.is_set() and w.state is not WorkerState.ABANDONED]
 
     @property
+    def unended(self) -> list[WorkerHandle]:
+        """Those that have not ended, with the abandoned."""
+        found = dict.fromkeys([*self._roster.unended, *self._roster.remains.abandoned])
+        return [worker for worker in found if not worker.thread.ended.is_set()]
+
+    @property
     def first_of_serving(self) -> WorkerHandle | None:
         """The worker that has got exchanges for the longest time."""
         serving = self._roster.serving

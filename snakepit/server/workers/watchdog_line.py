@@ -5,14 +5,15 @@ from collections.abc import Callable
 
 from snakepit.errors import InternalError
 from snakepit.server.exchanges.exchange import Exchange
+from snakepit.stacks.stack import Stack, unpacked
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import ALL, Envelope
 from snakepit.wire.loop_carrier import Channel
 from snakepit.wire.loop_ends import MainEnd
 
 STACK_SECONDS = 5.0
-"""Seconds that a worker's watchdog gets to tell where a start is. On a machine that has too much to do it needs more
-than one; C code that keeps the GIL lets it say nothing at all."""
+"""Seconds that a worker's watchdog gets to tell where a start is, or all that runs. On a machine that has too much to
+do it needs more than one; C code that keeps the GIL lets it say nothing at all."""
 
 
 class WatchdogLine:
@@ -33,7 +34,8 @@ class WatchdogLine:
         self.asked_at: float | None = None
         self._loop = loop
         self._timed_out: dict[int, Exchange] = {}  # which it is to end
-        self._where: dict[int, asyncio.Future[str]] = {}  # where exchanges are, by number
+        self._questions = 0
+        self._answers: dict[int, asyncio.Future[tuple[list[Stack], int]]] = {}  # by question
         self._stack: asyncio.Future[str] = loop.create_future()  # where the worker's start is
 
     def ask_heartbeat(self, now: float) -> None:
@@ -72,27 +74,30 @@ class WatchdogLine:
         except TimeoutError:
             return ""
 
-    async def wait_where(self, exchange: Exchange) -> str | None:
-        """Return the stack of an exchange, empty if none is known; None if the watchdog does not answer in time."""
-        number = exchange.number
-        answer = self._where.get(number)
-        if answer is None:
-            answer = self._where[number] = self._loop.create_future()
-            self.end.post(envelopes.ask_where(number))
+    async def wait_stacks(self) -> tuple[list[Stack], int] | None:
+        """Return the stacks of the worker's threads and tasks, and how many more there are; None if it does not answer.
+
+        Then C code keeps its GIL, or it has ended.
+        """
+        self._questions += 1
+        question = self._questions
+        answer: asyncio.Future[tuple[list[Stack], int]] = self._loop.create_future()
+        self._answers[question] = answer
+        self.end.post(envelopes.ask_stacks(question))
         try:
             async with asyncio.timeout(STACK_SECONDS):
-                return await asyncio.shield(answer)
+                return await answer
         except TimeoutError:
             return None
         finally:
-            self._where.pop(number, None)
+            del self._answers[question]
 
-    def on_where(self, envelope: Envelope) -> None:
-        """A WHERE came."""
-        _, number, text = envelope
-        answer = self._where.pop(number, None)
+    def on_stacks(self, envelope: Envelope) -> None:
+        """A STACKS came."""
+        _, _, question, stacks, left_out = envelope
+        answer = self._answers.get(question)
         if answer is not None and not answer.done():
-            answer.set_result(text)
+            answer.set_result((unpacked(stacks), left_out))
 
     def on_stack(self, envelope: Envelope) -> None:
         """A STACK came."""

@@ -83,11 +83,7 @@ class AsgiWorker:
         self._pace = Pace()
         self.end = attach_worker_loop(settings["channels"][0], loop, self._take, self._stop)
         self.tasks = RunningTasks(
-            loop,
-            self.held_up,
-            [AsgiExchange.run.__code__, Lifespan.run.__code__],
-            lambda: self.lifespan.task,
-            self._task_of,
+            loop, self.held_up, [AsgiExchange.run.__code__, Lifespan.run.__code__], lambda: self.lifespan.task
         )
         for address in settings["channels"][1:]:
             discard(address)  # seats of a WSGI app, which this is not
@@ -139,11 +135,6 @@ class AsgiWorker:
         self.tasks.cancelled.discard(exchange.number)
         if self._retired.is_set():
             self._set_idle()
-
-    def _task_of(self, number: int) -> asyncio.Task[None] | None:
-        """Return the task of an exchange that waits for something; from any thread."""
-        exchange = self._exchanges.get(number)
-        return None if exchange is None else exchange.task
 
     def _set_idle(self) -> None:
         if not self._exchanges:

@@ -28,8 +28,7 @@ CURRENT_EXCHANGE: ContextVar[int] = ContextVar("snakepit_exchange")
 class RunningTasks:
     """The event loop of an ASGI app, and the threads that its exchanges use.
 
-    `start_up`: gives the task of the app's lifespan, once there is one. `task_of`: gives the task of an exchange that
-    waits for something.
+    `start_up`: gives the task of the app's lifespan, once there is one.
     """
 
     def __init__(
@@ -38,11 +37,9 @@ class RunningTasks:
         held_up: Callable[[], list[Envelope]],
         callers: Collection[CodeType],
         start_up: Callable[[], "asyncio.Task[None] | None"] = lambda: None,
-        task_of: Callable[[int], "asyncio.Task[None] | None"] = lambda number: None,
     ) -> None:
         self._loop = loop
         self._start_up = start_up
-        self._task_of = task_of
         self._held_up = held_up
         self._ident = threading.get_ident()
         self._callers = {*callers, events.Handle._run.__code__}
@@ -65,14 +62,15 @@ class RunningTasks:
         A task that the loop has cancelled may be ending just now, so it is spared once. A thread that is about to call
         the app's function, or has called it, is left alone: it belongs to a pool, which would not notice its end.
         """
+        from snakepit.stacks import thread_frames
         from snakepit.worker.hangs import threads
 
         found, is_near = [], False
-        for ident, frame in threads.frames():
+        for ident, frame in thread_frames.frames():
             if ident == self._ident:
                 continue
             contexts = [context for context in _contexts_in(frame) if context[CURRENT_EXCHANGE] == number]
-            where = threads.stack(frame) if contexts else []
+            where = thread_frames.stack(frame) if contexts else []
             if any(threads.raise_within(context, ident, error) for context in contexts):
                 found.append(where)
             elif contexts:
@@ -81,40 +79,21 @@ class RunningTasks:
             return "\n".join(map(threads.text, found)), True
         if self.current() != number:
             return None if is_near else NOTHING
-        at = threads.frame_of(self._ident)
-        where = threads.stack(at)
+        at = thread_frames.frame_of(self._ident)
+        where = thread_frames.stack(at)
         if number in self.cancelled or not threads.is_in_app(at, self._callers) or self.current() != number:
             self.cancelled.discard(number)
             return None
         threads.raise_in(self._ident, error)
         return threads.text(where), False
 
-    def stack_of(self, number: int) -> str:
-        """Return the stacks of the threads that work for an exchange.
-
-        Or else that of the loop's, if it runs the exchange, or of what the exchange's task waits for.
-        """
-        from snakepit.worker.hangs import awaiting, threads
-
-        aside = [
-            threads.text(threads.stack(frame))
-            for ident, frame in threads.frames()
-            if ident != self._ident and any(context[CURRENT_EXCHANGE] == number for context in _contexts_in(frame))
-        ]
-        if aside:
-            return "\n\n".join(aside)
-        if self.current() == number:
-            found = threads.stack(threads.frame_of(self._ident))
-            return threads.text(found) if self.current() == number else ""
-        task = self._task_of(number)
-        return "" if task is None or task.done() else threads.text_of_task(awaiting.stack_of(task))
-
     def end_all(self, error: type[Interrupted], again: bool) -> None:
         """Raise in threads that work for exchanges, and in the loop's, unless the loop itself has cancelled all."""
+        from snakepit.stacks import thread_frames
         from snakepit.worker.hangs import threads
 
         turn = vars(asyncio.BaseEventLoop)["_run_once"].__code__  # where it waits, or selects the next event
-        for ident, frame in threads.frames():
+        for ident, frame in thread_frames.frames():
             if ident != self._ident:
                 any(threads.raise_within(context, ident, error) for context in _contexts_in(frame))
             elif (again or not self.stopping) and threads.is_in_app(frame, self._callers, (turn,)):
@@ -122,9 +101,10 @@ class RunningTasks:
 
     def start_stack(self) -> str:
         """Return the stack of the lifespan start-up: of the code that the loop runs, or of what the task waits for."""
-        from snakepit.worker.hangs import awaiting, threads
+        from snakepit.stacks import awaiting, thread_frames
+        from snakepit.worker.hangs import threads
 
-        at = threads.stack(threads.frame_of(self._ident))
+        at = thread_frames.stack(thread_frames.frame_of(self._ident))
         if any(summary.name == "_run" and summary.filename == events.__file__ for summary in at):
             return threads.text(at)
         task = self._start_up()

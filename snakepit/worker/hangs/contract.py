@@ -35,9 +35,5 @@ class Interruptible(Protocol):
     def end_all(self, error: type[Interrupted], again: bool, /) -> None:
         """End all running code; `again`: also code that went on after an earlier exception."""
 
-    def stack_of(self, number: int, /) -> str:
-        """Return the stack of the code that runs for an exchange, for people; empty if none does, or if that has just
-        changed."""
-
     def start_stack(self) -> str:
         """Return the stack of the start, for people; empty if it is not known, or the worker has started."""

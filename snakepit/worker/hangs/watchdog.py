@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from snakepit.errors import RequestTimeout, WorkerStopping
+from snakepit.system.import_order import StandardLibraryFirst
 from snakepit.system.log_files import reopen_log_files
 from snakepit.wire import envelopes
 from snakepit.wire.carrier import ChannelAddress
@@ -116,9 +117,12 @@ class Watchdog:
     def _on_stack_asked(self, envelope: Envelope) -> None:
         self._say(envelopes.stack(self._running.start_stack() if self._running is not None else ""))
 
-    def _on_where_asked(self, envelope: Envelope) -> None:
-        _, number = envelope
-        self._say(envelopes.where(number, self._running.stack_of(number) if self._running is not None else ""))
+    def _on_stacks_asked(self, envelope: Envelope) -> None:
+        _, _, question = envelope
+        with StandardLibraryFirst():
+            from snakepit.stacks import snapshot, stack
+        stacks, left_out = snapshot.snapshot()
+        self._say(envelopes.stacks(question, stack.packed(stacks), left_out))
 
     def _on_reopen_logs(self, envelope: Envelope) -> None:
         _, troubles = reopen_log_files()
@@ -185,7 +189,7 @@ class Watchdog:
         envelopes.RELEASE: _on_release,
         envelopes.TIMED_OUT: _on_timed_out,
         envelopes.ASK_STACK: _on_stack_asked,
-        envelopes.ASK_WHERE: _on_where_asked,
+        envelopes.ASK_STACKS: _on_stacks_asked,
         envelopes.REOPEN_LOGS: _on_reopen_logs,
         envelopes.ASK_METRICS: _on_metrics_asked,
         envelopes.STOP: _on_stop,

@@ -88,8 +88,10 @@ MAKERS = {
     ),
     envelopes.ASK_STACK: st.builds(envelopes.ask_stack),
     envelopes.STACK: st.builds(envelopes.stack, st.text(max_size=200)),
-    envelopes.ASK_WHERE: st.builds(envelopes.ask_where, numbers),
-    envelopes.WHERE: st.builds(envelopes.where, numbers, st.text(max_size=200)),
+    envelopes.ASK_STACKS: st.builds(envelopes.ask_stacks, numbers),
+    envelopes.STACKS: st.builds(
+        envelopes.stacks, numbers, st.lists(st.tuples(st.text(max_size=20), numbers), max_size=3), numbers
+    ),
     envelopes.HEARTBEAT: st.builds(envelopes.heartbeat, seconds, seconds),
     envelopes.BLOCKED_BY: st.builds(envelopes.blocked_by, numbers),
     envelopes.INTERRUPTED: st.builds(envelopes.interrupted, numbers, st.text(max_size=200), st.booleans()),

@@ -24,6 +24,7 @@ from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.server.pool.outcome import Outcome
 from snakepit.server.routing.router import Router
+from snakepit.stacks.stack import Stack
 
 TOKEN = "the-token-of-the-test-which-is-long"
 
@@ -83,6 +84,13 @@ class App:
         self.pool = Pool()
 
 
+CALLS = [("ours.py", 1, "run"), ("no.py", 3, "work")]
+STACKS = [
+    Stack("thread", "pool-1", 1, 9, 1, "a lock", CALLS, [True, False]),
+    Stack("thread", "pool-2", 2, 8, 1, "", CALLS, [True, False]),
+]
+
+
 class Worker:
     """Has every exchange, and knows where it is."""
 
@@ -93,8 +101,8 @@ class Worker:
     def has(self, exchange):
         return True
 
-    async def wait_where(self, exchange):
-        return self.found
+    async def wait_stacks(self):
+        return None if self.found is None else (self.found, 0)
 
 
 class Client(FakeClient):
@@ -323,8 +331,8 @@ def test_interrupting():
 @pytest.mark.parametrize(
     ("found", "expected", "said"),
     [
-        ("File x, line 3", 200, {"stack": "File x, line 3"}),
-        ("", 409, {"told": "No code runs for this request now: it waits for its turn, or its client"}),
+        (STACKS, 200, {"stack": 'thread pool-1\n  File "no.py", line 3, in work\n  waits for a lock'}),
+        (STACKS[1:], 409, {"told": "No code runs for this request now: it waits for its turn in the worker"}),
         (None, 409, {"told": "The worker does not answer: C code keeps its GIL, or the machine has too much to do"}),
     ],
 )

@@ -46,12 +46,7 @@ class Loop:
 
     async def _main(self):
         self.loop = asyncio.get_running_loop()
-        self.tasks = RunningTasks(
-            self.loop,
-            list,
-            [Loop._exchange.__code__],
-            task_of=lambda number: self.task if number == self.number else None,
-        )
+        self.tasks = RunningTasks(self.loop, list, [Loop._exchange.__code__])
         self.task = asyncio.create_task(self._exchange())
         await self.task
 
@@ -133,25 +128,6 @@ def test_a_loop_that_waits_is_left_alone():
     running.tasks.end_all(WorkerStopping, True)
     running.loop.call_soon_threadsafe(running.task.cancel)
     assert running.end() is asyncio.CancelledError
-
-
-@pytest.mark.parametrize("app", [in_the_loop, by_asyncio, by_an_executor, by_anyio])
-def test_where_an_exchange_that_computes_is(app):
-    running = Loop(app)
-    wait_until_it_burns()
-    assert "in burn" in wait_until(lambda: running.tasks.stack_of(NUMBER))
-    assert running.tasks.stack_of(NUMBER + 1) == ""
-    wait_until(lambda: running.tasks.end_exchange(NUMBER, RequestTimeout) != NOTHING)
-    assert running.end() is RequestTimeout
-
-
-def test_where_an_exchange_that_waits_is():
-    running = Loop(waits)
-    where = wait_until(lambda: "in waits" in (found := running.tasks.stack_of(NUMBER)) and found)
-    assert "await asyncio.sleep(PATIENCE)" in where
-    running.loop.call_soon_threadsafe(running.task.cancel)
-    assert running.end() is asyncio.CancelledError
-    assert running.tasks.stack_of(NUMBER) == ""
 
 
 async def in_a_callback():

@@ -36,9 +36,6 @@ class FakeHung:
     def release(self, upto):
         return [envelopes.blocked_by(upto)]
 
-    def stack_of(self, number):
-        return f"where {number} is"
-
     def start_stack(self):
         return "where it is"
 
@@ -117,22 +114,6 @@ def test_where_the_start_is_can_be_asked():
         assert await played.said(1) == [envelopes.stack("where it is")]
 
     play(scenario, FakeHung((None, False)))
-
-
-def test_where_an_exchange_is_can_be_asked():
-    async def scenario(played):
-        played.end.post(envelopes.ask_where(7))
-        assert await played.said(1) == [envelopes.where(7, "where 7 is")]
-
-    play(scenario, FakeHung((None, False)))
-
-
-def test_nothing_is_known_of_where_an_exchange_is_before_the_app_is_there():
-    async def scenario(played):
-        played.end.post(envelopes.ask_where(7))
-        assert await played.said(1) == [envelopes.where(7, "")]
-
-    play(scenario)
 
 
 def test_nothing_is_known_of_where_a_start_is_that_has_not_begun():

@@ -1,0 +1,32 @@
+"""The commands of the control socket that tell of the code that runs."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from snakepit.errors import SnakepitError
+from snakepit.server.inspection.stacks import Found, wait_stacks, workers_of
+from snakepit.server.operate.control_socket import Command
+
+if TYPE_CHECKING:
+    from snakepit.server.apps.app import App
+
+
+def inspection_commands(apps: "Iterable[App]", loop: asyncio.AbstractEventLoop) -> dict[str, Command]:
+    """Return the commands, by name."""
+
+    async def stacks(request: Mapping[str, Any]) -> dict[str, Any]:
+        found, all_workers = _asked_for(apps, request)
+        return await wait_stacks(found, loop, with_main=all_workers)
+
+    return {"stacks": stacks}
+
+
+def _asked_for(apps: "Iterable[App]", request: Mapping[str, Any]) -> tuple[Found, bool]:
+    """Return the workers that a request names, and whether these are all."""
+    number, name = request.get("worker"), request.get("app")
+    if not (number is None or type(number) is int):
+        raise SnakepitError(f"worker must be a number, not {number!r}")
+    if not (name is None or isinstance(name, str)):
+        raise SnakepitError(f"app must be the name of an app, not {name!r}")
+    return workers_of(apps, number, name), number is None and name is None
