@@ -113,6 +113,19 @@ def _status(as_json: bool, name: str | None, pid: int | None) -> None:
     commands.status(*_which(name, pid), as_json)
 
 
+def _top(name: str | None, pid: int | None) -> None:
+    """Show what a running server is at, once a second: its load, its workers, and the requests that take long.
+
+    q ends it, r replaces all workers, and a digit shows where the code of that request of the list is.
+    """
+    from snakepit.control.top import top
+
+    try:
+        top(*_which(name, pid))
+    except SnakepitError as error:
+        end_with(error)
+
+
 def _stacks(
     worker: int | None, app: str | None, show_all: bool, as_json: bool, name: str | None, pid: int | None
 ) -> None:
@@ -284,6 +297,7 @@ for _command in (
     _control_command(
         "status", _status, click.Option(["--json", "as_json"], is_flag=True, help="Print it as a JSON object.")
     ),
+    _control_command("top", _top),
     _control_command(
         "stacks",
         _stacks,

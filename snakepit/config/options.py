@@ -348,6 +348,11 @@ class Config(TlsOptions):
         self._check_tls()
         self._check_listening()
         self._check_monitoring()
+        if self.dashboard and self.proxy_protocol and not self.dashboard_token:
+            raise ConfigError(
+                "dashboard with proxy_protocol, by which clients are said to be anywhere, needs dashboard_token",
+                ("dashboard", "proxy_protocol"),
+            )
         object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
         # read again after the app may have changed the directory
         for name in ("app_dir", "log_config", "access_log_file", "venv"):

@@ -1,5 +1,6 @@
 """Derives the settings of an app's pool and workers from the options and the process."""
 
+import math
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -105,7 +106,7 @@ def pool_options(app: RoutedApp, surroundings: Surroundings) -> PoolOptions:
             "lazy_imports": lazy_imports,
             "lazy_libraries": lazy_libraries,
             "ws_max_queue": config.ws_max_queue,
-            "timeout_request": config.timeout_request,
+            "timeout_request": _ended_after(config),
             "copies": surroundings.copies,
             "write_bytecode": not config.reload,
             "environ": _environ(config, directory),  # from now: workers may change the process's environment later
@@ -140,3 +141,8 @@ def _on_chdir(config: Config, surroundings: Surroundings) -> Literal["error", "w
     if config.on_chdir == "auto":
         return "error" if surroundings.several else "warn"
     return config.on_chdir
+
+
+def _ended_after(config: "Config") -> float | None:
+    """Return the seconds after which requests may be ended; None: they never are. People may do it on the live page."""
+    return math.inf if config.timeout_request is None and config.dashboard else config.timeout_request

@@ -9,12 +9,12 @@ is stuck, others get it.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from snakepit.server.dispatch.dispatcher import Dispatcher, Unassigned
 from snakepit.server.dispatch.sessions import BELONGS, Sessions
-from snakepit.server.dispatch.time_limits import TimeLimits
+from snakepit.server.dispatch.time_limits import LEAST_SECONDS_TO_END, TimeLimits
 from snakepit.server.dispatch.wake_ups import WakeUps
 from snakepit.server.event_loop.deadlines import Deadlines
 from snakepit.server.exchanges.exchange import Destination, Exchange
@@ -46,6 +46,9 @@ others that come meanwhile fail. Dash 4.4 does, with 500 for a script of its pag
 
 ALONE = 2.0
 """Seconds; the most that others wait for the first request of such a worker. Dash takes 50 ms on a quiet machine."""
+
+SWITCHED = 101
+"""The status of a session on a WebSocket."""
 
 RETRY_AFTER = 1
 """Seconds that a refused client is asked to wait (RFC 9110 section 10.2.3): a full line moves on in less."""
@@ -82,6 +85,8 @@ class RequestQueue:
         self._bodies = bodies
         self._keepers = keepers
         self._kept: KeptBodies | None = None  # these, where the app runs in threads
+        self._stuck = stuck
+        self._interrupts: TimeLimits | None = None  # made for the first exchange that is interrupted
         self._limits: TimeLimits | None = None
         if response_seconds is not None:
             self._limits = TimeLimits(response_seconds, stuck, loop)
@@ -118,8 +123,14 @@ class RequestQueue:
     @property
     def oldest(self) -> Exchange | None:
         """The exchange in progress that came first."""
-        in_workers = (exchange for worker in self._workers for exchange in worker.exchanges.values())
-        return min((*in_workers, *self._dispatcher.line), key=lambda exchange: exchange.began, default=None)
+        return min(self.exchanges, key=lambda exchange: exchange.began, default=None)
+
+    @property
+    def exchanges(self) -> Iterator[Exchange]:
+        """The exchanges in workers and in the line."""
+        for worker in self._workers:
+            yield from worker.exchanges.values()
+        yield from self._dispatcher.line
 
     async def wait_idle(self) -> None:
         """Return when no exchange is in progress."""
@@ -151,6 +162,19 @@ class RequestQueue:
         self._line_patience.discard(exchange)
         self._less()
         self._assign(assignments)
+
+    # -- from people -----------------------------------------------------------------------------------------------
+
+    def interrupt(self, exchange: Exchange, why: str) -> bool:
+        """End an exchange as if its time were over; returns False if no worker has it, or if it is a WebSocket's."""
+        if exchange.state not in (ExchangeState.ASSIGNED, ExchangeState.RESPONDING) or exchange.status == SWITCHED:
+            return False
+        if exchange.home is None or not exchange.home.has(exchange):
+            return False
+        if self._interrupts is None:
+            self._interrupts = TimeLimits(LEAST_SECONDS_TO_END, self._stuck, self._loop)
+        self._interrupts.end(exchange, why)
+        return True
 
     # -- from the pool ---------------------------------------------------------------------------------------------
 
@@ -247,8 +271,9 @@ class RequestQueue:
     def close(self) -> None:
         """Cancel all timers."""
         self._line_patience.close()
-        if self._limits is not None:
-            self._limits.close()
+        for limits in (self._limits, self._interrupts):
+            if limits is not None:
+                limits.close()
         if self._watch is not None:
             self._watch.cancel()
         self.wake_ups.close()

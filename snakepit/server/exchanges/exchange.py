@@ -358,13 +358,13 @@ class Exchange:
         self._timeout = timeout
         timeout.add(self)
 
-    def time_out(self, seconds: float) -> None:
-        """Answer in the app's stead, which has not begun in time, and have the worker end what it does."""
+    def time_out(self, why: str) -> None:
+        """Answer in the app's stead, which has not begun in time, and have the worker end what it does; log why."""
         if self._worker is not None:
             self._worker.post(envelopes.timed_out(self.number))
         self.where, self.status = "", 504
         self._to(ExchangeState.ABANDONED)
-        self._client.report_fault(self, f"no response after {seconds:g} s; ending it")
+        self._client.report_fault(self, f"{why}; ending it")
         self._http.send_error(504, "The app took too long", [])
 
     def interrupted(self, where: str, aside: bool) -> None:

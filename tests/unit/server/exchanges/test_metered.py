@@ -129,7 +129,7 @@ def test_an_answer_in_parts_is_counted_when_it_is_complete_and_its_app_time_ends
         (lambda exchange: exchange.done("it failed"), "5xx"),
         (lambda exchange: exchange.lost(), "5xx"),
         (lambda exchange: exchange.lost(504), "5xx"),
-        (lambda exchange: exchange.time_out(1.0), "5xx"),
+        (lambda exchange: exchange.time_out("too late"), "5xx"),
         (lambda exchange: exchange.client_gone(), "none"),
         (lambda exchange: exchange.answer(200, ILLEGAL, b""), "5xx"),
         (lambda exchange: exchange.respond(200, ILLEGAL, b"", True), "5xx"),
