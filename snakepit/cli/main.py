@@ -142,6 +142,15 @@ def _slow(show_all: bool, as_json: bool, name: str | None, pid: int | None) -> N
     inspection.slow(show_all, as_json, *_which(name, pid))
 
 
+def _profile(
+    seconds: float, output: str, worker: int | None, app: str | None, name: str | None, pid: int | None
+) -> None:
+    """Sample what the workers do for some seconds, and write a profile for https://www.speedscope.app."""
+    from snakepit.control import inspection
+
+    inspection.profile(seconds, output, worker, app, *_which(name, pid))
+
+
 def _reload(config: bool, name: str | None, pid: int | None) -> None:
     """Replace all workers of a running server, one after the other, by new ones that import the app again."""
     (commands.reread if config else commands.reload)(*_which(name, pid))
@@ -317,6 +326,23 @@ for _command in (
         _slow,
         click.Option(["--all", "show_all"], is_flag=True, help="Show those too whose answers began within a second."),
         click.Option(["--json", "as_json"], is_flag=True, help="Print them as a JSON array."),
+    ),
+    _control_command(
+        "profile",
+        _profile,
+        click.Option(
+            ["--seconds"],
+            type=click.FloatRange(min=0, min_open=True, max=600),
+            default=10.0,
+            help="Seconds to sample; Ctrl+C ends it before.  [default: 10]",
+        ),
+        click.Option(
+            ["-o", "--output"],
+            default="profile.json",
+            metavar="FILE",
+            help="The file to write, for speedscope.  [default: profile.json]",
+        ),
+        *_WHICH_WORKERS,
     ),
     _control_command(
         "reload",

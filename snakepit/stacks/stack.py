@@ -9,6 +9,12 @@ from snakepit.stacks.machinery import PACKAGE, Call, ours
 MOST_CALLS = 120
 """The most calls of a stack: the outermost third and the innermost two."""
 
+type Sample = tuple[str, list[int], float]
+"""A thread's name, the positions of its calls in the list of all, the outermost first, and seconds."""
+
+type Sampled = tuple[list[Call], list[Sample]]
+"""All calls, and what was sampled."""
+
 _RUNS_EXCHANGE = "AsgiExchange.run", "WsgiExchange.run"
 
 

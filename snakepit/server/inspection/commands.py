@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from snakepit.errors import SnakepitError
+from snakepit.server.inspection.profile import Profiles
 from snakepit.server.inspection.slow import SlowRequests
 from snakepit.server.inspection.stacks import Found, wait_stacks, workers_of
 from snakepit.server.operate.control_socket import Command
@@ -20,7 +21,20 @@ def inspection_commands(apps: "Iterable[App]", loop: asyncio.AbstractEventLoop) 
         found, all_workers = _asked_for(apps, request)
         return await wait_stacks(found, loop, with_main=all_workers)
 
-    return {"stacks": stacks}
+    profiles = Profiles()
+
+    async def profile(request: Mapping[str, Any]) -> dict[str, Any]:
+        seconds = request.get("seconds")
+        if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+            raise SnakepitError(f"seconds must be a number, not {seconds!r}")
+        found, _ = _asked_for(apps, request)
+        return {"workers": await profiles.wait_profile(found, seconds)}
+
+    async def end_profile(request: Mapping[str, Any]) -> dict[str, Any]:
+        profiles.end()
+        return {}
+
+    return {"stacks": stacks, "profile": profile, "end-profile": end_profile}
 
 
 def slow_commands(slow_requests: SlowRequests) -> dict[str, Command]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from snakepit.errors import InternalError
 from snakepit.server.exchanges.exchange import Exchange
-from snakepit.stacks.stack import Stack, unpacked
+from snakepit.stacks.stack import Sampled, Stack, unpacked
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import ALL, Envelope
 from snakepit.wire.loop_carrier import Channel
@@ -35,6 +35,7 @@ class WatchdogLine:
         self._loop = loop
         self._timed_out: dict[int, Exchange] = {}  # which it is to end
         self._questions = 0
+        self._profiles: dict[int, asyncio.Future[Sampled]] = {}  # by question
         self._answers: dict[int, asyncio.Future[tuple[list[Stack], int]]] = {}  # by question
         self._stack: asyncio.Future[str] = loop.create_future()  # where the worker's start is
 
@@ -98,6 +99,33 @@ class WatchdogLine:
         answer = self._answers.get(question)
         if answer is not None and not answer.done():
             answer.set_result((unpacked(stacks), left_out))
+
+    async def wait_profile(self, seconds: float) -> Sampled | None:
+        """Return what the worker's threads did in the next seconds, or until `end_profile`; None: it does not say."""
+        self._questions += 1
+        question = self._questions
+        answer: asyncio.Future[Sampled] = self._loop.create_future()
+        self._profiles[question] = answer
+        self.end.post(envelopes.ask_profile(question, seconds))
+        try:
+            async with asyncio.timeout(seconds + STACK_SECONDS):
+                return await answer
+        except TimeoutError:
+            return None
+        finally:
+            del self._profiles[question]
+
+    def end_profile(self) -> None:
+        """Have it send what was sampled until now."""
+        if self._profiles:
+            self.end.post(envelopes.ask_profile(0, 0.0))
+
+    def on_profile(self, envelope: Envelope) -> None:
+        """A PROFILE came."""
+        _, _, question, calls, samples = envelope
+        answer = self._profiles.get(question)
+        if answer is not None and not answer.done():
+            answer.set_result((calls, samples))
 
     def on_stack(self, envelope: Envelope) -> None:
         """A STACK came."""

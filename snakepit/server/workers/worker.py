@@ -35,7 +35,7 @@ _TELL: dict[int, Callable[..., None]] = {  # by kind: what takes its fields. No 
     envelopes.CONTINUE: Exchange.send_continue,
 }
 
-_OF_ABANDONED = envelopes.GOODBYE, envelopes.STACKS
+_OF_ABANDONED = envelopes.GOODBYE, envelopes.STACKS, envelopes.PROFILE
 """The kinds that an abandoned worker is still heard of."""
 
 
@@ -139,6 +139,7 @@ class WorkerHandle:
             envelopes.READY: self._on_ready,
             envelopes.STACK: self.watchdog.on_stack,
             envelopes.STACKS: self.watchdog.on_stacks,
+            envelopes.PROFILE: self.watchdog.on_profile,
             envelopes.FAILED: self._on_failed,
             envelopes.LIFESPAN_FAILED: self._on_lifespan_failed,
             envelopes.METRICS: self.report.told_metrics,
