@@ -135,6 +135,13 @@ def _stacks(
     inspection.stacks(worker, app, show_all, as_json, *_which(name, pid))
 
 
+def _slow(show_all: bool, as_json: bool, name: str | None, pid: int | None) -> None:
+    """Show the slowest requests of the last ten minutes, with those in progress that take more than a second."""
+    from snakepit.control import inspection
+
+    inspection.slow(show_all, as_json, *_which(name, pid))
+
+
 def _reload(config: bool, name: str | None, pid: int | None) -> None:
     """Replace all workers of a running server, one after the other, by new ones that import the app again."""
     (commands.reread if config else commands.reload)(*_which(name, pid))
@@ -304,6 +311,12 @@ for _command in (
         *_WHICH_WORKERS,
         click.Option(["--all", "show_all"], is_flag=True, help="Show Snakepit's own calls, and idle threads, too."),
         click.Option(["--json", "as_json"], is_flag=True, help="Print them as a JSON object."),
+    ),
+    _control_command(
+        "slow",
+        _slow,
+        click.Option(["--all", "show_all"], is_flag=True, help="Show those too whose answers began within a second."),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print them as a JSON array."),
     ),
     _control_command(
         "reload",

@@ -21,7 +21,8 @@ from snakepit.server.apps.tenants import Tenants
 from snakepit.server.dashboard.command import state_commands
 from snakepit.server.entrance import Entrance
 from snakepit.server.event_loop.background import spawn, wait_first_of
-from snakepit.server.inspection.commands import inspection_commands
+from snakepit.server.inspection.commands import inspection_commands, slow_commands
+from snakepit.server.inspection.slow import SlowRequests
 from snakepit.server.monitor.monitoring import Monitoring
 from snakepit.server.net.observed import http_connections
 from snakepit.server.operate.certificate_commands import certificate_commands
@@ -124,6 +125,7 @@ class Serving:
         self._changes = Changes(
             self._apps, self._log, loop, manager, self._reconfiguration(make), self._entrance.look_at_certificates
         )
+        self._slow = SlowRequests(self._apps, loop)
         self._control = self._control_socket()
         self._stops = Stops(self.stop, self._exit_now)
         self._accepts = False  # connections, or has done
@@ -257,6 +259,7 @@ class Serving:
                 self._app_files.close()
             self._static.close()
             self._monitoring.close()
+            self._slow.close()
             if self._copies is not None:
                 self._copies.remove()
             if self._control is not None:
@@ -276,6 +279,7 @@ class Serving:
             self._http, ours.first(self._static), has_tenant(self._apps), ours.health, ours.for_metrics
         )
         self._monitoring.start()
+        self._slow.start()
         self._accepts = True
         self._log.info("Listening on %s (Ctrl+C to stop)", ", ".join(self._entrance.listener.addresses))
         if manager.takes_over:
@@ -394,6 +398,7 @@ class Serving:
                 **commands(self),
                 **certificate_commands(self._entrance.automatic),
                 **inspection_commands(self._apps, self._loop),
+                **slow_commands(self._slow),
                 **state_commands(self.statistics, self._apps, self._monitoring.counters),
             },
         )

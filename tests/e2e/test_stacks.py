@@ -85,3 +85,22 @@ def test_what_is_not_there():
         done = server.command("stacks", "--app", "other")
         assert done.returncode == 1
         assert "There is no app called 'other'" in done.stderr
+
+
+def test_slow_requests_while_they_are_in_progress_and_afterwards():
+    with running("stuck:app", "--no-access-log", workers=1) as server, Client(server) as client:
+
+        def told():
+            done = server.command("slow", "--json")
+            assert done.returncode == 0, done.stderr
+            return [(found["path"], found["state"], found["status"]) for found in json.loads(done.stdout)]
+
+        assert server.command("slow").stdout == "No slow requests\n"
+        client.send(GET % b"/thread")
+        wait_until(lambda: told() == [("/thread", "running", None)], "it is in progress")
+        assert "snakepit stacks shows" in server.command("slow").stdout
+        with Client(server) as other:
+            other.request("/release")
+        assert client.read().status == 200
+        wait_until(lambda: told() == [("/thread", "done", 200)], "it is over")
+        assert "secret" not in server.command("slow").stdout

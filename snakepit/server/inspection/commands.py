@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from snakepit.errors import SnakepitError
+from snakepit.server.inspection.slow import SlowRequests
 from snakepit.server.inspection.stacks import Found, wait_stacks, workers_of
 from snakepit.server.operate.control_socket import Command
 
@@ -20,6 +21,15 @@ def inspection_commands(apps: "Iterable[App]", loop: asyncio.AbstractEventLoop) 
         return await wait_stacks(found, loop, with_main=all_workers)
 
     return {"stacks": stacks}
+
+
+def slow_commands(slow_requests: SlowRequests) -> dict[str, Command]:
+    """Return the command that tells of slow requests, by its name."""
+
+    async def slow(request: Mapping[str, Any]) -> dict[str, Any]:
+        return {"requests": slow_requests.told()}
+
+    return {"slow": slow}
 
 
 def _asked_for(apps: "Iterable[App]", request: Mapping[str, Any]) -> tuple[Found, bool]:
