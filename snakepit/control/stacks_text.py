@@ -4,7 +4,7 @@ import linecache
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from snakepit.system.words import capitalized, counted
+from snakepit.system.words import capitalized, counted, printable
 
 NOTHING = "Nothing of the app runs now"
 
@@ -50,7 +50,7 @@ def _requests(workers: Iterable[Described], names: Mapping[int, str], show_all: 
     blocks = []
     for request, name, stacks in sorted(requests.values(), key=lambda found: -found[0]["seconds"]):
         lines = [
-            f"{request['method']} {_printable(request['path'])}, {request['seconds']:.1f} s, {request['state']}, {name}"
+            f"{request['method']} {printable(request['path'])}, {request['seconds']:.1f} s, {request['state']}, {name}"
         ]
         if not stacks:
             why = "its worker does not answer" if name in silent else "it waits for its turn in the worker"
@@ -66,7 +66,7 @@ def _name(worker: Described, several: bool) -> str:
 
 
 def _titled(stack: Described) -> str:
-    name = f"{stack['kind']} {_printable(stack['name'])}"
+    name = f"{stack['kind']} {printable(stack['name'])}"
     return name if stack["tasks"] < 2 else f"{name}, and {stack['tasks'] - 1} more at the same place"
 
 
@@ -74,15 +74,10 @@ def _calls(stack: Described, show_all: bool) -> Iterator[str]:
     calls: Sequence[Described] = stack["calls"]
     shown = [call for call in calls if show_all or not call["ours"]] or calls[-1:]
     for call in shown:
-        yield f'    File "{_printable(call["file"])}", line {call["line"]}, in {call["function"]}'
+        yield f'    File "{printable(call["file"])}", line {call["line"]}, in {call["function"]}'
         if source := linecache.getline(call["file"], call["line"]).strip():
             yield f"      {source}"
     if calls and calls[-1]["ours"] and calls[-1] is not shown[-1]:
         yield f"    in Snakepit: {calls[-1]['function']}"
     if stack["waits_for"]:
         yield f"    waits for {stack['waits_for']}"
-
-
-def _printable(text: str) -> str:
-    """Return a text without what would move a terminal's cursor: clients choose paths."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
