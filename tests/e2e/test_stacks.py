@@ -135,7 +135,11 @@ def test_ctrl_c_ends_a_profile(tmp_path):
         )
 
         def is_made():
-            return "another profile" in server.command("profile", "--seconds", "0.01", "-o", os.devnull).stderr
+            asking = "from snakepit.control.search import find; find(None, None).ask('profile', seconds=0)"
+            done = subprocess.run(
+                [sys.executable, "-c", asking], cwd=server.cwd, env=server.env, capture_output=True, text=True
+            )
+            return "another profile" in done.stderr
 
         wait_until(is_made, "the profile is being made")
         making.send_signal(signal.SIGINT)

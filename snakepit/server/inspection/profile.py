@@ -18,12 +18,12 @@ class Profiles:
 
     async def wait_profile(self, workers: Found, seconds: float) -> list[dict[str, Any]]:
         """Return what each worker did in the next seconds, or until `end`. Raises SnakepitError."""
+        if self._sampled:
+            raise SnakepitError("another profile is being made; one can be made at a time")
         if not 0 < seconds <= MOST_SECONDS:
             raise SnakepitError(f"seconds must be more than 0, and {MOST_SECONDS:g} at most")
         if not workers:
             return []
-        if self._sampled:
-            raise SnakepitError("another profile is being made; one can be made at a time")
         self._sampled = workers
         try:
             told = await asyncio.gather(*(worker.watchdog.wait_profile(seconds) for _, worker in workers))
