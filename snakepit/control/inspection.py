@@ -38,6 +38,8 @@ def profile(
     """Sample what the workers do, and write that to a file."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # otherwise it ends commands at once
     with connected(name, pid) as server:
+        if output.lower().endswith(".svg"):
+            raise ConfigError(f"{output}: a profile is JSON for speedscope, which can draw it: use -o NAME.json")
         try:
             answer = server.ask("profile", seconds=seconds, **_chosen(worker, app))
         except KeyboardInterrupt:

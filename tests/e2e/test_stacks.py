@@ -127,6 +127,13 @@ def test_a_profile_of_an_endless_loop(app, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_profile_is_no_drawing():
+    with running("stuck:app", workers=1) as server:
+        done = server.command("profile", "--seconds", "0.1", "-o", "out.svg")
+        assert done.returncode == 2
+        assert done.stderr.startswith("Error: out.svg: ")
+
+
 def test_ctrl_c_ends_a_profile(tmp_path):
     with running("stuck:app", "--no-access-log", workers=1) as server:
         command = [sys.executable, "-m", "snakepit", "profile", "--seconds", "600", "-o", str(tmp_path / "p.json")]
