@@ -238,13 +238,12 @@ class Exchange:
 
     def _give_body_up(self, error: OSError) -> None:
         """Answer 500, since the request's body can't be kept: most likely, the disk is full."""
-        self._client.report_fault(self, f"what came of the request's body can't be kept on disk: {error}")
+        fault = f"what came of the request's body can't be kept on disk: {error}"
         if self.answered:
+            self._client.report_fault(self, fault)
             self._leave_worker()
-            return
-        self.status = 500
-        self.client_gone()
-        self._http.send_error(500, "Internal Server Error", [])
+        else:
+            self.break_off(LocalProtocolError(fault))
 
     def _pass_on(self, data: bytes, more: bool) -> None:
         *chunks, last = split(data)

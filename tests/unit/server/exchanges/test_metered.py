@@ -107,6 +107,20 @@ def test_the_time_with_proxies_counts_if_they_are_trusted(world, monkeypatch):
     assert world.tally.before.total == pytest.approx(0.25, abs=0.001)
 
 
+def test_a_body_that_can_not_be_kept_is_no_client_that_left(world):
+    class FullDisk:
+        data, rest = bytearray(), None
+
+        def add(self, data, more):
+            raise OSError("no space left")
+
+    exchange = world.exchange(method="POST", more=True)
+    exchange.keep_body(FullDisk(), None)
+    exchange.add_body(b"x", True)
+    assert world.counted() == {("POST", "5xx"): 1}
+    assert world.tally.left == 0
+
+
 def test_an_answer_in_parts_is_counted_when_it_is_complete_and_its_app_time_ends_where_it_begins(world):
     exchange = world.assigned(method="POST", body=b"ab", more=True)
     exchange.add_body(b"cde", False)
