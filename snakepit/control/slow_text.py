@@ -5,7 +5,7 @@ from typing import Any
 
 from snakepit.control.text import duration
 from snakepit.system.table import aligned
-from snakepit.system.words import counted
+from snakepit.system.words import counted, printable
 
 MOST_LINES = 30
 """The most requests that are shown; --json has all."""
@@ -34,9 +34,5 @@ def _row(request: Mapping[str, Any]) -> tuple[str, ...]:
         request["state"],
         request["worker"],
         "" if ended is None else f"{duration(ended)} ago",
-        _printable(f"{request['method']} {request['path']}"),
+        printable(f"{request['method']} {request['path']}"),
     )
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -41,13 +42,10 @@ class Top:
 
     def look(self) -> None:
         """Ask the server. Raises SnakepitError."""
-        link = find(*self._which)
-        try:
+        with closing(find(*self._which)) as link:
             self.looks.add(_state_of(link))
             if self._which == (None, None):
                 self._which = None, link.entry.key  # from any folder, and whatever else starts in this one
-        finally:
-            link.close()
 
     def run(self, live: "Live", wait_key: NextKey) -> None:
         """Show what is seen, and do what keys say. Raises SnakepitError when the server has ended."""
@@ -84,11 +82,8 @@ class Top:
             return
         request = requests[place - 1]
         try:
-            link = find(*self._which)
-            try:
+            with closing(find(*self._which)) as link:
                 stack = str(link.ask("where", id=request["id"])["stack"])
-            finally:
-                link.close()
         except SnakepitError as error:
             stack = _first_line(error)
         self.looks.stack = f"{request['method']} {request['path']}", stack
@@ -102,11 +97,8 @@ class Top:
 
     def _wait_reloaded(self) -> None:
         try:
-            link = find(*self._which)
-            try:
+            with closing(find(*self._which)) as link:
                 answer = link.ask("reload")
-            finally:
-                link.close()
             self.looks.told = f"Reloaded {counted(answer['replaced'], 'worker')} in {answer['seconds']:.2f} s"
         except SnakepitError as error:
             self.looks.told = f"Not reloaded: {_first_line(error)}"

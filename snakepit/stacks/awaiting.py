@@ -12,6 +12,8 @@ from traceback import FrameSummary
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any
 
+from snakepit.stacks.stack import summaries
+
 MOST_CALLS = 1000
 """The most calls that are followed: Python's own recursion limit."""
 
@@ -21,10 +23,7 @@ type Link = CoroutineType[Any, Any, Any] | GeneratorType[Any, Any, Any] | AsyncG
 def stack_of(task: "asyncio.Task[Any]") -> list[FrameSummary]:
     """Return the stack of a waiting task, the outermost call first. Reads no file."""
     found, _ = chain_of(task)
-    return [
-        FrameSummary(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, lookup_line=False)
-        for frame in found
-    ]
+    return summaries(found)
 
 
 def chain_of(task: "asyncio.Task[Any]") -> tuple[list[FrameType], object]:

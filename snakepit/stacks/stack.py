@@ -1,6 +1,7 @@
 """One stack of a snapshot, as it crosses to the main interpreter."""
 
 from collections.abc import Iterable, Sequence
+from traceback import FrameSummary
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -73,6 +74,14 @@ def exchange_in(frames: Sequence[FrameType]) -> tuple[int, int]:
             if isinstance(number, int):
                 return number, at
     return 0, 0
+
+
+def summaries(frames: Iterable[FrameType]) -> list[FrameSummary]:
+    """Return frames as `traceback` formats them. Reads no file: the thread may go on while the calling one waits."""
+    return [
+        FrameSummary(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, lookup_line=False)
+        for frame in frames
+    ]
 
 
 def _shortened[T](calls: list[T]) -> list[T]:

@@ -14,6 +14,7 @@ from traceback import FrameSummary
 from types import FrameType
 from typing import Any, cast
 
+from snakepit.stacks.stack import summaries
 from snakepit.system.import_order import StandardLibraryFirst
 
 with StandardLibraryFirst():
@@ -81,11 +82,8 @@ def thread_of(outermost: FrameType) -> threading.Thread | None:
 
 
 def stack(frame: FrameType | None) -> list[FrameSummary]:
-    """Return a thread's stack, the outermost call first. Reads no file: the thread may go on while this one waits."""
-    return [
-        FrameSummary(call.f_code.co_filename, call.f_lineno, call.f_code.co_name, lookup_line=False)
-        for call in reversed(calls_of(frame))
-    ]
+    """Return a thread's stack, the outermost call first."""
+    return summaries(reversed(calls_of(frame)))
 
 
 def _ident(frame: FrameType) -> int | None:

@@ -59,7 +59,7 @@ class Actions:
 
     async def _interrupt(self, arguments: Mapping[str, str]) -> str:
         exchange, app = find(self._apps, _number(arguments, "id"))
-        asked_for = f"{exchange.head.method} {exchange.head.target.partition(b'?')[0].decode('latin-1')}"
+        asked_for = f"{exchange.head.method} {exchange.head.path}"
         if not app.pool.queue.interrupt(exchange, "interrupted from the dashboard"):
             raise SnakepitError(f"{asked_for} is not in the app, or has switched to WebSocket: nothing is interrupted")
         return f"Interrupted {asked_for}"

@@ -80,6 +80,6 @@ class Faults:
 
 
 def path_of(exchange: "Exchange") -> str:
-    """Return the path of an exchange, without its query, in which there may be secrets."""
-    path = exchange.head.target.partition(b"?")[0].decode("latin-1")
+    """Return the path of an exchange, as much of it as is shown."""
+    path = exchange.head.path
     return path if len(path) <= LONGEST_LINE else f"{path[:LONGEST_LINE]}…"

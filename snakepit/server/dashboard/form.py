@@ -44,8 +44,13 @@ class Form:
 
     def pass_on(self) -> None:
         """Hand out the values."""
-        try:
-            found = parse_qs(self.data[:LONGEST].decode("latin-1"), max_num_fields=10)
-        except ValueError:
-            found = {}
-        self._over(self._exchange, {name: values[0] for name, values in found.items()})
+        self._over(self._exchange, values_in(bytes(self.data[:LONGEST])))
+
+
+def values_in(written: bytes) -> dict[str, str]:
+    """Return the values of a form, or of a query; of several with one name, the first."""
+    try:
+        found = parse_qs(written.decode("latin-1"), max_num_fields=10)
+    except ValueError:
+        return {}
+    return {name: values[0] for name, values in found.items()}

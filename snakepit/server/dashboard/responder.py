@@ -4,14 +4,13 @@ import asyncio
 import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
 
 from snakepit.errors import SnakepitError
 from snakepit.http.target import host_of, split_target
 from snakepit.server.dashboard import pages
 from snakepit.server.dashboard.access import Access, Asked, Kind, Refused, asked_for
 from snakepit.server.dashboard.faults import Faults
-from snakepit.server.dashboard.form import Form
+from snakepit.server.dashboard.form import Form, values_in
 from snakepit.server.dashboard.watchers import Watchers
 from snakepit.server.event_loop.background import spawn
 from snakepit.server.responders.responder import LateResponder
@@ -125,12 +124,12 @@ class Dashboard(LateResponder):
                 self.watchers.add(exchange)
             case Kind.DATA if name == b"stack":
                 self.keep(exchange)
-                spawn(self._show_stack(exchange, _arguments(query)), self._tasks)
+                spawn(self._show_stack(exchange, values_in(query)), self._tasks)
             case Kind.DATA:
-                self._show_fault(exchange, _arguments(query))
+                self._show_fault(exchange, values_in(query))
             case Kind.ACTION:
                 self.keep(exchange)
-                spawn(self._act(exchange, name.decode("ascii"), _arguments(query)), self._tasks)
+                spawn(self._act(exchange, name.decode("ascii"), values_in(query)), self._tasks)
 
     async def _act(self, exchange: "Exchange", name: str, arguments: dict[str, str]) -> None:
         try:
@@ -172,7 +171,7 @@ class Dashboard(LateResponder):
 
     def _take_token_of_address(self, exchange: "Exchange", query: bytes) -> None:
         """Take the token that the page's address contains."""
-        given = _arguments(query).get("token", "")
+        given = values_in(query).get("token", "")
         if self._access.is_token(given):
             _reply(exchange, 200, self._with_cookie(exchange, pages.HTML), pages.LEADS_ON)
         else:
@@ -205,15 +204,6 @@ def _asked(kind: Kind, exchange: "Exchange") -> Asked:
     client, server, scheme, _, _ = exchange.endpoints
     host = host_of(head.target, head.headers)
     return asked_for(kind, head.http_version, head.headers, host, client, server, scheme)
-
-
-def _arguments(query: bytes) -> dict[str, str]:
-    """Return the arguments of a query; of several with one name, the first."""
-    try:
-        found = parse_qs(query.decode("latin-1"), max_num_fields=10)
-    except ValueError:
-        return {}
-    return {name: values[0] for name, values in found.items()}
 
 
 def _reply(exchange: "Exchange", status: int, fields: "Fields", body: bytes) -> None:

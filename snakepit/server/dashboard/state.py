@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from snakepit.server.dashboard.faults import path_of
-from snakepit.server.dashboard.rates import Counts, History, Point, counts_of
+from snakepit.server.dashboard.rates import Counts, History, counts_of
 from snakepit.server.dashboard.verdict import verdict
+from snakepit.server.exchanges.websocket import SWITCHED
 from snakepit.server.lifecycle import ExchangeState, WorkerState
 
 if TYPE_CHECKING:
@@ -36,9 +37,6 @@ _STAGES = {
     ExchangeState.ABANDONED: "ending",
 }
 """What the page calls the states of an exchange that it shows."""
-
-_SWITCHED = 101
-"""The status of a session on a WebSocket: it may be open for days, and is not slow for that."""
 
 
 class ServerState:
@@ -136,7 +134,7 @@ class ServerState:
 
     def _worker(self, worker: "WorkerHandle", now: float) -> dict[str, Any]:
         ready, report = worker.state is WorkerState.READY, worker.report
-        at = [exchange for exchange in worker.exchanges.values() if exchange.status != _SWITCHED]
+        at = [exchange for exchange in worker.exchanges.values() if exchange.status != SWITCHED]
         oldest = min(at, key=_began, default=None)
         return {
             "number": worker.number,
@@ -176,7 +174,7 @@ def _in_flight(apps: "Sequence[App]", now: float) -> dict[str, Any]:
         (exchange, app)
         for app in apps
         for exchange in app.pool.queue.exchanges
-        if exchange.status != _SWITCHED and exchange.state in _STAGES
+        if exchange.status != SWITCHED and exchange.state in _STAGES
     ]
     old = (each for each in found if now - each[0].began >= LONG)
     oldest = nsmallest(SHOWN, old, key=lambda each: (each[0].state is ExchangeState.RESPONDING, each[0].began))
@@ -208,6 +206,3 @@ def _histogram(counts: Iterable[Counts]) -> dict[str, list[int]]:
         name: [sum(column) for column in zip(*(getattr(each, name) for each in rows), strict=True)]
         for name in ("queue", "app", "total")
     }
-
-
-__all__ = ["Point", "ServerState"]

@@ -19,6 +19,7 @@ from snakepit.server.dispatch.wake_ups import WakeUps
 from snakepit.server.event_loop.deadlines import Deadlines
 from snakepit.server.exchanges.exchange import Destination, Exchange
 from snakepit.server.exchanges.kept_body import KeptBodies
+from snakepit.server.exchanges.websocket import SWITCHED
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.server.workers.loop_line import LOOP_SILENCE
 from snakepit.server.workers.worker import WorkerHandle
@@ -46,9 +47,6 @@ others that come meanwhile fail. Dash 4.4 does, with 500 for a script of its pag
 
 ALONE = 2.0
 """Seconds; the most that others wait for the first request of such a worker. Dash takes 50 ms on a quiet machine."""
-
-SWITCHED = 101
-"""The status of a session on a WebSocket."""
 
 RETRY_AFTER = 1
 """Seconds that a refused client is asked to wait (RFC 9110 section 10.2.3): a full line moves on in less."""

@@ -10,7 +10,7 @@ from snakepit.errors import LocalProtocolError
 from snakepit.server.exchanges.exchange import Destination, Exchange, OnChange
 from snakepit.server.exchanges.request_start import seconds_before
 from snakepit.server.exchanges.tally import Busyness, Tally
-from snakepit.server.exchanges.websocket import WebSocketExchange
+from snakepit.server.exchanges.websocket import SWITCHED, WebSocketExchange
 from snakepit.server.lifecycle import ExchangeState
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class MeteredExchange(Exchange):
             before = seconds_before(head.headers, time() - (now - self.began))
             if before is not None:
                 tally.before.add(before)
-        if status != 101:  # a session on a WebSocket is as long as its client likes, and has no body
+        if status != SWITCHED:  # a session on a WebSocket is as long as its client likes, and has no body
             tally.took.add(now - self.began)
             tally.received += self._bytes_received
             tally.sent += self._bytes_sent

@@ -22,8 +22,8 @@ STATES = {
 
 
 def path_of(exchange: Exchange) -> str:
-    """Return the path without the query string, in which secrets may be."""
-    return exchange.head.target.partition(b"?")[0][:MOST_OF_PATH].decode("latin-1")
+    """Return the path, as much of it as is told."""
+    return exchange.head.path[:MOST_OF_PATH]
 
 
 def described(exchange: Exchange) -> dict[str, Any]:

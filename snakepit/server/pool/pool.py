@@ -95,8 +95,7 @@ class Pool:
     @property
     def living(self) -> list[WorkerHandle]:
         """Those that have not ended, but for the abandoned."""
-        unended = self._roster.unended
-        return [w for w in unended if not w.thread.ended.is_set() and w.state is not WorkerState.ABANDONED]
+        return [worker for worker in self.unended if worker.state is not WorkerState.ABANDONED]
 
     @property
     def unended(self) -> list[WorkerHandle]:
@@ -409,15 +408,12 @@ class Pool:
 
 
 def _kept_bodies(options: PoolOptions) -> KeptBodies | None:
-    on_disk = options.kept_body_on_disk
-    return (
-        KeptBodies(options.kept_body, _temporary_files() if on_disk else None) if options.kept_body or on_disk else None
-    )
+    most, on_disk = options.kept_body, options.kept_body_on_disk
+    return KeptBodies(most, _temporary_files() if on_disk else None) if most or on_disk else None
 
 
 def _kept_answers(options: PoolOptions) -> KeptAnswers | None:
-    on_disk = options.kept_answer_on_disk
-    most = options.kept_answer
+    most, on_disk = options.kept_answer, options.kept_answer_on_disk
     return KeptAnswers(most, _temporary_files() if on_disk else None) if most or on_disk else None
 
 

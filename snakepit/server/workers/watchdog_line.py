@@ -36,7 +36,7 @@ class WatchdogLine:
         self._timed_out: dict[int, Exchange] = {}  # which it is to end
         self._questions = 0
         self._profiles: dict[int, asyncio.Future[Sampled]] = {}  # by question
-        self._answers: dict[int, asyncio.Future[tuple[list[Stack], int]]] = {}  # by question
+        self._stacks: dict[int, asyncio.Future[tuple[list[Stack], int]]] = {}  # by question
         self._stack: asyncio.Future[str] = loop.create_future()  # where the worker's start is
 
     def ask_heartbeat(self, now: float) -> None:
@@ -80,40 +80,20 @@ class WatchdogLine:
 
         Then C code keeps its GIL, or it has ended.
         """
-        self._questions += 1
-        question = self._questions
-        answer: asyncio.Future[tuple[list[Stack], int]] = self._loop.create_future()
-        self._answers[question] = answer
-        self.end.post(envelopes.ask_stacks(question))
-        try:
-            async with asyncio.timeout(STACK_SECONDS):
-                return await answer
-        except TimeoutError:
-            return None
-        finally:
-            del self._answers[question]
+        return await self._wait_answer(self._stacks, envelopes.ask_stacks, STACK_SECONDS)
 
     def on_stacks(self, envelope: Envelope) -> None:
         """A STACKS came."""
         _, _, question, stacks, left_out = envelope
-        answer = self._answers.get(question)
-        if answer is not None and not answer.done():
-            answer.set_result((unpacked(stacks), left_out))
+        _set(self._stacks.get(question), (unpacked(stacks), left_out))
 
     async def wait_profile(self, seconds: float) -> Sampled | None:
         """Return what the worker's threads did in the next seconds, or until `end_profile`; None: it does not say."""
-        self._questions += 1
-        question = self._questions
-        answer: asyncio.Future[Sampled] = self._loop.create_future()
-        self._profiles[question] = answer
-        self.end.post(envelopes.ask_profile(question, seconds))
-        try:
-            async with asyncio.timeout(seconds + STACK_SECONDS):
-                return await answer
-        except TimeoutError:
-            return None
-        finally:
-            del self._profiles[question]
+
+        def ask(question: int) -> Envelope:
+            return envelopes.ask_profile(question, seconds)
+
+        return await self._wait_answer(self._profiles, ask, seconds + STACK_SECONDS)
 
     def end_profile(self) -> None:
         """Have it send what was sampled until now."""
@@ -123,15 +103,12 @@ class WatchdogLine:
     def on_profile(self, envelope: Envelope) -> None:
         """A PROFILE came."""
         _, _, question, calls, samples = envelope
-        answer = self._profiles.get(question)
-        if answer is not None and not answer.done():
-            answer.set_result((calls, samples))
+        _set(self._profiles.get(question), (calls, samples))
 
     def on_stack(self, envelope: Envelope) -> None:
         """A STACK came."""
         _, _, text = envelope
-        if not self._stack.done():
-            self._stack.set_result(text)
+        _set(self._stack, text)
 
     def on_interrupted(self, envelope: Envelope) -> None:
         """An INTERRUPTED came."""
@@ -143,3 +120,26 @@ class WatchdogLine:
 
     def _rang(self) -> None:
         self.asked_at = None
+
+    async def _wait_answer[T](
+        self, answers: dict[int, asyncio.Future[T]], ask: Callable[[int], Envelope], seconds: float
+    ) -> T | None:
+        """Ask, and wait so long for the answer, which is set among `answers`; None: there is none."""
+        self._questions += 1
+        question = self._questions
+        answer: asyncio.Future[T] = self._loop.create_future()
+        answers[question] = answer
+        self.end.post(ask(question))
+        try:
+            async with asyncio.timeout(seconds):
+                return await answer
+        except TimeoutError:
+            return None
+        finally:
+            del answers[question]
+
+
+def _set[T](answer: asyncio.Future[T] | None, value: T) -> None:
+    """Answer who still waits."""
+    if answer is not None and not answer.done():
+        answer.set_result(value)
