@@ -82,7 +82,14 @@ def _field(name: str, number: int, kind: int, choices: Choices) -> Any:
         return size * 1000
     if name == "request":
         return envelopes.request(number, "GET", b"/", "1.1", [], None, None, "http", b"", False, False)
-    if name in ("copies", "notes", "frameworks", "threads"):
+    if name == "stacks":
+        calls = [("app.py", line, "view") for line in range(size)]
+        return [("thread", "MainThread", 1, number, 1, "", calls, [False] * size)] * size
+    if name == "samples":
+        return [("MainThread", [0] * size, size / 100)] * size
+    if name in ("question", "left_out"):
+        return size
+    if name in ("copies", "notes", "frameworks", "threads", "calls", "metrics"):
         return []
     return "text"
 
@@ -200,7 +207,17 @@ class _Runtime:
         self.channels = [_Channel() for _ in range(3)]
 
 
+def _one_of_each(size: int) -> bytes:
+    """Return the input that makes an envelope of each kind, whose fields have this size."""
+    made = [0, 5]
+    for at, kind in enumerate(SENT):
+        kind = KINDS[envelopes.BODY] if kind.number in AT_ITS_START else kind
+        made += [at, *(1 if name == "exchange" else size for name in kind.fields)]
+    return bytes(made)
+
+
 SEEDS = [
+    *(_one_of_each(size) for size in range(6)),
     bytes([0, 5, *(byte for kind in range(len(SENT)) for byte in (kind, kind % 4, 1, 1, 2, 0))]),
     bytes([0, 9, 1, 0, 0, 0, 1, 2, 0, 0, 2, 1, 0, 1, 0, 1, 3, 1, 0]),
     bytes([1, 3, *(byte for kind in range(len(SENT)) for byte in (kind, 0, 3, 1, 2, 1, kind, 0))]),

@@ -27,6 +27,11 @@ class RequestHead:
     more: bool = False
     """Whether more of the body will come, as BodyData."""
 
+    @property
+    def path(self) -> str:
+        """The target without its query, in which there may be secrets: for people."""
+        return self.target.partition(b"?")[0].decode("latin-1")
+
 
 @dataclass(slots=True)
 class BodyData:

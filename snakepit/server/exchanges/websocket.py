@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 MESSAGE, _OPEN = envelopes.MESSAGE, ExchangeState.RESPONDING  # looked up once: they are needed for each message
 
+SWITCHED = 101
+"""The status of a session on a WebSocket (RFC 9110 section 15.2.2): it is as long as its client likes."""
+
 
 class WebSocketClient(Client, Protocol):
     """The client of a session that the app has accepted."""
@@ -100,7 +103,7 @@ class WebSocketExchange(Exchange):
         elif kind == envelopes.ACCEPT:
             if self.state is ExchangeState.ASSIGNED:
                 self._to(ExchangeState.RESPONDING)
-                self.status = 101
+                self.status = SWITCHED
                 self._client = self._socket = self._begun_on.open_websocket(self, envelope[2], envelope[3])
                 del self._begun_on, self._http  # with its parser: some KiB for each socket
         elif kind == envelopes.CLOSE and self._socket is not None and self.state is ExchangeState.RESPONDING:

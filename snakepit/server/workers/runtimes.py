@@ -17,6 +17,7 @@ from snakepit.errors import ConfigError, WorkerLost
 from snakepit.system import jit
 from snakepit.system.exit_status import how_ended
 from snakepit.system.group_signals import GROUP_SIGNALS
+from snakepit.system.memory import return_freed_memory
 from snakepit.wire.carrier import ChannelAddress, discard
 from snakepit.wire.interpreters import Interpreter, create_interpreter, keep_open
 from snakepit.wire.loop_queues import QueueChannel
@@ -114,6 +115,7 @@ class InterpreterRuntime:
             keep_open(self._interpreter)
         else:
             self._interpreter.close()
+            return_freed_memory()
         self._interpreter = None
         if not has_threads:
             _open.discard(self)

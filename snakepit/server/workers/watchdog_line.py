@@ -5,14 +5,15 @@ from collections.abc import Callable
 
 from snakepit.errors import InternalError
 from snakepit.server.exchanges.exchange import Exchange
+from snakepit.stacks.stack import Sampled, Stack, unpacked
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import ALL, Envelope
 from snakepit.wire.loop_carrier import Channel
 from snakepit.wire.loop_ends import MainEnd
 
 STACK_SECONDS = 5.0
-"""Seconds that a worker's watchdog gets to tell where a start is. On a machine that has too much to do it needs more
-than one; C code that keeps the GIL lets it say nothing at all."""
+"""Seconds that a worker's watchdog gets to tell where a start is, or all that runs. On a machine that has too much to
+do it needs more than one; C code that keeps the GIL lets it say nothing at all."""
 
 
 class WatchdogLine:
@@ -33,6 +34,9 @@ class WatchdogLine:
         self.asked_at: float | None = None
         self._loop = loop
         self._timed_out: dict[int, Exchange] = {}  # which it is to end
+        self._questions = 0
+        self._profiles: dict[int, asyncio.Future[Sampled]] = {}  # by question
+        self._stacks: dict[int, asyncio.Future[tuple[list[Stack], int]]] = {}  # by question
         self._stack: asyncio.Future[str] = loop.create_future()  # where the worker's start is
 
     def ask_heartbeat(self, now: float) -> None:
@@ -71,11 +75,40 @@ class WatchdogLine:
         except TimeoutError:
             return ""
 
+    async def wait_stacks(self) -> tuple[list[Stack], int] | None:
+        """Return the stacks of the worker's threads and tasks, and how many more there are; None if it does not answer.
+
+        Then C code keeps its GIL, or it has ended.
+        """
+        return await self._wait_answer(self._stacks, envelopes.ask_stacks, STACK_SECONDS)
+
+    def on_stacks(self, envelope: Envelope) -> None:
+        """A STACKS came."""
+        _, _, question, stacks, left_out = envelope
+        _set(self._stacks.get(question), (unpacked(stacks), left_out))
+
+    async def wait_profile(self, seconds: float) -> Sampled | None:
+        """Return what the worker's threads did in the next seconds, or until `end_profile`; None: it does not say."""
+
+        def ask(question: int) -> Envelope:
+            return envelopes.ask_profile(question, seconds)
+
+        return await self._wait_answer(self._profiles, ask, seconds + STACK_SECONDS)
+
+    def end_profile(self) -> None:
+        """Have it send what was sampled until now."""
+        if self._profiles:
+            self.end.post(envelopes.ask_profile(0, 0.0))
+
+    def on_profile(self, envelope: Envelope) -> None:
+        """A PROFILE came."""
+        _, _, question, calls, samples = envelope
+        _set(self._profiles.get(question), (calls, samples))
+
     def on_stack(self, envelope: Envelope) -> None:
         """A STACK came."""
         _, _, text = envelope
-        if not self._stack.done():
-            self._stack.set_result(text)
+        _set(self._stack, text)
 
     def on_interrupted(self, envelope: Envelope) -> None:
         """An INTERRUPTED came."""
@@ -87,3 +120,26 @@ class WatchdogLine:
 
     def _rang(self) -> None:
         self.asked_at = None
+
+    async def _wait_answer[T](
+        self, answers: dict[int, asyncio.Future[T]], ask: Callable[[int], Envelope], seconds: float
+    ) -> T | None:
+        """Ask, and wait so long for the answer, which is set among `answers`; None: there is none."""
+        self._questions += 1
+        question = self._questions
+        answer: asyncio.Future[T] = self._loop.create_future()
+        answers[question] = answer
+        self.end.post(ask(question))
+        try:
+            async with asyncio.timeout(seconds):
+                return await answer
+        except TimeoutError:
+            return None
+        finally:
+            del answers[question]
+
+
+def _set[T](answer: asyncio.Future[T] | None, value: T) -> None:
+    """Answer who still waits."""
+    if answer is not None and not answer.done():
+        answer.set_result(value)

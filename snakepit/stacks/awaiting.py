@@ -12,6 +12,8 @@ from traceback import FrameSummary
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any
 
+from snakepit.stacks.stack import summaries
+
 MOST_CALLS = 1000
 """The most calls that are followed: Python's own recursion limit."""
 
@@ -20,7 +22,13 @@ type Link = CoroutineType[Any, Any, Any] | GeneratorType[Any, Any, Any] | AsyncG
 
 def stack_of(task: "asyncio.Task[Any]") -> list[FrameSummary]:
     """Return the stack of a waiting task, the outermost call first. Reads no file."""
-    found: list[FrameSummary] = []
+    found, _ = chain_of(task)
+    return summaries(found)
+
+
+def chain_of(task: "asyncio.Task[Any]") -> tuple[list[FrameType], object]:
+    """Return the frames of a waiting task, the outermost first, and what the innermost awaits."""
+    found: list[FrameType] = []
     link: object = task
     for _ in range(MOST_CALLS):  # tasks may wait for each other in a cycle
         suspended = _link(link)
@@ -28,9 +36,8 @@ def stack_of(task: "asyncio.Task[Any]") -> list[FrameSummary]:
             break
         frame, link = _frame_and_next(suspended)
         if frame is not None:
-            code = frame.f_code
-            found.append(FrameSummary(code.co_filename, frame.f_lineno, code.co_name, lookup_line=False))
-    return found
+            found.append(frame)
+    return found, link
 
 
 def _frame_and_next(link: Link) -> tuple[FrameType | None, object]:
