@@ -174,6 +174,7 @@ class FakeClient:
         self.wanted = 0
         self.held_little = False
         self.continues = 0
+        self.is_trusted = False
 
     def endpoints(self, head):
         return ("10.0.0.1", 5000), ("127.0.0.1", 8000), "http", None, None

@@ -59,8 +59,10 @@ def _read(parser: RequestParser, pieces: list[bytes]) -> Read:
     except RemoteProtocolError as error:
         expect(400 <= error.status < 600 and error.reason, "an odd refusal", error.status, error.reason)
         expect(not has_controls(error.reason.encode()), "control characters in a reason", error.reason)
-        # whether a head and some of its body are there before the body is refused depends on the pieces
-        return heads[:complete], bodies[:complete], error.status, (False, False, False)
+        # whether a head and some of its body are there before the body is refused depends on the pieces, and so does
+        # what is found first of a head that is both illegal and too long
+        status = 400 if error.status == 431 else error.status
+        return heads[:complete], bodies[:complete], status, (False, False, False)
     return heads, bodies, None, (parser.ended, parser.in_head, parser.holds_next)
 
 

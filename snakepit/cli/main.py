@@ -113,6 +113,44 @@ def _status(as_json: bool, name: str | None, pid: int | None) -> None:
     commands.status(*_which(name, pid), as_json)
 
 
+def _top(name: str | None, pid: int | None) -> None:
+    """Show what a running server is at, once a second: its load, its workers, and the requests that take long.
+
+    q ends it, r replaces all workers, and a digit shows where the code of that request of the list is.
+    """
+    from snakepit.control.top import top
+
+    try:
+        top(*_which(name, pid))
+    except SnakepitError as error:
+        end_with(error)
+
+
+def _stacks(
+    worker: int | None, app: str | None, show_all: bool, as_json: bool, name: str | None, pid: int | None
+) -> None:
+    """Show where the threads and tasks of all workers are, beside the requests that they work for."""
+    from snakepit.control import inspection
+
+    inspection.stacks(worker, app, show_all, as_json, *_which(name, pid))
+
+
+def _slow(show_all: bool, as_json: bool, name: str | None, pid: int | None) -> None:
+    """Show the slowest requests of the last ten minutes, with those in progress that take more than a second."""
+    from snakepit.control import inspection
+
+    inspection.slow(show_all, as_json, *_which(name, pid))
+
+
+def _profile(
+    seconds: float, output: str, worker: int | None, app: str | None, name: str | None, pid: int | None
+) -> None:
+    """Sample what the workers do for some seconds, and write a profile for https://www.speedscope.app."""
+    from snakepit.control import inspection
+
+    inspection.profile(seconds, output, worker, app, *_which(name, pid))
+
+
 def _reload(config: bool, name: str | None, pid: int | None) -> None:
     """Replace all workers of a running server, one after the other, by new ones that import the app again."""
     (commands.reread if config else commands.reload)(*_which(name, pid))
@@ -266,9 +304,45 @@ def _apps_command(name: str, callback: Callable[..., None]) -> click.Command:
     return _control_command(name, callback, click.Argument(["app"], metavar="APP"))
 
 
+_WHICH_WORKERS = (
+    click.Option(["--worker"], type=click.IntRange(1), metavar="N", help="Only the worker with this number."),
+    click.Option(["--app"], metavar="APP", help="Only the workers of the app with this name, if there are several."),
+)
+
 for _command in (
     _control_command(
         "status", _status, click.Option(["--json", "as_json"], is_flag=True, help="Print it as a JSON object.")
+    ),
+    _control_command("top", _top),
+    _control_command(
+        "stacks",
+        _stacks,
+        *_WHICH_WORKERS,
+        click.Option(["--all", "show_all"], is_flag=True, help="Show Snakepit's own calls, and idle threads, too."),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print them as a JSON object."),
+    ),
+    _control_command(
+        "slow",
+        _slow,
+        click.Option(["--all", "show_all"], is_flag=True, help="Show those too whose answers began within a second."),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print them as a JSON array."),
+    ),
+    _control_command(
+        "profile",
+        _profile,
+        click.Option(
+            ["--seconds"],
+            type=click.FloatRange(min=0, min_open=True, max=600),
+            default=10.0,
+            help="Seconds to sample; Ctrl+C ends it before.  [default: 10]",
+        ),
+        click.Option(
+            ["-o", "--output"],
+            default="profile.json",
+            metavar="FILE",
+            help="The file to write, for speedscope.  [default: profile.json]",
+        ),
+        *_WHICH_WORKERS,
     ),
     _control_command(
         "reload",

@@ -26,7 +26,7 @@ PER_APP = frozenset(
         *("venv", "env", "env_file", "on_chdir"),
         *("timeout_waiting", "timeout_startup", "timeout_request", "timeout_worker_healthcheck"),
         *("limit_concurrency", "limit_worker_concurrency", "limit_waiting", "limit_request_body"),
-        *("buffer_request_body", "buffer_response", "buffer_response_on_disk"),
+        *("buffer_request_body", "buffer_request_body_on_disk", "buffer_response", "buffer_response_on_disk"),
         *("limit_max_requests", "limit_max_requests_jitter", "workers_lifetime", "workers_max_rss"),
     )
 )

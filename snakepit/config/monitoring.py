@@ -1,4 +1,4 @@
-"""Options for what watches the server: health checks and metrics."""
+"""Options for what watches the server: health checks, metrics and the live page."""
 
 import re
 from collections.abc import Callable
@@ -26,6 +26,18 @@ def _path_form(name: str) -> Callable[[str], None]:
     return check
 
 
+LEAST_TOKEN = 16
+"""Characters of a token: of the letters and digits that `secrets.token_urlsafe` makes, nobody guesses that many."""
+
+
+def _check_token(text: str) -> None:
+    if text and len(text) < LEAST_TOKEN:
+        raise ConfigError(
+            f"dashboard_token must have at least {LEAST_TOKEN} characters; "
+            'python -c "import secrets; print(secrets.token_urlsafe())" makes one'
+        )
+
+
 def _check_bind(text: str) -> None:
     if not text:
         return
@@ -39,7 +51,7 @@ def _check_bind(text: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitoringOptions(WorkerOptions):
-    """The options for health checks and metrics."""
+    """The options for health checks, metrics and the live page."""
 
     health: bool = option(
         False,
@@ -61,6 +73,16 @@ class MonitoringOptions(WorkerOptions):
     metrics_bind: str = option(
         "", "Listen on this address, too, for requests for metrics; then clients of the app can't get them.",
         metavar="HOST:PORT", form=_check_bind,
+    )  # fmt: skip
+    dashboard: bool = option(
+        False,
+        "Serve a live page of the server's state at /_snakepit/: to clients on this machine, or with "
+        "--dashboard-token to whoever has that.",
+    )
+    dashboard_token: str = option(
+        "", "What clients of the live page must know, wherever they are; safer in the environment variable, which is "
+        "not seen in the list of processes.",
+        metavar="TOKEN", secret=True, shown="none: only clients on this machine", form=_check_token,
     )  # fmt: skip
 
     def _check_monitoring(self) -> None:

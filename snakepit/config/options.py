@@ -276,6 +276,10 @@ class Config(TlsOptions):
         "clients hold no threads. 0: none.",
         least=0, metavar="BYTES",
     )  # fmt: skip
+    buffer_request_body_on_disk: bool = option(
+        False,
+        "WSGI only: wait for more than that, too, and keep it in temporary files, in the folder that TMPDIR names.",
+    )
     buffer_response: int = option(
         1_048_576, "WSGI only: bytes of an answer that are kept for a client that takes it slowly, so that it holds no "
         "thread. 0: none.",
@@ -344,6 +348,11 @@ class Config(TlsOptions):
         self._check_tls()
         self._check_listening()
         self._check_monitoring()
+        if self.dashboard and self.proxy_protocol and not self.dashboard_token:
+            raise ConfigError(
+                "dashboard with proxy_protocol, by which clients are said to be anywhere, needs dashboard_token",
+                ("dashboard", "proxy_protocol"),
+            )
         object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
         # read again after the app may have changed the directory
         for name in ("app_dir", "log_config", "access_log_file", "venv"):

@@ -53,6 +53,13 @@ class ControlClient:
         try:
             self._sock.settimeout(None)
             self._sock.sendall(json.dumps(request).encode() + b"\n")
+        except OSError:
+            raise SnakepitError(f"the server ended before it answered (pid {self.entry.pid})") from None
+        return self.wait_answer()
+
+    def wait_answer(self) -> dict[str, Any]:
+        """Wait for the answer to a command, also if Ctrl+C broke `ask` off."""
+        try:
             answer = self._read()
         except (OSError, ValueError):
             raise SnakepitError(f"the server ended before it answered (pid {self.entry.pid})") from None

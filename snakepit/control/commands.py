@@ -2,10 +2,11 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any
 
-from snakepit.control.client import ControlClient
+from snakepit.control.client import ControlClient, Gone
 from snakepit.control.search import find
 from snakepit.control.text import render, render_apps
 from snakepit.errors import SnakepitError
@@ -17,7 +18,17 @@ def status(name: str | None, pid: int | None, as_json: bool) -> None:
     """Print the state of the server."""
     with connected(name, pid) as server:
         found = server.ask("status")["status"]
-        print(json.dumps(found, indent=2) if as_json else render(found))
+        print(json.dumps(found, indent=2) if as_json else render(found, _state_of(server)))
+
+
+def _state_of(server: ControlClient) -> Mapping[str, Any] | None:
+    """Ask how the server is, and what it is at; None: it has just ended, or is of another version."""
+    try:
+        with closing(ControlClient(server.entry)) as link:  # each connection is for one question
+            state: Mapping[str, Any] = link.ask("state")["state"]
+    except (Gone, OSError, SnakepitError):
+        return None
+    return state
 
 
 def reload(name: str | None, pid: int | None) -> None:

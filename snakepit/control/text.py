@@ -5,20 +5,41 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from snakepit.system.table import aligned
+from snakepit.system.words import printable
 
 _HEADINGS_OF_APPS = ("APP", "ROUTE", "STATE", "WORKERS", "NOW", "WAITING", "SERVED")
 _HEADINGS = ("WORKER", "STATE", "INTERFACE", "NOW", "SERVED", "AGE", "IMPORT", "START-UP")
 
 
-def render(status: Mapping[str, Any]) -> str:
-    """Render the state of the server, then a line for each worker."""
+SLOWEST = 3
+"""The most requests in flight that `snakepit status` names."""
+
+
+def render(status: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> str:
+    """Render how the server is, then a line for each worker. `state`: as the command `state` tells it, if it does."""
     apps = status["apps"]
     if len(apps) == 1 and apps[0]["name"] == status["app"]:
         table = [_HEADINGS, *map(_row, status["workers"])]
     else:
         rows = [(app["name"], *_row(worker)) for app in apps for worker in app["workers"]]
         table = [("APP", *_HEADINGS), *rows]
-    return "\n".join([*aligned(_facts(status)), "", *aligned(table)])
+    told = [] if state is None else _verdict(state)
+    return "\n".join([*aligned([*told, *_facts(status)]), "", *aligned(table)])
+
+
+def _verdict(state: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Say whether the server is well, what takes long, and what to ask next."""
+    reasons = state["verdict"]["reasons"] or ["all is well"]
+    found = [("Verdict" if not number else "", reason) for number, reason in enumerate(reasons)]
+    slow = state["in_flight"]["requests"][:SLOWEST]
+    for number, request in enumerate(slow):
+        where = f", worker {request['worker']}" if request["worker"] is not None else ""
+        of_app = f" of {request['app']}" if where and state["several"] else ""
+        what = f"{request['method']} {printable(request['path'])}, {request['seconds']:.1f} s, {request['stage']}"
+        found.append(("Slow now" if not number else "", f"{what}{where}{of_app}"))
+    if slow:
+        found.append(("Next", "snakepit stacks shows where they are"))
+    return found
 
 
 def render_apps(apps: Sequence[Mapping[str, Any]]) -> str:

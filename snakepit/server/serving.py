@@ -18,8 +18,11 @@ from snakepit.server.apps.options import Surroundings
 from snakepit.server.apps.table import Apps
 from snakepit.server.apps.tenant_hosts import has_tenant
 from snakepit.server.apps.tenants import Tenants
+from snakepit.server.dashboard.command import state_commands
 from snakepit.server.entrance import Entrance
 from snakepit.server.event_loop.background import spawn, wait_first_of
+from snakepit.server.inspection.commands import inspection_commands, slow_commands
+from snakepit.server.inspection.slow import SlowRequests
 from snakepit.server.monitor.monitoring import Monitoring
 from snakepit.server.net.observed import http_connections
 from snakepit.server.operate.certificate_commands import certificate_commands
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
     from snakepit.config.static import StaticFiles
     from snakepit.http.fields import Fields
     from snakepit.http.types import AppFile
+    from snakepit.server.dashboard.responder import Dashboard
     from snakepit.server.exchanges.exchange import Exchange, OnChange
     from snakepit.server.responders.static_files.app_files import AppFiles
     from snakepit.server.responders.static_files.responder import StaticResponder
@@ -116,10 +120,12 @@ class Serving:
         self._http.app_files = self._send_app_file
         certificates = self._entrance.certificates
         self._monitoring = Monitoring(config, self._apps, self._http, manager.restarts, certificates, loop)
+        self._dashboard = self._make_dashboard()
         self._http.route_by(self._monitoring.first(self._static.router))
         self._changes = Changes(
             self._apps, self._log, loop, manager, self._reconfiguration(make), self._entrance.look_at_certificates
         )
+        self._slow = SlowRequests(self._apps, loop)
         self._control = self._control_socket()
         self._stops = Stops(self.stop, self._exit_now)
         self._accepts = False  # connections, or has done
@@ -253,6 +259,7 @@ class Serving:
                 self._app_files.close()
             self._static.close()
             self._monitoring.close()
+            self._slow.close()
             if self._copies is not None:
                 self._copies.remove()
             if self._control is not None:
@@ -272,6 +279,7 @@ class Serving:
             self._http, ours.first(self._static), has_tenant(self._apps), ours.health, ours.for_metrics
         )
         self._monitoring.start()
+        self._slow.start()
         self._accepts = True
         self._log.info("Listening on %s (Ctrl+C to stop)", ", ".join(self._entrance.listener.addresses))
         if manager.takes_over:
@@ -305,6 +313,8 @@ class Serving:
         if apps.failure is None:
             self._log.info("Stopping" if successor is None else f"Handed over to process {successor}")
         apps.close_pages()
+        if self._dashboard is not None:
+            self._dashboard.close()
         http.drain(gently=successor is not None)
         waiting = asyncio.ensure_future(self._tell_what_is_waited_for(deadline))
         try:
@@ -329,6 +339,16 @@ class Serving:
     def _keeps_path(self) -> bool:
         """Tell whether the file of a Unix socket must stay, since another process serves there."""
         return self._hand_over.successor is not None or (self._setup.manager.takes_over and not self._accepts)
+
+    def _make_dashboard(self) -> "Dashboard | None":
+        config, counters = self._setup.config, self._monitoring.counters
+        if not config.dashboard or counters is None:
+            return None
+        with StandardLibraryFirst():
+            from snakepit.server.dashboard.make import make_dashboard  # most servers have none
+        made = make_dashboard(config, self, self._apps, counters, self._http.connections, self._loop)
+        self._monitoring.add(made)
+        return made
 
     def _static_responder(self, site: "StaticFiles") -> "StaticResponder":
         with StandardLibraryFirst():
@@ -372,7 +392,16 @@ class Serving:
             return None
         key = self._setup.manager.supervisor or os.getpid()
         identity = Identity(key, self._setup.config.name, self._setup.names, self.address)
-        return ControlSocket(identity, commands(self) | certificate_commands(self._entrance.automatic))
+        return ControlSocket(
+            identity,
+            {
+                **commands(self),
+                **certificate_commands(self._entrance.automatic),
+                **inspection_commands(self._apps, self._loop),
+                **slow_commands(self._slow),
+                **state_commands(self.statistics, self._apps, self._monitoring.counters),
+            },
+        )
 
     async def _open_control_socket(self) -> None:
         if self._control is None:

@@ -10,3 +10,8 @@ def capitalized(words: object) -> str:
     """Return words with a capital letter at their beginning, and the others as they are."""
     text = str(words)
     return text[:1].upper() + text[1:]
+
+
+def printable(text: str) -> str:
+    """Return a text without what would move a terminal's cursor: clients choose paths."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

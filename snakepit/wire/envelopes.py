@@ -214,6 +214,20 @@ ABANDONED = _kind(
 )
 ASK_STACK = _kind("ASK_STACK", TO_WORKER, "", "Send the stack of the start-up.")
 STACK = _kind("STACK", FROM_WORKER, "text", "The stack of the start-up.")
+ASK_STACKS = _kind("ASK_STACKS", TO_WORKER, "question", "Send the stacks of all threads and tasks.")
+STACKS = _kind(
+    "STACKS",
+    FROM_WORKER,
+    "question stacks left_out",
+    "The stacks of the worker's threads and tasks, in answer to this question.",
+)
+ASK_PROFILE = _kind(
+    "ASK_PROFILE",
+    TO_WORKER,
+    "question seconds",
+    "Sample the stacks of all threads for so long, and send what they did. 0: end that now.",
+)
+PROFILE = _kind("PROFILE", FROM_WORKER, "question calls samples", "What the worker's threads did while sampled.")
 REOPEN_LOGS = _kind("REOPEN_LOGS", TO_WORKER, "", "Log files were moved away: reopen them.")
 ASK_METRICS = _kind("ASK_METRICS", TO_WORKER, "", "Send the metrics that the app keeps.")
 METRICS = _kind(
@@ -450,6 +464,26 @@ def ask_stack() -> Envelope:
 def stack(text: str) -> Envelope:
     """Make a STACK; `text` is for people, and empty if the stack is not known."""
     return (STACK, 0, text)
+
+
+def ask_stacks(question: int) -> Envelope:
+    """Make an ASK_STACKS; `question` is in the answer."""
+    return (ASK_STACKS, 0, question)
+
+
+def stacks(question: int, stacks: list[tuple[Any, ...]], left_out: int) -> Envelope:
+    """Make a STACKS; `stacks` as `snakepit.stacks.stack.packed` makes them, and how many more there are."""
+    return (STACKS, 0, question, stacks, left_out)
+
+
+def ask_profile(question: int, seconds: float) -> Envelope:
+    """Make an ASK_PROFILE; `question` is in the answer. 0 seconds: end what is being sampled."""
+    return (ASK_PROFILE, 0, question, seconds)
+
+
+def profile(question: int, calls: list[Any], samples: list[Any]) -> Envelope:
+    """Make a PROFILE; `calls` and `samples` as in `snakepit.stacks.sampler`."""
+    return (PROFILE, 0, question, calls, samples)
 
 
 def cpu_per_request(seconds: float) -> Envelope:

@@ -52,7 +52,8 @@ class ImportSettings(TypedDict):
 class AppSettings(ImportSettings):
     """Settings for all workers of an app.
 
-    `open_files`: the limits, soft and hard, for processes that the app starts. `timeout_request`: in seconds.
+    `open_files`: the limits, soft and hard, for processes that the app starts. `timeout_request`: in seconds;
+    infinite: requests do not time out, but people may end them.
     `page_script`: the address of a script for its pages, empty for none; it contains the version of the app. `mount`:
     the path of its route, without a slash at its end.
     `app`: its name; empty if it is the only one.

@@ -119,7 +119,8 @@ def test_status(app, parts, way):
         lines = said(server.command("status")).splitlines()
         supervisor = "" if RUNTIME == "thread" else f", supervisor {server.process.pid}"
         assert found["supervisor"] == (server.process.pid if supervisor else None)
-        assert lines[0] == f"Server       serving, pid {server.pid}{supervisor}"
+        assert lines[0] == "Verdict      all is well"
+        assert lines[1] == f"Server       serving, pid {server.pid}{supervisor}"
         assert f"Address      {server.address}" in lines
         assert len(lines) == lines.index("") + 2 + workers_of(2)
 

@@ -229,10 +229,49 @@ def test_slow_uploads_hold_no_threads(loop, tmp_path):
 
 
 @LOOPS
-@pytest.mark.parametrize("bound", ["0", "1000", "1048576"])
-def test_uploads_of_any_length_come_whole(bound, loop, tmp_path):
+def test_slow_and_large_uploads_hold_no_threads_with_files(loop, tmp_path):
     (tmp_path / "counting_calls.py").write_text(COUNTING)
-    options = ("--loop", loop, "--buffer-request-body", bound)
+    options = ("--loop", loop, "--threads", "1", "--buffer-request-body-on-disk", "--limit-request-body", "4000000")
+    env = {"TMPDIR": str(tmp_path)}
+    with running("counting_calls:app", *options, workers=1, cwd=tmp_path, env=env) as server, ExitStack() as stack:
+        sizes = [10, 2_000_000, 3_000_000, 4_000_000]
+        clients = [stack.enter_context(Client(server)) for _ in sizes]
+        for client, size in zip(clients, sizes, strict=True):
+            client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n" % size + b"x" * (size - 1))
+        with Client(server) as gone:
+            gone.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 2_999_999)
+            assert [server.get("/").headers["x-calls"] for _ in range(3)] == ["1", "2", "3"]
+        for client, size in zip(clients, sizes, strict=True):
+            client.send(b"x")
+            assert client.read().text == str(size)
+        assert server.get("/").headers["x-calls"] == "8"
+        with Client(server) as client:
+            client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 4000001\r\n\r\n")
+            assert client.read().status == 413
+        assert server.stop() == 0
+        assert "Traceback" not in server.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a limit for files by setrlimit")
+def test_a_body_for_which_the_disk_has_no_room(tmp_path):
+    (tmp_path / "counting_calls.py").write_text(COUNTING)
+    options = ("--threads", "1", "--buffer-request-body-on-disk", "--buffer-request-body", "1000")
+    limited = 'ulimit -f 1000; exec "$@"'  # blocks of 512 bytes, or of 1024
+    with running("counting_calls:app", *options, workers=1, cwd=tmp_path, shell=limited) as server:
+        with Client(server) as client:
+            client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 2_000_000)
+            assert client.read().status == 500
+        server.wait_logged("what came of the request's body can't be kept on disk")
+        assert server.get("/", method="POST", body=b"x" * 100_000).text == "100000"
+        assert server.get("/").headers["x-calls"] == "2"
+
+
+@LOOPS
+@pytest.mark.parametrize("bound", ["0", "1000", "1048576"])
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_uploads_of_any_length_come_whole(on_disk, bound, loop, tmp_path):
+    (tmp_path / "counting_calls.py").write_text(COUNTING)
+    options = ("--loop", loop, "--buffer-request-body", bound, *(["--buffer-request-body-on-disk"] if on_disk else []))
     with running("counting_calls:app", *options, workers=1, cwd=tmp_path) as server:
         for size in (1, 999, 1000, 1001, 300_000, 1_048_575, 1_048_576, 1_048_577, 5_000_000):
             assert server.get("/", method="POST", body=b"x" * size).text == str(size)

@@ -2,10 +2,12 @@
 
 import pytest
 from collecting import collecting
-from support import NEEDS_TWO_WORKERS, running, wait_until
+from support import ONE_RUNTIME, running, wait_until
 
 TRACE, PARENT = "771a43a4192642f0b136d5159a501700", "8e9a2c4f6b1d3057"
 SENTRY_TRACE = f"sentry-trace: {TRACE}-{PARENT}-1"
+
+pytestmark = ONE_RUNTIME
 
 APPS = ["make_api", "make_flask"]
 VISITS = 20
@@ -26,7 +28,9 @@ def test_an_error_and_its_trace(app, collector):
     with reporting(app, collector) as server:
         assert server.get("/fail/alice", SENTRY_TRACE).status == 500
         wait_until(lambda: collector.items("event") and collector.items("transaction"), "both are reported")
-        [event] = [each for each in collector.items("event") if "exception" in each]  # in a thread, logged ones come, too
+        [event] = [
+            each for each in collector.items("event") if "exception" in each
+        ]  # in a thread, logged ones come, too
         [transaction] = collector.items("transaction")
         error = event["exception"]["values"][-1]
         assert (error["type"], error["value"], event["user"]["id"]) == ("RuntimeError", "alice", "alice")
@@ -47,7 +51,6 @@ def test_no_report_is_lost_at_the_end(app, collector):
         assert {event["message"] for event in collector.items("event")} == {f"hello {n}" for n in range(VISITS)}
 
 
-@NEEDS_TWO_WORKERS
 @pytest.mark.parametrize("app", APPS)
 def test_no_report_is_lost_when_workers_are_replaced(app, collector):
     with reporting(app, collector) as server:

@@ -2,10 +2,12 @@
 
 import pytest
 from collecting import collecting
-from support import NEEDS_TWO_WORKERS, Load, running, wait_until
+from support import ONE_RUNTIME, Load, running, wait_until
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"traceparent: 00-{TRACE}-{PARENT}-01"
+
+pytestmark = ONE_RUNTIME
 
 APPS = ["make_api", "make_flask"]
 VISITS = 40
@@ -53,7 +55,6 @@ def test_no_span_is_lost_at_the_end(app, collector):
         assert DAEMONS_LEFT not in server.err
 
 
-@NEEDS_TWO_WORKERS
 @pytest.mark.parametrize("app", APPS)
 def test_no_span_is_lost_when_workers_are_replaced(app, collector):
     with tracing(app, collector) as server:
@@ -67,7 +68,6 @@ def test_no_span_is_lost_when_workers_are_replaced(app, collector):
         assert DAEMONS_LEFT not in server.err
 
 
-@NEEDS_TWO_WORKERS
 def test_no_span_is_lost_of_workers_with_few_requests(collector):
     with tracing("make_flask", collector, "--limit-max-requests", "5") as server:
         visit(server)

@@ -11,6 +11,7 @@ import json
 import os
 import random
 import re
+import signal
 import socket
 import ssl
 import struct
@@ -263,4 +264,5 @@ if __name__ == "__main__":
     parser.add_argument("--requests", type=int, default=10_000_000)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped"))  # so that the server ends, too
     sys.exit(soak(given.requests, given.seed))

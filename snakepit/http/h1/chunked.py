@@ -67,7 +67,7 @@ class ChunkedBody:
         """Refuse the beginning of a line that can't become a good one."""
         if self._chunk_ends and data[at : at + 2] != b"\r":
             raise _longer_than_it_says()
-        if len(data) - at + self._trailers_size > self._limits.head:
+        if len(data) - at + self._trailers_size > self._limits.head and data[at:] != b"\r":  # which ends the trailers
             raise self._too_long()
 
     def _take_line(self, line: bytes) -> None:

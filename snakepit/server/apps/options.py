@@ -1,5 +1,6 @@
 """Derives the settings of an app's pool and workers from the options and the process."""
 
+import math
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -77,7 +78,8 @@ def pool_options(app: RoutedApp, surroundings: Surroundings) -> PoolOptions:
         closing_seconds=CLOSING_SECONDS if surroundings.process_ends else None,
         kept_body=config.buffer_request_body,
         kept_answer=config.buffer_response,
-        kept_on_disk=config.buffer_response_on_disk,
+        kept_body_on_disk=config.buffer_request_body_on_disk,
+        kept_answer_on_disk=config.buffer_response_on_disk,
         app=app.name if surroundings.several else "",
         settings={
             "page_script": page_script.address(published, surroundings.server) if config.reload_browser else "",
@@ -104,7 +106,7 @@ def pool_options(app: RoutedApp, surroundings: Surroundings) -> PoolOptions:
             "lazy_imports": lazy_imports,
             "lazy_libraries": lazy_libraries,
             "ws_max_queue": config.ws_max_queue,
-            "timeout_request": config.timeout_request,
+            "timeout_request": _ended_after(config),
             "copies": surroundings.copies,
             "write_bytecode": not config.reload,
             "environ": _environ(config, directory),  # from now: workers may change the process's environment later
@@ -139,3 +141,8 @@ def _on_chdir(config: Config, surroundings: Surroundings) -> Literal["error", "w
     if config.on_chdir == "auto":
         return "error" if surroundings.several else "warn"
     return config.on_chdir
+
+
+def _ended_after(config: "Config") -> float | None:
+    """Return the seconds after which requests may be ended; None: they never are. People may do it on the live page."""
+    return math.inf if config.timeout_request is None and config.dashboard else config.timeout_request

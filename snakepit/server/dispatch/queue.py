@@ -9,12 +9,12 @@ is stuck, others get it.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from snakepit.server.dispatch.dispatcher import Dispatcher, Unassigned
 from snakepit.server.dispatch.sessions import BELONGS, Sessions
-from snakepit.server.dispatch.time_limits import TimeLimits
+from snakepit.server.dispatch.time_limits import LEAST_SECONDS_TO_END, TimeLimits
 from snakepit.server.dispatch.wake_ups import WakeUps
 from snakepit.server.event_loop.deadlines import Deadlines
 from snakepit.server.exchanges.exchange import Destination, Exchange
@@ -47,6 +47,9 @@ others that come meanwhile fail. Dash 4.4 does, with 500 for a script of its pag
 ALONE = 2.0
 """Seconds; the most that others wait for the first request of such a worker. Dash takes 50 ms on a quiet machine."""
 
+SWITCHED = 101
+"""The status of a session on a WebSocket."""
+
 RETRY_AFTER = 1
 """Seconds that a refused client is asked to wait (RFC 9110 section 10.2.3): a full line moves on in less."""
 
@@ -60,7 +63,7 @@ class RequestQueue:
         waiting_seconds: how long one may wait there.
         response_seconds: how long a worker may take to begin a response; None: no limit.
         stuck: called with a worker, and an exchange that is still going on there long after it timed out.
-        kept_body: bytes of a request's body that are kept until all of it is here, where the app runs in threads.
+        bodies: keeps requests' bodies until they are here, where the app runs in threads; None: nothing does.
         keepers: of answers whose clients are slow, where the app runs in threads.
     """
 
@@ -72,16 +75,18 @@ class RequestQueue:
         loop: asyncio.AbstractEventLoop,
         response_seconds: float | None = None,
         stuck: Callable[[WorkerHandle, Exchange], None] = lambda worker, exchange: None,
-        kept_body: int = 0,
+        bodies: KeptBodies | None = None,
         keepers: "AnswerKeepers[Exchange] | None" = None,
     ) -> None:
         self._loop = loop
         self._concurrency = concurrency
         self._dispatcher: Dispatcher[WorkerHandle, Exchange] = Dispatcher(waiting)
         self._line_patience: Deadlines[Exchange] = Deadlines(loop, waiting_seconds, self._waited_too_long)
-        self._kept_body = kept_body
+        self._bodies = bodies
         self._keepers = keepers
-        self._kept: KeptBodies | None = None  # made where the app runs in threads
+        self._kept: KeptBodies | None = None  # these, where the app runs in threads
+        self._stuck = stuck
+        self._interrupts: TimeLimits | None = None  # made for the first exchange that is interrupted
         self._limits: TimeLimits | None = None
         if response_seconds is not None:
             self._limits = TimeLimits(response_seconds, stuck, loop)
@@ -118,8 +123,14 @@ class RequestQueue:
     @property
     def oldest(self) -> Exchange | None:
         """The exchange in progress that came first."""
-        in_workers = (exchange for worker in self._workers for exchange in worker.exchanges.values())
-        return min((*in_workers, *self._dispatcher.line), key=lambda exchange: exchange.began, default=None)
+        return min(self.exchanges, key=lambda exchange: exchange.began, default=None)
+
+    @property
+    def exchanges(self) -> Iterator[Exchange]:
+        """The exchanges in workers and in the line."""
+        for worker in self._workers:
+            yield from worker.exchanges.values()
+        yield from self._dispatcher.line
 
     async def wait_idle(self) -> None:
         """Return when no exchange is in progress."""
@@ -139,7 +150,7 @@ class RequestQueue:
             self._refuse(exchange, "Too many requests at once")
             return
         self._in_progress += 1
-        if self._kept is not None and not exchange.request_complete and self._kept.keep(exchange):
+        if self._kept is not None and not exchange.request_complete and self._kept.keep(exchange, self._place_again):
             return
         self._place(exchange)
 
@@ -152,14 +163,27 @@ class RequestQueue:
         self._less()
         self._assign(assignments)
 
+    # -- from people -----------------------------------------------------------------------------------------------
+
+    def interrupt(self, exchange: Exchange, why: str) -> bool:
+        """End an exchange as if its time were over; returns False if no worker has it, or if it is a WebSocket's."""
+        if exchange.state not in (ExchangeState.ASSIGNED, ExchangeState.RESPONDING) or exchange.status == SWITCHED:
+            return False
+        if exchange.home is None or not exchange.home.has(exchange):
+            return False
+        if self._interrupts is None:
+            self._interrupts = TimeLimits(LEAST_SECONDS_TO_END, self._stuck, self._loop)
+        self._interrupts.end(exchange, why)
+        return True
+
     # -- from the pool ---------------------------------------------------------------------------------------------
 
     def add(self, worker: WorkerHandle, capacity: int, first_alone: bool = False) -> None:
         """A worker became ready for `capacity` exchanges at once; `first_alone`: once it has answered one by itself."""
         self._instead = None
         self.interface = worker.report.interface
-        if self._kept is None and self.interface == "wsgi" and self._kept_body:
-            self._kept = KeptBodies(self._kept_body, self._place_again)
+        if self._bodies is not None and self.interface == "wsgi":
+            self._kept = self._bodies
         self._workers[worker] = None
         if first_alone:
             self._capacities[worker] = capacity
@@ -247,8 +271,9 @@ class RequestQueue:
     def close(self) -> None:
         """Cancel all timers."""
         self._line_patience.close()
-        if self._limits is not None:
-            self._limits.close()
+        for limits in (self._limits, self._interrupts):
+            if limits is not None:
+                limits.close()
         if self._watch is not None:
             self._watch.cancel()
         self.wake_ups.close()

@@ -43,6 +43,13 @@ class TimeLimits:
         for deadlines in (self._clock, self._grace, self._ending):
             deadlines.close()
 
+    def end(self, exchange: Exchange, why: str) -> None:
+        """Answer an exchange's client now, and give the app a time to end what it does for it."""
+        worker: WorkerHandle = exchange.home
+        exchange.time_out(why)
+        worker.watchdog.end_exchange(exchange)
+        self._ending.add((worker, exchange))
+
     def _took_too_long(self, exchange: Exchange) -> None:
         if exchange.home.is_blocked_by_another(exchange):
             exchange.start_timeout(self._grace)
@@ -51,10 +58,7 @@ class TimeLimits:
 
     def _time_out(self, exchange: Exchange) -> None:
         """Answer the client now, and give the app as much time again to end."""
-        worker: WorkerHandle = exchange.home
-        exchange.time_out(self._seconds)
-        worker.watchdog.end_exchange(exchange)
-        self._ending.add((worker, exchange))
+        self.end(exchange, f"no response after {self._seconds:g} s")
 
     def _did_not_end(self, which: tuple[WorkerHandle, Exchange]) -> None:
         worker, exchange = which

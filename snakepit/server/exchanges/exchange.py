@@ -12,6 +12,7 @@ As long as no worker has it, the exchange holds the envelopes that the worker is
 began them, they come back and are held again.
 """
 
+import sys
 from collections.abc import Callable
 from time import monotonic
 from typing import Any, Protocol
@@ -20,7 +21,14 @@ from snakepit.errors import LocalProtocolError
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import Fields
 from snakepit.http.types import AppFile, Endpoints, Headers
-from snakepit.server.exchanges.sink import AnswerKeeper, AnswerKeepers, BodyKeeper, EnvelopeSink, ResponseDeadlines
+from snakepit.server.exchanges.sink import (
+    AnswerKeeper,
+    AnswerKeepers,
+    BodyKeeper,
+    BodyRest,
+    EnvelopeSink,
+    ResponseDeadlines,
+)
 from snakepit.server.lifecycle import EXCHANGE, ExchangeState, advance
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import CHUNK, LARGE, WINDOW, Envelope, cost, split
@@ -53,6 +61,10 @@ class HttpClient(Client, Protocol):
 
     def endpoints(self, head: RequestHead) -> Endpoints:
         """Return where a request comes from, and where it went, as far as can be known."""
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether it is a proxy that may say where a request comes from."""
 
     def send_continue(self) -> None:
         """Write 100 (Continue)."""
@@ -111,6 +123,7 @@ class Exchange:
     body_left: int | None = None
     """Bytes of the request's body that may still come; None: any number."""
     _kept: BodyKeeper | None = None  # what keeps the request's body, until it is here
+    _body_rest: BodyRest | None = None  # of the request's body, which is here, and not passed on yet
     keepers: "AnswerKeepers[Exchange] | None" = None
     """What keeps the rest of the answer where the client is slow; None: the app waits for it."""
     _rest: "AnswerKeeper[Exchange] | None" = None  # what keeps it
@@ -158,7 +171,7 @@ class Exchange:
     @property
     def whole(self) -> bool:
         """Whether a worker gets all of the request as one envelope."""
-        return self.request_complete and (self._held is None or len(self._held) == 1)
+        return self.request_complete and self._body_rest is None and (self._held is None or len(self._held) == 1)
 
     @property
     def receives_body(self) -> bool:
@@ -187,21 +200,51 @@ class Exchange:
             self._pass_on(data, more)
             return
         self._upstream -= len(data)
-        if self._kept.add(data, more):
-            self._pass_on_kept(self._kept, more)
+        try:
+            done = self._kept.add(data, more)
+        except OSError as error:
+            self._give_body_up(error)
+        else:
+            if done:
+                self._pass_on_kept(self._kept, more)
 
-    def keep_body(self, kept: BodyKeeper, most: int) -> None:
-        """Pass nothing of the request's body on until `kept` has it, and as much as this of it may come."""
-        self._kept, self._held, self._upstream = kept, None, most
+    def keep_body(self, kept: BodyKeeper, most: int | None) -> None:
+        """Pass nothing of the request's body on until `kept` has it, and as much as this of it may come (None: all)."""
+        self._kept, self._held, self._upstream = kept, None, sys.maxsize if most is None else most
         self.send_continue()
 
     def _pass_on_kept(self, kept: BodyKeeper, more: bool) -> None:
         """Be as if the body had come with the request's head, and go on from there."""
         head = self.head
-        head.body, head.more = bytes(kept.data), more
-        self._kept, self._upstream = None, WINDOW
+        head.body, head.more = bytes(kept.data), more or kept.rest is not None
+        self._kept, self._body_rest, self._upstream = None, kept.rest, WINDOW
         self._take_first(head)
-        kept.pass_on()
+        self.waits_for_continue = False  # it was told to go on when the body began to be kept
+        self._pass_on_rest()
+        if not self.answered:
+            kept.pass_on()
+
+    def _pass_on_rest(self) -> None:
+        """Pass on what is here of the request's body, as far as there is credit."""
+        while self._body_rest is not None and self.receives_body:
+            try:
+                data, more = self._body_rest.read()
+            except OSError as error:
+                self._give_body_up(error)
+                return
+            if not more:
+                self._body_rest = None
+            self._pass_on(data, more)
+
+    def _give_body_up(self, error: OSError) -> None:
+        """Answer 500, since the request's body can't be kept: most likely, the disk is full."""
+        self._client.report_fault(self, f"what came of the request's body can't be kept on disk: {error}")
+        if self.answered:
+            self._leave_worker()
+            return
+        self.status = 500
+        self.client_gone()
+        self._http.send_error(500, "Internal Server Error", [])
 
     def _pass_on(self, data: bytes, more: bool) -> None:
         *chunks, last = split(data)
@@ -315,13 +358,13 @@ class Exchange:
         self._timeout = timeout
         timeout.add(self)
 
-    def time_out(self, seconds: float) -> None:
-        """Answer in the app's stead, which has not begun in time, and have the worker end what it does."""
+    def time_out(self, why: str) -> None:
+        """Answer in the app's stead, which has not begun in time, and have the worker end what it does; log why."""
         if self._worker is not None:
             self._worker.post(envelopes.timed_out(self.number))
         self.where, self.status = "", 504
         self._to(ExchangeState.ABANDONED)
-        self._client.report_fault(self, f"no response after {seconds:g} s; ending it")
+        self._client.report_fault(self, f"{why}; ending it")
         self._http.send_error(504, "The app took too long", [])
 
     def interrupted(self, where: str, aside: bool) -> None:
@@ -363,7 +406,7 @@ class Exchange:
         """Send on the whole response; and the app is through."""
         if self.state is _ASSIGNED:
             self.status = status
-            if not self.request_complete:
+            if not self.request_complete or self._body_rest is not None:
                 self._leave_worker()
             self.state = _CLOSED
             if self._timeout is not None:
@@ -414,7 +457,9 @@ class Exchange:
         """Hear that the app has read so many bytes of the request's body."""
         was_open = self.receives_body
         self._upstream += amount
-        if not was_open and self.receives_body and not self.answered:
+        if self._body_rest is not None:
+            self._pass_on_rest()
+        elif not was_open and self.receives_body and not self.answered:
             self._client.body_wanted()
 
     def send_continue(self) -> None:
@@ -461,8 +506,15 @@ class Exchange:
     def _leave_worker(self) -> None:
         """Forget the worker; a thread of the app's own that still waits for the request's body hears of it."""
         worker, self._worker = self._worker, None
-        if worker is not None and not self.request_complete and self.state is not ExchangeState.ABANDONED:
+        passed_on = self.request_complete and self._body_rest is None
+        self._forget_rest()
+        if worker is not None and not passed_on and self.state is not ExchangeState.ABANDONED:
             worker.post(envelopes.disconnect(self.number))
+
+    def _forget_rest(self) -> None:
+        rest, self._body_rest = self._body_rest, None
+        if rest is not None:
+            rest.close()
 
     def _take_first(self, head: RequestHead) -> None:
         """Take as much of the request's body as came with its head."""
@@ -528,6 +580,8 @@ class Exchange:
         self.state = advance(EXCHANGE, self.state, state)
         if self._timeout is not None:
             self._stop_timeout(self._timeout)
+        if self._body_rest is not None and state > ExchangeState.ANSWERED:  # until then the app may read it
+            self._forget_rest()
         if self._on_writable is not None and state > ExchangeState.RESPONDING:
             over, self._on_writable = self._on_writable, None
             told = self._rest is not None or self._file_is_here

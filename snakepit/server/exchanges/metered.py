@@ -3,11 +3,12 @@
 An exchange is counted once: when its answer is complete, its client has gone, or its worker is lost.
 """
 
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from snakepit.errors import LocalProtocolError
 from snakepit.server.exchanges.exchange import Destination, Exchange, OnChange
+from snakepit.server.exchanges.request_start import seconds_before
 from snakepit.server.exchanges.tally import Busyness, Tally
 from snakepit.server.exchanges.websocket import WebSocketExchange
 from snakepit.server.lifecycle import ExchangeState
@@ -111,7 +112,7 @@ class MeteredExchange(Exchange):
 
     def _take_first(self, head: "RequestHead") -> None:
         super()._take_first(head)
-        self._bytes_received = len(head.body)
+        self._bytes_received = max(self._bytes_received, len(head.body))  # again, once a body that was kept is here
 
     def _sent(self, data: bytes | str, more: bool) -> None:
         self._bytes_sent += len(data)
@@ -148,6 +149,10 @@ class MeteredExchange(Exchange):
             tally.waited.add(assigned_at - self.began)
             if status:
                 tally.worked.add((self._responded_at or now) - assigned_at)
+        if self._http.is_trusted:
+            before = seconds_before(head.headers, time() - (now - self.began))
+            if before is not None:
+                tally.before.add(before)
         if status != 101:  # a session on a WebSocket is as long as its client likes, and has no body
             tally.took.add(now - self.began)
             tally.received += self._bytes_received

@@ -28,13 +28,27 @@ class BodyKeeper(Protocol):
 
     @property
     def data(self) -> bytearray:
-        """All that has come."""
+        """All that has come, or the first of it."""
+
+    @property
+    def rest(self) -> "BodyRest | None":
+        """What has come behind that."""
 
     def add(self, data: bytes, more: bool) -> bool:
-        """Keep some more; returns whether all that has come is to be passed on now."""
+        """Keep some more; returns whether all that has come is to be passed on now. Raises OSError: it is not kept."""
 
     def pass_on(self) -> None:
         """Let the exchange go its way: it has the body again."""
+
+
+class BodyRest(Protocol):
+    """The rest of a request's body that is complete, and of which a worker gets more whenever it has read some."""
+
+    def read(self) -> tuple[bytes, bool]:
+        """Return some more, and whether that is not all. Raises OSError."""
+
+    def close(self) -> None:
+        """Forget it."""
 
 
 class AnswerKeeper[X](Protocol):

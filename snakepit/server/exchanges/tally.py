@@ -34,16 +34,17 @@ class Histogram:
 class Tally:
     """The counts of one app's requests.
 
-    `answered` has, by method, the number of requests for each of CLASSES. `waited` is the time until a worker had the
+    `answered` has, by method, the number of requests for each of CLASSES. `before` is the time with proxies, of those
+    requests of which they say it. `waited` is the time until a worker had the
     request, `worked` the time from then until the response began, and `took` the whole time.
     """
 
-    __slots__ = ("answered", "left", "others", "received", "refused", "sent", "took", "waited", "worked")
+    __slots__ = ("answered", "before", "left", "others", "received", "refused", "sent", "took", "waited", "worked")
 
     def __init__(self) -> None:
         self.answered = {method: [0] * len(CLASSES) for method in METHODS}
         self.others = [0] * len(CLASSES)
-        self.waited, self.worked, self.took = Histogram(), Histogram(), Histogram()
+        self.before, self.waited, self.worked, self.took = Histogram(), Histogram(), Histogram(), Histogram()
         self.refused = 0  # got 503 in place of a worker
         self.left = 0  # whose client went before the answer was complete
         self.received = 0  # bytes of requests' bodies

@@ -187,6 +187,7 @@ def _of_requests(tallies: dict[str, Tally]) -> Iterator[Metric]:
                     requests.add_metric((name, method, status), count)
     yield requests
     histograms: tuple[tuple[str, str, Callable[[Tally], Histogram]], ...] = (
+        ("snakepit_request_before_seconds", "Time that the request was with proxies.", lambda tally: tally.before),
         ("snakepit_request_queue_seconds", "Time until a worker had the request.", lambda tally: tally.waited),
         ("snakepit_request_app_seconds", "Time from then until the response began.", lambda tally: tally.worked),
         ("snakepit_request_seconds", "Time until the response was complete.", lambda tally: tally.took),

@@ -1,4 +1,7 @@
-"""What a server answers about itself: health checks and metrics, as far as the options ask for them."""
+"""What a server answers about itself: health checks and metrics, as far as the options ask for them.
+
+The counts of its requests are made here, too, for whatever shows them.
+"""
 
 import asyncio
 from importlib.util import find_spec
@@ -17,6 +20,8 @@ from snakepit.server.routing.router import Router
 from snakepit.system.import_order import StandardLibraryFirst
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from snakepit.config.options import Config
     from snakepit.server.apps.table import Apps
     from snakepit.server.net.http1 import HttpConnections
@@ -53,16 +58,31 @@ class Monitoring:
         self._lag: LoopLag | None = None
         self._before_apps = self.health
         self.for_metrics: Finder | None = None
+        self.counters: Counters | None = None
+        """The counts of requests, if metrics or the live page are to show them."""
         if config.metrics_path:
             self._lag = LoopLag(loop)
             counters, page = _metrics(config, apps, http, self._lag, restarts, certificates, loop)
-            for responder in (*self.health, page):
-                counters.leave_out(responder)
-            http.http_exchange, http.websocket_exchange = exchange_types(counters)
+            self._count(counters, http, (*self.health, page))
             if config.metrics_socket is None:
                 self._before_apps = (*self.health, page)
             else:
                 self.for_metrics = Router(Refusal(404, "Nothing is served at this address"), (page, *self.health))
+
+        elif config.dashboard:
+            self._count(Counters(apps), http, self.health)
+
+    def _count(self, counters: Counters, http: "HttpConnections", uncounted: "Iterable[Responder]") -> None:
+        self.counters = counters
+        for responder in uncounted:
+            counters.leave_out(responder)
+        http.http_exchange, http.websocket_exchange = exchange_types(counters)
+
+    def add(self, responder: "Responder") -> None:
+        """Have one more responder before the apps, whose answers do not count."""
+        self._before_apps = (responder, *self._before_apps)
+        if self.counters is not None:
+            self.counters.leave_out(responder)
 
     def first(self, rest: "Finder") -> "Finder":
         """Return a router that finds these responders first, if there are any for the sockets of apps."""

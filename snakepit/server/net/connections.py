@@ -1,7 +1,11 @@
 """The open connections of a server, and whether they must end."""
 
 import asyncio
-from typing import Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from snakepit.server.exchanges.exchange import Exchange
 
 
 class OpenConnection(Protocol):
@@ -18,10 +22,16 @@ class OpenConnection(Protocol):
         """Close the socket without waiting for unwritten data."""
 
 
+type HearFault = Callable[[Exchange, str], object]
+"""Hears of an error in an app: the exchange, and the error's text."""
+
+
 class Connections:
-    """The set of open connections; `accepted` and `requests` count since the start."""
+    """The set of open connections; `accepted` and `requests` count since the start. `on_fault` hears what is logged of
+    errors in apps."""
 
     def __init__(self) -> None:
+        self.on_fault: HearFault | None = None
         self.open: set[OpenConnection] = set()
         self.accepted = 0
         self.requests = 0

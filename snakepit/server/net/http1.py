@@ -159,6 +159,10 @@ class Connection(TransportShell):
             self._read_of = head.headers
         return self._read_there
 
+    @property
+    def is_trusted(self) -> bool:
+        return self._proxy_headers is not None
+
     def send_continue(self) -> None:
         self._transport.write(self._protocol.send_informational(100))
         self._measure_body_anew()

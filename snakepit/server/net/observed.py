@@ -104,11 +104,6 @@ class ObservedConnection(Connection):
             fault = f"Request ID: {id_of(exchange.head).decode('ascii')}\n{fault}"
         super().report_fault(exchange, fault, cut_off)
 
-    @property
-    def is_trusted(self) -> bool:
-        """Whether the peer is a trusted proxy."""
-        return self._proxy_headers is not None
-
     def _tell(self, exchange: Exchange, status: int, length: int | None, fields: Fields) -> None:
         if self._log is not None:
             client, _, scheme, _, _ = exchange.endpoints
@@ -160,7 +155,7 @@ class ObservedConnections(HttpConnections):
 
     def new_exchange(self, client: HandshakeClient, head: RequestHead, home: Any) -> Exchange:
         if self.identifies:
-            identify(head, isinstance(client, ObservedConnection) and client.is_trusted)
+            identify(head, client.is_trusted)
         return super().new_exchange(client, head, home)
 
 

@@ -112,3 +112,5 @@ class ConnectionServices:
             exchange.served_by,
             fault,
         )
+        if self.connections.on_fault is not None and not cut_off:
+            self.connections.on_fault(exchange, fault)

@@ -130,6 +130,8 @@ class WebSocketConnection(TransportShell):
     def report_fault(self, exchange: "Exchange", fault: str, cut_off: bool = False) -> None:
         target = exchange.head.target.decode("latin-1")
         self._shared.log.error("WebSocket %s from %s failed in %s\n%s", target, self.peer, exchange.served_by, fault)
+        if self._shared.connections.on_fault is not None:
+            self._shared.connections.on_fault(exchange, fault)
 
     # -- deadlines, and the end of the server -----------------------------------------------------------------------
 

@@ -36,8 +36,9 @@ class PoolOptions:
             then it is left open. None: no limit.
         app: what the log calls the app, if there are several.
         kept_body: WSGI: bytes of a request's body that are kept until all of it is here; 0: none.
+        kept_body_on_disk: WSGI: whether what is more is kept in files.
         kept_answer: WSGI: bytes of an answer that are kept in memory while its client does not take them; 0: none.
-        kept_on_disk: WSGI: whether what is more is kept in files.
+        kept_answer_on_disk: WSGI: whether what is more is kept in files.
         max_workers: up to how many are started while exchanges wait; below `workers`: there are always so many.
     """
 
@@ -63,6 +64,7 @@ class PoolOptions:
     closing_seconds: float | None = None
     app: str = ""
     kept_body: int = 0
+    kept_body_on_disk: bool = False
     kept_answer: int = 0
-    kept_on_disk: bool = False
+    kept_answer_on_disk: bool = False
     max_workers: int = 0

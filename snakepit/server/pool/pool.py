@@ -11,12 +11,15 @@ others.
 
 import asyncio
 import logging
+import threading
 from collections.abc import Collection, Mapping
 
 from snakepit.errors import ConfigError, SnakepitError
 from snakepit.server.dispatch.queue import SET_UP_LATE, RequestQueue
 from snakepit.server.event_loop.timers import Timers
+from snakepit.server.exchanges.body_file import NewFile
 from snakepit.server.exchanges.kept_answer import KeptAnswers
+from snakepit.server.exchanges.kept_body import KeptBodies
 from snakepit.server.lifecycle import WorkerState
 from snakepit.server.pool import actions, endings
 from snakepit.server.pool.actions import Action
@@ -34,7 +37,7 @@ from snakepit.server.pool.wear import Wear
 from snakepit.server.responders.unavailable import Unavailable
 from snakepit.server.workers.worker import WorkerHandle
 from snakepit.system.import_order import StandardLibraryFirst
-from snakepit.system.memory import resident_memory
+from snakepit.system.memory import resident_memory, return_freed_memory
 from snakepit.system.words import capitalized
 
 _log = logging.getLogger("snakepit.server")
@@ -55,7 +58,7 @@ class Pool:
         self._recycling = recycling = Recycling(options, roster, self.replace, loop)
         self.queue = RequestQueue(
             options.concurrency, options.waiting, options.waiting_seconds, loop, options.response_seconds,
-            recycling.exchange_hangs, options.kept_body, _keepers(options),
+            recycling.exchange_hangs, _kept_bodies(options), _kept_answers(options),
         )  # fmt: skip
         self._heartbeat = Heartbeat(roster, options.silent_seconds, self._worker_silent, loop)
         self._starts = Starts(options.startup_seconds, self._start_timed_out)
@@ -94,6 +97,12 @@ class Pool:
         """Those that have not ended, but for the abandoned."""
         unended = self._roster.unended
         return [w for w in unended if not w.thread.ended.is_set() and w.state is not WorkerState.ABANDONED]
+
+    @property
+    def unended(self) -> list[WorkerHandle]:
+        """Those that have not ended, with the abandoned."""
+        found = dict.fromkeys([*self._roster.unended, *self._roster.remains.abandoned])
+        return [worker for worker in found if not worker.thread.ended.is_set()]
 
     @property
     def first_of_serving(self) -> WorkerHandle | None:
@@ -229,6 +238,8 @@ class Pool:
         """A worker completed its start-up: exchanges may go to it."""
         self._observer.worker_ready(worker)
         self._carry_out(self._roster.ready(worker, self._loop.time()))
+        if self._options.runtime == "interpreter":
+            threading.Thread(target=return_freed_memory, name="snakepit-memory", daemon=True).start()
         self._heartbeat.start()
         if worker.report.interface == "wsgi":
             self.queue.add(worker, worker.capacity, first_alone=not SET_UP_LATE.isdisjoint(worker.report.frameworks))
@@ -397,9 +408,21 @@ class Pool:
             _log.warning("The server should be restarted: %s", reason)
 
 
-def _keepers(options: PoolOptions) -> KeptAnswers | None:
-    if not options.kept_on_disk:
-        return KeptAnswers(options.kept_answer) if options.kept_answer else None
+def _kept_bodies(options: PoolOptions) -> KeptBodies | None:
+    on_disk = options.kept_body_on_disk
+    return (
+        KeptBodies(options.kept_body, _temporary_files() if on_disk else None) if options.kept_body or on_disk else None
+    )
+
+
+def _kept_answers(options: PoolOptions) -> KeptAnswers | None:
+    on_disk = options.kept_answer_on_disk
+    most = options.kept_answer
+    return KeptAnswers(most, _temporary_files() if on_disk else None) if most or on_disk else None
+
+
+def _temporary_files() -> NewFile:
+    """Return what makes a temporary file."""
     with StandardLibraryFirst():
         from tempfile import TemporaryFile  # most servers need none
-    return KeptAnswers(options.kept_answer, lambda: TemporaryFile(buffering=0))
+    return lambda: TemporaryFile(buffering=0)

@@ -17,6 +17,7 @@ from snakepit.errors import ConfigError, WorkerLost
 from snakepit.system import jit
 from snakepit.system.exit_status import how_ended
 from snakepit.system.group_signals import GROUP_SIGNALS
+from snakepit.system.memory import return_freed_memory
 from snakepit.wire.carrier import ChannelAddress, discard
 from snakepit.wire.interpreters import Interpreter, create_interpreter
 from snakepit.wire.loop_queues import QueueChannel
@@ -117,6 +118,7 @@ class InterpreterRuntime:
             return
         else:
             self._interpreter.close()
+            return_freed_memory()
         self._interpreter = None
         _open.discard(self)
 

@@ -5,14 +5,15 @@ from collections.abc import Callable
 
 from snakepit.errors import InternalError
 from snakepit.server.exchanges.exchange import Exchange
+from snakepit.stacks.stack import Sampled, Stack, unpacked
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import ALL, Envelope
 from snakepit.wire.loop_carrier import Channel
 from snakepit.wire.loop_ends import MainEnd
 
 STACK_SECONDS = 5.0
-"""Seconds that a worker's watchdog gets to tell where a start is. On a machine that has too much to do it needs more
-than one; C code that keeps the GIL lets it say nothing at all."""
+"""Seconds that a worker's watchdog gets to tell where a start is, or all that runs. On a machine that has too much to
+do it needs more than one; C code that keeps the GIL lets it say nothing at all."""
 
 
 class WatchdogLine:
@@ -33,6 +34,9 @@ class WatchdogLine:
         self.asked_at: float | None = None
         self._loop = loop
         self._timed_out: dict[int, Exchange] = {}  # which it is to end
+        self._questions = 0
+        self._profiles: dict[int, asyncio.Future[Sampled]] = {}  # by question
+        self._answers: dict[int, asyncio.Future[tuple[list[Stack], int]]] = {}  # by question
         self._stack: asyncio.Future[str] = loop.create_future()  # where the worker's start is
 
     def ask_heartbeat(self, now: float) -> None:
@@ -70,6 +74,58 @@ class WatchdogLine:
                 return await self._stack
         except TimeoutError:
             return ""
+
+    async def wait_stacks(self) -> tuple[list[Stack], int] | None:
+        """Return the stacks of the worker's threads and tasks, and how many more there are; None if it does not answer.
+
+        Then C code keeps its GIL, or it has ended.
+        """
+        self._questions += 1
+        question = self._questions
+        answer: asyncio.Future[tuple[list[Stack], int]] = self._loop.create_future()
+        self._answers[question] = answer
+        self.end.post(envelopes.ask_stacks(question))
+        try:
+            async with asyncio.timeout(STACK_SECONDS):
+                return await answer
+        except TimeoutError:
+            return None
+        finally:
+            del self._answers[question]
+
+    def on_stacks(self, envelope: Envelope) -> None:
+        """A STACKS came."""
+        _, _, question, stacks, left_out = envelope
+        answer = self._answers.get(question)
+        if answer is not None and not answer.done():
+            answer.set_result((unpacked(stacks), left_out))
+
+    async def wait_profile(self, seconds: float) -> Sampled | None:
+        """Return what the worker's threads did in the next seconds, or until `end_profile`; None: it does not say."""
+        self._questions += 1
+        question = self._questions
+        answer: asyncio.Future[Sampled] = self._loop.create_future()
+        self._profiles[question] = answer
+        self.end.post(envelopes.ask_profile(question, seconds))
+        try:
+            async with asyncio.timeout(seconds + STACK_SECONDS):
+                return await answer
+        except TimeoutError:
+            return None
+        finally:
+            del self._profiles[question]
+
+    def end_profile(self) -> None:
+        """Have it send what was sampled until now."""
+        if self._profiles:
+            self.end.post(envelopes.ask_profile(0, 0.0))
+
+    def on_profile(self, envelope: Envelope) -> None:
+        """A PROFILE came."""
+        _, _, question, calls, samples = envelope
+        answer = self._profiles.get(question)
+        if answer is not None and not answer.done():
+            answer.set_result((calls, samples))
 
     def on_stack(self, envelope: Envelope) -> None:
         """A STACK came."""

@@ -35,6 +35,9 @@ _TELL: dict[int, Callable[..., None]] = {  # by kind: what takes its fields. No 
     envelopes.CONTINUE: Exchange.send_continue,
 }
 
+_OF_ABANDONED = envelopes.GOODBYE, envelopes.STACKS, envelopes.PROFILE
+"""The kinds that an abandoned worker is still heard of."""
+
 
 class Exchanges(Protocol):
     """What a worker tells of its exchanges, and of its pace at them."""
@@ -135,6 +138,8 @@ class WorkerHandle:
             envelopes.LOADED: self._on_loaded,
             envelopes.READY: self._on_ready,
             envelopes.STACK: self.watchdog.on_stack,
+            envelopes.STACKS: self.watchdog.on_stacks,
+            envelopes.PROFILE: self.watchdog.on_profile,
             envelopes.FAILED: self._on_failed,
             envelopes.LIFESPAN_FAILED: self._on_lifespan_failed,
             envelopes.METRICS: self.report.told_metrics,
@@ -295,7 +300,7 @@ class WorkerHandle:
 
     def _take(self, came: list[Envelope]) -> None:
         if self.state is WorkerState.ABANDONED:
-            came = [envelope for envelope in came if envelope[KIND] == envelopes.GOODBYE]
+            came = [envelope for envelope in came if envelope[KIND] in _OF_ABANDONED]
         served = self.served
         for envelope in came:
             try:

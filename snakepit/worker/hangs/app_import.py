@@ -49,11 +49,12 @@ class RunningImport:
 
     def end_all(self, error: type[Interrupted], again: bool) -> None:
         """Raise an exception in the thread, if it runs the app's code."""
+        from snakepit.stacks import thread_frames
         from snakepit.worker.hangs import threads
 
         self._looking = True
         try:
-            if not self._over and threads.is_in_app(threads.frame_of(self._ident), self._callers):
+            if not self._over and threads.is_in_app(thread_frames.frame_of(self._ident), self._callers):
                 self._raised = True
                 threads.raise_in(self._ident, error)
         finally:
@@ -61,6 +62,7 @@ class RunningImport:
 
     def start_stack(self) -> str:
         """Return the stack of the import."""
+        from snakepit.stacks import thread_frames
         from snakepit.worker.hangs import threads
 
-        return threads.text_of_import(threads.stack(threads.frame_of(self._ident)))
+        return threads.text_of_import(thread_frames.stack(thread_frames.frame_of(self._ident)))

@@ -62,14 +62,15 @@ class RunningTasks:
         A task that the loop has cancelled may be ending just now, so it is spared once. A thread that is about to call
         the app's function, or has called it, is left alone: it belongs to a pool, which would not notice its end.
         """
+        from snakepit.stacks import thread_frames
         from snakepit.worker.hangs import threads
 
         found, is_near = [], False
-        for ident, frame in threads.frames():
+        for ident, frame in thread_frames.frames():
             if ident == self._ident:
                 continue
             contexts = [context for context in _contexts_in(frame) if context[CURRENT_EXCHANGE] == number]
-            where = threads.stack(frame) if contexts else []
+            where = thread_frames.stack(frame) if contexts else []
             if any(threads.raise_within(context, ident, error) for context in contexts):
                 found.append(where)
             elif contexts:
@@ -78,8 +79,8 @@ class RunningTasks:
             return "\n".join(map(threads.text, found)), True
         if self.current() != number:
             return None if is_near else NOTHING
-        at = threads.frame_of(self._ident)
-        where = threads.stack(at)
+        at = thread_frames.frame_of(self._ident)
+        where = thread_frames.stack(at)
         if number in self.cancelled or not threads.is_in_app(at, self._callers) or self.current() != number:
             self.cancelled.discard(number)
             return None
@@ -88,10 +89,11 @@ class RunningTasks:
 
     def end_all(self, error: type[Interrupted], again: bool) -> None:
         """Raise in threads that work for exchanges, and in the loop's, unless the loop itself has cancelled all."""
+        from snakepit.stacks import thread_frames
         from snakepit.worker.hangs import threads
 
         turn = vars(asyncio.BaseEventLoop)["_run_once"].__code__  # where it waits, or selects the next event
-        for ident, frame in threads.frames():
+        for ident, frame in thread_frames.frames():
             if ident != self._ident:
                 any(threads.raise_within(context, ident, error) for context in _contexts_in(frame))
             elif (again or not self.stopping) and threads.is_in_app(frame, self._callers, (turn,)):
@@ -99,9 +101,10 @@ class RunningTasks:
 
     def start_stack(self) -> str:
         """Return the stack of the lifespan start-up: of the code that the loop runs, or of what the task waits for."""
-        from snakepit.worker.hangs import awaiting, threads
+        from snakepit.stacks import awaiting, thread_frames
+        from snakepit.worker.hangs import threads
 
-        at = threads.stack(threads.frame_of(self._ident))
+        at = thread_frames.stack(thread_frames.frame_of(self._ident))
         if any(summary.name == "_run" and summary.filename == events.__file__ for summary in at):
             return threads.text(at)
         task = self._start_up()

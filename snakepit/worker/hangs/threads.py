@@ -1,22 +1,15 @@
-"""Finds the stacks of this interpreter's other threads, and raises exceptions in them.
-
-It does not use `sys._current_frames()`: that walks the threads of all interpreters, which run meanwhile, each under a
-GIL of its own, and this crashes 3.13. The functions of CPython's C API that are used here are public, and stay within
-one interpreter.
+"""Raises exceptions in this interpreter's other threads, and renders their stacks.
 
 Imported only if code hangs: ctypes takes memory in each interpreter.
 """
 
 import importlib
 import sys
-import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextvars import Context
-from itertools import accumulate, chain, repeat, takewhile
 from pathlib import Path
 from traceback import FrameSummary, StackSummary
 from types import CodeType, FrameType
-from typing import Any, cast
 
 from snakepit.errors import Interrupted
 from snakepit.system.import_order import StandardLibraryFirst
@@ -26,45 +19,12 @@ with StandardLibraryFirst():
 
 _PACKAGE = str(Path(__file__).parents[2])
 _LOADER = str(Path(__file__).parents[1] / "loader.py")
-_BOOTSTRAP = cast("Any", threading.Thread)._bootstrap.__code__  # where Python code of a thread begins
 
 _api = ctypes.pythonapi  # keeps the GIL; indexed, because its attributes are shared by all users of ctypes
-_interpreter = _api["PyInterpreterState_Get"]
-_interpreter.restype = ctypes.c_void_p
-_first = _api["PyInterpreterState_ThreadHead"]
-_first.restype, _first.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
-_next = _api["PyThreadState_Next"]
-_next.restype, _next.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
-_frame = _api["PyThreadState_GetFrame"]
-_frame.restype, _frame.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
-_drop = _api["Py_DecRef"]
-_drop.restype, _drop.argtypes = None, [ctypes.c_void_p]
 _raise = _api["PyThreadState_SetAsyncExc"]
 _raise.argtypes = [ctypes.c_ulong, ctypes.py_object]
 _clear = _api["PyThreadState_SetAsyncExc"]
 _clear.argtypes = [ctypes.c_ulong, ctypes.c_void_p]
-
-
-def frames() -> Iterator[tuple[int, FrameType]]:
-    """Find the threads that run Python code, by identifier, with their innermost frames."""
-    interpreter = _interpreter()
-    # One expression in which only C code runs: so no other thread gets the GIL within it, and none can end and free its
-    # state.
-    found = list(map(_frame, takewhile(bool, accumulate(chain(map(_first, (interpreter,)), repeat(None)), _next))))
-    innermost = []
-    for address in found:
-        if address:
-            innermost.append(ctypes.cast(address, ctypes.py_object).value)
-            _drop(address)  # the reference that came with the address
-    for frame in innermost:
-        ident = _ident(frame)
-        if ident is not None:
-            yield ident, frame
-
-
-def frame_of(ident: int) -> FrameType | None:
-    """Return the innermost frame of a thread."""
-    return next((frame for found, frame in frames() if found == ident), None)
 
 
 def raise_in(ident: int, error: type[BaseException]) -> None:
@@ -129,15 +89,6 @@ def is_in_app(frame: FrameType | None, callers: Collection[CodeType], others: Co
     return True
 
 
-def stack(frame: FrameType | None) -> list[FrameSummary]:
-    """Return a thread's stack, the outermost call first. Reads no file: the thread may go on while this one waits."""
-    found: list[FrameSummary] = []
-    while frame is not None:
-        found.append(FrameSummary(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, lookup_line=False))
-        frame = frame.f_back
-    return found[::-1]
-
-
 def text(found: list[FrameSummary]) -> str:
     """Format a stack for people, without Snakepit's own calls and the calls that led to them."""
     ours = [at for at, summary in enumerate(found) if summary.filename.startswith(_PACKAGE)]
@@ -150,14 +101,3 @@ def text_of_import(found: list[FrameSummary]) -> str:
     machinery = (_PACKAGE, "<frozen importlib", importlib.__file__)
     shown = [summary for summary in found[began + 1 :] if not summary.filename.startswith(machinery)]
     return "".join(StackSummary.from_list(shown).format()).rstrip("\n")
-
-
-def _ident(frame: FrameType) -> int | None:
-    outermost = frame
-    while (caller := outermost.f_back) is not None:  # read once: a function that has returned has no caller any more
-        outermost = caller
-    if outermost.f_code is _BOOTSTRAP:
-        ident = outermost.f_locals["self"].ident
-        return ident if isinstance(ident, int) else None
-    # The first thread of a process; in other runtimes it waits for the worker's. Threads of C code are not the app's.
-    return threading.main_thread().ident if outermost.f_code.co_name == "<module>" else None

@@ -49,6 +49,7 @@ class RunningThreads:
 
     def end_exchange(self, number: int, error: type[Interrupted], again: bool = False) -> tuple[str, bool] | None:
         """Raise in the thread that runs an exchange, if it is in the app's code; once, unless `again`."""
+        from snakepit.stacks import thread_frames
         from snakepit.worker.hangs import threads
 
         self._at = number
@@ -59,8 +60,8 @@ class RunningThreads:
             try:
                 if number in self._raised and not again:
                     return NOTHING
-                frame = threads.frame_of(ident)
-                where = threads.stack(frame)
+                frame = thread_frames.frame_of(ident)
+                where = thread_frames.stack(frame)
                 if not threads.is_in_app(frame, self._callers):
                     return None
                 self._raised.add(number)

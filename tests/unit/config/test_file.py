@@ -166,6 +166,7 @@ def sample(option):
             "readyz": "/ready",
             "metrics": "/metrics",
             "metrics_bind": "127.0.0.1:9100",
+            "dashboard_token": "a-token-of-26-characters-x",
         }.get(option.name, "10.0.0.1")
     return {bool: True, int: int(option.most or 1024), float: 2.5, str: "/abs"}[option.kind]
 

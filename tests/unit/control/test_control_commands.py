@@ -17,7 +17,7 @@ class ControlClient:
     """A server that says what the test wants it to say."""
 
     def __init__(self, answer=None, error=None):
-        self.entry = SimpleNamespace(pid=12)
+        self.entry = SimpleNamespace(pid=12, path="/nowhere/at/all")
         self.version = "0.0.9"
         self.asked = []
         self.closed = 0

@@ -55,6 +55,39 @@ STATUS = {
 STATUS["apps"] = [{"name": "main:app", "route": "/", "workers": STATUS["workers"]}]
 
 
+STATE = {
+    "verdict": {"level": "well", "reasons": []},
+    "in_flight": {"requests": [], "more": 0},
+    "several": False,
+}
+
+
+def slow(path, worker, seconds, stage="in the app"):
+    return {"method": "GET", "path": path, "worker": worker, "app": "main:app", "seconds": seconds, "stage": stage}
+
+
+def test_that_it_is_well():
+    assert render(STATUS, STATE).startswith("Verdict      all is well\nName         shop\n")
+
+
+def test_what_is_not_well_what_is_slow_and_what_to_ask_next():
+    requests = [slow("/a\x1b[2J", 2, 26.34), slow("/b", None, 3, "waiting"), slow("/c", 1, 2), slow("/d", 1, 1.5)]
+    state = STATE | {
+        "verdict": {"level": "bad", "reasons": ["None of 2 workers reacts", "1 request is waiting for a worker"]},
+        "in_flight": {"requests": requests, "more": 4},
+    }
+    assert render(STATUS, state).splitlines()[:7] == [
+        "Verdict      None of 2 workers reacts",
+        "             1 request is waiting for a worker",
+        "Slow now     GET /a\\x1b[2J, 26.3 s, in the app, worker 2",
+        "             GET /b, 3.0 s, waiting",
+        "             GET /c, 2.0 s, in the app, worker 1",
+        "Next         snakepit stacks shows where they are",
+        "Name         shop",
+    ]
+    assert ", worker 2 of main:app" in render(STATUS, state | {"several": True})
+
+
 def test_all_of_it():
     assert render(STATUS) == (
         "Name         shop\n"

@@ -38,6 +38,10 @@ FOUND = {
     "a method that is no token": ("h1", b"\x00S, / HTTP/1.1\r\n"),
     "no end of a chunk": ("chunked", b"\x003\r\nabc\r\xff"),
     "a line of a chunk that is as long as a head": ("chunked", b'\x00a;x="' + b"x" * 112 + b'"\r\n0123456789'),
+    "trailers as long as a head, and their end in two pieces": (
+        "chunked",
+        b"\x000\r\nt:" + b"x" * 112 + b"\r\nu:\r\n\r\n",
+    ),
     "declined when its response has begun": (
         "envelopes",
         b"\x00\x05\x00\x00\x01\x01\x02\x00\x01\x01\x01\x01\x02\x00\x02\x02\x01\x01\x02\x00\x03\x03\x01\x01\x02\x00\x04"

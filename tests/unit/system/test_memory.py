@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from snakepit.system.memory import private_memory, resident_memory
+from snakepit.system.memory import private_memory, resident_memory, return_freed_memory
 
 MIB = 2**20
 
@@ -62,3 +62,27 @@ input()
         assert 48 * MIB < private_memory(process.pid) - before < 80 * MIB
         process.communicate(b"\n")
     assert private_memory(2**22 + 1) is None, "there is no such process"
+
+
+def test_freed_memory_goes_back_when_it_is_asked_for():
+    """What is freed below something that is kept, glibc keeps for ever, unless it is told otherwise."""
+    code = """
+from snakepit.system.memory import keep_freed_memory, resident_memory, return_freed_memory
+keep_freed_memory()
+held = [bytes(2000) for _ in range(32_000)]
+last = held.pop()
+held.clear()
+before = resident_memory()
+return_freed_memory()
+print(before - resident_memory())
+"""
+    returned = int(subprocess.check_output([sys.executable, "-c", code]))
+    if "CS_GNU_LIBC_VERSION" in getattr(os, "confstr_names", ()) and os.confstr("CS_GNU_LIBC_VERSION"):
+        assert returned > 48 * MIB
+    else:
+        assert returned >= 0
+
+
+def test_where_nothing_was_freed_nothing_happens():
+    return_freed_memory()
+    return_freed_memory()

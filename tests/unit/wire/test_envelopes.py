@@ -88,6 +88,12 @@ MAKERS = {
     ),
     envelopes.ASK_STACK: st.builds(envelopes.ask_stack),
     envelopes.STACK: st.builds(envelopes.stack, st.text(max_size=200)),
+    envelopes.ASK_PROFILE: st.builds(envelopes.ask_profile, numbers, seconds),
+    envelopes.PROFILE: st.builds(envelopes.profile, numbers, st.just([("a.py", 1, "f")]), st.just([("t", [0], 0.5)])),
+    envelopes.ASK_STACKS: st.builds(envelopes.ask_stacks, numbers),
+    envelopes.STACKS: st.builds(
+        envelopes.stacks, numbers, st.lists(st.tuples(st.text(max_size=20), numbers), max_size=3), numbers
+    ),
     envelopes.HEARTBEAT: st.builds(envelopes.heartbeat, seconds, seconds),
     envelopes.BLOCKED_BY: st.builds(envelopes.blocked_by, numbers),
     envelopes.INTERRUPTED: st.builds(envelopes.interrupted, numbers, st.text(max_size=200), st.booleans()),

@@ -120,4 +120,8 @@ def test_extensions_may_be_as_long_as_the_body_and_the_head():
 def test_trailers_have_the_limits_of_a_head():
     assert fed([b"0\r\n" + b"A: b\r\n" * 5 + b"\r\n"])[1].ended
     assert refusal([b"0\r\n" + b"A: b\r\n" * 6], fields=5) == 431
+    as_long_as_a_head = b"0\r\nA: " + b"b" * 95 + b"\r\n\r\n"
+    for size in (1, 1000):
+        assert fed(in_pieces(as_long_as_a_head, size), Limits(head=100))[1].ended
+        assert refusal(in_pieces(as_long_as_a_head, size), head=99) == 431
     assert refusal([b"0\r\n", *[b"A: " + b"b" * 100 + b"\r\n"] * 10], head=1000, fields=100) == 431

@@ -4,11 +4,16 @@ import asyncio
 from collections import Counter
 
 import pytest
+from clients import FakeClient
 from ready_pools import play
 
+from snakepit.http.events import RequestHead
+from snakepit.http.fields import NONE
 from snakepit.server.dispatch import queue
 from snakepit.server.dispatch.queue import BATCH_SECONDS, BATCH_SIZE, CROWDED_BATCH_SECONDS
+from snakepit.server.exchanges.exchange import Exchange
 from snakepit.system.cpus import Cpus
+from snakepit.wire import envelopes
 
 
 @pytest.fixture(autouse=True)
@@ -94,3 +99,48 @@ def test_each_goes_home_where_it_takes_long():
         assert ready.submit(3, homes) == ["worker 3", "worker 1", "worker 2"]
 
     play(scenario, 3)
+
+
+def test_one_that_is_in_a_worker_is_interrupted():
+    async def scenario(ready):
+        exchanges = exchanges_of(ready, 3)
+        first, _, waits = exchanges
+        queue_of, worker = ready.pool.queue, ready.workers[0]
+        assert list(queue_of.exchanges) == exchanges
+        assert queue_of.interrupt(first, "by the test")
+        assert first.timed_out
+        assert first._client.sent == ["by the test; ending it", 504]
+        assert worker.watchdog._timed_out == {first.number: first}
+        assert not queue_of.interrupt(first, "again")
+        assert not queue_of.interrupt(waits, "that waits")
+        worker._take([envelopes.done(first.number, None)])
+        assert waits.served_by == "worker 1"
+        assert queue_of.interrupt(waits, "by the test")
+
+    play(scenario, 1, 2)
+
+
+def test_a_session_and_what_a_worker_is_through_with_are_not_interrupted():
+    async def scenario(ready):
+        session, answered, open_answer = exchanges_of(ready, 3)
+        session.respond(101, NONE, b"", True)
+        open_answer.respond(200, NONE, b"", True)
+        worker = ready.workers[0]
+        worker._take([envelopes.answer(answered.number, 200, NONE, b"")])
+        for exchange in (session, answered):
+            assert not ready.pool.queue.interrupt(exchange, "by the test")
+        assert ready.pool.queue.interrupt(open_answer, "by the test")
+        assert open_answer._client.broken
+
+    play(scenario, 1)
+
+
+def exchanges_of(ready, count):
+    """Submit some, and return them."""
+    made = [
+        Exchange(number, FakeClient(), ready.pool.queue, RequestHead("GET", b"/", "1.1", [], False))
+        for number in range(1, count + 1)
+    ]
+    for exchange in made:
+        ready.pool.queue.submit(exchange)
+    return made

@@ -88,7 +88,7 @@ def limited(**kwargs):
 
 def test_504_and_the_worker_hears_of_it():
     exchange, client, end, clock = limited()
-    exchange.time_out(2.5)
+    exchange.time_out("no response after 2.5 s")
     assert (client.status, client.body, client.complete) == (504, b"The app took too long", True)
     assert client.faults == ["no response after 2.5 s; ending it"]
     assert end.posted == [envelopes.timed_out(NUMBER)]
@@ -147,7 +147,7 @@ def test_each_piece_from_the_client_starts_the_time_anew():
 )
 def test_what_comes_after_504_changes_nothing_for_the_client(late, told):
     exchange, client, _, _ = limited(more=True)
-    exchange.time_out(1.0)
+    exchange.time_out("too late")
     late(exchange)
     assert (client.status, client.body, client.broken) == (504, b"The app took too long", False)
     assert client.faults[1:] == told
@@ -803,7 +803,7 @@ class Walk(RuleBasedStateMachine):
     @precondition(lambda self: self.in_worker and self.state_in(S.ASSIGNED))
     @rule()
     def time_is_over(self):
-        self.exchange.time_out(1.0)
+        self.exchange.time_out("too late")
         assert self.client.status == 504
 
     @precondition(lambda self: self.in_worker and self.begun)

@@ -94,6 +94,19 @@ def test_a_whole_answer(world):
     assert (tally.received, tally.sent, tally.refused, tally.left) == (100_000, 5, 0, 0)
 
 
+def test_the_time_with_proxies_counts_if_they_are_trusted(world, monkeypatch):
+    monkeypatch.setattr(metered, "time", lambda: 1_800_000_000 + world.now)
+    for trusted, expected in ((False, 0), (True, 1)):
+        exchange = world.exchange()
+        exchange.head.headers.append((b"x-request-start", b"t=%.3f" % (1_800_000_000 + world.now - 0.25)))
+        exchange._http.is_trusted = trusted
+        world.worker.take(exchange)
+        world.now += 5.0
+        world.worker.give(exchange).answer(200, NONE, b"")
+        assert sum(world.tally.before.counts) == expected
+    assert world.tally.before.total == pytest.approx(0.25, abs=0.001)
+
+
 def test_an_answer_in_parts_is_counted_when_it_is_complete_and_its_app_time_ends_where_it_begins(world):
     exchange = world.assigned(method="POST", body=b"ab", more=True)
     exchange.add_body(b"cde", False)
@@ -116,7 +129,7 @@ def test_an_answer_in_parts_is_counted_when_it_is_complete_and_its_app_time_ends
         (lambda exchange: exchange.done("it failed"), "5xx"),
         (lambda exchange: exchange.lost(), "5xx"),
         (lambda exchange: exchange.lost(504), "5xx"),
-        (lambda exchange: exchange.time_out(1.0), "5xx"),
+        (lambda exchange: exchange.time_out("too late"), "5xx"),
         (lambda exchange: exchange.client_gone(), "none"),
         (lambda exchange: exchange.answer(200, ILLEGAL, b""), "5xx"),
         (lambda exchange: exchange.respond(200, ILLEGAL, b"", True), "5xx"),

@@ -647,7 +647,7 @@ class Anything(RuleBasedStateMachine):
         for worker in self.roster.workers:
             there = worker.state in (STARTING, READY)
             ending = worker.state is FAILED and not worker.thread.ended.up  # its end is what matters
-            shown = self.patient and bool(self.world.told)
+            shown = self.patient and bool(self.world.told or self.world.shown)
             assert there or ending or shown or worker.number in coming, f"{worker} is {worker.state.name}"
 
     @invariant()

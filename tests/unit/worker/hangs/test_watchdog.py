@@ -315,3 +315,32 @@ def test_metrics_that_come_behind_the_last_words_are_not_told(monkeypatch):
         assert played.came == WORDS
 
     asyncio.run(main())
+
+
+def test_a_profile_is_made_until_its_time_is_over_or_another_is_asked_for():
+    async def scenario(played):
+        played.end.post(envelopes.ask_profile(1, 0.02))
+        [profile] = await played.said(1)
+        assert profile[:3] == (envelopes.PROFILE, 0, 1)
+        played.end.post(envelopes.ask_profile(2, 1000.0))
+        played.end.post(envelopes.ask_profile(3, 1000.0))
+        played.end.post(envelopes.ask_profile(0, 0.0))
+        assert [envelope[2] for envelope in await played.said(3)] == [1, 2, 3]
+        assert played.watchdog._pause() is None
+
+    play(scenario)
+
+
+def test_what_was_sampled_is_said_at_the_end():
+    async def scenario(played):
+        played.end.post(envelopes.ask_profile(1, 1000.0))
+        played.end.post(envelopes.ask_heartbeat())
+        await played.said(1)
+        await asyncio.to_thread(played.watchdog.leave, WORDS)
+        assert [envelope[0] for envelope in await played.said(4)][1:] == [
+            envelopes.PROFILE,
+            envelopes.FAILED,
+            envelopes.GOODBYE,
+        ]
+
+    play(scenario)

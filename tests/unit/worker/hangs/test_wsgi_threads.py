@@ -8,6 +8,7 @@ import pytest
 from waiting import PATIENCE, wait_until
 
 from snakepit.errors import Interrupted, RequestTimeout, WorkerStopping
+from snakepit.stacks import thread_frames
 from snakepit.worker.hangs import threads
 from snakepit.worker.hangs.contract import NOTHING
 from snakepit.worker.hangs.wsgi_threads import RunningThreads
@@ -176,15 +177,15 @@ def test_frames_are_those_of_this_interpreters_threads():
     for thread in waiting:
         thread.start()
     try:
-        wait_until(lambda: {thread.ident for thread in waiting} <= {ident for ident, _ in threads.frames()})
-        for ident, frame in threads.frames():
+        wait_until(lambda: {thread.ident for thread in waiting} <= {ident for ident, _ in thread_frames.frames()})
+        for ident, frame in thread_frames.frames():
             if ident == waiting[0].ident:
-                assert "wait" in [summary.name for summary in threads.stack(frame)]
+                assert "wait" in [summary.name for summary in thread_frames.stack(frame)]
     finally:
         gate.set()
         for thread in waiting:
             thread.join()
-    assert threads.frame_of(waiting[0].ident) is None
+    assert thread_frames.frame_of(waiting[0].ident) is None
 
 
 def test_a_function_that_returns_while_it_is_looked_at_is_of_no_thread():
@@ -196,7 +197,7 @@ def test_a_function_that_returns_while_it_is_looked_at_is_of_no_thread():
         def f_back(self):
             return next(self.callers)
 
-    assert threads._ident(Returning()) is None
+    assert thread_frames._ident(Returning()) is None
 
 
 def test_a_thread_that_is_not_there_gets_nothing():

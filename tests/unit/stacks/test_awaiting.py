@@ -1,11 +1,11 @@
-"""snakepit.worker.hangs.awaiting: where a task waits."""
+"""snakepit.stacks.awaiting: where a task waits."""
 
 import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
 
-from snakepit.worker.hangs import awaiting
+from snakepit.stacks import awaiting
 
 
 def calls(task):

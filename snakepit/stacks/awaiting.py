@@ -20,7 +20,16 @@ type Link = CoroutineType[Any, Any, Any] | GeneratorType[Any, Any, Any] | AsyncG
 
 def stack_of(task: "asyncio.Task[Any]") -> list[FrameSummary]:
     """Return the stack of a waiting task, the outermost call first. Reads no file."""
-    found: list[FrameSummary] = []
+    found, _ = chain_of(task)
+    return [
+        FrameSummary(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, lookup_line=False)
+        for frame in found
+    ]
+
+
+def chain_of(task: "asyncio.Task[Any]") -> tuple[list[FrameType], object]:
+    """Return the frames of a waiting task, the outermost first, and what the innermost awaits."""
+    found: list[FrameType] = []
     link: object = task
     for _ in range(MOST_CALLS):  # tasks may wait for each other in a cycle
         suspended = _link(link)
@@ -28,9 +37,8 @@ def stack_of(task: "asyncio.Task[Any]") -> list[FrameSummary]:
             break
         frame, link = _frame_and_next(suspended)
         if frame is not None:
-            code = frame.f_code
-            found.append(FrameSummary(code.co_filename, frame.f_lineno, code.co_name, lookup_line=False))
-    return found
+            found.append(frame)
+    return found, link
 
 
 def _frame_and_next(link: Link) -> tuple[FrameType | None, object]:

@@ -1,0 +1,54 @@
+"""Where the code of one request is."""
+
+import asyncio
+import linecache
+from typing import TYPE_CHECKING
+
+from snakepit.errors import SnakepitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from snakepit.server.apps.app import App
+    from snakepit.server.exchanges.exchange import Exchange
+    from snakepit.stacks.stack import Stack
+
+
+def find(apps: "Iterable[App]", number: int) -> "tuple[Exchange, App]":
+    """Return the exchange with this number that is in progress, and its app. Raises SnakepitError."""
+    for app in apps:
+        for exchange in app.pool.queue.exchanges:
+            if exchange.number == number:
+                return exchange, app
+    raise SnakepitError("This request is over")
+
+
+async def wait_stack(apps: "Iterable[App]", number: int) -> str:
+    """Return the stack of the exchange with this number. Raises SnakepitError if there is none."""
+    exchange, _ = find(apps, number)
+    worker = exchange.home
+    if worker is None or not worker.has(exchange):
+        raise SnakepitError("No worker has this request")
+    answer: tuple[list[Stack], int] | None = await worker.watchdog.wait_stacks()
+    if answer is None:
+        raise SnakepitError("The worker does not answer: C code keeps its GIL, or the machine has too much to do")
+    its = [stack for stack in answer[0] if stack.exchange == number]
+    if not its:
+        raise SnakepitError("No code runs for this request now: it waits for its turn in the worker")
+    return await asyncio.to_thread(_text, its)  # which reads the sources
+
+
+def _text(stacks: "Iterable[Stack]") -> str:
+    """Write stacks for people, without Snakepit's own calls."""
+    blocks = []
+    for stack in stacks:
+        shown = [call for call, ours in zip(stack.calls, stack.ours, strict=True) if not ours] or stack.calls[-1:]
+        lines = [f"{stack.kind} {stack.name}"]
+        for file, line, function in shown:
+            lines.append(f'  File "{file}", line {line}, in {function}')
+            if source := linecache.getline(file, line).strip():
+                lines.append(f"    {source}")
+        if stack.waits_for:
+            lines.append(f"  waits for {stack.waits_for}")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)

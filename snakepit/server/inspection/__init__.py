@@ -1,0 +1,1 @@
+"""What a running server tells of the code that it runs: where it is, and what takes long."""

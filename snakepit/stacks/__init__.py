@@ -1,0 +1,1 @@
+"""Stacks of the threads and tasks of one interpreter, as another thread of that interpreter finds them."""

@@ -1,0 +1,53 @@
+"""snakepit.stacks.machinery: which calls of a stack are the app's."""
+
+import asyncio.base_events
+import asyncio.events
+import asyncio.tasks
+import threading
+from pathlib import Path
+
+import pytest
+
+import snakepit
+from snakepit.stacks.machinery import ours
+
+OURS = str(Path(snakepit.__file__).parent / "worker" / "wsgi" / "exchange.py"), 1, "WsgiExchange.run"
+THREAD = threading.__file__, 1, "Thread._bootstrap"
+LOOP = asyncio.base_events.__file__, 1, "BaseEventLoop._run_once"
+HANDLE = asyncio.events.__file__, 1, "Handle._run"
+SLEEP = asyncio.tasks.__file__, 1, "sleep"
+FROZEN = "<frozen runpy>", 1, "_run_code"
+APP = "/srv/app.py", 1, "handler"
+LIBRARY = "/srv/venv/lib/python3.14/site-packages/flask/app.py", 1, "Flask.full_dispatch_request"
+
+
+def shown(*calls, **kwargs):
+    return [call for call, is_ours in zip(calls, ours(calls, **kwargs), strict=True) if not is_ours]
+
+
+@pytest.mark.parametrize(
+    ("calls", "of_the_app"),
+    [
+        ([THREAD, OURS, LIBRARY, APP], [LIBRARY, APP]),
+        ([THREAD, OURS, LOOP, HANDLE, OURS, APP, SLEEP], [APP, SLEEP]),
+        ([THREAD, APP, SLEEP], [APP, SLEEP]),
+        ([THREAD, OURS, APP, OURS], [APP]),
+        ([THREAD, OURS, LOOP], []),
+        ([THREAD, OURS, SLEEP], []),
+        ([THREAD, SLEEP], []),
+        ([], []),
+    ],
+)
+def test_what_leads_to_the_app_is_not_the_apps(calls, of_the_app):
+    assert shown(*calls) == of_the_app
+
+
+def test_in_the_first_thread_of_a_process_what_leads_to_snakepit_is_not_the_apps_either():
+    assert shown(FROZEN, LIBRARY, OURS, LIBRARY, OURS, LOOP, is_thread=False) == []
+    assert shown(FROZEN, APP, is_thread=False) == [APP]
+
+
+def test_whatever_an_app_calls_for_a_request_is_shown():
+    assert shown(THREAD, OURS, SLEEP) == []
+    assert shown(THREAD, OURS, SLEEP, led=2) == [SLEEP]
+    assert shown(APP, OURS, LOOP, OURS, APP, led=4) == [APP]
