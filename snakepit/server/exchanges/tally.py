@@ -35,8 +35,8 @@ class Tally:
     """The counts of one app's requests.
 
     `answered` has, by method, the number of requests for each of CLASSES. `before` is the time with proxies, of those
-    requests of which they say it. `waited` is the time until a worker had the
-    request, `worked` the time from then until the response began, and `took` the whole time.
+    requests of which they say it. `waited` is the time until a worker had the request, `worked` the time from then
+    until the response began, and `took` the whole time.
     """
 
     __slots__ = ("answered", "before", "left", "others", "received", "refused", "sent", "took", "waited", "worked")
