@@ -21,8 +21,8 @@ class RuntimeThread:
     """The thread that runs a worker to its end, hears its last words, and closes what it ran in.
 
     `began`: when it was started, as by `time.monotonic`. `closing` is set when the worker has ended, and what it ran in
-    is being closed: since `closing_since`, in loop time. `ended` is set when that is closed, or `is_left_open` until the
-    threads in it have ended. `memory_at_end`: the bytes resident in the process before.
+    is being closed: since `closing_since`, in loop time. `ended` is set when that is closed, or `is_left_open` until
+    the threads in it have ended. `memory_at_end`: the bytes resident in the process before.
 
     Args:
         number: the worker's, from 1.
