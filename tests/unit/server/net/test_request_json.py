@@ -41,6 +41,27 @@ def test_the_members_of_each_object():
     assert tuple(found) == DEFAULT_FIELDS
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"headers": TRACED, "left": True},
+        {"peer": None, "headers": [], "target": b"/", "served_by": "no worker", "assigned_at": None},
+        {"target": b'/"\\?"&?\x00', "status": 0, "left": True},
+        {"target": b"/?", "length": 0, "status": 200, "served_by": "worker 7"},
+        {"target": b"*", "served_by": 'worker 7 of "a b"', "peer": ('"x"', 0)},
+    ],
+)
+@pytest.mark.parametrize("identified", [False, True])
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_the_usual_objects_are_made_faster_and_are_the_same(request_, identified, share):
+    how = {"identified": identified, "share": share}
+    exchange = request_over(**request_)
+    usual = lines_as_json(**how)(exchange, MOMENT)
+    assert usual == lines_as_json(DEFAULT_FIELDS, **how)(exchange, MOMENT)
+    json.loads(usual)
+
+
 def test_what_is_not_known_is_left_out():
     found = members(request_over(None, [], b"/", served_by="no worker", assigned_at=None))
     assert found.keys() == {
