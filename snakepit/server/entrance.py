@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from snakepit.config.bind import mode_of
 from snakepit.config.trusted_proxies import TrustedProxies
 from snakepit.errors import ConfigError
+from snakepit.server.net.annotated import http_connections
 from snakepit.server.net.http1 import HttpConnections
 from snakepit.server.net.listener import Listener, Speaks
-from snakepit.server.net.observed import http_connections
 from snakepit.server.net.reported import ReportedConnections
 from snakepit.server.privileges import become
 from snakepit.server.responders.acme_challenge import AcmeChallenge

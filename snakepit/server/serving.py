@@ -24,7 +24,7 @@ from snakepit.server.event_loop.background import spawn, wait_first_of
 from snakepit.server.inspection.commands import inspection_commands, slow_commands
 from snakepit.server.inspection.slow import SlowRequests
 from snakepit.server.monitor.monitoring import Monitoring
-from snakepit.server.net.observed import http_connections
+from snakepit.server.net.annotated import http_connections
 from snakepit.server.operate.certificate_commands import certificate_commands
 from snakepit.server.operate.changes import Changes
 from snakepit.server.operate.commands import commands
@@ -258,6 +258,7 @@ class Serving:
             if self._app_files is not None:
                 self._app_files.close()
             self._static.close()
+            await self._http.finish()
             self._monitoring.close()
             self._slow.close()
             if self._copies is not None:

@@ -22,7 +22,7 @@ from snakepit.wire import envelopes
 from snakepit.wire.carrier import discard
 from snakepit.worker import app_metrics, children, directory, loader, notes
 from snakepit.worker.detect import detect
-from snakepit.worker.ending import end_interpreter, finish, wait_for_threads
+from snakepit.worker.ending import end_interpreter, finish, wait_for_daemons, wait_for_threads
 from snakepit.worker.extensions.loader import Extensions, Load
 from snakepit.worker.hangs.app_import import RunningImport
 from snakepit.worker.hangs.watchdog import Watchdog
@@ -66,6 +66,12 @@ def run(settings: "WorkerSettings") -> None:
         os.environ.update(settings["variables"])
         _serve(settings, list)
         wait_for_threads(before)
+
+
+def wait_closable() -> None:
+    """Wait until the interpreter of a worker that has ended can be closed, since no daemon thread runs any more."""
+    in_a_second_thread(wait_for_daemons, "snakepit-closing")
+    finish()
 
 
 def in_a_second_thread(work: Callable[[], None], name: str) -> None:

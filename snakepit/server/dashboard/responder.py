@@ -63,6 +63,7 @@ class Dashboard(LateResponder):
         return path.startswith(PREFIX) or path == _BARE
 
     def submit(self, exchange: "Exchange") -> None:
+        exchange.is_logged = self.is_logged
         path, query = split_target(exchange.head.target)
         if b"token=" in query:
             exchange.head.target = path  # which the access log is about to get

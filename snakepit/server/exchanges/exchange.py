@@ -122,6 +122,8 @@ class Exchange:
     # what most exchanges never need is of the class, and not made for each
     body_left: int | None = None
     """Bytes of the request's body that may still come; None: any number."""
+    is_logged = True
+    """Whether the access log is to have it."""
     _kept: BodyKeeper | None = None  # what keeps the request's body, until it is here
     _body_rest: BodyRest | None = None  # of the request's body, which is here, and not passed on yet
     keepers: "AnswerKeepers[Exchange] | None" = None
@@ -264,6 +266,9 @@ class Exchange:
             if self.state is not ExchangeState.NEW and not self._is_kept:
                 self.destination.withdraw(self)
             self._to(ExchangeState.CLOSED)
+
+    def error_sent(self, fields: Fields, body: bytes) -> None:
+        """Hear what the client got in place of an answer of the app's."""
 
     def stalled(self) -> None:
         """Hear that the client does not go on with its request, while the server stops."""

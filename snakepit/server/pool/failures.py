@@ -37,5 +37,5 @@ def of_daemon_threads(worker: WorkerHandle) -> str:
     threads = "a daemon thread" if len(names) == 1 else "daemon threads"
     return (
         f"{capitalized(worker)} leaves {threads} running ({', '.join(names)}), so its interpreter "
-        "stays open until the process ends"
+        f"stays open until {'it ends' if len(names) == 1 else 'they end'}"
     )

@@ -298,7 +298,7 @@ class Roster:
         """Note that a worker's thread has ended, at this time by the clock of `ready`."""
         todo: list[Action] = []
         if worker.report.daemon_threads:
-            self.remains.add_open()
+            self.remains.add_open(worker)
             todo.append(actions.Tell(logging.INFO, of_daemon_threads(worker)))
         retired = worker in self._retiring
         succession = self._retiring.pop(worker, None)

@@ -67,6 +67,7 @@ class HealthChecks(LateResponder):
         return split_target(head.target)[0] in self._paths
 
     def submit(self, exchange: "Exchange") -> None:
+        exchange.is_logged = self.is_logged
         if refuses_method(exchange, "Health is asked for with GET"):
             return
         if split_target(exchange.head.target)[0] == self._readyz:

@@ -35,6 +35,7 @@ class MetricsPage(LateResponder):
         return split_target(head.target)[0] == self._path
 
     def submit(self, exchange: "Exchange") -> None:
+        exchange.is_logged = self.is_logged
         if refuses_method(exchange, "Metrics are asked for with GET"):
             return
         self.keep(exchange)

@@ -27,6 +27,8 @@ class Responder(ABC):
 
     interface = ""
     """It speaks neither of the apps' interfaces, and no WebSocket."""
+    is_logged = True
+    """Whether the access log is to have what it answers; `submit` tells the exchange."""
 
     @abstractmethod
     def takes(self, head: "RequestHead") -> bool:

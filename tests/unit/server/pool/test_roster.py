@@ -52,6 +52,7 @@ class Flag:
 @dataclass
 class Thread:
     memory_at_end: int | None = None
+    is_left_open: bool = False
     ended: Flag = field(default_factory=Flag)
 
 
@@ -185,7 +186,8 @@ class World:
         worker.thread.ended.up = True
         self.deadlines.pop(worker, None)
         self.hanging.discard(worker)
-        self.open += bool(worker.report.daemon_threads)
+        worker.thread.is_left_open = bool(worker.report.daemon_threads)
+        self.open += worker.thread.is_left_open
         return self.do(self.roster.ended(worker, self.now))
 
     def late(self, worker):
@@ -500,8 +502,10 @@ def test_daemon_threads_leave_an_interpreter_open(world):
     assert world.first is before
     assert world.roster.remains.left_open == 1
     assert world.told == [
-        "Worker 2 leaves a daemon thread running (poller), so its interpreter stays open until the process ends"
+        "Worker 2 leaves a daemon thread running (poller), so its interpreter stays open until it ends"
     ]
+    leaving.thread.is_left_open = False
+    assert world.roster.remains.left_open == 0
 
 
 def test_who_waits_is_told_of_the_end(world):
