@@ -334,6 +334,11 @@ class Config(TlsOptions):
     reload_delay: float = option(
         0.05, "Seconds without a further change until the workers are replaced.", least=0, metavar="SECONDS"
     )
+    debug: bool = option(
+        False,
+        "For development only: answer with the traceback, source code and variables where the app raises an exception "
+        "or can't be started.",
+    )
     supervise: bool = option(
         True,
         "Serve in a child process, and start another one if it dies; only for the command, and not with --runtime "

@@ -29,6 +29,7 @@ from snakepit.server.operate.certificate_commands import certificate_commands
 from snakepit.server.operate.changes import Changes
 from snakepit.server.operate.commands import commands
 from snakepit.server.operate.control_socket import ControlSocket, Identity
+from snakepit.server.operate.debug_warning import warn_of_debug
 from snakepit.server.operate.hand_over import NO_SUPERVISOR, HandOver
 from snakepit.server.operate.program_end import servers
 from snakepit.server.operate.reconfiguration import Reconfiguration
@@ -283,6 +284,7 @@ class Serving:
         self._slow.start()
         self._accepts = True
         self._log.info("Listening on %s (Ctrl+C to stop)", ", ".join(self._entrance.listener.addresses))
+        warn_of_debug(self._log, (app.config.debug for app in self._setup.apps), self._entrance.listener.sockets)
         if manager.takes_over:
             await self._open_control_socket()
         manager.listening(self._entrance.listener.sockets)

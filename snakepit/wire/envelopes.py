@@ -163,7 +163,13 @@ BREACH = _kind(
 
 LOADED = _kind("LOADED", FROM_WORKER, "interface seconds copies notes frameworks", "The app was imported.")
 READY = _kind("READY", FROM_WORKER, "seconds", "Lifespan start-up is complete: exchanges may come.")
-FAILED = _kind("FAILED", FROM_WORKER, "kind fault", "The worker can't serve.")
+FAILED = _kind(
+    "FAILED",
+    FROM_WORKER,
+    "kind fault page",
+    "The worker can't serve; and the page that `--debug` shows of that.",
+    body="page",
+)
 LIFESPAN_FAILED = _kind(
     "LIFESPAN_FAILED",
     FROM_WORKER,
@@ -491,9 +497,9 @@ def cpu_per_request(seconds: float) -> Envelope:
     return (CPU_PER_REQUEST, 0, seconds)
 
 
-def failed(kind: str, fault: str) -> Envelope:
-    """Make a FAILED; `kind` is "import", "lifespan" or "lost"."""
-    return (FAILED, 0, kind, fault)
+def failed(kind: str, fault: str, page: bytes = b"") -> Envelope:
+    """Make a FAILED; `kind` is "import", "lifespan" or "lost", `page` as in `snakepit.errors.AppError`."""
+    return (FAILED, 0, kind, fault, page)
 
 
 def lifespan_failed(fault: str) -> Envelope:

@@ -60,6 +60,7 @@ class AppSettings(ImportSettings):
     `variables`: those of `environ` that the app's options name. `directory`: the working directory of a worker that is
     a process; empty: the server's. `on_chdir`: see `snakepit.worker.directory`.
     `tells_metrics`: whether the last values of the app's metrics are wanted at its end.
+    `debug`: whether clients are shown its exceptions.
     """
 
     script: str | None
@@ -81,6 +82,7 @@ class AppSettings(ImportSettings):
     directory: str
     on_chdir: Literal["error", "warn", "allow"]
     tells_metrics: bool
+    debug: bool
 
 
 class WorkerSettings(AppSettings):

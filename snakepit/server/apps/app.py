@@ -12,6 +12,7 @@ from snakepit.server.event_loop.background import spawn
 from snakepit.server.pool.outcome import Outcome
 from snakepit.server.pool.pool import Pool
 from snakepit.server.responders.failed import Failed
+from snakepit.server.responders.failure_page import failure_page
 from snakepit.server.responders.refusal import Refusal
 from snakepit.server.responders.reload_pages import ReloadPages
 
@@ -204,7 +205,8 @@ class App:
         self.failure = pool.failure.result()
         if not self.alone:
             self._failures += 1
-            answering = Failed(self._failures, self._start_for)
+            page = failure_page(self.failure, self.config.reload_browser)
+            answering = Failed(self._failures, self._start_for, page)
             logging.getLogger("snakepit.server").error(
                 "App %s can't be started; it is tried again after %.0f s: %s",
                 self.name,

@@ -114,6 +114,7 @@ def pool_options(app: RoutedApp, surroundings: Surroundings) -> PoolOptions:
             "directory": directory,
             "on_chdir": _on_chdir(config, surroundings),
             "tells_metrics": bool(config.metrics_path),
+            "debug": config.debug,
             "open_files": surroundings.open_files,
         },
     )

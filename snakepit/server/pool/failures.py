@@ -15,9 +15,9 @@ def as_error(worker: WorkerHandle) -> AppError | ConfigError | WorkerLost:
     if limit is not None:
         return ConfigError(f"{worker} can't start: {limit}\n{fault}")
     if kind == "import":
-        return AppImportError(fault)
+        return AppImportError(fault, worker.report.error_page)
     if kind == "lifespan":
-        return LifespanError(fault)
+        return LifespanError(fault, worker.report.error_page)
     if kind == "timeout":
         return StartTimeout(fault)
     return WorkerLost(f"{worker} ended before it was ready\n{fault}".rstrip())

@@ -34,6 +34,7 @@ from snakepit.server.pool.recycling import Recycling
 from snakepit.server.pool.roster import Roster
 from snakepit.server.pool.starts import Starts
 from snakepit.server.pool.wear import Wear
+from snakepit.server.responders.failure_page import failure_page
 from snakepit.server.responders.unavailable import Unavailable
 from snakepit.server.workers.worker import WorkerHandle
 from snakepit.system.import_order import StandardLibraryFirst
@@ -317,7 +318,7 @@ class Pool:
                 case actions.GiveUp(error):
                     self.failure.set_result(error)
                 case actions.AnswerInstead(error):
-                    self._answer_instead(str(error))
+                    self._answer_instead(error)
                 case actions.Tell(level, text):
                     _log.log(level, "%s", text)
         if self._roster.first_ready:
@@ -340,8 +341,10 @@ class Pool:
         else:
             self._carry_out(self._roster.restarted(worker))
 
-    def _answer_instead(self, fault: str) -> None:
-        self.queue.answer_instead(Unavailable(fault, self._factory.page_script(self.version)))
+    def _answer_instead(self, error: SnakepitError) -> None:
+        script = self._factory.page_script(self.version)
+        page = failure_page(error, bool(script))
+        self.queue.answer_instead(Unavailable(str(error), script, page))
 
     def _keep_memory(self, predecessor: WorkerHandle, before: int | None) -> None:
         now = resident_memory()

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from snakepit.http.events import RequestHead
     from snakepit.server.exchanges.exchange import Exchange
+    from snakepit.server.responders.failure_page import FailurePage
 
 BACKOFF = 5.0, 300.0
 """Seconds until an app that could not be started is tried again, after the first failure and at most; doubled each
@@ -27,13 +28,15 @@ class Failed(Responder):
     Args:
         failures: how often the app could not be started, in a row.
         start: starts it; its requests may be submitted to it at once.
+        page: what `--debug` shows of it; None: nothing.
     """
 
-    def __init__(self, failures: int, start: "Callable[[Exchange], None]") -> None:
+    def __init__(self, failures: int, start: "Callable[[Exchange], None]", page: "FailurePage | None" = None) -> None:
         first, most = BACKOFF
         doubled = min(failures - 1, MOST_DOUBLED)
         self._until = time.monotonic() + min(first * 2.0**doubled, most)
         self._start = start
+        self._page = page
 
     @property
     def seconds_left(self) -> float:
@@ -47,7 +50,10 @@ class Failed(Responder):
         left = self.seconds_left
         if left > 0:
             fields = [(b"retry-after", b"%d" % math.ceil(left))]  # RFC 9110 section 10.2.3
-            exchange.refuse(502, "This app can't be started", fields)
+            if self._page is not None:
+                self._page.answer(exchange, 502, fields)
+            else:
+                exchange.refuse(502, "This app can't be started", fields)
         else:
             self._start(exchange)
 

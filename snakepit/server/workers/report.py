@@ -17,6 +17,7 @@ class WorkerReport:
         self.metrics: list[AppMetric] = []  # that the app keeps
         self.metrics_told = 0  # how often it has told them
         self.said_goodbye = False
+        self.error_page = b""  # of why it could not start, see snakepit.errors.AppError
 
     def loaded(self, envelope: Envelope) -> None:
         """Keep what a LOADED says."""

@@ -384,7 +384,7 @@ class WorkerHandle:
             self._owner.worker_ready(self)
 
     def _on_failed(self, envelope: Envelope) -> None:
-        _, _, kind, trouble = envelope
+        _, _, kind, trouble, self.report.error_page = envelope
         if self.state is not WorkerState.FAILED:  # or it was given up, and that is what there is to say
             self.failure = (kind, trouble)
         if self.state is WorkerState.STARTING and kind != "lost":
