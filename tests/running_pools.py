@@ -124,6 +124,7 @@ def settings_for(app, folder, **settings):
         "directory": "",
         "on_chdir": "warn",
         "tells_metrics": False,
+        "debug": False,
         "open_files": None,
     } | settings
 

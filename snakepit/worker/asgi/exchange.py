@@ -193,8 +193,7 @@ class AsgiExchange:
         What frameworks answer by themselves before they raise the exception again gives way, an answer of the app's own
         making does not.
         """
-        began = self._expected is not START and self._head is None
-        if (began and not self._is_of_framework) or self._disconnected or issubclass(type(error), Interrupted):
+        if not self._may_be_replaced or self._disconnected or issubclass(type(error), Interrupted):
             return
         made = pages.for_scope(error, self.scope, self._is_head)
         if made is not None:
@@ -203,12 +202,12 @@ class AsgiExchange:
             self._answer_is_large = len(made[1]) > LARGE
 
     @property
-    def _is_of_framework(self) -> bool:
-        """Whether a complete answer is still here, and is what Starlette makes of any exception; empty to HEAD."""
+    def _may_be_replaced(self) -> bool:
+        """Whether nothing of an answer has left, and it is no more than what Starlette makes of any exception."""
         if self._answer is None:
-            return False
+            return self._expected is START or (self._expected is BODY and self._head is not None)
         _, _, status, _, body = self._answer
-        return status == 500 and body in (b"Internal Server Error", b"")
+        return status == 500 and body in (b"Internal Server Error", b"")  # empty: to HEAD
 
     def _unfinished(self) -> str | None:
         """Tell what the app, which has returned, has left undone."""

@@ -53,7 +53,7 @@ def page(
         end: HTML for the end of the page.
     """
     kind, message = _title(error)
-    allowance = Allowance() if variables else Allowance(characters=0)
+    allowance = Allowance() if variables else None
     parts = [_exception(each, how, allowance) for each, how in _chain(error)]
     parts += (_table(title, rows) for title, rows in sections if rows)
     if text:
@@ -98,7 +98,7 @@ def _chain(error: BaseException) -> Iterator[tuple[BaseException, str]]:
             waiting.extend((inner, "which has within it") for inner in reversed(each.exceptions))
 
 
-def _exception(error: BaseException, how: str, allowance: Allowance) -> str:
+def _exception(error: BaseException, how: str, allowance: Allowance | None) -> str:
     kind, message = _title(error)
     level = "h2" if how else "h1"
     told = f'<span class="dim">{how}</span> ' if how else ""
@@ -127,7 +127,7 @@ def _steps(traceback: TracebackType | None) -> list[TracebackType]:
     return (theirs or steps)[::-1]
 
 
-def _frame(step: TracebackType, is_latest: bool, allowance: Allowance) -> str:
+def _frame(step: TracebackType, is_latest: bool, allowance: Allowance | None) -> str:
     frame, line = step.tb_frame, step.tb_lineno or 0
     path, name = frame.f_code.co_filename, frame.f_code.co_qualname
     is_open = " open" if is_latest or not _is_of_others(path) else ""
@@ -136,7 +136,7 @@ def _frame(step: TracebackType, is_latest: bool, allowance: Allowance) -> str:
         f'<span class="dim">{escape(folder + separator)}</span><b>{escape(file)}</b>:{line} '
         f'<span class="dim">in</span> {escape(name)}'
     )
-    rows = _rows(shown_locals(frame.f_locals, allowance, of_module=name == "<module>"))
+    rows = "" if allowance is None else _rows(shown_locals(frame.f_locals, allowance, name == "<module>"))
     variables = f"<details><summary>Variables</summary><table>\n{rows}</table></details>" if rows else ""
     source = _source(path, line, frame, _columns(frame.f_code, step.tb_lasti, line))
     return f"<details{is_open}><summary>{where}</summary>\n{source}{variables}</details>\n"

@@ -111,7 +111,7 @@ MAKERS = {
     envelopes.LIFESPAN_FAILED: st.builds(envelopes.lifespan_failed, st.text(max_size=200)),
     envelopes.CPU_PER_REQUEST: st.builds(envelopes.cpu_per_request, seconds),
     envelopes.FAILED: st.builds(
-        envelopes.failed, st.sampled_from(["import", "lifespan", "lost"]), st.text(max_size=100)
+        envelopes.failed, st.sampled_from(["import", "lifespan", "lost"]), st.text(max_size=100), chunks
     ),
     envelopes.GOODBYE: st.builds(envelopes.goodbye, st.lists(st.text(max_size=20), max_size=3)),
 }
