@@ -5,6 +5,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from snakepit.errors import AppError, SnakepitError
 from snakepit.server.apps.body_limit import BodyLimit
 from snakepit.server.apps.options import Surroundings, pool_options
 from snakepit.server.apps.statistics import AppStatistics, WorkerStatistics
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from snakepit.config.options import RoutedApp
-    from snakepit.errors import SnakepitError
     from snakepit.server.exchanges.exchange import Destination, Exchange
     from snakepit.server.pool.observer import Observer
     from snakepit.server.responders.responder import Responder
@@ -204,7 +204,8 @@ class App:
         self.failure = pool.failure.result()
         if not self.alone:
             self._failures += 1
-            answering = Failed(self._failures, self._start_for)
+            page = self.failure.page if isinstance(self.failure, AppError) else ""
+            answering = Failed(self._failures, self._start_for, page)
             logging.getLogger("snakepit.server").error(
                 "App %s can't be started; it is tried again after %.0f s: %s",
                 self.name,

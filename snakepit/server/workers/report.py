@@ -16,6 +16,7 @@ class WorkerReport:
         self.daemon_threads: list[str] = []  # of the app, that outlive the worker
         self.metrics: list[AppMetric] = []  # that the app keeps
         self.metrics_told = 0  # how often it has told them
+        self.error_page = ""  # for browsers, if it can't serve
         self.said_goodbye = False
 
     def loaded(self, envelope: Envelope) -> None:
@@ -30,6 +31,10 @@ class WorkerReport:
         """Keep what a METRICS says."""
         _, _, self.metrics = envelope
         self.metrics_told += 1
+
+    def told_error_page(self, envelope: Envelope) -> None:
+        """Keep what an ERROR_PAGE says."""
+        _, _, self.error_page = envelope
 
     def said_farewell(self, envelope: Envelope) -> None:
         """Keep what a GOODBYE says."""

@@ -143,6 +143,7 @@ class WorkerHandle:
             envelopes.FAILED: self._on_failed,
             envelopes.LIFESPAN_FAILED: self._on_lifespan_failed,
             envelopes.METRICS: self.report.told_metrics,
+            envelopes.ERROR_PAGE: self.report.told_error_page,
             envelopes.GOODBYE: self.report.said_farewell,
         }
 
