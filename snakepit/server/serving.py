@@ -259,7 +259,6 @@ class Serving:
             if self._app_files is not None:
                 self._app_files.close()
             self._static.close()
-            await self._http.finish()
             self._monitoring.close()
             self._slow.close()
             if self._copies is not None:
@@ -341,6 +340,7 @@ class Serving:
         http.close()
         try:
             self.left_open = await apps.close(deadline)
+            await http.finish()
         finally:
             waiting.cancel()
         for task in self._telling:
