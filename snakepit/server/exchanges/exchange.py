@@ -122,6 +122,8 @@ class Exchange:
     # what most exchanges never need is of the class, and not made for each
     body_left: int | None = None
     """Bytes of the request's body that may still come; None: any number."""
+    request_id = b""
+    """Its ID, if it has one."""
     is_logged = True
     """Whether the access log is to have it."""
     _kept: BodyKeeper | None = None  # what keeps the request's body, until it is here

@@ -113,7 +113,7 @@ class ServerCollector(Collector):
         yield from _by_worker(
             workers,
             _counter("snakepit_worker_busy_seconds", "Time in which a worker had a request.", "app", "worker"),
-            lambda worker: self._counters.busyness_of(worker).until(now),
+            lambda worker: 0.0 if worker.busyness is None else worker.busyness.until(now),
         )
         yield from _by_worker(
             workers,

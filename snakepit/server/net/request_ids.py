@@ -19,18 +19,15 @@ def new_id() -> bytes:
     return b"%032x" % _random.getrandbits(128)
 
 
-def identify(head: RequestHead, trusted: bool) -> None:
-    """See to it that a request has one X-Request-ID field: the client's if it is `trusted` and valid, or a new one."""
+def identify(head: RequestHead, trusted: bool) -> bytes:
+    """See to it that a request has one X-Request-ID field: the client's if it is `trusted` and valid, or a new one.
+
+    Returns the ID.
+    """
     found = [value for name, value in head.headers if name == NAME]
     if len(found) == 1 and trusted and _VALID.fullmatch(found[0]):
-        return
+        return found[0]
     others = [field for field in head.headers if field[0] != NAME] if found else head.headers
-    head.headers = [*others, (NAME, new_id())]  # a new list: requests with the same header block share one
-
-
-def id_of(head: RequestHead) -> bytes:
-    """Return a request's ID; empty if it has none."""
-    for name, value in reversed(head.headers):
-        if name == NAME:
-            return value
-    return b""
+    made = new_id()
+    head.headers = [*others, (NAME, made)]  # a new list: requests with the same header block share one
+    return made

@@ -7,7 +7,7 @@ to itself, and the process has to end without waiting for it.
 import asyncio
 import logging
 from collections.abc import Callable, Collection
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from snakepit.errors import InternalError
 from snakepit.server.exchanges.exchange import Exchange
@@ -24,6 +24,9 @@ from snakepit.wire import envelopes
 from snakepit.wire.envelopes import KIND, Envelope
 from snakepit.wire.loop_ends import MainEnd
 from snakepit.wire.settings import AppSettings
+
+if TYPE_CHECKING:
+    from snakepit.server.exchanges.tally import Busyness
 
 _log = logging.getLogger("snakepit.server")
 
@@ -112,6 +115,7 @@ class WorkerHandle:
         self.report = WorkerReport()
         self.failure = ("", "")  # kind and fault, as in envelopes.failed; or "config": it could not even be started
         self.exchanges: dict[int, Exchange] = {}
+        self.busyness: Busyness | None = None  # once it has had an exchange, if that is kept
         self.served = 0  # exchanges that it is through with
         self._owner = owner
         self._loop = loop

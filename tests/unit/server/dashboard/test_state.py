@@ -31,6 +31,7 @@ class Worker:
         self.report = SimpleNamespace(interface=interface)
         self.thread = SimpleNamespace(began=NOW - 60.0)
         self.heard_at, self.asked = NOW, 0
+        self.busyness = None
 
     def has_reacted(self, since):
         return self.heard_at >= since
@@ -164,7 +165,8 @@ def test_rates_are_of_the_time_between_two_looks(make):
     app = App("main:app", Worker(1))
     world = make(app)
     world.look()
-    tally, busyness = world.counters.tally_of(app.destination), world.counters.busyness_of(app.pool.workers[0])
+    tally, [worker] = world.counters.tally_of(app.destination), app.pool.workers
+    busyness = worker.busyness = world.counters.new_busyness(worker)
     for _ in range(20):
         tally.count("GET", 200)
         tally.took.add(0.003)
