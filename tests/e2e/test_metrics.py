@@ -61,7 +61,8 @@ def test_openmetrics():
         assert found.get("snakepit_requests_total", app=APP, method="GET", status="2xx") == 1
         assert found.kinds["snakepit_requests"] == "counter"
         for name in ("queue_seconds", "app_seconds", "seconds"):
-            assert re.search(rf'snakepit_request_{name}_bucket\{{.* 1\.0 # \{{trace_id="{TRACE}"\}} ', answer.text), name
+            exemplar = rf'snakepit_request_{name}_bucket\{{.* 1\.0 # \{{trace_id="{TRACE}"\}} '
+            assert re.search(exemplar, answer.text), name
         assert server.get("/metrics", method="HEAD").body == b""
         assert server.get("/metrics", method="POST").status == 405
 
