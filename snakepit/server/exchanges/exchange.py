@@ -16,7 +16,7 @@ from snakepit.errors import LocalProtocolError
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import Fields
 from snakepit.http.types import AppFile, Endpoints, Headers
-from snakepit.server.exchanges.request_side import RequestSide
+from snakepit.server.exchanges.request_side import BodySource, RequestSide, RequestSource
 from snakepit.server.exchanges.sink import AnswerKeeper, AnswerKeepers, EnvelopeSink, ResponseDeadlines
 from snakepit.server.lifecycle import EXCHANGE, ExchangeState, advance
 from snakepit.wire import envelopes
@@ -31,21 +31,18 @@ type OnChange = Callable[[Exchange], object]
 """Called when the client of a response takes more of it, and once when it is over."""
 
 
-class Client(Protocol):
+class Client(BodySource, Protocol):
     """The client of an exchange, whatever is spoken with it."""
 
     @property
     def writable(self) -> bool:
         """Whether the transport takes more without piling it up."""
 
-    def body_wanted(self) -> None:
-        """Let what the client sends flow again."""
-
     def report_fault(self, exchange: "Exchange", fault: str, cut_off: bool = False) -> None:
         """Log what went wrong in the app; `cut_off`: because its client left in the middle of the request."""
 
 
-class HttpClient(Client, Protocol):
+class HttpClient(Client, RequestSource, Protocol):
     """The client of a request that has not been answered yet."""
 
     def endpoints(self, head: RequestHead) -> Endpoints:
@@ -54,9 +51,6 @@ class HttpClient(Client, Protocol):
     @property
     def is_trusted(self) -> bool:
         """Whether it is a proxy that may say where a request comes from."""
-
-    def send_continue(self) -> None:
-        """Write 100 (Continue)."""
 
     def send_response(self, status: int, fields: Fields, body: bytes, more: bool) -> None:
         """Write the response's head and the first of its body. Raises LocalProtocolError."""
@@ -69,9 +63,6 @@ class HttpClient(Client, Protocol):
 
     def send_file(self, exchange: "Exchange", status: int, fields: Fields, file: AppFile) -> OnChange:
         """Begin to send a file."""
-
-    def send_error(self, status: int, reason: str, headers: Headers) -> None:
-        """Answer in the app's stead; where the response has begun, break the connection off."""
 
 
 class Destination(Protocol):
@@ -126,7 +117,7 @@ class Exchange(RequestSide):
         self.destination = destination
         self.request_complete = not head.more
         self._client: Client = client
-        self._http = client
+        self._http: HttpClient = client
         if head.more or head.body:
             self._take_first(head)
 

@@ -7,7 +7,7 @@ back and is held again.
 
 import sys
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.wire import envelopes
@@ -15,10 +15,26 @@ from snakepit.wire.envelopes import CHUNK, LARGE, WINDOW, cost, split
 
 if TYPE_CHECKING:
     from snakepit.http.events import RequestHead
-    from snakepit.http.types import Endpoints
-    from snakepit.server.exchanges.exchange import Client, HttpClient
+    from snakepit.http.types import Endpoints, Headers
     from snakepit.server.exchanges.sink import BodyKeeper, BodyRest, EnvelopeSink, ResponseDeadlines
     from snakepit.wire.envelopes import Envelope
+
+
+class BodySource(Protocol):
+    """The client of an exchange, as far as it sends the request's body."""
+
+    def body_wanted(self) -> None:
+        """Let what the client sends flow again."""
+
+
+class RequestSource(Protocol):
+    """The client of a request that has not been answered yet, as far as it sends that."""
+
+    def send_continue(self) -> None:
+        """Write 100 (Continue)."""
+
+    def send_error(self, status: int, reason: str, headers: "Headers") -> None:
+        """Answer in the app's stead; where the response has begun, break the connection off."""
 
 
 class RequestSide(ABC):
@@ -43,8 +59,8 @@ class RequestSide(ABC):
     head: "RequestHead"
     endpoints: "Endpoints"
     request_complete: bool
-    _client: "Client"
-    _http: "HttpClient"
+    _client: BodySource
+    _http: RequestSource
 
     @property
     def answered(self) -> bool:
