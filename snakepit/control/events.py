@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -14,12 +14,6 @@ from snakepit.control.commands import connected
 from snakepit.control.events_text import line
 from snakepit.control.search import find
 from snakepit.errors import SnakepitError
-
-WAIT = 5.0
-"""Seconds for which the server may hold an answer back while there is nothing new."""
-
-PAUSE = 0.2
-"""Seconds between two questions, so that what comes together is told together."""
 
 PATIENCE = 6.0
 """Seconds in which there may be no server: its supervisor starts another one in less."""
@@ -52,9 +46,10 @@ def events(most: int | None, since: str | None, follow: bool, as_json: bool, nam
             print(json.dumps(found, indent=2) if as_json else "\n".join(map(line, found)) or "No events")
             return
         signal.signal(signal.SIGINT, signal.default_int_handler)  # otherwise it ends commands at once
-        following = Following(entry.key, _printer(as_json), answer)
-        following.tell(found)
-        following.run()
+        show = _printer(as_json)
+        for event in found:
+            show(event)
+        Following(entry.key, show, answer).run()
     except KeyboardInterrupt:
         pass
     except BrokenPipeError:  # what reads has enough
@@ -77,48 +72,45 @@ class Following:
     def __init__(self, key: int, tell: Callable[[Event], object], answer: Mapping[str, Any]) -> None:
         self._key = key
         self._tell = tell
-        self._told_gone = False
         self._pid = self._number = 0
-        self._stopping = self._stopped = False
-        self._take(answer, ())
-
-    def tell(self, found: Iterable[Event]) -> None:
-        """Tell of events."""
-        for event in found:
-            self._tell(event)
+        self._kinds: set[str] = set()  # that were told of the process
+        self._heed(answer)
 
     def run(self) -> None:
         """Tell what happens until the server stops. Raises SnakepitError if it has gone without a word."""
-        seen_at = time.monotonic()
-        while not self._stopped:
+        seen_at, told_gone = time.monotonic(), False
+        while True:
             try:
                 with closing(find(None, self._key)) as link:
-                    self._ask(link)
-                seen_at, self._told_gone = time.monotonic(), False
-                pause = 0.0 if self._stopping else PAUSE
-            except SnakepitError as error:
-                if self._stopping:
+                    told_gone = False
+                    self._follow(link)
+                if "stopping" in self._kinds:
                     break
-                if time.monotonic() - seen_at > PATIENCE:
+            except SnakepitError as error:
+                if "stopping" in self._kinds:
+                    break
+                if told_gone and time.monotonic() - seen_at > PATIENCE:
                     raise SnakepitError(f"The server has ended ({str(error).partition(chr(10))[0]})") from None
-                pause = LOOK
-                if not self._told_gone:
-                    self._told_gone = True
+                if not told_gone:
+                    seen_at, told_gone = time.monotonic(), True
                     print("The server does not answer; waiting for it", file=sys.stderr)
-            time.sleep(pause)
+            time.sleep(LOOK)
         print("The server has stopped", file=sys.stderr)
 
-    def _ask(self, link: ControlClient) -> None:
-        after = self._number if link.entry.pid == self._pid else 0
-        answer = link.ask("events", after=after, wait=WAIT)
-        self._take(answer, answer["events"])
+    def _follow(self, link: ControlClient) -> None:
+        """Tell what happens in one process, until its end. Raises SnakepitError if it does not announce that."""
+        answer = link.ask("follow-events", after=self._number if link.entry.pid == self._pid else 0)
+        while True:
+            self._heed(answer)
+            for event in answer["events"]:
+                self._tell(event)
+            if answer["ended"]:
+                return
+            answer = link.wait_answer()
 
-    def _take(self, answer: Mapping[str, Any], tell: Iterable[Event]) -> None:
+    def _heed(self, answer: Mapping[str, Any]) -> None:
         if answer["pid"] != self._pid:
-            self._pid, self._number, self._stopping = answer["pid"], 0, False
-        found = answer["events"]
-        self._number = max((event["number"] for event in found), default=self._number)
-        kinds = {event["kind"] for event in found}
-        self._stopping = self._stopping or "stopping" in kinds
-        self._stopped = "stopped" in kinds
-        self.tell(tell)
+            self._pid, self._number = answer["pid"], 0
+            self._kinds.clear()
+        self._number = max((event["number"] for event in answer["events"]), default=self._number)
+        self._kinds.update(event["kind"] for event in answer["events"])

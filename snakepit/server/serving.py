@@ -34,7 +34,7 @@ from snakepit.server.operate.certificate_commands import certificate_commands
 from snakepit.server.operate.changes import Changes
 from snakepit.server.operate.commands import commands
 from snakepit.server.operate.control_socket import ControlSocket, Identity
-from snakepit.server.operate.event_commands import event_commands
+from snakepit.server.operate.event_commands import event_commands, event_streams
 from snakepit.server.operate.hand_over import NO_SUPERVISOR, HandOver
 from snakepit.server.operate.program_end import servers
 from snakepit.server.operate.reconfiguration import Reconfiguration
@@ -219,6 +219,10 @@ class Serving:
         """Note how many stop signals have come; `number` is the latest."""
         self._stops.told(number, count)
 
+    def restarted(self, why: str) -> None:
+        """Note that this process was started because another ended; `why`: which, and how."""
+        self._call_soon(lambda: self._events.add(Kind.RESTARTED, f"The server before, {why}"))
+
     def signalled(self, name: str) -> None:
         """Handle another signal."""
         self._by_signal()[name]()
@@ -294,8 +298,7 @@ class Serving:
         if manager.takes_over:
             reason, why = "hand-over", ", to take over from another"
         elif manager.restarts:
-            why = f", since the one before ended unexpectedly ({counted(manager.restarts, 'restart')})"
-            reason = "restart"
+            reason, why = "restart", f", since the one before ended: {counted(manager.restarts, 'restart')} so far"
         text = f"Snakepit {__version__} begins as process {os.getpid()}, with {self._setup.workers_in_words}{why}"
         self._events.add(Kind.START, text, reason=reason)
 
@@ -447,6 +450,7 @@ class Serving:
                 **event_commands(self._events),
                 **state_commands(self.statistics, self._apps, self._monitoring.counters, self._events, self._load),
             },
+            streams=event_streams(self._events),
         )
 
     async def _open_control_socket(self) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from snakepit.server.events.kinds import Kind
-from snakepit.system.json_lines import timestamp
+from snakepit.system.moments import timestamp
 
 KEPT = 400
 """The most events that are kept; then the oldest is forgotten."""

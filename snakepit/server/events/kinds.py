@@ -15,6 +15,7 @@ class Kind(StrEnum):
         return kind
 
     START = "start", "info"
+    RESTARTED = "restarted", "error"
     LISTENING = "listening", "info"
     STOPPING = "stopping", "info"
     STOPPED = "stopped", "info"

@@ -13,7 +13,8 @@ from typing import Any
 from snakepit.config.access_format import field_of, parse_format
 from snakepit.http.events import RequestHead
 from snakepit.http.types import Address
-from snakepit.system.json_lines import json_line, timestamp
+from snakepit.system.json_lines import json_line
+from snakepit.system.moments import timestamp
 
 _SERVED_BY = re.compile(r"worker (\d+)(?: of (.*))?", re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""snakepit.server.operate.event_commands: what the command answers, and when."""
+"""snakepit.server.operate.event_commands: what the commands answer, and when."""
 
 import asyncio
 import os
@@ -9,7 +9,8 @@ from waiting import PATIENCE, turn
 from snakepit.errors import SnakepitError
 from snakepit.server.events.events import Events
 from snakepit.server.events.kinds import Kind
-from snakepit.server.operate.event_commands import LONGEST_WAIT, event_commands
+from snakepit.server.operate import event_commands as module
+from snakepit.server.operate.event_commands import event_commands, event_streams
 
 
 def texts(answer):
@@ -24,41 +25,48 @@ def test_what_is_kept():
         events.add(Kind.START, "It begins")
         events.add(Kind.LISTENING, "It listens")
         assert texts(await command({})) == ["It begins", "It listens"]
-        assert texts(await command({"after": 1, "wait": 5})) == ["It listens"]
 
     asyncio.run(scenario())
 
 
-def test_it_waits_for_the_next_one_and_for_the_end():
+def test_what_comes_until_the_end():
     async def scenario():
         events = Events()
-        command = event_commands(events)["events"]
-        answer = asyncio.ensure_future(command({"after": 0, "wait": LONGEST_WAIT}))
-        await turn()
-        assert not answer.done()
         events.add(Kind.START, "It begins")
+        events.add(Kind.LISTENING, "It listens")
+        told = event_streams(events)["follow-events"]({"after": 1})
         async with asyncio.timeout(PATIENCE):
-            assert texts(await answer) == ["It begins"]
-            answer = asyncio.ensure_future(command({"after": 1, "wait": LONGEST_WAIT}))
+            assert texts(await anext(told)) == ["It listens"]
+            following = asyncio.ensure_future(anext(told))
             await turn()
+            assert not following.done()
+            events.add(Kind.STOPPING, "It stops")
+            assert texts(await following) == ["It stops"]
+            following = asyncio.ensure_future(anext(told))
+            await turn()
+            events.add(Kind.STOPPED, "It stopped")
             events.end()
-            assert await answer == {"pid": os.getpid(), "events": [], "ended": True}
+            last = await following
+            assert (texts(last), last["ended"]) == (["It stopped"], True)
+            with pytest.raises(StopAsyncIteration):
+                await anext(told)
 
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(
-    ("request_", "error"),
-    [
-        ({"after": "1"}, "after must be the number of an event, not '1'"),
-        ({"after": True}, "after must be"),
-        ({"wait": -1}, "wait must be 0 to 30 seconds, not -1"),
-        ({"wait": 31}, "wait must be"),
-        ({"wait": float("nan")}, "wait must be"),
-        ({"wait": None}, "wait must be"),
-        ({"wait": True}, "wait must be"),
-    ],
-)
-def test_nonsense(request_, error):
-    with pytest.raises(SnakepitError, match=error):
-        asyncio.run(event_commands(Events())["events"](request_))
+def test_it_says_now_and_then_that_nothing_has_happened(monkeypatch):
+    monkeypatch.setattr(module, "LONGEST_SILENCE", 0.001)
+
+    async def scenario():
+        told = event_streams(Events())["follow-events"]({})
+        async with asyncio.timeout(PATIENCE):
+            for _ in range(3):
+                assert await anext(told) == {"pid": os.getpid(), "events": [], "ended": False}
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("after", ["1", True, 1.0, None])
+def test_nonsense(after):
+    with pytest.raises(SnakepitError, match="after must be the number of an event, not "):
+        asyncio.run(anext(event_streams(Events())["follow-events"]({"after": after})))
