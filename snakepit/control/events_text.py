@@ -18,7 +18,7 @@ def line(event: Mapping[str, Any]) -> str:
     """Render an event: its local time, its kind, and what happened."""
     text = printable(event["text"])
     if event["count"] > 1:
-        text = f"{text}, since {_local(event['since'], '%H:%M:%S')}"
+        text = f"{text} (since {_local(event['since'], '%H:%M:%S')})"
     return f"{_local(event['time'], '%Y-%m-%d %H:%M:%S')}  {event['kind']:<{_WIDEST}}  {text}"
 
 

@@ -221,7 +221,7 @@ class Serving:
 
     def restarted(self, why: str) -> None:
         """Note that this process was started because another ended; `why`: which, and how."""
-        self._call_soon(lambda: self._events.add(Kind.RESTARTED, f"The server before, {why}"))
+        self._call_soon(lambda: self._events.add(Kind.RESTARTED, f"It is in place of one that died: {why}"))
 
     def signalled(self, name: str) -> None:
         """Handle another signal."""

@@ -175,7 +175,7 @@ def test_refusals_are_summed_up(site):
         assert (refused["count"], refused["reason"], refused["app"]) == (12, "limit-concurrency", "site_app:app")
         assert refused["since"] <= refused["time"]
         assert refused["text"] == "12 requests refused: too many requests at once (--limit-concurrency)"
-        assert "(--limit-concurrency), since " in server.command("events").stdout
+        assert "(--limit-concurrency) (since " in server.command("events").stdout
 
 
 def test_a_request_that_hangs(site):
@@ -219,7 +219,7 @@ def test_following_a_server_that_is_killed_and_started_again(site):
         os.kill(pid, signal.SIGKILL)
         follower.wait_for("restarted", 1)
         follower.wait_for("Listening on", 2)
-        assert any(f"The server before, process {pid} was ended by SIGKILL" in line for line in follower.lines)
+        assert any(f"in place of one that died: process {pid} was ended by SIGKILL" in line for line in follower.lines)
         [said] = [json.loads(line) for line in server.err.splitlines() if '"snakepit.supervisor"' in line]
         assert said["level"] == "ERROR"
         assert said["message"].startswith(f"The server process {pid} was ended by SIGKILL; another one starts now")

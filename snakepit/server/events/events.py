@@ -7,6 +7,7 @@ it, nor costs more than an addition for each.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,8 @@ from snakepit.server.events.kinds import Kind
 from snakepit.system.moments import timestamp
 
 KEPT = 400
-"""The most events that are kept; then the oldest is forgotten."""
+"""The most events that are kept; then the oldest of the most frequent kind is forgotten. So a worker that crashes over
+and over for days leaves the start of the server, and the reload before it."""
 
 LONGEST = 300
 """Characters of a text that are kept."""
@@ -171,7 +173,8 @@ class Events:
         self._kept.pop(event.key, None)
         self._kept[event.key] = event
         if len(self._kept) > KEPT:
-            del self._kept[next(iter(self._kept))]
+            [(kind, _)] = Counter(kept.kind for kept in self._kept.values()).most_common(1)
+            del self._kept[next(key for key, kept in self._kept.items() if kept.kind is kind)]
         self._wake()
 
     def _wake(self) -> None:

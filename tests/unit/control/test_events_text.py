@@ -34,7 +34,7 @@ def event(**more):
 
 def test_a_line():
     assert line(event()) == r"2026-03-04 12:30:00  refused             Not\x1b[2J nice"
-    assert line(event(count=2)).endswith("nice, since 12:29:50")
+    assert line(event(count=2)).endswith("nice (since 12:29:50)")
 
 
 def test_a_short_line():

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import re
+from pathlib import Path
 
 import pytest
 from waiting import PATIENCE, turn
 
+import snakepit
 from snakepit.server.events.events import APART, KEPT, LONGEST, TELL_AGAIN, Events, gist
 from snakepit.server.events.kinds import By, Kind
 
@@ -63,6 +66,18 @@ def test_the_latest_comes_first_and_only_so_many_are_kept(events):
     assert events.latest[0].text == f"Workers: {KEPT + 2}"
     assert [event.text for event in events.after(KEPT + 1)] == [f"Workers: {KEPT + 1}", f"Workers: {KEPT + 2}"]
     assert events.count == KEPT + 3
+
+
+def test_a_crash_loop_leaves_what_led_to_it(events):
+    events.add(Kind.START, "It begins")
+    events.add(Kind.RELOADED, "Reloaded")
+    for number in range(KEPT):
+        events.add(Kind.WORKER_LOST, f"{number}")
+        events.add(Kind.WORKER_READY, f"{number}")
+    assert [event.text for event in events.after(0)][:2] == ["It begins", "Reloaded"]
+    kinds = [event.kind for event in events.latest]
+    assert len(kinds) == KEPT
+    assert abs(kinds.count(Kind.WORKER_LOST) - kinds.count(Kind.WORKER_READY)) <= 1
 
 
 def test_what_comes_often_is_one_event(events, clock):
@@ -169,6 +184,21 @@ def test_nobody_waits_for_ever():
 )
 def test_one_line_is_kept(text, kept):
     assert gist(text) == kept
+
+
+def test_the_vocabulary_is_explained():
+    page = (Path(snakepit.__file__).parent.parent / "docs" / "reference" / "events.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    kinds = [row for row in rows if row[1].partition(",")[0] in ("info", "warning", "error")]
+    explained = {kind: level for row in kinds for kind, level in _pairs(row)}
+    assert explained == {kind.value: kind.level for kind in Kind}
+    assert all(f"`{by.value}`" in page for by in By)
+
+
+def _pairs(row):
+    """Yield the kinds of a row of the table with their levels, of which there may be one for all."""
+    kinds, levels = re.findall(r"`([a-z-]+)`", row[0]), row[1].split(", ")
+    yield from zip(kinds, levels if len(levels) > 1 else levels * len(kinds), strict=True)
 
 
 def test_the_vocabulary():
