@@ -22,7 +22,7 @@ from snakepit.server.net.request_facts import (
     worker_of,
 )
 from snakepit.server.net.transport import name_of_client
-from snakepit.system.json_lines import timestamp, timestamp_of
+from snakepit.system.moments import timestamp, timestamp_of
 
 type _Member = Callable[[WatchedExchange, float], str]
 """Makes a member with a comma and a space behind it; empty if there is nothing to say."""

@@ -14,7 +14,10 @@ from snakepit.http.fields import NONE
 from snakepit.server.dashboard import state as state_module
 from snakepit.server.dashboard.command import state_commands
 from snakepit.server.dashboard.state import LONG, REACTION, SHOWN, ServerState
+from snakepit.server.events.events import Events
+from snakepit.server.events.kinds import Kind
 from snakepit.server.exchanges.exchange import Exchange
+from snakepit.server.inspection.load import Load
 from snakepit.server.lifecycle import WorkerState
 from snakepit.server.monitor.counters import Counters
 
@@ -223,27 +226,35 @@ def test_where_nobody_counts(make):
     assert found["apps"][0]["workers"][0]["busy"] is None
 
 
+def of_state(world, counters=None):
+    events = Events(clock=lambda: 1e9)
+    events.add(Kind.SCALED, "Workers: 2, were 1", reason="load")
+    return state_commands(world.statistics, world.apps, counters, events, Load(world.apps, lambda: 7, None))
+
+
 def test_the_command(make):
     worker = Worker(1)
     world = make(App("main:app", worker))
-    command = state_commands(world.statistics, world.apps, world.counters)["state"]
+    command = of_state(world, world.counters)["state"]
     answer = asyncio.run(command({}))
     assert answer["state"]["server"]["pid"] == 1
     assert worker.asked == 1
+    assert answer["state"]["load"] == {"rate": None, "busy": None}
+    assert [event["text"] for event in answer["state"]["events"]] == ["Workers: 2, were 1"]
 
 
 @pytest.mark.parametrize("number", [None, "1", 1.0, True])
 def test_where_takes_a_number(make, number):
     world = make(App("main:app", Worker(1)))
     with pytest.raises(SnakepitError, match="id must be the number of a request"):
-        asyncio.run(state_commands(world.statistics, world.apps, None)["where"]({"id": number}))
+        asyncio.run(of_state(world)["where"]({"id": number}))
 
 
 def test_where_a_request_is_that_waits(make):
     app = App("main:app", Worker(1))
     world = make(app)
     number = world.begin(app, None, 4.0).number
-    where = state_commands(world.statistics, world.apps, None)["where"]
+    where = of_state(world)["where"]
     with pytest.raises(SnakepitError, match="No worker has this request"):
         asyncio.run(where({"id": number}))
     with pytest.raises(SnakepitError, match="This request is over"):
