@@ -1,0 +1,167 @@
+"""snakepit profile: what takes the time, as JSON for speedscope and as a flame graph."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from contextlib import contextmanager
+
+import pytest
+from browsing import NEEDS_BROWSER, wait_for
+from support import NEEDS_TWO_WORKERS, ONE_RUNTIME, PATIENCE, RUNTIME, Client, running, wait_until
+
+GET = b"GET %s HTTP/1.1\r\nHost: test\r\n\r\n"
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def wait_spinning(server):
+    """Wait until a worker is in the endless loop."""
+    wait_until(lambda: "in spin" in server.command("stacks").stdout, "the loop runs")
+
+
+def functions(file):
+    """The functions that a profile for speedscope shows, by profile."""
+    profile = json.loads(file.read_text(encoding="utf-8"))
+    frames = profile["shared"]["frames"]
+    return {
+        found["name"]: {frames[at]["name"] for stack in found["samples"] for at in stack}
+        for found in profile["profiles"]
+    }
+
+
+@contextmanager
+def making(server, file, *arguments):
+    """Run a profile that goes on for long, from the moment at which it is being made."""
+    command = [sys.executable, "-m", "snakepit", "profile", "--seconds", "600", "-o", str(file), *arguments]
+    process = subprocess.Popen(
+        command, cwd=server.cwd, env=server.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+    def is_made():
+        asking = "from snakepit.control.search import find; find(None, None).ask('profile', seconds=0)"
+        done = subprocess.run(
+            [sys.executable, "-c", asking], cwd=server.cwd, env=server.env, capture_output=True, text=True
+        )
+        return "another profile" in done.stderr
+
+    wait_until(is_made, "the profile is being made")
+    yield process
+    assert process.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize("app", ["stuck:app", "stuck:wsgi"])
+def test_an_endless_loop(app, tmp_path):
+    name = "spin" if app.endswith("app") else "spin_for_ever"
+    with running(app, "--no-access-log", workers=1) as server, Client(server) as client:
+        client.send(GET % b"/spin")
+        wait_spinning(server)
+        file = tmp_path / "profile.json"
+        done = server.command("profile", "--seconds", "0.5", "-o", str(file))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert name in set().union(*functions(file).values())
+        refused = server.command("profile", "--seconds", "0.1", "--worker", "7")
+        assert (refused.returncode, refused.stderr) == (1, "Error: There is no worker 7; there are: 1\n")
+
+
+def test_a_flame_graph(tmp_path):
+    with running("stuck:app", "--no-access-log", workers=1) as server, Client(server) as client:
+        client.send(GET % b"/spin")
+        wait_spinning(server)
+        file = tmp_path / "profile.svg"
+        done = server.command("profile", "--seconds", "0.5", "--worker", "1", "-o", str(file))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.endswith("open it in a browser\n")
+        frames = ET.parse(file).getroot().find(f"{SVG}svg[@id='frames']")
+        tips = {frame.find(f"{SVG}title").text.partition("\n")[0]: frame for frame in frames}
+        assert tips["spin"].get("class") == "app"
+        assert not any(tip.startswith("main, ") for tip in tips)
+
+
+@NEEDS_BROWSER
+@ONE_RUNTIME
+def test_zoom_and_search_in_a_browser(browser, tmp_path):
+    with running("stuck:app", "--no-access-log", workers=1) as server, Client(server) as client:
+        client.send(GET % b"/spin")
+        wait_spinning(server)
+        file = tmp_path / "profile.svg"
+        assert server.command("profile", "--seconds", "0.5", "-o", str(file)).returncode == 0
+
+    def width(text):
+        [frame] = [each for each in shown() if each.text.startswith(text)]
+        return frame.rect["width"]
+
+    def shown():
+        return [each for each in browser.find_elements("css selector", "#frames > svg") if each.is_displayed()]
+
+    def told():
+        return browser.find_element("id", "told").text
+
+    browser.get(file.as_uri())
+    whole = width("all threads")
+    before = len(shown())
+    [loop] = [each for each in shown() if each.text.startswith("spin ")]
+    loop.click()
+    wait_for(browser, lambda _: abs(width("spin ") - whole) < 2)
+    browser.find_element("id", "search").send_keys("SPIN")
+    wait_for(browser, lambda _: "is in 100.0 % of what is shown" in told())
+    assert len(browser.find_elements("css selector", "#frames > .hit")) >= 1
+    browser.find_element("id", "search").send_keys("\ue00c")  # Esc
+    wait_for(browser, lambda _: len(shown()) == before)
+    assert width("all threads") == whole
+
+
+def test_the_main_interpreter_alone(tmp_path):
+    with running("stuck:app", "--no-access-log", workers=1) as server:
+        file = tmp_path / "profile.json"
+        with making(server, file, "--worker", "main") as process:
+            for _ in range(300):
+                assert server.get("/").status == 200
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=PATIENCE)
+            assert err == ""
+            assert out.startswith(f"{file} shows ")
+        found = functions(file)
+        assert {name.partition(",")[0] for name in found} == {"main"}
+        assert "run_command" in set().union(*found.values())
+
+
+@NEEDS_TWO_WORKERS
+@pytest.mark.parametrize("app", ["stuck:app", "stuck:wsgi"])
+def test_a_worker_that_is_replaced_meanwhile(app, tmp_path):
+    with running(app, "--no-access-log", workers=2) as server:
+        file = tmp_path / "profile.json"
+        with making(server, file, "--worker", "2") as process:
+            assert server.command("reload").returncode == 0
+            out, err = process.communicate(timeout=PATIENCE)
+            assert "Worker 2 of stuck:" in err
+            assert " ended after " in err
+            assert "the profile has what it did until then" in err
+            assert out.startswith(f"{file} shows ")
+        assert server.command("profile", "--seconds", "0.01", "-o", os.devnull).returncode == 0
+
+
+@pytest.mark.skipif(RUNTIME != "process", reason="only processes can be killed")
+def test_a_worker_that_dies_meanwhile(tmp_path):
+    with running("stuck:app", "--no-access-log", workers=2) as server:
+        workers = json.loads(server.command("stacks", "--json").stdout)["workers"]
+        file = tmp_path / "profile.json"
+        with making(server, file) as process:
+            os.kill(workers[0]["pid"], signal.SIGKILL)
+            wait_until(lambda: "SIGKILL" in server.err or "killed" in server.err.lower(), "its end is known")
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=PATIENCE)
+            assert err.count("Worker ") == 1
+            assert err.endswith(" s; the profile lacks it\n")
+
+
+def test_ctrl_c_ends_it(tmp_path):
+    with running("stuck:app", "--no-access-log", workers=1) as server:
+        file = tmp_path / "p.json"
+        with making(server, file) as process:
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=PATIENCE)
+            assert err == ""
+            assert out.startswith(f"{file} shows ")
+        assert server.command("profile", "--seconds", "0.01", "-o", os.devnull).returncode == 0
