@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 from browsing import NEEDS_BROWSER, wait_for
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
 from support import NEEDS_TWO_WORKERS, ONE_RUNTIME, PATIENCE, RUNTIME, Client, running, wait_until
 
 GET = b"GET %s HTTP/1.1\r\nHost: test\r\n\r\n"
@@ -88,28 +90,29 @@ def test_zoom_and_search_in_a_browser(browser, tmp_path):
         file = tmp_path / "profile.svg"
         assert server.command("profile", "--seconds", "0.5", "-o", str(file)).returncode == 0
 
-    def width(text):
-        [frame] = [each for each in shown() if each.text.startswith(text)]
-        return frame.rect["width"]
+    def frames():
+        return browser.find_elements("css selector", "#frames > svg")
 
-    def shown():
-        return [each for each in browser.find_elements("css selector", "#frames > svg") if each.is_displayed()]
+    def shown(text):
+        """The rectangles with such a text, as the widths that they have."""
+        named = [each for each in frames() if each.find_element("tag name", "text").text.startswith(text)]
+        return [each.get_attribute("width") for each in named if each.is_displayed()]
 
     def told():
         return browser.find_element("id", "told").text
 
     browser.get(file.as_uri())
-    whole = width("all threads")
-    before = len(shown())
-    [loop] = [each for each in shown() if each.text.startswith("spin ")]
+    before = shown("")
+    [loop] = [each for each in frames() if each.find_element("tag name", "text").text.startswith("spin ")]
     loop.click()
-    wait_for(browser, lambda _: abs(width("spin ") - whole) < 2)
-    browser.find_element("id", "search").send_keys("SPIN")
+    wait_for(browser, lambda _: shown("spin ") == ["100%"])
+    search = browser.find_element("id", "search")
+    ActionChains(browser).click(search).send_keys("SPIN").perform()
     wait_for(browser, lambda _: "is in 100.0 % of what is shown" in told())
-    assert len(browser.find_elements("css selector", "#frames > .hit")) >= 1
-    browser.find_element("id", "search").send_keys("\ue00c")  # Esc
-    wait_for(browser, lambda _: len(shown()) == before)
-    assert width("all threads") == whole
+    assert loop.get_attribute("class") == "app hit"
+    ActionChains(browser).send_keys(Keys.ESCAPE).perform()
+    wait_for(browser, lambda _: len(shown("")) == len(before))
+    assert shown("all threads") == ["100%"]
 
 
 def test_the_main_interpreter_alone(tmp_path):
