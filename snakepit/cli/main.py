@@ -345,8 +345,8 @@ for _command in (
             ["-o", "--output"],
             default="profile.json",
             metavar="FILE",
-            help="The file to write: NAME.svg is a flame graph; NAME.json, for https://www.speedscope.app, has times "
-            "in their order of size, too.  [default: profile.json]",
+            help="The file to write: NAME.svg is a flame graph, anything else is for https://www.speedscope.app.  "
+            "[default: profile.json]",
         ),
         *_WHICH_WORKERS,
     ),

@@ -34,7 +34,8 @@ def threads_of(answer: Mapping[str, Any]) -> list[SampledThread]:
 
 
 def _threads_in(where: str, place: Mapping[str, Any]) -> list[SampledThread]:
-    frames = [Frame(*call, kind) for call, kind in zip(place["calls"], place["kinds"], strict=True)]
+    called = zip(place["calls"], place["kinds"], strict=True)
+    frames = [Frame(file, line, function, kind) for (file, line, function), kind in called]
     threads: dict[str, list[tuple[list[Frame], float]]] = {}
     for thread, calls, seconds in place["samples"]:
         threads.setdefault(thread, []).append(([frames[at] for at in calls], seconds))

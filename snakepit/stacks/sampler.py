@@ -79,7 +79,12 @@ class Sampler:
 
     def _sampled(self) -> Iterator[tuple[str, bool, list[Call], float]]:
         for (name, is_thread, stack), seconds in self._seconds.items():
-            yield name, is_thread, [(code.co_filename, line, code.co_qualname) for code, line in reversed(stack)], seconds
+            yield (
+                name,
+                is_thread,
+                [(code.co_filename, line, code.co_qualname) for code, line in reversed(stack)],
+                seconds,
+            )
 
 
 class _SwitchInterval:

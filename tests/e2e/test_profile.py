@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import xml.etree.ElementTree as ET
 from contextlib import contextmanager
 
@@ -116,16 +117,29 @@ def test_zoom_and_search_in_a_browser(browser, tmp_path):
 
 
 def test_the_main_interpreter_alone(tmp_path):
+    over = threading.Event()
+    file = tmp_path / "profile.json"
     with running("stuck:app", "--no-access-log", workers=1) as server:
-        file = tmp_path / "profile.json"
-        with making(server, file, "--worker", "main") as process:
-            for _ in range(300):
-                assert server.get("/").status == 200
-            process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=PATIENCE)
-            assert err == ""
-            assert out.startswith(f"{file} shows ")
-        found = functions(file)
+
+        def ask():
+            with Client(server) as client:
+                while not over.is_set():
+                    client.send(GET % b"/" * 50)
+                    for _ in range(50):
+                        assert client.read().status == 200
+
+        def seen():
+            done = server.command("profile", "--seconds", "0.5", "--worker", "main", "-o", str(file))
+            assert (done.returncode, done.stderr) == (0, "")
+            return functions(file)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        try:
+            found = wait_until(seen, "the main interpreter is seen at work")
+        finally:
+            over.set()
+            thread.join(PATIENCE)
         assert {name.partition(",")[0] for name in found} == {"main"}
         assert "run_command" in set().union(*found.values())
 

@@ -1,13 +1,9 @@
 """snakepit stacks: where a request is, also in workers that hang."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 
 import pytest
-from support import PATIENCE, RUNTIME, Client, running, wait_until
+from support import RUNTIME, Client, running, wait_until
 
 GET = b"GET %s?password=secret HTTP/1.1\r\nHost: test\r\n\r\n"
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from snakepit.errors import InternalError
 from snakepit.server.exchanges.exchange import Exchange
@@ -69,7 +70,8 @@ class WatchdogLine:
     def hung_up(self) -> None:
         """The worker has ended, and its last words were heard: who waits for an answer gets none."""
         self._is_over = True
-        for answer in (self._stack, *self._profiles.values(), *self._stacks.values()):
+        answers: list[asyncio.Future[Any]] = [self._stack, *self._profiles.values(), *self._stacks.values()]
+        for answer in answers:
             answer.cancel()
 
     async def wait_stack(self) -> str:

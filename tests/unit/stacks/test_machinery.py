@@ -56,8 +56,14 @@ def test_whatever_an_app_calls_for_a_request_is_shown():
 
 @pytest.mark.parametrize(
     ("call", "kind"),
-    [(APP, "app"), (LIBRARY, "library"), (OURS, "machinery"), (THREAD, "machinery"), (FROZEN, "machinery")]
-    + [(("<attrs generated init>", 1, "__init__"), "library")],
+    [
+        (APP, "app"),
+        (LIBRARY, "library"),
+        (("<attrs generated init>", 1, "__init__"), "library"),
+        (OURS, "machinery"),
+        (THREAD, "machinery"),
+        (FROZEN, "machinery"),
+    ],
 )
 def test_whose_code_it_is(call, kind):
     assert kind_of(call[0]) == kind

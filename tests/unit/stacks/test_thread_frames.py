@@ -66,7 +66,9 @@ def test_no_reference_is_left():
     thread = threading.Thread(target=over.wait)
     thread.start()
     try:
-        [frame] = wait_until(lambda: [found for found in innermost() if found.f_code is threading.Condition.wait.__code__])
+        [frame] = wait_until(
+            lambda: [found for found in innermost() if found.f_code is threading.Condition.wait.__code__]
+        )
         before = sys.getrefcount(frame)
         for _ in range(50):
             stacks()
