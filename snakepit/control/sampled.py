@@ -26,7 +26,7 @@ class SampledThread(NamedTuple):
 
 
 def threads_of(answer: Mapping[str, Any]) -> list[SampledThread]:
-    """Return the threads of each worker, and of the main interpreter. Raises KeyError: the server says nothing of it."""
+    """Return the threads of each worker, and of the main interpreter. Raises KeyError if it lacks any."""
     found = [(f"worker {worker['number']} of {worker['app']}", worker) for worker in answer["workers"]]
     if answer["main"] is not None:
         found.append(("main", answer["main"]))
