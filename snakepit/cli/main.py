@@ -127,7 +127,7 @@ def _top(name: str | None, pid: int | None) -> None:
 
 
 def _stacks(
-    worker: int | None, app: str | None, show_all: bool, as_json: bool, name: str | None, pid: int | None
+    worker: int | str | None, app: str | None, show_all: bool, as_json: bool, name: str | None, pid: int | None
 ) -> None:
     """Show where the threads and tasks of all workers are, beside the requests that they work for."""
     from snakepit.control import inspection
@@ -164,9 +164,9 @@ def _events(
 
 
 def _profile(
-    seconds: float, output: str, worker: int | None, app: str | None, name: str | None, pid: int | None
+    seconds: float, output: str, worker: int | str | None, app: str | None, name: str | None, pid: int | None
 ) -> None:
-    """Sample what the workers do for some seconds, and write a profile for https://www.speedscope.app."""
+    """Sample what the workers and the main interpreter do for some seconds, and write it as a flame graph."""
     from snakepit.control import inspection
 
     inspection.profile(seconds, output, worker, app, *_which(name, pid))
@@ -326,7 +326,12 @@ def _apps_command(name: str, callback: Callable[..., None]) -> click.Command:
 
 
 _WHICH_WORKERS = (
-    click.Option(["--worker"], type=click.IntRange(1), metavar="N", help="Only the worker with this number."),
+    click.Option(
+        ["--worker"],
+        type=parameters.WorkerNumber(),
+        metavar="N",
+        help="Only the worker with this number; main: only the main interpreter.",
+    ),
     click.Option(["--app"], metavar="APP", help="Only the workers of the app with this name, if there are several."),
 )
 
@@ -382,7 +387,8 @@ for _command in (
             ["-o", "--output"],
             default="profile.json",
             metavar="FILE",
-            help="The file to write, for speedscope.  [default: profile.json]",
+            help="The file to write: NAME.svg is a flame graph, anything else is for https://www.speedscope.app.  "
+            "[default: profile.json]",
         ),
         *_WHICH_WORKERS,
     ),

@@ -126,7 +126,14 @@ class WorkerHandle:
         self.watchdog = WatchdogLine(runtime.channels[-1], loop, self._take)
         self._listening = [*self._ends, self.watchdog.end]
         self.thread = RuntimeThread(
-            runtime, number, settings, loop, self._listening, self._leaves_threads, self._thread_ended
+            runtime,
+            number,
+            settings,
+            loop,
+            self._listening,
+            on_closing=self.watchdog.hung_up,
+            keeps_open=self._leaves_threads,
+            on_ended=self._thread_ended,
         )
         self._seats: Seats | None = None  # of a WSGI app
         self._name = f"worker {number} of {app}" if app else f"worker {number}"

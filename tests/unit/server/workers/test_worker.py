@@ -677,6 +677,22 @@ def test_the_watchdog_speaks_for_a_loop_that_is_stuck(clock):
     play(scenario)
 
 
+def test_nobody_waits_for_the_watchdog_of_one_that_has_ended():
+    async def scenario(played, worker):
+        await played.be_ready()
+        line = worker.watchdog
+        asked = [asyncio.ensure_future(wait) for wait in (line.wait_stack(), line.wait_stacks(), line.wait_profile(9))]
+        await until(lambda: played.waits(WATCHDOG) == 3)
+        line.hung_up()
+        assert await asyncio.gather(*asked) == ["", None, None]
+        assert await line.wait_profile(9) is None
+        line.end_profile()
+        await played.turns()
+        assert played.waits(WATCHDOG) == 3, "it is asked nothing more"
+
+    play(scenario)
+
+
 def test_the_watchdog_of_one_that_must_end_is_told():
     async def scenario(played, worker):
         await played.be_ready()
@@ -1178,6 +1194,7 @@ def test_last_words_are_heard_before_the_interpreter_is_closed(owned):
         RuntimeThread._hear_last_words = original
     assert worker.failure == ("lost", "word 99")
     assert interpreter.closed.is_set()
+    assert asyncio.run(worker.watchdog.wait_stacks()) is None
     assert owner.words == ["ended"]
 
 
