@@ -141,7 +141,7 @@ def test_a_signal(site):
 
 def test_a_worker_that_dies(site):
     with serving(site, "--runtime", "process", workers=2) as server:
-        server.wait_listening(2)
+        server.wait_logged(" ready:", 2)
         assert server.get("/die").status == 500
         [lost] = eventually(server, "worker-lost")
         assert lost["reason"] == "ended"

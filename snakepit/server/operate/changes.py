@@ -98,10 +98,12 @@ class Changes:
         self._log.info("Reading the configuration again")
         async with self._rereading:
             try:
-                outcome = await self._reconfiguration.apply() or Outcome(0)
+                outcome = await self._reconfiguration.apply()
             except SnakepitError as error:
                 self._events.add(Kind.NOT_RECONFIGURED, f"The configuration can't be used: {error}", reason=by)
                 raise
+        if outcome is None:
+            return Outcome(0)
         if outcome.count or outcome.static:
             counts = (outcome.count, "app"), (outcome.static, "static folder")
             what = " and ".join(counted(count, noun) for count, noun in counts if count)
