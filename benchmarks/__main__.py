@@ -8,6 +8,7 @@ from statistics import median
 
 from benchmarks.connections import connections
 from benchmarks.neighbors import neighbors
+from benchmarks.observing import observing
 from benchmarks.parts import parts
 from benchmarks.server import Server, load, serving
 from benchmarks.slow_clients import slowloris
@@ -138,7 +139,7 @@ def _write_fast(sock: socket.socket, until: float) -> None:
             pass
 
 
-_ALL = (frameworks, runtimes, parallel, threads, backpressure, connections, neighbors, slowloris, parts)
+_ALL = (frameworks, runtimes, parallel, threads, backpressure, connections, neighbors, slowloris, observing, parts)
 BENCHMARKS = {function.__name__: function for function in _ALL}
 
 

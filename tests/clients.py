@@ -8,6 +8,7 @@ from fakes import fake_of
 from snakepit.errors import LocalProtocolError
 from snakepit.http.fields import NONE, render
 from snakepit.server.exchanges.exchange import HttpClient
+from snakepit.server.exchanges.websocket import HandshakeClient, WebSocketClient
 from snakepit.wire.envelopes import CHUNK
 
 ILLEGAL = (b"x-illegal: yes\r\n", 0, None)
@@ -287,3 +288,29 @@ def bodies(client):
 
 def statuses(client):
     return [status for status, _, _ in answers(client.received)]
+
+
+@fake_of(WebSocketClient, HandshakeClient)
+class FakeSession(FakeClient):
+    """Plays the HTTP connection and then the WebSocket: it keeps what is sent, until it is closed."""
+
+    def __init__(self):
+        super().__init__()
+        self.opened = None
+        self.said = []
+        self.closed = None
+
+    def open_websocket(self, session, subprotocol, fields):
+        assert not self.begun
+        assert self.opened is None
+        self.opened = subprotocol, fields
+        return self
+
+    def send_message(self, data):
+        assert self.opened is not None
+        assert self.closed is None
+        self.said.append(data)
+
+    def close(self, code, reason):
+        assert self.closed is None, "closed twice"
+        self.closed = code, reason

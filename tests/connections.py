@@ -16,8 +16,8 @@ from snakepit.http.fields import NONE, render
 from snakepit.server.exchanges.exchange import Destination
 from snakepit.server.exchanges.sink import EnvelopeSink
 from snakepit.server.lifecycle import CONNECTION, WEBSOCKET, ExchangeState
+from snakepit.server.net.annotated import http_connections
 from snakepit.server.net.http1 import Connection
-from snakepit.server.net.observed import http_connections
 from snakepit.server.net.websocket import WebSocketConnection
 from snakepit.server.routing.router import Router
 from snakepit.wire import envelopes

@@ -142,6 +142,27 @@ def _slow(show_all: bool, as_json: bool, name: str | None, pid: int | None) -> N
     inspection.slow(show_all, as_json, *_which(name, pid))
 
 
+def _events(
+    number: int | None,
+    since: str | None,
+    follow: bool,
+    as_json: bool,
+    name: str | None,
+    pid: int | None,
+) -> None:
+    """Show what has happened in a running server: starts, reloads, replaced and lost workers, refusals, certificates.
+
+    It keeps the latest 400 events. Times are local, those of --json UTC.
+    """
+    from snakepit.control import events, events_text
+
+    try:
+        moment = None if since is None else events_text.moment(since)
+        events.events(number, moment, follow, as_json, *_which(name, pid))
+    except SnakepitError as error:
+        end_with(error)
+
+
 def _profile(
     seconds: float, output: str, worker: int | str | None, app: str | None, name: str | None, pid: int | None
 ) -> None:
@@ -331,6 +352,27 @@ for _command in (
         _slow,
         click.Option(["--all", "show_all"], is_flag=True, help="Show those too whose answers began within a second."),
         click.Option(["--json", "as_json"], is_flag=True, help="Print them as a JSON array."),
+    ),
+    _control_command(
+        "events",
+        _events,
+        click.Option(
+            ["-n", "number"],
+            type=click.IntRange(0),
+            metavar="N",
+            help="At most so many, the latest.  [default: all; with --follow 10]",
+        ),
+        click.Option(
+            ["--since"], metavar="WHEN", help="Only those since then: 10m, 2h or 1d ago, 12:30, or 2026-01-31T12:30."
+        ),
+        click.Option(
+            ["-f", "--follow"], is_flag=True, help="Show what happens from now on, too, until the server stops."
+        ),
+        click.Option(
+            ["--json", "as_json"],
+            is_flag=True,
+            help="Print them as a JSON array; with --follow, as a JSON object on each line.",
+        ),
     ),
     _control_command(
         "profile",

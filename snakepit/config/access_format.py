@@ -10,9 +10,9 @@ ATOMS: dict[str, str | int | float] = {
     **dict.fromkeys(("B", "T", "M", "D"), 0),
     **dict.fromkeys(("L", "p"), ""),
     **dict.fromkeys(("addr", "time", "method", "scheme", "path", "query_string", "protocol"), ""),
-    **dict.fromkeys(("request_id", "worker", "app"), ""),
+    **dict.fromkeys(("request_id", "trace_id", "worker", "app"), ""),
     "status": 0,
-    "dt_ms": 0.0,
+    **dict.fromkeys(("dt_ms", "queue_ms", "app_ms"), 0.0),
 }
 """The names of atoms, each with a value of its type."""
 

@@ -85,6 +85,10 @@ class MonitoringOptions(WorkerOptions):
         metavar="TOKEN", secret=True, shown="none: only clients on this machine", form=_check_token,
     )  # fmt: skip
 
+    otel: bool = option(
+        False, "Send a span for each request to where OpenTelemetry's variables OTEL_... say; needs the extra otel."
+    )
+
     def _check_monitoring(self) -> None:
         """Raise ConfigError for options that contradict each other."""
         paths = {name: path for name in ("livez", "readyz", "metrics") if (path := getattr(self, f"{name}_path"))}

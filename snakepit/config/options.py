@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from snakepit.config import app_reference, apps, placeholders, variables
+from snakepit.config.access_fields import check_access_fields
 from snakepit.config.access_format import check_file, check_format
 from snakepit.config.choices import (
     HttpOption,
@@ -200,8 +201,20 @@ class Config(TlsOptions):
         None, "Log requests in this file, which SIGUSR1 reopens if it was moved.",
         metavar="FILE", shown="stdout", path=True, form=check_file,
     )  # fmt: skip
+    access_log_fields: str = option(
+        "", "The members of the JSON object for each request, such as time,method,path,status,total_ms,{user-agent}i.",
+        metavar="FIELDS", shown="docs/how-to/logging.md has them", commas=True, form=check_access_fields,
+    )  # fmt: skip
+    access_log_sample: float = option(
+        1.0, "The share of requests that are logged, from 0 to 1. Those with a status of 400 or more always are.",
+        least=0, most=1, metavar="SHARE",
+    )  # fmt: skip
+    access_log_health: bool = option(False, "Log requests for health checks, metrics and the live page, too.")
     request_id: bool = option(
         False, "Give each request an ID, a trusted proxy's X-Request-ID or a new one, and send it back in that field."
+    )
+    server_timing: bool = option(
+        False, "Tell the client how long its request waited and how long the app took, in the field Server-Timing."
     )
     use_colors: bool | None = option(
         None, "Colours in the logs, but for those that --log-config sets up.", shown="on a terminal, without NO_COLOR"
@@ -305,6 +318,10 @@ class Config(TlsOptions):
         "one more gets 503 and is closed.",
         least=1, shown="no limit",
     )  # fmt: skip
+    debug: bool = option(
+        False, "Show exceptions of the app to whoever asked, with source code and the values of variables: for "
+        "development only."
+    )  # fmt: skip
     reload: bool = option(False, "Replace the workers whenever a file of the app changes.")
     reload_browser: bool = option(
         False, "Pages in browsers reload themselves when the new version answers; needs --reload."
@@ -352,6 +369,11 @@ class Config(TlsOptions):
             raise ConfigError(
                 "dashboard with proxy_protocol, by which clients are said to be anywhere, needs dashboard_token",
                 ("dashboard", "proxy_protocol"),
+            )
+        if self.access_log_fields and (self.access_log_format or self.log_format != "json"):
+            raise ConfigError(
+                "access_log_fields needs log_format json, without access_log_format",
+                ("access_log_fields", "access_log_format", "log_format"),
             )
         object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
         # read again after the app may have changed the directory

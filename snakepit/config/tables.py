@@ -17,7 +17,10 @@ from snakepit.errors import ConfigError
 GROUPS = {"logging": "log_", "websocket": "ws_", "timeouts": "timeout_", "limits": "limit_"}
 """Tables for options whose names begin alike: their keys may lack that beginning."""
 
-_MORE_OF_LOGGING = ("access_log", "access_log_format", "access_log_file", "use_colors")
+_MORE_OF_LOGGING = (
+    "access_log", "access_log_format", "access_log_file", "access_log_fields", "access_log_sample", "access_log_health",
+    "use_colors",
+)  # fmt: skip
 
 APP = "app"
 """The key for the app's reference, which is no option."""

@@ -2,25 +2,14 @@
 
 import json
 import logging
-import time
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
+
+from snakepit.system.moments import timestamp
 
 _OF_EACH = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {"message", "asctime", "taskName"}
 
 _encode = json.JSONEncoder(ensure_ascii=False, default=str).encode  # json.dumps makes an encoder for each call
-
-
-def timestamp(seconds: float) -> str:
-    """Return a moment as RFC 3339 has it, in UTC, with milliseconds. `seconds`: since 1970."""
-    whole, thousandths = divmod(int(seconds * 1000), 1000)
-    return f"{_second(whole)}.{thousandths:03}Z"
-
-
-@lru_cache(4)
-def _second(whole: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
 
 
 def json_line(fields: Mapping[str, Any]) -> str:

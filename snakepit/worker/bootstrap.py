@@ -22,7 +22,7 @@ from snakepit.wire import envelopes
 from snakepit.wire.carrier import discard
 from snakepit.worker import app_metrics, children, directory, loader, notes
 from snakepit.worker.detect import detect
-from snakepit.worker.ending import end_interpreter, finish, wait_for_threads
+from snakepit.worker.ending import end_interpreter, finish, wait_for_daemons, wait_for_threads
 from snakepit.worker.extensions.loader import Extensions, Load
 from snakepit.worker.hangs.app_import import RunningImport
 from snakepit.worker.hangs.watchdog import Watchdog
@@ -66,6 +66,12 @@ def run(settings: "WorkerSettings") -> None:
         os.environ.update(settings["variables"])
         _serve(settings, list)
         wait_for_threads(before)
+
+
+def wait_closable() -> None:
+    """Wait until the interpreter of a worker that has ended can be closed, since no daemon thread runs any more."""
+    in_a_second_thread(wait_for_daemons, "snakepit-closing")
+    finish()
 
 
 def in_a_second_thread(work: Callable[[], None], name: str) -> None:
@@ -123,7 +129,15 @@ def _serve(
                 loading.leave()
         except AppError as error:
             kind, trouble = "import", "\n".join([str(error), *_notes(settings)])
+            if settings["debug"]:
+                with StandardLibraryFirst():
+                    from snakepit.worker.error_page.wrapper import page_of_failure
+                words.append(envelopes.error_page(page_of_failure(error.__context__ or error, settings)))
             return
+        if settings["debug"]:
+            with StandardLibraryFirst():
+                from snakepit.worker.error_page.wrapper import page_of_failure, with_error_page
+            app = with_error_page(app, interface, settings)
         if settings["page_script"]:
             with StandardLibraryFirst():
                 from snakepit.worker.page_injection import with_script
@@ -144,6 +158,8 @@ def _serve(
         failed = serve(app, settings, loaded, watchdog)
         if failed is not None:
             kind, trouble = failed
+            if settings["debug"]:
+                words.append(envelopes.error_page(page_of_failure(None, settings)))
     except BaseException as error:  # an app can end its own loop with any exception, including SystemExit
         loading.leave()  # if an exception from the watchdog came just at the end of the import
         trouble = fault(error)

@@ -2,7 +2,7 @@
 
 Closing an interpreter in which a daemon thread still runs aborts the whole process on 3.13, and later Pythons promise
 nothing either. So the app's exit handlers run first, which usually end such threads. Then the threads get a short time.
-Those that are left are reported, and the interpreter stays open.
+Those that are left are reported, and the interpreter stays open until they end.
 """
 
 import _io
@@ -23,11 +23,21 @@ def end_interpreter() -> list[str]:
     atexit._run_exitfuncs()  # as multiprocessing does at the end of a child; closing would do so too late
     atexit.register(_forget_stand_in)
     end = time.monotonic() + DAEMON_TIME
-    daemons = [thread for thread in threading.enumerate() if thread.daemon]
+    daemons = _daemons()
     for thread in daemons:
         if not isinstance(thread, threading._DummyThread):  # threads of C code can't be waited for
             thread.join(max(0.0, end - time.monotonic()))
     return [thread.name for thread in daemons if thread.is_alive()]
+
+
+def wait_for_daemons() -> None:
+    """Wait until no daemon thread runs: for ever, if one never ends."""
+    while daemons := _daemons():
+        for thread in daemons:
+            if isinstance(thread, threading._DummyThread):
+                time.sleep(DAEMON_TIME)
+            else:
+                thread.join()
 
 
 def finish() -> None:
@@ -42,6 +52,10 @@ def finish() -> None:
             file.flush()
         except Exception:  # it is closed; Python's own end reports no errors of open files, either
             pass
+
+
+def _daemons() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.daemon]
 
 
 def _files() -> list[Any]:

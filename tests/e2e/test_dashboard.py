@@ -236,7 +236,8 @@ def test_nothing_is_done_for_other_pages():
 
 @ONE_RUNTIME
 def test_with_a_token():
-    with running("behaviors:app", ON, env={"SNAKEPIT_DASHBOARD_TOKEN": TOKEN}, workers=1) as server:
+    env = {"SNAKEPIT_DASHBOARD_TOKEN": TOKEN}
+    with running("behaviors:app", ON, "--access-log-health", env=env, workers=1) as server:
         assert ask(server, "/_snakepit/").status == 401, "from this machine, too"
         assert ask(server, "/_snakepit/style.css").status == 200
         origin = f"Origin: http://127.0.0.1:{server.port}"

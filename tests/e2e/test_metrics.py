@@ -1,6 +1,7 @@
 """Metrics of a server, as Prometheus reads them."""
 
 import http.client
+import re
 import ssl
 import time
 
@@ -14,6 +15,7 @@ from support import NEEDS_TWO_WORKERS, ONE_RUNTIME, PATIENCE, RUNTIME, Client, r
 
 OPENMETRICS = "Accept: application/openmetrics-text; version=1.0.0, text/plain;version=0.0.4;q=0.5"
 APP = "behaviors:app"
+TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
 def test_requests_are_counted_by_what_became_of_them(parts):
@@ -52,12 +54,15 @@ def test_requests_are_counted_by_what_became_of_them(parts):
 
 def test_openmetrics():
     with running(APP, "--metrics", "/metrics", workers=1) as server:
-        assert server.get("/").status == 200
+        assert server.get("/", f"traceparent: 00-{TRACE}-b7ad6b7169203331-01").status == 200
         answer = server.get("/metrics", OPENMETRICS)
         assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0; charset=utf-8")
         found = Scraped(parse_openmetrics(answer.text))
         assert found.get("snakepit_requests_total", app=APP, method="GET", status="2xx") == 1
         assert found.kinds["snakepit_requests"] == "counter"
+        for name in ("queue_seconds", "app_seconds", "seconds"):
+            exemplar = rf'snakepit_request_{name}_bucket\{{.* 1\.0 # \{{trace_id="{TRACE}"\}} '
+            assert re.search(exemplar, answer.text), name
         assert server.get("/metrics", method="HEAD").body == b""
         assert server.get("/metrics", method="POST").status == 405
 
@@ -145,6 +150,8 @@ def test_websockets():
         found = scrape(server)
         assert found.get("snakepit_request_seconds_count", app=app) == 0, "it is as long as its client likes"
         assert found.get("snakepit_request_app_seconds_count", app=app) == 1
+        assert server.stop() == 0
+        assert "Traceback" not in server.err
 
 
 @NEEDS_TWO_WORKERS

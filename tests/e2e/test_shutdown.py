@@ -5,7 +5,7 @@ import sys
 from contextlib import ExitStack, closing
 
 import pytest
-from support import NOT_ENDING, RUNTIME, Client, Server, read_all, running, wait_until, workers_of
+from support import NOT_ENDING, ONE_RUNTIME, RUNTIME, Client, Server, read_all, running, wait_until, workers_of
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
@@ -206,6 +206,19 @@ def test_daemon_threads_do_not_hold_the_end_up():
         assert server.stop(signal.SIGTERM) == 0
         closes_it = RUNTIME == "interpreter"  # elsewhere daemon threads end with their process, as ever
         assert ("leaves a daemon thread running (endless)" in server.err) is closes_it
+
+
+@ONE_RUNTIME
+def test_an_interpreter_is_closed_when_its_daemon_threads_have_ended(tmp_path):
+    end = tmp_path / "end"
+    with running("sluggish:app", workers=1, env={"END": str(end)}) as server:
+        assert server.command("reload").returncode == 0
+        server.wait_logged("leaves a daemon thread running (sluggish), so its interpreter stays open until it ends")
+        assert "freed" not in server.out
+        end.touch()
+        server.wait_logged("freed")
+        assert server.get("/").body == b"hello"
+        assert server.stop(signal.SIGTERM) == 0
 
 
 def test_keep_alive_clients_are_told_when_the_server_stops(held):

@@ -30,7 +30,6 @@ from snakepit.server.lifecycle import ExchangeState, WorkerState
 from snakepit.server.pool import endings, retries
 from snakepit.server.pool import wear as wear_module
 from snakepit.server.workers import runtimes
-from snakepit.wire import interpreters
 
 # -- start-up --------------------------------------------------------------------------------------------------------
 
@@ -1167,7 +1166,7 @@ from behaviors import app
             assert len(living() - before) == 1
             held.release()
             await until(lambda: len(os.listdir("/proc/self/task")) <= threads)
-        interpreters._kept_open.pop().close()  # now that its thread has ended, so that later tests start clean
+            await until(lambda: living() <= before)
         assert living() == before
 
     play(scenario)

@@ -5,10 +5,12 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from snakepit.errors import AppError, SnakepitError
 from snakepit.server.apps.body_limit import BodyLimit
 from snakepit.server.apps.options import Surroundings, pool_options
 from snakepit.server.apps.statistics import AppStatistics, WorkerStatistics
 from snakepit.server.event_loop.background import spawn
+from snakepit.server.events.kinds import Kind
 from snakepit.server.pool.outcome import Outcome
 from snakepit.server.pool.pool import Pool
 from snakepit.server.responders.failed import Failed
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from snakepit.config.options import RoutedApp
-    from snakepit.errors import SnakepitError
     from snakepit.server.exchanges.exchange import Destination, Exchange
     from snakepit.server.pool.observer import Observer
     from snakepit.server.responders.responder import Responder
@@ -81,6 +82,7 @@ class App:
     async def stop(self, deadline: float) -> None:
         """Retire its workers, as `close` does; its requests get 503 until it is started again."""
         self.destination, self.failure, self.stopped = Refusal(503, "This app is stopped"), None, True
+        self._observer.happened(Kind.APP_STOPPED, f"App {self.name} is stopped")
         self._forget_tasks()
         pool = self.pool  # it may be started again before this one has ended
         await self._wait_idle(pool, deadline)
@@ -92,9 +94,10 @@ class App:
         await self.tried.wait()
         return Outcome(1) if self.failure is None else Outcome(0, str(self.failure))
 
-    async def leave(self, deadline: float) -> None:
-        """Answer the requests that it has, and close; no others come."""
+    async def leave(self, deadline: float, why: str) -> None:
+        """Answer the requests that it has, and close; no others come. `why`: for people, as in "to make room"."""
         self._leaves = True
+        self._observer.happened(Kind.APP_RETIRED, f"App {self.name} goes, {why}")
         await self._wait_idle(self.pool, deadline)
         await self.close(deadline)
 
@@ -200,11 +203,15 @@ class App:
         if not pool.failure.done():
             self._failures = 0
             self.tried.set()
+            if not self.alone:
+                self._observer.happened(Kind.APP_STARTED, f"App {self.name} is ready")
             await asyncio.shield(pool.failure)
         self.failure = pool.failure.result()
+        self._observer.happened(Kind.APP_FAILED, f"App {self.name} can't be started: {self.failure}")
         if not self.alone:
             self._failures += 1
-            answering = Failed(self._failures, self._start_for)
+            page = self.failure.page if isinstance(self.failure, AppError) else ""
+            answering = Failed(self._failures, self._start_for, page)
             logging.getLogger("snakepit.server").error(
                 "App %s can't be started; it is tried again after %.0f s: %s",
                 self.name,

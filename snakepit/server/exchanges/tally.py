@@ -1,7 +1,7 @@
 """Counts of requests, in plain numbers: they cost each request little, and are put into words only when asked for."""
 
 from bisect import bisect_left
-from typing import Final
+from typing import Final, NamedTuple
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 """The methods that are counted by name (RFC 9110 section 9.3, RFC 5789): clients can make up any number of others."""
@@ -16,19 +16,37 @@ BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2
 """Seconds; the upper bounds of the buckets of a histogram, to which the last one without a bound comes."""
 
 
-class Histogram:
-    """How many times were how long; `counts` has a number for each bucket, `total` is the sum in seconds."""
+class Exemplar(NamedTuple):
+    """A request of a bucket whose trace can be looked at: its trace, its time, and when it was over, since 1970."""
 
-    __slots__ = ("counts", "total")
+    trace_id: str
+    seconds: float
+    moment: float
+
+
+class Histogram:
+    """How many times were how long; `counts` has a number for each bucket, `total` is the sum in seconds.
+
+    `exemplars` has, by bucket, one of the latest requests whose trace is kept, if there is one.
+    """
+
+    __slots__ = ("counts", "exemplars", "total")
 
     def __init__(self) -> None:
         self.counts = [0] * (len(BOUNDS) + 1)
         self.total = 0.0
+        self.exemplars: dict[int, Exemplar] = {}
 
-    def add(self, seconds: float) -> None:
-        """Count a time."""
-        self.counts[bisect_left(BOUNDS, seconds)] += 1
+    def add(self, seconds: float) -> int:
+        """Count a time; returns its bucket."""
+        bucket = bisect_left(BOUNDS, seconds)
+        self.counts[bucket] += 1
         self.total += seconds
+        return bucket
+
+    def set_exemplar(self, exemplar: Exemplar) -> None:
+        """Show this request as an example of its bucket."""
+        self.exemplars[bisect_left(BOUNDS, exemplar.seconds)] = exemplar
 
 
 class Tally:
@@ -36,15 +54,29 @@ class Tally:
 
     `answered` has, by method, the number of requests for each of CLASSES. `before` is the time with proxies, of those
     requests of which they say it. `waited` is the time until a worker had the request, `worked` the time from then
-    until the response began, and `took` the whole time.
+    until the response began, and `took` the whole time. `exemplar_due` has, for each bucket of `took`, when to look for
+    another exemplar, as of `time.monotonic`.
     """
 
-    __slots__ = ("answered", "before", "left", "others", "received", "refused", "sent", "took", "waited", "worked")
+    __slots__ = (
+        "answered",
+        "before",
+        "exemplar_due",
+        "left",
+        "others",
+        "received",
+        "refused",
+        "sent",
+        "took",
+        "waited",
+        "worked",
+    )
 
     def __init__(self) -> None:
         self.answered = {method: [0] * len(CLASSES) for method in METHODS}
         self.others = [0] * len(CLASSES)
         self.before, self.waited, self.worked, self.took = Histogram(), Histogram(), Histogram(), Histogram()
+        self.exemplar_due = [0.0] * (len(BOUNDS) + 1)
         self.refused = 0  # got 503 in place of a worker
         self.left = 0  # whose client went before the answer was complete
         self.received = 0  # bytes of requests' bodies
@@ -63,6 +95,12 @@ class Busyness:
     def __init__(self) -> None:
         self.seconds = 0.0
         self.since: float | None = None
+
+    def end(self, now: float) -> None:
+        """Note that it has nothing more to do."""
+        if self.since is not None:
+            self.seconds += now - self.since
+            self.since = None
 
     def until(self, now: float) -> float:
         """Return the seconds up to a moment."""

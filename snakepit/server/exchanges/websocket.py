@@ -105,6 +105,7 @@ class WebSocketExchange(Exchange):
                 self._to(ExchangeState.RESPONDING)
                 self.status = SWITCHED
                 self._client = self._socket = self._begun_on.open_websocket(self, envelope[2], envelope[3])
+                self._switched()
                 del self._begun_on, self._http  # with its parser: some KiB for each socket
         elif kind == envelopes.CLOSE and self._socket is not None and self.state is ExchangeState.RESPONDING:
             self._to(ExchangeState.ANSWERED)
@@ -121,18 +122,21 @@ class WebSocketExchange(Exchange):
         if socket is None or self.state is not ExchangeState.RESPONDING:
             super().done(fault, cut_off)
             return
-        self._end(socket, INTERNAL_ERROR if fault is not None else NORMAL)
+        self._close_socket(socket, INTERNAL_ERROR if fault is not None else NORMAL)
         if fault is not None:
             socket.report_fault(self, fault)
 
     def lost(self, status: int = 500) -> None:
         """Hear that the worker died over it, or hangs."""
         if self._socket is not None and self.state is ExchangeState.RESPONDING:
-            self._end(self._socket, INTERNAL_ERROR)
+            self._close_socket(self._socket, INTERNAL_ERROR)
         else:
             super().lost(status)
 
-    def _end(self, socket: WebSocketClient, code: int) -> None:
+    def _switched(self) -> None:
+        """For those that watch: the app has accepted."""
+
+    def _close_socket(self, socket: WebSocketClient, code: int) -> None:
         self._worker = None
         self._to(ExchangeState.CLOSED)
         socket.close(code, "")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from prometheus_client import samples
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from snakepit.tls.certificates import Certificates
 
 _STATES = (WorkerState.STARTING, WorkerState.READY, WorkerState.RETIRING)
+
+_LABELS = (*map(str, BOUNDS), "+Inf")
+"""The buckets' names."""
 
 _PHASES = ("proxy_header", "handshake", "idle", "reading_head", "serving", "discarding", "lingering", "websocket")
 """What a connection may be at; always there, so that a graph has no gaps."""
@@ -111,7 +115,7 @@ class ServerCollector(Collector):
         yield from _by_worker(
             workers,
             _counter("snakepit_worker_busy_seconds", "Time in which a worker had a request.", "app", "worker"),
-            lambda worker: self._counters.busyness_of(worker).until(now),
+            lambda worker: 0.0 if worker.busyness is None else worker.busyness.until(now),
         )
         yield from _by_worker(
             workers,
@@ -175,8 +179,15 @@ def _gauge(name: str, help: str, *labels: str) -> GaugeMetricFamily:
 
 
 def _add(family: HistogramMetricFamily, labels: Sequence[str], histogram: Histogram) -> None:
-    bounds = (*map(str, BOUNDS), "+Inf")
-    family.add_metric(labels, list(zip(bounds, accumulate(histogram.counts), strict=True)), histogram.total)
+    buckets: list[tuple[str, float] | tuple[str, float, samples.Exemplar]] = []
+    for bucket, (bound, count) in enumerate(zip(_LABELS, accumulate(histogram.counts), strict=True)):
+        shown = histogram.exemplars.get(bucket)
+        if shown is None:
+            buckets.append((bound, count))
+        else:
+            example = samples.Exemplar({"trace_id": shown.trace_id}, shown.seconds, shown.moment)
+            buckets.append((bound, count, example))
+    family.add_metric(labels, buckets, histogram.total)
 
 
 def _of_requests(tallies: dict[str, Tally]) -> Iterator[Metric]:

@@ -1,15 +1,17 @@
 """Keeps the counts of all apps' requests, and how busy workers are."""
 
+from time import monotonic, time
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
-from snakepit.server.exchanges.tally import Busyness, Tally
+from snakepit.server.exchanges.tally import Busyness, Exemplar, Tally
+from snakepit.server.exchanges.websocket import SWITCHED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from snakepit.server.apps.app import App
     from snakepit.server.exchanges.exchange import Destination
+    from snakepit.server.exchanges.watched import WatchedExchange
     from snakepit.server.workers.worker import WorkerHandle
 
 NO_APP = ""
@@ -17,6 +19,10 @@ NO_APP = ""
 
 MOST_KNOWN = 1024
 """Destinations whose counts are found at once. Those of apps that were replaced or have gone are forgotten then."""
+
+
+EXEMPLAR_SECONDS = 1.0
+"""Seconds that the exemplar of a bucket stays: to look for a trace in each request would cost too much."""
 
 
 class Counters:
@@ -39,11 +45,43 @@ class Counters:
         self._uncounted = set(uncounted)
         self._seen = seen
         self._known: dict[Destination, Tally | None] = {}
-        self._busyness: WeakKeyDictionary[WorkerHandle, Busyness] = WeakKeyDictionary()
 
     def leave_out(self, destination: "Destination") -> None:
         """Do not count what this one answers."""
         self._uncounted.add(destination)
+
+    def switched(self, exchange: "WatchedExchange") -> None:
+        """A session on a WebSocket is counted when it is over."""
+
+    def over(self, exchange: "WatchedExchange") -> None:
+        """Count a request."""
+        destination = exchange.asked or exchange.destination  # what an app refuses is the app's
+        try:
+            tally = self._known[destination]
+        except KeyError:
+            tally = self._find(destination)
+        if tally is None:
+            return
+        status, began, assigned_at = exchange.status, exchange.began, exchange.assigned_at
+        ended_at = exchange.ended_at or monotonic()
+        tally.count(exchange.head.method, status)
+        if exchange.refused:
+            tally.refused += 1
+        if exchange.client_left:
+            tally.left += 1
+        if assigned_at is not None:
+            tally.waited.add(assigned_at - began)
+            if status:
+                tally.worked.add((exchange.responded_at or ended_at) - assigned_at)
+        before = exchange.proxy_seconds()
+        if before is not None:
+            tally.before.add(before)
+        if status != SWITCHED:  # a session on a WebSocket is as long as its client likes, and has no body
+            bucket = tally.took.add(ended_at - began)
+            tally.received += exchange.body_received
+            tally.sent += exchange.body_sent
+            if ended_at >= tally.exemplar_due[bucket]:
+                _set_exemplars(tally, bucket, exchange)
 
     def tally_of(self, destination: "Destination") -> Tally | None:
         """Return the counts of who answers; None: its exchanges are not counted."""
@@ -52,13 +90,10 @@ class Counters:
         except KeyError:
             return self._find(destination)
 
-    def busyness_of(self, worker: "WorkerHandle") -> Busyness:
-        """Return how busy a worker is."""
-        found = self._busyness.get(worker)
-        if found is None:
-            found = self._busyness[worker] = Busyness()
-            self._seen(worker)
-        return found
+    def new_busyness(self, worker: "WorkerHandle") -> Busyness:
+        """Begin to keep how busy a worker is."""
+        self._seen(worker)
+        return Busyness()
 
     def by_app(self) -> dict[str, Tally]:
         """Return the counts by the name of the app, of those that there are, and of NO_APP.
@@ -81,3 +116,19 @@ class Counters:
             tally = self._tallies.setdefault(name, Tally())
         self._known[destination] = tally
         return tally
+
+
+def _set_exemplars(tally: Tally, bucket: int, exchange: "WatchedExchange") -> None:
+    """Show a request as an exemplar of its buckets, if its trace is kept."""
+    tally.exemplar_due[bucket] = monotonic() + EXEMPLAR_SECONDS
+    trace = exchange.trace
+    if trace is None or not trace.sampled:
+        return
+    times = (
+        (tally.waited, exchange.queue_seconds),
+        (tally.worked, exchange.app_seconds),
+        (tally.took, exchange.total_seconds),
+    )
+    for histogram, seconds in times:
+        if seconds is not None:
+            histogram.set_exemplar(Exemplar(trace.trace_id, seconds, time()))

@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from snakepit.errors import ConfigError
-from snakepit.server.exchanges.metered import exchange_types
 from snakepit.server.monitor.counters import Counters
 from snakepit.server.monitor.loop_lag import LoopLag
 from snakepit.server.monitor.readiness import AppReadiness
@@ -54,7 +53,10 @@ class Monitoring:
         self.health: tuple[Responder, ...] = ()
         if config.livez_path or config.readyz_path:
             readiness = AppReadiness(apps, lambda: http.connections.stopping, loop)
-            self.health = (HealthChecks(config.livez_path, config.readyz_path, readiness),)
+            checks = HealthChecks(config.livez_path, config.readyz_path, readiness)
+            checks.is_logged = config.access_log_health
+            self.health = (checks,)
+        self._logs_health = config.access_log_health
         self._lag: LoopLag | None = None
         self._before_apps = self.health
         self.for_metrics: Finder | None = None
@@ -63,6 +65,7 @@ class Monitoring:
         if config.metrics_path:
             self._lag = LoopLag(loop)
             counters, page = _metrics(config, apps, http, self._lag, restarts, certificates, loop)
+            page.is_logged = config.access_log_health
             self._count(counters, http, (*self.health, page))
             if config.metrics_socket is None:
                 self._before_apps = (*self.health, page)
@@ -76,10 +79,11 @@ class Monitoring:
         self.counters = counters
         for responder in uncounted:
             counters.leave_out(responder)
-        http.http_exchange, http.websocket_exchange = exchange_types(counters)
+        http.watch_exchanges(counters, busyness=counters)
 
     def add(self, responder: "Responder") -> None:
-        """Have one more responder before the apps, whose answers do not count."""
+        """Have one more responder before the apps, whose answers do not count, nor are logged unless asked for."""
+        responder.is_logged = self._logs_health
         self._before_apps = (responder, *self._before_apps)
         if self.counters is not None:
             self.counters.leave_out(responder)

@@ -8,6 +8,7 @@ the logger `snakepit.access`, as its handlers and filters expect.
 
 import asyncio
 import logging
+import random
 import time
 from typing import Protocol
 
@@ -76,8 +77,41 @@ class ColorBatchLog(BatchLog):
         self._lines.append(line)
 
 
-def access_log(enabled: bool, loop: asyncio.AbstractEventLoop) -> AccessLog | None:
-    """Make the access log that the logging configuration asks for; None if no handler would write it."""
+class Sample:
+    """Chooses the requests that are logged where not all are: this share of those that went well, and all others."""
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+        self._random = random.Random()  # an app may seed the module's own
+
+    def takes(self, status: int) -> bool:
+        """Tell whether to log a request that was answered with this status."""
+        return status >= 400 or self._random.random() < self._share
+
+
+class SampledLog:
+    """An access log of some of the requests."""
+
+    def __init__(self, sample: Sample, log: AccessLog) -> None:
+        self._sample = sample
+        self._log = log
+
+    def add(self, peer: str, head: RequestHead, status: int) -> None:
+        if self._sample.takes(status):
+            self._log.add(peer, head, status)
+
+
+def access_log(enabled: bool, loop: asyncio.AbstractEventLoop, share: float = 1.0) -> AccessLog | None:
+    """Make the access log that the logging configuration asks for; None if no handler would write it.
+
+    Args:
+        share: of the requests that went well.
+    """
+    log = _all_requests(enabled, loop)
+    return SampledLog(Sample(share), log) if log is not None and share < 1.0 else log
+
+
+def _all_requests(enabled: bool, loop: asyncio.AbstractEventLoop) -> AccessLog | None:
     logger = logging.getLogger("snakepit.access")
     if not enabled or not logger.isEnabledFor(logging.INFO):
         return None

@@ -181,7 +181,7 @@ class Connection(TransportShell):
             or (shared.options.ends_connections and self._is_last())
         )
         data = protocol.send_response(status, fields, body, more, close)
-        if self._access_log is not None:
+        if self._access_log is not None and exchange.is_logged:
             self._access_log.add(name_of_client(exchange.endpoints), exchange.head, status)
         if len(data) == 1:
             self._transport.write(data[0])
@@ -205,7 +205,9 @@ class Connection(TransportShell):
         if exchange is None or self._state >= _LINGERING:
             return
         if not self._protocol.begun:
-            self.send_response(status, render([_PLAIN_TEXT, *headers]), f"{reason}\n".encode(), False)
+            fields, body = render([_PLAIN_TEXT, *headers]), f"{reason}\n".encode()
+            exchange.error_sent(fields, body)
+            self.send_response(status, fields, body, False)
         else:
             self._exchange = None
             self.abort()
@@ -559,6 +561,9 @@ class HttpConnections(ConnectionServices):
             each.websockets.close()
         self.stalls.close()
         self.connections.abort()
+
+    async def finish(self) -> None:
+        """Finish what is done with requests that are over."""
 
     def _hurry(self) -> None:
         """Give clients less time, since the server stops."""

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from snakepit.errors import InternalError
 from snakepit.http.ws.handshake import check_handshake, wants_websocket
 from snakepit.server.exchanges.exchange import Exchange, OnChange
+from snakepit.server.exchanges.watched import BusynessKeeper, Watcher, exchange_types
 from snakepit.server.exchanges.websocket import HandshakeClient, WebSocketExchange
 from snakepit.server.net.access_log import access_log
 from snakepit.server.net.admission import Admission
 from snakepit.server.net.connections import Connections
 from snakepit.server.net.open_files import OpenFiles
 from snakepit.server.net.options import HttpOptions
+from snakepit.server.net.request_log import line_maker, request_log
 from snakepit.server.net.transport import name_of_client
 from snakepit.server.net.write_stalls import WriteStalls
 
@@ -60,7 +62,6 @@ class ConnectionServices:
         self.options = HttpOptions(config, secure)
         self._router = router
         if beside is None:
-            self.access_log = access_log(config.access_log, loop)
             self.open_files = OpenFiles(self.log, loop, open_files)
             self.connections = Connections()
             self.stalls = WriteStalls(loop, self.options.write_seconds, self.log)
@@ -75,6 +76,14 @@ class ConnectionServices:
             self.app_files: AppFileSender = no_app_files
             self.http_exchange: type[Exchange] = Exchange
             self.websocket_exchange: type[WebSocketExchange] = WebSocketExchange
+            self._watchers: list[Watcher] = []
+            self._busyness: BusynessKeeper | None = None
+            own_log = request_log(config, loop)
+            self.access_log = None
+            if own_log is not None:
+                self.watch_exchanges(own_log)
+            elif line_maker(config) is None:
+                self.access_log = access_log(config.access_log, loop, config.access_log_sample)
             self._numbers = itertools.count(1)
         else:
             self.access_log = beside.access_log
@@ -96,6 +105,12 @@ class ConnectionServices:
             handshake, queue = check_handshake(head), self.options.ws_max_queue
             return self.websocket_exchange(next(self._numbers), client, destination, head, handshake, queue, home)
         return self.http_exchange(next(self._numbers), client, destination, head, home)
+
+    def watch_exchanges(self, *watchers: Watcher, busyness: BusynessKeeper | None = None) -> None:
+        """Have these, too, look at exchanges, before there are any; `busyness`: keeps how busy workers are."""
+        self._watchers += watchers
+        self._busyness = busyness or self._busyness
+        self.http_exchange, self.websocket_exchange = exchange_types(self._watchers, self._busyness)
 
     def route_by(self, router: "Finder") -> None:
         """Find the destinations of requests with another router from now on."""

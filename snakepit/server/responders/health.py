@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from snakepit.http.target import split_target
+from snakepit.http.target import is_among, split_target
 from snakepit.server.responders.responder import LateResponder, answer, refuses_method
 
 if TYPE_CHECKING:
@@ -64,9 +64,10 @@ class HealthChecks(LateResponder):
         self._readiness = readiness
 
     def takes(self, head: "RequestHead") -> bool:
-        return split_target(head.target)[0] in self._paths
+        return is_among(head.target, self._paths)
 
     def submit(self, exchange: "Exchange") -> None:
+        exchange.is_logged = self.is_logged
         if refuses_method(exchange, "Health is asked for with GET"):
             return
         if split_target(exchange.head.target)[0] == self._readyz:

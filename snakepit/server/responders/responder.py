@@ -27,6 +27,8 @@ class Responder(ABC):
 
     interface = ""
     """It speaks neither of the apps' interfaces, and no WebSocket."""
+    is_logged = True
+    """Whether the access log is to have what it answers; `submit` tells the exchange."""
 
     @abstractmethod
     def takes(self, head: "RequestHead") -> bool:
@@ -66,6 +68,11 @@ def answer(exchange: "Exchange", status: int, fields: "Sequence[tuple[bytes, byt
     """Answer with these fields, a whole body, and its length, which is all that HEAD gets (RFC 9110 section 9.3.2)."""
     length = (b"content-length", b"%d" % len(body))
     exchange.reply(status, render([*fields, length]), b"" if exchange.head.method == "HEAD" else body)
+
+
+def accepts_html(head: "RequestHead") -> bool:
+    """Tell whether a client asks for HTML by name, as browsers do for what they are to show."""
+    return any(name == b"accept" and b"text/html" in value.lower() for name, value in head.headers)
 
 
 def refuses_method(exchange: "Exchange", reason: str) -> bool:

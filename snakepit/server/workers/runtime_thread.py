@@ -21,8 +21,8 @@ class RuntimeThread:
     """The thread that runs a worker to its end, hears its last words, and closes what it ran in.
 
     `began`: when it was started, as by `time.monotonic`. `closing` is set when the worker has ended, and what it ran in
-    is being closed: since `closing_since`, in loop time. `ended` is set when that is closed. `memory_at_end`: the bytes
-    resident in the process before.
+    is being closed: since `closing_since`, in loop time. `ended` is set when that is closed, or `is_left_open` until
+    the threads in it have ended. `memory_at_end`: the bytes resident in the process before.
 
     Args:
         number: the worker's, from 1.
@@ -49,6 +49,7 @@ class RuntimeThread:
         self.closing = asyncio.Event()
         self.closing_since: float | None = None
         self.ended = asyncio.Event()
+        self.is_left_open = False
         self.memory_at_end: int | None = None
         self._runtime = runtime
         self._number = number
@@ -107,7 +108,8 @@ class RuntimeThread:
                 self._hear_last_words()
                 self.memory_at_end = resident_memory()
                 self._call_in_loop(self._begin_closing)
-                self._runtime.close(self._keeps_open())
+                self.is_left_open = self._keeps_open()
+                self._runtime.close(self.is_left_open)
         except ConfigError as error:
             kind, trouble = "config", str(error)
         except WorkerLost as error:
@@ -115,6 +117,9 @@ class RuntimeThread:
         except Exception as error:  # whatever ends a worker must be told, or its exchanges wait for ever
             trouble = fault(error)
         self._call_in_loop(self._end, kind, trouble)
+        if self.is_left_open:
+            self._runtime.wait_closed()
+            self.is_left_open = False
 
     def _begin_closing(self) -> None:
         self.closing_since = self._loop.time()

@@ -19,7 +19,7 @@ from snakepit.system.exit_status import how_ended
 from snakepit.system.group_signals import GROUP_SIGNALS
 from snakepit.system.memory import return_freed_memory
 from snakepit.wire.carrier import ChannelAddress, discard
-from snakepit.wire.interpreters import Interpreter, create_interpreter, keep_open
+from snakepit.wire.interpreters import Interpreter, create_interpreter
 from snakepit.wire.loop_queues import QueueChannel
 from snakepit.wire.loop_sockets import SocketChannel
 from snakepit.wire.settings import AppSettings, WorkerSettings
@@ -78,6 +78,9 @@ class Runtime(Protocol):
     def close(self, has_threads: bool, /) -> None:
         """Let go of what the worker ran in; `has_threads`: some that can't be ended run in it."""
 
+    def wait_closed(self) -> None:
+        """Wait until such threads have ended, for as long as they live, and let go of it then."""
+
     def kill(self) -> bool:
         """End the worker whatever it does, from any thread; False where that can't be done."""
 
@@ -111,14 +114,19 @@ class InterpreterRuntime:
         if self._interpreter is None:  # nor will it be made: no worker attaches to its sides of the channels
             for channel in self.channels:
                 discard(channel.address)
-        elif has_threads:
-            keep_open(self._interpreter)
+        elif has_threads:  # `_open` refers to it: an interpreter is closed when the last reference to it is dropped
+            return
         else:
             self._interpreter.close()
             return_freed_memory()
         self._interpreter = None
-        if not has_threads:
-            _open.discard(self)
+        _open.discard(self)
+
+    def wait_closed(self) -> None:
+        """Wait until no daemon thread runs in the interpreter, and close it."""
+        if self._interpreter is not None:
+            self._interpreter.exec("from snakepit.worker.bootstrap import wait_closable; wait_closable()")
+            self.close(False)
 
     def kill(self) -> bool:
         """Interpreters can't be killed."""
@@ -147,6 +155,9 @@ class ThreadRuntime:
     def close(self, has_threads: bool) -> None:
         """The threads have ended."""
         _open.discard(self)
+
+    def wait_closed(self) -> None:
+        """Nothing is to be closed."""
 
     def kill(self) -> bool:
         """Threads can't be killed."""
@@ -206,6 +217,9 @@ class ProcessRuntime:
                 self._process.stdin.close()
             except OSError:
                 pass
+
+    def wait_closed(self) -> None:
+        """Threads have ended with the process."""
 
     def kill(self) -> bool:
         """Kill the process."""

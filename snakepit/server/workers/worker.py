@@ -7,7 +7,7 @@ to itself, and the process has to end without waiting for it.
 import asyncio
 import logging
 from collections.abc import Callable, Collection
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from snakepit.errors import InternalError
 from snakepit.server.exchanges.exchange import Exchange
@@ -24,6 +24,9 @@ from snakepit.wire import envelopes
 from snakepit.wire.envelopes import KIND, Envelope
 from snakepit.wire.loop_ends import MainEnd
 from snakepit.wire.settings import AppSettings
+
+if TYPE_CHECKING:
+    from snakepit.server.exchanges.tally import Busyness
 
 _log = logging.getLogger("snakepit.server")
 
@@ -122,6 +125,7 @@ class WorkerHandle:
         self.report = WorkerReport()
         self.failure = ("", "")  # kind and fault, as in envelopes.failed; or "config": it could not even be started
         self.exchanges: dict[int, Exchange] = {}
+        self.busyness: Busyness | None = None  # once it has had an exchange, if that is kept
         self.served = 0  # exchanges that it is through with
         self._owner = owner
         self._loop = loop
@@ -161,6 +165,7 @@ class WorkerHandle:
             envelopes.LIFESPAN_FAILED: self._on_lifespan_failed,
             envelopes.METRICS: self.report.told_metrics,
             envelopes.LAG: self._on_lag,
+            envelopes.ERROR_PAGE: self.report.told_error_page,
             envelopes.GOODBYE: self.report.said_farewell,
         }
 

@@ -167,8 +167,9 @@ def sample(option):
             "metrics": "/metrics",
             "metrics_bind": "127.0.0.1:9100",
             "dashboard_token": "a-token-of-26-characters-x",
+            "access_log_fields": "time,{user-agent}i",
         }.get(option.name, "10.0.0.1")
-    return {bool: True, int: int(option.most or 1024), float: 2.5, str: "/abs"}[option.kind]
+    return {bool: True, int: int(option.most or 1024), float: float(option.most or 2.5), str: "/abs"}[option.kind]
 
 
 @pytest.mark.parametrize("spelling", ["-", "_"])

@@ -1,8 +1,7 @@
 """snakepit.server.exchanges.websocket: a session between a client that plays the socket and a worker's end."""
 
 import pytest
-from clients import FakeClient
-from fakes import fake_of
+from clients import FakeSession
 from hypothesis import given
 from hypothesis import strategies as st
 from sinks import NUMBER, FakeDestination, FakeEnd
@@ -10,7 +9,7 @@ from sinks import NUMBER, FakeDestination, FakeEnd
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import NONE
 from snakepit.http.ws.handshake import Handshake
-from snakepit.server.exchanges.websocket import HandshakeClient, WebSocketClient, WebSocketExchange
+from snakepit.server.exchanges.websocket import WebSocketExchange
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.wire import envelopes
 from snakepit.wire.envelopes import BREACH, CLOSE, CREDIT, DISCONNECT, MESSAGE, REQUEST, WINDOW
@@ -18,34 +17,8 @@ from snakepit.wire.envelopes import BREACH, CLOSE, CREDIT, DISCONNECT, MESSAGE, 
 WAITING = 32
 
 
-@fake_of(WebSocketClient, HandshakeClient)
-class FakeSocket(FakeClient):
-    """Plays the HTTP connection and then the WebSocket: it keeps what is sent, until it is closed."""
-
-    def __init__(self):
-        super().__init__()
-        self.opened = None
-        self.said = []
-        self.closed = None
-
-    def open_websocket(self, session, subprotocol, fields):
-        assert not self.begun
-        assert self.opened is None
-        self.opened = subprotocol, fields
-        return self
-
-    def send_message(self, data):
-        assert self.opened is not None
-        assert self.closed is None
-        self.said.append(data)
-
-    def close(self, code, reason):
-        assert self.closed is None, "closed twice"
-        self.closed = code, reason
-
-
 def assigned():
-    socket, line, end = FakeSocket(), FakeDestination(), FakeEnd()
+    socket, line, end = FakeSession(), FakeDestination(), FakeEnd()
     head = RequestHead("GET", b"/ws", "1.1", [(b"host", b"t")], False)
     session = WebSocketExchange(NUMBER, socket, line, head, Handshake(b"", ()), WAITING)
     session.assigned_to(end, "worker 1")

@@ -32,6 +32,7 @@ class Worker:
         self.generation = number + 1
         self.exchanges = {}
         self.report = WorkerReport()
+        self.busyness = None
         self.thread = SimpleNamespace(began=0.0, memory=memory)
 
     def channel_load(self):
@@ -120,7 +121,8 @@ def test_workers():
     retiring = Worker(1, WorkerState.RETIRING)
     workers = Worker(1, memory=1000), Worker(2, WorkerState.STARTING)
     collector, counters = make(App("/", *workers, retiring=(retiring, workers[1])))
-    counters.busyness_of(workers[0]).seconds = 2.5
+    workers[0].busyness = counters.new_busyness(workers[0])
+    workers[0].busyness.seconds = 2.5
     found = written(collector)
     first, second = ("app", "/"), ("worker", "1")
     assert found["snakepit_worker_busy_seconds_total", first, second] == 2.5

@@ -1,6 +1,7 @@
 """server.monitor.monitoring and server.net.services: which responders there are, and where, by the options."""
 
 import asyncio
+import logging
 
 import pytest
 from clients import FakeClient
@@ -10,7 +11,7 @@ from snakepit.config.options import Config
 from snakepit.errors import ConfigError
 from snakepit.http.events import RequestHead
 from snakepit.server.exchanges.exchange import Exchange
-from snakepit.server.exchanges.metered import MeteredExchange
+from snakepit.server.exchanges.watched import WatchedExchange
 from snakepit.server.monitor import monitoring as monitoring_module
 from snakepit.server.monitor.monitoring import Monitoring
 from snakepit.server.net.http1 import HttpConnections
@@ -79,7 +80,7 @@ def test_metrics_on_the_sockets_of_apps(make):
     [health] = world.monitoring.health
     assert not health.takes(RequestHead("GET", b"/metrics", "1.1", [], False)), "not on every socket"
     exchange = world.http.new_exchange(FakeClient(), RequestHead("GET", b"/", "1.1", [], False), None)
-    assert isinstance(exchange, MeteredExchange)
+    assert isinstance(exchange, WatchedExchange)
     beside = HttpConnections(Config("app:app"), world.router, world.loop, beside=world.http)
     assert beside.http_exchange is world.http.http_exchange
     beside.close()
@@ -96,9 +97,34 @@ def test_metrics_on_a_socket_of_their_own(make):
 
 def test_requests_for_metrics_and_health_do_not_count(make):
     world = make(metrics="/metrics", health=True)
-    meter = world.http.http_exchange.meter
+    meter = world.monitoring.counters
+    assert meter in world.http.http_exchange.watchers
     assert meter.tally_of(world.who(b"/metrics")) is meter.tally_of(world.who(b"/livez")) is None
     assert meter.tally_of(world.app) is not None
+
+
+@pytest.mark.parametrize("logged", [False, True])
+def test_requests_for_metrics_and_health_are_logged_if_that_is_asked_for(make, logged):
+    world = make(metrics="/metrics", health=True, access_log_health=logged)
+    added = FakeResponder()
+    world.monitoring.add(added)
+    assert {world.who(path).is_logged for path in (b"/metrics", b"/livez")} == {added.is_logged} == {logged}
+
+
+def test_metrics_and_the_log_see_the_same_exchanges(make, caplog):
+    caplog.set_level(logging.INFO, "snakepit.access")
+    world = make(metrics="/metrics", log_format="json")
+    assert len(world.http.http_exchange.watchers) == len(world.http.websocket_exchange.watchers) == 2
+    assert world.http.http_exchange.busyness is world.monitoring.counters
+
+
+class FakeResponder(FakeDestination):
+    """Takes nothing."""
+
+    is_logged = True
+
+    def takes(self, head):
+        return False
 
 
 def test_what_is_not_installed(make, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 from clients import FakeClient
 from fakes import fake_of
 from sinks import FakeEnd
-from waiting import PATIENCE, until
+from waiting import PATIENCE, until, wait_until
 
 from snakepit.errors import InternalError
 from snakepit.http.events import RequestHead
@@ -99,18 +99,22 @@ class FakeInterpreter:
     def __init__(self, play):
         self.play = play
         self.settings = None
-        self.closed = False
+        self.daemons = threading.Event()  # set: they have ended
+        self.closed = threading.Event()
 
     def prepare_main(self, namespace):
         self.settings = marshal.loads(namespace["settings"])
 
     def exec(self, code):
-        assert not self.closed
-        self.play(self.settings)
+        assert not self.closed.is_set()
+        if "wait_closable()" in code:
+            assert self.daemons.wait(PATIENCE)
+        else:
+            self.play(self.settings)
 
     def close(self):
-        assert not self.closed
-        self.closed = True
+        assert not self.closed.is_set()
+        self.closed.set()
 
 
 def exchange_of(number, body=b"", more=False, expects_continue=False):
@@ -1232,23 +1236,26 @@ def test_last_words_are_heard_before_the_interpreter_is_closed(owned):
     finally:
         RuntimeThread._hear_last_words = original
     assert worker.failure == ("lost", "word 99")
+    assert interpreter.closed.is_set()
     assert asyncio.run(worker.watchdog.wait_stacks()) is None
-    assert interpreter.closed
     assert owner.words == ["ended"]
 
 
-def test_interpreter_in_which_daemon_threads_run_is_not_closed(owned):
+def test_interpreter_is_closed_when_the_last_daemon_thread_has_ended(owned):
     def serve(settings):
-        leave_words(settings, [envelopes.goodbye(["endless"], [])])
+        leave_words(settings, [envelopes.goodbye(["sluggish"], [])])
 
     interpreter = FakeInterpreter(serve)
-    try:
-        worker, _ = owned(interpreter)
-        assert worker.report.daemon_threads == ["endless"]
-        assert not interpreter.closed
-        assert interpreter in interpreters._kept_open, "dropping the last reference would close it"
-    finally:
-        interpreters._kept_open.remove(interpreter)
+    worker, _ = owned(interpreter)
+    assert worker.report.daemon_threads == ["sluggish"]
+    assert worker.thread.is_left_open
+    assert not interpreter.closed.is_set()
+    assert runtimes.keep_process()
+    [kept] = [each for each in runtimes._open if each._interpreter is interpreter]
+    interpreter.daemons.set()
+    wait_until(lambda: not worker.thread.is_left_open, "it is closed after all")
+    assert interpreter.closed.is_set()
+    assert kept not in runtimes._open
 
 
 def test_trouble_in_the_interpreter(owned):
@@ -1260,7 +1267,7 @@ def test_trouble_in_the_interpreter(owned):
     kind, fault = worker.failure
     assert kind == "lost"
     assert "ValueError: broken bootstrap" in fault
-    assert interpreter.closed
+    assert interpreter.closed.is_set()
     assert owner.words == ["ended"]
 
 

@@ -1,4 +1,4 @@
-"""snakepit.server.net.observed: what is found out of each request, and where it is written."""
+"""snakepit.server.net.request_log: which requests are logged, when, and where."""
 
 import io
 import json
@@ -7,13 +7,16 @@ import logging
 import pytest
 from clients import request
 from connections import Peer, play
+from sinks import FakeDestination
 from waiting import turn
 
 from snakepit import logs
 from snakepit.config.options import Config
-from snakepit.server.net.http1 import Connection
-from snakepit.server.net.observed import ObservedConnection, http_connections
-from snakepit.server.net.request_lines import AnsweredRequest, request_as_json
+from snakepit.http.fields import NONE
+from snakepit.server.exchanges.exchange import Exchange
+from snakepit.server.exchanges.watched import WatchedExchange
+from snakepit.server.net.access_log import Sample
+from snakepit.server.net.annotated import http_connections
 
 
 @pytest.fixture
@@ -49,10 +52,13 @@ def test_requests_as_json(access):
         world.app.respond(more=True, body=b"begun")
         assert access.handlers[0].stream.getvalue() == ""
         await turn()
+        assert access.handlers[0].stream.getvalue().count("\n") == 1, "the second is not over"
+        world.app.exchange.respond_body(b" and ended", False)
+        await turn()
 
     first, second = objects(access, scenario)
     assert first.pop("time").endswith("Z")
-    assert 0 <= first.pop("total_ms") < 60_000
+    assert 0 <= first.pop("queue_ms") + first.pop("app_ms") <= first.pop("total_ms") + 0.002 < 60_000
     assert first == {
         "level": "INFO",
         "logger": "snakepit.access",
@@ -66,9 +72,7 @@ def test_requests_as_json(access):
         "bytes": 4,
         "worker": 1,
     }
-    assert second["path"] == "/c"
-    assert "query" not in second
-    assert "bytes" not in second  # it goes on, and nobody knows how long
+    assert (second["path"], second["bytes"]) == ("/c", 15)
 
 
 def test_lengths(access):
@@ -78,12 +82,27 @@ def test_lengths(access):
         world.app.answer(200, [(b"content-length", b"7")], b"")
         client.send(request("/none"))
         world.app.answer(204, body=b"")
+        client.send(request("/error"))
+        world.app.exchange.done("it failed")
         client.send(request("/announced"))
         world.app.respond(200, [(b"content-length", b"70")], b"begun", more=True)
+        client.client_closes()
         await turn()
 
-    lengths = [(each["path"], each["bytes"]) for each in objects(access, scenario)]
-    assert lengths == [("/head", 0), ("/none", 0), ("/announced", 70)]
+    lengths = [(each["path"], each["bytes"], each.get("client_left")) for each in objects(access, scenario)]
+    error = len("Internal Server Error\n")
+    assert lengths == [("/head", 0, None), ("/none", 0, None), ("/error", error, None), ("/announced", 5, True)]
+
+
+def test_a_client_that_leaves_before_its_answer(access):
+    async def scenario(world):
+        client = world.connect()
+        client.send(request("/"))
+        client.client_closes()
+        await turn()
+
+    [line] = objects(access, scenario)
+    assert (line["status"], line["client_left"]) == (499, True)
 
 
 def test_websockets(access):
@@ -117,40 +136,96 @@ def test_handlers_of_the_operators_own_get_records(access, caplog):
     assert json.loads(record.getMessage())["status"] == 200
 
 
-def test_workers_of_several_apps():
-    def line(served_by):
-        head = type("Head", (), {"method": "GET", "target": b"/", "http_version": "1.1"})
-        return json.loads(request_as_json(AnsweredRequest(None, "http", head, 200, 0, b"", 0.0, 0.1, served_by)))
-
-    assert (line("worker 7 of shop")["worker"], line("worker 7 of shop")["app"]) == (7, "shop")
-    assert "worker" not in line("no worker")
-    assert line("no worker")["client"] == "local"
-    assert line("no worker")["total_ms"] == 100
-
-
 @pytest.mark.parametrize(
     ("options", "kind"),
     [
-        ({}, Connection),
-        ({"log_format": "json"}, ObservedConnection),
-        ({"log_format": "json", "access_log": False}, Connection),
-        ({"log_format": "json", "log_config": "file"}, Connection),
-        ({"access_log_format": "%(h)s", "log_config": "file"}, ObservedConnection),
-        ({"access_log_format": "%(h)s", "access_log": False}, Connection),
+        ({}, None),
+        ({"log_format": "json"}, WatchedExchange),
+        ({"log_format": "json", "access_log": False}, None),
+        ({"log_format": "json", "log_config": "file"}, None),
+        ({"access_log_format": "%(h)s", "log_config": "file"}, WatchedExchange),
+        ({"access_log_format": "%(h)s", "access_log": False}, None),
     ],
 )
-def test_kinds(options, kind):
+def test_requests_are_watched_where_the_options_need_it(access, options, kind):
     async def scenario(world):
         config = Config("app:app", **options)
         first = http_connections(config, world.http, world.loop)
         second = http_connections(config, world.http, world.loop, beside=first)
-        assert type(first.new_connection()) is type(second.new_connection()) is kind
-        if kind is ObservedConnection:
-            assert first.request_log is second.request_log
+        assert first.http_exchange is second.http_exchange
+        assert (first.http_exchange is Exchange) == (kind is None)
+        assert kind is None or issubclass(first.http_exchange, kind)
         first.close()
         second.close()
 
     play(scenario)
+
+
+def test_nothing_is_watched_where_nobody_would_write_it(access):
+    access.setLevel(logging.WARNING)
+
+    async def scenario(world):
+        assert world.http.http_exchange is Exchange
+        assert world.http.access_log is None
+
+    play(scenario, access_log=True, log_format="json")
+
+
+class Quiet(FakeDestination):
+    """Answers what is not to be logged."""
+
+    def takes(self, head):
+        return head.target == b"/quiet"
+
+    def submit(self, exchange):
+        exchange.is_logged = False
+        exchange.reply(200, NONE, b"")
+
+
+@pytest.mark.parametrize("options", [{}, {"log_format": "json"}, {"access_log_format": "%(m)s %(U)s %(s)s"}])
+def test_what_is_not_to_be_logged(access, options):
+    async def scenario(world):
+        world.respond(Quiet())
+        client = world.connect()
+        for path in ("/quiet", "/loud"):
+            client.send(request(path))
+        world.app.answer(404)
+        await turn()
+
+    [line] = observed(access, scenario, **options)
+    assert "/loud" in line
+
+
+@pytest.mark.parametrize("options", [{}, {"log_format": "json"}, {"access_log_format": "%(m)s %(U)s %(s)s"}])
+def test_of_a_sample_all_that_went_wrong_is_there(access, options):
+    async def scenario(world):
+        client = world.connect()
+        for status in (200, 301, 404, 200, 500):
+            client.send(request(f"/{status}"))
+            world.app.answer(status)
+        await turn()
+
+    lines = observed(access, scenario, access_log_sample=0.0, **options)
+    assert len(lines) == 2
+    assert "/404" in lines[0]
+    assert "/500" in lines[1]
+    if "log_format" in options:
+        assert json.loads(lines[0])["sampled"] == 0.0
+
+
+def test_a_sample():
+    taken = [Sample(0.25).takes(200) for _ in range(2000)]
+    assert 300 < sum(taken) < 700
+
+
+def test_chosen_members(access):
+    async def scenario(world):
+        world.connect().send(request("/a"))
+        world.app.answer(404)
+        await turn()
+
+    [line] = observed(access, scenario, log_format="json", access_log_fields="status, path,{host}i")
+    assert line == '{"status": 404, "path": "/a", "host": "t"}'
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])

@@ -1,30 +1,31 @@
-"""server.exchanges.metered and server.exchanges.tally: what is counted of an exchange, and when."""
+"""server.exchanges.watched and server.exchanges.tally: what is known of an exchange when it is over, and how counters
+count it."""
+
+from types import SimpleNamespace
 
 import pytest
-from clients import ILLEGAL, FakeClient
-from fakes import fake_of
+from clients import ILLEGAL, FakeClient, FakeSession
 from sinks import FakeDestination, FakeEnd
 
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import NONE
-from snakepit.server.exchanges import metered
-from snakepit.server.exchanges.metered import Meter, MeteredWebSocketExchange, exchange_types
-from snakepit.server.exchanges.tally import BOUNDS, CLASSES, METHODS, Busyness, Histogram, Tally
+from snakepit.server.exchanges import watched
+from snakepit.server.exchanges.tally import BOUNDS, CLASSES, METHODS, Exemplar, Histogram
+from snakepit.server.exchanges.watched import WatchedWebSocketExchange, exchange_types
 from snakepit.server.exchanges.websocket import WebSocketExchange
+from snakepit.server.monitor import counters
+from snakepit.server.monitor.counters import Counters
+from snakepit.wire import envelopes
 
 
-@fake_of(Meter)
-class FakeMeter:
-    def __init__(self):
-        self.tallies = {}
-        self.busyness = Busyness()
-        self.left_out = set()
+class App:
+    """An app whose requests one line gets."""
 
-    def tally_of(self, destination):
-        return None if destination in self.left_out else self.tallies.setdefault(destination, Tally())
+    name = "/"
 
-    def busyness_of(self, worker):
-        return self.busyness
+    def __init__(self, line):
+        self.destination = line
+        self.pool = SimpleNamespace(queue=line)
 
 
 class FakeWorker:
@@ -32,6 +33,7 @@ class FakeWorker:
 
     def __init__(self):
         self.exchanges = {}
+        self.busyness = None
         self.end = FakeEnd()
 
     def take(self, exchange):
@@ -45,11 +47,11 @@ class FakeWorker:
 class World:
     def __init__(self):
         self.now = 100.0
-        self.meter = FakeMeter()
         self.line = FakeDestination()
+        self.counters = Counters([App(self.line)])
         self.worker = FakeWorker()
         self.number = 0
-        self.make, _ = exchange_types(self.meter)
+        self.make, self.make_websocket = exchange_types([self.counters], self.counters)
 
     def exchange(self, method="GET", body=b"", more=False):
         self.number += 1
@@ -57,6 +59,13 @@ class World:
         exchange = self.make(self.number, FakeClient(), self.line, head)
         exchange.began = self.now
         return exchange
+
+    def session(self, headers=()):
+        self.number += 1
+        head = RequestHead("GET", b"/", "1.1", [*headers], False)
+        session = self.make_websocket(self.number, FakeSession(), self.line, head, None, 32)
+        session.began = self.now
+        return session
 
     def assigned(self, after=0.0, **kwargs):
         exchange = self.exchange(**kwargs)
@@ -66,7 +75,7 @@ class World:
 
     @property
     def tally(self):
-        return self.meter.tallies.get(self.line) or Tally()
+        return self.counters.tally_of(self.line)
 
     def counted(self):
         return {
@@ -80,7 +89,8 @@ class World:
 @pytest.fixture
 def world(monkeypatch):
     world = World()
-    monkeypatch.setattr(metered, "monotonic", lambda: world.now)
+    for module in (watched, counters):
+        monkeypatch.setattr(module, "monotonic", lambda: world.now)
     return world
 
 
@@ -95,7 +105,7 @@ def test_a_whole_answer(world):
 
 
 def test_the_time_with_proxies_counts_if_they_are_trusted(world, monkeypatch):
-    monkeypatch.setattr(metered, "time", lambda: 1_800_000_000 + world.now)
+    monkeypatch.setattr(watched, "time", lambda: 1_800_000_000 + world.now)
     for trusted, expected in ((False, 0), (True, 1)):
         exchange = world.exchange()
         exchange.head.headers.append((b"x-request-start", b"t=%.3f" % (1_800_000_000 + world.now - 0.25)))
@@ -208,7 +218,7 @@ def test_what_goes_elsewhere_counts_where_it_came_from(world):
 
 
 def test_what_does_not_count(world):
-    world.meter.left_out.add(world.line)
+    world.counters.leave_out(world.line)
     for exchange in (world.exchange(), world.exchange(), world.exchange()):
         if exchange.number == 1:
             exchange.client_gone()
@@ -216,7 +226,8 @@ def test_what_does_not_count(world):
             exchange.refuse(503, "", [])
         else:
             exchange.reply(200, NONE, b"")
-    assert world.meter.tallies == {}
+    assert world.tally is None
+    assert not any(sum(counts) for counts in world.counters.by_app()["/"].answered.values())
 
 
 def test_methods_that_clients_make_up(world):
@@ -236,8 +247,8 @@ def test_an_exchange_that_comes_back_waits_on(world):
 
 
 def test_how_long_a_worker_is_busy(world):
-    busyness = world.meter.busyness
     first = world.assigned()
+    busyness = world.worker.busyness
     world.now += 1.0
     second = world.assigned()
     assert busyness.until(world.now) == 1.0
@@ -257,20 +268,115 @@ def test_how_long_a_worker_is_busy(world):
 
 
 def test_a_session_on_a_websocket_counts_without_its_length(world):
-    _, kind = exchange_types(world.meter)
-    assert issubclass(kind, MeteredWebSocketExchange)
-    assert issubclass(kind, WebSocketExchange)
-    head = RequestHead("GET", b"/", "1.1", [(b"host", b"t")], False)
-    exchange = kind(1, FakeClient(), world.line, head, None, 32)
+    assert issubclass(world.make_websocket, WatchedWebSocketExchange)
+    assert issubclass(world.make_websocket, WebSocketExchange)
+    exchange = world.session()
     world.worker.take(exchange)
     world.now += 1.0
-    exchange._to(exchange.state.RESPONDING)  # as when the app accepts it
-    exchange.status = 101
+    exchange.handle(envelopes.accept(1, None, NONE))
     world.now += 100.0
     assert world.counted() == {}
     exchange.lost()
     assert world.counted() == {("GET", "1xx"): 1}
     assert (sum(world.tally.took.counts), world.tally.worked.total) == (0, 1.0)
+
+
+def test_the_time_with_proxies_of_a_websocket(world, monkeypatch):
+    monkeypatch.setattr(watched, "time", lambda: 1_800_000_000 + world.now)
+    headers = [(b"host", b"t"), (b"x-request-start", b"t=%.3f" % (1_800_000_000 + world.now - 0.25))]
+    exchange = world.session(headers)
+    exchange._http.is_trusted = True
+    world.worker.take(exchange)
+    exchange.handle(envelopes.accept(1, None, NONE))
+    exchange.client_closed(1001, "")
+    assert world.tally.before.total == pytest.approx(0.25, abs=0.001)
+
+
+class Seeing:
+    """A watcher that notes what it hears."""
+
+    def __init__(self):
+        self.heard = []
+
+    def switched(self, exchange):
+        self.heard.append(("switched", exchange.number, exchange.status))
+
+    def over(self, exchange):
+        self.heard.append(("over", exchange.number, exchange.status))
+
+
+def test_several_watch(world):
+    one, two = Seeing(), Seeing()
+    world.make, world.make_websocket = exchange_types([one, two])
+    world.worker.give(world.assigned()).answer(200, NONE, b"")
+    session = world.session()
+    world.worker.take(session)
+    session.handle(envelopes.accept(2, None, NONE))
+    session.lost()
+    assert one.heard == two.heard == [("over", 1, 200), ("switched", 2, 101), ("over", 2, 101)]
+
+
+def test_what_is_known_of_a_request(world):
+    exchange = world.assigned(after=0.25, body=b"abc")
+    assert (exchange.queue_seconds, exchange.app_seconds) == (0.25, None)
+    world.now += 0.5
+    assert exchange.total_seconds == 0.75
+    exchange.respond(200, (b"a: b\r\n", 0, None), b"12", True)
+    world.now += 1.0
+    exchange.respond_body(b"345", False)
+    world.now += 9.0
+    assert (exchange.queue_seconds, exchange.app_seconds, exchange.total_seconds) == (0.25, 0.5, 1.75)
+    assert (exchange.fields[0], exchange.body_sent, exchange.body_received) == (b"a: b\r\n", 5, 3)
+    assert not exchange.client_left
+
+
+def test_bodies_that_are_not_sent(world):
+    for method, status, length in (("HEAD", 200, 0), ("GET", 204, 0), ("GET", 304, 0), ("GET", 200, 5)):
+        exchange = world.assigned(method=method)
+        world.worker.give(exchange).answer(status, NONE, b"hello")
+        assert exchange.body_sent == length
+
+
+def test_what_is_sent_in_place_of_an_answer(world):
+    exchange = world.assigned()
+    world.worker.give(exchange).done("it failed")
+    exchange.error_sent((b"x: y\r\n", 0, None), b"sorry")  # as the connection does
+    assert (exchange.status, exchange.fields[0], exchange.body_sent) == (500, b"x: y\r\n", 5)
+
+
+TRACE = b"00-" + b"a" * 32 + b"-" + b"b" * 16
+
+
+def test_exemplars_are_of_traces_that_are_kept(world):
+    def answered(flags, after):
+        exchange = world.assigned()
+        exchange.head.headers.append((b"traceparent", TRACE + flags))
+        world.now += after
+        world.worker.give(exchange).answer(200, NONE, b"")
+
+    answered(b"-00", 0.004)
+    assert world.tally.took.exemplars == {}
+    world.now += counters.EXEMPLAR_SECONDS
+    answered(b"-01", 0.004)
+    [(bucket, found)] = world.tally.took.exemplars.items()
+    assert (bucket, found.trace_id) == (2, "a" * 32)
+    assert found.seconds == pytest.approx(0.004)
+    assert list(world.tally.worked.exemplars) == [2]
+    assert list(world.tally.waited.exemplars) == [0]
+    answered(b"-01", 0.0045)
+    assert world.tally.took.exemplars[2] is found, "another one a second later"
+    answered(b"-01", 2.0)
+    assert world.tally.took.exemplars.keys() == {2, 10}, "slow ones at once"
+    world.now += counters.EXEMPLAR_SECONDS
+    answered(b"-01", 0.0045)
+    assert world.tally.took.exemplars[2] is not found
+
+
+def test_an_exemplar_is_in_the_bucket_of_its_time():
+    histogram = Histogram()
+    assert histogram.add(0.2) == 7
+    histogram.set_exemplar(Exemplar("a", 0.2, 1.0))
+    assert list(histogram.exemplars) == [7]
 
 
 @pytest.mark.parametrize(("seconds", "bucket"), [(0.0, 0), (0.001, 0), (0.0011, 1), (60.0, len(BOUNDS) - 1), (61, -1)])

@@ -1,0 +1,1 @@
+"""What a developer is shown of an exception that has left the app."""
