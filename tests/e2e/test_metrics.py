@@ -92,6 +92,33 @@ def test_what_is_going_on_is_told_while_workers_hang(held):
         wait_until(lambda: scrape(server).get("snakepit_requests_in_flight", app=APP) == 0, "nothing is in flight")
 
 
+def test_the_inside_of_workers(held):
+    lag = "snakepit_worker_loop_lag_seconds"
+    with running(APP, "--metrics", "/metrics", workers=1) as server, Client(server) as client:
+        here = {"app": APP, "worker": "1"}
+        wait_until(lambda: scrape(server).get(f"{lag}_count", **here), "the lag is measured")
+        client.send(held.request("/hold-loop"))
+        server.wait_logged("holding")
+        began = time.monotonic()
+        found = scrape(server)
+        items = "snakepit_worker_channel_items"
+        wait_until(lambda: scrape(server).get(items, direction="to_worker", **here) >= 1, "it does not take what came")
+        assert found.get(items, direction="from_worker", **here) >= 0
+        assert found.get("snakepit_worker_channel_held_envelopes", **here) >= 0
+        assert found.get("snakepit_worker_channel_held_bytes", **here) == 0
+        assert found.get("snakepit_worker_private_copies", **here) == 0
+        assert found.get("snakepit_worker_private_copies_bytes", **here) == 0
+        computed = found.get("snakepit_main_cpu_seconds_total")
+        assert 0 < computed < scrape(server).get("snakepit_main_cpu_seconds_total")
+        wait_until(lambda: time.monotonic() - began > 0.6, "the loop is late")
+        held.release()
+        assert client.read().status == 200
+        wait_until(lambda: scrape(server).get(f"{lag}_sum", **here) > 0.2, "the loop was late")
+        found = scrape(server)
+        assert found.kinds[lag] == "histogram"
+        assert found.get(f"{lag}_bucket", le="+Inf", **here) == found.get(f"{lag}_count", **here)
+
+
 def test_what_is_refused(held):
     options = ("--metrics", "/metrics", "--limit-concurrency", "1")
     with running(APP, *options, workers=1) as server, Client(server) as client:
@@ -229,3 +256,5 @@ def test_a_wsgi_app(app, parts):
         assert found.get("snakepit_requests_total", app=app, method="GET", status="2xx") == 20
         assert found.get("snakepit_request_app_seconds_count", app=app) == 20
         assert found.sum("snakepit_worker_requests_total", app=app) == 20
+        assert found.sum("snakepit_worker_loop_lag_seconds_count") == 0, "threads have no loop"
+        assert found.sum("snakepit_worker_channel_items", app=app) >= 0

@@ -16,6 +16,7 @@ class WorkerReport:
         self.daemon_threads: list[str] = []  # of the app, that outlive the worker
         self.metrics: list[AppMetric] = []  # that the app keeps
         self.metrics_told = 0  # how often it has told them
+        self.loop_lag: tuple[list[int], float] | None = None  # of an ASGI app, as in a LAG; None: it has not said
         self.error_page = ""  # for browsers, if it can't serve
         self.said_goodbye = False
 
@@ -31,6 +32,11 @@ class WorkerReport:
         """Keep what a METRICS says."""
         _, _, self.metrics = envelope
         self.metrics_told += 1
+
+    def told_lag(self, envelope: Envelope) -> None:
+        """Keep what a LAG says."""
+        _, _, counts, total = envelope
+        self.loop_lag = counts, total
 
     def told_error_page(self, envelope: Envelope) -> None:
         """Keep what an ERROR_PAGE says."""

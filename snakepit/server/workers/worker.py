@@ -7,7 +7,7 @@ to itself, and the process has to end without waiting for it.
 import asyncio
 import logging
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from snakepit.errors import InternalError
 from snakepit.server.exchanges.exchange import Exchange
@@ -40,6 +40,16 @@ _TELL: dict[int, Callable[..., None]] = {  # by kind: what takes its fields. No 
 
 _OF_ABANDONED = envelopes.GOODBYE, envelopes.STACKS, envelopes.PROFILE
 """The kinds that an abandoned worker is still heard of."""
+
+
+class ChannelLoad(NamedTuple):
+    """Items in a worker's channels that it has not taken, and those that this end has not; envelopes that are held back
+    until the worker takes what was sent before, and the bytes of bodies in them."""
+
+    to_worker: int
+    from_worker: int
+    held: int
+    held_bytes: int
 
 
 class Exchanges(Protocol):
@@ -154,6 +164,7 @@ class WorkerHandle:
             envelopes.FAILED: self._on_failed,
             envelopes.LIFESPAN_FAILED: self._on_lifespan_failed,
             envelopes.METRICS: self.report.told_metrics,
+            envelopes.LAG: self._on_lag,
             envelopes.ERROR_PAGE: self.report.told_error_page,
             envelopes.GOODBYE: self.report.said_farewell,
         }
@@ -238,8 +249,21 @@ class WorkerHandle:
                 end.look_again()
 
     def ask_metrics(self) -> None:
-        """Ask for the metrics that the app keeps in it."""
+        """Ask for the metrics that the app keeps in it, and how late its event loop is."""
         self.watchdog.ask_metrics()
+        if self._seats is None:
+            self.line.ask_lag()
+
+    def channel_load(self) -> ChannelLoad:
+        """Return what its channels hold now; nothing once it has ended."""
+        ends = [] if self.thread.closing.is_set() else self._listening
+        held = [end.held for end in ends]
+        return ChannelLoad(
+            sum(end.carrier.waiting() for end in ends),
+            sum(end.carrier.arrived() for end in ends),
+            sum(count for count, _ in held),
+            sum(size for _, size in held),
+        )
 
     def silent_for(self, now: float) -> float:
         """Return the seconds since it was asked for a heartbeat, and gave none."""
@@ -383,6 +407,10 @@ class WorkerHandle:
     def _on_cpu_per_request(self, envelope: Envelope) -> None:
         _, _, seconds = envelope
         self._owner.queue.set_pace(seconds)
+
+    def _on_lag(self, envelope: Envelope) -> None:
+        self.report.told_lag(envelope)
+        self.line.on_lag()
 
     def _on_loaded(self, envelope: Envelope) -> None:
         self.report.loaded(envelope)

@@ -21,7 +21,7 @@ from snakepit.server.lifecycle import ExchangeState, WorkerState
 from snakepit.server.workers import loop_line, runtimes
 from snakepit.server.workers.runtime_thread import RuntimeThread
 from snakepit.server.workers.seats import FOLLOWERS
-from snakepit.server.workers.worker import Exchanges, Owner, WorkerHandle
+from snakepit.server.workers.worker import ChannelLoad, Exchanges, Owner, WorkerHandle
 from snakepit.wire import envelopes, interpreters
 from snakepit.wire import loop_ends as async_channel
 from snakepit.wire.codec import encode
@@ -619,6 +619,49 @@ def test_only_the_watchdog_of_a_wsgi_app_is_asked():
         assert worker.silent_for(103.0) == 0.0
 
     play(scenario, seats=2)
+
+
+def test_how_late_a_loop_is_is_asked_once_until_it_says_so():
+    async def scenario(played, worker):
+        await played.be_ready()
+        worker.ask_metrics()
+        worker.ask_metrics()
+        await until(lambda: played.waits())
+        assert worker.report.loop_lag is None
+        assert await played.got(1) == [envelopes.ask_lag()]
+        counts = [1] * 16
+        await played.says(envelopes.lag(counts, 2.5))
+        assert worker.report.loop_lag == (counts, 2.5)
+        worker.ask_metrics()
+        assert await played.got(1) == [envelopes.ask_lag()]
+
+    play(scenario)
+
+
+def test_threads_have_no_loop_that_is_late():
+    async def scenario(played, worker):
+        await played.be_ready("wsgi")
+        worker.ask_metrics()
+        await until(lambda: played.waits(WATCHDOG))
+        assert played.waits(0) == played.waits(1) == 0
+
+    play(scenario, seats=2)
+
+
+def test_what_channels_hold():
+    async def scenario(played, worker):
+        await played.be_ready()
+        assert worker.channel_load() == ChannelLoad(0, 0, 0, 0)
+        worker.line.ask_lag()
+        await until(lambda: played.waits())
+        for data in (b"x" * 100, memoryview(b"y" * 50)):
+            worker.line.end.post(envelopes.body(1, data, True))
+        worker.line.end.post(envelopes.ask_heartbeat())
+        assert worker.channel_load() == ChannelLoad(1, 0, 3, 150)
+        worker.thread.closing.set()
+        assert worker.channel_load() == ChannelLoad(0, 0, 0, 0)
+
+    play(scenario)
 
 
 def test_the_watchdog_hears_what_timed_out_and_says_what_it_did():
