@@ -36,8 +36,6 @@ class AppError(SnakepitError):
     """The app can't be served; the message contains the app's own traceback, if there is one."""
 
     exit_status = 3
-    page = ""
-    """The error as a page for browsers (`--debug`); empty: there is none."""
 
 
 class AppImportError(AppError):

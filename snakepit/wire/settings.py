@@ -71,7 +71,6 @@ class AppSettings(ImportSettings):
     log_format: Literal["auto", "text", "json"]
     app: str
     request_id: bool
-    debug: bool
     write_bytecode: bool
     ws_max_queue: int
     timeout_request: float | None

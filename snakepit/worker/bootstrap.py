@@ -129,15 +129,7 @@ def _serve(
                 loading.leave()
         except AppError as error:
             kind, trouble = "import", "\n".join([str(error), *_notes(settings)])
-            if settings["debug"]:
-                with StandardLibraryFirst():
-                    from snakepit.worker.error_page.wrapper import page_of_failure
-                words.append(envelopes.error_page(page_of_failure(error.__context__ or error, settings)))
             return
-        if settings["debug"]:
-            with StandardLibraryFirst():
-                from snakepit.worker.error_page.wrapper import page_of_failure, with_error_page
-            app = with_error_page(app, interface, settings)
         if settings["page_script"]:
             with StandardLibraryFirst():
                 from snakepit.worker.page_injection import with_script
@@ -158,8 +150,6 @@ def _serve(
         failed = serve(app, settings, loaded, watchdog)
         if failed is not None:
             kind, trouble = failed
-            if settings["debug"]:
-                words.append(envelopes.error_page(page_of_failure(None, settings)))
     except BaseException as error:  # an app can end its own loop with any exception, including SystemExit
         loading.leave()  # if an exception from the watchdog came just at the end of the import
         trouble = fault(error)

@@ -14,7 +14,7 @@ import logging
 import threading
 from collections.abc import Collection, Mapping
 
-from snakepit.errors import AppError, ConfigError, SnakepitError
+from snakepit.errors import ConfigError, SnakepitError
 from snakepit.server.dispatch.queue import SET_UP_LATE, RequestQueue
 from snakepit.server.event_loop.timers import Timers
 from snakepit.server.events.kinds import Kind
@@ -324,7 +324,7 @@ class Pool:
                 case actions.GiveUp(error):
                     self.failure.set_result(error)
                 case actions.AnswerInstead(error):
-                    self._answer_instead(error)
+                    self._answer_instead(str(error))
                 case actions.Tell(level, text):
                     _log.log(level, "%s", text)
                 case actions.Note(kind, text, number, reason):
@@ -349,9 +349,8 @@ class Pool:
         else:
             self._carry_out(self._roster.restarted(worker))
 
-    def _answer_instead(self, error: SnakepitError) -> None:
-        page = error.page if isinstance(error, AppError) else ""
-        self.queue.answer_instead(Unavailable(str(error), self._factory.page_script(self.version), page))
+    def _answer_instead(self, fault: str) -> None:
+        self.queue.answer_instead(Unavailable(fault, self._factory.page_script(self.version)))
 
     def _keep_memory(self, predecessor: WorkerHandle, before: int | None) -> None:
         now = resident_memory()

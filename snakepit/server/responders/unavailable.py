@@ -38,12 +38,11 @@ class Unavailable(Responder):
     Args:
         fault: the error's text, with any contents.
         script: the address of a script that reloads the page; empty: there is none.
-        page: a page that shows the error; empty: one with its text is made.
     """
 
-    def __init__(self, fault: str, script: str = "", page: str = "") -> None:
-        text = (page or _PAGE.format(fault=escape(fault))).encode("utf-8", "backslashreplace")
-        self._page = text + tag(script) if script else text
+    def __init__(self, fault: str, script: str = "") -> None:
+        page = _PAGE.format(fault=escape(fault)).encode("utf-8", "backslashreplace")
+        self._page = page + tag(script) if script else page
 
     def takes(self, head: "RequestHead") -> bool:
         return True

@@ -165,7 +165,6 @@ class WorkerHandle:
             envelopes.LIFESPAN_FAILED: self._on_lifespan_failed,
             envelopes.METRICS: self.report.told_metrics,
             envelopes.LAG: self._on_lag,
-            envelopes.ERROR_PAGE: self.report.told_error_page,
             envelopes.GOODBYE: self.report.said_farewell,
         }
 

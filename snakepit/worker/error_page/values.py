@@ -18,18 +18,17 @@ _SECRET = re.compile(
 
 
 _WITHIN = re.compile(
-    r"""((?:passw|passphrase|secret|token|api[_-]?key|private[_-]?key|authorization|cookie|credential)[\w-]{0,40}"""
-    r"""(?:["']?\s*[:=]\s*|["']\s*,\s*)b?)("[^"]*"|'[^']*'|[^\s,;)}]+)""",
+    r"""((?:passw|passphrase|secret|token|api[_-]?key|private[_-]?key|authorization|cookie|credential)[\w-]{0,40}["']?\s*[:=]\s*)"""
+    r"""("[^"]*"|'[^']*'|[^\s,;)}]+)""",
     re.IGNORECASE,
 )
-"""A name and its value in a repr, as `password='x'` of a dataclass, `'PASSWORD': 'x'` of os.environ, or
-`(b'cookie', b'x')` of header fields."""
+"""A name and its value in a repr, as `password='x'` of a dataclass, or `'PASSWORD': 'x'` of os.environ."""
 
 
 class _Repr(reprlib.Repr):
     """Bounds containers while they are walked: a list of a million items costs as much as one of ten.
 
-    The values of keys that look like secrets are masked within dicts, too, and in pairs, as header fields are.
+    The values of keys that look like secrets are masked within dicts, too.
     """
 
     def __init__(self) -> None:
@@ -38,12 +37,6 @@ class _Repr(reprlib.Repr):
     def repr_dict(self, x: dict[object, object], level: int) -> str:
         masked = {key: _Masked() if is_secret(key) else x[key] for key in list(x)[: self.maxdict + 1]}
         return super().repr_dict(masked, level)
-
-    def repr_tuple(self, x: tuple[object, ...], level: int) -> str:
-        return super().repr_tuple((x[0], _Masked()) if len(x) == 2 and is_secret(x[0]) else x, level)
-
-    def repr_list(self, x: list[object], level: int) -> str:
-        return super().repr_list([x[0], _Masked()] if len(x) == 2 and is_secret(x[0]) else x, level)
 
     def repr_instance(self, x: object, level: int) -> str:
         text = _WITHIN.sub(lambda found: found[1] + MASK, repr(x)[: 100 * self.maxother])
