@@ -29,4 +29,5 @@ def request_over(
     exchange.fields = b"content-type: text/plain\r\nX-B: 3\r\n", 0, None
     exchange.status, exchange.served_by, exchange._body_sent = status, served_by, length
     exchange.client_left = left
+    exchange.request_id = next((value for name, value in headers if name == b"x-request-id"), b"")
     return exchange

@@ -89,6 +89,10 @@ def _field(name: str, number: int, kind: int, choices: Choices) -> Any:
         return [("MainThread", [0] * size, size / 100)] * size
     if name in ("question", "left_out"):
         return size
+    if name == "total":
+        return size / 10
+    if name == "counts":
+        return [size] * 16
     if name in ("copies", "notes", "frameworks", "threads", "calls", "metrics"):
         return []
     return "text"

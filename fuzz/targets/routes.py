@@ -15,6 +15,7 @@ from snakepit.errors import ConfigError
 from snakepit.http.events import RequestHead
 from snakepit.http.target import authority_of
 from snakepit.server.apps.tenants import Tenants
+from snakepit.server.events.events import Events
 from snakepit.server.responders.refusal import Refusal
 from snakepit.server.routing.routes import Routes
 
@@ -73,7 +74,7 @@ _LOOKED: list[str] = []
 
 def _routes() -> Routes:
     """Make the router of a server with all routes; what is in the place of placeholders is looked for on the disk."""
-    tenants, routes = Tenants(3, _make, 1.0, _LOOP), Routes()
+    tenants, routes = Tenants(3, _make, 1.0, _LOOP, Events()), Routes()
     for template in _TEMPLATES.values():
         if template.route.placeholders:
             routes.add_pattern(template.route, partial(_find, tenants, _on_disk(template)))

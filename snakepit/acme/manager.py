@@ -46,6 +46,14 @@ class CertificateSink[T](Protocol):
         """Serve a name with what was prepared, from now on, instead of an earlier certificate."""
         ...
 
+    def obtained(self, name: str, renewed: bool, text: str) -> None:
+        """Note that a certificate was issued; `text` says so to people."""
+        ...
+
+    def failed(self, name: str, text: str) -> None:
+        """Note that a certificate could not be obtained or renewed; `text` says why to people."""
+        ...
+
 
 @dataclass(slots=True)
 class _Watched:
@@ -223,7 +231,10 @@ class CertificateManager[T]:
         watched.stored = stored
         until = _date(stored.chain.not_after)
         what = "" if not visit.issued else " was obtained" if before is None else " was renewed"
-        _log.info("Certificate for %s%s: by %s, until %s", watched.name, what, stored.chain.issuer, until)
+        text = f"Certificate for {watched.name}{what}: by {stored.chain.issuer}, until {until}"
+        _log.info("%s", text)
+        if visit.issued:
+            self._sink.obtained(watched.name, before is not None, text)
         self._sink.installed(watched.name, prepared)
 
     def _failed(self, watched: _Watched, fault: AcmeError) -> None:
@@ -242,14 +253,9 @@ class CertificateManager[T]:
             level = logging.INFO if share > QUIET else logging.WARNING if share > LOUD else logging.ERROR
             old = _date(watched.stored.chain.not_after)
             state = f"has its old certificate, until {old}" if left > 0 else f"has a certificate that ended {old}"
-        _log.log(
-            level,
-            "No certificate for %s: %s. It %s; next attempt in %s",
-            watched.name,
-            fault,
-            state,
-            _duration(seconds),
-        )
+        text = f"No certificate for {watched.name}: {fault}. It {state}; next attempt in {_duration(seconds)}"
+        _log.log(level, "%s", text)
+        self._sink.failed(watched.name, text)
 
     def _tell(self, watched: _Watched) -> None:
         waiting, watched.waiting = watched.waiting, []

@@ -127,7 +127,7 @@ def _top(name: str | None, pid: int | None) -> None:
 
 
 def _stacks(
-    worker: int | None, app: str | None, show_all: bool, as_json: bool, name: str | None, pid: int | None
+    worker: int | str | None, app: str | None, show_all: bool, as_json: bool, name: str | None, pid: int | None
 ) -> None:
     """Show where the threads and tasks of all workers are, beside the requests that they work for."""
     from snakepit.control import inspection
@@ -142,10 +142,31 @@ def _slow(show_all: bool, as_json: bool, name: str | None, pid: int | None) -> N
     inspection.slow(show_all, as_json, *_which(name, pid))
 
 
-def _profile(
-    seconds: float, output: str, worker: int | None, app: str | None, name: str | None, pid: int | None
+def _events(
+    number: int | None,
+    since: str | None,
+    follow: bool,
+    as_json: bool,
+    name: str | None,
+    pid: int | None,
 ) -> None:
-    """Sample what the workers do for some seconds, and write a profile for https://www.speedscope.app."""
+    """Show what has happened in a running server: starts, reloads, replaced and lost workers, refusals, certificates.
+
+    It keeps the latest 400 events. Times are local, those of --json UTC.
+    """
+    from snakepit.control import events, events_text
+
+    try:
+        moment = None if since is None else events_text.moment(since)
+        events.events(number, moment, follow, as_json, *_which(name, pid))
+    except SnakepitError as error:
+        end_with(error)
+
+
+def _profile(
+    seconds: float, output: str, worker: int | str | None, app: str | None, name: str | None, pid: int | None
+) -> None:
+    """Sample what the workers and the main interpreter do for some seconds, and write it as a flame graph."""
     from snakepit.control import inspection
 
     inspection.profile(seconds, output, worker, app, *_which(name, pid))
@@ -305,7 +326,12 @@ def _apps_command(name: str, callback: Callable[..., None]) -> click.Command:
 
 
 _WHICH_WORKERS = (
-    click.Option(["--worker"], type=click.IntRange(1), metavar="N", help="Only the worker with this number."),
+    click.Option(
+        ["--worker"],
+        type=parameters.WorkerNumber(),
+        metavar="N",
+        help="Only the worker with this number; main: only the main interpreter.",
+    ),
     click.Option(["--app"], metavar="APP", help="Only the workers of the app with this name, if there are several."),
 )
 
@@ -328,6 +354,27 @@ for _command in (
         click.Option(["--json", "as_json"], is_flag=True, help="Print them as a JSON array."),
     ),
     _control_command(
+        "events",
+        _events,
+        click.Option(
+            ["-n", "number"],
+            type=click.IntRange(0),
+            metavar="N",
+            help="At most so many, the latest.  [default: all; with --follow 10]",
+        ),
+        click.Option(
+            ["--since"], metavar="WHEN", help="Only those since then: 10m, 2h or 1d ago, 12:30, or 2026-01-31T12:30."
+        ),
+        click.Option(
+            ["-f", "--follow"], is_flag=True, help="Show what happens from now on, too, until the server stops."
+        ),
+        click.Option(
+            ["--json", "as_json"],
+            is_flag=True,
+            help="Print them as a JSON array; with --follow, as a JSON object on each line.",
+        ),
+    ),
+    _control_command(
         "profile",
         _profile,
         click.Option(
@@ -340,7 +387,8 @@ for _command in (
             ["-o", "--output"],
             default="profile.json",
             metavar="FILE",
-            help="The file to write, for speedscope.  [default: profile.json]",
+            help="The file to write: NAME.svg is a flame graph, anything else is for https://www.speedscope.app.  "
+            "[default: profile.json]",
         ),
         *_WHICH_WORKERS,
     ),

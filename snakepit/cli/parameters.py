@@ -67,3 +67,15 @@ def of_configuration(options: Iterable[Option]) -> list[click.Parameter]:
 def given_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that were given on the command line."""
     return {name: value for name, value in values.items() if value is not None and value != ()}
+
+
+class WorkerNumber(click.IntRange):
+    """A worker's number, or "main" for the main interpreter."""
+
+    name = "number of a worker, or main"
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if value == "main" else super().convert(value, param, ctx)

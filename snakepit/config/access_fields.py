@@ -6,7 +6,7 @@ from snakepit.config.access_format import field_of
 from snakepit.errors import ConfigError
 
 DEFAULT_FIELDS = (
-    "time", "level", "logger", "message", "client", "method", "path", "query", "http_version", "status", "bytes",
+    "time", "level", "logger", "client", "message", "method", "path", "query", "http_version", "status", "bytes",
     "queue_ms", "app_ms", "total_ms", "client_left", "request_id", "trace_id", "worker", "app",
 )  # fmt: skip
 """Those of each object, in this order, without the ones of which nothing is known."""

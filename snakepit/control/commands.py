@@ -13,12 +13,19 @@ from snakepit.errors import SnakepitError
 from snakepit.system.version import __version__
 from snakepit.system.words import counted
 
+OF_STATE = ("verdict", "load", "in_flight", "events")
+"""What `snakepit status --json` has of the answer to the command `state`."""
+
 
 def status(name: str | None, pid: int | None, as_json: bool) -> None:
     """Print the state of the server."""
     with connected(name, pid) as server:
-        found = server.ask("status")["status"]
-        print(json.dumps(found, indent=2) if as_json else render(found, _state_of(server)))
+        found, state = server.ask("status")["status"], _state_of(server)
+        if as_json:
+            more = {key: None if state is None else state.get(key) for key in OF_STATE}
+            print(json.dumps({**found, **more}, indent=2))
+        else:
+            print(render(found, state))
 
 
 def _state_of(server: ControlClient) -> Mapping[str, Any] | None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from snakepit.control.events_text import short_line
 from snakepit.system.table import aligned
 from snakepit.system.words import printable
 
@@ -15,6 +16,13 @@ SLOWEST = 3
 """The most requests in flight that `snakepit status` names."""
 
 
+LATEST = 5
+"""The most events that it names."""
+
+ROUTINE = frozenset({"worker-ready", "listening"})
+"""The kinds of events that it leaves out."""
+
+
 def render(status: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> str:
     """Render how the server is, then a line for each worker. `state`: as the command `state` tells it, if it does."""
     apps = status["apps"]
@@ -23,8 +31,8 @@ def render(status: Mapping[str, Any], state: Mapping[str, Any] | None = None) ->
     else:
         rows = [(app["name"], *_row(worker)) for app in apps for worker in app["workers"]]
         table = [("APP", *_HEADINGS), *rows]
-    told = [] if state is None else _verdict(state)
-    return "\n".join([*aligned([*told, *_facts(status)]), "", *aligned(table)])
+    told, load, lately = ([], [], []) if state is None else (_verdict(state), _load(state), _lately(state))
+    return "\n".join([*aligned([*told, *_facts(status, load), *lately]), "", *aligned(table)])
 
 
 def _verdict(state: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -40,6 +48,22 @@ def _verdict(state: Mapping[str, Any]) -> list[tuple[str, str]]:
     if slow:
         found.append(("Next", "snakepit stacks shows where they are"))
     return found
+
+
+def _load(state: Mapping[str, Any]) -> list[tuple[str, str]]:
+    load = state.get("load") or {}
+    rate, busy = load.get("rate"), load.get("busy")
+    if rate is None or busy is None:
+        return []
+    shown = f"{rate:.1f}" if rate < 10 else f"{rate:,.0f}"
+    return [("Load", f"{shown} requests/s; workers had one for {busy:.0%} of the time (the last 10 s)")]
+
+
+def _lately(state: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Say what has happened, the latest last, but for what follows from something else."""
+    found = [event for event in state.get("events") or () if event["kind"] not in ROUTINE][:LATEST]
+    lines = [short_line(event, state["time"]) for event in reversed(found)]
+    return [("Lately" if not number else "", each) for number, each in enumerate(lines)]
 
 
 def render_apps(apps: Sequence[Mapping[str, Any]]) -> str:
@@ -59,7 +83,7 @@ def render_apps(apps: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(aligned([_HEADINGS_OF_APPS, *rows]))
 
 
-def _facts(status: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _facts(status: Mapping[str, Any], load: list[tuple[str, str]]) -> list[tuple[str, str]]:
     supervisor = f", supervisor {status['supervisor']}" if status["supervisor"] is not None else ""
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status["since"]))
     facts = [
@@ -73,6 +97,7 @@ def _facts(status: Mapping[str, Any]) -> list[tuple[str, str]]:
             "Requests",
             f"{status['in_progress']} in progress, {status['waiting']} of them waiting, {status['requests']} in all",
         ),
+        *load,
         ("Memory", f"{status['memory'] / 2**20:.0f} MiB" if status["memory"] is not None else "unknown"),
         ("Restarts", str(status["restarts"])),
     ]

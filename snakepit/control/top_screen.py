@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from snakepit.control.text import duration
+from snakepit.control.events_text import short_line
+from snakepit.control.text import ROUTINE, duration
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -20,6 +21,10 @@ _METER = 10
 
 MOST = 1000
 """Lines, where there is room for any number of them."""
+
+
+MOST_EVENTS = 8
+"""The most events that are shown, where there is room for them."""
 
 
 class Screen:
@@ -46,12 +51,19 @@ class Screen:
         yield from head
         yield _workers(workers[: max(0, for_workers)], len(workers), state["several"])
         yield Text()
+        for_events = 0
         if self._looks.stack[0]:
             for_requests = max(1, left - for_workers)
             yield _stack(*self._looks.stack, for_requests)
         else:
             yield _requests(requests[: max(0, for_requests)], state)
-        used = len(head) + 3 + max(0, for_workers) + max(1, for_requests)
+            free = left - max(0, for_workers) - max(1, for_requests) - 2  # a heading, and a line between
+            shown = [event for event in state.get("events") or () if event["kind"] not in ROUTINE]
+            shown = shown[: max(0, min(free, MOST_EVENTS))]
+            if shown:
+                for_events = len(shown) + 2
+                yield from (Text(), Text("LATELY", "dim"), *(_event(event, state["time"]) for event in shown))
+        used = len(head) + 3 + max(0, for_workers) + max(1, for_requests) + for_events
         if not self._whole:
             yield from [Text()] * max(0, room - used - 2)
             yield _keys(self._looks.told)
@@ -150,6 +162,11 @@ def _requests(requests: Sequence[Mapping[str, Any]], state: Mapping[str, Any]) -
     if not requests:
         table.add_row("", "", Text("nothing takes longer than a second", "dim"), "", "")
     return table
+
+
+def _event(event: Mapping[str, Any], now: float) -> Text:
+    color = {"error": "red", "warning": "yellow"}.get(event["level"], "")
+    return Text(short_line(event, now), color, no_wrap=True, overflow="ellipsis")
 
 
 def _stack(request: str, stack: str, room: int) -> Text:

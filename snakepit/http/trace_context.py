@@ -1,6 +1,7 @@
 """Reads the traceparent field, by which the parts of a trace in several programs find together (W3C Trace Context)."""
 
 import re
+from operator import itemgetter
 from typing import NamedTuple
 
 from snakepit.http.types import Headers
@@ -8,6 +9,7 @@ from snakepit.http.types import Headers
 TRACEPARENT = b"traceparent"
 
 _FORM = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_name = itemgetter(0)
 _NO_TRACE, _NO_SPAN = b"0" * 32, b"0" * 16
 _SAMPLED = 1
 
@@ -28,6 +30,8 @@ def trace_parent(headers: Headers) -> TraceParent | None:
 
     Of later versions than 00 the fields that are known are read (section 3.2.4 of the recommendation).
     """
+    if TRACEPARENT not in map(_name, headers):  # looking takes half as long as collecting
+        return None
     values = [value for name, value in headers if name == TRACEPARENT]
     found = _FORM.fullmatch(values[0]) if len(values) == 1 else None
     if found is None:

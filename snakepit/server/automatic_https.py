@@ -22,6 +22,8 @@ from snakepit.acme.stopping import Stop
 from snakepit.acme.store import CertificateStore, default_folder
 from snakepit.errors import ConfigError, SnakepitError
 from snakepit.server.event_loop.threads import Threads
+from snakepit.server.events.events import Events
+from snakepit.server.events.kinds import Kind
 from snakepit.tls.certificates import Certificates
 from snakepit.tls.contexts import ACME_PROTOCOL, CertificateFiles, LoadedCertificate, TlsOptions, load
 
@@ -44,10 +46,13 @@ class AutomaticHttps:
     Raises ConfigError if they can't be stored.
     """
 
-    def __init__(self, config: "Config", certificates: Certificates, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, config: "Config", certificates: Certificates, loop: asyncio.AbstractEventLoop, events: Events
+    ) -> None:
         self._config = config
         self._certificates = certificates
         self._loop = loop
+        self._events = events
         self._served: dict[str, LoadedCertificate] = {}
         self._threads = Threads(loop, "snakepit-acme-answers", READING_THREADS)
         self._waiting: set[asyncio.Future[None]] = set()
@@ -128,6 +133,14 @@ class AutomaticHttps:
         """Serve a certificate from now on."""
         self._certificates.add(prepared, instead_of=self._served.get(name))
         self._served[name] = prepared
+
+    def obtained(self, name: str, renewed: bool, text: str) -> None:
+        """Note that a certificate was issued."""
+        self._events.add(Kind.CERTIFICATE, text, reason="renewed" if renewed else "obtained")
+
+    def failed(self, name: str, text: str) -> None:
+        """Note that no certificate could be had."""
+        self._events.add(Kind.CERTIFICATE_FAILED, text)
 
     # -- the source of TLS -------------------------------------------------------------------------------------------
 

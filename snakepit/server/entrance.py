@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from snakepit.config.bind import mode_of
 from snakepit.config.trusted_proxies import TrustedProxies
 from snakepit.errors import ConfigError
+from snakepit.server.events.events import Events
+from snakepit.server.events.kinds import Kind
 from snakepit.server.net.annotated import http_connections
 from snakepit.server.net.http1 import HttpConnections
 from snakepit.server.net.listener import Listener, Speaks
@@ -56,12 +58,20 @@ class Entrance:
 
     Args:
         inherited: sockets to use instead of those of the options.
+        events: where certificates are noted that come, or should.
     """
 
-    def __init__(self, config: "Config", inherited: "Sequence[socket.socket]", loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        config: "Config",
+        inherited: "Sequence[socket.socket]",
+        loop: asyncio.AbstractEventLoop,
+        events: Events,
+    ) -> None:
         self.listener = Listener(config, inherited)
         self._config = config
         self._loop = loop
+        self._events = events
         self._log = logging.getLogger("snakepit.server")
         self._files: FileCertificates | None = None
         self._tls: TlsConnections | None = None
@@ -79,7 +89,7 @@ class Entrance:
             if config.user is not None or config.group is not None:
                 become(config.user, config.group)
             if self.certificates is not None and config.domain:
-                self.automatic = _automatic_https(config, self.certificates, loop)
+                self.automatic = _automatic_https(config, self.certificates, loop, events)
         except ConfigError:
             self.listener.close()
             raise
@@ -189,16 +199,18 @@ class Entrance:
     def _tell_of_file(self, files: "CertificateFiles", trouble: str) -> None:
         if trouble:
             self._log.error("The certificate before goes on being used: %s", trouble)
+            self._events.add(Kind.CERTIFICATE_FAILED, f"The certificate before goes on being used: {trouble}")
         else:
             self._log.info("Certificate %s was read again", files.certificate)
+            self._events.add(Kind.CERTIFICATE, f"Certificate {files.certificate} was read again", reason="file")
 
 
 def _automatic_https(
-    config: "Config", certificates: "Certificates", loop: asyncio.AbstractEventLoop
+    config: "Config", certificates: "Certificates", loop: asyncio.AbstractEventLoop, events: Events
 ) -> "AutomaticHttps":
     if find_spec("cryptography") is None:
         raise ConfigError("domain needs cryptography, which is not installed: pip install 'snakepit-server[acme]'")
     with StandardLibraryFirst():
         from snakepit.server.automatic_https import AutomaticHttps  # most servers have a proxy in front
 
-    return AutomaticHttps(config, certificates, loop)
+    return AutomaticHttps(config, certificates, loop, events)

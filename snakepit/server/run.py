@@ -89,6 +89,7 @@ def _serve(
         folder = "" if config.apps else config.app_dir or working_directory.name()
         if folder:
             add_folder(folder)
+        manager.logs_as(config.log_format)
         logs.configure(config)
         if file is not None:
             logging.getLogger("snakepit.server").info("Options from %s", file.path)

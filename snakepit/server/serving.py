@@ -9,6 +9,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from snakepit.c_extensions.copies import CopiesFolder, remove_left_over
@@ -21,15 +22,20 @@ from snakepit.server.apps.tenants import Tenants
 from snakepit.server.dashboard.command import state_commands
 from snakepit.server.entrance import Entrance
 from snakepit.server.event_loop.background import spawn, wait_first_of
+from snakepit.server.events.events import Events
+from snakepit.server.events.kinds import By, Kind
 from snakepit.server.inspection.commands import inspection_commands, slow_commands
+from snakepit.server.inspection.load import Load
 from snakepit.server.inspection.slow import SlowRequests
 from snakepit.server.monitor.monitoring import Monitoring
 from snakepit.server.net.annotated import http_connections
+from snakepit.server.operate.app_events import AppEvents, connection_refused
 from snakepit.server.operate.certificate_commands import certificate_commands
 from snakepit.server.operate.changes import Changes
 from snakepit.server.operate.commands import commands
 from snakepit.server.operate.control_socket import ControlSocket, Identity
 from snakepit.server.operate.debug_warning import warn_of_debug
+from snakepit.server.operate.event_commands import event_commands, event_streams
 from snakepit.server.operate.hand_over import NO_SUPERVISOR, HandOver
 from snakepit.server.operate.program_end import servers
 from snakepit.server.operate.reconfiguration import Reconfiguration
@@ -85,10 +91,11 @@ class Serving:
         self._setup = setup
         self._loop = loop
         self._log = logging.getLogger("snakepit.server")
-        self._entrance = Entrance(config, manager.sockets, loop)
+        self._events = events = Events()
+        self._entrance = Entrance(config, manager.sockets, loop, events)
         self.address = self._entrance.listener.address
         self.left_open = 0
-        self._hand_over = HandOver(manager, self._log)
+        self._hand_over = HandOver(manager, self._log, events)
         self._report = StartupReport(setup.workers, self._log, hand_over=self._hand_over.ask)
         if any(app.config.runtime == "interpreter" for app in setup.apps) and stop_tracing_memory():
             self._log.warning(
@@ -107,9 +114,10 @@ class Serving:
         )
 
         def make(routed: "RoutedApp") -> App:
-            return App(routed, surroundings, self._report, loop)
+            observer = AppEvents(events, routed.name, bool(config.apps), self._report)
+            return App(routed, surroundings, observer, loop)
 
-        tenants = Tenants(config.max_apps, make, config.timeout_graceful_shutdown, loop)
+        tenants = Tenants(config.max_apps, make, config.timeout_graceful_shutdown, loop, events)
         first = [make(routed) for routed in setup.apps if not routed.route.placeholders]
         routes = Routes(config.strict_host) if config.apps else None
         self._apps = Apps(first, tenants, routes)
@@ -119,16 +127,24 @@ class Serving:
         self._http = http_connections(config, self._static.router, loop, setup.open_files, secure=config.speaks_tls)
         self._app_files: AppFiles | None = None  # made for the first one
         self._http.app_files = self._send_app_file
+        self._http.admission.on_refused = partial(connection_refused, events)
         certificates = self._entrance.certificates
         self._monitoring = Monitoring(config, self._apps, self._http, manager.restarts, certificates, loop)
         self._dashboard = self._make_dashboard()
         self._http.route_by(self._monitoring.first(self._static.router))
         self._changes = Changes(
-            self._apps, self._log, loop, manager, self._reconfiguration(make), self._entrance.look_at_certificates
+            self._apps,
+            self._log,
+            loop,
+            manager,
+            events,
+            self._reconfiguration(make),
+            self._entrance.look_at_certificates,
         )
         self._slow = SlowRequests(self._apps, loop)
+        self._load = Load(self._apps, lambda: self._http.connections.requests, loop)
         self._control = self._control_socket()
-        self._stops = Stops(self.stop, self._exit_now)
+        self._stops = Stops(partial(self.stop, By.SIGNAL), self._exit_now)
         self._accepts = False  # connections, or has done
         self._telling: set[asyncio.Task[None]] = set()
 
@@ -150,9 +166,14 @@ class Serving:
             requests=connections.requests,
         )
 
-    def stop(self) -> None:
+    def stop(self, by: By = By.PROGRAM) -> None:
         """Stop gracefully. From any thread; raises RuntimeError if the loop is closed."""
-        self._call_soon(self._setup.stop.asked.set)
+        self._call_soon(partial(self._stop, by))
+
+    def _stop(self, by: By) -> None:
+        if not self._setup.stop.asked.is_set():
+            self._events.add(Kind.STOPPING, f"Stopping {by.words}", reason=by)
+        self._setup.stop.asked.set()
 
     def stop_at_once(self) -> bool:
         """Stop, or if the loop does not run any more, kill what can be killed and return False. From any thread."""
@@ -169,13 +190,13 @@ class Serving:
         """Close the listening sockets, and remove the file of a Unix socket: the process ends at once."""
         self._entrance.listener.close(keep_path=self._keeps_path)
 
-    async def reload(self, app: str | None = None) -> Outcome:
+    async def reload(self, app: str | None = None, by: By = By.PROGRAM) -> Outcome:
         """Replace the workers of all apps, or of this one, one after the other. Raises SnakepitError."""
-        return await self._changes.reload(app)
+        return await self._changes.reload(app, by)
 
-    async def reread(self) -> Outcome:
+    async def reread(self, by: By = By.PROGRAM) -> Outcome:
         """Read the configuration file again, and make of the apps what it says. Raises SnakepitError."""
-        return await self._changes.reread()
+        return await self._changes.reread(by)
 
     async def stop_app(self, name: str) -> None:
         """Stop the workers of an app. Raises SnakepitError."""
@@ -185,9 +206,9 @@ class Serving:
         """Start an app that has no workers. Raises SnakepitError."""
         return await self._changes.start_app(name)
 
-    async def scale(self, workers: int) -> Outcome:
+    async def scale(self, workers: int, by: By = By.PROGRAM) -> Outcome:
         """Change the number of workers of each app. Raises SnakepitError."""
-        return await self._changes.scale(workers)
+        return await self._changes.scale(workers, by)
 
     async def upgrade(self) -> int:
         """Start a new process that takes over; returns its pid when it serves. Raises SnakepitError."""
@@ -198,6 +219,10 @@ class Serving:
     def told_to_stop(self, number: int, count: int) -> None:
         """Note how many stop signals have come; `number` is the latest."""
         self._stops.told(number, count)
+
+    def restarted(self, why: str) -> None:
+        """Note that this process was started because another ended; `why`: which, and how."""
+        self._call_soon(lambda: self._events.add(Kind.RESTARTED, f"It is in place of one that died: {why}"))
 
     def signalled(self, name: str) -> None:
         """Handle another signal."""
@@ -232,6 +257,7 @@ class Serving:
             ", JIT on" if jit.is_enabled() else "",
             os.getpid(),
         )
+        self._note_start()
         if trouble := jit.trouble(self._setup.config.jit):
             self._log.warning("%s", trouble)
         manager = self._setup.manager
@@ -259,13 +285,23 @@ class Serving:
             if self._app_files is not None:
                 self._app_files.close()
             self._static.close()
-            await self._http.finish()
             self._monitoring.close()
             self._slow.close()
+            self._load.close()
             if self._copies is not None:
                 self._copies.remove()
             if self._control is not None:
                 await self._control.close()
+
+    def _note_start(self) -> None:
+        manager = self._setup.manager
+        reason, why = "", ""
+        if manager.takes_over:
+            reason, why = "hand-over", ", to take over from another"
+        elif manager.restarts:
+            reason, why = "restart", f", since the one before ended: {counted(manager.restarts, 'restart')} so far"
+        text = f"Snakepit {__version__} begins as process {os.getpid()}, with {self._setup.workers_in_words}{why}"
+        self._events.add(Kind.START, text, reason=reason)
 
     async def _serve(self) -> None:
         manager, apps, asked = self._setup.manager, self._apps, self._setup.stop.asked
@@ -282,8 +318,11 @@ class Serving:
         )
         self._monitoring.start()
         self._slow.start()
+        self._load.start()
         self._accepts = True
-        self._log.info("Listening on %s (Ctrl+C to stop)", ", ".join(self._entrance.listener.addresses))
+        addresses = ", ".join(self._entrance.listener.addresses)
+        self._log.info("Listening on %s (Ctrl+C to stop)", addresses)
+        self._events.add(Kind.LISTENING, f"Listening on {addresses}")
         warn_of_debug(self._log, (app.config.debug for app in self._setup.apps), self._entrance.listener.sockets)
         if manager.takes_over:
             await self._open_control_socket()
@@ -315,6 +354,8 @@ class Serving:
             await asyncio.sleep(0)
         if apps.failure is None:
             self._log.info("Stopping" if successor is None else f"Handed over to process {successor}")
+        if successor is not None:
+            self._events.add(Kind.HANDED_OVER, f"Handed over to process {successor}")
         apps.close_pages()
         if self._dashboard is not None:
             self._dashboard.close()
@@ -325,11 +366,13 @@ class Serving:
                 await apps.wait_idle()
                 await http.connections.wait_closed()
         except TimeoutError:
-            cut = max(apps.in_progress, len(http.connections.open))
-            self._log.warning("Cut %s still in flight after %g s", counted(cut, "request"), seconds)
+            cut = counted(max(apps.in_progress, len(http.connections.open)), "request")
+            self._log.warning("Cut %s still in flight after %g s", cut, seconds)
+            self._events.add(Kind.STOPPING, f"Cut {cut} still in flight after {seconds:g} s", reason="cut")
         http.close()
         try:
             self.left_open = await apps.close(deadline)
+            await http.finish()
         finally:
             waiting.cancel()
         for task in self._telling:
@@ -337,6 +380,11 @@ class Serving:
         manager.ending()
         if apps.failure is None:
             self._log.info("Stopped")
+        if successor is None:
+            self._events.add(Kind.STOPPED, "Stopped")
+        self._events.end()
+        for _ in range(LAST_TURNS):  # in which those get to know it that wait for events
+            await asyncio.sleep(0)
 
     @property
     def _keeps_path(self) -> bool:
@@ -349,7 +397,7 @@ class Serving:
             return None
         with StandardLibraryFirst():
             from snakepit.server.dashboard.make import make_dashboard  # most servers have none
-        made = make_dashboard(config, self, self._apps, counters, self._http.connections, self._loop)
+        made = make_dashboard(config, self, self._apps, counters, self._http.connections, self._events, self._loop)
         self._monitoring.add(made)
         return made
 
@@ -402,8 +450,10 @@ class Serving:
                 **certificate_commands(self._entrance.automatic),
                 **inspection_commands(self._apps, self._loop),
                 **slow_commands(self._slow),
-                **state_commands(self.statistics, self._apps, self._monitoring.counters),
+                **event_commands(self._events),
+                **state_commands(self.statistics, self._apps, self._monitoring.counters, self._events, self._load),
             },
+            streams=event_streams(self._events),
         )
 
     async def _open_control_socket(self) -> None:

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 PACKAGE = str(Path(__file__).parents[1])
 """The folder of Snakepit's own code."""
@@ -32,6 +32,19 @@ _LEADING_MODULES = (
 """Modules whose calls lead to the app's, or wait for something to do. asyncio, anyio and asgiref call functions in
 threads."""
 
+_WAITING_MODULES = (
+    "threading",
+    "queue",
+    "selectors",
+    "socket",
+    "subprocess",
+    "asyncio.runners",
+    "asyncio.windows_events",
+    "concurrent.futures.thread",
+    "concurrent.interpreters",
+)
+"""Modules whose calls wait, when they are the innermost of a thread of the main interpreter."""
+
 type Call = tuple[str, int, str]
 """A file, a line, and the name of a function."""
 
@@ -43,7 +56,7 @@ def ours(calls: Sequence[Call], is_thread: bool = True, led: int = 0) -> list[bo
     what leads to Snakepit is left out as well. `led`: so many calls led to the app, which works for a request; what it
     calls then is shown, whatever it is. 0: that is not known.
     """
-    files = _leading_files()
+    files = _files_of(_LEADING_MODULES)
     found = [call[0].startswith(PACKAGE) for call in calls]
     if not led and all(own or _is_standard(call[0]) for own, call in zip(found, calls, strict=True)):
         return [True] * len(calls)
@@ -57,6 +70,26 @@ def ours(calls: Sequence[Call], is_thread: bool = True, led: int = 0) -> list[bo
     return found
 
 
+def kind_of(file: str) -> Literal["app", "library", "machinery"]:
+    """Tell whose code a file is: the app's, a library's, or else Python's or Snakepit's."""
+    if file.startswith(PACKAGE) or _is_standard(file):
+        return "machinery"
+    is_library = "site-packages" in file or "dist-packages" in file or file.startswith("<")  # or made by one
+    return "library" if is_library else "app"
+
+
+def waits(innermost: Call) -> bool:
+    """Tell of the innermost call of a thread of the main interpreter whether it waits for something to do.
+
+    A worker's thread stands in the call that runs the worker, for as long as that lives. uvloop waits within the call
+    that runs it, and its own C code is taken for waiting as well.
+    """
+    file, _, function = innermost
+    if file.startswith(PACKAGE):
+        return function.rpartition(".")[2].lstrip("_").startswith("wait")
+    return file in _files_of(_WAITING_MODULES) or _BACKPORT in file
+
+
 def _is_standard(file: str) -> bool:
     """Tell whether a file belongs to the standard library, whose calls alone say nothing of the app."""
     standard = file.startswith(_LIBRARY) and "site-packages" not in file
@@ -68,6 +101,6 @@ _BACKPORT = f"{os.sep}interpreters_backport{os.sep}"  # of a module of 3.14, for
 _LIBRARY = str(Path(linecache.__file__).parent) + os.sep
 
 
-def _leading_files() -> frozenset[str]:
-    files = (getattr(sys.modules.get(name), "__file__", None) for name in _LEADING_MODULES)
+def _files_of(modules: Sequence[str]) -> frozenset[str]:
+    files = (getattr(sys.modules.get(name), "__file__", None) for name in modules)
     return frozenset(cast("str", file) for file in files if file is not None)

@@ -23,8 +23,7 @@ def snapshot(loop: "asyncio.AbstractEventLoop | None" = None) -> tuple[list[Stac
 
     `loop`: one that runs, and whose frames are not Python's. Reads no file, and takes no lock that other threads take.
     """
-    this = sys._getframe()
-    threads = [calls for frame in innermost() if this not in (calls := calls_of(frame))]
+    threads = [calls_of(frame) for frame in innermost()]
     stacks = [_of_thread(calls) for calls in threads]
     left_out = 0
     if "asyncio" in sys.modules:  # which takes memory in each interpreter

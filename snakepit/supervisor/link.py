@@ -1,10 +1,10 @@
 """The link between the supervisor and a server process: a socket that carries messages, each of them one line.
 
-A line is a word, and perhaps a space and more. From a server process: LISTENING, with its listening sockets where it
-made them itself; READY; ALIVE, and within how many seconds it will say so again (0, or nothing from an older version:
-whenever); RELOADING, RELOADED; SCALED and to how many workers; STOPPING; HAND_OVER and why. From the supervisor: STOP,
-the signal's number and how many such signals there have been; SIGNAL and the name of another; RETIRE and the process
-that took over; NOT_HANDED_OVER and why.
+A line is a word, and perhaps a space and more. From a server process: LOG_FORMAT and "text" or "json"; LISTENING, with
+its listening sockets where it made them itself; READY; ALIVE, and within how many seconds it will say so again (0, or
+nothing from an older version: whenever); RELOADING, RELOADED; SCALED and to how many workers; STOPPING; HAND_OVER and
+why. From the supervisor: RESTARTED and how the process before ended; STOP, the signal's number and how many such
+signals there have been; SIGNAL and the name of another; RETIRE and the process that took over; NOT_HANDED_OVER and why.
 
 Sockets cross as file descriptors, on Windows as what `socket.share` makes for the supervisor's process.
 """
@@ -17,8 +17,9 @@ ENVIRONMENT = "SNAKEPIT_SUPERVISED"
 """The environment variable that tells a server process of its supervisor."""
 
 LISTENING, READY, ALIVE, STOPPING, HAND_OVER = "listening", "ready", "alive", "stopping", "hand-over"
-RELOADING, RELOADED, SCALED = "reloading", "reloaded", "scaled"
+RELOADING, RELOADED, SCALED, LOG_FORMAT = "reloading", "reloaded", "scaled", "log-format"
 STOP, SIGNAL, RETIRE, NOT_HANDED_OVER = "stop", "signal", "retire", "not-handed-over"
+RESTARTED = "restarted"
 
 _READ = 65536  # bytes
 _MOST = 64  # sockets in one message

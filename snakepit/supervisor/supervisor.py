@@ -25,6 +25,7 @@ from snakepit.supervisor.first_look import DECIDED, decision
 from snakepit.supervisor.restarts import Restarts
 from snakepit.system import systemd
 from snakepit.system.group_signals import STOP_SIGNALS, StopCount
+from snakepit.system.moments import timestamp
 from snakepit.system.working_directory import WorkingDirectory
 
 KILL_AFTER = 3.0
@@ -61,9 +62,11 @@ class Supervisor:
         self._current: Child | None = None
         self._successor: Child | None = None
         self._others: list[Child] = []  # that retire
+        self._ended_before = ""  # which process ended unexpectedly, and how
         self._start_at: float | None = None  # when there is no current one
         self._has_listened = False
         self._has_been_ready = False  # with all workers
+        self._json = False  # the format of lines that a server process asked for
         self._workers = 0  # the number that was last requested; 0: as many as the options say
         self._stops = StopCount()
         self._kill_at: float | None = None
@@ -118,13 +121,15 @@ class Supervisor:
             self._again(None)
         elif self._current is None:
             self._exit_status = NO_PROCESS
+        elif self._ended_before:
+            self._current.link.send(link.RESTARTED, self._ended_before)
 
     def _make_child(self, takes_over: bool) -> Child | None:
         self._working_directory.enter_anew()
         try:
             child = Child(self._sockets, self._restarts.total, takes_over, self._workers, self._jit)
         except OSError as error:
-            _say(
+            self._say(
                 "ERROR",
                 f"No server process can be started: {error.strerror or error}; the limits on processes and memory are "
                 "ulimit -u, ulimit -v, and those of a container or service",
@@ -180,6 +185,8 @@ class Supervisor:
                 self._take_over(child)
         elif word == link.HAND_OVER and child is self._current:
             self._hand_over(text)
+        elif word == link.LOG_FORMAT:
+            self._json = text == "json"
         elif word == link.STOPPING:
             child.stopping = True
             if child is self._current:
@@ -222,7 +229,7 @@ class Supervisor:
     def _forget(self, child: Child) -> None:
         if child is self._successor:
             self._successor = None
-            _say("ERROR", f"The new server {child} {child.how_ended}; the one before goes on")
+            self._say("ERROR", f"The new server {child} {child.how_ended}; the one before goes on")
             self._not_handed_over(f"the new server process {child.how_ended}; the log says more")
         elif child is self._current:
             self._current = None
@@ -236,23 +243,25 @@ class Supervisor:
         could_not_start = not self._has_been_ready and child.status in COULD_NOT_START
         if child.stopping or self._stops.value or not self._has_listened or could_not_start:
             if child.status is not None and child.status < 0 and not (child.stopping or self._stops.value):
-                _say("ERROR", f"The server {child} {child.how_ended} before it was ready")
+                self._say("ERROR", f"The server {child} {child.how_ended} before it was ready")
             self._last_status = child.exit_status
             for other in self._children:  # which have their last exchanges
                 other.link.send(link.STOP, f"{int(signal.SIGTERM)} 1")
         elif self._successor is not None:
-            _say("ERROR", f"The server {child} {child.how_ended}; its successor, {self._successor}, takes over")
+            self._say("ERROR", f"The server {child} {child.how_ended}; its successor, {self._successor}, takes over")
             self._current, self._successor = self._successor, None
             self._restarts.total += 1
+            self._current.link.send(link.RESTARTED, f"{child} {child.how_ended}")
         else:
             self._again(child)
 
     def _again(self, child: Child | None) -> None:
         now = time.monotonic()
         delay = self._restarts.ended(now, child.listening_since if child is not None else None)
+        self._ended_before = f"{child} {child.how_ended}" if child is not None else self._ended_before
         what = f"The server {child} {child.how_ended}" if child is not None else "There is no server process"
         if delay is None:
-            _say(
+            self._say(
                 "ERROR",
                 f"{what}: {self._restarts.quick} in a row ended within seconds; giving up. Connections are refused "
                 "from now on. If C code crashes, --runtime process confines that to one worker",
@@ -260,8 +269,21 @@ class Supervisor:
             self._exit_status = GAVE_UP
             return
         when = f"in {delay:.1f} s" if delay else "now"
-        _say("ERROR", f"{what}; another one starts {when}, and connections wait for it")
+        self._say("ERROR", f"{what}; another one starts {when}, and connections wait for it")
         self._start_at = now + delay
+
+    def _say(self, level: str, text: str) -> None:
+        """Log in the format of the server's own lines; `--log-config` does not apply here."""
+        if self._json:
+            import json  # most supervisors need none
+
+            fields = {"time": timestamp(time.time()), "level": level, "logger": "snakepit.supervisor", "message": text}
+            line = json.dumps(fields, ensure_ascii=False)
+        else:
+            line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:<8} {text}"
+        if sys.stderr is not None:
+            with suppress(OSError):
+                print(line, file=sys.stderr, flush=True)
 
     # -- signals and time ----------------------------------------------------------------------------------------------
 
@@ -321,7 +343,7 @@ class Supervisor:
     def _mind_silence(self, child: Child, now: float) -> None:
         """End a process whose event loop is blocked; its exit status then decides what follows, as for any other."""
         if child.hangs(now):
-            _say(
+            self._say(
                 "ERROR",
                 f"The server {child} has not answered for {child.silence.limit:g} s: its event loop hangs, so it is "
                 "ended. What its threads are at comes next, if it can still tell",
@@ -369,13 +391,3 @@ def _drain(awake: socket.socket) -> None:
             pass
     except OSError:
         pass
-
-
-def _say(level: str, text: str) -> None:
-    """Log in the format of the server's own lines; `--log-config` does not apply here."""
-    if sys.stderr is not None:
-        moment = time.strftime("%Y-%m-%d %H:%M:%S")
-        try:
-            print(f"{moment} {level:<8} {text}", file=sys.stderr, flush=True)
-        except OSError:
-            pass

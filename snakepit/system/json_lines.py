@@ -2,31 +2,14 @@
 
 import json
 import logging
-import time
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
+
+from snakepit.system.moments import timestamp
 
 _OF_EACH = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {"message", "asctime", "taskName"}
 
 _encode = json.JSONEncoder(ensure_ascii=False, default=str).encode  # json.dumps makes an encoder for each call
-
-
-def timestamp(seconds: float) -> str:
-    """Return a moment as RFC 3339 has it, in UTC, with milliseconds. `seconds`: since 1970."""
-    return timestamp_of(int(seconds * 1000))
-
-
-@lru_cache(16)
-def timestamp_of(milliseconds: int) -> str:
-    """Return the same of milliseconds since 1970. Of requests that are logged together, many have the same."""
-    whole, rest = divmod(milliseconds, 1000)
-    return f"{_second(whole)}.{rest:03}Z"
-
-
-@lru_cache(4)
-def _second(whole: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
 
 
 def json_line(fields: Mapping[str, Any]) -> str:

@@ -25,6 +25,9 @@ type AppMetric = tuple[str, str, str, str, str, list[tuple[str, list[tuple[str, 
 """A metric that the app keeps: its name, documentation, type, unit, for a gauge what becomes of those of several
 processes (prometheus-client's `multiprocess_mode`), and its samples: name, labels, value."""
 
+LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Seconds; the upper bounds of the buckets in which it is counted by how much an event loop was late."""
+
 CHUNK = 64 * 1024
 """Bytes; the largest body chunk in one envelope. Socket reads and pipe buffers have this size."""
 
@@ -242,6 +245,16 @@ METRICS = _kind(
     "metrics",
     "The metrics that the app keeps: as they were asked for, or the last before the end.",
 )
+ASK_LAG = _kind("ASK_LAG", TO_WORKER, "", "Say how late the event loop's timers have been, and go on measuring that.")
+LAG = _kind("LAG", FROM_WORKER, "counts total", "By how much timers of the worker's event loop were late.")
+
+
+def body_size(envelope: Envelope) -> int:
+    """Return the bytes of the part of a body that is in an envelope."""
+    kind = envelope[KIND]
+    field = KINDS[kind].body
+    body = envelope[position(kind, field)] if field else b""
+    return len(body) if isinstance(body, (bytes, bytearray, memoryview)) else 0
 
 
 def position(kind: int, field: str) -> int:
@@ -367,6 +380,16 @@ def ask_metrics() -> Envelope:
 def metrics(metrics: list[AppMetric]) -> Envelope:
     """Make a METRICS."""
     return (METRICS, 0, metrics)
+
+
+def ask_lag() -> Envelope:
+    """Make an ASK_LAG."""
+    return (ASK_LAG, 0)
+
+
+def lag(counts: list[int], total: float) -> Envelope:
+    """Make a LAG: how many timers were late, for each of LAG_BOUNDS and beyond, and the sum in seconds."""
+    return (LAG, 0, counts, total)
 
 
 def blocked_by(exchange: int) -> Envelope:

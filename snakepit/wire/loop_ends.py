@@ -11,7 +11,7 @@ from snakepit.errors import Interrupted
 from snakepit.wire.carrier import ChannelAddress
 from snakepit.wire.codec import encode, encode_apart
 from snakepit.wire.ends import LIMIT, ChannelEnd
-from snakepit.wire.envelopes import ANSWER, KIND, NUMBER, Envelope
+from snakepit.wire.envelopes import ANSWER, KIND, NUMBER, Envelope, body_size
 from snakepit.wire.loop_carrier import LoopCarrier, attach_to_loop
 
 
@@ -219,6 +219,11 @@ class MainEnd(LoopEnd):
     def unread(self) -> bool:
         """Tell whether the worker has said something that was not taken yet."""
         return self.carrier.arrived() > 0
+
+    @property
+    def held(self) -> tuple[int, int]:
+        """The envelopes that wait until the worker has taken what was sent before, and the bytes of their bodies."""
+        return len(self._outbox), sum(map(body_size, self._outbox))
 
     def silent(self, now: float) -> float:
         """Return for how many seconds the worker has not rung though it was sent something.

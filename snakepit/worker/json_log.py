@@ -15,7 +15,8 @@ import warnings
 from collections.abc import Iterable
 from typing import Any, TextIO, cast
 
-from snakepit.system.json_lines import JsonFormatter, json_line, timestamp
+from snakepit.system.json_lines import JsonFormatter, json_line
+from snakepit.system.moments import timestamp
 from snakepit.worker.request_ids import current
 
 LONGEST = 64 * 1024

@@ -251,6 +251,12 @@ class Installed:
         assert b"PRIVATE KEY" in prepared
         self.names.append(name)
 
+    def obtained(self, name, renewed, text):
+        pass
+
+    def failed(self, name, text):
+        pass
+
 
 def test_many_names_at_once_and_one_that_fails(pebble, tmp_path, caplog):
     caplog.set_level(logging.INFO, logger="snakepit.server")

@@ -47,7 +47,7 @@ def deep(environ, start_response):
 
 
 def generated(environ, start_response):
-    exec(compile("1 / 0", "/gone/<script>.py", "exec"))
+    exec(compile("1 / 0", "/gone/<script>.py", "exec"), {})
 """
 
 FRAMEWORKS = """
@@ -92,7 +92,7 @@ def folder(tmp_path):
 
 
 def serving(folder, app, *options):
-    return running(app, "--port", "0", "--interpreters", "1", *options, cwd=folder)
+    return running(app, *options, workers=1, cwd=folder)
 
 
 @ONE_RUNTIME
@@ -134,7 +134,7 @@ def test_nothing_is_shown_without_the_option(folder, app):
     with serving(folder, app) as server:
         page = server.get("/", HTML)
         assert (page.status, page.body.strip()) == (500, b"Internal Server Error")
-        assert "debug" not in server.err
+        assert "--debug" not in server.err
 
 
 @ONE_RUNTIME

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import RUNTIME, Client, Server, running
+from scraping import scrape
+from support import RUNTIME, Client, Server, running, wait_until
 
 pytestmark = pytest.mark.skipif(RUNTIME != "interpreter", reason="only interpreters need copies")
 
@@ -40,6 +41,17 @@ def test_fastapi_runs(temporary):
         assert json.loads(refused.text)["detail"][0]["type"] == "float_parsing"
         assert server.stop() == 0
         assert folders(temporary) == []
+
+
+def test_metrics_of_copies(temporary):
+    with running("items:app", "--metrics", "/metrics", workers=2, env={"TMPDIR": str(temporary)}) as server:
+        wait_until(lambda: scrape(server).sum("snakepit_workers", state="ready") == 2, "both are ready")
+        found = scrape(server)
+        for worker in ("1", "2"):
+            here = {"app": "items:app", "worker": worker}
+            assert found.get("snakepit_worker_private_copies", **here) >= 1
+            assert found.get("snakepit_worker_private_copies_bytes", **here) > 100_000
+        assert found.kinds["snakepit_worker_private_copies_bytes"] == "gauge"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")

@@ -1,6 +1,7 @@
 """Metrics of a server, as Prometheus reads them."""
 
 import http.client
+import re
 import ssl
 import time
 
@@ -14,6 +15,7 @@ from support import NEEDS_TWO_WORKERS, ONE_RUNTIME, PATIENCE, RUNTIME, Client, r
 
 OPENMETRICS = "Accept: application/openmetrics-text; version=1.0.0, text/plain;version=0.0.4;q=0.5"
 APP = "behaviors:app"
+TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
 def test_requests_are_counted_by_what_became_of_them(parts):
@@ -52,12 +54,15 @@ def test_requests_are_counted_by_what_became_of_them(parts):
 
 def test_openmetrics():
     with running(APP, "--metrics", "/metrics", workers=1) as server:
-        assert server.get("/").status == 200
+        assert server.get("/", f"traceparent: 00-{TRACE}-b7ad6b7169203331-01").status == 200
         answer = server.get("/metrics", OPENMETRICS)
         assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0; charset=utf-8")
         found = Scraped(parse_openmetrics(answer.text))
         assert found.get("snakepit_requests_total", app=APP, method="GET", status="2xx") == 1
         assert found.kinds["snakepit_requests"] == "counter"
+        for name in ("queue_seconds", "app_seconds", "seconds"):
+            exemplar = rf'snakepit_request_{name}_bucket\{{.* 1\.0 # \{{trace_id="{TRACE}"\}} '
+            assert re.search(exemplar, answer.text), name
         assert server.get("/metrics", method="HEAD").body == b""
         assert server.get("/metrics", method="POST").status == 405
 
@@ -85,6 +90,33 @@ def test_what_is_going_on_is_told_while_workers_hang(held):
         assert clients[0].read().status == 200
         clients[0].close()
         wait_until(lambda: scrape(server).get("snakepit_requests_in_flight", app=APP) == 0, "nothing is in flight")
+
+
+def test_the_inside_of_workers(held):
+    lag = "snakepit_worker_loop_lag_seconds"
+    with running(APP, "--metrics", "/metrics", workers=1) as server, Client(server) as client:
+        here = {"app": APP, "worker": "1"}
+        wait_until(lambda: scrape(server).get(f"{lag}_count", **here), "the lag is measured")
+        client.send(held.request("/hold-loop"))
+        server.wait_logged("holding")
+        began = time.monotonic()
+        found = scrape(server)
+        items = "snakepit_worker_channel_items"
+        wait_until(lambda: scrape(server).get(items, direction="to_worker", **here) >= 1, "it does not take what came")
+        assert found.get(items, direction="from_worker", **here) >= 0
+        assert found.get("snakepit_worker_channel_held_envelopes", **here) >= 0
+        assert found.get("snakepit_worker_channel_held_bytes", **here) == 0
+        assert found.get("snakepit_worker_private_copies", **here) == 0
+        assert found.get("snakepit_worker_private_copies_bytes", **here) == 0
+        computed = found.get("snakepit_main_cpu_seconds_total")
+        assert 0 < computed < scrape(server).get("snakepit_main_cpu_seconds_total")
+        wait_until(lambda: time.monotonic() - began > 0.6, "the loop is late")
+        held.release()
+        assert client.read().status == 200
+        wait_until(lambda: scrape(server).get(f"{lag}_sum", **here) > 0.2, "the loop was late")
+        found = scrape(server)
+        assert found.kinds[lag] == "histogram"
+        assert found.get(f"{lag}_bucket", le="+Inf", **here) == found.get(f"{lag}_count", **here)
 
 
 def test_what_is_refused(held):
@@ -118,6 +150,8 @@ def test_websockets():
         found = scrape(server)
         assert found.get("snakepit_request_seconds_count", app=app) == 0, "it is as long as its client likes"
         assert found.get("snakepit_request_app_seconds_count", app=app) == 1
+        assert server.stop() == 0
+        assert "Traceback" not in server.err
 
 
 @NEEDS_TWO_WORKERS
@@ -222,3 +256,5 @@ def test_a_wsgi_app(app, parts):
         assert found.get("snakepit_requests_total", app=app, method="GET", status="2xx") == 20
         assert found.get("snakepit_request_app_seconds_count", app=app) == 20
         assert found.sum("snakepit_worker_requests_total", app=app) == 20
+        assert found.sum("snakepit_worker_loop_lag_seconds_count") == 0, "threads have no loop"
+        assert found.sum("snakepit_worker_channel_items", app=app) >= 0

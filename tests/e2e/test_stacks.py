@@ -1,13 +1,9 @@
 """snakepit stacks: where a request is, also in workers that hang."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 
 import pytest
-from support import PATIENCE, RUNTIME, Client, running, wait_until
+from support import RUNTIME, Client, running, wait_until
 
 GET = b"GET %s?password=secret HTTP/1.1\r\nHost: test\r\n\r\n"
 
@@ -108,49 +104,3 @@ def test_slow_requests_while_they_are_in_progress_and_afterwards():
         assert client.read().status == 200
         wait_until(lambda: told() == [("/thread", "done", 200)], "it is over")
         assert "secret" not in server.command("slow").stdout
-
-
-@pytest.mark.parametrize("app", ["stuck:app", "stuck:wsgi"])
-def test_a_profile_of_an_endless_loop(app, tmp_path):
-    name = "spin" if app.endswith("app") else "spin_for_ever"
-    with running(app, "--no-access-log", workers=1) as server, Client(server) as client:
-        client.send(GET % b"/spin")
-        wait_shown(server, "/spin", name)
-        file = tmp_path / "profile.json"
-        done = server.command("profile", "--seconds", "0.5", "-o", str(file))
-        assert (done.returncode, done.stderr) == (0, "")
-        profile = json.loads(file.read_text(encoding="utf-8"))
-        frames = profile["shared"]["frames"]
-        assert name in {frames[stack[-1]]["name"] for found in profile["profiles"] for stack in found["samples"]}
-        refused = server.command("profile", "--seconds", "0.1", "--worker", "7")
-        assert (refused.returncode, refused.stderr) == (1, "Error: There is no worker 7; there are: 1\n")
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-def test_a_profile_is_no_drawing():
-    with running("stuck:app", workers=1) as server:
-        done = server.command("profile", "--seconds", "0.1", "-o", "out.svg")
-        assert done.returncode == 2
-        assert done.stderr.startswith("Error: out.svg: ")
-
-
-def test_ctrl_c_ends_a_profile(tmp_path):
-    with running("stuck:app", "--no-access-log", workers=1) as server:
-        command = [sys.executable, "-m", "snakepit", "profile", "--seconds", "600", "-o", str(tmp_path / "p.json")]
-        making = subprocess.Popen(
-            command, cwd=server.cwd, env=server.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-
-        def is_made():
-            asking = "from snakepit.control.search import find; find(None, None).ask('profile', seconds=0)"
-            done = subprocess.run(
-                [sys.executable, "-c", asking], cwd=server.cwd, env=server.env, capture_output=True, text=True
-            )
-            return "another profile" in done.stderr
-
-        wait_until(is_made, "the profile is being made")
-        making.send_signal(signal.SIGINT)
-        out, err = making.communicate(timeout=PATIENCE)
-        assert (making.returncode, err) == (0, "")
-        assert out.startswith(f"{tmp_path / 'p.json'} shows ")
-        assert server.command("profile", "--seconds", "0.01", "-o", os.devnull).returncode == 0

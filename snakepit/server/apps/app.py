@@ -9,6 +9,7 @@ from snakepit.server.apps.body_limit import BodyLimit
 from snakepit.server.apps.options import Surroundings, pool_options
 from snakepit.server.apps.statistics import AppStatistics, WorkerStatistics
 from snakepit.server.event_loop.background import spawn
+from snakepit.server.events.kinds import Kind
 from snakepit.server.pool.outcome import Outcome
 from snakepit.server.pool.pool import Pool
 from snakepit.server.responders.failed import Failed
@@ -82,6 +83,7 @@ class App:
     async def stop(self, deadline: float) -> None:
         """Retire its workers, as `close` does; its requests get 503 until it is started again."""
         self.destination, self.failure, self.stopped = Refusal(503, "This app is stopped"), None, True
+        self._observer.happened(Kind.APP_STOPPED, f"App {self.name} is stopped")
         self._forget_tasks()
         pool = self.pool  # it may be started again before this one has ended
         await self._wait_idle(pool, deadline)
@@ -93,9 +95,10 @@ class App:
         await self.tried.wait()
         return Outcome(1) if self.failure is None else Outcome(0, str(self.failure))
 
-    async def leave(self, deadline: float) -> None:
-        """Answer the requests that it has, and close; no others come."""
+    async def leave(self, deadline: float, why: str) -> None:
+        """Answer the requests that it has, and close; no others come. `why`: for people, as in "to make room"."""
         self._leaves = True
+        self._observer.happened(Kind.APP_RETIRED, f"App {self.name} goes, {why}")
         await self._wait_idle(self.pool, deadline)
         await self.close(deadline)
 
@@ -201,8 +204,11 @@ class App:
         if not pool.failure.done():
             self._failures = 0
             self.tried.set()
+            if not self.alone:
+                self._observer.happened(Kind.APP_STARTED, f"App {self.name} is ready")
             await asyncio.shield(pool.failure)
         self.failure = pool.failure.result()
+        self._observer.happened(Kind.APP_FAILED, f"App {self.name} can't be started: {self.failure}")
         if not self.alone:
             self._failures += 1
             page = failure_page(self.failure, self.config.reload_browser)

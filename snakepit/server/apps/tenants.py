@@ -14,6 +14,8 @@ from snakepit.config.placeholders import read_value
 from snakepit.errors import ConfigError
 from snakepit.server.apps.app import App
 from snakepit.server.event_loop.background import spawn
+from snakepit.server.events.events import Events
+from snakepit.server.events.kinds import Kind
 from snakepit.server.responders.failed import Failed
 from snakepit.server.responders.refusal import Refusal
 
@@ -65,6 +67,7 @@ class Tenants:
         most: how many live at once.
         make: makes an app, without starting it. Raises ConfigError.
         ending_seconds: how long the workers of one that goes may take to end.
+        events: where it is noted what could not be made.
     """
 
     def __init__(
@@ -73,7 +76,9 @@ class Tenants:
         make: "Callable[[RoutedApp], App]",
         ending_seconds: float,
         loop: asyncio.AbstractEventLoop,
+        events: Events,
     ) -> None:
+        self._events = events
         self._most = most
         self._make = make
         self._ending_seconds = ending_seconds
@@ -144,6 +149,7 @@ class Tenants:
             exchange.redirect(self._all_busy if app is None else app.destination)
 
         self._log.error("App %s can't be made: %s", key, error)
+        self._events.add(Kind.APP_FAILED, f"App {key} can't be made: {error}", app=key)
         unmade = Unmade(again)
         self._keep(key, unmade, template)
         return unmade
@@ -162,6 +168,8 @@ class Tenants:
         idle = next((key for key, tenant in self._tenants.items() if not tenant.busy), None)
         if idle is None:
             self._log.warning("Apps can't be made: %d are busy, and --max-apps allows no more", self._most)
+            why = f"refused: their app can't be made, {self._most} are busy (--max-apps)"
+            self._events.sum_up(Kind.REFUSED, f"1 request {why}", f"requests {why}", reason="max-apps")
             return False
         self._let_go(idle, "to make room")
         return True
@@ -192,11 +200,11 @@ class Tenants:
         app = self._tenants.pop(key).app
         if isinstance(app, App):
             self._log.info("App %s goes, %s", key, why)
-            self._ending[app] = spawn(self._end(app), self._tasks)
+            self._ending[app] = spawn(self._end(app, why), self._tasks)
 
-    async def _end(self, app: App) -> None:
+    async def _end(self, app: App, why: str) -> None:
         try:
-            await app.leave(self._loop.time() + self._ending_seconds)
+            await app.leave(self._loop.time() + self._ending_seconds, why)
             self.left_open += app.left_open
         finally:
             self._ending.pop(app, None)

@@ -16,12 +16,13 @@ What other pages in the same browser may not do, whoever it belongs to:
 """
 
 import hmac
-import ipaddress
 import secrets
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from snakepit.system.loopback import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -179,24 +180,14 @@ def _same(one: bytes, other: bytes) -> bool:
 def _not_local(asked: Asked) -> Refused | None:
     if any(name in _OF_PROXIES or name.startswith(_BEGINNINGS) for name in asked.fields) or asked.version == "1.0":
         return _BY_PROXY
-    if asked.client is None or not _is_loopback(asked.client):
+    if asked.client is None or not is_loopback(asked.client):
         return _ELSEWHERE
     return None if _names_this_machine(asked.host) else _NO_NAME
 
 
-def _is_loopback(address: str) -> bool:
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        return ip.ipv4_mapped.is_loopback
-    return ip.is_loopback
-
-
 def _names_this_machine(host: str) -> bool:
     name = _split(f"//{host}")[0]
-    return name == "localhost" or name.endswith(".localhost") or _is_loopback(name)
+    return name == "localhost" or name.endswith(".localhost") or is_loopback(name)
 
 
 # -- other pages in the same browser -----------------------------------------------------------------------------------

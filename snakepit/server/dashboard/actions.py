@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from snakepit.errors import SnakepitError
 from snakepit.server.dashboard.stacks import find, wait_stack
+from snakepit.server.events.kinds import By
 from snakepit.system.words import counted
 
 if TYPE_CHECKING:
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
 class Commanded(Protocol):
     """The methods of a server that buttons need."""
 
-    async def reload(self, app: str | None = None) -> "Outcome":
+    async def reload(self, app: str | None = None, by: By = By.PROGRAM) -> "Outcome":
         """Replace the workers, of all apps or of this one."""
 
-    async def scale(self, workers: int) -> "Outcome":
+    async def scale(self, workers: int, by: By = By.PROGRAM) -> "Outcome":
         """Change the number of workers."""
 
 
@@ -43,7 +44,7 @@ class Actions:
     async def _reload(self, arguments: Mapping[str, str]) -> str:
         began = time.monotonic()
         app = arguments.get("app")
-        outcome = await self._server.reload(app or None)
+        outcome = await self._server.reload(app or None, By.DASHBOARD)
         if not outcome:
             done = f"only {outcome.count} reloaded" if outcome.count else "not reloaded"
             raise SnakepitError(f"{done}: {outcome.trouble}")
@@ -52,7 +53,7 @@ class Actions:
 
     async def _scale(self, arguments: Mapping[str, str]) -> str:
         wanted = _number(arguments, "workers")
-        outcome = await self._server.scale(wanted)
+        outcome = await self._server.scale(wanted, By.DASHBOARD)
         if not outcome:
             raise SnakepitError(f"there are not {wanted} workers: {outcome.trouble}")
         return f"{counted(wanted, 'worker')}{' for each app' if len(list(self._apps)) > 1 else ''}"
@@ -60,7 +61,7 @@ class Actions:
     async def _interrupt(self, arguments: Mapping[str, str]) -> str:
         exchange, app = find(self._apps, _number(arguments, "id"))
         asked_for = f"{exchange.head.method} {exchange.head.path}"
-        if not app.pool.queue.interrupt(exchange, "interrupted from the dashboard"):
+        if not app.pool.queue.interrupt(exchange, By.DASHBOARD, "interrupted from the dashboard"):
             raise SnakepitError(f"{asked_for} is not in the app, or has switched to WebSocket: nothing is interrupted")
         return f"Interrupted {asked_for}"
 

@@ -11,14 +11,24 @@ from snakepit.system.import_order import StandardLibraryFirst
 if TYPE_CHECKING:
     from snakepit.server.apps.app import App
     from snakepit.server.dashboard.state import ServerState
+    from snakepit.server.events.events import Events
+    from snakepit.server.inspection.load import Load
     from snakepit.server.monitor.counters import Counters
     from snakepit.server.operate.statistics import Statistics
 
 
+SHOWN = 20
+"""The latest events that belong to the state."""
+
+
 def state_commands(
-    statistics: "Callable[[], Statistics]", apps: "Iterable[App]", counters: "Counters | None"
+    statistics: "Callable[[], Statistics]",
+    apps: "Iterable[App]",
+    counters: "Counters | None",
+    events: "Events",
+    load: "Load",
 ) -> dict[str, Command]:
-    """Return the commands, by name; the arguments are those of `ServerState`."""
+    """Return the commands, by name; the first arguments are those of `ServerState`."""
     made: list[ServerState] = []
 
     async def state(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,7 +38,8 @@ def state_commands(
             made.append(ServerState(statistics, apps, counters))
         found = made[0].look()
         made[0].ask_workers()
-        return {"state": found}
+        latest = [event.described() for event in events.latest[:SHOWN]]
+        return {"state": {**found, "load": load.told(), "events": latest}}
 
     async def where(request: Mapping[str, Any]) -> dict[str, Any]:
         number = request.get("id")

@@ -1,12 +1,10 @@
 """Puts the live page together."""
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Protocol
 
 from snakepit.server.dashboard.access import Access
 from snakepit.server.dashboard.actions import Actions, Commanded
-from snakepit.server.dashboard.events import Events
 from snakepit.server.dashboard.faults import Faults
 from snakepit.server.dashboard.responder import Dashboard
 from snakepit.server.dashboard.state import ServerState
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
 
     from snakepit.config.options import Config
     from snakepit.server.apps.app import App
+    from snakepit.server.events.events import Events
     from snakepit.server.monitor.counters import Counters
     from snakepit.server.net.connections import Connections
     from snakepit.server.operate.statistics import Statistics
@@ -34,6 +33,7 @@ def make_dashboard(
     apps: "Iterable[App]",
     counters: "Counters",
     connections: "Connections",
+    events: "Events",
     loop: asyncio.AbstractEventLoop,
 ) -> Dashboard:
     """Return the responder for the live page of a server.
@@ -41,10 +41,10 @@ def make_dashboard(
     Args:
         counters: of the server's requests.
         connections: those whose errors in apps are kept from now on.
+        events: those of the server.
     """
     faults = Faults()
     connections.on_fault = faults.add
     state = ServerState(server.statistics, apps, counters)
     actions = Actions(server, apps)
-    events = Events(logging.getLogger("snakepit.server"))
     return Dashboard(Access(config.dashboard_token), state, actions, faults, events, loop)

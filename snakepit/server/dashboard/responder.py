@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from snakepit.http.events import RequestHead
     from snakepit.http.fields import Fields
     from snakepit.server.dashboard.actions import Actions
-    from snakepit.server.dashboard.events import Events
     from snakepit.server.dashboard.watchers import Watched
+    from snakepit.server.events.events import Events
     from snakepit.server.exchanges.exchange import Exchange
 
 PREFIX = b"/_snakepit/"
 """The beginning of the paths that are the page's, and no app's any more."""
+
+SHOWN = 100
+"""The latest events that are shown."""
 
 _BARE = PREFIX.rstrip(b"/")
 
@@ -37,7 +40,7 @@ class Dashboard(LateResponder):
         watched: the server.
         actions: of the buttons.
         faults: the latest errors of apps.
-        events: the latest lines of the server's log.
+        events: the latest events of the server.
     """
 
     def __init__(
@@ -94,7 +97,6 @@ class Dashboard(LateResponder):
     def close(self) -> None:
         """End the streams of all who watch."""
         self.watchers.close()
-        self._events.close()
         for task in list(self._tasks):
             task.cancel()
 
@@ -153,7 +155,10 @@ class Dashboard(LateResponder):
         errors = [
             {name: value for name, value in asdict(fault).items() if name != "text"} for fault in self._faults.latest
         ]
-        events = [asdict(event) for event in self._events.latest]
+        events = [
+            {"key": event.key, "time": event.time, "level": event.kind.level, "text": event.text}
+            for event in self._events.latest[:SHOWN]
+        ]
         count = self._faults.count + self._events.count
         return count, {"errors": errors, "error_count": self._faults.count, "events": events}
 

@@ -157,7 +157,7 @@ class ServerState:
         """Return for which share of the time since the last look a worker has had a request, if that is known."""
         if self._counters is None:
             return None
-        busy = self._counters.busyness_of(worker).until(now)
+        busy = 0.0 if worker.busyness is None else worker.busyness.until(now)
         before = self._busy.get(worker)
         self._busy[worker] = now, busy
         if before is None or now <= before[0]:

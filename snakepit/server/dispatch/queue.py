@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from snakepit.server.dispatch.dispatcher import Dispatcher, Unassigned
+from snakepit.server.dispatch.observer import QueueObserver
 from snakepit.server.dispatch.sessions import BELONGS, Sessions
 from snakepit.server.dispatch.time_limits import LEAST_SECONDS_TO_END, TimeLimits
 from snakepit.server.dispatch.wake_ups import WakeUps
@@ -63,6 +64,7 @@ class RequestQueue:
         stuck: called with a worker, and an exchange that is still going on there long after it timed out.
         bodies: keeps requests' bodies until they are here, where the app runs in threads; None: nothing does.
         keepers: of answers whose clients are slow, where the app runs in threads.
+        observer: hears of what is refused and interrupted.
     """
 
     def __init__(
@@ -75,7 +77,9 @@ class RequestQueue:
         stuck: Callable[[WorkerHandle, Exchange], None] = lambda worker, exchange: None,
         bodies: KeptBodies | None = None,
         keepers: "AnswerKeepers[Exchange] | None" = None,
+        observer: QueueObserver | None = None,
     ) -> None:
+        self._observer = observer or QueueObserver()
         self._loop = loop
         self._concurrency = concurrency
         self._dispatcher: Dispatcher[WorkerHandle, Exchange] = Dispatcher(waiting)
@@ -87,7 +91,7 @@ class RequestQueue:
         self._interrupts: TimeLimits | None = None  # made for the first exchange that is interrupted
         self._limits: TimeLimits | None = None
         if response_seconds is not None:
-            self._limits = TimeLimits(response_seconds, stuck, loop)
+            self._limits = TimeLimits(response_seconds, stuck, loop, self._observer)
         self._workers: dict[WorkerHandle, None] = {}  # that may have exchanges
         self._cpus = usable_cpus().count
         self._batch = 1  # exchanges of one loop iteration that go to a worker before the next one is found
@@ -145,7 +149,7 @@ class RequestQueue:
             exchange.redirect(self._instead)
             return
         if self._concurrency is not None and self._in_progress >= self._concurrency:
-            self._refuse(exchange, "Too many requests at once")
+            self._refuse(exchange, "limit-concurrency", "Too many requests at once")
             return
         self._in_progress += 1
         if self._kept is not None and not exchange.request_complete and self._kept.keep(exchange, self._place_again):
@@ -163,15 +167,18 @@ class RequestQueue:
 
     # -- from people -----------------------------------------------------------------------------------------------
 
-    def interrupt(self, exchange: Exchange, why: str) -> bool:
-        """End an exchange as if its time were over; returns False if no worker has it, or if it is a WebSocket's."""
+    def interrupt(self, exchange: Exchange, by: str, why: str) -> bool:
+        """End an exchange as if its time were over; returns False if no worker has it, or if it is a WebSocket's.
+
+        `by`: who asks for it, in a word.
+        """
         if exchange.state not in (ExchangeState.ASSIGNED, ExchangeState.RESPONDING) or exchange.status == SWITCHED:
             return False
         if exchange.home is None or not exchange.home.has(exchange):
             return False
         if self._interrupts is None:
-            self._interrupts = TimeLimits(LEAST_SECONDS_TO_END, self._stuck, self._loop)
-        self._interrupts.end(exchange, why)
+            self._interrupts = TimeLimits(LEAST_SECONDS_TO_END, self._stuck, self._loop, self._observer)
+        self._interrupts.end(exchange, by, why)
         return True
 
     # -- from the pool ---------------------------------------------------------------------------------------------
@@ -305,7 +312,7 @@ class RequestQueue:
             self._line_patience.add(exchange)
         else:
             self._less()
-            self._refuse(exchange, "Too many requests are waiting")
+            self._refuse(exchange, "limit-waiting", "Too many requests are waiting")
 
     def _find_any(self, exchange: Exchange, ahead: bool) -> WorkerHandle | Unassigned:
         """Find a worker for an exchange: what comes in one turn goes together, to where the first of it is at home."""
@@ -409,10 +416,11 @@ class RequestQueue:
     def _waited_too_long(self, exchange: Exchange) -> None:
         assignments = self._dispatcher.withdraw(exchange)
         self._less()
-        self._refuse(exchange, "No worker became free in time")
+        self._refuse(exchange, "timeout-waiting", "No worker became free in time")
         self._assign(assignments)
 
-    def _refuse(self, exchange: Exchange, reason: str) -> None:
+    def _refuse(self, exchange: Exchange, limit: str, reason: str) -> None:
+        self._observer.request_refused(limit, reason)
         exchange.refuse(503, reason, [(b"retry-after", b"%d" % RETRY_AFTER)])
 
     def _place_again(self, exchange: Exchange) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from snakepit.server.dispatch.observer import QueueObserver
 from snakepit.server.event_loop.deadlines import Deadlines
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.workers.worker import WorkerHandle
@@ -24,8 +25,13 @@ class TimeLimits:
     """
 
     def __init__(
-        self, seconds: float, stuck: Callable[[WorkerHandle, Exchange], None], loop: asyncio.AbstractEventLoop
+        self,
+        seconds: float,
+        stuck: Callable[[WorkerHandle, Exchange], None],
+        loop: asyncio.AbstractEventLoop,
+        observer: QueueObserver,
     ) -> None:
+        self._observer = observer
         self._seconds = seconds
         self._stuck = stuck
         self._clock: Deadlines[Exchange] = Deadlines(loop, seconds, self._took_too_long)
@@ -43,9 +49,10 @@ class TimeLimits:
         for deadlines in (self._clock, self._grace, self._ending):
             deadlines.close()
 
-    def end(self, exchange: Exchange, why: str) -> None:
+    def end(self, exchange: Exchange, by: str, why: str) -> None:
         """Answer an exchange's client now, and give the app a time to end what it does for it."""
         worker: WorkerHandle = exchange.home
+        self._observer.request_interrupted(worker, exchange, by, why)
         exchange.time_out(why)
         worker.watchdog.end_exchange(exchange)
         self._ending.add((worker, exchange))
@@ -58,7 +65,7 @@ class TimeLimits:
 
     def _time_out(self, exchange: Exchange) -> None:
         """Answer the client now, and give the app as much time again to end."""
-        self.end(exchange, f"no response after {self._seconds:g} s")
+        self.end(exchange, "timeout-request", f"no response after {self._seconds:g} s")
 
     def _did_not_end(self, which: tuple[WorkerHandle, Exchange]) -> None:
         worker, exchange = which

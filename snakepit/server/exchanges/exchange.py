@@ -4,15 +4,10 @@ An exchange stands between a connection, which speaks HTTP, and a worker's chann
 neither's insides: it keeps the state (see `snakepit.server.lifecycle`) and the credit of both bodies. Nothing here
 takes it that a connection has one exchange at a time: what is asked of a client is about this exchange alone.
 
-Upstream, `receives_body` turns false when the window is used up, and the connection stops reading until the app has
-read. Downstream, credit goes back for what the transport took; while the client is slow nothing goes back, and the
-app's send waits.
-
-As long as no worker has it, the exchange holds the envelopes that the worker is to get. When a worker dies before it
-began them, they come back and are held again.
+Upstream, see `snakepit.server.exchanges.request_side`. Downstream, credit goes back for what the transport took; while
+the client is slow nothing goes back, and the app's send waits.
 """
 
-import sys
 from collections.abc import Callable
 from time import monotonic
 from typing import Any, Protocol
@@ -21,17 +16,11 @@ from snakepit.errors import LocalProtocolError
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import Fields
 from snakepit.http.types import AppFile, Endpoints, Headers
-from snakepit.server.exchanges.sink import (
-    AnswerKeeper,
-    AnswerKeepers,
-    BodyKeeper,
-    BodyRest,
-    EnvelopeSink,
-    ResponseDeadlines,
-)
+from snakepit.server.exchanges.request_side import BodySource, RequestSide, RequestSource
+from snakepit.server.exchanges.sink import AnswerKeeper, AnswerKeepers, EnvelopeSink, ResponseDeadlines
 from snakepit.server.lifecycle import EXCHANGE, ExchangeState, advance
 from snakepit.wire import envelopes
-from snakepit.wire.envelopes import CHUNK, LARGE, WINDOW, Envelope, cost, split
+from snakepit.wire.envelopes import LARGE, WINDOW, Envelope, cost
 
 NO_WORKER = "no worker"  # what the log calls the worker of an exchange that none has
 _ASSIGNED, _CLOSED = ExchangeState.ASSIGNED, ExchangeState.CLOSED  # looked up once: for each exchange
@@ -42,21 +31,18 @@ type OnChange = Callable[[Exchange], object]
 """Called when the client of a response takes more of it, and once when it is over."""
 
 
-class Client(Protocol):
+class Client(BodySource, Protocol):
     """The client of an exchange, whatever is spoken with it."""
 
     @property
     def writable(self) -> bool:
         """Whether the transport takes more without piling it up."""
 
-    def body_wanted(self) -> None:
-        """Let what the client sends flow again."""
-
     def report_fault(self, exchange: "Exchange", fault: str, cut_off: bool = False) -> None:
         """Log what went wrong in the app; `cut_off`: because its client left in the middle of the request."""
 
 
-class HttpClient(Client, Protocol):
+class HttpClient(Client, RequestSource, Protocol):
     """The client of a request that has not been answered yet."""
 
     def endpoints(self, head: RequestHead) -> Endpoints:
@@ -65,9 +51,6 @@ class HttpClient(Client, Protocol):
     @property
     def is_trusted(self) -> bool:
         """Whether it is a proxy that may say where a request comes from."""
-
-    def send_continue(self) -> None:
-        """Write 100 (Continue)."""
 
     def send_response(self, status: int, fields: Fields, body: bytes, more: bool) -> None:
         """Write the response's head and the first of its body. Raises LocalProtocolError."""
@@ -80,9 +63,6 @@ class HttpClient(Client, Protocol):
 
     def send_file(self, exchange: "Exchange", status: int, fields: Fields, file: AppFile) -> OnChange:
         """Begin to send a file."""
-
-    def send_error(self, status: int, reason: str, headers: Headers) -> None:
-        """Answer in the app's stead; where the response has begun, break the connection off."""
 
 
 class Destination(Protocol):
@@ -99,7 +79,7 @@ class Destination(Protocol):
         """Forget an exchange that waits here, or is being answered without a worker: its client has gone."""
 
 
-class Exchange:
+class Exchange(RequestSide):
     """One request and its response.
 
     Args:
@@ -110,32 +90,21 @@ class Exchange:
         home: the worker that had the exchange before it on its connection. Once one has this, `home` is that.
     """
 
-    state = ExchangeState.NEW
     served_by = NO_WORKER
     """The name of the worker that has it, for the log."""
-    status = 0
-    """Of the response, once it has begun."""
     where: str | None = None
     """The stack at which the app was after it timed out; empty: that is not known yet."""
-    waits_for_continue = False
-    """Its client holds the body back until it reads 100."""
     # what most exchanges never need is of the class, and not made for each
-    body_left: int | None = None
-    """Bytes of the request's body that may still come; None: any number."""
+    request_id = b""
+    """Its ID, if it has one."""
     is_logged = True
     """Whether the access log is to have it."""
-    _kept: BodyKeeper | None = None  # what keeps the request's body, until it is here
-    _body_rest: BodyRest | None = None  # of the request's body, which is here, and not passed on yet
     keepers: "AnswerKeepers[Exchange] | None" = None
     """What keeps the rest of the answer where the client is slow; None: the app waits for it."""
     _rest: "AnswerKeeper[Exchange] | None" = None  # what keeps it
-    _held: list[Envelope] | None = None  # what the worker is to get; None: the request as it came
     _file_is_here = False  # so that the app is through
     _on_writable: OnChange | None = None  # of who answers without a worker
     _owed = 0  # response bytes that the transport took and the worker has not got credit for
-    _timeout: "ResponseDeadlines[Exchange] | None" = None  # which runs until the response begins
-    _upstream = WINDOW  # bytes of the request's body that it takes
-    _worker: EnvelopeSink | None = None
 
     def __init__(
         self, number: int, client: HttpClient, destination: Destination, head: RequestHead, home: Any = None
@@ -148,7 +117,7 @@ class Exchange:
         self.destination = destination
         self.request_complete = not head.more
         self._client: Client = client
-        self._http = client
+        self._http: HttpClient = client
         if head.more or head.body:
             self._take_first(head)
 
@@ -161,82 +130,11 @@ class Exchange:
         return f"{self.head.method} {self.head.target.decode('latin-1')}"
 
     @property
-    def answered(self) -> bool:
-        """Whether the response is complete, or never will be."""
-        return self.state in (ExchangeState.ANSWERED, ExchangeState.ABANDONED, ExchangeState.CLOSED)
-
-    @property
     def timed_out(self) -> bool:
         """Whether the app did not begin to answer in time."""
         return self.where is not None
 
-    @property
-    def whole(self) -> bool:
-        """Whether a worker gets all of the request as one envelope."""
-        return self.request_complete and self._body_rest is None and (self._held is None or len(self._held) == 1)
-
-    @property
-    def receives_body(self) -> bool:
-        """Whether there is credit for more of the request's body."""
-        return self._upstream > 0
-
     # -- from the connection -------------------------------------------------------------------------------------
-
-    def add_body(self, data: bytes, more: bool) -> None:
-        """Take some of the request's body; not `more`: it is complete."""
-        self.request_complete = not more
-        if data:
-            self.waits_for_continue = False  # the client did not wait
-        if self._timeout is not None:
-            self._timeout.add(self)  # the app can't be blamed for what a client takes to send
-        if self.answered:
-            return
-        if self.body_left is not None:
-            self.body_left -= len(data)
-            if self.body_left < 0:
-                self.status = 413
-                self.client_gone()
-                self._http.send_error(413, "the request's body is too long", [])
-                return
-        if self._kept is None:
-            self._pass_on(data, more)
-            return
-        self._upstream -= len(data)
-        try:
-            done = self._kept.add(data, more)
-        except OSError as error:
-            self._give_body_up(error)
-        else:
-            if done:
-                self._pass_on_kept(self._kept, more)
-
-    def keep_body(self, kept: BodyKeeper, most: int | None) -> None:
-        """Pass nothing of the request's body on until `kept` has it, and as much as this of it may come (None: all)."""
-        self._kept, self._held, self._upstream = kept, None, sys.maxsize if most is None else most
-        self.send_continue()
-
-    def _pass_on_kept(self, kept: BodyKeeper, more: bool) -> None:
-        """Be as if the body had come with the request's head, and go on from there."""
-        head = self.head
-        head.body, head.more = bytes(kept.data), more or kept.rest is not None
-        self._kept, self._body_rest, self._upstream = None, kept.rest, WINDOW
-        self._take_first(head)
-        self.waits_for_continue = False  # it was told to go on when the body began to be kept
-        self._pass_on_rest()
-        if not self.answered:
-            kept.pass_on()
-
-    def _pass_on_rest(self) -> None:
-        """Pass on what is here of the request's body, as far as there is credit."""
-        while self._body_rest is not None and self.receives_body:
-            try:
-                data, more = self._body_rest.read()
-            except OSError as error:
-                self._give_body_up(error)
-                return
-            if not more:
-                self._body_rest = None
-            self._pass_on(data, more)
 
     def _give_body_up(self, error: OSError) -> None:
         """Answer 500, since the request's body can't be kept: most likely, the disk is full."""
@@ -246,14 +144,6 @@ class Exchange:
             self._leave_worker()
         else:
             self.break_off(LocalProtocolError(fault))
-
-    def _pass_on(self, data: bytes, more: bool) -> None:
-        *chunks, last = split(data)
-        large = len(data) > LARGE
-        for chunk in chunks:
-            self._forward(envelopes.body(self.number, chunk, True), large)
-        self._forward(envelopes.body(self.number, last, more), large)
-        self._upstream -= sum(map(cost, chunks)) + cost(last)
 
     def client_gone(self, stopping: bool = False) -> None:
         """Hear that the client has closed the connection, or was cut off; `stopping`: because the server stops."""
@@ -457,21 +347,6 @@ class Exchange:
         if self._worker is not None and self.state is ExchangeState.ASSIGNED:
             self._worker.post(envelopes.file_refused(self.number))
 
-    def add_credit(self, amount: int) -> None:
-        """Hear that the app has read so many bytes of the request's body."""
-        was_open = self.receives_body
-        self._upstream += amount
-        if self._body_rest is not None:
-            self._pass_on_rest()
-        elif not was_open and self.receives_body and not self.answered:
-            self._client.body_wanted()
-
-    def send_continue(self) -> None:
-        """Tell the client to send its body: the app reads."""
-        if self.waits_for_continue and self.state <= ExchangeState.ASSIGNED:  # once it is answered, it is too late
-            self.waits_for_continue = False
-            self._http.send_continue()
-
     def done(self, fault: str | None, cut_off: bool = False) -> None:
         """Hear that the app is through. Without a complete response the client gets 500, or a broken connection.
 
@@ -514,47 +389,6 @@ class Exchange:
         self._forget_rest()
         if worker is not None and not passed_on and self.state is not ExchangeState.ABANDONED:
             worker.post(envelopes.disconnect(self.number))
-
-    def _forget_rest(self) -> None:
-        rest, self._body_rest = self._body_rest, None
-        if rest is not None:
-            rest.close()
-
-    def _take_first(self, head: RequestHead) -> None:
-        """Take as much of the request's body as came with its head."""
-        self.waits_for_continue = head.expects_continue and not head.body and head.more
-        first = head.body[:CHUNK]
-        self._upstream -= cost(first)
-        if len(head.body) > CHUNK:
-            self._held = [self._request(first, True)]
-            self._pass_on(head.body[CHUNK:], head.more)
-
-    def _request(self, body: bytes, more: bool) -> Envelope:
-        head = self.head
-        client, server, scheme, root_path, tls = self.endpoints
-        return envelopes.request(
-            self.number,
-            head.method,
-            head.target,
-            head.http_version,
-            head.headers,
-            client,
-            server,
-            scheme,
-            body,
-            more,
-            self.waits_for_continue,
-            root_path,
-            tls,
-        )
-
-    def _forward(self, envelope: Envelope, large: bool) -> None:
-        if self._worker is not None:
-            self._worker.post(envelope, large)
-        elif self._held is None:
-            self._held = [self._request(self.head.body, True), envelope]
-        else:
-            self._held.append(envelope)
 
     def _sent(self, data: bytes | str, more: bool) -> None:
         if self.state is not ExchangeState.RESPONDING:

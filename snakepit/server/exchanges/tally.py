@@ -96,6 +96,12 @@ class Busyness:
         self.seconds = 0.0
         self.since: float | None = None
 
+    def end(self, now: float) -> None:
+        """Note that it has nothing more to do."""
+        if self.since is not None:
+            self.seconds += now - self.since
+            self.since = None
+
     def until(self, now: float) -> float:
         """Return the seconds up to a moment."""
         return self.seconds if self.since is None else self.seconds + now - self.since

@@ -44,8 +44,8 @@ class Watcher(Protocol):
 class BusynessKeeper(Protocol):
     """Keeps how busy workers are."""
 
-    def busyness_of(self, worker: Any) -> Busyness:
-        """Return how busy a worker is."""
+    def new_busyness(self, worker: Any) -> Busyness:
+        """Begin to keep how busy a worker is, which gets its first exchange, and is to have this as `busyness`."""
 
 
 class WatchedExchange(Exchange):
@@ -143,7 +143,10 @@ class WatchedExchange(Exchange):
     def assigned_to(self, worker: "EnvelopeSink", name: str, home: Any = None) -> None:
         self.assigned_at = now = monotonic()
         if self.busyness is not None and home is not None and len(home.exchanges) == 1:
-            self.busyness.busyness_of(home).since = now
+            busyness = home.busyness
+            if busyness is None:
+                busyness = home.busyness = self.busyness.new_busyness(home)
+            busyness.since = now
         super().assigned_to(worker, name, home)
 
     def unassign(self, held: "list[Envelope]") -> None:
@@ -167,9 +170,12 @@ class WatchedExchange(Exchange):
             return
         self.fields, self._body_sent = fields, len(body)
         super().answer(status, fields, body)
-        self._end()
-        if self.busyness is not None:
-            self._left_worker()
+        self.ended_at = now = monotonic()
+        for watcher in self.watchers:
+            watcher.over(self)
+        home = self.home
+        if home is not None and not home.exchanges and (busyness := home.busyness) is not None:
+            busyness.end(now)
 
     def done(self, fault: str | None, cut_off: bool = False) -> None:
         super().done(fault, cut_off)
@@ -204,9 +210,8 @@ class WatchedExchange(Exchange):
     def _left_worker(self) -> None:
         """Note that the worker is through with it, and may have nothing more to do."""
         home = self.home
-        if self.busyness is not None and home is not None and not home.exchanges:
-            busyness = self.busyness.busyness_of(home)
-            busyness.seconds, busyness.since = busyness.until(monotonic()), None
+        if home is not None and not home.exchanges and home.busyness is not None:
+            home.busyness.end(monotonic())
 
 
 class WatchedWebSocketExchange(WatchedExchange, WebSocketExchange):

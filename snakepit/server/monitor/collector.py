@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from snakepit.server.exchanges.tally import BOUNDS, CLASSES, OTHER, Histogram, Tally
 from snakepit.server.lifecycle import WorkerState
+from snakepit.server.monitor import insides
 from snakepit.system.memory import resident_memory
 from snakepit.system.version import __version__
 
@@ -106,6 +107,7 @@ class ServerCollector(Collector):
         )
         _add(lag, (), self._lag.histogram)
         yield lag
+        yield from insides.of_main()
 
     def _of_workers(self, apps: "Sequence[App]") -> Iterator[Metric]:
         now = time.monotonic()
@@ -113,7 +115,7 @@ class ServerCollector(Collector):
         yield from _by_worker(
             workers,
             _counter("snakepit_worker_busy_seconds", "Time in which a worker had a request.", "app", "worker"),
-            lambda worker: self._counters.busyness_of(worker).until(now),
+            lambda worker: 0.0 if worker.busyness is None else worker.busyness.until(now),
         )
         yield from _by_worker(
             workers,
@@ -142,6 +144,7 @@ class ServerCollector(Collector):
                 memory.add_metric((name, str(worker.number)), size)
         if memory.samples:
             yield memory
+        yield from insides.of_workers(workers)
 
     def _of_connections(self) -> Iterator[Metric]:
         phases = Counter(dict.fromkeys(_PHASES, 0))

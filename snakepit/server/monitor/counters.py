@@ -2,7 +2,6 @@
 
 from time import monotonic, time
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from snakepit.server.exchanges.tally import Busyness, Exemplar, Tally
 from snakepit.server.exchanges.websocket import SWITCHED
@@ -46,7 +45,6 @@ class Counters:
         self._uncounted = set(uncounted)
         self._seen = seen
         self._known: dict[Destination, Tally | None] = {}
-        self._busyness: WeakKeyDictionary[WorkerHandle, Busyness] = WeakKeyDictionary()
 
     def leave_out(self, destination: "Destination") -> None:
         """Do not count what this one answers."""
@@ -64,23 +62,25 @@ class Counters:
             tally = self._find(destination)
         if tally is None:
             return
-        status = exchange.status
+        status, began, assigned_at = exchange.status, exchange.began, exchange.assigned_at
+        ended_at = exchange.ended_at or monotonic()
         tally.count(exchange.head.method, status)
-        tally.refused += exchange.refused
-        tally.left += exchange.client_left
-        queued, worked = exchange.queue_seconds, exchange.app_seconds
-        if queued is not None:
-            tally.waited.add(queued)
-        if worked is not None:
-            tally.worked.add(worked)
+        if exchange.refused:
+            tally.refused += 1
+        if exchange.client_left:
+            tally.left += 1
+        if assigned_at is not None:
+            tally.waited.add(assigned_at - began)
+            if status:
+                tally.worked.add((exchange.responded_at or ended_at) - assigned_at)
         before = exchange.proxy_seconds()
         if before is not None:
             tally.before.add(before)
         if status != SWITCHED:  # a session on a WebSocket is as long as its client likes, and has no body
-            bucket = tally.took.add(exchange.total_seconds)
+            bucket = tally.took.add(ended_at - began)
             tally.received += exchange.body_received
             tally.sent += exchange.body_sent
-            if monotonic() >= tally.exemplar_due[bucket]:
+            if ended_at >= tally.exemplar_due[bucket]:
                 _set_exemplars(tally, bucket, exchange)
 
     def tally_of(self, destination: "Destination") -> Tally | None:
@@ -90,13 +90,10 @@ class Counters:
         except KeyError:
             return self._find(destination)
 
-    def busyness_of(self, worker: "WorkerHandle") -> Busyness:
-        """Return how busy a worker is."""
-        found = self._busyness.get(worker)
-        if found is None:
-            found = self._busyness[worker] = Busyness()
-            self._seen(worker)
-        return found
+    def new_busyness(self, worker: "WorkerHandle") -> Busyness:
+        """Begin to keep how busy a worker is."""
+        self._seen(worker)
+        return Busyness()
 
     def by_app(self) -> dict[str, Tally]:
         """Return the counts by the name of the app, of those that there are, and of NO_APP.

@@ -103,6 +103,8 @@ class Admission:
         addresses: Addresses | None,
     ) -> None:
         self.addresses = addresses
+        self.on_refused: Callable[[str, str], object] | None = None
+        """Called with the option that limits connections, and why one was refused."""
         self._connections = connections
         self._open_files = open_files
         self._loop = loop
@@ -163,6 +165,8 @@ class Admission:
         return False
 
     def _refuse(self, reason: str) -> str:
+        if self.on_refused is not None:
+            self.on_refused("limit-connections" if reason is IN_ALL else "limit-connections-per-address", reason)
         self._refused += 1
         now = self._loop.time()
         if now - self._told >= TELL_AGAIN:

@@ -11,7 +11,7 @@ from snakepit.http.fields import Fields
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.exchanges.watched import WatchedExchange
 from snakepit.server.net.http1 import Connection, HttpConnections
-from snakepit.server.net.request_ids import id_of, identify
+from snakepit.server.net.request_ids import identify
 from snakepit.server.net.tracing import Tracing
 
 if TYPE_CHECKING:
@@ -25,12 +25,11 @@ if TYPE_CHECKING:
 class AnnotatedConnection(Connection):
     """A connection that adds fields to responses."""
 
-    __slots__ = ("_annotate", "_identifies")
+    __slots__ = ("_annotate",)
 
     def __init__(self, shared: "AnnotatedConnections") -> None:
         super().__init__(shared)
         self._annotate = shared.annotate
-        self._identifies = shared.identifies
 
     def send_response(self, status: int, fields: Fields, body: bytes, more: bool) -> None:
         exchange = self._exchange
@@ -44,8 +43,8 @@ class AnnotatedConnection(Connection):
         return super().open_websocket(session, subprotocol, self._annotate(fields, session))
 
     def report_fault(self, exchange: Exchange, fault: str, cut_off: bool = False) -> None:
-        if self._identifies:
-            fault = f"Request ID: {id_of(exchange.head).decode('ascii')}\n{fault}"
+        if exchange.request_id:
+            fault = f"Request ID: {exchange.request_id.decode('ascii')}\n{fault}"
         super().report_fault(exchange, fault, cut_off)
 
 
@@ -77,13 +76,11 @@ class AnnotatedConnections(HttpConnections):
         return AnnotatedConnection(self)
 
     def new_exchange(self, client: "HandshakeClient", head: "RequestHead", home: Any) -> Exchange:
-        if self.identifies:
-            identify(head, client.is_trusted)
-        if self.tracing is None:
-            return super().new_exchange(client, head, home)
-        span = self.tracing.begin(head)
+        request_id = identify(head, client.is_trusted) if self.identifies else b""
+        span = self.tracing.begin(head) if self.tracing is not None else None
         exchange = super().new_exchange(client, head, home)
-        if isinstance(exchange, WatchedExchange):
+        exchange.request_id = request_id
+        if span is not None and isinstance(exchange, WatchedExchange):
             exchange.span = span
         return exchange
 
@@ -103,7 +100,7 @@ def _with_id(fields: Fields, exchange: Exchange) -> Fields:
     lines, flags, length = fields
     if b"x-request-id:" in lines.lower():
         return fields
-    return b"%sx-request-id: %s\r\n" % (lines, id_of(exchange.head)), flags, length
+    return b"%sx-request-id: %s\r\n" % (lines, exchange.request_id), flags, length
 
 
 def _with_times(fields: Fields, exchange: Exchange) -> Fields:

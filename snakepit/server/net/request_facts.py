@@ -5,7 +5,6 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from snakepit.server.exchanges.watched import WatchedExchange
-from snakepit.server.net.request_ids import id_of
 
 type MakeLine = Callable[[WatchedExchange, float], str]
 """Makes the line of a request that was over at this moment, in seconds since 1970, without the line's end."""
@@ -28,7 +27,7 @@ def target_of(exchange: WatchedExchange) -> str:
 
 def request_id_of(exchange: WatchedExchange) -> str:
     """Return the request's ID; empty if it has none."""
-    return id_of(exchange.head).decode("latin-1")
+    return exchange.request_id.decode("ascii")
 
 
 @lru_cache(1024)

@@ -22,7 +22,7 @@ from snakepit.server.net.request_facts import (
     worker_of,
 )
 from snakepit.server.net.transport import name_of_client
-from snakepit.system.json_lines import timestamp, timestamp_of
+from snakepit.system.moments import timestamp, timestamp_of
 
 type _Member = Callable[[WatchedExchange, float], str]
 """Makes a member with a comma and a space behind it; empty if there is nothing to say."""
@@ -56,14 +56,12 @@ def _usual_lines(identified: bool, last: str) -> MakeLine:
         last: a further member.
     """
     find_id = request_id_of if identified else _nothing
-    start = '", "level": "INFO", "logger": "snakepit.access", "message": "'
+    start = '", "level": "INFO", "logger": "snakepit.access", '
 
     def make_line(exchange: WatchedExchange, moment: float) -> str:
-        head, method, status = exchange.head, exchange.head.method, exchange.status or LEFT
-        target = quoted(head.target.decode("latin-1"))
-        path, asked, query = target.partition("?")
-        if asked:
-            path = f'{path}"' if query == '"' else f'{path}", "query": "{query}'
+        head, status = exchange.head, exchange.status or LEFT
+        make = _asked if len(head.target) <= _LONGEST else _asked.__wrapped__
+        asked = make(head.method, head.target, head.http_version, status)
         began, assigned_at, ended_at = exchange.began, exchange.assigned_at, exchange.ended_at or monotonic()
         times = f'"total_ms": {(ended_at - began) * 1000:.3f}, '
         if assigned_at is not None:
@@ -76,10 +74,8 @@ def _usual_lines(identified: bool, last: str) -> MakeLine:
         identity = f'"request_id": {quoted(request_id)}, ' if (request_id := find_id(exchange)) else ""
         traced = f'"trace_id": "{trace.trace_id}", ' if trace is not None else ""
         return (
-            f'{{"time": "{timestamp_of(int(moment * 1000))}{start}{method} {target[1:-1]} {status}", {client}'
-            f'"method": "{method}", "path": {path}, "http_version": "{head.http_version}", "status": {status}, '
-            f'"bytes": {exchange.body_sent}, {times}{left}{identity}{traced}'
-            f"{_worker(served_by)}{_name_of_app(served_by)}{last}"
+            f'{{"time": "{timestamp_of(int(moment * 1000))}{start}{client}{asked}"bytes": {exchange.body_sent}, '
+            f"{times}{left}{identity}{traced}{_worker(served_by)}{_name_of_app(served_by)}{last}"
         )[:-2] + "}"
 
     return make_line
@@ -103,6 +99,23 @@ def _text(name: str, find: Callable[[WatchedExchange], str | None]) -> _Member:
         return f"{start}{quoted(text)}, " if text else ""
 
     return make
+
+
+_LONGEST = 256
+"""Bytes; what was made of a longer target is not kept."""
+
+
+@lru_cache(1024)
+def _asked(method: str, target: bytes, http_version: str, status: int) -> str:
+    """Return the members from the message to the status: many requests ask for the same."""
+    text = quoted(target.decode("latin-1"))
+    path, asked, query = text.partition("?")
+    if asked:
+        path = f'{path}"' if query == '"' else f'{path}", "query": "{query}'
+    return (
+        f'"message": "{method} {text[1:-1]} {status}", "method": "{method}", "path": {path}, '
+        f'"http_version": "{http_version}", "status": {status}, '
+    )
 
 
 def _nothing(exchange: WatchedExchange) -> str:

@@ -53,6 +53,7 @@ class Tracing:
             from opentelemetry.sdk.trace import TracerProvider
             from opentelemetry.sdk.trace.export import BatchSpanProcessor
         named = "OTEL_SERVICE_NAME" in os.environ or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+        _log_as_the_server()
         self._api = trace
         self._no_parent = Context()
         self._provider = TracerProvider(
@@ -123,6 +124,13 @@ class Tracing:
         before = api.SpanContext(int(parent.trace_id, 16), int(parent.span_id, 16), True, flags)
         context: Context = api.set_span_in_context(api.NonRecordingSpan(before), self._no_parent)
         return context
+
+
+def _log_as_the_server() -> None:
+    """Have the SDK's messages, such as that nothing takes the spans, look like the server's, unless it was set up."""
+    sdk, ours = logging.getLogger("opentelemetry"), logging.getLogger("snakepit")
+    if not sdk.handlers and not logging.root.handlers:
+        sdk.handlers[:], sdk.propagate = ours.handlers, False
 
 
 def _is_there(module: str) -> bool:

@@ -17,12 +17,15 @@ from snakepit.errors import SnakepitError
 from snakepit.server.apps.app import App
 from snakepit.server.apps.table import Apps
 from snakepit.server.event_loop.background import spawn
+from snakepit.server.events.events import Events
+from snakepit.server.events.kinds import By, Kind
 from snakepit.server.lifecycle import WorkerState
 from snakepit.server.operate.managers import Manager
 from snakepit.server.operate.reconfiguration import Reconfiguration
 from snakepit.server.operate.reloader import Reloader
 from snakepit.server.pool.outcome import STOPPING, Outcome
 from snakepit.system import working_directory
+from snakepit.system.words import counted
 
 NAMED = 5
 """The most changed files that the log names; a checkout of another branch changes hundreds."""
@@ -35,6 +38,7 @@ class Changes:
     """Changes to the workers of all apps, one after the other.
 
     Args:
+        events: where changes are noted.
         besides: called at each reload, for what is read again beside the apps.
     """
 
@@ -44,6 +48,7 @@ class Changes:
         log: logging.Logger,
         loop: asyncio.AbstractEventLoop,
         manager: Manager,
+        events: Events,
         reconfiguration: Reconfiguration | None = None,
         besides: Callable[[], None] | None = None,
     ) -> None:
@@ -51,6 +56,7 @@ class Changes:
         self._apps = apps
         self._log = log
         self._manager = manager
+        self._events = events
         self._reconfiguration = reconfiguration
         self._besides = besides
         self._rereading = asyncio.Lock()
@@ -59,7 +65,7 @@ class Changes:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ended = False
 
-    async def reload(self, name: str | None = None) -> Outcome:
+    async def reload(self, name: str | None = None, by: By = By.PROGRAM) -> Outcome:
         """Replace the workers of all apps, or of the one with this name, one after the other.
 
         Raises SnakepitError if that can't be done.
@@ -67,11 +73,15 @@ class Changes:
         if self._besides is not None:
             self._besides()
         apps = self._apps.up if name is None else [self._apps.named(name)]
-        self._check(apps)
-        self._begin_reload(name, self._reload(apps))
+        try:
+            self._check(apps)
+        except SnakepitError as error:
+            self._events.add(Kind.NOT_RELOADED, f"Not reloaded {by.words}: {error}", app=name or "", reason=by)
+            raise
+        self._begin_reload(name, self._reload(apps, name or "", by))
         return await self._newest_outcome(name)
 
-    async def reread(self) -> Outcome:
+    async def reread(self, by: By = By.PROGRAM) -> Outcome:
         """Read the configuration file again, and make of apps and static files what it says.
 
         The outcome counts those that changed.
@@ -87,8 +97,20 @@ class Changes:
             )
         self._log.info("Reading the configuration again")
         async with self._rereading:
-            outcome = await self._reconfiguration.apply()
-        return Outcome(0) if outcome is None else outcome
+            try:
+                outcome = await self._reconfiguration.apply()
+            except SnakepitError as error:
+                self._events.add(Kind.NOT_RECONFIGURED, f"The configuration can't be used: {error}", reason=by)
+                raise
+        if outcome is None:
+            return Outcome(0)
+        if outcome.count or outcome.static:
+            counts = (outcome.count, "app"), (outcome.static, "static folder")
+            what = " and ".join(counted(count, noun) for count, noun in counts if count)
+            self._events.add(Kind.RECONFIGURED, f"Configuration read again {by.words}: {what} changed", reason=by)
+        if outcome.trouble:
+            self._events.add(Kind.NOT_RECONFIGURED, f"Apps can't be changed: {outcome.trouble}", reason=by)
+        return outcome
 
     async def stop_app(self, name: str, seconds: float) -> None:
         """Stop the workers of an app; its requests get 503. Requests in flight may take so many seconds.
@@ -114,7 +136,7 @@ class Changes:
         self._log.info("Starting app %s", name)
         return await app.begin_again()
 
-    async def scale(self, workers: int) -> Outcome:
+    async def scale(self, workers: int, by: By = By.PROGRAM) -> Outcome:
         """Change the number of workers of each app. Raises SnakepitError if that can't be done."""
         apps = self._apps.up
         self._check(apps)
@@ -124,11 +146,12 @@ class Changes:
         outcomes = await asyncio.gather(*(app.pool.scale(workers) for app in apps))
         self._manager.scaled(self._apps.wanted)
         self._log.info("Workers: %d, were %d", self._apps.wanted, before)
+        self._events.add(Kind.SCALED, f"Workers: {self._apps.wanted}, were {before}, {by.words}", reason=by)
         return Outcome.total(outcomes)
 
     async def scale_by(self, change: int) -> Outcome:
         """Add so many workers, or remove them; one stays. Raises SnakepitError if that can't be done."""
-        return await self.scale(max(1, self._apps.wanted + change))
+        return await self.scale(max(1, self._apps.wanted + change), By.SIGNAL)
 
     def watch(self, reloader: Reloader) -> None:
         """Replace all workers, at once, whenever files change."""
@@ -159,10 +182,10 @@ class Changes:
     async def _reread_or_reload(self) -> Outcome:
         """Read the configuration file again, where it may have changed; if it says nothing new, replace the workers."""
         if self._reconfiguration is not None and not any(app.alone for app in self._apps):
-            outcome = await self.reread()
+            outcome = await self.reread(By.SIGNAL)
             if outcome.count or outcome.static or outcome.trouble:
                 return outcome
-        return await self.reload()
+        return await self.reload(by=By.SIGNAL)
 
     def _check(self, apps: Iterable[App]) -> None:
         """Raise SnakepitError if the workers of these apps can't be changed now."""
@@ -204,16 +227,25 @@ class Changes:
     def _reloading_of(self, name: str | None) -> asyncio.Task[Outcome]:
         return self._reloading.get(name) or self._reloading[None]
 
-    async def _reload(self, apps: Sequence[App]) -> Outcome:
+    async def _reload(self, apps: Sequence[App], name: str, by: By) -> Outcome:
         several = f" of {', '.join(app.name for app in apps)}" if any(not app.alone for app in apps) else ""
         self._log.info("Reloading: new workers%s, one after the other", several)
+        began = time.monotonic()
+        self._events.add(Kind.RELOAD, f"Reloading{several} {by.words}", app=name, reason=by)
         self._manager.reloading()
         try:
             outcome = await self._reload_apps(apps)
         finally:
             self._manager.reloaded()
         self._log.info("Reloaded" if outcome else "Not reloaded; still serving the previous version")
+        self._note_outcome(outcome, began, several, name, by)
         return outcome
+
+    def _note_outcome(self, outcome: Outcome, began: float, of: str, name: str, by: By) -> None:
+        text = f"Not reloaded{of}: {outcome.trouble}"
+        if outcome:
+            text = f"Reloaded {counted(outcome.count, 'worker')}{of} in {time.monotonic() - began:.2f} s"
+        self._events.add(Kind.RELOADED if outcome else Kind.NOT_RELOADED, text, app=name, reason=by)
 
     async def _reload_apps(self, apps: Iterable[App]) -> Outcome:
         outcomes: list[Outcome] = []
@@ -243,9 +275,12 @@ class Changes:
 
     async def _reload_changed(self, changed: list[Path], apps: Sequence[App]) -> Outcome:
         which = "" if any(app.alone for app in apps) else f" {', '.join(app.name for app in apps)}"
-        self._log.info("Changed: %s; reloading%s", _named(changed, self._folder), which)
+        files, name = _named(changed, self._folder), apps[0].name if len(apps) == 1 else ""
+        self._log.info("Changed: %s; reloading%s", files, which)
+        self._events.add(Kind.RELOAD, f"Reloading{which}; changed: {files}", app=name, reason=By.FILES)
         began = time.monotonic()
         outcome = Outcome.total(await asyncio.gather(*map(self._replace_all, apps)))
+        self._note_outcome(outcome, began, f" of{which}" if which else "", name, By.FILES)
         if outcome:
             self._log.info("Reloaded%s in %.2f s", which, time.monotonic() - began)
         elif any(worker.state is WorkerState.READY for app in apps for worker in app.pool.workers):

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from snakepit.errors import SnakepitError
+from snakepit.server.events.kinds import By
 from snakepit.server.operate.control_socket import Command
 from snakepit.server.operate.statistics import Statistics
 from snakepit.server.pool.outcome import Outcome
@@ -22,13 +23,13 @@ class Commanded(Protocol):
     def statistics(self) -> Statistics:
         """Return the state of the server."""
 
-    def stop(self) -> None:
+    def stop(self, by: By = By.PROGRAM) -> None:
         """Stop gracefully."""
 
-    async def reload(self, app: str | None = None) -> Outcome:
+    async def reload(self, app: str | None = None, by: By = By.PROGRAM) -> Outcome:
         """Replace the workers one after the other, of all apps or of this one."""
 
-    async def reread(self) -> Outcome:
+    async def reread(self, by: By = By.PROGRAM) -> Outcome:
         """Read the configuration file again."""
 
     async def stop_app(self, name: str) -> None:
@@ -37,7 +38,7 @@ class Commanded(Protocol):
     async def start_app(self, name: str) -> Outcome:
         """Start an app that was stopped, or could not be started."""
 
-    async def scale(self, workers: int) -> Outcome:
+    async def scale(self, workers: int, by: By = By.PROGRAM) -> Outcome:
         """Change the number of workers."""
 
     async def upgrade(self) -> int:
@@ -52,7 +53,7 @@ def commands(server: Commanded) -> dict[str, Command]:
 
     async def reload(request: Mapping[str, Any]) -> dict[str, Any]:
         began = time.monotonic()
-        outcome = await server.reload(_name_of_app(request) if "app" in request else None)
+        outcome = await server.reload(_name_of_app(request) if "app" in request else None, By.COMMAND)
         if not outcome:
             done = f"only {outcome.count} reloaded" if outcome.count else "not reloaded"
             raise SnakepitError(f"{done}: {outcome.trouble}")
@@ -63,13 +64,13 @@ def commands(server: Commanded) -> dict[str, Command]:
         if type(workers) is not int:
             raise SnakepitError(f"workers must be a whole number, not {workers!r}")
         before = server.wanted
-        outcome = await server.scale(workers)
+        outcome = await server.scale(workers, By.COMMAND)
         if not outcome:
             raise SnakepitError(f"there are not {workers} workers: {outcome.trouble}")
         return {"workers": workers, "before": before}
 
     async def stop(request: Mapping[str, Any]) -> dict[str, Any]:
-        server.stop()
+        server.stop(By.COMMAND)
         return {}
 
     async def upgrade(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def commands(server: Commanded) -> dict[str, Command]:
         return {"pid": await server.upgrade(), "seconds": time.monotonic() - began}
 
     async def reread(request: Mapping[str, Any]) -> dict[str, Any]:
-        outcome = await server.reread()
+        outcome = await server.reread(By.COMMAND)
         if outcome.trouble:
             raise SnakepitError(f"{counted(outcome.count, 'app')} changed; others can't be: {outcome.trouble}")
         return {"changed": outcome.count, "static": outcome.static}

@@ -13,9 +13,10 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 from snakepit.control.client import HOST, is_gone
@@ -27,6 +28,9 @@ from snakepit.system.version import __version__
 type Carrier = Literal["unix", "loopback"]
 type Command = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 """A function that takes the request and returns the answer, without "ok". It raises SnakepitError to refuse."""
+type Stream = Callable[[Mapping[str, Any]], AsyncGenerator[dict[str, Any]]]
+"""A function that does the same with any number of answers. One that the client does not take ends the connection, so
+there must be one now and then: otherwise it is not noticed that a client has gone."""
 
 REQUEST_BYTES = 65_536
 """The most bytes of a request."""
@@ -65,7 +69,14 @@ class ControlSocket:
     new one.
     """
 
-    def __init__(self, identity: Identity, commands: Mapping[str, Command], carrier: Carrier = DEFAULT) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        commands: Mapping[str, Command],
+        carrier: Carrier = DEFAULT,
+        streams: Mapping[str, Stream] = MappingProxyType({}),
+    ) -> None:
+        self._streams = streams
         self._identity = identity
         self._commands = commands
         self._carrier = carrier
@@ -185,7 +196,9 @@ class ControlSocket:
         finally:
             self._unheard -= 1
         if request is not None:
-            await _send(writer, await self._answer(request))
+            async with aclosing(self._answers(request)) as answers:
+                async for answer in answers:
+                    await _send(writer, answer)
             await reader.read(1)  # the client closes the connection: `snakepit stop` waits for the end of the server
 
     async def _request(self, reader: asyncio.StreamReader, entry: Entry) -> dict[str, Any] | None:
@@ -211,18 +224,24 @@ class ControlSocket:
             raise SnakepitError("wrong token")
         return request
 
-    async def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        name = request.get("command")
-        command = self._commands.get(name) if isinstance(name, str) else None
-        if command is None:
-            return {"ok": False, "error": f"there is no command {name!r}; there are {', '.join(self._commands)}"}
+    async def _answers(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+        name = str(request.get("command"))
+        command, stream = self._commands.get(name), self._streams.get(name)
         try:
-            return {"ok": True, **await command(request)}
+            if command is not None:
+                yield {"ok": True, **await command(request)}
+            elif stream is not None:
+                async with aclosing(stream(request)) as answers:
+                    async for answer in answers:
+                        yield {"ok": True, **answer}
+            else:
+                known = ", ".join((*self._commands, *self._streams))
+                raise SnakepitError(f"there is no command {request.get('command')!r}; there are {known}")
         except SnakepitError as error:
-            return {"ok": False, "error": str(error)}
+            yield {"ok": False, "error": str(error)}
         except Exception as error:  # a bug; the client gets an error, too
             _log.exception("Error in the command %s", name)
-            return {"ok": False, "error": fault(error)}
+            yield {"ok": False, "error": fault(error)}
 
 
 async def _send(writer: asyncio.StreamWriter, answer: dict[str, Any]) -> None:

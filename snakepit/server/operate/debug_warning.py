@@ -1,9 +1,10 @@
 """The warning that `--debug` shows the inside of apps to clients."""
 
-import ipaddress
 import logging
 import socket
 from collections.abc import Iterable, Sequence
+
+from snakepit.system.loopback import is_local
 
 
 def warn_of_debug(log: logging.Logger, debug: Iterable[bool], sockets: Sequence[socket.socket]) -> None:
@@ -14,24 +15,13 @@ def warn_of_debug(log: logging.Logger, debug: Iterable[bool], sockets: Sequence[
         "--debug is on: whoever causes an exception sees the app's source code, and values of its variables. It is for "
         "development only"
     )
-    open_to_others = [sock for sock in sockets if not _is_local(sock)]
+    open_to_others = [sock for sock in sockets if not is_local(sock)]
     if open_to_others:
         log.error(
             "DANGER: with --debug, other machines can read code and secrets of the app at %s. Leave --debug out, or "
             "listen on 127.0.0.1",
             ", ".join(_name(sock) for sock in open_to_others),
         )
-
-
-def _is_local(sock: socket.socket) -> bool:
-    """Tell whether only processes of this machine can connect; a proxy may be one of them."""
-    name = sock.getsockname()
-    if not isinstance(name, tuple):
-        return True
-    try:
-        return ipaddress.ip_address(name[0].partition("%")[0]).is_loopback
-    except ValueError:
-        return False
 
 
 def _name(sock: socket.socket) -> str:

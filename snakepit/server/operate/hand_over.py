@@ -4,6 +4,8 @@ import asyncio
 import logging
 
 from snakepit.errors import SnakepitError
+from snakepit.server.events.events import Events
+from snakepit.server.events.kinds import By, Kind
 from snakepit.server.operate.managers import Manager
 
 NO_SUPERVISOR = "only the supervisor can start another process, and this server has none"
@@ -15,7 +17,8 @@ class HandOver:
     `successor` is the pid of the process that has taken over, once there is one.
     """
 
-    def __init__(self, manager: Manager, log: logging.Logger) -> None:
+    def __init__(self, manager: Manager, log: logging.Logger, events: Events) -> None:
+        self._events = events
         self.successor: int | None = None
         self._manager = manager
         self._log = log
@@ -25,13 +28,14 @@ class HandOver:
 
     def ask(self, reason: str) -> bool:
         """Start a hand-over, unless one is under way. False: no manager can start a process, or this one stops."""
-        return not self._ended and (self._under_way or self._begin(reason))
+        return not self._ended and (self._under_way or self._begin(reason, "worn-out"))
 
-    def _begin(self, reason: str) -> bool:
+    def _begin(self, reason: str, word: str) -> bool:
         if not self._manager.hand_over(reason):
             return False
         self._under_way = True
         self._log.info("A new server process is to take over: %s", reason)
+        self._events.add(Kind.HAND_OVER, f"A new server process is to take over: {reason}", reason=word)
         return True
 
     async def upgrade(self) -> int:
@@ -42,7 +46,7 @@ class HandOver:
         """
         if self._ended:
             raise SnakepitError("The server is stopping: nothing changes")
-        if not self._begin("snakepit upgrade"):
+        if not self._begin("snakepit upgrade", By.COMMAND):
             raise SnakepitError(NO_SUPERVISOR)
         if self._answer is None:
             self._answer = asyncio.get_running_loop().create_future()
@@ -58,6 +62,7 @@ class HandOver:
         """Note that no other process could take over."""
         self._under_way = False
         self._log.error("Not handed over to another process: %s", reason)
+        self._events.add(Kind.NOT_HANDED_OVER, f"Not handed over to another process: {reason}")
         self._fail(reason)
 
     def end(self) -> None:

@@ -27,6 +27,9 @@ class Managed(Protocol):
     def told_to_stop(self, number: int, count: int) -> None:
         """Note how many stop signals have come; `number` is the latest."""
 
+    def restarted(self, why: str) -> None:
+        """Note that this process was started because another ended; `why`: which, and how."""
+
     def signalled(self, name: str) -> None:
         """Handle a signal that concerns the workers."""
 
@@ -65,6 +68,9 @@ class Manager:
 
     def close(self) -> None:
         """Release resources, if the server did not start."""
+
+    def logs_as(self, log_format: str) -> None:
+        """Report the format of the log: "text" or "json"."""
 
     def listening(self, sockets: Sequence[socket.socket]) -> None:
         """Report the sockets on which connections are accepted."""
@@ -155,6 +161,9 @@ class SupervisorManager(Manager):
             for sock in self.sockets:
                 sock.close()
 
+    def logs_as(self, log_format: str) -> None:
+        self._send(link.LOG_FORMAT, log_format)
+
     def listening(self, sockets: Sequence[socket.socket]) -> None:
         self._send(link.LISTENING, sockets=() if self._given else sockets)
 
@@ -193,6 +202,8 @@ class SupervisorManager(Manager):
                 if word == link.STOP:
                     number, count = map(int, text.split())
                     server.told_to_stop(number, count)
+                elif word == link.RESTARTED:
+                    server.restarted(text)
                 elif word == link.SIGNAL:
                     server.signalled(text)
                 elif word == link.RETIRE:

@@ -108,7 +108,7 @@ class Reconfiguration:
         return {name: str(app.failure) for name, app in made.items() if app.failure is not None and name in before}
 
     async def _see_off(self, app: App) -> None:
-        await app.leave(self._loop.time() + self._seconds)
+        await app.leave(self._loop.time() + self._seconds, "since the configuration has changed")
         self._apps.forget(app)
 
     def _tell_of_others(self, config: Config) -> None:

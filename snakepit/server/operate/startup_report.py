@@ -16,6 +16,15 @@ _WIDTH = 30  # characters of the bar
 _CLEAR = "\r\x1b[K"
 
 
+def ready_in_words(worker: WorkerHandle) -> str:
+    """Say that a worker is ready, and how long its start took."""
+    report = worker.report
+    startup = f", start-up {report.startup_seconds:.2f} s" if report.startup_seconds >= 0.005 else ""
+    copies = f", copies of {counted(len(report.copies), 'C extension')}" if report.copies else ""
+    took = f"import {report.import_seconds:.2f} s{startup}{copies}"
+    return f"{capitalized(worker)} ready: {report.interface.upper()}, {took}"
+
+
 class StartupReport(Observer):
     """The report: logs each worker when it is ready; on a terminal, draws how many are ready."""
 
@@ -49,15 +58,7 @@ class StartupReport(Observer):
     def worker_ready(self, worker: WorkerHandle) -> None:
         self._ready += 1
         self._erase()
-        startup = f", start-up {worker.report.startup_seconds:.2f} s" if worker.report.startup_seconds >= 0.005 else ""
-        self._log.info(
-            "%s ready: %s, import %.2f s%s%s",
-            capitalized(worker),
-            worker.report.interface.upper(),
-            worker.report.import_seconds,
-            startup,
-            f", copies of {counted(len(worker.report.copies), 'C extension')}" if worker.report.copies else "",
-        )
+        self._log.info("%s", ready_in_words(worker))
         if worker.report.copies and not self._told_of_copies:
             self._told_of_copies = True
             self._tell_of_copies([module for module, _ in worker.report.copies])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from snakepit.errors import SnakepitError
+    from snakepit.server.events.kinds import Kind
     from snakepit.server.workers.worker import WorkerHandle
 
 
@@ -154,6 +155,16 @@ class Tell:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Tell the observer of an event, as for `Observer.happened`."""
+
+    kind: "Kind"
+    text: str
+    number: int
+    reason: str
+
+
 def tell_error(text: str) -> Tell:
     """Write an error into the log."""
     return Tell(logging.ERROR, text)
@@ -161,5 +172,5 @@ def tell_error(text: str) -> Tell:
 
 type Action = (
     Start | Drop | Retire | AwaitEnd | CutStart | Abandon | Close | Restart | CancelRestart | CountAge | ForgetAge
-    | Arrived | Settled | Replaced | SuccessorFailed | KeepMemory | GiveUp | AnswerInstead | Tell
+    | Arrived | Settled | Replaced | SuccessorFailed | KeepMemory | GiveUp | AnswerInstead | Tell | Note
 )  # fmt: skip

@@ -1,10 +1,21 @@
-"""Notifications of a pool about its workers."""
+"""Notifications of a pool about its workers, and of an app about itself."""
 
+from snakepit.server.dispatch.observer import QueueObserver
+from snakepit.server.events.kinds import Kind
 from snakepit.server.workers.worker import WorkerHandle
 
 
-class Observer:
+class Observer(QueueObserver):
     """Base class for observers of a pool; every hook is a no-op."""
+
+    def happened(self, kind: Kind, text: str, worker: int | None = None, reason: str = "") -> None:
+        """Called with an event that people should know of, for which there is no other hook.
+
+        Args:
+            text: a sentence, without its full stop; where it has several lines, the first.
+            worker: the worker's number, if it concerns one.
+            reason: in a word, where there may be several.
+        """
 
     def worker_ready(self, worker: WorkerHandle) -> None:
         """Called when a worker begins to take exchanges."""

@@ -17,6 +17,7 @@ from collections.abc import Collection, Mapping
 from snakepit.errors import ConfigError, SnakepitError
 from snakepit.server.dispatch.queue import SET_UP_LATE, RequestQueue
 from snakepit.server.event_loop.timers import Timers
+from snakepit.server.events.kinds import Kind
 from snakepit.server.exchanges.body_file import NewFile
 from snakepit.server.exchanges.kept_answer import KeptAnswers
 from snakepit.server.exchanges.kept_body import KeptBodies
@@ -56,10 +57,10 @@ class Pool:
         self._observer = observer
         self._loop = loop
         self._roster = roster = Roster(options.workers, options.patient)
-        self._recycling = recycling = Recycling(options, roster, self.replace, loop)
+        self._recycling = recycling = Recycling(options, roster, self.replace, observer, loop)
         self.queue = RequestQueue(
             options.concurrency, options.waiting, options.waiting_seconds, loop, options.response_seconds,
-            recycling.exchange_hangs, _kept_bodies(options), _kept_answers(options),
+            recycling.exchange_hangs, _kept_bodies(options), _kept_answers(options), observer,
         )  # fmt: skip
         self._heartbeat = Heartbeat(roster, options.silent_seconds, self._worker_silent, loop)
         self._starts = Starts(options.startup_seconds, self._start_timed_out)
@@ -67,7 +68,7 @@ class Pool:
         self._growth: Growth | None = None
         if options.max_workers > options.workers:
             self._growth = Growth(
-                options.workers, options.max_workers, roster, self.queue, self._at_once, self._scale, options.app
+                options.workers, options.max_workers, roster, self.queue, self._at_once, self._grow, options.app
             )
         self._factory = WorkerFactory(options, self, loop)
         self._endings = Endings(options.retiring_seconds, options.closing_seconds, self._did_not_end, loop)
@@ -146,6 +147,12 @@ class Pool:
             self._growth.least = workers
         return await self._scale(workers)
 
+    async def _grow(self, workers: int) -> Outcome:
+        before, of = self.wanted, f" of {self._options.app}" if self._options.app else ""
+        reason = "load" if workers > before else "quiet"
+        self._observer.happened(Kind.SCALED, f"Workers{of}: {workers}, were {before}", reason=reason)
+        return await self._scale(workers)
+
     async def _scale(self, workers: int) -> Outcome:
         if self._roster.closing:
             return Outcome(0, STOPPING)
@@ -179,12 +186,12 @@ class Pool:
 
     # -- replacements ----------------------------------------------------------------------------------------------
 
-    async def replace(self, number: int) -> Outcome:
+    async def replace(self, number: int, reason: str = "reload") -> Outcome:
         """Have a successor take a worker's place as soon as it is ready; returns whether one did.
 
-        What the worker has begun it finishes, after that.
+        What the worker has begun it finishes, after that. `reason`: one of the roster's REASONS.
         """
-        trouble = await asyncio.shield(self._begin_succession(number))
+        trouble = await asyncio.shield(self._begin_succession(number, reason))
         return Outcome(0 if trouble else 1, trouble)
 
     async def reload(self) -> Outcome:
@@ -196,7 +203,6 @@ class Pool:
                 outcome = await self.replace(number)
                 if not outcome:
                     return Outcome(count, outcome.trouble)
-                self._roster.replaced["reload"] += 1
                 count += 1
         return Outcome(count)
 
@@ -204,12 +210,11 @@ class Pool:
         """Replace every worker, all at once; the first that can't be ends it."""
         self.version += 1
         numbers = self._roster.numbers
-        begun = [self._begin_succession(number, numbers) for number in numbers]
+        begun = [self._begin_succession(number, "reload", numbers) for number in numbers]
         troubles = await asyncio.gather(*(asyncio.shield(trouble) for trouble in begun))
-        self._roster.replaced["reload"] += troubles.count("")
         return Outcome(troubles.count(""), next(filter(None, troubles), ""))
 
-    def _begin_succession(self, number: int, siblings: Collection[int] = ()) -> "asyncio.Future[str]":
+    def _begin_succession(self, number: int, reason: str, siblings: Collection[int] = ()) -> "asyncio.Future[str]":
         refusal = self._roster.refusal(number)
         if refusal:
             return self._refused(refusal)
@@ -220,7 +225,7 @@ class Pool:
             return self._refused(str(error))
         memory = None if self._roster.changes else resident_memory()
         settling = self._settling.get(number) or self._settling.setdefault(number, self._loop.create_future())
-        self._carry_out(self._roster.succession_began(worker, memory, siblings))
+        self._carry_out(self._roster.succession_began(worker, memory, reason, siblings))
         return settling
 
     def _refused(self, why: str) -> "asyncio.Future[str]":
@@ -270,7 +275,9 @@ class Pool:
 
     def _worker_silent(self, worker: WorkerHandle) -> None:
         """A worker does not answer."""
-        _log.error("%s has not answered for %g s", capitalized(worker), self._options.silent_seconds)
+        text = f"{capitalized(worker)} has not answered for {self._options.silent_seconds:g} s"
+        _log.error("%s", text)
+        self._observer.happened(Kind.WORKER_LOST, text, worker.number, "silent")
         worker.give_up(WorkerState.LOST, "lost", "it did not answer")
         self._carry_out(self._roster.silent(worker, self._loop.time()))
 
@@ -321,6 +328,8 @@ class Pool:
                     self._answer_instead(error)
                 case actions.Tell(level, text):
                     _log.log(level, "%s", text)
+                case actions.Note(kind, text, number, reason):
+                    self._observer.happened(kind, text, number, reason)
         if self._roster.first_ready:
             self.first_ready.set()
         if self._roster.all_ready:

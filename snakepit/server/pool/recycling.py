@@ -10,8 +10,10 @@ from collections.abc import Awaitable, Callable
 
 from snakepit.server.event_loop.background import spawn
 from snakepit.server.event_loop.timers import Timers
+from snakepit.server.events.kinds import Kind
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.lifecycle import WorkerState
+from snakepit.server.pool.observer import Observer
 from snakepit.server.pool.options import PoolOptions
 from snakepit.server.pool.outcome import Outcome
 from snakepit.server.pool.roster import Roster
@@ -26,16 +28,19 @@ class Recycling:
 
     Args:
         roster: the workers.
-        replace: replaces the worker with this number; returns whether that succeeded.
+        replace: replaces the worker with this number, for this reason; returns whether that succeeded.
+        observer: hears of exchanges that hang.
     """
 
     def __init__(
         self,
         options: PoolOptions,
         roster: Roster,
-        replace: Callable[[int], Awaitable[Outcome]],
+        replace: Callable[[int, str], Awaitable[Outcome]],
+        observer: Observer,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
+        self._observer = observer
         self._options = options
         self._roster = roster
         self._replace = replace
@@ -75,23 +80,21 @@ class Recycling:
             return
         if worker.state is WorkerState.READY and self._options.runtime != "thread":
             self._outworn.add(worker)
-            _log.error(
-                "%s is replaced: %s, which timed out there, can't be ended%s",
-                capitalized(worker),
-                exchange.asked_for,
-                f"\n{exchange.where}" if exchange.where else "",
-            )
+            name, what = capitalized(worker), "which timed out there, can't be ended"
+            where = f"\n{exchange.where}" if exchange.where else ""
+            _log.error("%s is replaced: %s, %s%s", name, exchange.asked_for, what, where)
+            request = f"{exchange.head.method} {exchange.head.path}"
+            self._observer.happened(Kind.WORKER_HUNG, f"{name} is replaced: {request}, {what}", worker.number, "hang")
             spawn(self._replace_outworn(worker), self._tasks)
 
     async def recycle(self, worker: WorkerHandle, reason: str) -> bool:
         """Replace a worker when its turn comes, unless it is being replaced; False if no new one could start.
 
-        `reason`: in a word, for who counts.
+        `reason`: one of the roster's REASONS.
         """
         async with self._turn:
             if self._roster.may_be_recycled(worker):
-                replaced = await self._replace(worker.number)
-                self._roster.replaced[reason] += replaced.count
+                replaced = await self._replace(worker.number, reason)
                 if not replaced and self._roster.is_current(worker):
                     self.count_age(worker)
                 return bool(replaced)

@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from snakepit.errors import ConfigError
+from snakepit.server.events.kinds import Kind
 from snakepit.server.lifecycle import WorkerState
 from snakepit.server.pool import actions, retries
 from snakepit.server.pool.actions import Action, tell_error
@@ -35,6 +36,14 @@ from snakepit.system.words import capitalized
 
 REASONS = ("ended", "silent", "hang", "requests", "lifetime", "memory", "reload")
 """Why a worker is replaced: it ended by itself; it, or an exchange in it, hangs; it has reached a limit; by command."""
+
+_IN_WORDS = {
+    "hang": "a request in the one before could not be ended",
+    "requests": "the one before had served as many requests as --limit-max-requests says",
+    "lifetime": "the one before was as old as --workers-lifetime says",
+    "memory": "more memory was in use than --workers-max-rss says",
+}
+"""Of these, those for which a replacement is an event of its own."""
 
 _ALIVE = (WorkerState.STARTING, WorkerState.READY)
 
@@ -152,7 +161,8 @@ class Roster:
     def not_made(self, number: int, why: str) -> list[Action]:
         """Reduce the wanted number to the existing one, since no worker could be created for a missing place."""
         self.wanted = number - 1
-        return [tell_error(f"Worker {number} can't be started: {why}")]
+        text = f"Worker {number} can't be started: {why}"
+        return [tell_error(text), actions.Note(Kind.WORKER_FAILED, text, number, "config")]
 
     # -- make before break -------------------------------------------------------------------------------------------
 
@@ -163,17 +173,18 @@ class Roster:
         return "" if number in self._places else f"there is no worker {number}"
 
     def succession_began(
-        self, worker: WorkerHandle, memory: int | None, siblings: Collection[int] = ()
+        self, worker: WorkerHandle, memory: int | None, reason: str = "reload", siblings: Collection[int] = ()
     ) -> list[Action]:
-        """Note a worker that was created to take a place; `memory`: as for `Succession`."""
+        """Note a worker that was created to take a place; `memory` and `reason`: as for `Succession`."""
         number = worker.number
         todo: list[Action] = [actions.CancelRestart(number)]
         self._told_of_trouble = False
         succession = self._successions.get(number)
         if succession is None:
-            self._successions[number] = Succession(worker, memory, siblings)
+            self._successions[number] = Succession(worker, memory, reason, siblings)
         else:  # the files that it imports may have changed since it began
             former, succession.worker, succession.siblings = succession.worker, worker, siblings
+            succession.reason = reason
             self._see_off(former, None, todo)
         return [*todo, actions.Start(worker)]
 
@@ -208,6 +219,7 @@ class Roster:
         if succession is not None and succession.worker is worker:
             del self._successions[number]
             predecessor, self._places[number] = self._places[number], worker
+            self._count_replacement(worker, succession.reason, todo)
             self._see_off(predecessor, succession, todo)
             todo.append(actions.Settled(number))
         lost = self._lost.pop(number, None)
@@ -218,6 +230,13 @@ class Roster:
         self._start_others(todo)
         self.all_ready = self.all_ready or len(self._ready_at) >= self.wanted
         return todo
+
+    def _count_replacement(self, worker: WorkerHandle, reason: str, todo: list[Action]) -> None:
+        self.replaced[reason] += 1
+        why = _IN_WORDS.get(reason)
+        if why is not None:
+            text = f"{_name(worker)} is a new one: {why}"
+            todo.append(actions.Note(Kind.WORKER_REPLACED, text, worker.number, reason))
 
     def _arrive(self, number: int, trouble: str, todo: list[Action]) -> None:
         if number in self._arriving:
@@ -266,7 +285,7 @@ class Roster:
         self._start_others(todo)
         if not self._told_of_trouble:
             self._told_of_trouble = True  # the others most likely have the same error
-            todo.append(tell_error(f"{_name(worker)} can't start: {error}"))
+            self._tell(Kind.WORKER_FAILED, f"{_name(worker)} can't start: {error}", worker, todo)
             if not self._ready_at:
                 self._show(worker, todo)
                 todo.append(tell_error("Every request gets 500 until a file changes"))
@@ -278,10 +297,11 @@ class Roster:
             return False
         number, name = worker.number, _name(worker)
         if not self._retries.allow(number):
-            todo.append(tell_error(f"{name} could not start in {retries.ATTEMPTS} attempts, though another one could"))
+            text = f"{name} could not start in {retries.ATTEMPTS} attempts, though another one could"
+            self._tell(Kind.WORKER_FAILED, text, worker, todo)
             return False
         text = f"{name} could not start, though another one could; it is tried again: {error}"
-        todo.append(actions.Tell(logging.WARNING, text))
+        self._tell(Kind.WORKER_FAILED, text, worker, todo, logging.WARNING)
         if not worker.thread.ended.is_set() and worker not in self._retiring:
             self._retiring[worker] = None
             todo.append(actions.AwaitEnd(worker))
@@ -323,7 +343,7 @@ class Roster:
                 todo.append(tell_error(f"{_name(worker)} did not end as it should: {fault or 'no word of it'}"))
         elif retired:
             if not failed:  # otherwise that has been reported
-                todo.append(tell_error(f"{_name(worker)} ended unexpectedly: {why}"))
+                self._tell(Kind.WORKER_LOST, f"{_name(worker)} ended unexpectedly: {why}", worker, todo)
         elif not self.is_current(worker):
             self._successor_ended(worker, why, todo)
         else:
@@ -347,9 +367,17 @@ class Roster:
     def _tell_of_end(self, worker: WorkerHandle, why: str, todo: list[Action]) -> None:
         kind = worker.failure[0]
         if kind == "timeout":
-            todo.append(tell_error(why))
+            self._tell(Kind.WORKER_FAILED, why, worker, todo)
         elif kind != "config":
-            todo.append(tell_error(f"{_name(worker)} ended unexpectedly: {why}"))
+            event = Kind.WORKER_FAILED if kind in ("import", "lifespan") else Kind.WORKER_LOST
+            self._tell(event, f"{_name(worker)} ended unexpectedly: {why}", worker, todo)
+
+    def _tell(
+        self, kind: Kind, text: str, worker: WorkerHandle, todo: list[Action], level: int = logging.ERROR
+    ) -> None:
+        """Log an event of a worker, and tell the observer of it."""
+        reason = "ended" if kind is Kind.WORKER_LOST else worker.failure[0] or "lost"
+        todo += [actions.Tell(level, text), actions.Note(kind, text, worker.number, reason)]
 
     def _successor_ended(self, worker: WorkerHandle, why: str, todo: list[Action]) -> None:
         """Handle the failure of a worker that should replace another."""
@@ -400,7 +428,8 @@ class Roster:
 
     def not_restarted(self, number: int, why: str) -> list[Action]:
         """Note that no worker could be created for such a place: the system is out of files, so try again later."""
-        todo: list[Action] = [tell_error(f"Worker {number} can't be replaced yet: {why}")]
+        text = f"Worker {number} can't be replaced yet: {why}"
+        todo: list[Action] = [tell_error(text), actions.Note(Kind.WORKER_FAILED, text, number, "config")]
         self._restart_later(number, retries.BACKOFF[1], todo)
         return todo
 
@@ -419,7 +448,9 @@ class Roster:
         """Note that an abandoned worker was killed, or else that its thread still runs."""
         self.remains.add_abandoned(worker, killed)
         fate = "it is killed" if killed else "its thread is left to itself"
-        return [actions.Tell(logging.WARNING, f"{_name(worker)} does not end; {fate}")]
+        text, reason = f"{_name(worker)} does not end; {fate}", "killed" if killed else "left"
+        note = actions.Note(Kind.WORKER_ABANDONED, text, worker.number, reason)
+        return [actions.Tell(logging.WARNING, text), note]
 
     @property
     def worn_out(self) -> str:

@@ -13,5 +13,7 @@ class Succession:
     worker: WorkerHandle
     memory_before: int | None
     """Resident bytes of the process when it began; None if others were starting or retiring, too."""
+    reason: str
+    """Why, as the roster's REASONS have it."""
     siblings: Collection[int] = ()
     """The numbers of the workers that are being replaced together with this one."""

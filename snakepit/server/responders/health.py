@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from snakepit.http.accept import names
-from snakepit.http.target import split_target
+from snakepit.http.target import is_among, split_target
 from snakepit.server.responders.responder import LateResponder, answer, refuses_method
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class HealthChecks(LateResponder):
         self._readiness = readiness
 
     def takes(self, head: "RequestHead") -> bool:
-        return split_target(head.target)[0] in self._paths
+        return is_among(head.target, self._paths)
 
     def submit(self, exchange: "Exchange") -> None:
         exchange.is_logged = self.is_logged

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from snakepit.http.target import split_target
+from snakepit.http.target import is_among
 from snakepit.server.responders.responder import LateResponder, answer, refuses_method
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ class MetricsPage(LateResponder):
 
     def __init__(self, path: str, write: Write, gather: Gather) -> None:
         super().__init__()
-        self._path = path.encode()
+        self._paths = frozenset((path.encode(),))
         self._write = write
         self._gather = gather
 
     def takes(self, head: "RequestHead") -> bool:
-        return split_target(head.target)[0] == self._path
+        return is_among(head.target, self._paths)
 
     def submit(self, exchange: "Exchange") -> None:
         exchange.is_logged = self.is_logged

@@ -32,6 +32,7 @@ class LoopLine:
         self.blocked_by = 0
         self.asked_at: float | None = None
         self.counted_on = False
+        self._lag_asked = False
         self._loop = loop
         self._missed = missed
         self._unread_since = -1.0  # when it was heard last before something was found unread
@@ -72,6 +73,16 @@ class LoopLine:
         elif self.asked_at is None:
             self.asked_at, self.counted_on = now, True
             self.end.ask(envelopes.ask_heartbeat())  # a ring would do, but between processes nothing rings
+
+    def ask_lag(self) -> None:
+        """Ask how late the loop is, unless that is due."""
+        if not self._lag_asked:
+            self._lag_asked = True
+            self.end.post(envelopes.ask_lag())
+
+    def on_lag(self) -> None:
+        """It has said how late it is."""
+        self._lag_asked = False
 
     def ask(self, now: float, turns: int = TURNS) -> None:
         """Have the loop ring, if it has not been heard by then, in some turns; `now` as by `time.monotonic`."""

@@ -16,6 +16,7 @@ class WorkerReport:
         self.daemon_threads: list[str] = []  # of the app, that outlive the worker
         self.metrics: list[AppMetric] = []  # that the app keeps
         self.metrics_told = 0  # how often it has told them
+        self.loop_lag: tuple[list[int], float] | None = None  # of an ASGI app, as in a LAG; None: it has not said
         self.said_goodbye = False
         self.error_page = b""  # of why it could not start, see snakepit.errors.AppError
 
@@ -31,6 +32,11 @@ class WorkerReport:
         """Keep what a METRICS says."""
         _, _, self.metrics = envelope
         self.metrics_told += 1
+
+    def told_lag(self, envelope: Envelope) -> None:
+        """Keep what a LAG says."""
+        _, _, counts, total = envelope
+        self.loop_lag = counts, total
 
     def said_farewell(self, envelope: Envelope) -> None:
         """Keep what a GOODBYE says."""

@@ -28,6 +28,7 @@ class RuntimeThread:
         number: the worker's, from 1.
         settings: what all workers of the app are told.
         listening: where the worker's words come in. May change while they do.
+        on_closing: called in the loop when the worker has ended, and its last words were heard.
         keeps_open: whether the app has left threads in the runtime that can't be ended. Asked after the last words.
         on_ended: called in the loop with why the worker has ended, as the kind and the fault of a FAILED envelope, the
             kind being "config" if it could not even be started.
@@ -40,6 +41,7 @@ class RuntimeThread:
         settings: AppSettings,
         loop: asyncio.AbstractEventLoop,
         listening: Sequence[MainEnd],
+        on_closing: Callable[[], None],
         keeps_open: Callable[[], bool],
         on_ended: Callable[[str, str], None],
     ) -> None:
@@ -54,6 +56,7 @@ class RuntimeThread:
         self._settings = settings
         self._loop = loop
         self._listening = listening
+        self._on_closing = on_closing
         self._keeps_open = keeps_open
         self._on_ended = on_ended
 
@@ -121,10 +124,12 @@ class RuntimeThread:
     def _begin_closing(self) -> None:
         self.closing_since = self._loop.time()
         self.closing.set()
+        self._on_closing()
 
     def _end(self, kind: str, trouble: str) -> None:
         self.closing.set()
         self.ended.set()
+        self._on_closing()  # again, unless it could not be started
         self._on_ended(kind, trouble)
         self.close_ends()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from snakepit.errors import InternalError
 from snakepit.server.exchanges.exchange import Exchange
@@ -38,6 +39,7 @@ class WatchdogLine:
         self._profiles: dict[int, asyncio.Future[Sampled]] = {}  # by question
         self._stacks: dict[int, asyncio.Future[tuple[list[Stack], int]]] = {}  # by question
         self._stack: asyncio.Future[str] = loop.create_future()  # where the worker's start is
+        self._is_over = False
 
     def ask_heartbeat(self, now: float) -> None:
         """Ask for a heartbeat, unless one is due; `now` as by `time.monotonic`."""
@@ -65,15 +67,17 @@ class WatchdogLine:
         """Ask for the metrics that the app keeps."""
         self.end.post(envelopes.ask_metrics())
 
+    def hung_up(self) -> None:
+        """The worker has ended, and its last words were heard: who waits for an answer gets none."""
+        self._is_over = True
+        answers: list[asyncio.Future[Any]] = [self._stack, *self._profiles.values(), *self._stacks.values()]
+        for answer in answers:
+            answer.cancel()
+
     async def wait_stack(self) -> str:
         """Return where the worker's start is, for people; empty if it does not say so in time."""
         self._stack = self._loop.create_future()
-        self.end.post(envelopes.ask_stack())
-        try:
-            async with asyncio.timeout(STACK_SECONDS):
-                return await self._stack
-        except TimeoutError:
-            return ""
+        return await self._wait(envelopes.ask_stack(), self._stack, STACK_SECONDS) or ""
 
     async def wait_stacks(self) -> tuple[list[Stack], int] | None:
         """Return the stacks of the worker's threads and tasks, and how many more there are; None if it does not answer.
@@ -97,7 +101,7 @@ class WatchdogLine:
 
     def end_profile(self) -> None:
         """Have it send what was sampled until now."""
-        if self._profiles:
+        if self._profiles and not self._is_over:
             self.end.post(envelopes.ask_profile(0, 0.0))
 
     def on_profile(self, envelope: Envelope) -> None:
@@ -124,19 +128,23 @@ class WatchdogLine:
     async def _wait_answer[T](
         self, answers: dict[int, asyncio.Future[T]], ask: Callable[[int], Envelope], seconds: float
     ) -> T | None:
-        """Ask, and wait so long for the answer, which is set among `answers`; None: there is none."""
+        """Ask with a question's number, by which the answer is found in `answers`, and wait for it as `_wait` does."""
         self._questions += 1
         question = self._questions
         answer: asyncio.Future[T] = self._loop.create_future()
         answers[question] = answer
-        self.end.post(ask(question))
         try:
-            async with asyncio.timeout(seconds):
-                return await answer
-        except TimeoutError:
-            return None
+            return await self._wait(ask(question), answer, seconds)
         finally:
             del answers[question]
+
+    async def _wait[T](self, asked: Envelope, answer: asyncio.Future[T], seconds: float) -> T | None:
+        """Ask, and wait so long for the answer; None: it did not come, or will not come any more."""
+        if self._is_over:
+            return None
+        self.end.post(asked)
+        await asyncio.wait([answer], timeout=seconds)
+        return answer.result() if answer.done() and not answer.cancelled() else None
 
 
 def _set[T](answer: asyncio.Future[T] | None, value: T) -> None:

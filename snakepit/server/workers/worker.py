@@ -7,7 +7,7 @@ to itself, and the process has to end without waiting for it.
 import asyncio
 import logging
 from collections.abc import Callable, Collection
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from snakepit.errors import InternalError
 from snakepit.server.exchanges.exchange import Exchange
@@ -25,6 +25,9 @@ from snakepit.wire.envelopes import KIND, Envelope
 from snakepit.wire.loop_ends import MainEnd
 from snakepit.wire.settings import AppSettings
 
+if TYPE_CHECKING:
+    from snakepit.server.exchanges.tally import Busyness
+
 _log = logging.getLogger("snakepit.server")
 
 _TELL: dict[int, Callable[..., None]] = {  # by kind: what takes its fields. No kind of exchange overrides these
@@ -37,6 +40,16 @@ _TELL: dict[int, Callable[..., None]] = {  # by kind: what takes its fields. No 
 
 _OF_ABANDONED = envelopes.GOODBYE, envelopes.STACKS, envelopes.PROFILE
 """The kinds that an abandoned worker is still heard of."""
+
+
+class ChannelLoad(NamedTuple):
+    """Items in a worker's channels that it has not taken, and those that this end has not; envelopes that are held back
+    until the worker takes what was sent before, and the bytes of bodies in them."""
+
+    to_worker: int
+    from_worker: int
+    held: int
+    held_bytes: int
 
 
 class Exchanges(Protocol):
@@ -112,6 +125,7 @@ class WorkerHandle:
         self.report = WorkerReport()
         self.failure = ("", "")  # kind and fault, as in envelopes.failed; or "config": it could not even be started
         self.exchanges: dict[int, Exchange] = {}
+        self.busyness: Busyness | None = None  # once it has had an exchange, if that is kept
         self.served = 0  # exchanges that it is through with
         self._owner = owner
         self._loop = loop
@@ -122,7 +136,14 @@ class WorkerHandle:
         self.watchdog = WatchdogLine(runtime.channels[-1], loop, self._take)
         self._listening = [*self._ends, self.watchdog.end]
         self.thread = RuntimeThread(
-            runtime, number, settings, loop, self._listening, self._leaves_threads, self._thread_ended
+            runtime,
+            number,
+            settings,
+            loop,
+            self._listening,
+            on_closing=self.watchdog.hung_up,
+            keeps_open=self._leaves_threads,
+            on_ended=self._thread_ended,
         )
         self._seats: Seats | None = None  # of a WSGI app
         self._name = f"worker {number} of {app}" if app else f"worker {number}"
@@ -143,6 +164,7 @@ class WorkerHandle:
             envelopes.FAILED: self._on_failed,
             envelopes.LIFESPAN_FAILED: self._on_lifespan_failed,
             envelopes.METRICS: self.report.told_metrics,
+            envelopes.LAG: self._on_lag,
             envelopes.GOODBYE: self.report.said_farewell,
         }
 
@@ -226,8 +248,21 @@ class WorkerHandle:
                 end.look_again()
 
     def ask_metrics(self) -> None:
-        """Ask for the metrics that the app keeps in it."""
+        """Ask for the metrics that the app keeps in it, and how late its event loop is."""
         self.watchdog.ask_metrics()
+        if self._seats is None:
+            self.line.ask_lag()
+
+    def channel_load(self) -> ChannelLoad:
+        """Return what its channels hold now; nothing once it has ended."""
+        ends = [] if self.thread.closing.is_set() else self._listening
+        held = [end.held for end in ends]
+        return ChannelLoad(
+            sum(end.carrier.waiting() for end in ends),
+            sum(end.carrier.arrived() for end in ends),
+            sum(count for count, _ in held),
+            sum(size for _, size in held),
+        )
 
     def silent_for(self, now: float) -> float:
         """Return the seconds since it was asked for a heartbeat, and gave none."""
@@ -371,6 +406,10 @@ class WorkerHandle:
     def _on_cpu_per_request(self, envelope: Envelope) -> None:
         _, _, seconds = envelope
         self._owner.queue.set_pace(seconds)
+
+    def _on_lag(self, envelope: Envelope) -> None:
+        self.report.told_lag(envelope)
+        self.line.on_lag()
 
     def _on_loaded(self, envelope: Envelope) -> None:
         self.report.loaded(envelope)

@@ -27,6 +27,7 @@ from snakepit.worker.hangs.asgi_tasks import RunningTasks
 
 if TYPE_CHECKING:
     from snakepit.wire.settings import WorkerSettings
+    from snakepit.worker.asgi.lag import TurnLag
     from snakepit.worker.hangs.watchdog import Watchdog
 
 _log = logging.getLogger("snakepit.worker")
@@ -83,6 +84,7 @@ class AsgiWorker:
         self._retired = asyncio.Event()
         self._idle = asyncio.Event()
         self._pace = Pace()
+        self._lag: TurnLag | None = None  # as long as nobody asks for metrics
         self.end = attach_worker_loop(settings["channels"][0], loop, self._take, self._stop)
         callers = [AsgiExchange.run.__code__, Lifespan.run.__code__]
         if self.error_pages is not None:
@@ -119,6 +121,8 @@ class AsgiWorker:
     def close(self) -> None:
         """Begin nothing more, and say nothing more."""
         self._closed = True
+        if self._lag is not None:
+            self._lag.close()
         self.end.close()
 
     def _lifespan_failed(self, trouble: str) -> None:
@@ -179,6 +183,14 @@ class AsgiWorker:
     def _on_heartbeat_asked(self, envelope: Envelope) -> None:
         self.end.post(envelopes.heartbeat(*self.end.rang))
 
+    def _on_lag_asked(self, envelope: Envelope) -> None:
+        if self._lag is None:
+            from snakepit.worker.asgi.lag import TurnLag
+
+            self._lag = TurnLag(self.loop)
+        self._lag.wanted()
+        self.end.post(envelopes.lag(list(self._lag.counts), self._lag.total))
+
     def _on_retire(self, envelope: Envelope) -> None:
         self._retired.set()
 
@@ -223,6 +235,7 @@ class AsgiWorker:
 
     _HANDLERS: ClassVar[dict[int, Callable[["AsgiWorker", Envelope], None]]] = {
         envelopes.ASK_HEARTBEAT: _on_heartbeat_asked,
+        envelopes.ASK_LAG: _on_lag_asked,
         envelopes.RETIRE: _on_retire,
         envelopes.STOP: _on_stop,
     }

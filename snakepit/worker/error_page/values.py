@@ -87,7 +87,13 @@ class _Repr(reprlib.Repr):
     def repr_instance(self, x: object, level: int) -> str:
         if isinstance(x, str | bytes | bytearray):
             return self._cut(repr(x[: 4 * self.maxstring]), len(x) > 4 * self.maxstring)
-        return self._cut(repr(x)[: 100 * self.maxother])
+        try:
+            text = repr(x)
+        except BaseException as error:
+            if issubclass(type(error), Interrupted):
+                raise
+            text = _failed(x, error)
+        return self._cut(text[: 100 * self.maxother])
 
     repr_bytes = repr_bytearray = repr_instance
 
@@ -103,6 +109,10 @@ CALLERS = (_Repr.repr_instance.__code__,)
 class _Masked:
     def __repr__(self) -> str:
         return MASK
+
+
+def _failed(value: object, error: BaseException) -> str:
+    return f"<{type(value).__name__}: its repr raises {type(error).__name__}>"
 
 
 def _without_secrets(text: str) -> str:
@@ -133,7 +143,7 @@ def shown(value: object, allowance: Allowance | None = None) -> str:
     except BaseException as error:  # SystemExit, too: it is no more than what the app's repr did
         if allowance is not None and issubclass(type(error), Interrupted):
             allowance.left = 0
-        text = f"<{type(value).__name__}: its repr raises {type(error).__name__}>"
+        text = _failed(value, error)
     text = text if len(text) <= LONGEST else text[:LONGEST] + "…"
     if allowance is not None:
         allowance.left -= len(text)

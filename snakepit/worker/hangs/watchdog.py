@@ -37,10 +37,6 @@ LAST_LOOK = 3.0
 RARELY = 30.0
 """Seconds between checks of an abandoned worker that still does not end."""
 
-SAMPLED_EVERY = 0.02
-"""Seconds between samples of a profile. Every 0.01 s cost an app that computes 5 to 10 %: its thread has to get the GIL
-back each time."""
-
 _ENDING = 1.0  # seconds that the thread gets to end itself
 _ALL = 0  # in place of an exchange's number: everything
 
@@ -153,12 +149,13 @@ class Watchdog:
         now = time.monotonic()
         if now >= self._next_sample:
             sampler.sample()
-            self._next_sample = now + SAMPLED_EVERY
+            self._next_sample = now + sampler.PAUSE
             if now >= self._profile[1]:
                 self._end_profile(sampler)
 
     def _end_profile(self, sampler: "Sampler") -> None:
         self._sampler = None
+        sampler.close()
         self._say(envelopes.profile(self._profile[0], *sampler.told()))
 
     def _on_reopen_logs(self, envelope: Envelope) -> None:

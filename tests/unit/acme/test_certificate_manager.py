@@ -79,6 +79,7 @@ class Sink:
     def __init__(self):
         self.names = []
         self.fails = ()
+        self.told = []
 
     def prepare(self, name, path):
         assert threading.current_thread() is not threading.main_thread()
@@ -89,6 +90,14 @@ class Sink:
     def installed(self, name, prepared):
         assert prepared == stored(name).path
         self.names.append(name)
+
+    def obtained(self, name, renewed, text):
+        assert f"Certificate for {name} was {'renewed' if renewed else 'obtained'}: by " in text
+        self.told.append((name, renewed))
+
+    def failed(self, name, text):
+        assert text.startswith(f"No certificate for {name}: ")
+        self.told.append((name, "failed"))
 
 
 def run(test):
@@ -179,6 +188,7 @@ def test_a_new_certificate_is_installed():
                 await manager.wait_renewed("b.example")
             assert manager.play.visits[-1] == ("a.example", 0, True)
             assert manager.sink.names == ["a.example"] * 2
+            assert manager.sink.told == [("a.example", False), ("a.example", True)]
 
     run(test)
 

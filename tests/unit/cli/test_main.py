@@ -251,6 +251,18 @@ def test_commands_for_a_running_server(commands, arguments, call):
     assert commands == [call]
 
 
+@pytest.mark.parametrize("worker", [3, "main"])
+@pytest.mark.parametrize("command", ["stacks", "profile"])
+def test_which_worker_is_looked_at(monkeypatch, command, worker):
+    given = []
+    monkeypatch.setattr(f"snakepit.control.inspection.{command}", lambda *arguments: given.extend(arguments))
+    assert invoke(command, "--worker", str(worker)).exit_code == 0
+    assert worker in given
+    refused = invoke(command, "--worker", "Main")
+    assert refused.exit_code == 2
+    assert "not a valid number of a worker, or main" in refused.output
+
+
 def test_the_name_from_the_environment(commands, monkeypatch):
     monkeypatch.setenv("SNAKEPIT_NAME", "shop")
     for arguments in (["reload"], ["reload", "--name", "other"], ["reload", "--pid", "12"]):

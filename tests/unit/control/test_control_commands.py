@@ -76,7 +76,8 @@ def test_what_is_asked_and_printed(server, capsys, command, given, answer, asked
 def test_status_as_json(server, capsys):
     server(answer={"status": {"pid": 12, "workers": []}})
     commands.status(None, None, True)
-    assert json.loads(capsys.readouterr().out) == {"pid": 12, "workers": []}
+    more = {"verdict": None, "load": None, "in_flight": None, "events": None}
+    assert json.loads(capsys.readouterr().out) == {"pid": 12, "workers": [], **more}
 
 
 @pytest.mark.parametrize("command", ["reload", "stop", "upgrade"])

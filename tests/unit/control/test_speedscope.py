@@ -2,6 +2,7 @@
 
 import json
 
+from snakepit.control.sampled import Frame, SampledThread
 from snakepit.control.speedscope import speedscope
 
 
@@ -24,20 +25,20 @@ def assert_valid(file):
     assert 0 <= file["activeProfileIndex"] < max(1, len(file["profiles"]))
 
 
-def test_a_profile_for_each_thread_of_each_worker():
-    one, other = ["/a.py", 1, "app"], ["/a.py", 2, "work"]
-    workers = [
-        {"number": 1, "app": "a:b", "calls": [one, other], "samples": [["t", [0, 1], 0.5], ["t", [0], 0.25]]},
-        {"number": 2, "app": "a:b", "calls": [other, one], "samples": [["u", [1, 0], 1.0], ["t", [], 1.0]]},
-        {"number": 3, "app": "a:b", "calls": [], "samples": []},
+def test_a_profile_for_each_thread():
+    one, other = Frame("/a.py", 1, "app", "app"), Frame("/a.py", 2, "work", "app")
+    threads = [
+        SampledThread("worker 1, t", [([one, other], 0.5), ([one], 0.25)]),
+        SampledThread("worker 2, t", [([], 1.0)]),
+        SampledThread("main, u", [([one, other], 1.0)]),
     ]
-    file = json.loads(json.dumps(speedscope(workers, "a profile", "snakepit 1")))
+    file = json.loads(json.dumps(speedscope(threads, "a profile", "snakepit 1")))
     assert_valid(file)
     assert [frame["name"] for frame in file["shared"]["frames"]] == ["app", "work"]
     assert [(profile["name"], profile["samples"], profile["endValue"]) for profile in file["profiles"]] == [
-        ("worker 1 of a:b, t", [[0, 1], [0]], 0.75),
-        ("worker 2 of a:b, t", [[]], 1.0),
-        ("worker 2 of a:b, u", [[0, 1]], 1.0),
+        ("worker 1, t", [[0, 1], [0]], 0.75),
+        ("worker 2, t", [[]], 1.0),
+        ("main, u", [[0, 1]], 1.0),
     ]
 
 

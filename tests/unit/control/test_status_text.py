@@ -159,3 +159,28 @@ def test_apps():
         "shop  shop.example.com  serving  2        1    0        39\n"
         "/api  /api              stopped  0        1    0        0"
     )
+
+
+def event(number, kind="scaled"):
+    moment = f"2026-01-02T03:{number:02}:00.000Z"
+    return {"time": moment, "kind": kind, "text": f"event {number}"}
+
+
+def test_how_loaded_it_is():
+    lines = render(STATUS, STATE | {"load": {"rate": 12.34, "busy": 0.456}}).splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("Requests"))
+    assert lines[at + 1] == "Load         12 requests/s; workers had one for 46% of the time (the last 10 s)"
+    assert "Load         0.3 requests/s" in render(STATUS, STATE | {"load": {"rate": 0.3, "busy": 0.0}})
+
+
+@pytest.mark.parametrize("load", [None, {}, {"rate": None, "busy": None}])
+def test_a_server_that_does_not_know_its_load(load):
+    assert "Load" not in render(STATUS, STATE | {"load": load})
+
+
+def test_what_happened_lately():
+    events = [event(9), event(8, "worker-ready"), event(7, "listening"), *(event(number) for number in range(6, 0, -1))]
+    lines = render(STATUS, STATE | {"events": events, "time": 1767323400.0}).splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("Lately"))
+    assert [line[-7:] for line in lines[at : at + 6]] == ["event 3", "event 4", "event 5", "event 6", "event 9", ""]
+    assert "Lately" not in render(STATUS, STATE | {"events": [], "time": 1.0})

@@ -134,3 +134,45 @@ def test_rates():
     made.add(state(time=14.0, count=30, pid=8))
     assert made.rate is None
     assert list(made.rates) == [20.0, 30.0]
+
+
+def happened(*numbers, level="info", kind="scaled"):
+    return [
+        {"time": "1970-01-01T00:00:01.000Z", "kind": kind, "level": level, "text": f"event {number}\x1b[2J"}
+        for number in numbers
+    ]
+
+
+def with_events(events, **more):
+    made = looks(**more)
+    made.state = {**made.state, "events": events}
+    return made
+
+
+def test_what_happened_lately():
+    events = [*happened(1, level="error"), *happened(0, kind="worker-ready"), *happened(*range(2, 20))]
+    text = "\n".join(shown(with_events(events), whole=True))
+    assert "LATELY" in text
+    assert "event 1\\x1b[2J" in text
+    assert "event 8\\x1b" in text
+    assert "event 9\\x1b" not in text
+    assert "event 0\\x1b" not in text
+
+
+@pytest.mark.parametrize("height", range(10, 40))
+@pytest.mark.parametrize("requests", [0, 3])
+def test_events_take_only_the_room_that_is_left(height, requests):
+    lines = shown(with_events(happened(*range(9)), requests=requests), height=height)
+    without = shown(looks(requests=requests), height=height)
+    assert len(lines) == len(without)
+    assert [line for line in without if line.strip()] == [
+        line for line in lines if line.strip() and "event" not in line and "LATELY" not in line
+    ]
+    assert ("LATELY" in "\n".join(lines)) is ("event 0" in "\n".join(lines))
+    assert "event 0" in "\n".join(lines) or height < 22
+
+
+def test_a_stack_takes_the_place_of_events():
+    made = with_events(happened(1))
+    made.stack = ("GET /slow", "  File x")
+    assert "LATELY" not in "\n".join(shown(made, height=40))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakepit.http.target import authority_of, host_of, is_host, split_target, with_host_of
+from snakepit.http.target import authority_of, host_of, is_among, is_host, split_target, with_host_of
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,13 @@ def test_the_host_of_an_absolute_target_replaces_all_others():
     assert with_host_of(b"http://b:1/", fields) == [(b"host", b"b:1"), (b"x", b"1"), (b"y", b"2")]
     assert with_host_of(b"http://b/", []) == [(b"host", b"b")]
     assert with_host_of(b"/", fields) is fields
+
+
+@pytest.mark.parametrize("target", [b"/a", b"/a?b", b"/a?", b"http://host/a", b"http://host/a?b=/c"])
+def test_a_path_that_is_among_others(target):
+    assert is_among(target, {b"/a", b"/b"})
+
+
+@pytest.mark.parametrize("target", [b"/", b"/c", b"/a/", b"/c?/a", b"http://host/c", b"*", b"/A", b"a"])
+def test_a_path_that_is_not(target):
+    assert not is_among(target, {b"/a", b"/b"})

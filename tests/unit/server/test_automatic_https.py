@@ -15,6 +15,7 @@ from snakepit.config.options import Config
 from snakepit.errors import ConfigError, SnakepitError
 from snakepit.server import entrance
 from snakepit.server.automatic_https import MOST_READ_AT_ONCE, AutomaticHttps
+from snakepit.server.events.events import Events
 from snakepit.tls.certificates import Certificates
 from snakepit.tls.client_hello import ClientHello
 from snakepit.tls.contexts import TlsOptions
@@ -26,7 +27,7 @@ NOBODY = "https://127.0.0.1:9/dir"
 async def automatic(folder, *domains, **options):
     config = Config("main:app", domain=domains, acme_folder=str(folder), acme_directory=(NOBODY,), **options)
     certificates = Certificates(TlsOptions())
-    found = AutomaticHttps(config, certificates, asyncio.get_running_loop())
+    found = AutomaticHttps(config, certificates, asyncio.get_running_loop(), Events())
     found.certificates = certificates
     try:
         yield found
@@ -138,4 +139,4 @@ def test_what_can_t_be_used(tmp_path, options, reason):
 def test_without_cryptography(monkeypatch):
     monkeypatch.setattr(entrance, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'snakepit-server\[acme\]'"):
-        entrance._automatic_https(Config("main:app", domain=("a.example",)), None, None)
+        entrance._automatic_https(Config("main:app", domain=("a.example",)), None, None, Events())

@@ -16,6 +16,7 @@ from snakepit.config.options import Config
 from snakepit.errors import ConfigError
 from snakepit.server import entrance
 from snakepit.server.entrance import Entrance
+from snakepit.server.events.events import Events
 from snakepit.server.net.http1 import HttpConnections
 from snakepit.server.responders.refusal import Refusal
 from snakepit.server.routing.router import Router
@@ -25,7 +26,7 @@ class Place:
     def __init__(self, **options):
         self.loop = asyncio.get_running_loop()
         config = Config("app:app", **{"port": 0, "access_log": False, **options})
-        self.entrance = Entrance(config, (), self.loop)
+        self.entrance = Entrance(config, (), self.loop, Events())
         self.listener = self.entrance.listener
         self.pool = FakePool(self.loop, True)
         self.router = Router(self.pool)

@@ -1,15 +1,16 @@
-"""snakepit.stacks.machinery: which calls of a stack are the app's."""
+"""snakepit.stacks.machinery: which calls of a stack are the app's, whose the others are, and which wait."""
 
 import asyncio.base_events
 import asyncio.events
 import asyncio.tasks
+import selectors
 import threading
 from pathlib import Path
 
 import pytest
 
 import snakepit
-from snakepit.stacks.machinery import ours
+from snakepit.stacks.machinery import kind_of, ours, waits
 
 OURS = str(Path(snakepit.__file__).parent / "worker" / "wsgi" / "exchange.py"), 1, "WsgiExchange.run"
 THREAD = threading.__file__, 1, "Thread._bootstrap"
@@ -51,3 +52,39 @@ def test_whatever_an_app_calls_for_a_request_is_shown():
     assert shown(THREAD, OURS, SLEEP) == []
     assert shown(THREAD, OURS, SLEEP, led=2) == [SLEEP]
     assert shown(APP, OURS, LOOP, OURS, APP, led=4) == [APP]
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        (APP, "app"),
+        (LIBRARY, "library"),
+        (("<attrs generated init>", 1, "__init__"), "library"),
+        (OURS, "machinery"),
+        (THREAD, "machinery"),
+        (FROZEN, "machinery"),
+    ],
+)
+def test_whose_code_it_is(call, kind):
+    assert kind_of(call[0]) == kind
+
+
+SELECT = selectors.__file__, 1, "DefaultSelector.select"
+QUEUES = str(Path(snakepit.__file__).parent / "wire" / "queues.py")
+
+
+@pytest.mark.parametrize(
+    ("innermost", "idle"),
+    [
+        (SELECT, True),
+        (THREAD, True),
+        ((QUEUES, 1, "BlockingQueueCarrier.wait"), True),
+        ((QUEUES, 1, "_wait_rung"), True),
+        ((QUEUES, 1, "QueueCarrier.ring"), False),
+        (LOOP, False),
+        (HANDLE, False),
+        (APP, False),
+    ],
+)
+def test_what_waits(innermost, idle):
+    assert waits(innermost) is idle

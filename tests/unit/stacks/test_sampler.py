@@ -1,6 +1,7 @@
 """snakepit.stacks.sampler: what threads did while they were sampled."""
 
 import marshal
+import sys
 import threading
 from contextlib import contextmanager
 
@@ -15,6 +16,13 @@ def busy(entered, over):
     entered.set()
     while not over.is_set():
         pass
+
+
+@pytest.fixture
+def sampler():
+    sampler = Sampler()
+    yield sampler
+    sampler.close()
 
 
 @contextmanager
@@ -39,8 +47,7 @@ def seconds_of(told, thread):
     return sum(seconds for name, _, seconds in told[1] if name == thread)
 
 
-def test_the_time_of_a_loop_is_its_own():
-    sampler = Sampler()
+def test_the_time_of_a_loop_is_its_own(sampler):
     with started("computes"):
         wait_until(lambda: sampler.sample() or seconds_of(sampler.told(), "computes") > 0.05)
     told = sampler.told()
@@ -50,16 +57,14 @@ def test_the_time_of_a_loop_is_its_own():
     assert (calls, samples) == told
 
 
-def test_what_is_too_much_is_kept_without_its_calls(monkeypatch):
+def test_what_is_too_much_is_kept_without_its_calls(sampler, monkeypatch):
     monkeypatch.setattr(sampler_module, "MOST_STACKS", 0)
-    sampler = Sampler()
     with started("computes"):
         sampler.sample()
     assert functions_of(sampler.told(), "computes") == [[]]
 
 
-def test_the_longest_are_told(monkeypatch):
-    sampler = Sampler()
+def test_the_longest_are_told(sampler, monkeypatch):
     with started("one"), started("other"):
         sampler.sample()
         sampler.sample()
@@ -67,3 +72,30 @@ def test_the_longest_are_told(monkeypatch):
     longest = max(seconds for _, _, seconds in sampler.told()[1])
     monkeypatch.setattr(sampler_module, "MOST_TOLD", 1)
     assert [seconds for _, _, seconds in sampler.told()[1]] == [pytest.approx(longest)]
+
+
+def test_threads_switch_often_while_one_samples():
+    before = sys.getswitchinterval()
+    one, other = Sampler(), Sampler()
+    assert sys.getswitchinterval() == pytest.approx(sampler_module.SWITCH_INTERVAL)
+    one.close()
+    one.close()
+    assert sys.getswitchinterval() == pytest.approx(sampler_module.SWITCH_INTERVAL)
+    other.close()
+    assert sys.getswitchinterval() == pytest.approx(before)
+
+
+def test_the_main_interpreter_is_shown_whole_unless_it_waits(sampler):
+    waiting = threading.Event()
+    idle = threading.Thread(target=waiting.wait, name="waits")
+    idle.start()
+    with started("computes"):
+        wait_until(lambda: sampler.sample() or seconds_of(sampler.told_of_main(True), "computes") > 0.05)
+    waiting.set()
+    idle.join(PATIENCE)
+    whole = sampler.told_of_main(True)
+    assert {tuple(stack[:3]) for stack in functions_of(whole, "computes")} == {
+        ("Thread._bootstrap", "Thread._bootstrap_inner", "Thread.run")
+    }
+    assert functions_of(whole, "waits") == []
+    assert functions_of(sampler.told_of_main(False), "computes") == []

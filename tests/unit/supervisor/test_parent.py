@@ -1,6 +1,8 @@
 """snakepit.supervisor.supervisor: what it imports, and what it does."""
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -183,3 +185,18 @@ def test_who_is_stopped():
         assert not child.is_stopped
         process.kill()
     assert not child.is_stopped
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_what_it_says_has_the_format_of_the_servers_log(watched, capfd, log_format):
+    watched.hears((link.LOG_FORMAT, log_format), LISTENS, ALIVE)
+    watched.passes(61)
+    line = capfd.readouterr().err
+    assert line.count("\n") == 1
+    if log_format == "text":
+        assert " ERROR    The server process 4711 has not answered" in line
+        return
+    said = json.loads(line)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", said.pop("time"))
+    assert said.pop("message").startswith("The server process 4711 has not answered for 60 s")
+    assert said == {"level": "ERROR", "logger": "snakepit.supervisor"}

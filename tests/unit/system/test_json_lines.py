@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from snakepit.system.json_lines import JsonFormatter, timestamp
+from snakepit.system.json_lines import JsonFormatter
+from snakepit.system.moments import timestamp
 
 
 def record(message="started", *arguments, level=logging.INFO, **more):

@@ -71,6 +71,8 @@ MAKERS = {
     envelopes.ABANDONED: st.builds(envelopes.abandoned),
     envelopes.REOPEN_LOGS: st.builds(envelopes.reopen_logs),
     envelopes.ASK_METRICS: st.builds(envelopes.ask_metrics),
+    envelopes.ASK_LAG: st.builds(envelopes.ask_lag),
+    envelopes.LAG: st.builds(envelopes.lag, st.lists(numbers, min_size=16, max_size=16), seconds),
     envelopes.METRICS: st.builds(
         envelopes.metrics,
         st.lists(

@@ -302,7 +302,7 @@ function show_listed({ errors, error_count, events }) {
   follow(by("errors"), errors, (error) => error.key, make_error, show_error);
   by("no-errors").hidden = errors.length > 0;
   text(by("error-count"), error_count ? whole(error_count) : "");
-  follow(by("events"), events, (event) => event.key, make_event, () => {});
+  follow(by("events"), events, (event) => event.key, make_event, show_event);
   by("no-events").hidden = events.length > 0;
 }
 
@@ -333,7 +333,14 @@ function show_error(element, error) {
 }
 
 function make_event(event) {
-  return h("li", { "data-level": event.level }, h("time", { dateTime: new Date(event.time * 1000).toISOString() }, clock(event.time)), h("span", event.text));
+  return h("li", { "data-level": event.level }, h("time", { "data-part": "time" }), h("span", { "data-part": "text" }));
+}
+
+function show_event(element, event) {
+  const time = part(element, "time");
+  time.dateTime = new Date(event.time * 1000).toISOString();
+  text(time, clock(event.time));
+  text(part(element, "text"), event.text);
 }
 
 // -- charts -----------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from snakepit.server.apps import app as app_module
 from snakepit.server.apps import tenants as tenants_module
 from snakepit.server.apps.app import App as RealApp
 from snakepit.server.apps.tenants import Tenants
+from snakepit.server.events.events import Events
 from snakepit.server.responders.failed import Failed
 from snakepit.server.responders.refusal import Refusal
 
@@ -38,7 +39,7 @@ class App(RealApp):
     async def start(self):
         self.started += 1
 
-    async def leave(self, deadline):
+    async def leave(self, deadline, why):
         self.closing = True
         self.left_open = await self.closed
 
@@ -49,7 +50,7 @@ def template(app="main:app", idle_timeout=1800.0, route="/{t}", **options):
 
 def play(scenario, most=3, make=App):
     async def limited():
-        tenants = Tenants(most, make, 1.0, asyncio.get_running_loop())
+        tenants = Tenants(most, make, 1.0, asyncio.get_running_loop(), Events())
         try:
             async with asyncio.timeout(PATIENCE):
                 await scenario(tenants)

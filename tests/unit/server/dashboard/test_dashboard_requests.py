@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 from urllib.parse import quote
 
 import pytest
@@ -15,11 +14,11 @@ from snakepit.errors import SnakepitError
 from snakepit.http.events import RequestHead
 from snakepit.server.dashboard.access import Access
 from snakepit.server.dashboard.actions import Actions, Commanded
-from snakepit.server.dashboard.events import Events
 from snakepit.server.dashboard.faults import Faults
 from snakepit.server.dashboard.form import LONGEST
 from snakepit.server.dashboard.responder import Dashboard
 from snakepit.server.dashboard.watchers import Watched
+from snakepit.server.events.events import Events
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.lifecycle import ExchangeState
 from snakepit.server.pool.outcome import Outcome
@@ -50,10 +49,10 @@ class Server:
         self.outcome = Outcome(2)
         self.error = None
 
-    async def reload(self, app=None):
+    async def reload(self, app=None, by=None):
         return self._do("reload", app)
 
-    async def scale(self, workers):
+    async def scale(self, workers, by=None):
         return self._do("scale", workers)
 
     def _do(self, *what):
@@ -69,7 +68,7 @@ class Queue:
         self.interrupts = True
         self.interrupted = []
 
-    def interrupt(self, exchange, why):
+    def interrupt(self, exchange, by, why):
         self.interrupted.append(exchange)
         return self.interrupts
 
@@ -120,7 +119,7 @@ class World:
             State(),
             Actions(self.server, self.apps),
             self.faults,
-            Events(logging.getLogger("test_dashboard")),
+            Events(),
             asyncio.get_running_loop(),
         )
         self.app = FakeDestination()

@@ -14,7 +14,10 @@ from snakepit.http.fields import NONE
 from snakepit.server.dashboard import state as state_module
 from snakepit.server.dashboard.command import state_commands
 from snakepit.server.dashboard.state import LONG, REACTION, SHOWN, ServerState
+from snakepit.server.events.events import Events
+from snakepit.server.events.kinds import Kind
 from snakepit.server.exchanges.exchange import Exchange
+from snakepit.server.inspection.load import Load
 from snakepit.server.lifecycle import WorkerState
 from snakepit.server.monitor.counters import Counters
 
@@ -31,6 +34,7 @@ class Worker:
         self.report = SimpleNamespace(interface=interface)
         self.thread = SimpleNamespace(began=NOW - 60.0)
         self.heard_at, self.asked = NOW, 0
+        self.busyness = None
 
     def has_reacted(self, since):
         return self.heard_at >= since
@@ -164,7 +168,8 @@ def test_rates_are_of_the_time_between_two_looks(make):
     app = App("main:app", Worker(1))
     world = make(app)
     world.look()
-    tally, busyness = world.counters.tally_of(app.destination), world.counters.busyness_of(app.pool.workers[0])
+    tally, [worker] = world.counters.tally_of(app.destination), app.pool.workers
+    busyness = worker.busyness = world.counters.new_busyness(worker)
     for _ in range(20):
         tally.count("GET", 200)
         tally.took.add(0.003)
@@ -221,27 +226,35 @@ def test_where_nobody_counts(make):
     assert found["apps"][0]["workers"][0]["busy"] is None
 
 
+def of_state(world, counters=None):
+    events = Events(clock=lambda: 1e9)
+    events.add(Kind.SCALED, "Workers: 2, were 1", reason="load")
+    return state_commands(world.statistics, world.apps, counters, events, Load(world.apps, lambda: 7, None))
+
+
 def test_the_command(make):
     worker = Worker(1)
     world = make(App("main:app", worker))
-    command = state_commands(world.statistics, world.apps, world.counters)["state"]
+    command = of_state(world, world.counters)["state"]
     answer = asyncio.run(command({}))
     assert answer["state"]["server"]["pid"] == 1
     assert worker.asked == 1
+    assert answer["state"]["load"] == {"rate": None, "busy": None}
+    assert [event["text"] for event in answer["state"]["events"]] == ["Workers: 2, were 1"]
 
 
 @pytest.mark.parametrize("number", [None, "1", 1.0, True])
 def test_where_takes_a_number(make, number):
     world = make(App("main:app", Worker(1)))
     with pytest.raises(SnakepitError, match="id must be the number of a request"):
-        asyncio.run(state_commands(world.statistics, world.apps, None)["where"]({"id": number}))
+        asyncio.run(of_state(world)["where"]({"id": number}))
 
 
 def test_where_a_request_is_that_waits(make):
     app = App("main:app", Worker(1))
     world = make(app)
     number = world.begin(app, None, 4.0).number
-    where = state_commands(world.statistics, world.apps, None)["where"]
+    where = of_state(world)["where"]
     with pytest.raises(SnakepitError, match="No worker has this request"):
         asyncio.run(where({"id": number}))
     with pytest.raises(SnakepitError, match="This request is over"):

@@ -107,15 +107,15 @@ def test_one_that_is_in_a_worker_is_interrupted():
         first, _, waits = exchanges
         queue_of, worker = ready.pool.queue, ready.workers[0]
         assert list(queue_of.exchanges) == exchanges
-        assert queue_of.interrupt(first, "by the test")
+        assert queue_of.interrupt(first, "test", "by the test")
         assert first.timed_out
         assert first._client.sent == ["by the test; ending it", 504]
         assert worker.watchdog._timed_out == {first.number: first}
-        assert not queue_of.interrupt(first, "again")
-        assert not queue_of.interrupt(waits, "that waits")
+        assert not queue_of.interrupt(first, "test", "again")
+        assert not queue_of.interrupt(waits, "test", "that waits")
         worker._take([envelopes.done(first.number, None)])
         assert waits.served_by == "worker 1"
-        assert queue_of.interrupt(waits, "by the test")
+        assert queue_of.interrupt(waits, "test", "by the test")
 
     play(scenario, 1, 2)
 
@@ -128,8 +128,8 @@ def test_a_session_and_what_a_worker_is_through_with_are_not_interrupted():
         worker = ready.workers[0]
         worker._take([envelopes.answer(answered.number, 200, NONE, b"")])
         for exchange in (session, answered):
-            assert not ready.pool.queue.interrupt(exchange, "by the test")
-        assert ready.pool.queue.interrupt(open_answer, "by the test")
+            assert not ready.pool.queue.interrupt(exchange, "test", "by the test")
+        assert ready.pool.queue.interrupt(open_answer, "test", "by the test")
         assert open_answer._client.broken
 
     play(scenario, 1)

@@ -8,6 +8,7 @@ from sinks import FakeEnd
 
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import NONE
+from snakepit.server.dispatch.observer import QueueObserver
 from snakepit.server.dispatch.time_limits import GRACE_BEHIND_BUSY_LOOP, LEAST_SECONDS_TO_END, TimeLimits
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.workers.watchdog_line import WatchdogLine
@@ -47,7 +48,7 @@ class World:
     def __init__(self, seconds):
         self.loop = TimerLoop()
         self.stuck = []
-        self.limits = TimeLimits(seconds, lambda *which: self.stuck.append(which), self.loop)
+        self.limits = TimeLimits(seconds, lambda *which: self.stuck.append(which), self.loop, QueueObserver())
         self.worker, self.client = Worker(), FakeClient()
         self.exchange = Exchange(1, self.client, None, RequestHead("GET", b"/", "1.1", [], False))
         self.exchange.assigned_to(FakeEnd(), "worker 1", self.worker)

@@ -1,4 +1,5 @@
-"""server.exchanges.exchange: between a client that plays HTTP and a worker's end that only keeps what is posted."""
+"""server.exchanges.exchange and server.exchanges.request_side: between a client that plays HTTP and the end of a worker
+that only keeps what is posted."""
 
 import pytest
 from clients import ILLEGAL

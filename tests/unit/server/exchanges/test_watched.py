@@ -33,6 +33,7 @@ class FakeWorker:
 
     def __init__(self):
         self.exchanges = {}
+        self.busyness = None
         self.end = FakeEnd()
 
     def take(self, exchange):
@@ -246,8 +247,8 @@ def test_an_exchange_that_comes_back_waits_on(world):
 
 
 def test_how_long_a_worker_is_busy(world):
-    busyness = world.counters.busyness_of(world.worker)
     first = world.assigned()
+    busyness = world.worker.busyness
     world.now += 1.0
     second = world.assigned()
     assert busyness.until(world.now) == 1.0

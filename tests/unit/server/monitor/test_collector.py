@@ -1,5 +1,6 @@
-"""server.monitor.collector: what is written, read by prometheus-client's own parsers."""
+"""server.monitor.collector and server.monitor.insides: what is written, read by prometheus-client's own parsers."""
 
+import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -14,6 +15,9 @@ from snakepit.server.monitor.collector import ServerCollector, writer
 from snakepit.server.monitor.counters import Counters
 from snakepit.server.monitor.loop_lag import PERIOD, LoopLag
 from snakepit.server.net.connections import Connections
+from snakepit.server.workers.report import WorkerReport
+from snakepit.server.workers.worker import ChannelLoad
+from snakepit.wire import envelopes
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -27,7 +31,12 @@ class Worker:
         self.served = 5 * number
         self.generation = number + 1
         self.exchanges = {}
+        self.report = WorkerReport()
+        self.busyness = None
         self.thread = SimpleNamespace(began=0.0, memory=memory)
+
+    def channel_load(self):
+        return ChannelLoad(self.number, 3, 4, 500)
 
 
 class Queue:
@@ -112,7 +121,8 @@ def test_workers():
     retiring = Worker(1, WorkerState.RETIRING)
     workers = Worker(1, memory=1000), Worker(2, WorkerState.STARTING)
     collector, counters = make(App("/", *workers, retiring=(retiring, workers[1])))
-    counters.busyness_of(workers[0]).seconds = 2.5
+    workers[0].busyness = counters.new_busyness(workers[0])
+    workers[0].busyness.seconds = 2.5
     found = written(collector)
     first, second = ("app", "/"), ("worker", "1")
     assert found["snakepit_worker_busy_seconds_total", first, second] == 2.5
@@ -128,6 +138,38 @@ def test_workers():
     assert found["snakepit_workers_abandoned", first] == 1
     assert (found["snakepit_requests_in_flight", first], found["snakepit_requests_waiting", first]) == (3, 2)
     assert found["snakepit_process_restarts_total",] == 3
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+def test_the_inside_of_workers(accept):
+    workers = Worker(1), Worker(2)
+    workers[0].report.copies = [("numpy._core", 1000), ("other", 500)]
+    workers[1].report.told_lag(envelopes.lag([7] + [0] * 6 + [2] + [0] * 7 + [1], 71.5))
+    collector, _ = make(App("/", *workers))
+    before = time.thread_time()
+    found = written(collector, accept)
+    assert before <= found["snakepit_main_cpu_seconds_total",] <= time.thread_time()
+    one, two = (("app", "/"), ("worker", "1")), (("app", "/"), ("worker", "2"))
+    assert found["snakepit_worker_private_copies", *one] == 2
+    assert found["snakepit_worker_private_copies_bytes", *one] == 1500
+    assert found["snakepit_worker_private_copies", *two] == found["snakepit_worker_private_copies_bytes", *two] == 0
+    items = {key[2:]: value for key, value in found.items() if key[0] == "snakepit_worker_channel_items"}
+    assert items == {
+        (("direction", direction), ("worker", worker)): count
+        for worker, direction, count in [
+            ("1", "to_worker", 1),
+            ("1", "from_worker", 3),
+            ("2", "to_worker", 2),
+            ("2", "from_worker", 3),
+        ]
+    }
+    assert found["snakepit_worker_channel_held_envelopes", *one] == 4
+    assert found["snakepit_worker_channel_held_bytes", *one] == 500
+    lag = "snakepit_worker_loop_lag_seconds"
+    assert (f"{lag}_count", *one) not in found, "it has not said"
+    assert (found[f"{lag}_count", *two], found[f"{lag}_sum", *two]) == (10, 71.5)
+    buckets = [found[f"{lag}_bucket", two[0], ("le", le), two[1]] for le in ("0.001", "0.1", "0.25", "60.0", "+Inf")]
+    assert buckets == [7, 7, 9, 9, 10]
 
 
 def test_names_that_need_escapes():

@@ -1,6 +1,5 @@
 """server.monitor.counters: whose exchange is counted where."""
 
-import gc
 from types import SimpleNamespace
 
 from sinks import FakeDestination
@@ -67,20 +66,8 @@ def test_destinations_that_have_gone_are_not_kept_for_ever(monkeypatch):
     assert counters.tally_of(app.destination).left == 1
 
 
-def test_a_worker_is_told_of_once():
+def test_a_worker_is_told_of():
     seen = []
-    counters, workers = Counters([], seen=seen.append), [Worker(), Worker()]
-    for _ in range(2):
-        for worker in workers:
-            counters.busyness_of(worker)
-    assert seen == workers
-
-
-def test_workers_that_have_gone_are_not_kept():
-    counters, worker = Counters([]), Worker()
-    busyness = counters.busyness_of(worker)
-    busyness.seconds = 2.0
-    assert counters.busyness_of(worker) is busyness
-    del worker
-    gc.collect()
-    assert len(counters._busyness) == 0
+    counters, worker = Counters([], seen=seen.append), Worker()
+    assert counters.new_busyness(worker).until(5.0) == 0.0
+    assert seen == [worker]

@@ -51,6 +51,8 @@ def test_one_too_many_is_told_and_closed(caplog):
 
 def test_the_log_does_not_grow_with_those_that_are_refused(caplog):
     async def scenario(world):
+        told = []
+        world.http.admission.on_refused = lambda *which: told.append(which)
         serving(world)
         for _ in range(5):
             world.connect()
@@ -58,6 +60,7 @@ def test_the_log_does_not_grow_with_those_that_are_refused(caplog):
         await advance(TELL_AGAIN)
         world.connect()
         assert [message[-3:] for message in caplog.messages] == [": 1", ": 5"]
+        assert told == [("limit-connections", IN_ALL)] * 6
 
     play(scenario, limit_connections=1)
 

@@ -1,6 +1,7 @@
 """snakepit.server.net.tracing: which spans the SDK gets, with an exporter that keeps them."""
 
 import asyncio
+import logging
 import threading
 
 import pytest
@@ -140,6 +141,19 @@ def test_what_takes_no_spans_holds_the_end_up_for_a_bounded_time(exporter, monke
     finally:
         exporter.hangs.set()
     assert "The last spans were not taken within 0.01 s" in caplog.text
+
+
+def test_messages_of_the_sdk_look_like_the_servers(exporter, monkeypatch):
+    sdk, ours, handler = logging.getLogger("opentelemetry"), logging.getLogger("snakepit"), logging.NullHandler()
+    for logger, handlers in ((sdk, []), (ours, [handler]), (logging.root, [])):
+        monkeypatch.setattr(logger, "handlers", handlers)
+    monkeypatch.setattr(sdk, "propagate", True)
+    asyncio.run(Tracing("shop").close())
+    assert (sdk.handlers, sdk.propagate) == ([handler], False)
+    own = logging.NullHandler()
+    monkeypatch.setattr(sdk, "handlers", [own])
+    asyncio.run(Tracing("shop").close())
+    assert sdk.handlers == [own], "which somebody has set up"
 
 
 def test_without_the_sdk(monkeypatch):

@@ -11,6 +11,9 @@ from snakepit.config.options import Config
 from snakepit.errors import SnakepitError
 from snakepit.server.apps import app as app_module
 from snakepit.server.apps.table import Apps
+from snakepit.server.events.events import Events
+from snakepit.server.events.kinds import By, Kind
+from snakepit.server.operate import reconfiguration as reconfiguration_module
 from snakepit.server.operate.changes import Changes
 from snakepit.server.operate.managers import Manager
 from snakepit.server.pool import pool as pool_module
@@ -57,12 +60,25 @@ class App:
         self.announced += 1
 
 
-def play(scenario, runtime="interpreter", apps=1, besides=None):
+@fake_of(reconfiguration_module.Reconfiguration)
+class Reconfiguration:
+    """Reads what the test says."""
+
+    def __init__(self, outcome):
+        self.outcome = outcome
+
+    async def apply(self):
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+def play(scenario, runtime="interpreter", apps=1, besides=None, events=None, file=None):
     async def limited():
         made = [App(f"app{number}", Pool(), runtime) for number in range(apps)]
         made[0].alone = apps == 1
         log = logging.getLogger("snakepit.server")
-        changes = Changes(Apps(made, ()), log, asyncio.get_running_loop(), Manager(), None, besides)
+        changes = Changes(Apps(made, ()), log, asyncio.get_running_loop(), Manager(), events or Events(), file, besides)
         pool = made[0].pool if apps == 1 else made
         async with asyncio.timeout(PATIENCE):
             await scenario(pool, changes)
@@ -86,6 +102,97 @@ def test_reload(logged):
 
     play(scenario)
     assert logged() == ["Reloading: new workers, one after the other", "Reloaded"]
+
+
+def kept(events):
+    return [(event.kind, event.app, event.reason, event.text) for event in events.after(0)]
+
+
+def test_who_asked_for_what_and_what_came_of_it_is_noted():
+    events = Events()
+
+    async def scenario(pool, changes):
+        for number, outcome in enumerate((Outcome(2), Outcome(0, "Worker 1 can't start:\nTraceback"))):
+            reload = asyncio.ensure_future(changes.reload(by=By.COMMAND))
+            await until(lambda number=number: len(pool.reloads) == number + 1)
+            pool.reloads[-1].set_result(outcome)
+            await reload
+        await changes.scale(3, By.DASHBOARD)
+        changes.by_signal()["SIGTTIN"]()
+        await until(lambda: pool.wanted == 4)
+        await until(lambda: len(events.after(0)) == 6)
+        pool.all_ready.clear()
+        with pytest.raises(SnakepitError):
+            await changes.reload(by=By.PROGRAM)
+
+    play(scenario, events=events)
+    found = kept(events)
+    assert found[1][3].startswith("Reloaded 2 workers in ")
+    assert [*found[:1], *found[2:]] == [
+        (Kind.RELOAD, "", "command", "Reloading by a command"),
+        (Kind.RELOAD, "", "command", "Reloading by a command"),
+        (Kind.NOT_RELOADED, "", "command", "Not reloaded: Worker 1 can't start: …"),
+        (Kind.SCALED, "", "dashboard", "Workers: 3, were 2, from the dashboard"),
+        (Kind.SCALED, "", "signal", "Workers: 4, were 3, by a signal"),
+        (Kind.NOT_RELOADED, "", "program", "Not reloaded by the program: Workers are still starting: nothing changes"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("read", "outcome", "noted"),
+    [
+        (None, Outcome(0), []),
+        (Outcome(0, static=1), Outcome(0, static=1), [(Kind.RECONFIGURED, "1 static folder changed")]),
+        (
+            Outcome(1, "App /a can't be started", static=2),
+            Outcome(1, "App /a can't be started", static=2),
+            [
+                (Kind.RECONFIGURED, "1 app and 2 static folders changed"),
+                (Kind.NOT_RECONFIGURED, "Apps can't be changed: App /a can't be started"),
+            ],
+        ),
+        (
+            Outcome(0, "App /a can't be started"),
+            Outcome(0, "App /a can't be started"),
+            [(Kind.NOT_RECONFIGURED, "Apps can't be changed: App /a can't be started")],
+        ),
+        (
+            SnakepitError("a bad file"),
+            None,
+            [(Kind.NOT_RECONFIGURED, "The configuration can't be used: a bad file")],
+        ),
+    ],
+)
+def test_what_came_of_reading_the_file_again(read, outcome, noted):
+    events = Events()
+
+    async def scenario(pool, changes):
+        if outcome is None:
+            with pytest.raises(SnakepitError, match="a bad file"):
+                await changes.reread(By.COMMAND)
+        else:
+            assert await changes.reread(By.COMMAND) == outcome
+
+    play(scenario, events=events, file=Reconfiguration(read))
+    found = [(kind, text.removeprefix("Configuration read again by a command: ")) for kind, _, _, text in kept(events)]
+    assert found == noted
+
+
+def test_of_which_app():
+    events = Events()
+
+    async def scenario(pools, changes):
+        reload = asyncio.ensure_future(changes.reload("app1", By.COMMAND))
+        await until(lambda: pools[1].pool.reloads)
+        pools[1].pool.reloads[0].set_result(Outcome(1))
+        await reload
+
+    play(scenario, apps=2, events=events)
+    assert [found[:3] for found in kept(events)] == [
+        (Kind.RELOAD, "app1", "command"),
+        (Kind.RELOADED, "app1", "command"),
+    ]
+    assert kept(events)[0][3] == "Reloading of app1 by a command"
 
 
 @pytest.mark.parametrize("how", ["by a command", "by a signal"])

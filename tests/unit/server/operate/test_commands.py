@@ -33,14 +33,14 @@ class Server:
     def statistics(self):
         return STATISTICS
 
-    def stop(self):
+    def stop(self, by=None):
         self.stopped += 1
 
-    async def reload(self, app=None):
+    async def reload(self, app=None, by=None):
         self.reloaded = app
         return self.outcome
 
-    async def reread(self):
+    async def reread(self, by=None):
         return self.outcome
 
     async def stop_app(self, name):
@@ -50,7 +50,7 @@ class Server:
         self.apps.append(("start", name))
         return self.outcome
 
-    async def scale(self, workers):
+    async def scale(self, workers, by=None):
         self.scaled.append(workers)
         return self.outcome
 

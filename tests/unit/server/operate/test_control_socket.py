@@ -61,12 +61,13 @@ async def break_down(request):
     raise ZeroDivisionError("too far")
 
 
+NO_STREAMS = {}
 COMMANDS = {"echo": echo, "refuse": refuse, "break": break_down}
 
 
 @asynccontextmanager
-async def opened(carrier="loopback", *, key=1, name=None, app="main:app", commands=COMMANDS):
-    control = ControlSocket(Identity(key, name, app, "http://127.0.0.1:8000"), commands, carrier)
+async def opened(carrier="loopback", *, key=1, name=None, app="main:app", commands=COMMANDS, streams=NO_STREAMS):
+    control = ControlSocket(Identity(key, name, app, "http://127.0.0.1:8000"), commands, carrier, streams)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("snakepit.control.client.ANSWER_SECONDS", 0.05)  # another one in this loop can't answer meanwhile
         await control.open()
@@ -462,6 +463,58 @@ def test_a_client_that_does_not_wait_for_its_answer(play, carrier):
             link = await found()
             assert (await ask(link, "echo"))["ok"]
             link.close()
+
+    play(scenario)
+
+
+def test_several_answers(play, carrier, caplog):
+    async def count(request):
+        for number in range(request["to"]):
+            yield {"number": number}
+        if request["to"] > 2:
+            raise SnakepitError("too many")
+        raise ZeroDivisionError("too far")
+
+    async def scenario():
+        async with opened(carrier, streams={"count": count}):
+            for to, text in ((3, "too many"), (1, "ZeroDivisionError: too far")):
+                link = await found()
+                assert (await ask(link, "count", to=to))["number"] == 0
+                for number in range(1, to):
+                    assert (await asyncio.to_thread(link.wait_answer))["number"] == number
+                with pytest.raises(SnakepitError, match=text):
+                    await asyncio.to_thread(link.wait_answer)
+                link.close()
+
+    play(scenario)
+    assert [record.getMessage() for record in caplog.records] == ["Error in the command count"]
+
+
+@pytest.mark.parametrize("how", ["the client leaves", "the server ends"])
+def test_who_gets_answers_without_an_end(play, carrier, how):
+    async def tick(request):
+        try:
+            while True:
+                yield {"much": "x" * 100_000}
+                await asyncio.sleep(0.001)
+        finally:
+            ended.set()
+
+    ended = asyncio.Event()
+
+    async def scenario():
+        async with opened(carrier, streams={"tick": tick}) as control:
+            link = await found()
+            assert await ask(link, "tick")
+            if how == "the client leaves":
+                link.close()
+                await ended.wait()
+                while control._tasks:
+                    await asyncio.sleep(0.001)
+            else:
+                await control.close()
+                await ended.wait()
+                link.close()
 
     play(scenario)
 

@@ -13,6 +13,7 @@ from snakepit.server.operate.debug_warning import warn_of_debug
 class FakeSocket:
     def __init__(self, name):
         self.name = name
+        self.family = socket.AF_INET if isinstance(name, tuple) else socket.AF_UNIX
 
     def getsockname(self):
         return self.name

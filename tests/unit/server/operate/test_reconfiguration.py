@@ -15,6 +15,7 @@ from snakepit.server.apps import app as app_module
 from snakepit.server.apps.app import App as RealApp
 from snakepit.server.apps.table import Apps
 from snakepit.server.apps.tenants import Tenants
+from snakepit.server.events.events import Events
 from snakepit.server.operate.reconfiguration import Reconfiguration
 from snakepit.server.pool.outcome import Outcome
 from snakepit.server.routing.routes import Routes
@@ -44,7 +45,7 @@ class App(RealApp):
         if self.config.app != "slow:app":
             self.tried.set()
 
-    async def leave(self, deadline):
+    async def leave(self, deadline, why):
         self.steps.append("leave")
         self.left_open = 1
 
@@ -61,7 +62,7 @@ class Server:
         self.file = known
         self.made = []
         self.routes = Routes()
-        self.apps = Apps(map(App, known.apps), Tenants(10, App, 1.0, loop), self.routes)
+        self.apps = Apps(map(App, known.apps), Tenants(10, App, 1.0, loop, Events()), self.routes)
         self.apps.fill_routes(known.apps)
         self.static = known.static
         self.reconfiguration = Reconfiguration(known, self.read, self.make, self.serve_static, self.apps, 1.0, loop)

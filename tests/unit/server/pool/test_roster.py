@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from snakepit.errors import AppImportError, ConfigError, StartTimeout
+from snakepit.server.events.kinds import Kind
 from snakepit.server.lifecycle import WORKER, WorkerState, advance
 from snakepit.server.pool.actions import (
     Abandon,
@@ -24,6 +25,7 @@ from snakepit.server.pool.actions import (
     ForgetAge,
     GiveUp,
     KeepMemory,
+    Note,
     Replaced,
     Restart,
     Retire,
@@ -33,7 +35,7 @@ from snakepit.server.pool.actions import (
     Tell,
 )
 from snakepit.server.pool.retries import ATTEMPTS, BACKOFF, PAUSE_BEFORE_ATTEMPT, QUICK_DEATH
-from snakepit.server.pool.roster import Roster
+from snakepit.server.pool.roster import REASONS, Roster
 from snakepit.server.workers import worker as worker_module
 from snakepit.server.workers.report import WorkerReport
 
@@ -90,6 +92,7 @@ class World:
         self.shown = []
         self.told = []
         self.observed = []
+        self.noted = []
         self.open = 0
         self.hanging = set()
         self.do([Start(self.roster.begin([Worker(number) for number in range(1, workers + 1)]))])
@@ -152,6 +155,9 @@ class World:
                 self.gave_up.append(error)
             case AnswerInstead(error):
                 self.shown.append(error)
+            case Note(kind, text, number, reason):
+                assert text
+                self.noted.append((kind, number, reason))
             case Tell(level, text):
                 assert level >= logging.INFO
                 self.told.append(text)
@@ -194,10 +200,10 @@ class World:
         del self.deadlines[worker]
         return self.do(self.roster.did_not_end(worker))
 
-    def replace(self, number, siblings=()):
+    def replace(self, number, siblings=(), reason="reload"):
         assert self.roster.refusal(number) == ""
         self.settling.add(number)
-        return self.do(self.roster.succession_began(Worker(number), None, siblings))
+        return self.do(self.roster.succession_began(Worker(number), None, reason, siblings))
 
     def scale(self, wanted):
         leaving, actions = self.roster.scale(wanted)
@@ -439,6 +445,34 @@ def test_one_that_dies_is_replaced_at_once_and_later_and_later_if_that_goes_on(w
     world.ended(world.first)
     assert world.restarts[1] == 0.0
     assert world.told[0] == "Worker 1 ended unexpectedly: its thread has ended"
+    assert world.noted == [(Kind.WORKER_LOST, 1, "ended")] * 13
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_a_replacement_counts_by_its_reason_and_is_noted_unless_all_are_reloaded(world, reason):
+    world.replace(1, reason=reason)
+    assert world.roster.replaced[reason] == 0
+    world.ready(world.roster.successors[0])
+    assert world.roster.replaced[reason] == world.roster.replaced.total() == 1
+    noted = reason in ("hang", "requests", "lifetime", "memory")
+    assert world.noted == ([(Kind.WORKER_REPLACED, 1, reason)] if noted else [])
+
+
+def test_the_reason_is_that_of_the_newest_request(world):
+    world.replace(1, reason="lifetime")
+    world.replace(1, reason="reload")
+    world.ready(world.roster.successors[0])
+    assert (world.roster.replaced["reload"], world.roster.replaced["lifetime"]) == (1, 0)
+
+
+def test_failures_and_abandoned_workers_are_noted(world):
+    world.scale(3)
+    world.failed(world.roster.workers[2])
+    world.ended(world.roster.workers[2])
+    world.scale(1)
+    [late] = world.deadlines
+    world.late(late)
+    assert world.noted == [(Kind.WORKER_FAILED, 3, "import"), (Kind.WORKER_ABANDONED, 2, "left")]
 
 
 def test_one_that_dies_while_its_successor_is_on_its_way_is_not_restarted(world):

@@ -21,7 +21,7 @@ from snakepit.server.lifecycle import ExchangeState, WorkerState
 from snakepit.server.workers import loop_line, runtimes
 from snakepit.server.workers.runtime_thread import RuntimeThread
 from snakepit.server.workers.seats import FOLLOWERS
-from snakepit.server.workers.worker import Exchanges, Owner, WorkerHandle
+from snakepit.server.workers.worker import ChannelLoad, Exchanges, Owner, WorkerHandle
 from snakepit.wire import envelopes, interpreters
 from snakepit.wire import loop_ends as async_channel
 from snakepit.wire.codec import encode
@@ -621,6 +621,49 @@ def test_only_the_watchdog_of_a_wsgi_app_is_asked():
     play(scenario, seats=2)
 
 
+def test_how_late_a_loop_is_is_asked_once_until_it_says_so():
+    async def scenario(played, worker):
+        await played.be_ready()
+        worker.ask_metrics()
+        worker.ask_metrics()
+        await until(lambda: played.waits())
+        assert worker.report.loop_lag is None
+        assert await played.got(1) == [envelopes.ask_lag()]
+        counts = [1] * 16
+        await played.says(envelopes.lag(counts, 2.5))
+        assert worker.report.loop_lag == (counts, 2.5)
+        worker.ask_metrics()
+        assert await played.got(1) == [envelopes.ask_lag()]
+
+    play(scenario)
+
+
+def test_threads_have_no_loop_that_is_late():
+    async def scenario(played, worker):
+        await played.be_ready("wsgi")
+        worker.ask_metrics()
+        await until(lambda: played.waits(WATCHDOG))
+        assert played.waits(0) == played.waits(1) == 0
+
+    play(scenario, seats=2)
+
+
+def test_what_channels_hold():
+    async def scenario(played, worker):
+        await played.be_ready()
+        assert worker.channel_load() == ChannelLoad(0, 0, 0, 0)
+        worker.line.ask_lag()
+        await until(lambda: played.waits())
+        for data in (b"x" * 100, memoryview(b"y" * 50)):
+            worker.line.end.post(envelopes.body(1, data, True))
+        worker.line.end.post(envelopes.ask_heartbeat())
+        assert worker.channel_load() == ChannelLoad(1, 0, 3, 150)
+        worker.thread.closing.set()
+        assert worker.channel_load() == ChannelLoad(0, 0, 0, 0)
+
+    play(scenario)
+
+
 def test_the_watchdog_hears_what_timed_out_and_says_what_it_did():
     async def scenario(played, worker):
         await played.be_ready()
@@ -673,6 +716,22 @@ def test_the_watchdog_speaks_for_a_loop_that_is_stuck(clock):
         assert worker.line.blocked_by == 0
         await played.says(envelopes.blocked_by(3), seat=WATCHDOG)
         assert worker.line.blocked_by == 0, "it has turned since"
+
+    play(scenario)
+
+
+def test_nobody_waits_for_the_watchdog_of_one_that_has_ended():
+    async def scenario(played, worker):
+        await played.be_ready()
+        line = worker.watchdog
+        asked = [asyncio.ensure_future(wait) for wait in (line.wait_stack(), line.wait_stacks(), line.wait_profile(9))]
+        await until(lambda: played.waits(WATCHDOG) == 3)
+        line.hung_up()
+        assert await asyncio.gather(*asked) == ["", None, None]
+        assert await line.wait_profile(9) is None
+        line.end_profile()
+        await played.turns()
+        assert played.waits(WATCHDOG) == 3, "it is asked nothing more"
 
     play(scenario)
 
@@ -1178,6 +1237,7 @@ def test_last_words_are_heard_before_the_interpreter_is_closed(owned):
         RuntimeThread._hear_last_words = original
     assert worker.failure == ("lost", "word 99")
     assert interpreter.closed.is_set()
+    assert asyncio.run(worker.watchdog.wait_stacks()) is None
     assert owner.words == ["ended"]
 
 

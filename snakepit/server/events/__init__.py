@@ -1,0 +1,1 @@
+"""What happens in a server, for people: starts, reloads, replacements, refusals, failures."""

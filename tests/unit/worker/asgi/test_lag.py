@@ -1,0 +1,58 @@
+"""snakepit.worker.asgi.lag: how late timers are, and for how long that is measured."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from snakepit.wire.envelopes import LAG_BOUNDS
+from snakepit.worker.asgi.lag import PERIOD, UNASKED, TurnLag
+
+
+class Loop:
+    """A loop whose timers are late by so much."""
+
+    def __init__(self):
+        self.now = 100.0
+        self.due = []
+
+    def time(self):
+        return self.now
+
+    def call_at(self, when, call, *args):
+        self.due.append((when, call, args))
+        return SimpleNamespace(cancel=self.due.clear)
+
+    def go_on(self, late):
+        when, call, args = self.due.pop()
+        self.now = when + late
+        call(*args)
+
+
+def test_how_late_timers_are():
+    loop = Loop()
+    lag = TurnLag(loop)
+    assert loop.due == []
+    lag.wanted()
+    lag.wanted()
+    assert [when for when, _, _ in loop.due] == [100.0 + PERIOD]
+    for late in (0.0, 0.002, 0.3, 100.0):
+        loop.go_on(late)
+    assert sum(lag.counts) == 4
+    assert [lag.counts[0], lag.counts[1], lag.counts[LAG_BOUNDS.index(0.5)], lag.counts[-1]] == [1, 1, 1, 1]
+    assert lag.total == pytest.approx(100.302)
+    lag.close()
+    assert loop.due == []
+
+
+def test_it_ends_when_nobody_asks_and_goes_on_when_somebody_does():
+    loop = Loop()
+    lag = TurnLag(loop)
+    lag.wanted()
+    while loop.due:
+        loop.go_on(0.0)
+    assert loop.now == pytest.approx(100.0 + UNASKED, abs=2 * PERIOD)
+    before = sum(lag.counts)
+    assert before == pytest.approx(UNASKED / PERIOD, abs=2)
+    lag.wanted()
+    loop.go_on(0.0)
+    assert sum(lag.counts) == before + 1
