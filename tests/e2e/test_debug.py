@@ -196,6 +196,11 @@ async def lifespan(app):
 
 app = Starlette(lifespan=lifespan)
 """
+MENDED = """
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b"mended"]
+"""
 failures = pytest.mark.parametrize("source", [IMPORT, LIFESPAN], ids=["import", "lifespan"])
 
 
@@ -221,6 +226,9 @@ def test_an_app_that_can_not_start(tmp_path, source, runtime):
         text = server.get("/")
         assert text.headers["content-type"] == "text/plain; charset=utf-8"
         assert "LookupError: <script>" in text.text
+        server.wait_logged("Watching")
+        (tmp_path / "broken.py").write_text(MENDED)
+        wait_until(lambda: server.get("/").text == "mended", "the mended app answers")
     finally:
         server.kill()
 

@@ -78,7 +78,8 @@ class ErrorPages:
         cause = error.__cause__ or error.__context__
         text = str(error)
         try:
-            return self._page(cause or error, text.partition("\n")[0] if cause else "", [], text)
+            why = f": {text.partition('\n')[0]}" if cause else ""
+            return self._page(cause or error, f"The app can't be started{why}", [], text)
         except BaseException:
             return b""
 

@@ -91,7 +91,7 @@ def test_what_kept_an_app_from_being_served():
     error = LifespanError("the app's lifespan start-up failed\nTraceback of it")
     error.__cause__ = raised("<start>")
     text = error_pages.make().of_failure(error).decode()
-    assert "the app&#x27;s lifespan start-up failed</p>" in text
+    assert "The app can&#x27;t be started: the app&#x27;s lifespan start-up failed</p>" in text
     assert '<h1><b class="kind">ValueError</b>: &lt;start&gt;</h1>' in text
     assert "Traceback of it" in text
 
