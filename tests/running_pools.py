@@ -121,7 +121,6 @@ def settings_for(app, folder, **settings):
         "ws_max_queue": 32,
         "page_script": "",
         "timeout_request": None,
-        "debug": False,
         "environ": dict(os.environ),
         "variables": {},
         "directory": "",
