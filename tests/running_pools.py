@@ -20,6 +20,7 @@ from snakepit.server.pool.observer import Observer
 from snakepit.server.pool.options import PoolOptions
 from snakepit.server.pool.pool import Pool
 from snakepit.wire import interpreters
+from snakepit.wire.settings import AppSettings
 
 APPS = Path(__file__).parent / "apps"
 FOR_EVER = 60.0  # seconds until workers are cut that end by themselves
@@ -91,7 +92,7 @@ def client(exchange):
 
 def settings_for(app, folder, **settings):
     module, _, attribute = app.partition(":")
-    return {
+    made = {
         "sys_path": [str(folder), str(APPS), *sys.path],
         "own_path": sys.path,
         "own_modules": [],
@@ -110,6 +111,7 @@ def settings_for(app, folder, **settings):
         "log_config": None,
         "log_format": "auto",
         "request_id": False,
+        "debug": False,
         "app": "",
         "extensions": "vetted",
         "lazy_imports": "off",
@@ -127,6 +129,8 @@ def settings_for(app, folder, **settings):
         "debug": False,
         "open_files": None,
     } | settings
+    assert AppSettings.__required_keys__ <= made.keys(), "a worker would end for want of the others"
+    return made
 
 
 def make_pool(app="behaviors:app", workers=1, threads=2, folder=APPS, settings=(), **options):
