@@ -126,7 +126,6 @@ def settings_for(app, folder, **settings):
         "directory": "",
         "on_chdir": "warn",
         "tells_metrics": False,
-        "debug": False,
         "open_files": None,
     } | settings
     assert AppSettings.__required_keys__ <= made.keys(), "a worker would end for want of the others"

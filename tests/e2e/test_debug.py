@@ -42,6 +42,29 @@ async def hostile(scope, receive, send):
         raise ValueError("the end") from RecursionError(len(mine))
 
 
+class Hanging:
+    def __repr__(self):
+        while True:
+            pass
+
+
+async def hanging_asgi(scope, receive, send):
+    if scope["type"] == "http" and scope["path"] == "/ok":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ok"})
+    elif scope["type"] == "http":
+        mine, others = [Hanging()], Hanging()
+        raise ValueError("the end") from RecursionError(len(mine))
+
+
+def hanging_wsgi(environ, start_response):
+    if environ["PATH_INFO"] == "/ok":
+        start_response("200 OK", [])
+        return [b"ok"]
+    mine, others = [Hanging()], Hanging()
+    raise ValueError("the end") from RecursionError(len(mine))
+
+
 def deep(environ, start_response):
     return deep(environ, start_response)
 
@@ -151,6 +174,16 @@ def test_variables_that_are_hard_to_show(folder):
         assert "Hostile: its repr raises RecursionError" in page.text
         assert "ValueError" in page.text
         assert len(page.body) < 200_000
+
+
+@ONE_RUNTIME
+@pytest.mark.parametrize("app", ["hanging_asgi", "hanging_wsgi"])
+def test_a_variable_that_hangs_is_ended_as_the_app_would_be(folder, app):
+    with serving(folder, f"apps:{app}", "--debug", "--timeout-request", "0.5", "--threads", "1") as server:
+        assert server.get("/", HTML).status == 504
+        server.wait_logged("ValueError: the end")  # the app is through
+        assert server.get("/ok").text == "ok"
+        assert server.err.count(" ready:") == 1
 
 
 @ONE_RUNTIME
