@@ -214,6 +214,7 @@ class Worker:
             "lifespan": "off",
             "ws_max_queue": 32,
             "timeout_request": None,
+            "debug": False,
             "reset_contextvars": False,
         }
         self._worker = asgi.AsgiWorker(self.app, cast("Any", settings), loop)

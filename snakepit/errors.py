@@ -33,11 +33,17 @@ class ConfigError(SnakepitError):
 
 
 class AppError(SnakepitError):
-    """The app can't be served; the message contains the app's own traceback, if there is one."""
+    """The app can't be served; the message contains the app's own traceback, if there is one.
+
+    Args:
+        page: what `--debug` shows of it in a browser; empty: nothing.
+    """
 
     exit_status = 3
-    page = ""
-    """The error as a page for browsers (`--debug`); empty: there is none."""
+
+    def __init__(self, message: str, page: bytes = b"") -> None:
+        super().__init__(message)
+        self.page = page
 
 
 class AppImportError(AppError):

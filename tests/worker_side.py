@@ -44,6 +44,7 @@ class FakeWorker:
         self.root_path, self.mount = root_path, mount
         self.stopping = self.may_time_out = False
         self.app_sends_files = True
+        self.error_pages = None
         self.end = FakeEnd()
         self.over = []
 

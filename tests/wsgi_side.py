@@ -79,10 +79,11 @@ ENVIRON = {
 }
 
 
-def run(app, script, end=None, environs=None, same_process=True):
+def run(app, script, end=None, environs=None, same_process=True, error_pages=None):
     """Have a seat serve until it is told to retire."""
     end = end or BlockingEnd(script)
-    WsgiSeat(end, app, environs or EnvironFactory(**ENVIRON), RunningThreads([], [end]), same_process).run()
+    threads = RunningThreads([], [end])
+    WsgiSeat(end, app, environs or EnvironFactory(**ENVIRON), threads, same_process, error_pages).run()
 
 
 def kinds(posted):

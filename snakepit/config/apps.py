@@ -20,6 +20,7 @@ PER_APP = frozenset(
             "root_path",
             "reset_contextvars",
             "log_config",
+            "debug",
         ),
         *("interpreters", "runtime", "threads", "extensions", "lazy_imports"),
         *("max_interpreters", "idle_timeout"),

@@ -318,10 +318,6 @@ class Config(TlsOptions):
         "one more gets 503 and is closed.",
         least=1, shown="no limit",
     )  # fmt: skip
-    debug: bool = option(
-        False, "Show exceptions of the app to whoever asked, with source code and the values of variables: for "
-        "development only."
-    )  # fmt: skip
     reload: bool = option(False, "Replace the workers whenever a file of the app changes.")
     reload_browser: bool = option(
         False, "Pages in browsers reload themselves when the new version answers; needs --reload."
@@ -337,6 +333,11 @@ class Config(TlsOptions):
     )
     reload_delay: float = option(
         0.05, "Seconds without a further change until the workers are replaced.", least=0, metavar="SECONDS"
+    )
+    debug: bool = option(
+        False,
+        "For development only: answer with the traceback, source code and variables where the app raises an exception "
+        "or can't be started.",
     )
     supervise: bool = option(
         True,

@@ -34,6 +34,7 @@ from snakepit.server.operate.certificate_commands import certificate_commands
 from snakepit.server.operate.changes import Changes
 from snakepit.server.operate.commands import commands
 from snakepit.server.operate.control_socket import ControlSocket, Identity
+from snakepit.server.operate.debug_warning import warn_of_debug
 from snakepit.server.operate.event_commands import event_commands, event_streams
 from snakepit.server.operate.hand_over import NO_SUPERVISOR, HandOver
 from snakepit.server.operate.program_end import servers
@@ -51,7 +52,6 @@ from snakepit.server.setup import Setup
 from snakepit.system import jit
 from snakepit.system.import_order import StandardLibraryFirst
 from snakepit.system.log_files import reopen_log_files
-from snakepit.system.loopback import is_local
 from snakepit.system.version import __version__
 from snakepit.system.words import counted
 from snakepit.wire.interpreters import stop_tracing_memory
@@ -323,24 +323,13 @@ class Serving:
         addresses = ", ".join(self._entrance.listener.addresses)
         self._log.info("Listening on %s (Ctrl+C to stop)", addresses)
         self._events.add(Kind.LISTENING, f"Listening on {addresses}")
-        self._warn_of_debug()
+        warn_of_debug(self._log, (app.config.debug for app in self._setup.apps), self._entrance.listener.sockets)
         if manager.takes_over:
             await self._open_control_socket()
         manager.listening(self._entrance.listener.sockets)
         spawn(self._tell_ready(), self._telling)
         await wait_first_of(asked.wait(), apps.wait_failure())
         self._raise_failure()
-
-    def _warn_of_debug(self) -> None:
-        if not any(app.config.debug for app in self._apps):
-            return
-        if all(is_local(each) for each in self._entrance.listener.sockets):
-            self._log.warning("--debug: exceptions are shown with source code and values, for development only")
-        else:
-            self._log.error(
-                "--debug shows source code and values of variables to everyone who can connect, and this server does "
-                "not listen on this machine's loopback address alone: never do that on a network you do not trust"
-            )
 
     def _raise_failure(self) -> None:
         failure = self._apps.failure

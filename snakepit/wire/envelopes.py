@@ -166,8 +166,13 @@ BREACH = _kind(
 
 LOADED = _kind("LOADED", FROM_WORKER, "interface seconds copies notes frameworks", "The app was imported.")
 READY = _kind("READY", FROM_WORKER, "seconds", "Lifespan start-up is complete: exchanges may come.")
-ERROR_PAGE = _kind("ERROR_PAGE", FROM_WORKER, "page", "What to show in a browser if the worker can't serve.")
-FAILED = _kind("FAILED", FROM_WORKER, "kind fault", "The worker can't serve.")
+FAILED = _kind(
+    "FAILED",
+    FROM_WORKER,
+    "kind fault page",
+    "The worker can't serve; and the page that `--debug` shows of that.",
+    body="page",
+)
 LIFESPAN_FAILED = _kind(
     "LIFESPAN_FAILED",
     FROM_WORKER,
@@ -515,14 +520,9 @@ def cpu_per_request(seconds: float) -> Envelope:
     return (CPU_PER_REQUEST, 0, seconds)
 
 
-def failed(kind: str, fault: str) -> Envelope:
-    """Make a FAILED; `kind` is "import", "lifespan" or "lost"."""
-    return (FAILED, 0, kind, fault)
-
-
-def error_page(page: str) -> Envelope:
-    """Make an ERROR_PAGE."""
-    return (ERROR_PAGE, 0, page)
+def failed(kind: str, fault: str, page: bytes = b"") -> Envelope:
+    """Make a FAILED; `kind` is "import", "lifespan" or "lost", `page` as in `snakepit.errors.AppError`."""
+    return (FAILED, 0, kind, fault, page)
 
 
 def lifespan_failed(fault: str) -> Envelope:

@@ -60,6 +60,7 @@ class AppSettings(ImportSettings):
     `variables`: those of `environ` that the app's options name. `directory`: the working directory of a worker that is
     a process; empty: the server's. `on_chdir`: see `snakepit.worker.directory`.
     `tells_metrics`: whether the last values of the app's metrics are wanted at its end.
+    `debug`: whether clients are shown its exceptions.
     """
 
     script: str | None
@@ -71,7 +72,6 @@ class AppSettings(ImportSettings):
     log_format: Literal["auto", "text", "json"]
     app: str
     request_id: bool
-    debug: bool
     write_bytecode: bool
     ws_max_queue: int
     timeout_request: float | None
@@ -82,6 +82,7 @@ class AppSettings(ImportSettings):
     directory: str
     on_chdir: Literal["error", "warn", "allow"]
     tells_metrics: bool
+    debug: bool
 
 
 class WorkerSettings(AppSettings):

@@ -23,6 +23,7 @@ from snakepit.wire.carrier import discard
 from snakepit.worker import app_metrics, children, directory, loader, notes
 from snakepit.worker.detect import detect
 from snakepit.worker.ending import end_interpreter, finish, wait_for_daemons, wait_for_threads
+from snakepit.worker.error_page.choice import page_of_failure
 from snakepit.worker.extensions.loader import Extensions, Load
 from snakepit.worker.hangs.app_import import RunningImport
 from snakepit.worker.hangs.watchdog import Watchdog
@@ -101,7 +102,6 @@ def _serve(
     if not settings["write_bytecode"]:
         # With --reload: two saves within a second that leave a file's size as it was have the same stamp in .pyc.
         sys.dont_write_bytecode = True
-    kind, trouble = "lost", ""
     attached = False
     words: list[Envelope] = []
     extensions = None
@@ -128,16 +128,9 @@ def _serve(
             finally:
                 loading.leave()
         except AppError as error:
-            kind, trouble = "import", "\n".join([str(error), *_notes(settings)])
-            if settings["debug"]:
-                with StandardLibraryFirst():
-                    from snakepit.worker.error_page.wrapper import page_of_failure
-                words.append(envelopes.error_page(page_of_failure(error.__context__ or error, settings)))
+            trouble = "\n".join([str(error), *_notes(settings)])
+            words.append(envelopes.failed("import", trouble, page_of_failure(settings, error)))
             return
-        if settings["debug"]:
-            with StandardLibraryFirst():
-                from snakepit.worker.error_page.wrapper import page_of_failure, with_error_page
-            app = with_error_page(app, interface, settings)
         if settings["page_script"]:
             with StandardLibraryFirst():
                 from snakepit.worker.page_injection import with_script
@@ -157,18 +150,14 @@ def _serve(
         attached = True
         failed = serve(app, settings, loaded, watchdog)
         if failed is not None:
-            kind, trouble = failed
-            if settings["debug"]:
-                words.append(envelopes.error_page(page_of_failure(None, settings)))
+            words.append(failed)
     except BaseException as error:  # an app can end its own loop with any exception, including SystemExit
         loading.leave()  # if an exception from the watchdog came just at the end of the import
-        trouble = fault(error)
+        words.append(envelopes.failed("lost", fault(error)))
     finally:
         if not attached:
             for address in settings["channels"]:
                 discard(address)
-        if trouble:
-            words.append(envelopes.failed(kind, trouble))
         if attached and settings["tells_metrics"]:
             words += app_metrics.wait_told()
         words.append(envelopes.goodbye(end(), extensions.copied if extensions else []))

@@ -387,6 +387,7 @@ class Model:
             "mount": "",
             "ws_max_queue": 32,
             "timeout_request": None,
+            "debug": False,
         }
         watching = watchdog.Watchdog(watch)
         watching.start()

@@ -44,6 +44,7 @@ LAWS = {
     "worker": {
         ERRORS,
         "c_extensions",
+        "http.accept",
         "http.fields",
         "http.target",
         "http.types",
@@ -125,6 +126,7 @@ LAWS = {
         "server.events",
         "server.exchanges",
         "server.lifecycle",
+        "server.responders.failure_page",
         "server.responders.unavailable",
         "server.workers",
         "system",

@@ -154,6 +154,7 @@ class AsgiSide:
             "ws_max_queue": 32,
             "reset_contextvars": False,
             "timeout_request": timeout,
+            "debug": False,
             "channels": [channel.address],
         }
         self.worker = AsgiWorker(hello, settings, asyncio.get_running_loop())

@@ -5,7 +5,6 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from snakepit.errors import AppError, SnakepitError
 from snakepit.server.apps.body_limit import BodyLimit
 from snakepit.server.apps.options import Surroundings, pool_options
 from snakepit.server.apps.statistics import AppStatistics, WorkerStatistics
@@ -14,6 +13,7 @@ from snakepit.server.events.kinds import Kind
 from snakepit.server.pool.outcome import Outcome
 from snakepit.server.pool.pool import Pool
 from snakepit.server.responders.failed import Failed
+from snakepit.server.responders.failure_page import failure_page
 from snakepit.server.responders.refusal import Refusal
 from snakepit.server.responders.reload_pages import ReloadPages
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from snakepit.config.options import RoutedApp
+    from snakepit.errors import SnakepitError
     from snakepit.server.exchanges.exchange import Destination, Exchange
     from snakepit.server.pool.observer import Observer
     from snakepit.server.responders.responder import Responder
@@ -210,7 +211,7 @@ class App:
         self._observer.happened(Kind.APP_FAILED, f"App {self.name} can't be started: {self.failure}")
         if not self.alone:
             self._failures += 1
-            page = self.failure.page if isinstance(self.failure, AppError) else ""
+            page = failure_page(self.failure, self.config.reload_browser)
             answering = Failed(self._failures, self._start_for, page)
             logging.getLogger("snakepit.server").error(
                 "App %s can't be started; it is tried again after %.0f s: %s",

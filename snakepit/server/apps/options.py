@@ -101,7 +101,6 @@ def pool_options(app: RoutedApp, surroundings: Surroundings) -> PoolOptions:
             "log_config": config.log_config,
             "log_format": config.log_format,
             "request_id": config.request_id,
-            "debug": config.debug,
             "app": app.name if surroundings.several else "",
             "extensions": config.extensions,
             "lazy_imports": lazy_imports,
@@ -115,6 +114,7 @@ def pool_options(app: RoutedApp, surroundings: Surroundings) -> PoolOptions:
             "directory": directory,
             "on_chdir": _on_chdir(config, surroundings),
             "tells_metrics": bool(config.metrics_path),
+            "debug": config.debug,
             "open_files": surroundings.open_files,
         },
     )

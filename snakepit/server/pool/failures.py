@@ -14,10 +14,10 @@ def as_error(worker: WorkerHandle) -> AppError | ConfigError | WorkerLost:
     limit = limits.explain(fault)
     if limit is not None:
         return ConfigError(f"{worker} can't start: {limit}\n{fault}")
-    if kind in ("import", "lifespan"):
-        error = (AppImportError if kind == "import" else LifespanError)(fault)
-        error.page = worker.report.error_page
-        return error
+    if kind == "import":
+        return AppImportError(fault, worker.report.error_page)
+    if kind == "lifespan":
+        return LifespanError(fault, worker.report.error_page)
     if kind == "timeout":
         return StartTimeout(fault)
     return WorkerLost(f"{worker} ended before it was ready\n{fault}".rstrip())

@@ -14,7 +14,7 @@ import logging
 import threading
 from collections.abc import Collection, Mapping
 
-from snakepit.errors import AppError, ConfigError, SnakepitError
+from snakepit.errors import ConfigError, SnakepitError
 from snakepit.server.dispatch.queue import SET_UP_LATE, RequestQueue
 from snakepit.server.event_loop.timers import Timers
 from snakepit.server.events.kinds import Kind
@@ -35,6 +35,7 @@ from snakepit.server.pool.recycling import Recycling
 from snakepit.server.pool.roster import Roster
 from snakepit.server.pool.starts import Starts
 from snakepit.server.pool.wear import Wear
+from snakepit.server.responders.failure_page import failure_page
 from snakepit.server.responders.unavailable import Unavailable
 from snakepit.server.workers.worker import WorkerHandle
 from snakepit.system.import_order import StandardLibraryFirst
@@ -350,8 +351,9 @@ class Pool:
             self._carry_out(self._roster.restarted(worker))
 
     def _answer_instead(self, error: SnakepitError) -> None:
-        page = error.page if isinstance(error, AppError) else ""
-        self.queue.answer_instead(Unavailable(str(error), self._factory.page_script(self.version), page))
+        script = self._factory.page_script(self.version)
+        page = failure_page(error, bool(script))
+        self.queue.answer_instead(Unavailable(str(error), script, page))
 
     def _keep_memory(self, predecessor: WorkerHandle, before: int | None) -> None:
         now = resident_memory()

@@ -4,13 +4,14 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from snakepit.server.responders.responder import Responder, accepts_html, answer
+from snakepit.server.responders.responder import Responder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from snakepit.http.events import RequestHead
     from snakepit.server.exchanges.exchange import Exchange
+    from snakepit.server.responders.failure_page import FailurePage
 
 BACKOFF = 5.0, 300.0
 """Seconds until an app that could not be started is tried again, after the first failure and at most; doubled each
@@ -21,24 +22,21 @@ MOST_DOUBLED = 10
 """Times that the seconds are doubled: by then they are at their most."""
 
 
-_PAGE_FIELDS = ((b"content-type", b"text/html; charset=utf-8"), (b"cache-control", b"no-store"))
-
-
 class Failed(Responder):
     """A responder that answers with 502 for some time, and then has the app started again for the next request.
 
     Args:
         failures: how often the app could not be started, in a row.
         start: starts it; its requests may be submitted to it at once.
-        page: what browsers are shown; empty: a line of text.
+        page: what `--debug` shows of it; None: nothing.
     """
 
-    def __init__(self, failures: int, start: "Callable[[Exchange], None]", page: str = "") -> None:
+    def __init__(self, failures: int, start: "Callable[[Exchange], None]", page: "FailurePage | None" = None) -> None:
         first, most = BACKOFF
         doubled = min(failures - 1, MOST_DOUBLED)
         self._until = time.monotonic() + min(first * 2.0**doubled, most)
         self._start = start
-        self._page = page.encode()
+        self._page = page
 
     @property
     def seconds_left(self) -> float:
@@ -52,8 +50,8 @@ class Failed(Responder):
         left = self.seconds_left
         if left > 0:
             fields = [(b"retry-after", b"%d" % math.ceil(left))]  # RFC 9110 section 10.2.3
-            if self._page and accepts_html(exchange.head):
-                answer(exchange, 502, [*fields, *_PAGE_FIELDS], self._page)
+            if self._page is not None:
+                self._page.answer(exchange, 502, fields)
             else:
                 exchange.refuse(502, "This app can't be started", fields)
         else:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from snakepit.http.accept import names
 from snakepit.http.target import is_among, split_target
 from snakepit.server.responders.responder import LateResponder, answer, refuses_method
 
@@ -87,23 +88,6 @@ class HealthChecks(LateResponder):
 
 
 def _reply(exchange: "Exchange", status: int, text: str, facts: object) -> None:
-    as_json = _wants_json(exchange.head)
+    as_json = names(exchange.head.headers, _JSON)
     body = (json.dumps(facts) if as_json else text).encode("utf-8", "backslashreplace")
     answer(exchange, status, [(b"content-type", _JSON if as_json else _TEXT), _NOT_KEPT], body)
-
-
-def _wants_json(head: "RequestHead") -> bool:
-    """Tell whether the client accepts JSON by name (RFC 9110 section 12.5.1)."""
-    for name, value in head.headers:
-        if name == b"accept":
-            for accepted in value.lower().split(b","):
-                kind, *parameters = (part.strip() for part in accepted.split(b";"))
-                if kind == _JSON and not any(_is_zero(parameter) for parameter in parameters):
-                    return True
-    return False
-
-
-def _is_zero(parameter: bytes) -> bool:
-    """Tell whether a parameter of a media range says that it is not accepted."""
-    name, _, weight = parameter.partition(b"=")
-    return name == b"q" and not weight.strip(b"0.")

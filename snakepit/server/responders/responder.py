@@ -70,11 +70,6 @@ def answer(exchange: "Exchange", status: int, fields: "Sequence[tuple[bytes, byt
     exchange.reply(status, render([*fields, length]), b"" if exchange.head.method == "HEAD" else body)
 
 
-def accepts_html(head: "RequestHead") -> bool:
-    """Tell whether a client asks for HTML by name, as browsers do for what they are to show."""
-    return any(name == b"accept" and b"text/html" in value.lower() for name, value in head.headers)
-
-
 def refuses_method(exchange: "Exchange", reason: str) -> bool:
     """Refuse a request that is neither GET nor HEAD (RFC 9110 section 15.5.6); returns whether it is one."""
     if exchange.head.method in ("GET", "HEAD"):

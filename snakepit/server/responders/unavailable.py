@@ -10,6 +10,7 @@ from snakepit.wire.page_script import tag
 if TYPE_CHECKING:
     from snakepit.http.events import RequestHead
     from snakepit.server.exchanges.exchange import Exchange
+    from snakepit.server.responders.failure_page import FailurePage
 
 _FIELDS = render([(b"content-type", b"text/html; charset=utf-8"), (b"cache-control", b"no-store")])
 
@@ -38,18 +39,22 @@ class Unavailable(Responder):
     Args:
         fault: the error's text, with any contents.
         script: the address of a script that reloads the page; empty: there is none.
-        page: a page that shows the error; empty: one with its text is made.
+        shown: what `--debug` shows instead; None: nothing.
     """
 
-    def __init__(self, fault: str, script: str = "", page: str = "") -> None:
-        text = (page or _PAGE.format(fault=escape(fault))).encode("utf-8", "backslashreplace")
-        self._page = text + tag(script) if script else text
+    def __init__(self, fault: str, script: str = "", shown: "FailurePage | None" = None) -> None:
+        self._shown = shown
+        page = _PAGE.format(fault=escape(fault)).encode("utf-8", "backslashreplace")
+        self._page = page + tag(script) if script else page
 
     def takes(self, head: "RequestHead") -> bool:
         return True
 
     def submit(self, exchange: "Exchange") -> None:
-        exchange.reply(500, _FIELDS, self._page)
+        if self._shown is not None:
+            self._shown.answer(exchange, 500)
+        else:
+            exchange.reply(500, _FIELDS, self._page)
 
     def withdraw(self, exchange: "Exchange") -> None:
         """Do nothing: no exchange is kept."""

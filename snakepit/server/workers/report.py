@@ -17,8 +17,8 @@ class WorkerReport:
         self.metrics: list[AppMetric] = []  # that the app keeps
         self.metrics_told = 0  # how often it has told them
         self.loop_lag: tuple[list[int], float] | None = None  # of an ASGI app, as in a LAG; None: it has not said
-        self.error_page = ""  # for browsers, if it can't serve
         self.said_goodbye = False
+        self.error_page = b""  # of why it could not start, see snakepit.errors.AppError
 
     def loaded(self, envelope: Envelope) -> None:
         """Keep what a LOADED says."""
@@ -37,10 +37,6 @@ class WorkerReport:
         """Keep what a LAG says."""
         _, _, counts, total = envelope
         self.loop_lag = counts, total
-
-    def told_error_page(self, envelope: Envelope) -> None:
-        """Keep what an ERROR_PAGE says."""
-        _, _, self.error_page = envelope
 
     def said_farewell(self, envelope: Envelope) -> None:
         """Keep what a GOODBYE says."""

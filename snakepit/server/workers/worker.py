@@ -165,7 +165,6 @@ class WorkerHandle:
             envelopes.LIFESPAN_FAILED: self._on_lifespan_failed,
             envelopes.METRICS: self.report.told_metrics,
             envelopes.LAG: self._on_lag,
-            envelopes.ERROR_PAGE: self.report.told_error_page,
             envelopes.GOODBYE: self.report.said_farewell,
         }
 
@@ -424,7 +423,7 @@ class WorkerHandle:
             self._owner.worker_ready(self)
 
     def _on_failed(self, envelope: Envelope) -> None:
-        _, _, kind, trouble = envelope
+        _, _, kind, trouble, self.report.error_page = envelope
         if self.state is not WorkerState.FAILED:  # or it was given up, and that is what there is to say
             self.failure = (kind, trouble)
         if self.state is WorkerState.STARTING and kind != "lost":

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import unquote
 
-from snakepit.errors import ClientDisconnected, LocalProtocolError, WorkerStopping, fault
+from snakepit.errors import ClientDisconnected, Interrupted, LocalProtocolError, WorkerStopping, fault
 from snakepit.http.fields import NONE, of_length, wrong_length
 from snakepit.http.target import origin_form
 from snakepit.wire import envelopes
@@ -30,6 +30,7 @@ from snakepit.worker.hangs.asgi_tasks import CURRENT_EXCHANGE
 
 if TYPE_CHECKING:
     from snakepit.worker.asgi.host import ExchangeHost
+    from snakepit.worker.error_page.answers import ErrorPages
 
 _DISCONNECT = "http.disconnect"
 
@@ -156,6 +157,8 @@ class AsgiExchange:
                 trouble = self._unfinished()
         except BaseException as error:
             trouble = self._trouble(error)
+            if worker.error_pages is not None and trouble is not None:
+                self._show(error, worker.error_pages)
         finally:
             answer = self._answer
             if answer is None or trouble is not None:
@@ -183,6 +186,28 @@ class AsgiExchange:
         if issubclass(kind, WorkerStopping) or (self._disconnected and issubclass(kind, ClientDisconnected)):
             return None
         return fault(error)
+
+    def _show(self, error: BaseException, pages: "ErrorPages") -> None:
+        """Make an answer that shows what the app has raised, unless another has begun to leave.
+
+        What frameworks answer by themselves before they raise the exception again gives way, an answer of the app's own
+        making does not.
+        """
+        if not self._may_be_replaced or self._disconnected or issubclass(type(error), Interrupted):
+            return
+        made = pages.for_scope(error, self.scope, self._is_head)
+        if made is not None:
+            self._head, self._expected = None, COMPLETE
+            self._answer = envelopes.answer(self.number, 500, *made)
+            self._answer_is_large = len(made[1]) > LARGE
+
+    @property
+    def _may_be_replaced(self) -> bool:
+        """Whether nothing of an answer has left, and it is no more than what Starlette makes of any exception."""
+        if self._answer is None:
+            return self._expected is START or (self._expected is BODY and self._head is not None)
+        _, _, status, _, body = self._answer
+        return status == 500 and body in (b"Internal Server Error", b"")  # empty: to HEAD
 
     def _unfinished(self) -> str | None:
         """Tell what the app, which has returned, has left undone."""

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
 
     from snakepit.wire.loop_ends import WorkerLoopEnd
     from snakepit.worker.asgi.lifespan import AsgiApp
+    from snakepit.worker.error_page.answers import ErrorPages
     from snakepit.worker.hangs.asgi_tasks import RunningTasks
 
 
@@ -16,6 +17,7 @@ class ExchangeHost[X](Protocol):
     app: "AsgiApp"
     app_sends_files: bool
     end: "WorkerLoopEnd"
+    error_pages: "ErrorPages | None"
     loop: "asyncio.AbstractEventLoop"
     may_time_out: bool
     mount: str

@@ -5,6 +5,7 @@
 """
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Literal
 
@@ -33,6 +34,7 @@ class Lifespan:
         self._started = asyncio.Event()
         self._stopped = asyncio.Event()
         self._failure: str | None = None
+        self._cause: BaseException | None = None  # of a failed start-up
         self._on_failure = on_failure
         self._told_to_shut_down = False
         self._failed = False  # after start-up
@@ -49,7 +51,7 @@ class Lifespan:
         await self._incoming.put({"type": "lifespan.startup"})
         await self._started.wait()
         if self._failure is not None:
-            raise LifespanError(self._failure)
+            raise LifespanError(self._failure) from self._cause
 
     def cancel_start(self) -> None:
         """Cancel a start-up that is under way or to come; `start` returns when the app has tidied up after itself."""
@@ -80,6 +82,7 @@ class Lifespan:
             elif self._started.is_set():
                 self._fail(f"the app's lifespan failed\n{fault(error)}")
             else:
+                self._cause = error
                 self._without(f"the app's lifespan start-up failed\n{fault(error)}")
 
     def _over(self, task: asyncio.Task[None]) -> None:
@@ -112,6 +115,7 @@ class Lifespan:
         elif kind == "lifespan.startup.failed" and not self._started.is_set():
             if not self._cancelled:
                 self._failure = _with_text("lifespan start-up", text)
+                self._cause = sys.exception()  # that the app handles by saying so
             self._started.set()
         elif kind == "lifespan.shutdown.complete" and self._started.is_set() and not self._stopped.is_set():
             self._stopped.set()

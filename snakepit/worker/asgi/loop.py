@@ -22,6 +22,7 @@ from snakepit.wire.loop_ends import attach_worker_loop
 from snakepit.worker.asgi.exchange import AsgiExchange
 from snakepit.worker.asgi.lifespan import AsgiApp, Lifespan
 from snakepit.worker.asgi.pace import OVER, Pace
+from snakepit.worker.error_page.choice import error_pages
 from snakepit.worker.hangs.asgi_tasks import RunningTasks
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ _OF_HTTP = "http", "https"
 """The schemes of all exchanges but WebSockets."""
 
 
-def serve(app: object, settings: "WorkerSettings", loaded: Envelope, watchdog: "Watchdog") -> tuple[str, str] | None:
-    """Run the app until this worker is retired; returns why not (the kind and fault of a FAILED envelope)."""
+def serve(app: object, settings: "WorkerSettings", loaded: Envelope, watchdog: "Watchdog") -> Envelope | None:
+    """Run the app until this worker is retired; returns why not: a FAILED envelope."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     worker = AsgiWorker(cast("AsgiApp", app), settings, loop)
@@ -79,19 +80,21 @@ class AsgiWorker:
         self._fresh_contexts = settings["reset_contextvars"]
         self.app_sends_files = not SENDING_FILES.isdisjoint(sys.modules)
         self.may_time_out = settings["timeout_request"] is not None
+        self.error_pages = error_pages(settings, "asgi")
         self._retired = asyncio.Event()
         self._idle = asyncio.Event()
         self._pace = Pace()
         self._lag: TurnLag | None = None  # as long as nobody asks for metrics
         self.end = attach_worker_loop(settings["channels"][0], loop, self._take, self._stop)
-        self.tasks = RunningTasks(
-            loop, self.held_up, [AsgiExchange.run.__code__, Lifespan.run.__code__], lambda: self.lifespan.task
-        )
+        callers = [AsgiExchange.run.__code__, Lifespan.run.__code__]
+        if self.error_pages is not None:
+            callers += self.error_pages.callers
+        self.tasks = RunningTasks(loop, self.held_up, callers, lambda: self.lifespan.task)
         for address in settings["channels"][1:]:
             discard(address)  # seats of a WSGI app, which this is not
 
-    async def serve(self, loaded: Envelope) -> tuple[str, str] | None:
-        """Start up, serve until retired, shut down."""
+    async def serve(self, loaded: Envelope) -> Envelope | None:
+        """Start up, serve until retired, shut down; returns why that can't be, a FAILED envelope."""
         await self.end.open()
         self.end.post(loaded)
         try:
@@ -107,7 +110,9 @@ class AsgiWorker:
             if trouble is not None:
                 self.end.post(envelopes.failed("lifespan", trouble))
         except LifespanError as error:
-            return "lifespan", str(error)
+            return envelopes.failed(
+                "lifespan", str(error), self.error_pages.of_failure(error) if self.error_pages is not None else b""
+            )
         finally:
             self.end.flush_all()
             self.close()

@@ -20,6 +20,7 @@ from snakepit.worker.asgi.heads import as_pairs
 if TYPE_CHECKING:
     from snakepit.worker.asgi.host import ExchangeHost
     from snakepit.worker.asgi.lifespan import Message
+    from snakepit.worker.error_page.answers import ErrorPages
 
 _ASGI = {"version": "3.0", "spec_version": "2.5"}
 
@@ -178,6 +179,9 @@ class AsgiWebSocket(AsgiExchange):
         if self._expected is COMPLETE or self._accepted or self._disconnected:
             return None
         return "the app returned without accepting or closing the WebSocket"
+
+    def _show(self, error: BaseException, pages: "ErrorPages") -> None:
+        """Show nothing: browsers show nothing of the answer to a handshake."""
 
     def _post_done(self, trouble: str | None) -> None:
         if self._accepted and self._close is None and self._worker.stopping and trouble is None:

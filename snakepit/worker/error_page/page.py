@@ -1,17 +1,22 @@
 """The HTML page that shows an exception: everything in it escaped, and nothing in it that runs or is fetched.
 
-Where the exception was raised stands on top, and who called that below it.
+The latest call comes first, and the latest exception; those that led to it follow.
 """
 
-import base64
-import hashlib
 import linecache
-import traceback
-from collections.abc import Iterable, Iterator, Sequence
+import os
+import sys
+from collections.abc import Iterator, Sequence
 from html import escape
-from types import FrameType
+from pathlib import Path
+from types import CodeType, FrameType, TracebackType
 
-from snakepit.worker.error_page.values import shown, shown_locals
+from snakepit.wire.error_page import STYLE
+from snakepit.worker.error_page import values
+from snakepit.worker.error_page.values import Allowance, shown, shown_locals
+
+type Section = tuple[str, Sequence[tuple[str, str]]]
+"""A title, and names with values, as text."""
 
 AROUND = 4
 """Source lines that are shown before and after the one that was run."""
@@ -21,69 +26,59 @@ MOST_FRAMES = 60
 
 MOST_EXCEPTIONS = 20
 
-_STYLE = """
-:root { color-scheme: light dark; --line: light-dark(#ddd, #3a3f4b); --soft: light-dark(#f5f6f8, #1b1e26);
-  --paper: light-dark(#fff, #12141a); --ink: light-dark(#1d2129, #dfe3ea); --dim: light-dark(#667, #99a);
-  --red: light-dark(#b3261e, #ff8a80); --mark: light-dark(#ffe3e0, #4a2326) }
-* { box-sizing: border-box }
-body { background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; margin: 0 auto;
-  max-width: 64rem; padding: 1.5rem 1rem 4rem }
-h1 { border-left: .3rem solid var(--red); font-size: 1.4rem; line-height: 1.3; margin: 0 0 1.5rem; padding-left: .8rem }
-h2 { font-size: 1.1rem; margin: 2rem 0 .5rem }
-h1, h2, summary, td { overflow-wrap: anywhere }
-h1 { white-space: pre-wrap }
-p { color: var(--dim) }
-details { border: 1px solid var(--line); border-radius: .4rem; margin: .5rem 0; overflow: hidden }
-details details { border-width: 1px 0 0; border-radius: 0; margin: 0 }
-summary { background: var(--soft); color: var(--dim); cursor: pointer; font: .85rem/1.5 ui-monospace, monospace;
-  padding: .4rem .7rem }
-summary b { color: var(--ink) }
-details details > summary { background: none; color: var(--dim) }
-pre { font: .85rem/1.5 ui-monospace, monospace; margin: 0; overflow-x: auto; padding: .5rem .7rem; tab-size: 4 }
-mark { background: var(--mark); color: inherit; display: block; margin: 0 -.7rem; padding: 0 .7rem; width: max-content;
-  min-width: calc(100% + 1.4rem) }
-table { border-collapse: collapse; table-layout: fixed; width: 100% }
-td { border-top: 1px solid var(--line); font: .85rem/1.5 ui-monospace, monospace; padding: .25rem .7rem;
-  vertical-align: top }
-td:first-child { color: var(--dim); width: 12rem }
-@media (max-width: 40rem) { td:first-child { width: 7rem } }
-"""
+_MOST_OF_TITLE = 2000
+"""Characters of an exception's message, or of a note, that are shown."""
 
-POLICY = (
-    "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'sha256-"
-    + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-    + "'"
-)
-"""The page's Content-Security-Policy: its own style, and nothing else."""
+_OURS = (str(Path(__file__).parents[2]) + os.sep, "<frozen importlib", str(Path(os.__file__).parent / "importlib"))
+"""Where the code is that called the app, and imported it: its frames are left out."""
+
+_OF_OTHERS = f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}"
 
 
-type Facts = Sequence[tuple[str, Sequence[tuple[str, str]]]]
-"""What is shown below an exception: titles, and names with texts."""
+def page(
+    error: BaseException,
+    *,
+    headline: str = "",
+    sections: Sequence[Section] = (),
+    text: str = "",
+    variables: bool = True,
+    end: bytes = b"",
+) -> bytes:
+    """Return the page for an exception, and those that it was raised from or while handling.
 
-
-def page(error: BaseException, facts: Facts = (), above: str = "") -> bytes:
-    """Return the page for an exception, and those that it was raised from or while handling; `above`: a text on top."""
-    parts = [_section(each, how) for each, how in _chain(error)]
-    below = "".join(f"<h2>{escape(title)}</h2>\n<table>\n{_rows(rows)}</table>\n" for title, rows in facts)
-    top = f'<p class="above">{escape(above)}</p>\n' if above else ""
+    Args:
+        headline: what it kept from being done.
+        text: the traceback, as it is logged.
+        variables: show them.
+        end: HTML for the end of the page.
+    """
+    kind, message = _title(error)
+    allowance = Allowance() if variables else None
+    parts = [_exception(each, how, allowance) for each, how in _chain(error)]
+    parts += (_table(title, rows) for title, rows in sections if rows)
+    if text:
+        parts.append(f'<details><summary>As text</summary><pre class="text">{escape(text)}</pre></details>\n')
+    first = f'<p class="dim">{escape(headline)}</p>\n' if headline else ""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width">\n'
-        f"<title>{escape(_title(error))}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"{top}{''.join(parts)}{below}</body>\n</html>\n"
-    ).encode("utf-8", "backslashreplace")
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(f'{kind}: {message}' if message else kind)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"{first}{''.join(parts)}"
+        '<p class="dim">Snakepit shows this because of <code>--debug</code>. Never use that where others can see it.'
+        "</p>\n</body>\n</html>\n"
+    ).encode("utf-8", "backslashreplace") + end
 
 
-def _rows(rows: Iterable[tuple[str, str]]) -> str:
-    return "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>\n" for name, value in rows)
-
-
-def _title(error: BaseException) -> str:
+def _title(error: BaseException) -> tuple[str, str]:
     try:
         message = str(error)
-    except Exception:
+    except BaseException:
         message = shown(error)
-    return f"{type(error).__name__}: {message[:2000]}"
+    return type(error).__name__, message[:_MOST_OF_TITLE]
+
+
+CALLERS = (*values.CALLERS, _title.__code__)
+"""Code of ours that calls the app's, which may hang (`snakepit.worker.hangs`)."""
 
 
 def _chain(error: BaseException) -> Iterator[tuple[BaseException, str]]:
@@ -103,37 +98,91 @@ def _chain(error: BaseException) -> Iterator[tuple[BaseException, str]]:
             waiting.extend((inner, "which has within it") for inner in reversed(each.exceptions))
 
 
-def _section(error: BaseException, how: str) -> str:
-    notes = "".join(f"<pre>{escape(str(note)[:2000])}</pre>\n" for note in getattr(error, "__notes__", ()))
-    frames = list(traceback.walk_tb(error.__traceback__))[::-1]
-    half, left_out = MOST_FRAMES // 2, len(frames) - MOST_FRAMES
-    first, last = (frames[:half], frames[-half:]) if left_out > 0 else (frames, [])
-    gap = f"<p>… {left_out} more frames …</p>\n" if left_out > 0 else ""
-    told = f"<p>{how}</p>\n<h2>{escape(_title(error))}</h2>\n" if how else f"<h1>{escape(_title(error))}</h1>\n"
-    return told + notes + "".join(_frame(*each) for each in first) + gap + "".join(_frame(*each) for each in last)
+def _exception(error: BaseException, how: str, allowance: Allowance | None) -> str:
+    kind, message = _title(error)
+    level = "h2" if how else "h1"
+    told = f'<span class="dim">{how}</span> ' if how else ""
+    title = f'<{level}>{told}<b class="kind">{escape(kind)}</b>{escape(f": {message}" if message else "")}</{level}>\n'
+    notes = "".join(f'<p class="note">{escape(str(note)[:_MOST_OF_TITLE])}</p>\n' for note in _notes(error))
+    steps = _steps(error.__traceback__)
+    half, left_out = MOST_FRAMES // 2, len(steps) - MOST_FRAMES
+    first, last = (steps[:half], steps[-half:]) if left_out > 0 else (steps, [])
+    gap = f'<p class="dim">… {left_out} more frames …</p>\n' if left_out > 0 else ""
+    frames = [_frame(step, step is steps[0], allowance) for step in first]
+    return title + notes + "".join(frames) + gap + "".join(_frame(step, False, allowance) for step in last)
 
 
-def _frame(frame: FrameType, line: int) -> str:
-    path = frame.f_code.co_filename
-    _, packages, within = path.replace("\\", "/").rpartition("/site-packages/")
-    is_open = "" if packages or _is_ours(frame) else " open"
-    where = f"<b>{escape(frame.f_code.co_qualname)}</b> {escape(f'{within if packages else path}:{line}')}"
-    rows = _rows(shown_locals(frame.f_locals))
+def _notes(error: BaseException) -> Sequence[object]:
+    notes = getattr(error, "__notes__", ())
+    return notes if isinstance(notes, list | tuple) else ()
+
+
+def _steps(traceback: TracebackType | None) -> list[TracebackType]:
+    """Return the steps of a traceback without ours, unless there are no others; the latest first."""
+    steps: list[TracebackType] = []
+    while traceback is not None:
+        steps.append(traceback)
+        traceback = traceback.tb_next
+    theirs = [step for step in steps if not step.tb_frame.f_code.co_filename.startswith(_OURS)]
+    return (theirs or steps)[::-1]
+
+
+def _frame(step: TracebackType, is_latest: bool, allowance: Allowance | None) -> str:
+    frame, line = step.tb_frame, step.tb_lineno or 0
+    path, name = frame.f_code.co_filename, frame.f_code.co_qualname
+    is_open = " open" if is_latest or not _is_of_others(path) else ""
+    folder, separator, file = path.rpartition(os.sep)
+    where = (
+        f'<span class="dim">{escape(folder + separator)}</span><b>{escape(file)}</b>:{line} '
+        f'<span class="dim">in</span> {escape(name)}'
+    )
+    rows = "" if allowance is None else _rows(shown_locals(frame.f_locals, allowance, name == "<module>"))
     variables = f"<details><summary>Variables</summary><table>\n{rows}</table></details>" if rows else ""
-    source = _source(path, line, frame)
+    source = _source(path, line, frame, _columns(frame.f_code, step.tb_lasti, line))
     return f"<details{is_open}><summary>{where}</summary>\n{source}{variables}</details>\n"
 
 
-def _is_ours(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0] == "snakepit"
+def _is_of_others(path: str) -> bool:
+    return path.startswith(("<", sys.base_prefix + os.sep + "lib")) or any(part in path for part in _OF_OTHERS)
 
 
-def _source(path: str, line: int, frame: FrameType) -> str:
+def _columns(code: CodeType, instruction: int, line: int) -> tuple[int, int] | None:
+    """Return from where to where in its line the expression goes that was evaluated, in bytes; None: not known."""
+    at = next((each for index, each in enumerate(code.co_positions()) if index == instruction // 2), None)
+    if at is None or at[0] != line or at[1] != line or at[2] is None or at[3] is None:
+        return None
+    return at[2], at[3]
+
+
+def _source(path: str, line: int, frame: FrameType, columns: tuple[int, int] | None) -> str:
     lines = linecache.getlines(path, frame.f_globals)
     if not 0 < line <= len(lines):
-        return "<p>The source is not to be had.</p>\n"
+        return "<p>&nbsp;The source is not to be had.</p>\n"
     shown_lines = []
     for number in range(max(1, line - AROUND), min(len(lines), line + AROUND) + 1):
-        text = escape(f"{number:5} {lines[number - 1].rstrip()[:500]}")
-        shown_lines.append(f"<mark>{text}</mark>" if number == line else text + "\n")
+        text = lines[number - 1].rstrip()
+        before = f'<span class="dim">{number:5}</span>  '
+        if number == line:
+            shown_lines.append(f"<mark>{before}{_underlined(text, columns)}</mark>")
+        else:
+            shown_lines.append(f"<span>{before}{escape(text[:500])}</span>")
     return f"<pre>{''.join(shown_lines)}</pre>\n"
+
+
+def _underlined(text: str, columns: tuple[int, int] | None) -> str:
+    encoded = text.encode("utf-8", "surrogatepass")
+    if columns is None or not encoded[columns[0] : columns[1]].strip() or len(text) > 500:
+        return escape(text[:500])
+    before, within, after = encoded[: columns[0]], encoded[columns[0] : columns[1]], encoded[columns[1] :]
+    if not before.strip() and not after.strip():
+        return escape(text)  # all of the line
+    first, second, third = (escape(part.decode("utf-8", "replace")) for part in (before, within, after))
+    return f"{first}<u>{second}</u>{third}"
+
+
+def _table(title: str, rows: Sequence[tuple[str, str]]) -> str:
+    return f"<h2>{escape(title)}</h2>\n<table>\n{_rows(rows)}</table>\n"
+
+
+def _rows(rows: Sequence[tuple[str, str]]) -> str:
+    return "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>\n" for name, value in rows)

@@ -10,10 +10,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, MutableSequence
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 from wsgiref.util import FileWrapper, is_hop_by_hop
 
-from snakepit.errors import ClientDisconnected, LocalProtocolError, WorkerStopping, fault
+from snakepit.errors import ClientDisconnected, Interrupted, LocalProtocolError, WorkerStopping, fault
 from snakepit.http.fields import NO_BODY, NONE, of_length, render, wrong_length
 from snakepit.wire import envelopes
 from snakepit.wire.ends import BlockingEnd
@@ -23,6 +23,9 @@ from snakepit.worker.wsgi.disconnect import client_disconnected
 from snakepit.worker.wsgi.environ import EnvironFactory, ExcInfo, WsgiApp
 from snakepit.worker.wsgi.files import file_behind, path_of
 from snakepit.worker.wsgi.input import Input
+
+if TYPE_CHECKING:
+    from snakepit.worker.error_page.answers import ErrorPages
 
 LOOK = 0.05
 """Seconds between looks at the channel while a response is streamed: so late at most, and at its next piece, an endless
@@ -46,6 +49,7 @@ class ExchangeSeat(Protocol):
     threads: RunningThreads
     changed: threading.Condition
     same_process: bool
+    error_pages: "ErrorPages | None"
 
     def read(self, enough: Callable[[], object], seconds: float | None = None) -> bool:
         """Read the channel once, or wait until another thread has read what is `enough`."""
@@ -98,6 +102,8 @@ class WsgiExchange:
         except BaseException as error:
             threads.leave(self.number)
             trouble = fault(error)
+            if self._seat.error_pages is not None:
+                self._show(error, self._seat.error_pages)
         if self.is_whole:
             self._over = True
         else:
@@ -108,6 +114,23 @@ class WsgiExchange:
         if trouble is None and self._complete and self._end_with_answer():
             return
         self._seat.post(envelopes.done(self.number, trouble))
+
+    def _show(self, error: BaseException, pages: "ErrorPages") -> None:
+        """Send an answer that shows what the app has raised, unless another has begun."""
+        if self._begun or self._disconnected or issubclass(type(error), Interrupted):
+            return
+        threads, made = self._seat.threads, None
+        try:
+            try:
+                threads.enter(self.number)  # since it calls the app's code, which may hang
+                made = pages.for_environ(error, self._environ, self._is_head)
+            finally:
+                threads.leave(self.number)
+        except Interrupted:
+            threads.leave(self.number)
+        if made is not None:
+            fields, body = made
+            self._seat.post(envelopes.response(self.number, 500, fields, body, False), large=len(body) > LARGE)
 
     def _end_with_answer(self) -> bool:
         """Send the response and the news of the end as one, if the response is still here; returns whether it was."""

@@ -25,12 +25,14 @@ from wsgiref.util import FileWrapper
 from snakepit.wire import envelopes
 from snakepit.wire.ends import BlockingEnd, attach_blocking
 from snakepit.wire.envelopes import ALL, KIND, REQUEST, RETIRE, STOP, Envelope
+from snakepit.worker.error_page.choice import error_pages
 from snakepit.worker.hangs.wsgi_threads import RunningThreads
 from snakepit.worker.wsgi.environ import EnvironFactory, WsgiApp
 from snakepit.worker.wsgi.exchange import WsgiExchange
 
 if TYPE_CHECKING:
     from snakepit.wire.settings import WorkerSettings
+    from snakepit.worker.error_page.answers import ErrorPages
     from snakepit.worker.hangs.watchdog import Watchdog
 
 KEPT = 0.0005
@@ -40,7 +42,7 @@ short for their clients."""
 _FOR_SEAT = frozenset((REQUEST, RETIRE, STOP))  # kinds; all others belong to an exchange
 
 
-def serve(app: object, settings: "WorkerSettings", loaded: Envelope, watchdog: "Watchdog") -> tuple[str, str] | None:
+def serve(app: object, settings: "WorkerSettings", loaded: Envelope, watchdog: "Watchdog") -> Envelope | None:
     """Run the app until this worker is retired; returns why not (never: a WSGI app has no start-up)."""
     environs = EnvironFactory(
         root_path=settings["root_path"],
@@ -53,10 +55,11 @@ def serve(app: object, settings: "WorkerSettings", loaded: Envelope, watchdog: "
     ends = [attach_blocking(address) for address in settings["channels"]]
     for end in ends:
         end.released = 0
-    running = RunningThreads([WsgiExchange.call_app.__code__], ends)
+    pages = error_pages(settings, "wsgi")
+    running = RunningThreads([WsgiExchange.call_app.__code__, *(pages.callers if pages is not None else ())], ends)
     watchdog.watch(running)
     same_process = settings["runtime"] != "process"
-    first, *others = [WsgiSeat(end, cast("WsgiApp", app), environs, running, same_process) for end in ends]
+    first, *others = [WsgiSeat(end, cast("WsgiApp", app), environs, running, same_process, pages) for end in ends]
     try:
         threads = _start_threads(others)
     except BaseException:
@@ -101,6 +104,7 @@ class WsgiSeat:
 
     Args:
         same_process: the main interpreter has the same descriptors of files.
+        error_pages: makes answers that show exceptions; None: clients get none.
     """
 
     def __init__(
@@ -110,9 +114,11 @@ class WsgiSeat:
         environs: EnvironFactory,
         threads: RunningThreads,
         same_process: bool = True,
+        error_pages: "ErrorPages | None" = None,
     ) -> None:
         self.end = end
         self.same_process = same_process
+        self.error_pages = error_pages
         self.threads = threads
         self.app = app
         self.environs = environs

@@ -110,11 +110,10 @@ MAKERS = {
     envelopes.BREACH: st.builds(envelopes.breach, numbers, st.integers(1000, 4999), st.text(max_size=40)),
     envelopes.LOADED: st.builds(envelopes.loaded, st.sampled_from(["asgi", "wsgi"]), seconds),
     envelopes.READY: st.builds(envelopes.ready, seconds),
-    envelopes.ERROR_PAGE: st.builds(envelopes.error_page, st.text(max_size=200)),
     envelopes.LIFESPAN_FAILED: st.builds(envelopes.lifespan_failed, st.text(max_size=200)),
     envelopes.CPU_PER_REQUEST: st.builds(envelopes.cpu_per_request, seconds),
     envelopes.FAILED: st.builds(
-        envelopes.failed, st.sampled_from(["import", "lifespan", "lost"]), st.text(max_size=100)
+        envelopes.failed, st.sampled_from(["import", "lifespan", "lost"]), st.text(max_size=100), chunks
     ),
     envelopes.GOODBYE: st.builds(envelopes.goodbye, st.lists(st.text(max_size=20), max_size=3)),
 }

@@ -1114,6 +1114,7 @@ def make_worker(monkeypatch):
             "mount": "",
             "ws_max_queue": 1,
             "timeout_request": None,
+            "debug": False,
             "channels": [None],
         }
         return AsgiWorker(app, settings, asyncio.get_running_loop())

@@ -430,3 +430,19 @@ def test_a_start_up_that_goes_on_when_it_is_cancelled_is_shut_down(mode):
 
     assert asyncio.run(main()) is None
     assert seen == ["lifespan.startup", "lifespan.shutdown"]
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_what_the_app_has_raised_is_the_cause_of_a_failed_start(tells):
+    async def app(scope, receive, send):
+        await receive()
+        try:
+            raise KeyError("mine")
+        except KeyError:
+            if tells:
+                await send({"type": "lifespan.startup.failed", "message": "no"})
+            raise
+
+    with pytest.raises(LifespanError) as caught:
+        go_through(app, "on")
+    assert repr(caught.value.__cause__) == "KeyError('mine')"

@@ -65,3 +65,33 @@ def test_a_message_that_cannot_be_had() -> None:
         __repr__ = __str__
 
     assert b"its repr raises RuntimeError" in page(Silent())
+
+
+def test_the_expression_that_failed_is_underlined() -> None:
+    text = page(raised(lambda: {"ß": 1}["é"])).decode()
+    assert "<u>{&quot;ß&quot;: 1}[&quot;é&quot;]</u>" in text
+
+
+def test_sections_and_text_are_escaped() -> None:
+    told = "<script>alert(1)</script>"
+    text = page(ValueError("x"), headline=told, sections=[(told, [(told, told)]), ("None", [])], text=told)
+    assert b"<script" not in text
+    assert text.count(b"&lt;script&gt;") == 5
+    assert b"<h2>None" not in text
+
+
+def test_a_path_is_escaped() -> None:
+    code = compile("1 / 0", "/<script>/a.py", "exec")
+    assert b"<script" not in page(raised(lambda: exec(code)))
+
+
+def test_variables_can_be_left_out() -> None:
+    error = raised(lambda: fail("unseen value"))
+    assert b"<td>&#x27;unseen value&#x27;</td>" in page(error)
+    assert b"<td>&#x27;unseen value&#x27;</td>" not in page(error, variables=False)
+
+
+def test_notes_that_are_no_notes() -> None:
+    error = ValueError("x")
+    error.__notes__ = 3  # type: ignore[assignment]
+    assert b"ValueError" in page(error)
