@@ -6,11 +6,14 @@ Everything runs in one thread, without sockets and without workers: the figures 
 import asyncio
 import io
 import itertools
+import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from importlib.util import find_spec
+from types import SimpleNamespace
 from typing import Any, cast
 from wsgiref.util import FileWrapper
 
@@ -19,9 +22,12 @@ from snakepit.http.events import Limits
 from snakepit.http.fields import render
 from snakepit.http.h1.choice import parser_factory
 from snakepit.http.h1.protocol import Http1Protocol
+from snakepit.logs import AccessHandler
 from snakepit.server.dispatch.dispatcher import Dispatcher
+from snakepit.server.monitor.counters import Counters
+from snakepit.server.net.annotated import http_connections
 from snakepit.server.net.common_fields import CommonFields
-from snakepit.server.net.http1 import HttpConnections
+from snakepit.server.net.request_log import RequestLog
 from snakepit.server.pool.observer import Observer
 from snakepit.server.pool.options import PoolOptions
 from snakepit.server.pool.pool import Pool
@@ -56,6 +62,15 @@ BROWSER = (
 RESPONSE = [(b"content-type", b"text/plain"), (b"content-length", b"13")]
 FIELDS = render(RESPONSE)
 HELLO = b"Hello, world!"
+
+JSON_LOG = {"access_log": True, "log_format": "json"}
+SEEING_INSIDE: dict[str, dict[str, Any]] = {
+    "metrics": {"metrics": True},
+    "request IDs": {"request_id": True},
+    "JSON log": JSON_LOG,
+    "all of them": {"metrics": True, "request_id": True, **JSON_LOG},
+}
+"""Options of the server with which more is known of requests. The log's lines go nowhere."""
 
 
 def microseconds(part: Callable[[], object], times: int, each: int = 1) -> float:
@@ -148,11 +163,21 @@ class Transport(asyncio.Transport):
 class Main:
     """All of the main interpreter's work for a batch of requests, from the bytes read to the bytes written.
 
-    `threads`: of a WSGI app, in each worker; None: the app is ASGI.
+    Args:
+        threads: of a WSGI app, in each worker; None: the app is ASGI.
+        metrics: count the requests.
+        more: options of the server.
     """
 
     def __init__(
-        self, workers: int, loop: asyncio.AbstractEventLoop, http: str, request: bytes, threads: int | None = None
+        self,
+        workers: int,
+        loop: asyncio.AbstractEventLoop,
+        http: str,
+        request: bytes,
+        threads: int | None = None,
+        metrics: bool = False,
+        **more: Any,
     ) -> None:
         self.request = request
         interface: Any = "asgi" if threads is None else "wsgi"
@@ -168,8 +193,11 @@ class Main:
                 worker._take([envelopes.cpu_per_request(10e-6)])
             else:
                 worker._seats._clock = lambda: 0.0  # no thread is slow
-        config = Config(app="unused", http=cast("Any", http), access_log=False)
-        self.http = HttpConnections(config, Router(self.pool.queue), loop)
+        config = Config(app="unused", http=cast("Any", http), **({"access_log": False} | more))
+        self.http = http_connections(config, Router(self.pool.queue), loop)
+        if metrics:
+            counters = Counters([cast("Any", SimpleNamespace(name="", destination=self.pool.queue, pool=self.pool))])
+            self.http.watch_exchanges(counters, busyness=counters)
         self.connections = [self.http.new_connection() for _ in range(BATCH)]
         self.transports = [Transport() for _ in self.connections]
         for connection, transport in zip(self.connections, self.transports, strict=True):
@@ -189,6 +217,9 @@ class Main:
                 end.flush()
                 end.take_back()
             worker._take(answers)
+        for watcher in self.http._watchers:
+            if isinstance(watcher, RequestLog):
+                watcher.flush()  # likewise
         for transport in self.transports:
             assert transport.written.endswith(HELLO)
             transport.written = b""
@@ -302,6 +333,9 @@ def environ(request: bytes) -> Callable[[], object]:
 def parts() -> None:
     """The cost of each inner part for a request, in microseconds of CPU time of one thread."""
     loop = asyncio.new_event_loop()
+    logger = logging.getLogger("snakepit.access")
+    logger.handlers[:], logger.propagate = [AccessHandler(open(os.devnull, "w"))], False  # noqa: SIM115
+    logger.setLevel(logging.INFO)
     requests = {"plain": REQUEST, "browser": BROWSER}
     print(f"{'part':<44}" + "".join(f"{name:>10}" for name in requests))
     for http in ("h11", *(["httptools"] if find_spec("httptools") else [])):
@@ -319,6 +353,12 @@ def parts() -> None:
             with closing(Main(workers, loop, "auto", text)) as main:
                 costs.append(microseconds(main, 300, BATCH))
         report(f"main interpreter, {workers} workers", costs)
+    for name, options in SEEING_INSIDE.items():
+        costs = []
+        for text in requests.values():
+            with closing(Main(2, loop, "auto", text, **options)) as main:
+                costs.append(microseconds(main, 300, BATCH))
+        report(f"main interpreter, 2 workers, {name}", costs)
     with closing(Main(2, loop, "h11", REQUEST)) as main:
         report("main interpreter, 2 workers, h11", [microseconds(main, 100, BATCH)])
     costs = []
