@@ -112,7 +112,8 @@ class WatchedExchange(Exchange):
         super().add_body(data, more)
 
     def client_gone(self, stopping: bool = False) -> None:
-        if not (self.answered or self._broken_off or self.status == 413):  # in which cases it is the server that goes
+        # in these cases it is the server that goes
+        if not (stopping or self.answered or self._broken_off or self.status == 413):
             self.client_left = True
         super().client_gone(stopping)
 
@@ -170,7 +171,7 @@ class WatchedExchange(Exchange):
             return
         self.fields, self._body_sent = fields, len(body)
         super().answer(status, fields, body)
-        self.ended_at = now = monotonic()
+        self.ended_at = now = monotonic()  # as in `_end` and `_left_worker`, which most requests would call
         for watcher in self.watchers:
             watcher.over(self)
         home = self.home

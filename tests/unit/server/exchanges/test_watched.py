@@ -180,6 +180,13 @@ def test_a_client_that_goes_in_the_middle_of_the_answer(world):
     assert (world.counted(), world.tally.left) == ({("GET", "2xx"): 1}, 1)
 
 
+def test_a_server_that_stops_is_no_client_that_left(world):
+    exchange = world.assigned()
+    exchange.respond(200, NONE, b"x", True)
+    exchange.client_gone(stopping=True)
+    assert (world.counted(), world.tally.left, exchange.client_left) == ({("GET", "2xx"): 1}, 0, False)
+
+
 def test_an_answer_that_is_broken_off_and_a_body_that_is_too_long_are_no_clients_that_left(world):
     exchange = world.assigned()
     exchange.respond(200, NONE, b"x", True)
