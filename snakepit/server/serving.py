@@ -320,13 +320,13 @@ class Serving:
         self._slow.start()
         self._load.start()
         self._accepts = True
+        if manager.takes_over:
+            await self._open_control_socket()
+        manager.listening(self._entrance.listener.sockets)  # before it is logged: whoever reads that may ask to upgrade
         addresses = ", ".join(self._entrance.listener.addresses)
         self._log.info("Listening on %s (Ctrl+C to stop)", addresses)
         self._events.add(Kind.LISTENING, f"Listening on {addresses}")
         warn_of_debug(self._log, (app.config.debug for app in self._setup.apps), self._entrance.listener.sockets)
-        if manager.takes_over:
-            await self._open_control_socket()
-        manager.listening(self._entrance.listener.sockets)
         spawn(self._tell_ready(), self._telling)
         await wait_first_of(asked.wait(), apps.wait_failure())
         self._raise_failure()

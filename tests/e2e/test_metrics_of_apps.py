@@ -50,7 +50,7 @@ def test_what_was_counted_stays_when_workers_are_replaced(app):
             assert found.get("visits_total", kind="a") == VISITS * 3 // 4
             assert found.get("visits_total", kind="b") == VISITS // 4
             wait_until(lambda: scrape(server).get("total") == 4, "of those that live")
-        assert found.sum("snakepit_workers_replaced_total") > 4
+        assert found.sum("snakepit_workers_replaced_total") >= 4
         assert server.stop() == 0
 
 
