@@ -55,11 +55,7 @@ class Counters:
 
     def over(self, exchange: "WatchedExchange") -> None:
         """Count a request."""
-        destination = exchange.asked or exchange.destination  # what an app refuses is the app's
-        try:
-            tally = self._known[destination]
-        except KeyError:
-            tally = self._find(destination)
+        tally = self.tally_of(exchange.asked or exchange.destination)  # what an app refuses is the app's
         if tally is None:
             return
         status, began, assigned_at = exchange.status, exchange.began, exchange.assigned_at

@@ -85,7 +85,7 @@ def _plain_time(second: int) -> str:
 
 
 def _path(exchange: WatchedExchange, moment: float) -> str:
-    return _safe(target_of(exchange).partition("?")[0])
+    return _safe(exchange.head.path)
 
 
 def _query(exchange: WatchedExchange, moment: float) -> str:

@@ -128,7 +128,7 @@ def _message(exchange: WatchedExchange, moment: float) -> str:
 
 
 def _path(exchange: WatchedExchange, moment: float) -> str:
-    return f'"path": {quoted(target_of(exchange).partition("?")[0])}, '
+    return f'"path": {quoted(exchange.head.path)}, '
 
 
 def _query(exchange: WatchedExchange) -> str | None:

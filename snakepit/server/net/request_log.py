@@ -71,7 +71,7 @@ class RequestLog:
             self._requests.append(exchange)
 
 
-def line_maker(config: "Config") -> MakeLine | None:
+def _line_maker(config: "Config") -> MakeLine | None:
     """Return what makes lines of the access log, if not the default ones are asked for."""
     if not config.access_log:
         return None
@@ -84,7 +84,7 @@ def line_maker(config: "Config") -> MakeLine | None:
 
 def request_log(config: "Config", loop: asyncio.AbstractEventLoop) -> RequestLog | None:
     """Make the access log that the options ask for; None: it has the default lines, or nobody would write it."""
-    logger, make_line = logging.getLogger("snakepit.access"), line_maker(config)
+    logger, make_line = logging.getLogger("snakepit.access"), _line_maker(config)
     if make_line is None or not logger.isEnabledFor(logging.INFO):
         return None
     share = config.access_log_sample

@@ -16,7 +16,7 @@ from snakepit.server.net.admission import Admission
 from snakepit.server.net.connections import Connections
 from snakepit.server.net.open_files import OpenFiles
 from snakepit.server.net.options import HttpOptions
-from snakepit.server.net.request_log import line_maker, request_log
+from snakepit.server.net.request_log import request_log
 from snakepit.server.net.transport import name_of_client
 from snakepit.server.net.write_stalls import WriteStalls
 
@@ -80,10 +80,10 @@ class ConnectionServices:
             self._busyness: BusynessKeeper | None = None
             own_log = request_log(config, loop)
             self.access_log = None
-            if own_log is not None:
-                self.watch_exchanges(own_log)
-            elif line_maker(config) is None:
+            if own_log is None:
                 self.access_log = access_log(config.access_log, loop, config.access_log_sample)
+            else:
+                self.watch_exchanges(own_log)
             self._numbers = itertools.count(1)
         else:
             self.access_log = beside.access_log

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
+from late_loops import LateLoop
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
@@ -13,10 +14,11 @@ from snakepit.server.lifecycle import WorkerState
 from snakepit.server.monitor.app_metrics import AppMetrics
 from snakepit.server.monitor.collector import ServerCollector, writer
 from snakepit.server.monitor.counters import Counters
-from snakepit.server.monitor.loop_lag import PERIOD, LoopLag
+from snakepit.server.monitor.loop_lag import LoopLag
 from snakepit.server.net.connections import Connections
 from snakepit.server.workers.report import WorkerReport
 from snakepit.server.workers.worker import ChannelLoad
+from snakepit.system.late_timer import PERIOD
 from snakepit.wire import envelopes
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -56,26 +58,6 @@ class App:
         )
 
 
-class Loop:
-    """A loop whose timers are late by so much."""
-
-    def __init__(self):
-        self.now = 0.0
-        self.due = []
-
-    def time(self):
-        return self.now
-
-    def call_at(self, when, call, *args):
-        self.due.append((when, call, args))
-        return SimpleNamespace(cancel=self.due.clear)
-
-    def go_on(self, late):
-        when, call, args = self.due.pop()
-        self.now = when + late
-        call(*args)
-
-
 def written(collector, accept=""):
     kind, text = writer(collector)(accept)
     parse = parse_openmetrics if "openmetrics" in kind else parse_text
@@ -89,7 +71,7 @@ def written(collector, accept=""):
 def make(*apps, certificates=None, lag=None):
     counters = Counters(apps)
     of_apps = AppMetrics(apps, False, None)
-    collector = ServerCollector(apps, counters, Connections(), lag or LoopLag(Loop()), 3, certificates, of_apps)
+    collector = ServerCollector(apps, counters, Connections(), lag or LoopLag(LateLoop()), 3, certificates, of_apps)
     return collector, counters
 
 
@@ -188,7 +170,7 @@ def test_certificates():
 
 
 def test_how_late_the_loop_is():
-    loop = Loop()
+    loop = LateLoop()
     lag = LoopLag(loop)
     lag.start()
     for late in (0.0, 0.002, 0.3):

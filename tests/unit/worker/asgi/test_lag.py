@@ -1,35 +1,15 @@
 """snakepit.worker.asgi.lag: how late timers are, and for how long that is measured."""
 
-from types import SimpleNamespace
-
 import pytest
+from late_loops import LateLoop
 
+from snakepit.system.late_timer import PERIOD
 from snakepit.wire.envelopes import LAG_BOUNDS
-from snakepit.worker.asgi.lag import PERIOD, UNASKED, TurnLag
-
-
-class Loop:
-    """A loop whose timers are late by so much."""
-
-    def __init__(self):
-        self.now = 100.0
-        self.due = []
-
-    def time(self):
-        return self.now
-
-    def call_at(self, when, call, *args):
-        self.due.append((when, call, args))
-        return SimpleNamespace(cancel=self.due.clear)
-
-    def go_on(self, late):
-        when, call, args = self.due.pop()
-        self.now = when + late
-        call(*args)
+from snakepit.worker.asgi.lag import UNASKED, TurnLag
 
 
 def test_how_late_timers_are():
-    loop = Loop()
+    loop = LateLoop(100.0)
     lag = TurnLag(loop)
     assert loop.due == []
     lag.wanted()
@@ -45,7 +25,7 @@ def test_how_late_timers_are():
 
 
 def test_it_ends_when_nobody_asks_and_goes_on_when_somebody_does():
-    loop = Loop()
+    loop = LateLoop(100.0)
     lag = TurnLag(loop)
     lag.wanted()
     while loop.due:
