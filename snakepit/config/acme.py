@@ -54,6 +54,16 @@ def _check_ask(url: str) -> None:
         raise ConfigError(f"acme_ask must be a URL, not {url!r}")
 
 
+def _host_of(domains: Sequence[str]) -> str:
+    """Return where to listen for clients of these domains: only this machine's reach `localhost`."""
+    addresses = [names.address(each) for each in domains]
+    if any(not names.is_local(each) for each in domains) or any(one and not one.is_loopback for one in addresses):
+        return ""
+    if not any(one and one.version == 6 for one in addresses):
+        return "127.0.0.1"
+    return "localhost" if len(domains) > 1 else "::1"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcmeOptions(ListenOptions):
     """The options for automatic HTTPS."""
@@ -110,7 +120,6 @@ class AcmeOptions(ListenOptions):
                 object.__setattr__(self, name, absolute(path))
 
         if self.host is None:
-            public = any(not names.is_local(each) for each in domains)
-            object.__setattr__(self, "host", "" if public else "127.0.0.1")
+            object.__setattr__(self, "host", _host_of(domains))
         if self.port is None:
             object.__setattr__(self, "port", HTTPS_PORT if domains else 8000)

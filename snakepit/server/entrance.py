@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import ssl
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -107,7 +108,12 @@ class Entrance:
         files = [
             CertificateFiles(each.certfile, each.keyfile, each.keyfile_password, each.names) for each in config.tls
         ]
+        if config.ssl_ca_certs is not None and config.ssl_cert_reqs == "none":
+            self._log.warning(
+                "No client is asked for a certificate: ssl_ca_certs changes nothing without ssl_cert_reqs"
+            )
         self._files = FileCertificates(certificates, files, self._tell_of_file)
+        self._tell_of_dates()
         return certificates
 
     async def serve(
@@ -195,6 +201,12 @@ class Entrance:
             raise found
         if self._files is not None:
             self._files.take(found)
+            self._tell_of_dates()
+
+    def _tell_of_dates(self) -> None:
+        for text, already in () if self._files is None else self._files.dates(datetime.now(UTC)):
+            self._log.log(logging.ERROR if already else logging.WARNING, "%s", text)
+            self._events.add(Kind.CERTIFICATE_FAILED, text)
 
     def _tell_of_file(self, files: "CertificateFiles", trouble: str) -> None:
         if trouble:

@@ -511,7 +511,7 @@ def wrong(certificates, tmp_path):
     [
         (["--ssl-certfile", "gone.pem"], "ssl_certfile: gone.pem does not exist"),
         (["--ssl-certfile", "empty.pem"], "empty.pem can't be used: there is no certificate in it"),
-        (["--ssl-certfile", "site.pem"], "site.pem, in which the key must be, can't be read: it is not PEM"),
+        (["--ssl-certfile", "site.pem"], "site.pem: name its file with ssl_keyfile"),
         (["--ssl-certfile", "site.pem", "--ssl-keyfile", "other.key"], "is not that of the certificate"),
         (["--ssl-certfile", "locked.pem", "--ssl-keyfile", "locked.key"], "is missing: the key is encrypted"),
         (

@@ -79,7 +79,10 @@ def test_a_place_that_is_a_part_of_another(wide, part):
         assert str(caught.value) == f"bind: {part} is one of the addresses of {wide}; leave it out"
 
 
-@pytest.mark.parametrize("both", [("0.0.0.0:1", "[::]:1"), (":1", "127.0.0.1:2"), (":0", "a:0"), ("a:1", "127.0.0.1:1")])
+BESIDE = [("0.0.0.0:1", "[::]:1"), (":1", "127.0.0.1:2"), (":0", "a:0"), ("a:1", "127.0.0.1:1")]
+
+
+@pytest.mark.parametrize("both", BESIDE)
 def test_places_beside_each_other(both):
     assert len(Config("app:app", bind=both).binds) == 2
 
