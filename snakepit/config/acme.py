@@ -22,6 +22,8 @@ def _separate(domains: Sequence[str]) -> list[str]:
 
 
 def _check_domains(domains: Sequence[str]) -> None:
+    if domains and not _separate(domains):
+        raise ConfigError("domain is empty: leave it out, or name one")
     for domain in _separate(domains):
         try:
             names.canonical(domain)

@@ -6,7 +6,7 @@ import os
 import ssl
 from datetime import UTC, datetime
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from snakepit.config.bind import mode_of
 from snakepit.config.trusted_proxies import TrustedProxies
@@ -17,7 +17,7 @@ from snakepit.server.net.annotated import http_connections
 from snakepit.server.net.http1 import HttpConnections
 from snakepit.server.net.listener import Listener, Speaks
 from snakepit.server.net.reported import ReportedConnections
-from snakepit.server.privileges import become
+from snakepit.server.privileges import become, require_python
 from snakepit.server.responders.acme_challenge import AcmeChallenge
 from snakepit.server.responders.redirect import HttpsRedirect
 from snakepit.server.routing.responders_first import RespondersFirst
@@ -89,6 +89,7 @@ class Entrance:
                 os.umask(mode_of(config.umask))
             if config.user is not None or config.group is not None:
                 become(config.user, config.group)
+                require_python(config.user, config.group)
             if self.certificates is not None and config.domain:
                 self.automatic = _automatic_https(config, self.certificates, loop, events)
         except ConfigError:
@@ -175,6 +176,10 @@ class Entrance:
             threads=usable_cpus().count,
             admission=http.admission,
         )
+
+    def status_of_files(self) -> list[dict[str, Any]]:
+        """Return what is known of the certificates that come from files."""
+        return [] if self._files is None else self._files.status(datetime.now(UTC))
 
     def look_at_certificates(self) -> None:
         """Read the files of certificates again that have changed, now."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from snakepit.errors import ConfigError
 from snakepit.tls.client_hello import ClientHello
@@ -187,6 +187,25 @@ class FileCertificates:
                 self._dates_told.add((loaded.facts.pem, text))
                 found.append((f"The certificate {files.certificate} {text}", already))
         return found
+
+    def status(self, now: datetime) -> list[dict[str, Any]]:
+        """Return what is known of each certificate, for people and as JSON, as of those that are obtained."""
+        return [self._status(files, loaded, now) for files, loaded in self._used.items()]
+
+    def _status(self, files: CertificateFiles, loaded: LoadedCertificate, now: datetime) -> dict[str, Any]:
+        text, already = doubtful_dates(loaded.facts, now)
+        fault = self._told_of.get(files) or (text if already else None)
+        return {
+            "name": ", ".join(loaded.names) or files.certificate,
+            "state": "failed" if fault else "file",
+            "issuer": None,
+            "directory": None,
+            "not_before": _date(loaded.facts.not_before),
+            "not_after": _date(loaded.facts.not_after),
+            "next": None,
+            "failed_attempts": 0,
+            "fault": fault,
+        }
 
     def _look(self, files: CertificateFiles, seen: Looked) -> Looked:
         state = self._state(files)

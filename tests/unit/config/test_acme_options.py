@@ -56,6 +56,8 @@ def test_where_it_listens(given, place):
         ({"domain": ("example.com",), "acme_eab": ("secret",)}, "acme_eab must be KID:KEY, as the CA gives them"),
         ({"domain": ("example.com",), "acme_eab": ("a:b", "c:d")}, "more acme_eab than acme_directory"),
         ({"domain": ("example.com",), "acme_ask": "localhost"}, "acme_ask must be a URL"),
+        ({"domain": ("",)}, "domain is empty: leave it out, or name one"),
+        ({"domain": (" ", ",")}, "domain is empty: leave it out, or name one"),
         ({"acme_email": "ops@example.com"}, "acme_email needs a domain"),
         ({"acme_eab": ("a:b",)}, "acme_eab needs a domain"),
         ({"acme_folder": "/x"}, "acme_folder needs a domain"),

@@ -304,6 +304,24 @@ def test_a_short_life_is_said_to_end_later():
     assert doubtful_dates(facts, BEGIN + timedelta(5, hours=12))[0].startswith("ends ")
 
 
+def test_what_is_said_of_them(files):
+    facts = files.certificates.named("one.test").facts
+    one, two = files.files.status(facts.not_before)
+    assert (one["name"], one["state"], one["fault"]) == ("one.test", "file", None)
+    assert datetime.fromisoformat(one["not_after"]) == facts.not_after
+    assert two["name"] == "two.test"
+    (later, _) = files.files.status(facts.not_after)
+    assert later["state"] == "failed"
+    assert later["fault"].endswith(": clients refuse it")
+    damage_key(files)
+    files.look()
+    files.look()
+    (damaged, well) = files.files.status(facts.not_before)
+    assert damaged["state"] == "failed"
+    assert "can't be read" in damaged["fault"]
+    assert well["state"] == "file"
+
+
 def test_each_date_is_told_once(files):
     end = files.certificates.named("one.test").facts.not_after
     ((text, already), _) = files.files.dates(end - timedelta(minutes=1))
