@@ -43,7 +43,7 @@ def _verdict(state: Mapping[str, Any]) -> list[tuple[str, str]]:
     for number, request in enumerate(slow):
         where = f", worker {request['worker']}" if request["worker"] is not None else ""
         of_app = f" of {request['app']}" if where and state["several"] else ""
-        what = f"{request['method']} {printable(request['path'])}, {request['seconds']:.1f} s, {request['stage']}"
+        what = f"{request['method']} {printable(request['path'])}, {request['seconds']:.1f} s, {request['state']}"
         found.append(("Slow now" if not number else "", f"{what}{where}{of_app}"))
     if slow:
         found.append(("Next", "snakepit stacks shows where they are"))

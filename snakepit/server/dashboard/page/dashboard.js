@@ -266,7 +266,7 @@ function make_request(request) {
     h("div.row",
       h("span.age", { "data-part": "age" }),
       h("span.what", h("b.method", request.method), h("span.path", { title: request.path }, request.path)),
-      h("span.stage", { "data-part": "stage" }),
+      h("span.stage", { "data-part": "state" }),
       h("span.where", { "data-part": "where" }),
       h("span.acts", stack, interrupt)),
     shown);
@@ -276,8 +276,8 @@ function show_request(element, request, several) {
   const age = part(element, "age");
   text(age, seconds(request.seconds));
   age.dataset.slow = request.seconds > 5 ? "very" : request.seconds > 1 ? "yes" : "no";
-  text(part(element, "stage"), request.stage);
-  element.dataset.stage = request.stage;
+  text(part(element, "state"), request.state);
+  element.dataset.state = request.state;
   const where = request.worker === null ? "" : `worker ${request.worker}`;
   text(part(element, "where"), several && request.app ? `${request.app}${where ? `, ${where}` : ""}` : where);
   element.querySelector(".acts").classList.toggle("none", request.worker === null);
