@@ -39,7 +39,7 @@ LAWS = {
     },
     "lazy_imports": {"system"},
     "check": {ERRORS, "c_extensions", "config", "lazy_imports.tried", "system", "wire", "worker"},
-    "control": {ERRORS, "system"},
+    "control": {ERRORS, "stacks.text", "system"},
     "supervisor": {"config.place", "system"},
     "worker": {
         ERRORS,
@@ -176,6 +176,7 @@ LAWS = {
         "server.responders",
         "server.workers",
         "stacks.stack",
+        "stacks.text",
         "system",
     },
     "server/inspection": {
