@@ -57,7 +57,7 @@ LAWS = {
     "server/event_loop": {ERRORS},
     "server/lifecycle": {ERRORS},
     "server/events": {"system"},
-    "server/exchanges": {ERRORS, "http", "server.lifecycle", "wire"},
+    "server/exchanges": {ERRORS, "http", "server.lifecycle", "system.buckets", "wire"},
     "server/workers": {
         ERRORS,
         "server.event_loop",

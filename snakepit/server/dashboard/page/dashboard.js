@@ -1,12 +1,13 @@
 // The live page: reads the server's events, shows them, and sends what the buttons ask for.
 import { bars, draw, LEFT, RIGHT, SPAN } from "./charts.js";
 
-const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]; // seconds, as the server's
 const SILENCE = 3500; // milliseconds without an event after which the page says that it is not live
 const AGAIN = [500, 1000, 2000, 4000, 8000]; // milliseconds between attempts to connect
 const HIDDEN = 300_000; // milliseconds after which a hidden page watches no more: a browser has six connections to a server
 
-const TOKEN = document.querySelector('meta[name="snakepit-page"]').content;
+const meta = (name) => document.querySelector(`meta[name="snakepit-${name}"]`).content;
+const TOKEN = meta("page");
+const BOUNDS = meta("bounds").split(" ").map(Number); // seconds; of the buckets of histograms
 const by = (id) => document.getElementById(id);
 const text = (element, value) => { if (element.textContent !== value) element.textContent = value; };
 

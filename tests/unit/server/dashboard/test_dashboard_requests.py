@@ -222,6 +222,8 @@ def test_the_page():
     def test(world):
         page = world.ask("/_snakepit/")
         assert world.access.page_token.encode() in page._client.body
+        assert b'content="0.001 0.0025 0.005 ' in page._client.body
+        assert b"{{" not in page._client.body
         assert field(page, "cache-control") == "no-store"
         assert "frame-ancestors 'none'" in field(page, "content-security-policy")
         assert "unsafe" not in field(page, "content-security-policy")
