@@ -28,7 +28,7 @@ from snakepit.server.inspection.commands import inspection_commands, slow_comman
 from snakepit.server.inspection.load import Load
 from snakepit.server.inspection.slow import SlowRequests
 from snakepit.server.monitor.monitoring import Monitoring
-from snakepit.server.net.annotated import http_connections
+from snakepit.server.net.annotated import connections_for
 from snakepit.server.operate.app_events import AppEvents, connection_refused
 from snakepit.server.operate.certificate_commands import certificate_commands
 from snakepit.server.operate.changes import Changes
@@ -124,7 +124,8 @@ class Serving:
         self._apps.fill_routes(setup.apps)
         self._static = StaticRoutes(self._static_responder, routes or Router(first[0].pool.queue, first[0].responders))
         self._static.become(config.static)
-        self._http = http_connections(config, self._static.router, loop, setup.open_files, secure=config.speaks_tls)
+        new_http = connections_for(config)
+        self._http = new_http(config, self._static.router, loop, setup.open_files, secure=config.speaks_tls)
         self._app_files: AppFiles | None = None  # made for the first one
         self._http.app_files = self._send_app_file
         self._http.admission.on_refused = partial(connection_refused, events)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from snakepit.server.event_loop.deadlines import Deadlines, IdleDeadlines
 from snakepit.server.net import client_limits
@@ -48,13 +48,20 @@ class Http1Services(ConnectionServices):
         open_files: tuple[int, int] | None = None,
         *,
         secure: bool = False,
-        beside: "Http1Services | None" = None,
     ) -> None:
-        super().__init__(config, router, loop, open_files, secure=secure, beside=beside)
-        self._others: list[Http1Services] = []
-        if beside is not None:
-            beside._others.append(self)
-        options = self.options
+        super().__init__(config, router, loop, open_files, secure=secure)
+        self._all: list[Http1Services] = []  # of the server, these among them
+        self._begin()
+
+    def beside(self, router: "Finder") -> Self:
+        other = super().beside(router)
+        other._begin()
+        return other
+
+    def _begin(self) -> None:
+        """Make what these connections have for themselves."""
+        self._all.append(self)
+        loop, options = self.loop, self.options
         self.keep_alive = IdleDeadlines[Timed](
             loop, options.keep_alive_seconds, lambda one: one.idle_since, lambda one: one.idle_too_long()
         )
@@ -74,13 +81,13 @@ class Http1Services(ConnectionServices):
         `gently`: another process serves now; see `Connections.drain`.
         """
         if not gently:
-            for each in (self, *self._others):
+            for each in self._all:
                 each._hurry()
         self.connections.drain(gently)
 
     def close(self) -> None:
         """Cut every connection that is left."""
-        for each in (self, *self._others):
+        for each in self._all:
             for deadlines in each._deadlines:
                 deadlines.close()
             each.websockets.close()

@@ -7,7 +7,6 @@ from playing import advance
 from waiting import turn
 
 from snakepit.config.options import Config
-from snakepit.server.net.annotated import http_connections
 from snakepit.server.net.client_limits import LAST_LINGER_SECONDS, LINGER_SECONDS
 from snakepit.server.routing.router import Router
 
@@ -16,9 +15,7 @@ def connect(world, kind):
     """A client of the first connections of a server, or of others that are made beside them."""
     if kind == "first":
         return world.connect()
-    config = Config("app:app", **world.options)
-    beside = http_connections(config, Router(world.pool), world.loop, beside=world.http)
-    return FakeTransport(world.loop, beside.new_connection())
+    return FakeTransport(world.loop, world.http.beside(Router(world.pool)).new_connection())
 
 
 @pytest.mark.parametrize("kind", ["first", "beside"])
