@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from snakepit.server.event_loop.background import spawn
+from snakepit.server.event_loop.background import BackgroundTasks
 from snakepit.server.pool.roster import Roster
 from snakepit.server.workers.worker import WorkerHandle
 from snakepit.system.memory import resident_memory
@@ -65,7 +65,7 @@ class Wear:
         self._worn_out = worn_out
         self._kept = 0
         self._kept_bar = KEPT
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
         self._took = 0.0  # seconds, the latest start of what replaced something
 
     def kept(self, size: int) -> None:
@@ -79,12 +79,11 @@ class Wear:
 
     def start(self, all_ready: asyncio.Event) -> None:
         """Check memory periodically, once all workers are ready."""
-        spawn(self._watch(all_ready), self._tasks)
+        self._tasks.begin(self._watch(all_ready))
 
     def close(self) -> None:
         """Stop checking."""
-        for task in self._tasks:
-            task.cancel()
+        self._tasks.cancel()
 
     async def _watch(self, all_ready: asyncio.Event) -> None:
         await all_ready.wait()
