@@ -6,7 +6,7 @@ from typing import Any
 
 from snakepit.control.events_text import short_line
 from snakepit.system.table import aligned
-from snakepit.system.words import printable
+from snakepit.system.words import mebibytes, printable
 
 _HEADINGS_OF_APPS = ("APP", "ROUTE", "STATE", "WORKERS", "NOW", "WAITING", "SERVED")
 _HEADINGS = ("WORKER", "STATE", "INTERFACE", "NOW", "SERVED", "AGE", "IMPORT", "START-UP")
@@ -98,7 +98,7 @@ def _facts(status: Mapping[str, Any], load: list[tuple[str, str]]) -> list[tuple
             f"{status['in_progress']} in progress, {status['waiting']} of them waiting, {status['requests']} in all",
         ),
         *load,
-        ("Memory", f"{status['memory'] / 2**20:.0f} MiB" if status["memory"] is not None else "unknown"),
+        ("Memory", f"{mebibytes(status['memory'])} MiB" if status["memory"] is not None else "unknown"),
         ("Restarts", str(status["restarts"])),
     ]
     if status["abandoned"]:

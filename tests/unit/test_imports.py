@@ -172,7 +172,6 @@ LAWS = {
         "server.monitor",
         "server.net",
         "server.operate",
-        "server.pool",
         "server.responders",
         "server.workers",
         "stacks.stack",

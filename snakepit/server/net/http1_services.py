@@ -1,17 +1,12 @@
 """What the HTTP/1 connections of a server share: deadlines, what becomes of WebSockets, and the end of all of them."""
 
-import asyncio
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import Protocol
 
 from snakepit.server.event_loop.deadlines import Deadlines, IdleDeadlines
 from snakepit.server.net import client_limits
 from snakepit.server.net.services import ConnectionServices
 from snakepit.server.net.websocket import WebSockets
-
-if TYPE_CHECKING:
-    from snakepit.config.options import Config
-    from snakepit.server.routing.router import Finder
 
 
 class Timed(Hashable, Protocol):
@@ -40,27 +35,7 @@ class Timed(Hashable, Protocol):
 class Http1Services(ConnectionServices):
     """What the HTTP/1 connections of a server share beside the services for every protocol."""
 
-    def __init__(
-        self,
-        config: "Config",
-        router: "Finder",
-        loop: asyncio.AbstractEventLoop,
-        open_files: tuple[int, int] | None = None,
-        *,
-        secure: bool = False,
-    ) -> None:
-        super().__init__(config, router, loop, open_files, secure=secure)
-        self._all: list[Http1Services] = []  # of the server, these among them
-        self._begin()
-
-    def beside(self, router: "Finder") -> Self:
-        other = super().beside(router)
-        other._begin()
-        return other
-
     def _begin(self) -> None:
-        """Make what these connections have for themselves."""
-        self._all.append(self)
         loop, options = self.loop, self.options
         self.keep_alive = IdleDeadlines[Timed](
             loop, options.keep_alive_seconds, lambda one: one.idle_since, lambda one: one.idle_too_long()

@@ -84,6 +84,8 @@ class ConnectionServices:
         else:
             self.watch_exchanges(own_log)
         self._numbers = itertools.count(1)
+        self._all: list[Self] = []  # of the server, these among them
+        self._begun()
 
     def beside(self, router: "Finder") -> Self:
         """Make the services of other connections of the same server, without TLS, which share what a server has once.
@@ -92,7 +94,15 @@ class ConnectionServices:
         """
         other = copy(self)
         other.options, other._router = HttpOptions(self._config), router
-        return other
+        return other._begun()
+
+    def _begun(self) -> Self:
+        self._begin()
+        self._all.append(self)
+        return self
+
+    def _begin(self) -> None:
+        """Make what these connections have for themselves; called once there is what they share."""
 
     def new_exchange(self, client: HandshakeClient, head: "RequestHead", home: Any) -> Exchange:
         """Make an exchange with a number of its own. `home`: the worker that had the one before it.

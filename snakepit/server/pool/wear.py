@@ -16,7 +16,7 @@ from snakepit.server.event_loop.background import BackgroundTasks
 from snakepit.server.pool.roster import Roster
 from snakepit.server.workers.worker import WorkerHandle
 from snakepit.system.memory import resident_memory
-from snakepit.system.words import capitalized
+from snakepit.system.words import capitalized, mebibytes
 
 CHECK_PERIOD = 1.0
 """Seconds between two checks of memory. A check is cheap: 20 microseconds for a process."""
@@ -73,7 +73,7 @@ class Wear:
         self._kept += size
         if self._kept > self._kept_bar:
             self._kept_bar = self._kept + KEPT
-            reason = f"Copies of C extensions that are no longer used keep {_mib(self._kept)} MiB"
+            reason = f"Copies of C extensions that are no longer used keep {mebibytes(self._kept)} MiB"
             if not self._worn_out(reason):
                 _log.warning("%s, until the server is restarted", reason)
 
@@ -157,7 +157,7 @@ class _Bar:
             return True
         self.lift()
         _log.warning("%s, soon after the start: nothing is done about it below %d MiB",
-                     self.reason(name), _mib(self._height))  # fmt: skip
+                     self.reason(name), mebibytes(self._height))  # fmt: skip
         return False
 
     def lift(self) -> None:
@@ -166,11 +166,7 @@ class _Bar:
 
     def reason(self, name: str) -> str:
         """The reason for the replacement, in words."""
-        return f"{name} has {_mib(self._size)} MiB in RAM, more than --workers-max-rss {_mib(self._limit)}"
-
-
-def _mib(size: float) -> int:
-    return round(size / 2**20)
+        return f"{name} has {mebibytes(self._size)} MiB in RAM, more than --workers-max-rss {mebibytes(self._limit)}"
 
 
 def _now() -> float:
