@@ -545,7 +545,8 @@ def test_one_clear_message(wrong, tmp_path, arguments, message):
     arguments = [
         str(wrong / each) if each.endswith((".pem", ".key")) and "gone" not in each else each for each in arguments
     ]
-    said = ended("behaviors:app", *arguments, tmp_path=tmp_path)
+    port = () if "--port" in arguments else ("--port", "0")  # sockets are bound before certificates are read
+    said = ended("behaviors:app", *port, *arguments, tmp_path=tmp_path)
     assert message in said
 
 
