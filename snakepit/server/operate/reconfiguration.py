@@ -63,14 +63,16 @@ class Reconfiguration:
         before, after = _by_name(self._known), _by_name(config)
         gone = [name for name in before if name not in after]
         come = [app for name, app in after.items() if name not in before]
-        changed = [app for name, app in after.items() if name in before and not _same(app, before[name])]
+        changed = [app for name, app in after.items() if name in before and not app.same_app(before[name])]
         made = {app.name: self._make(app) for app in (*come, *changed) if not app.route.placeholders}
         static = self._become_static(config.static)
         if not gone and not come and not changed:
-            self._known = config
+            self._known = config.with_apps([before[name] for name in after])
             return Outcome(0, static=static) if static else None
         troubles = await self._start(made, before)
-        kept = {app.name: before[app.name] for app in changed if app.name in troubles}
+        # an app that stays runs with what the file said when it was made, such as another share of the CPUs
+        touched = {app.name for app in changed} - set(troubles)
+        kept = {name: app for name, app in before.items() if name not in touched}
         self._known = config.with_apps([kept.get(name, app) for name, app in after.items()])
         started = {name: app for name, app in made.items() if name not in troubles}
         for app in self._apps.become(self._known.apps, started):
@@ -123,10 +125,3 @@ class Reconfiguration:
 
 def _by_name(config: Config) -> dict[str, RoutedApp]:
     return {app.name: app for app in config.apps}
-
-
-def _same(one: RoutedApp, other: RoutedApp) -> bool:
-    """Tell whether nothing that concerns an app differs."""
-    return (one.route, one.config.app) == (other.route, other.config.app) and all(
-        getattr(one.config, name) == getattr(other.config, name) for name in PER_APP
-    )
