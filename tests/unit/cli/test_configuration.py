@@ -74,6 +74,14 @@ def test_config_check(folder):
     assert invoke("config", "--check", "--no-config").exit_code == 0
 
 
+def test_config_check_finds_folders_that_do_not_exist(folder):
+    (folder / "snakepit.toml").write_text("app = 'main:app'\napp-dir = 'missing'\n")
+    result = invoke("config", "--check")
+    assert result.exit_code == 2
+    told = f"Error: app_dir: there is no folder {folder / 'missing'} (app_dir: snakepit.toml:2)\n"
+    assert result.stderr == told
+
+
 def test_config_schema():
     assert json.loads(invoke("config", "--schema").stdout)["type"] == "object"
 

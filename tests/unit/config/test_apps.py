@@ -138,7 +138,20 @@ def test_cpus_are_divided(resolve, monkeypatch):
             "snakepit.toml:1: apps must be tables, not a table: write [[apps]], and below it app",
         ),
         ("apps = ['a:app']", 'snakepit.toml:1: apps must be tables, not ["a:app"]: write [[apps]]'),
-        ("[[app]]\napp = 'a:app'", "snakepit.toml:1: app must be text"),
+        ("[[app]]\napp = 'a:app'", "snakepit.toml:1: [app]: there is no such table; did you mean apps?"),
+        (
+            "[[apps]]\napp = 'a:app'\ninterpreters = '1-8'",
+            'snakepit.toml:3: interpreters must be a whole number, not "1-8"; write interpreters = 1 and '
+            "max-interpreters = 8",
+        ),
+        (
+            "[[apps]]\napp = 'a:app'\nenv-file = '/nowhere/x.env'",
+            "env_file: there is no file /nowhere/x.env (app /, snakepit.toml:1)",
+        ),
+        (
+            "[[apps]]\npath = '/{a}/x'\napp = 'a:app'\n[[apps]]\npath = '/y/{b}'\napp = 'b:app'",
+            "/y/{b} (snakepit.toml:4) would get some of the requests of /{a}/x, and neither is the more specific: ",
+        ),
         ("[[aps]]\napp = 'a:app'", "snakepit.toml:1: [aps]: there is no such table; did you mean apps?"),
         (
             "[[apps]]\napp = 'a:app'\npath = '/{t}'\nhost = '{t}.a'",
