@@ -50,7 +50,7 @@ class Reconfiguration:
     async def apply(self) -> "Outcome | None":
         """Read the file, and make of apps and static files what it says; returns when apps that come are ready.
 
-        The outcome counts those that came, went and changed; None: the file says nothing new of them. Where an app that
+        The outcome counts those that came, went and changed, and names those that can't be started; None: the file says nothing new of them. Where an app that
         changed can't be started, the one before goes on. Raises SnakepitError if the file is wrong: then nothing
         changes.
         """
@@ -69,7 +69,8 @@ class Reconfiguration:
         if not gone and not come and not changed:
             self._known = config.with_apps([before[name] for name in after])
             return Outcome(0, static=static) if static else None
-        troubles = await self._start(made, before)
+        failures = await self._start(made)
+        troubles = {name: why for name, why in failures.items() if name in before}  # a new app fails by itself
         # an app that stays runs with what the file said when it was made, such as another share of the CPUs
         touched = {app.name for app in changed} - set(troubles)
         kept = {name: app for name, app in before.items() if name not in touched}
@@ -84,7 +85,7 @@ class Reconfiguration:
         for what, names in (("came", come), ("changed", changed), ("went", [before[name] for name in gone])):
             if names:
                 self._log.info("Apps that %s: %s", what, ", ".join(app.name for app in names))
-        return Outcome(len(gone) + len(come) + len(changed), "\n".join(troubles.values()), static)
+        return Outcome(len(gone) + len(come) + len(changed), "\n".join(failures.values()), static)
 
     def _become_static(self, wanted: Sequence[StaticFiles]) -> int:
         """Serve these static files; returns how many of their routes came, changed and went."""
@@ -100,14 +101,14 @@ class Reconfiguration:
                 self._log.info("Static files that %s: %s", what, ", ".join("".join(site.place) for site in sites))
         return len(come) + len(changed) + len(gone)
 
-    async def _start(self, made: Mapping[str, App], before: Mapping[str, RoutedApp]) -> dict[str, str]:
-        """Start apps beside the others; returns what keeps those from starting that are to replace one."""
+    async def _start(self, made: Mapping[str, App]) -> dict[str, str]:
+        """Start apps beside the others; returns what keeps some of them from starting."""
         for app in made.values():
             self._apps.accompany(app)
             await app.start()
         for app in made.values():
             await app.tried.wait()
-        return {name: str(app.failure) for name, app in made.items() if app.failure is not None and name in before}
+        return {name: f"{name}: {app.failure}" for name, app in made.items() if app.failure is not None}
 
     async def _see_off(self, app: App) -> None:
         await app.leave(self._loop.time() + self._seconds, "since the configuration has changed")
