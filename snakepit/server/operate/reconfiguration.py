@@ -50,9 +50,9 @@ class Reconfiguration:
     async def apply(self) -> "Outcome | None":
         """Read the file, and make of apps and static files what it says; returns when apps that come are ready.
 
-        The outcome counts those that came, went and changed, and names those that can't be started; None: the file says nothing new of them. Where an app that
-        changed can't be started, the one before goes on. Raises SnakepitError if the file is wrong: then nothing
-        changes.
+        The outcome counts those that came, went and changed, and names those that can't be started; None: the file says
+        nothing new of them. Where an app that changed can't be started, the one before goes on. Raises SnakepitError if
+        the file is wrong: then nothing changes.
         """
         config = self._read()
         if self._known.apps and not config.apps:

@@ -135,7 +135,9 @@ def test_until_its_successor_is_ready_the_one_before_answers():
 def test_a_successor_that_cannot_start_changes_nothing_and_a_new_app_fails_alone():
     async def scenario(server):
         (before,) = server.apps
-        assert await server.become(config("/a=broken:app", "/b=broken:app")) == Outcome(1, "/b: no module\n/a: no module")
+        assert await server.become(config("/a=broken:app", "/b=broken:app")) == Outcome(
+            1, "/b: no module\n/a: no module"
+        )
         new, successor = server.made
         assert (server.at(b"/a"), server.at(b"/b")) == (before, new)
         await until(lambda: list(server.apps) == [before, new])
