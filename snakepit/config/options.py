@@ -27,7 +27,7 @@ from snakepit.config.choices import (
 from snakepit.config.extra_fields import check_fields
 from snakepit.config.option import describe, option
 from snakepit.config.route import Route, check_root_path
-from snakepit.config.sources import ConfigFile, Found, gather, raise_all
+from snakepit.config.sources import SET_BY_ENV_FILES, ConfigFile, Found, gather, raise_all
 from snakepit.config.static import StaticFiles, joined
 from snakepit.config.tls import TlsOptions
 from snakepit.config.trusted_proxies import PROXY_HEADERS, TrustedProxies, header_names
@@ -63,8 +63,9 @@ class RoutedApp:
         config = self.config
         if config.app_dir and not os.path.isdir(placeholders.fixed_folder(config.app_dir)):
             raise ConfigError(f"app_dir: there is no folder {placeholders.fixed_folder(config.app_dir)}", ("app_dir",))
-        if config.env_file and not placeholders.names(config.env_file) and not os.path.exists(config.env_file):
-            raise ConfigError(f"env_file: there is no file {config.env_file}")
+        file = config.env_file
+        if file and not placeholders.names(file) and file not in SET_BY_ENV_FILES and not os.path.exists(file):
+            raise ConfigError(f"env_file: there is no file {file}")
         if isinstance(config.app, str):
             app_reference.check(config.app)
             texts = (config.app, config.app_dir, config.venv, config.env_file or "")

@@ -8,6 +8,7 @@ from snakepit.config import apps
 from snakepit.config import file as config_file
 from snakepit.config.options import OPTIONS, Config
 from snakepit.config.route import Route
+from snakepit.config.sources import SET_BY_ENV_FILES
 from snakepit.errors import ConfigError
 from snakepit.system.cpus import usable_cpus
 
@@ -217,6 +218,16 @@ def test_a_filled_app(tmp_path):
     app = template.filled({"t": "acme"})
     assert (app.name, app.route, app.config.app_dir) == ("/t/acme", Route("", "/t/acme"), str(tmp_path / "acme"))
     assert template.filled({"t": "other"}) is None
+
+
+def test_an_env_file_that_has_been_read_need_not_be_there_any_more(tmp_path, monkeypatch):
+    app = Config.resolve(None, {"mount": ["/a=main:app"]}).apps[0]
+    gone = str(tmp_path / "gone.env")
+    app = replace(app, config=replace(app.config, env_file=gone))
+    with pytest.raises(ConfigError, match=r"env_file: there is no file .*gone\.env"):
+        app.check()
+    monkeypatch.setitem(SET_BY_ENV_FILES, gone, {})
+    app.check()
 
 
 def test_placeholders_in_other_options(tmp_path):
