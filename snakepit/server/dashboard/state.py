@@ -1,9 +1,11 @@
 """The state of a server as the live page shows it: taken once for all who watch, as values that JSON can hold."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from heapq import nsmallest
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -13,6 +15,7 @@ from snakepit.server.dashboard.rates import Counts, History, counts_of
 from snakepit.server.dashboard.verdict import verdict
 from snakepit.server.exchanges.websocket import SWITCHED
 from snakepit.server.lifecycle import ExchangeState, WorkerState
+from snakepit.server.monitor.readiness import FRESH, PATIENCE, PAUSE
 
 if TYPE_CHECKING:
     from snakepit.server.apps.app import App
@@ -55,7 +58,8 @@ class ServerState:
         self._statistics = statistics
         self._apps = apps
         self._counters = counters
-        self._asked_at = self._asked_since = monotonic()  # that workers were asked last, and since when again and again
+        self._asked_at = -inf  # that workers were asked last
+        self._asked_since = monotonic()  # that they are asked again and again: silence counts from then on
         self._busy: WeakKeyDictionary[WorkerHandle, tuple[float, float]] = WeakKeyDictionary()  # when, and until then
 
     def ask_workers(self) -> None:
@@ -64,10 +68,27 @@ class ServerState:
         if now - self._asked_at > REACTION:
             self._asked_since = now
         self._asked_at = now
-        for app in self._apps:
-            for worker in app.pool.workers:
-                if worker.state is WorkerState.READY:
-                    worker.ask_heartbeat(now)
+        for worker in self._serving():
+            worker.ask_heartbeat(now)
+
+    async def wait_reactions(self) -> None:
+        """Ask the workers. Where nobody has of late, wait until each has answered or counts as one that does not react.
+
+        So who looks only once is told of hung workers what a health check tells.
+        """
+        now = monotonic()
+        is_watched = now - self._asked_at <= REACTION
+        self.ask_workers()
+        if is_watched:
+            return
+        while not all(worker.has_reacted(now - FRESH) for worker in self._serving()):
+            if monotonic() - now >= PATIENCE:
+                self._asked_since = now - REACTION
+                return
+            await asyncio.sleep(PAUSE)
+
+    def _serving(self) -> "list[WorkerHandle]":
+        return [worker for app in self._apps for worker in app.pool.workers if worker.state is WorkerState.READY]
 
     def look(self) -> dict[str, Any]:
         """Return the state."""
