@@ -161,9 +161,7 @@ class ServerState:
             "number": worker.number,
             "generation": worker.generation,
             "state": worker.state.name.lower(),
-            "reacts": not ready
-            or now - max(self._asked_since, worker.thread.began) < REACTION
-            or worker.has_reacted(now - REACTION),
+            "reacts": not ready or self._reacts(worker, now),
             "interface": report.interface,
             "exchanges": len(worker.exchanges),
             "sessions": len(worker.exchanges) - len(at),
@@ -173,6 +171,12 @@ class ServerState:
             "busy": self._busy_share(worker, now),
             "at": None if oldest is None else _request(oldest, "", now),
         }
+
+    def _reacts(self, worker: "WorkerHandle", now: float) -> bool:
+        """Tell whether a worker was heard of lately, or since it was asked last: it need not speak while nobody asks."""
+        if now - max(self._asked_since, worker.thread.began) < REACTION:
+            return True
+        return worker.has_reacted(min(now - REACTION, self._asked_at))
 
     def _busy_share(self, worker: "WorkerHandle", now: float) -> float | None:
         """Return for which share of the time since the last look a worker has had a request, if that is known."""

@@ -187,6 +187,7 @@ def test_rates_are_of_the_time_between_two_looks(make):
 
 def test_workers_that_do_not_react(make):
     dumb, well = Worker(1), Worker(2)
+    dumb.heard_at = NOW - 0.1
     world = make(App("main:app", dumb, well))
     world.state.ask_workers()
     assert (dumb.asked, well.asked) == (1, 1)
@@ -282,6 +283,16 @@ def later(world, method):
         return method(self, since)
 
     return look
+
+
+def test_workers_may_be_silent_while_nobody_asks(make):
+    worker = Worker(1)
+    world = make(App("main:app", worker))
+    for pause in (0.0, 30.0, REACTION + 1.0):
+        world.now += pause
+        assert world.look()["apps"][0]["workers"][0]["reacts"]
+        world.state.ask_workers()
+        worker.heard_at = world.now
 
 
 def test_the_command_waits_for_workers_no_longer_than_they_take(hurried, make, monkeypatch):
