@@ -12,7 +12,6 @@ from snakepit.config.trusted_proxies import TrustedProxies
 from snakepit.errors import ConfigError
 from snakepit.server.events.events import Events
 from snakepit.server.events.kinds import Kind
-from snakepit.server.net.annotated import http_connections
 from snakepit.server.net.http1 import HttpConnections
 from snakepit.server.net.listener import Listener, Speaks
 from snakepit.server.net.reported import ReportedConnections
@@ -138,12 +137,12 @@ class Entrance:
                 challenge = AcmeChallenge(self.automatic.find_answer)
                 before_redirect.append(challenge)
                 router = RespondersFirst([challenge], router)
-            plain = http_connections(self._config, router, self._loop, beside=http)
+            plain = http.beside(router)
             redirect = Router(HttpsRedirect(self.listener.https_port or _HTTPS), before_redirect)
             connections = {
                 Speaks.HTTPS: over_tls(self._tls, http.new_connection),
                 Speaks.HTTP: plain.new_connection,
-                Speaks.REDIRECT: http_connections(self._config, redirect, self._loop, beside=http).new_connection,
+                Speaks.REDIRECT: http.beside(redirect).new_connection,
             }
             self._timer = self._loop.call_later(LOOK, self._look)
         if self._config.proxy_protocol:
@@ -153,8 +152,7 @@ class Entrance:
             )
             connections = {speaks: reported.below(make) for speaks, make in connections.items()}
         if metrics is not None:  # whoever asks there comes through no proxy
-            plain_metrics = http_connections(self._config, metrics, self._loop, beside=http)
-            connections[Speaks.METRICS] = plain_metrics.new_connection
+            connections[Speaks.METRICS] = http.beside(metrics).new_connection
         await self.listener.serve(self._loop, connections)
 
     def _make_tls(self, certificates: "Certificates", http: HttpConnections) -> "TlsConnections":

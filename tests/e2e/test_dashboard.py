@@ -145,7 +145,7 @@ def test_it_is_live_while_all_workers_hang_and_ends_what_hangs(app):
             )
             assert state["verdict"]["reasons"][0] == "None of 2 workers reacts"
             assert {request["path"] for request in state["in_flight"]["requests"]} == {"/burn"}
-            assert [each["stage"] for each in state["in_flight"]["requests"]].count("in the app") == 2
+            assert [each["state"] for each in state["in_flight"]["requests"]].count("running") == 2
             assert state["waiting"] == 1
             assert [worker["reacts"] for worker in state["apps"][0]["workers"]] == [False, False]
             for _ in clients:

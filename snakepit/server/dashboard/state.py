@@ -14,7 +14,7 @@ from snakepit.server.dashboard.faults import path_of
 from snakepit.server.dashboard.rates import Counts, History, counts_of
 from snakepit.server.dashboard.verdict import verdict
 from snakepit.server.exchanges.websocket import SWITCHED
-from snakepit.server.lifecycle import ExchangeState, WorkerState
+from snakepit.server.lifecycle import EXCHANGE_WORDS, ExchangeState, WorkerState
 from snakepit.server.monitor.readiness import FRESH, PATIENCE, PAUSE
 
 if TYPE_CHECKING:
@@ -33,13 +33,10 @@ LONG = 1.0
 REACTION = 2.0
 """Seconds since a worker was heard of after which it counts as one that does not react. It is asked every second."""
 
-_STAGES = {
-    ExchangeState.WAITING: "waiting",
-    ExchangeState.ASSIGNED: "in the app",
-    ExchangeState.RESPONDING: "responding",
-    ExchangeState.ABANDONED: "ending",
-}
-"""What the page calls the states of an exchange that it shows."""
+_IN_FLIGHT = frozenset(
+    {ExchangeState.WAITING, ExchangeState.ASSIGNED, ExchangeState.RESPONDING, ExchangeState.ABANDONED}
+)
+"""The states of an exchange that the page shows."""
 
 
 class ServerState:
@@ -173,7 +170,7 @@ class ServerState:
         }
 
     def _reacts(self, worker: "WorkerHandle", now: float) -> bool:
-        """Tell whether a worker was heard of lately, or since it was asked last: it need not speak while nobody asks."""
+        """Tell whether a worker was heard of lately, or since it was asked last: unasked it need not speak."""
         if now - max(self._asked_since, worker.thread.began) < REACTION:
             return True
         return worker.has_reacted(min(now - REACTION, self._asked_at))
@@ -199,7 +196,7 @@ def _in_flight(apps: "Sequence[App]", now: float) -> dict[str, Any]:
         (exchange, app)
         for app in apps
         for exchange in app.pool.queue.exchanges
-        if exchange.status != SWITCHED and exchange.state in _STAGES
+        if exchange.status != SWITCHED and exchange.state in _IN_FLIGHT
     ]
     old = (each for each in found if now - each[0].began >= LONG)
     oldest = nsmallest(SHOWN, old, key=lambda each: (each[0].state is ExchangeState.RESPONDING, each[0].began))
@@ -220,7 +217,7 @@ def _request(exchange: "Exchange", app: str, now: float) -> dict[str, Any]:
         "worker": exchange.home.number if exchange.state is not ExchangeState.WAITING and exchange.home else None,
         "method": exchange.head.method,
         "path": path_of(exchange),
-        "stage": _STAGES.get(exchange.state, exchange.state.name.lower()),
+        "state": EXCHANGE_WORDS[exchange.state],
         "seconds": now - exchange.began,
     }
 

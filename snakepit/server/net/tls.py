@@ -11,7 +11,6 @@ import asyncio
 import ssl
 from typing import Any, cast
 
-from snakepit.server.event_loop.background import spawn
 from snakepit.server.lifecycle import TLS, TlsState, advance
 from snakepit.server.net import client_limits, transport
 from snakepit.server.net.tls_connections import TlsConnections
@@ -292,7 +291,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         found = self._shared.certificates.find(hello, self._local_address)
         if found is None:
             self._to(TlsState.CHOOSING)
-            spawn(self._wait_for_certificate(hello), self._shared.waiting)
+            self._shared.waiting.begin(self._wait_for_certificate(hello))
         else:
             self._begin(found)
 

@@ -10,7 +10,7 @@ from snakepit.config.static import StaticFiles
 from snakepit.errors import SnakepitError
 from snakepit.server.apps.app import App
 from snakepit.server.apps.table import Apps
-from snakepit.server.event_loop.background import spawn
+from snakepit.server.event_loop.background import BackgroundTasks
 from snakepit.server.pool.outcome import Outcome
 
 _APART = ("mount", "static_path", "static_route")  # options that say the same as tables that are compared
@@ -45,7 +45,7 @@ class Reconfiguration:
         self._seconds = seconds
         self._loop = loop
         self._log = logging.getLogger("snakepit.server")
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
 
     async def apply(self) -> "Outcome | None":
         """Read the file, and make of apps and static files what it says; returns when apps that come are ready.
@@ -74,10 +74,10 @@ class Reconfiguration:
         self._known = config.with_apps([kept.get(name, app) for name, app in after.items()])
         started = {name: app for name, app in made.items() if name not in troubles}
         for app in self._apps.become(self._known.apps, started):
-            spawn(self._see_off(app), self._tasks)
+            self._tasks.begin(self._see_off(app))
         for app in made.values():
             if app.name in troubles:
-                spawn(self._see_off(app), self._tasks)
+                self._tasks.begin(self._see_off(app))
         changed = [app for app in changed if app.name not in troubles]
         for what, names in (("came", come), ("changed", changed), ("went", [before[name] for name in gone])):
             if names:
