@@ -447,7 +447,7 @@ class Serving:
             identity,
             {
                 **commands(self),
-                **certificate_commands(self._entrance.automatic),
+                **certificate_commands(self._entrance.automatic, self._entrance.status_of_files),
                 **inspection_commands(self._apps, self._loop),
                 **slow_commands(self._slow),
                 **event_commands(self._events),

@@ -117,7 +117,7 @@ class Tenants:
     def keep_only(self, templates: "Sequence[RoutedApp]") -> None:
         """Let the apps go that none of these templates would make as they are."""
         for key, tenant in list(self._tenants.items()):
-            if tenant.template not in templates:
+            if not any(tenant.template.same_app(template) for template in templates):
                 self._let_go(key, "since its options have changed")
 
     def close(self) -> None:

@@ -108,7 +108,7 @@ class Changes:
             what = " and ".join(counted(count, noun) for count, noun in counts if count)
             self._events.add(Kind.RECONFIGURED, f"Configuration read again {by.words}: {what} changed", reason=by)
         if outcome.trouble:
-            self._events.add(Kind.NOT_RECONFIGURED, f"Apps can't be changed: {outcome.trouble}", reason=by)
+            self._events.add(Kind.NOT_RECONFIGURED, f"Apps can't be started: {outcome.trouble}", reason=by)
         return outcome
 
     async def stop_app(self, name: str, seconds: float) -> None:

@@ -84,7 +84,7 @@ def commands(server: Commanded) -> dict[str, Command]:
     async def reread(request: Mapping[str, Any]) -> dict[str, Any]:
         outcome = await server.reread(By.COMMAND)
         if outcome.trouble:
-            raise SnakepitError(f"{counted(outcome.count, 'app')} changed; others can't be: {outcome.trouble}")
+            raise SnakepitError(f"{counted(outcome.count, 'app')} changed; not started: {outcome.trouble}")
         return {"changed": outcome.count, "static": outcome.static}
 
     async def stop_app(request: Mapping[str, Any]) -> dict[str, Any]:
