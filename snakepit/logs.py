@@ -3,6 +3,7 @@
 import json
 import logging.config
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -218,15 +219,22 @@ _outputs: list[tuple[logging.StreamHandler[Any], TextIO, LogOutput]] = []
 
 
 def _never_block() -> None:
-    """Have all handlers for stdout and stderr write without blocking."""
+    """Have all handlers for stdout and stderr, and for files that are pipes or terminals, write without blocking."""
     for handler in _all_handlers():
         stream = getattr(handler, "stream", None)
-        if type(stream) is not TextIOWrapper or stream not in (sys.stdout, sys.stderr):  # a program may have its own
+        if type(stream) is not TextIOWrapper:  # a program may have its own
+            continue
+        if stream not in (sys.stdout, sys.stderr) and not (isinstance(handler, logging.FileHandler) and _waits(stream)):
             continue
         if isinstance(handler, logging.StreamHandler):
             output = _output_to(stream) or LogOutput(stream, partial(_notice, handler))
             handler.setStream(output)
             _outputs.append((handler, stream, output))
+
+
+def _waits(stream: TextIO) -> bool:
+    """Tell whether writing there may wait for a reader; /dev/stdout is such a file where containers run."""
+    return not stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
 
 
 def _output_to(stream: TextIO) -> LogOutput | None:
@@ -244,6 +252,10 @@ def _notice(handler: logging.Handler, dropped: int) -> str:
 def finish() -> None:
     """Write what is left of the logs, as far as that can be done soon."""
     for handler, stream, output in _outputs:
-        if output.finish(LAST_SECONDS):
+        if not output.finish(LAST_SECONDS):
+            continue
+        if handler.stream is output:
             handler.setStream(stream)
+        elif stream not in (sys.stdout, sys.stderr):  # a file that was moved: the handler has another one
+            stream.close()
     _outputs.clear()

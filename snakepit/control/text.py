@@ -26,10 +26,18 @@ ROUTINE = frozenset({"worker-ready", "listening"})
 def render(status: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> str:
     """Render how the server is, then a line for each worker. `state`: as the command `state` tells it, if it does."""
     apps = status["apps"]
+    silent = _silent(state)
     if len(apps) == 1 and apps[0]["name"] == status["app"]:
-        table = [_HEADINGS, *map(_row, status["workers"])]
+        table = [
+            _HEADINGS,
+            *(_row(worker, (status["app"], worker["number"]) in silent) for worker in status["workers"]),
+        ]
     else:
-        rows = [(app["name"], *_row(worker)) for app in apps for worker in app["workers"]]
+        rows = [
+            (app["name"], *_row(worker, (app["name"], worker["number"]) in silent))
+            for app in apps
+            for worker in app["workers"]
+        ]
         table = [("APP", *_HEADINGS), *rows]
     told, load, lately = ([], [], []) if state is None else (_verdict(state), _load(state), _lately(state))
     return "\n".join([*aligned([*told, *_facts(status, load), *lately]), "", *aligned(table)])
@@ -108,11 +116,17 @@ def _facts(status: Mapping[str, Any], load: list[tuple[str, str]]) -> list[tuple
     return [("Name", status["name"]), *facts] if status["name"] is not None else facts
 
 
-def _row(worker: Mapping[str, Any]) -> tuple[str, ...]:
+def _silent(state: Mapping[str, Any] | None) -> set[tuple[str, int]]:
+    """Return the apps' names and the numbers of the workers that do not react."""
+    apps = () if state is None else state["apps"]
+    return {(app["name"], worker["number"]) for app in apps for worker in app["workers"] if not worker["reacts"]}
+
+
+def _row(worker: Mapping[str, Any], is_silent: bool) -> tuple[str, ...]:
     began = bool(worker["interface"])  # before that there is nothing more to show
     return (
         str(worker["number"]),
-        worker["state"],
+        "silent" if is_silent and worker["state"] == "ready" else worker["state"],
         worker["interface"].upper(),
         str(worker["exchanges"]),
         str(worker["served"]),

@@ -45,6 +45,9 @@ _WAITING_MODULES = (
 )
 """Modules whose calls wait, when they are the innermost of a thread of the main interpreter."""
 
+_WAITS_FOR_END = str(Path(__file__).parents[1] / "worker" / "asgi" / "lifespan.py"), "Lifespan.wait_message"
+"""The file and the name of the function that an app awaits until it is told to shut down."""
+
 type Call = tuple[str, int, str]
 """A file, a line, and the name of a function."""
 
@@ -58,6 +61,8 @@ def ours(calls: Sequence[Call], is_thread: bool = True, led: int = 0) -> list[bo
     """
     files = _files_of(_LEADING_MODULES)
     found = [call[0].startswith(PACKAGE) for call in calls]
+    if any((file, function) == _WAITS_FOR_END for file, _, function in calls):
+        return [True] * len(calls)
     if not led and all(own or _is_standard(call[0]) for own, call in zip(found, calls, strict=True)):
         return [True] * len(calls)
     if not (is_thread or led) and True in found:

@@ -63,6 +63,14 @@ class LogOutput:
     def flush(self) -> None:
         """Do nothing: what can be written has been written."""
 
+    def fileno(self) -> int:
+        """Return the descriptor of the stream."""
+        return self._stream.fileno()
+
+    def close(self) -> None:
+        """Write no more than what is left: the handler has another stream now."""
+        self.finish(0.0)
+
     def finish(self, seconds: float) -> bool:
         """Wait so long for what is left to be written. If it is, close, and return True: there is the stream again."""
         thread = self._thread

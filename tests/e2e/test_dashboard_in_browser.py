@@ -83,7 +83,7 @@ def test_the_page_lives(browser):
         wait_for(browser, lambda it: "trying again" in text(it, "#live"))
 
 
-@pytest.mark.parametrize("width", [400, 1280])
+@pytest.mark.parametrize("width", [320, 400, 1280])
 def test_nothing_is_wider_than_the_window(browser, width):
     with running("behaviors:app", "--dashboard", workers=2) as server:
         for _ in range(3):

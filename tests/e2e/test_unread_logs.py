@@ -51,11 +51,15 @@ def ask(path, process):
     return answered
 
 
-@pytest.mark.parametrize("both", [False, True], ids=["stdout", "stdout and stderr"])
-def test_requests_are_answered(tmp_path, both):
+@pytest.mark.parametrize(
+    ("both", "more"),
+    [(False, ()), (True, ()), (False, ("--access-log-file", "/dev/stdout"))],
+    ids=["stdout", "stdout and stderr", "a file that is stdout"],
+)
+def test_requests_are_answered(tmp_path, both, more):
     path = str(tmp_path / "socket")
     (tmp_path / "main.py").write_text(APP, encoding="utf-8")
-    options = "--uds", path, "--no-supervise", "--interpreters", "1"
+    options = "--uds", path, "--no-supervise", "--interpreters", "1", *more
     process = subprocess.Popen(
         [sys.executable, "-m", "snakepit", "run", "main:app", *options],
         cwd=tmp_path,

@@ -14,6 +14,7 @@ from snakepit import logs
 from snakepit.config.choices import LOG_LEVELS, TRACE
 from snakepit.config.options import Config
 from snakepit.errors import ConfigError
+from snakepit.system.log_files import reopen_log_files
 
 NAMES = ("snakepit", "snakepit.server", "snakepit.access")
 
@@ -270,6 +271,28 @@ def test_one_pipe_for_both_streams(monkeypatch, log_format):
     text = f"{dropped} lines of the log were dropped here: they were not read as fast as they came"
     assert json.loads(notice)["message"] == text if log_format == "json" else notice.endswith(f" WARNING  {text}")
     assert found[0:-1:2] == [f"{number}\n" for number in range(len(found) // 2)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such pipes")
+def test_a_file_for_requests_that_is_a_pipe(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        logs.configure(Config("main:app", access_log_file=str(path)))
+        [handler] = [one for one in logging.getLogger("snakepit.access").handlers if isinstance(one, logs.ReadyLines)]
+        for number in range(20_000):
+            handler.write(f"{number:0100}\n")
+        assert os.read(reader, 202) == b"".join(b"%0100d\n" % number for number in range(2))
+        assert reopen_log_files() == ([], [])
+        path.rename(tmp_path / "moved")
+        assert reopen_log_files() == ([str(path)], [])
+        handler.write("to a file now\n")
+        handler.close()
+    finally:
+        os.close(reader)
+        logs.finish()
+    assert path.read_text(encoding="utf-8") == "to a file now\n"
 
 
 # -- disks that are full ---------------------------------------------------------------------------------------------

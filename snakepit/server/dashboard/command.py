@@ -36,8 +36,8 @@ def state_commands(
             with StandardLibraryFirst():
                 from snakepit.server.dashboard.state import ServerState  # hardly anyone asks
             made.append(ServerState(statistics, apps, counters))
+        await made[0].wait_reactions()
         found = made[0].look()
-        made[0].ask_workers()
         latest = [event.described() for event in events.latest[:SHOWN]]
         return {"state": {**found, "load": load.told(), "events": latest}}
 

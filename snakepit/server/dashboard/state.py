@@ -1,9 +1,11 @@
 """The state of a server as the live page shows it: taken once for all who watch, as values that JSON can hold."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from heapq import nsmallest
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -13,6 +15,7 @@ from snakepit.server.dashboard.rates import Counts, History, counts_of
 from snakepit.server.dashboard.verdict import verdict
 from snakepit.server.exchanges.websocket import SWITCHED
 from snakepit.server.lifecycle import EXCHANGE_WORDS, ExchangeState, WorkerState
+from snakepit.server.monitor.readiness import FRESH, PATIENCE, PAUSE
 
 if TYPE_CHECKING:
     from snakepit.server.apps.app import App
@@ -52,7 +55,8 @@ class ServerState:
         self._statistics = statistics
         self._apps = apps
         self._counters = counters
-        self._asked_at = self._asked_since = monotonic()  # that workers were asked last, and since when again and again
+        self._asked_at = -inf  # that workers were asked last
+        self._asked_since = monotonic()  # that they are asked again and again: silence counts from then on
         self._busy: WeakKeyDictionary[WorkerHandle, tuple[float, float]] = WeakKeyDictionary()  # when, and until then
 
     def ask_workers(self) -> None:
@@ -61,10 +65,27 @@ class ServerState:
         if now - self._asked_at > REACTION:
             self._asked_since = now
         self._asked_at = now
-        for app in self._apps:
-            for worker in app.pool.workers:
-                if worker.state is WorkerState.READY:
-                    worker.ask_heartbeat(now)
+        for worker in self._serving():
+            worker.ask_heartbeat(now)
+
+    async def wait_reactions(self) -> None:
+        """Ask the workers. Where nobody has of late, wait until each has answered or counts as one that does not react.
+
+        So who looks only once is told of hung workers what a health check tells.
+        """
+        now = monotonic()
+        is_watched = now - self._asked_at <= REACTION
+        self.ask_workers()
+        if is_watched:
+            return
+        while not all(worker.has_reacted(now - FRESH) for worker in self._serving()):
+            if monotonic() - now >= PATIENCE:
+                self._asked_since = now - REACTION
+                return
+            await asyncio.sleep(PAUSE)
+
+    def _serving(self) -> "list[WorkerHandle]":
+        return [worker for app in self._apps for worker in app.pool.workers if worker.state is WorkerState.READY]
 
     def look(self) -> dict[str, Any]:
         """Return the state."""
@@ -137,9 +158,7 @@ class ServerState:
             "number": worker.number,
             "generation": worker.generation,
             "state": worker.state.name.lower(),
-            "reacts": not ready
-            or now - max(self._asked_since, worker.thread.began) < REACTION
-            or worker.has_reacted(now - REACTION),
+            "reacts": not ready or self._reacts(worker, now),
             "interface": report.interface,
             "exchanges": len(worker.exchanges),
             "sessions": len(worker.exchanges) - len(at),
@@ -149,6 +168,12 @@ class ServerState:
             "busy": self._busy_share(worker, now),
             "at": None if oldest is None else _request(oldest, "", now),
         }
+
+    def _reacts(self, worker: "WorkerHandle", now: float) -> bool:
+        """Tell whether a worker was heard of lately, or since it was asked last: unasked it need not speak."""
+        if now - max(self._asked_since, worker.thread.began) < REACTION:
+            return True
+        return worker.has_reacted(min(now - REACTION, self._asked_at))
 
     def _busy_share(self, worker: "WorkerHandle", now: float) -> float | None:
         """Return for which share of the time since the last look a worker has had a request, if that is known."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from snakepit.server.events.events import gist
 from snakepit.server.lifecycle import EXCHANGE_WORDS, ExchangeState
 from snakepit.system.words import capitalized, counted
 
@@ -51,7 +52,7 @@ def _troubles(state: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _of_app(app: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if app["state"] == "failed":
-        yield BAD, f"the app can't be started: {app['trouble']}"
+        yield BAD, f"the app can't be started: {gist(app['trouble'])}"
         return
     if app["state"] == "stopped":
         yield LOOK, "the app is stopped"

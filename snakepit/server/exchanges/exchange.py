@@ -273,6 +273,7 @@ class Exchange(RequestSide):
             self._to(ExchangeState.CLOSED)
             return
         self._to(ExchangeState.NEW)
+        self.served_by = NO_WORKER
         self._worker = None
         self._held = held
 

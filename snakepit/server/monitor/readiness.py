@@ -98,5 +98,5 @@ def _serving(app: "App") -> "list[WorkerHandle]":
 
 
 def _may_change(health: Health) -> bool:
-    """Tell whether workers are all that is waited for."""
-    return not health.reason and {app.reason for app in health.apps if not app.ready} == {_SILENT}
+    """Tell whether a worker's answer may change it: also where another app can't be started, what is told of it."""
+    return not health.reason and any(app.reason == _SILENT for app in health.apps)

@@ -73,7 +73,7 @@ class Lifespan:
         """Call the app: the task."""
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         try:
-            await self._app(scope, self._incoming.get, self._send)
+            await self._app(scope, self.wait_message, self._send)
             if not self._started.is_set() and self._failure is None and not self._cancelled:
                 self._without("the app returned from its lifespan without completing its start-up")
         except BaseException as error:  # an app may raise anything here; in "auto" it means "I have no lifespan"
@@ -84,6 +84,10 @@ class Lifespan:
             else:
                 self._cause = error
                 self._without(f"the app's lifespan start-up failed\n{fault(error)}")
+
+    async def wait_message(self) -> Message:
+        """Wait for what the app is told next: its `receive`."""
+        return await self._incoming.get()
 
     def _over(self, task: asyncio.Task[None]) -> None:
         """Nothing more comes of it: not in `run`, no line of which is executed where it is cancelled early."""

@@ -59,11 +59,18 @@ STATE = {
     "verdict": {"level": "well", "reasons": []},
     "in_flight": {"requests": [], "more": 0},
     "several": False,
+    "apps": [{"name": "main:app", "workers": [{"number": 1, "reacts": True}]}],
 }
 
 
 def slow(path, worker, seconds, state="running"):
     return {"method": "GET", "path": path, "worker": worker, "app": "main:app", "seconds": seconds, "state": state}
+
+
+@pytest.mark.parametrize(("reacts", "shown"), [(True, "1       ready"), (False, "1       silent")])
+def test_a_worker_that_does_not_react(reacts, shown):
+    state = {**STATE, "apps": [{"name": "main:app", "workers": [{"number": 1, "reacts": reacts}]}]}
+    assert render(STATUS, state).splitlines()[-2].startswith(shown)
 
 
 def test_that_it_is_well():

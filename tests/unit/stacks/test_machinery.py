@@ -2,6 +2,7 @@
 
 import asyncio.base_events
 import asyncio.events
+import asyncio.queues
 import asyncio.tasks
 import selectors
 import threading
@@ -11,8 +12,11 @@ import pytest
 
 import snakepit
 from snakepit.stacks.machinery import kind_of, ours, waits
+from snakepit.worker.asgi import lifespan
+from snakepit.worker.asgi.lifespan import Lifespan
 
 OURS = str(Path(snakepit.__file__).parent / "worker" / "wsgi" / "exchange.py"), 1, "WsgiExchange.run"
+LIFESPAN = lifespan.__file__
 THREAD = threading.__file__, 1, "Thread._bootstrap"
 LOOP = asyncio.base_events.__file__, 1, "BaseEventLoop._run_once"
 HANDLE = asyncio.events.__file__, 1, "Handle._run"
@@ -46,6 +50,13 @@ def test_what_leads_to_the_app_is_not_the_apps(calls, of_the_app):
 def test_in_the_first_thread_of_a_process_what_leads_to_snakepit_is_not_the_apps_either():
     assert shown(FROZEN, LIBRARY, OURS, LIBRARY, OURS, LOOP, is_thread=False) == []
     assert shown(FROZEN, APP, is_thread=False) == [APP]
+
+
+def test_a_lifespan_that_waits_for_its_end_is_idle():
+    begins = LIFESPAN, 1, Lifespan.run.__qualname__
+    waits_for_end = LIFESPAN, 2, Lifespan.wait_message.__qualname__
+    assert shown(OURS, begins, LIBRARY, APP, waits_for_end, (asyncio.queues.__file__, 1, "Queue.get")) == []
+    assert shown(OURS, begins, LIBRARY, APP, SLEEP) == [LIBRARY, APP, SLEEP]
 
 
 def test_whatever_an_app_calls_for_a_request_is_shown():

@@ -187,6 +187,7 @@ def test_rates_are_of_the_time_between_two_looks(make):
 
 def test_workers_that_do_not_react(make):
     dumb, well = Worker(1), Worker(2)
+    dumb.heard_at = NOW - 0.1
     world = make(App("main:app", dumb, well))
     world.state.ask_workers()
     assert (dumb.asked, well.asked) == (1, 1)
@@ -241,6 +242,72 @@ def test_the_command(make):
     assert worker.asked == 1
     assert answer["state"]["load"] == {"rate": None, "busy": None}
     assert [event["text"] for event in answer["state"]["events"]] == ["Workers: 2, were 1"]
+
+
+@pytest.fixture
+def hurried(monkeypatch):
+    monkeypatch.setattr(state_module, "PATIENCE", 0.02)
+    monkeypatch.setattr(state_module, "PAUSE", 0.001)
+
+
+def reacting(answer):
+    return [worker["reacts"] for app in answer["state"]["apps"] for worker in app["workers"]]
+
+
+def test_the_command_says_of_hung_workers_at_once_that_they_do_not_react(hurried, make, monkeypatch):
+    lives, hangs = Worker(1), Worker(2)
+    lives.heard_at = hangs.heard_at = NOW - 14.0
+    world = make(App("main:app", lives, hangs))
+    command = of_state(world, world.counters)["state"]
+
+    def answer_late(now):
+        world.now += 0.005
+        lives.heard_at = world.now
+
+    monkeypatch.setattr(lives, "ask_heartbeat", answer_late)
+    monkeypatch.setattr(type(hangs), "has_reacted", later(world, Worker.has_reacted))
+    answer = asyncio.run(command({}))
+    assert reacting(answer) == [True, False]
+    assert answer["state"]["verdict"]["reasons"] == ["Worker 2 does not react"]
+    world.now += 1.0
+    asked = hangs.asked
+    assert reacting(asyncio.run(command({}))) == [True, False], "and once more, without waiting"
+    assert hangs.asked == asked + 1
+
+
+def later(world, method):
+    """Have the clock go on with each look at a worker."""
+
+    def look(self, since):
+        world.now += 0.005
+        return method(self, since)
+
+    return look
+
+
+def test_workers_may_be_silent_while_nobody_asks(make):
+    worker = Worker(1)
+    world = make(App("main:app", worker))
+    for pause in (0.0, 30.0, REACTION + 1.0):
+        world.now += pause
+        assert world.look()["apps"][0]["workers"][0]["reacts"]
+        world.state.ask_workers()
+        worker.heard_at = world.now
+
+
+def test_the_command_waits_for_workers_no_longer_than_they_take(hurried, make, monkeypatch):
+    worker = Worker(1)
+    worker.heard_at = NOW - 14.0
+    world = make(App("main:app", worker))
+    looks = []
+
+    def answer_at_the_third_look(since):
+        looks.append(since)
+        return len(looks) > 2
+
+    monkeypatch.setattr(worker, "has_reacted", answer_at_the_third_look)
+    assert reacting(asyncio.run(of_state(world, world.counters)["state"]({}))) == [True]
+    assert world.now == NOW
 
 
 @pytest.mark.parametrize("number", [None, "1", 1.0, True])

@@ -48,6 +48,14 @@ def test_workers(workers, level, reason):
     assert judge(app(workers=workers), several=True) == (level, [f"shop: {reason}"])
 
 
+def test_of_a_traceback_only_its_end_is_told():
+    trouble = 'Module "api" has an error\nTraceback (most recent call last):\n  File "api.py", line 1\nKeyError: 1\n'
+    assert judge(app(state="failed", trouble=trouble)) == (
+        "bad",
+        ['The app can\'t be started: Module "api" has an error: KeyError: 1'],
+    )
+
+
 def test_apps_are_named_where_there_are_several_and_the_worst_comes_first():
     assert judge(
         app("blog", "stopped"),

@@ -64,6 +64,17 @@ def test_a_request_is_noted_when_it_has_taken_long():
     play(scenario, of=Watched)
 
 
+def test_a_request_that_is_back_in_the_queue_has_no_worker():
+    async def scenario(ready):
+        exchange = ready.begin(ago=2)
+        ready.slow.look()
+        exchange.unassign([])
+        exchange.mark_waiting()
+        assert ready.told("worker", "state") == [("no worker", "waiting")]
+
+    play(scenario, of=Watched)
+
+
 def test_what_is_over_in_time_is_not_noted():
     async def scenario(ready):
         ready.end(ready.begin(ago=0.9))

@@ -133,11 +133,20 @@ def test_an_app_without_a_worker_that_is_ready(make, state):
 
 
 def test_an_app_that_can_not_be_started_is_not_waited_for(make):
+    failed = AppHealth("/shop", False, "it can't be started")
+    world = make(FakeApp(FakeWorker(heard_at=1e9)), FakeApp(name="/shop", failure=ValueError()))
+    world.ask()
+    assert world.told == [Health([AppHealth("/", True), failed])]
+
+
+def test_beside_an_app_that_can_not_be_started_the_others_are_asked(make):
     worker = FakeWorker()
     world = make(FakeApp(worker), FakeApp(name="/shop", failure=ValueError()))
     world.ask()
-    assert world.told[0].apps[1] == AppHealth("/shop", False, "it can't be started")
-    assert worker.asked == 0
+    assert (world.told, worker.asked) == ([], 1)
+    worker.heard_at = world.now
+    world.wait(PAUSE)
+    assert world.told == [Health([AppHealth("/", True), AppHealth("/shop", False, "it can't be started")])]
 
 
 def test_an_app_that_fails_while_workers_are_asked(make):
