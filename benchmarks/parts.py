@@ -25,7 +25,7 @@ from snakepit.http.h1.protocol import Http1Protocol
 from snakepit.logs import AccessHandler
 from snakepit.server.dispatch.dispatcher import Dispatcher
 from snakepit.server.monitor.counters import Counters
-from snakepit.server.net.annotated import http_connections
+from snakepit.server.net.annotated import connections_for
 from snakepit.server.net.common_fields import CommonFields
 from snakepit.server.net.request_log import RequestLog
 from snakepit.server.pool.observer import Observer
@@ -194,7 +194,7 @@ class Main:
             else:
                 worker._seats._clock = lambda: 0.0  # no thread is slow
         config = Config(app="unused", http=cast("Any", http), **({"access_log": False} | more))
-        self.http = http_connections(config, Router(self.pool.queue), loop)
+        self.http = connections_for(config)(config, Router(self.pool.queue), loop)
         if metrics:
             counters = Counters([cast("Any", SimpleNamespace(name="", destination=self.pool.queue, pool=self.pool))])
             self.http.watch_exchanges(counters, busyness=counters)

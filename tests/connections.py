@@ -16,7 +16,7 @@ from snakepit.http.fields import NONE, render
 from snakepit.server.exchanges.exchange import Destination
 from snakepit.server.exchanges.sink import EnvelopeSink
 from snakepit.server.lifecycle import CONNECTION, WEBSOCKET, ExchangeState
-from snakepit.server.net.annotated import http_connections
+from snakepit.server.net.annotated import connections_for
 from snakepit.server.net.http1 import Connection
 from snakepit.server.net.websocket import WebSocketConnection
 from snakepit.server.routing.router import Router
@@ -127,7 +127,7 @@ class World:
     def respond(self, *responders):
         """Put these responders before the pool."""
         config, router = Config("app:app", **self.options), Router(self.pool, responders)
-        self.http = http_connections(config, router, self.loop)
+        self.http = connections_for(config)(config, router, self.loop)
 
     async def settle(self):
         await turn()

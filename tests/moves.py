@@ -13,6 +13,7 @@ from snakepit.server.lifecycle import advance
 @contextmanager
 def held_to[S: IntEnum](kind: type, table: Mapping[S, Container[S]]) -> Iterator[set[tuple[S, S]]]:
     """Check each move of each `_state` of a class; yields the moves that were made."""
+    kind = next((each for each in kind.__mro__ if "_state" in vars(each)), kind)  # where its slot is, if it has one
     slot = vars(kind).get("_state")
     moves: set[tuple[S, S]] = set()
 

@@ -38,6 +38,8 @@ def _config(
         read = file.wanted(config_file, no_config)
         found = gather(OPTIONS, app, parameters.given_values(values), read)
         config = Config.made_from(found if found.names_app else Found(_NO_APP, found.values, found.sources))
+        if not config.apps:
+            _check_only_app(config, found)
     except SnakepitError as error:
         end_with(error)
     if only_check:
@@ -48,6 +50,16 @@ def _config(
         print(json.dumps(_as_json(found, config, read), indent=2))
     else:
         print(_as_text(found, config, read))
+
+
+def _check_only_app(config: Config, found: Found) -> None:
+    """Raise ConfigError for what the only app can't have; `made_from` has looked at each of several."""
+    try:
+        for app in config.routed:
+            app.check()
+    except ConfigError as error:
+        places = found.places(error.options)
+        raise ConfigError(f"{error} ({places})" if places else str(error), error.options) from None
 
 
 _NO_APP = "none:none"

@@ -214,7 +214,7 @@ def _upgrade(name: str | None, pid: int | None) -> None:
 
 
 def _certificates(as_json: bool, acme_folder: str | None, name: str | None, pid: int | None) -> None:
-    """Show the certificates that a running server has obtained; where none runs, those that are stored."""
+    """Show the certificates of a running server; where none runs, those that it has obtained and stored."""
     if click.get_current_context().invoked_subcommand is not None:
         return
     from snakepit.control import certificates

@@ -22,6 +22,8 @@ def _separate(domains: Sequence[str]) -> list[str]:
 
 
 def _check_domains(domains: Sequence[str]) -> None:
+    if domains and not _separate(domains):
+        raise ConfigError("domain is empty: leave it out, or name one")
     for domain in _separate(domains):
         try:
             names.canonical(domain)
@@ -52,6 +54,16 @@ def _check_external(accounts: Sequence[str]) -> None:
 def _check_ask(url: str) -> None:
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise ConfigError(f"acme_ask must be a URL, not {url!r}")
+
+
+def _host_of(domains: Sequence[str]) -> str:
+    """Return where to listen for clients of these domains: only this machine's reach `localhost`."""
+    addresses = [names.address(each) for each in domains]
+    if any(not names.is_local(each) for each in domains) or any(one and not one.is_loopback for one in addresses):
+        return ""
+    if not any(one and one.version == 6 for one in addresses):
+        return "127.0.0.1"
+    return "localhost" if len(domains) > 1 else "::1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +122,6 @@ class AcmeOptions(ListenOptions):
                 object.__setattr__(self, name, absolute(path))
 
         if self.host is None:
-            public = any(not names.is_local(each) for each in domains)
-            object.__setattr__(self, "host", "" if public else "127.0.0.1")
+            object.__setattr__(self, "host", _host_of(domains))
         if self.port is None:
             object.__setattr__(self, "port", HTTPS_PORT if domains else 8000)

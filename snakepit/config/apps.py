@@ -95,11 +95,20 @@ def _mount(text: str) -> tuple[Route, str]:
 def _clashes(wanted: Iterable[Wanted]) -> Iterable[str]:
     names: set[str] = set()
     routes: dict[str, str] = {}
+    with_placeholders: list[Wanted] = []
     for each in wanted:
         shape = each.route.shape
         if shape in routes:
             yield f"{each.name} ({each.source}) would get the same requests as {routes[shape]}: change host or path"
         elif each.name in names:
             yield f"two apps are called {each.name} ({each.source}): give one of them another name"
+        elif each.route.placeholders:
+            tied = next((one for one in with_placeholders if one.route.ties_with(each.route)), None)
+            if tied is not None:
+                yield (
+                    f"{each.name} ({each.source}) would get some of the requests of {tied.name}, and neither is the "
+                    "more specific: change host or path"
+                )
+            with_placeholders.append(each)
         names.add(each.name)
         routes[shape] = each.name

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 
 from snakepit.errors import ConfigError
 
@@ -65,6 +66,21 @@ def check_binds(texts: Sequence[str]) -> None:
     for number, bind in enumerate(found):
         if bind.port and any((bind.host, bind.port) == (other.host, other.port) for other in found[:number]):
             raise ConfigError(f"bind: {texts[number]} is there twice")
+        for wide, other in enumerate(found):
+            if bind.port and other.port == bind.port and includes(other.host, bind.host):
+                raise ConfigError(f"bind: {texts[number]} is one of the addresses of {texts[wide]}; leave it out")
+
+
+def includes(wide: str, host: str) -> bool:
+    """Tell whether a host stands for many addresses of this machine, and another for some of them: only one of the two
+    can have a port. Names are not resolved."""
+    if wide == host:
+        return False
+    try:
+        version = ip_address(host.partition("%")[0]).version
+    except ValueError:  # a name
+        return wide == ""
+    return wide == "" or (wide, version) in (("0.0.0.0", 4), ("::", 6))
 
 
 def mode_form(name: str) -> Callable[[str], None]:

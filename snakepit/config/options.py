@@ -27,7 +27,7 @@ from snakepit.config.choices import (
 from snakepit.config.extra_fields import check_fields
 from snakepit.config.option import describe, option
 from snakepit.config.route import Route, check_root_path
-from snakepit.config.sources import ConfigFile, Found, gather, raise_all
+from snakepit.config.sources import SET_BY_ENV_FILES, ConfigFile, Found, gather, raise_all
 from snakepit.config.static import StaticFiles, joined
 from snakepit.config.tls import TlsOptions
 from snakepit.config.trusted_proxies import PROXY_HEADERS, TrustedProxies, header_names
@@ -45,11 +45,13 @@ class RoutedApp:
         name: unique among them, for people and commands.
         route: which requests it gets.
         config: the server's options, with the app's own in place of those in `PER_APP`.
+        shares_cpus: its number of workers is not given, but its share of the CPUs.
     """
 
     name: str
     route: Route
     config: "Config"
+    shares_cpus: bool = False
 
     @property
     def reference(self) -> app_reference.AppReference:
@@ -60,13 +62,26 @@ class RoutedApp:
         """Raise ConfigError if it can't be told where the app is, or for a placeholder that its route does not have."""
         config = self.config
         if config.app_dir and not os.path.isdir(placeholders.fixed_folder(config.app_dir)):
-            raise ConfigError(f"app_dir: there is no folder {placeholders.fixed_folder(config.app_dir)}")
+            raise ConfigError(f"app_dir: there is no folder {placeholders.fixed_folder(config.app_dir)}", ("app_dir",))
+        file = config.env_file
+        if file and not placeholders.names(file) and file not in SET_BY_ENV_FILES and not os.path.exists(file):
+            raise ConfigError(f"env_file: there is no file {file}")
         if isinstance(config.app, str):
             app_reference.check(config.app)
             texts = (config.app, config.app_dir, config.venv, config.env_file or "")
             placeholders.check_known(texts, self.route.placeholders)
         else:
             app_reference.find(config.app)
+
+    def same_app(self, other: "RoutedApp") -> bool:
+        """Tell whether nothing that concerns the app differs, whatever its name, and the server's other options.
+
+        Shares of the CPUs become smaller or larger as other apps come and go; that makes no other app of it.
+        """
+        if (self.route, self.config.app) != (other.route, other.config.app):
+            return False
+        names = apps.PER_APP - {"interpreters"} if self.shares_cpus and other.shares_cpus else apps.PER_APP
+        return all(getattr(self.config, name) == getattr(other.config, name) for name in names)
 
     def filled(self, values: Mapping[str, str]) -> "RoutedApp | None":
         """Return the app that these values stand for in the place of placeholders; None if its folder does not exist.
@@ -476,9 +491,10 @@ class Config(TlsOptions):
         made: list[RoutedApp] = []
         for each in wanted:
             values = {**of_server, **each.values}
+            shares = not values["interpreters"]
             values["interpreters"] = values["interpreters"] or (1 if each.route.placeholders else share)
             try:
-                made.append(RoutedApp(each.name, each.route, cls(each.app, **values)))
+                made.append(RoutedApp(each.name, each.route, cls(each.app, **values), shares))
                 made[-1].check()
             except ConfigError as error:
                 mistakes.append(f"{error} (app {each.name}, {each.source})")

@@ -40,6 +40,22 @@ class Route:
         """What it has in common with every route that gets the same requests."""
         return PLACEHOLDER.sub("*", str(self))
 
+    def ties_with(self, other: "Route") -> bool:
+        """Tell whether some requests fit both, and neither is the more specific: /{a}/x and /y/{b}, for /y/x."""
+        if PLACEHOLDER.sub("*", self.host) != PLACEHOLDER.sub("*", other.host):
+            return False
+        ours, theirs = self.path.split("/"), other.path.split("/")
+        if len(ours) != len(theirs):
+            return False
+        more_specific = [False, False]
+        for one, two in zip(ours, theirs, strict=True):
+            free = PLACEHOLDER.fullmatch(one), PLACEHOLDER.fullmatch(two)
+            if not any(free) and one != two:
+                return False
+            more_specific[0] |= bool(free[1] and not free[0])
+            more_specific[1] |= bool(free[0] and not free[1])
+        return all(more_specific) or not any(more_specific)
+
     def filled(self, values: Mapping[str, str]) -> "Route":
         """Return the route with these values in the place of placeholders."""
         return Route(placeholders.fill(self.host, values), placeholders.fill(self.path, values))

@@ -1,6 +1,7 @@
 """The tables of a configuration file: which option a key means, and what to say of those that mean none."""
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -116,6 +117,9 @@ class TableReader:
 
     def _read_app(self, setting: Setting) -> None:
         if self._is_new(APP, setting):
+            if setting.value and _are_tables(setting.value):
+                self._unknown(setting.key, setting.value, setting.line)
+                return
             if not isinstance(setting.value, str):
                 self.mistake(setting.line, f'{setting.key} must be text, as in "main:app", not {shown(setting.value)}')
                 return
@@ -148,7 +152,10 @@ class TableReader:
         """Return a table of texts as NAME=VALUE, one for each key."""
         joined = []
         for name, value in setting.value.items():
-            if isinstance(value, str):
+            if "=" in name:
+                line = self._lines.get((*self._outer, setting.key, name), setting.line)
+                self.mistake(line, f"{setting.key}.{shown(name)}: the name of a variable can't have a =")
+            elif isinstance(value, str):
                 joined.append(f"{name}={value}")
             else:
                 line = self._lines.get((*self._outer, setting.key, name), setting.line)
@@ -355,6 +362,8 @@ def _remedy(option: Option, key: str, value: Any) -> str:
     if meant is not None:
         meant = '"..."' if option.secret else meant
         return f"; write {key.rpartition('.')[2]} = {meant}"
+    if option.name == "interpreters" and isinstance(value, str) and (bounds := _BOUNDS.fullmatch(value)):
+        return f"; write {key.rpartition('.')[2]} = {bounds[1]} and max-interpreters = {bounds[2]}"
     if option.choices and isinstance(value, str):
         from snakepit.config import foreign_options
 
@@ -364,6 +373,10 @@ def _remedy(option: Option, key: str, value: Any) -> str:
         close = get_close_matches(value.lower(), option.choices, 1)
         return f'; did you mean "{close[0]}"?' if close else ""
     return ""
+
+
+_BOUNDS = re.compile(r"\s*([1-9][0-9]*)\s*(?:-|\.\.)\s*([1-9][0-9]*)\s*")
+"""The fewest and the most workers, as some write them."""
 
 
 def _with_type(option: Option, value: Any) -> str | None:

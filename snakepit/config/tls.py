@@ -139,7 +139,7 @@ class TlsOptions(AcmeOptions):
             )
         except ConfigError as error:
             raise ConfigError(f"ssl_{error}", ("ssl_certfile", "ssl_keyfile")) from None
-        return (first, *(each for each in self.tls if each.certfile != first.certfile))
+        return (first, *(each for each in self.tls if each != first))
 
     @property
     def speaks_tls(self) -> bool:

@@ -1,9 +1,9 @@
 """What `snakepit stacks` prints for people: requests with their stacks, those that take longest first."""
 
-import linecache
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from snakepit.stacks.text import lines_of, titled
 from snakepit.system.words import capitalized, counted, printable
 
 NOTHING = "Nothing of the app runs now"
@@ -66,18 +66,10 @@ def _name(worker: Described, several: bool) -> str:
 
 
 def _titled(stack: Described) -> str:
-    name = f"{stack['kind']} {printable(stack['name'])}"
-    return name if stack["tasks"] < 2 else f"{name}, and {stack['tasks'] - 1} more at the same place"
+    return titled(stack["kind"], stack["name"], stack["tasks"])
 
 
 def _calls(stack: Described, show_all: bool) -> Iterator[str]:
-    calls: Sequence[Described] = stack["calls"]
-    shown = [call for call in calls if show_all or not call["ours"]] or calls[-1:]
-    for call in shown:
-        yield f'    File "{printable(call["file"])}", line {call["line"]}, in {call["function"]}'
-        if source := linecache.getline(call["file"], call["line"]).strip():
-            yield f"      {source}"
-    if calls and calls[-1]["ours"] and calls[-1] is not shown[-1]:
-        yield f"    in Snakepit: {calls[-1]['function']}"
-    if stack["waits_for"]:
-        yield f"    waits for {stack['waits_for']}"
+    calls = [(call["file"], call["line"], call["function"]) for call in stack["calls"]]
+    ours = [call["ours"] for call in stack["calls"]]
+    return (f"  {line}" for line in lines_of(calls, ours, stack["waits_for"], show_all))

@@ -6,7 +6,7 @@ from typing import Any
 
 from snakepit.control.events_text import short_line
 from snakepit.system.table import aligned
-from snakepit.system.words import printable
+from snakepit.system.words import mebibytes, printable
 
 _HEADINGS_OF_APPS = ("APP", "ROUTE", "STATE", "WORKERS", "NOW", "WAITING", "SERVED")
 _HEADINGS = ("WORKER", "STATE", "INTERFACE", "NOW", "SERVED", "AGE", "IMPORT", "START-UP")
@@ -43,7 +43,7 @@ def _verdict(state: Mapping[str, Any]) -> list[tuple[str, str]]:
     for number, request in enumerate(slow):
         where = f", worker {request['worker']}" if request["worker"] is not None else ""
         of_app = f" of {request['app']}" if where and state["several"] else ""
-        what = f"{request['method']} {printable(request['path'])}, {request['seconds']:.1f} s, {request['stage']}"
+        what = f"{request['method']} {printable(request['path'])}, {request['seconds']:.1f} s, {request['state']}"
         found.append(("Slow now" if not number else "", f"{what}{where}{of_app}"))
     if slow:
         found.append(("Next", "snakepit stacks shows where they are"))
@@ -98,7 +98,7 @@ def _facts(status: Mapping[str, Any], load: list[tuple[str, str]]) -> list[tuple
             f"{status['in_progress']} in progress, {status['waiting']} of them waiting, {status['requests']} in all",
         ),
         *load,
-        ("Memory", f"{status['memory'] / 2**20:.0f} MiB" if status["memory"] is not None else "unknown"),
+        ("Memory", f"{mebibytes(status['memory'])} MiB" if status["memory"] is not None else "unknown"),
         ("Restarts", str(status["restarts"])),
     ]
     if status["abandoned"]:

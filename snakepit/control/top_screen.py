@@ -146,7 +146,7 @@ def _requests(requests: Sequence[Mapping[str, Any]], state: Mapping[str, Any]) -
     table.add_column("", no_wrap=True, style="dim", width=1)
     table.add_column("FOR", justify="right", no_wrap=True, min_width=7)
     table.add_column("IN FLIGHT", ratio=1, no_wrap=True, overflow="ellipsis")
-    table.add_column("STAGE", no_wrap=True)
+    table.add_column("STATE", no_wrap=True)
     table.add_column("WORKER", no_wrap=True)
     for place, request in enumerate(requests, start=1):
         seconds = request["seconds"]
@@ -156,7 +156,7 @@ def _requests(requests: Sequence[Mapping[str, Any]], state: Mapping[str, Any]) -
             str(place) if place < 10 else "",
             Text(_seconds(seconds), color),
             plain(f"{request['method']} {request['path']}"),
-            request["stage"],
+            request["state"],
             plain(f"{request['app']} {worker}") if state["several"] else worker,
         )
     if not requests:

@@ -4,19 +4,19 @@ import asyncio
 import logging
 import os
 import ssl
+from datetime import UTC, datetime
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from snakepit.config.bind import mode_of
 from snakepit.config.trusted_proxies import TrustedProxies
 from snakepit.errors import ConfigError
 from snakepit.server.events.events import Events
 from snakepit.server.events.kinds import Kind
-from snakepit.server.net.annotated import http_connections
 from snakepit.server.net.http1 import HttpConnections
 from snakepit.server.net.listener import Listener, Speaks
 from snakepit.server.net.reported import ReportedConnections
-from snakepit.server.privileges import become
+from snakepit.server.privileges import become, require_python
 from snakepit.server.responders.acme_challenge import AcmeChallenge
 from snakepit.server.responders.redirect import HttpsRedirect
 from snakepit.server.routing.responders_first import RespondersFirst
@@ -88,6 +88,7 @@ class Entrance:
                 os.umask(mode_of(config.umask))
             if config.user is not None or config.group is not None:
                 become(config.user, config.group)
+                require_python(config.user, config.group)
             if self.certificates is not None and config.domain:
                 self.automatic = _automatic_https(config, self.certificates, loop, events)
         except ConfigError:
@@ -107,7 +108,12 @@ class Entrance:
         files = [
             CertificateFiles(each.certfile, each.keyfile, each.keyfile_password, each.names) for each in config.tls
         ]
+        if config.ssl_ca_certs is not None and config.ssl_cert_reqs == "none":
+            self._log.warning(
+                "No client is asked for a certificate: ssl_ca_certs changes nothing without ssl_cert_reqs"
+            )
         self._files = FileCertificates(certificates, files, self._tell_of_file)
+        self._tell_of_dates()
         return certificates
 
     async def serve(
@@ -138,12 +144,12 @@ class Entrance:
                 challenge = AcmeChallenge(self.automatic.find_answer)
                 before_redirect.append(challenge)
                 router = RespondersFirst([challenge], router)
-            plain = http_connections(self._config, router, self._loop, beside=http)
+            plain = http.beside(router)
             redirect = Router(HttpsRedirect(self.listener.https_port or _HTTPS), before_redirect)
             connections = {
                 Speaks.HTTPS: over_tls(self._tls, http.new_connection),
                 Speaks.HTTP: plain.new_connection,
-                Speaks.REDIRECT: http_connections(self._config, redirect, self._loop, beside=http).new_connection,
+                Speaks.REDIRECT: http.beside(redirect).new_connection,
             }
             self._timer = self._loop.call_later(LOOK, self._look)
         if self._config.proxy_protocol:
@@ -153,8 +159,7 @@ class Entrance:
             )
             connections = {speaks: reported.below(make) for speaks, make in connections.items()}
         if metrics is not None:  # whoever asks there comes through no proxy
-            plain_metrics = http_connections(self._config, metrics, self._loop, beside=http)
-            connections[Speaks.METRICS] = plain_metrics.new_connection
+            connections[Speaks.METRICS] = http.beside(metrics).new_connection
         await self.listener.serve(self._loop, connections)
 
     def _make_tls(self, certificates: "Certificates", http: HttpConnections) -> "TlsConnections":
@@ -169,6 +174,10 @@ class Entrance:
             threads=usable_cpus().count,
             admission=http.admission,
         )
+
+    def status_of_files(self) -> list[dict[str, Any]]:
+        """Return what is known of the certificates that come from files."""
+        return [] if self._files is None else self._files.status(datetime.now(UTC))
 
     def look_at_certificates(self) -> None:
         """Read the files of certificates again that have changed, now."""
@@ -195,6 +204,12 @@ class Entrance:
             raise found
         if self._files is not None:
             self._files.take(found)
+            self._tell_of_dates()
+
+    def _tell_of_dates(self) -> None:
+        for text, already in () if self._files is None else self._files.dates(datetime.now(UTC)):
+            self._log.log(logging.ERROR if already else logging.WARNING, "%s", text)
+            self._events.add(Kind.CERTIFICATE_FAILED, text)
 
     def _tell_of_file(self, files: "CertificateFiles", trouble: str) -> None:
         if trouble:

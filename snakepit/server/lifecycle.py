@@ -242,6 +242,18 @@ TLS: Mapping[TlsState, Mapping[TlsState, str]] = {
 }
 
 
+EXCHANGE_WORDS: Mapping[ExchangeState, str] = {
+    ExchangeState.NEW: "waiting",
+    ExchangeState.WAITING: "waiting",
+    ExchangeState.ASSIGNED: "running",
+    ExchangeState.RESPONDING: "responding",
+    ExchangeState.ANSWERED: "answered",
+    ExchangeState.ABANDONED: "abandoned",
+    ExchangeState.CLOSED: "done",
+}
+"""What commands and the live page call the states of an exchange, also in JSON (docs/how-to/find-what-hangs.md)."""
+
+
 def advance[S: IntEnum](table: Mapping[S, Container[S]], state: S, to: S) -> S:
     """Return `to` if the table has an arrow from `state` to it; raises InternalError otherwise."""
     if to not in table[state]:

@@ -56,3 +56,14 @@ def become(user: str | None, group: str | None) -> None:
         raise ConfigError(f"only root can make the server run as {wanted}; start it as root, or as that one") from None
     if name is not None and home is not None:
         os.environ.update(HOME=home, USER=name, LOGNAME=name)
+
+
+def require_python(user: str | None, group: str | None) -> None:
+    """Raise ConfigError if this process, which has become another user's, may not read Python and this package.
+
+    Interpreters would fail at their first import, without a hint why.
+    """
+    for folder in (os.path.dirname(os.__file__), os.path.dirname(__file__)):
+        if not os.access(folder, os.R_OK | os.X_OK):
+            who = f"user {user}" if user is not None else f"group {group}"
+            raise ConfigError(f"the {who} may not read {folder}, which the server needs: install it elsewhere")

@@ -21,14 +21,14 @@ from snakepit.server.apps.tenant_hosts import has_tenant
 from snakepit.server.apps.tenants import Tenants
 from snakepit.server.dashboard.command import state_commands
 from snakepit.server.entrance import Entrance
-from snakepit.server.event_loop.background import spawn, wait_first_of
+from snakepit.server.event_loop.background import BackgroundTasks, wait_first_of
 from snakepit.server.events.events import Events
 from snakepit.server.events.kinds import By, Kind
 from snakepit.server.inspection.commands import inspection_commands, slow_commands
 from snakepit.server.inspection.load import Load
 from snakepit.server.inspection.slow import SlowRequests
 from snakepit.server.monitor.monitoring import Monitoring
-from snakepit.server.net.annotated import http_connections
+from snakepit.server.net.annotated import connections_for
 from snakepit.server.operate.app_events import AppEvents, connection_refused
 from snakepit.server.operate.certificate_commands import certificate_commands
 from snakepit.server.operate.changes import Changes
@@ -124,7 +124,8 @@ class Serving:
         self._apps.fill_routes(setup.apps)
         self._static = StaticRoutes(self._static_responder, routes or Router(first[0].pool.queue, first[0].responders))
         self._static.become(config.static)
-        self._http = http_connections(config, self._static.router, loop, setup.open_files, secure=config.speaks_tls)
+        new_http = connections_for(config)
+        self._http = new_http(config, self._static.router, loop, setup.open_files, secure=config.speaks_tls)
         self._app_files: AppFiles | None = None  # made for the first one
         self._http.app_files = self._send_app_file
         self._http.admission.on_refused = partial(connection_refused, events)
@@ -146,7 +147,7 @@ class Serving:
         self._control = self._control_socket()
         self._stops = Stops(partial(self.stop, By.SIGNAL), self._exit_now)
         self._accepts = False  # connections, or has done
-        self._telling: set[asyncio.Task[None]] = set()
+        self._telling = BackgroundTasks()
 
     @property
     def wanted(self) -> int:
@@ -272,7 +273,7 @@ class Serving:
                     if self._setup.reloader is not None:
                         self._changes.watch(self._setup.reloader)
                     for app in self._apps:
-                        spawn(self._warn_of_memory(app), self._telling)
+                        self._telling.begin(self._warn_of_memory(app))
                     await self._serve()
                 finally:
                     self._report.close()
@@ -305,7 +306,7 @@ class Serving:
 
     async def _serve(self) -> None:
         manager, apps, asked = self._setup.manager, self._apps, self._setup.stop.asked
-        spawn(self._tell_alive(), self._telling)
+        self._telling.begin(self._tell_alive())
         ready = apps.wait_all_ready() if manager.takes_over else apps.wait_first_ready()
         await wait_first_of(ready, asked.wait(), apps.wait_failure())
         self._raise_failure()
@@ -327,7 +328,7 @@ class Serving:
         self._log.info("Listening on %s (Ctrl+C to stop)", addresses)
         self._events.add(Kind.LISTENING, f"Listening on {addresses}")
         warn_of_debug(self._log, (app.config.debug for app in self._setup.apps), self._entrance.listener.sockets)
-        spawn(self._tell_ready(), self._telling)
+        self._telling.begin(self._tell_ready())
         await wait_first_of(asked.wait(), apps.wait_failure())
         self._raise_failure()
 
@@ -375,8 +376,7 @@ class Serving:
             await http.finish()
         finally:
             waiting.cancel()
-        for task in self._telling:
-            task.cancel()
+        self._telling.cancel()
         manager.ending()
         if apps.failure is None:
             self._log.info("Stopped")
@@ -447,7 +447,7 @@ class Serving:
             identity,
             {
                 **commands(self),
-                **certificate_commands(self._entrance.automatic),
+                **certificate_commands(self._entrance.automatic, self._entrance.status_of_files),
                 **inspection_commands(self._apps, self._loop),
                 **slow_commands(self._slow),
                 **event_commands(self._events),

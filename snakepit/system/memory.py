@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from collections.abc import Callable
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD = -1, -2  # malloc.h
@@ -33,6 +34,15 @@ def return_freed_memory() -> None:
     trim = _of_glibc("malloc_trim")
     if trim is not None:
         trim(0)
+
+
+def return_freed_memory_aside() -> None:
+    """Do so in a thread; where the system allows no more threads, at once."""
+    thread = threading.Thread(target=return_freed_memory, name="snakepit-memory", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        return_freed_memory()
 
 
 def _of_glibc(name: str) -> Callable[..., int] | None:

@@ -12,6 +12,10 @@ from collections.abc import MutableMapping
 FIRST = 3
 """The first file descriptor that systemd passes (SD_LISTEN_FDS_START)."""
 
+PATIENCE = 1.0
+"""Seconds to wait for a service manager that is behind: with reports that it can't do without, since it would take a
+start for one that failed."""
+
 
 class Notifier:
     """The connection to the service manager. Removes its address from the environment, so that child processes do not
@@ -25,27 +29,31 @@ class Notifier:
 
     def ready(self) -> None:
         """Report that the server answers requests, for the first time or again."""
-        self.send("READY=1")
+        self._send("READY=1")
 
     def reloading(self) -> None:
         """Report that workers are being replaced; `ready` follows (Type=notify-reload)."""
-        self.send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
         """Report that the service is stopping."""
-        self.send("STOPPING=1")
+        self._send("STOPPING=1")
 
     def alive(self) -> None:
         """Report that the server's event loop runs."""
-        self.send("WATCHDOG=1")
+        self._send("WATCHDOG=1", can_wait=False)  # the next one will do, too
 
-    def send(self, message: str) -> None:
-        """Send a message, if there is a service manager."""
+    def _send(self, message: str, can_wait: bool = True) -> None:
+        """Send a message, if there is a service manager.
+
+        Linux keeps few messages for a manager that does not read them, and who sends more would wait.
+        """
         if not self._address or sys.platform == "win32":
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+                sock.settimeout(PATIENCE if can_wait else 0)
                 sock.sendto(message.encode(), address)
         except OSError:
             pass  # the manager is not listening; serving matters more

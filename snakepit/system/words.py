@@ -12,6 +12,11 @@ def capitalized(words: object) -> str:
     return text[:1].upper() + text[1:]
 
 
+def mebibytes(size: float) -> int:
+    """Return a number of bytes in MiB."""
+    return round(size / 2**20)
+
+
 def printable(text: str) -> str:
     """Return a text without what would move a terminal's cursor: clients choose paths."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
 
 from snakepit.errors import ConfigError
 from snakepit.tls.client_hello import ClientHello
-from snakepit.tls.contexts import ACME_PROTOCOL, CertificateFiles, LoadedCertificate, TlsOptions, load
+from snakepit.tls.contexts import ACME_PROTOCOL, CertificateFiles, LoadedCertificate, TlsOptions, file_state, load
+from snakepit.tls.x509 import CertificateFacts
 
 if TYPE_CHECKING:
     import asyncio
@@ -97,6 +99,25 @@ class Certificates:
         return self.find(hello, local_address) or (None if hello.server_name else self._first)
 
 
+SOON = timedelta(days=7)
+"""How long before its end a certificate is said to end, if that is less than a tenth of its life."""
+
+
+def doubtful_dates(facts: CertificateFacts, now: datetime) -> tuple[str, bool]:
+    """Return what is wrong with the dates of a certificate, and whether clients refuse it now; empty: nothing."""
+    if now < facts.not_before:
+        return f"holds only from {_date(facts.not_before)} on: clients refuse it. Is the clock right?", True
+    if now >= facts.not_after:
+        return f"ended {_date(facts.not_after)}: clients refuse it", True
+    if facts.not_after - now < min(SOON, (facts.not_after - facts.not_before) / 10):
+        return f"ends {_date(facts.not_after)}, and is not renewed yet", False
+    return "", False
+
+
+def _date(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
     """What a look at the files of a certificate has found: their state, and what they hold, or why they can't be used.
@@ -111,7 +132,7 @@ class Looked:
 
 
 class FileCertificates:
-    """The certificates that come from files, and are read again when these change.
+    """The certificates that come from files, and are read again when these change, or the file with clients' CAs does.
 
     Args:
         told: called with a text when a changed file can't be used, and with an empty one when it is used.
@@ -128,8 +149,9 @@ class FileCertificates:
         self._used: dict[CertificateFiles, LoadedCertificate] = {}
         self._seen: dict[CertificateFiles, Looked] = {}
         self._told_of: dict[CertificateFiles, str] = {}  # the trouble that was told
+        self._dates_told: set[tuple[str, str]] = set()
         for each in files:
-            state = _state(each)
+            state = self._state(each)
             loaded = self._used[each] = load(each, certificates.options)
             self._seen[each] = Looked(each, state)
             certificates.add(loaded)
@@ -156,8 +178,37 @@ class FileCertificates:
             if not each.trouble:
                 self._told_of.pop(each.files, None)
 
+    def dates(self, now: datetime) -> list[tuple[str, bool]]:
+        """Return what clients will not like about the dates of certificates, once for each; true: it is so already."""
+        found = []
+        for files, loaded in self._used.items():
+            text, already = doubtful_dates(loaded.facts, now)
+            if text and (loaded.facts.pem, text) not in self._dates_told:
+                self._dates_told.add((loaded.facts.pem, text))
+                found.append((f"The certificate {files.certificate} {text}", already))
+        return found
+
+    def status(self, now: datetime) -> list[dict[str, Any]]:
+        """Return what is known of each certificate, for people and as JSON, as of those that are obtained."""
+        return [self._status(files, loaded, now) for files, loaded in self._used.items()]
+
+    def _status(self, files: CertificateFiles, loaded: LoadedCertificate, now: datetime) -> dict[str, Any]:
+        text, already = doubtful_dates(loaded.facts, now)
+        fault = self._told_of.get(files) or (text if already else None)
+        return {
+            "name": ", ".join(loaded.names) or files.certificate,
+            "state": "failed" if fault else "file",
+            "issuer": None,
+            "directory": None,
+            "not_before": _date(loaded.facts.not_before),
+            "not_after": _date(loaded.facts.not_after),
+            "next": None,
+            "failed_attempts": 0,
+            "fault": fault,
+        }
+
     def _look(self, files: CertificateFiles, seen: Looked) -> Looked:
-        state = _state(files)
+        state = self._state(files)
         if state == seen.state and not seen.trouble:
             return Looked(files, state)
         try:
@@ -170,9 +221,8 @@ class FileCertificates:
             self._told_of[looked.files] = looked.trouble
             self._told(looked.files, looked.trouble)
 
-
-def _state(files: CertificateFiles) -> object:
-    try:
-        return files.state()
-    except OSError:
-        return None
+    def _state(self, files: CertificateFiles) -> object:
+        try:
+            return files.state(), file_state(self._certificates.options.client_ca)
+        except OSError:
+            return None

@@ -52,6 +52,14 @@ class TlsOptions:
         return context
 
 
+def file_state(path: str | None) -> tuple[int, int, int] | None:
+    """Return what changes when a file does; None for no file. Raises OSError."""
+    if path is None:
+        return None
+    state = os.stat(path)
+    return state.st_mtime_ns, state.st_size, state.st_ino
+
+
 @dataclass(frozen=True, slots=True)
 class CertificateFiles:
     """The files of one certificate.
@@ -70,8 +78,7 @@ class CertificateFiles:
 
     def state(self) -> tuple[object, ...]:
         """Return what changes when a file does. Raises OSError."""
-        states = [os.stat(path) for path in dict.fromkeys((self.certificate, self.key or self.certificate))]
-        return tuple((state.st_mtime_ns, state.st_size, state.st_ino) for state in states)
+        return file_state(self.certificate), file_state(self.key)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,6 +111,8 @@ def load(files: CertificateFiles, options: TlsOptions) -> LoadedCertificate:
         if asked:
             what = "is wrong" if files.password else "is missing: the key is encrypted"
             raise ConfigError(f"the password of the key {files.key or files.certificate} {what}") from None
+        if files.key is None and isinstance(error, ssl.SSLError) and not error.reason:
+            raise ConfigError(f"there is no key in {files.certificate}: name its file with ssl_keyfile") from None
         where = f"the key {files.key}" if files.key is not None else f"{files.certificate}, in which the key must be,"
         raise ConfigError(f"{where} can't be read: {_reason(error)}") from None
     asks_clients = options.client_certificates is not ssl.CERT_NONE

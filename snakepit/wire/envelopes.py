@@ -25,9 +25,6 @@ type AppMetric = tuple[str, str, str, str, str, list[tuple[str, list[tuple[str, 
 """A metric that the app keeps: its name, documentation, type, unit, for a gauge what becomes of those of several
 processes (prometheus-client's `multiprocess_mode`), and its samples: name, labels, value."""
 
-LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-"""Seconds; the upper bounds of the buckets in which it is counted by how much an event loop was late."""
-
 CHUNK = 64 * 1024
 """Bytes; the largest body chunk in one envelope. Socket reads and pipe buffers have this size."""
 
@@ -388,7 +385,7 @@ def ask_lag() -> Envelope:
 
 
 def lag(counts: list[int], total: float) -> Envelope:
-    """Make a LAG: how many timers were late, for each of LAG_BOUNDS and beyond, and the sum in seconds."""
+    """Make a LAG: how many timers were late, for each of `system.buckets.BOUNDS` and beyond, and the sum in seconds."""
     return (LAG, 0, counts, total)
 
 

@@ -140,11 +140,12 @@ def test_it_is_live_while_all_workers_hang_and_ends_what_hangs(app):
             client.send(f"GET /burn?secret={number} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
         server.wait_logged("begun", times=2)
         with page.watch() as stream:
-            state = stream.until(lambda state: state["verdict"]["level"] == "bad")
+            state = stream.until(
+                lambda state: state["verdict"]["level"] == "bad" and len(state["in_flight"]["requests"]) == 3
+            )
             assert state["verdict"]["reasons"][0] == "None of 2 workers reacts"
-            state = stream.until(lambda state: len(state["in_flight"]["requests"]) == 3)
             assert {request["path"] for request in state["in_flight"]["requests"]} == {"/burn"}
-            assert [each["stage"] for each in state["in_flight"]["requests"]].count("in the app") == 2
+            assert [each["state"] for each in state["in_flight"]["requests"]].count("running") == 2
             assert state["waiting"] == 1
             assert [worker["reacts"] for worker in state["apps"][0]["workers"]] == [False, False]
             for _ in clients:

@@ -6,7 +6,7 @@ import sys
 from contextlib import ExitStack
 
 import pytest
-from support import PATIENCE, Answer, Client, running, wait_until
+from support import PATIENCE, Answer, Client, read_all, running, wait_until
 
 LOOPS = pytest.mark.parametrize("loop", ["asyncio", pytest.param("uvloop", marks=pytest.mark.skipif(
     sys.platform == "win32", reason="uvloop does not run there"))])  # fmt: skip
@@ -149,11 +149,8 @@ def test_an_idle_connection_makes_room_and_one_too_many_is_told(loop):
         with Client(server) as third:
             third.send(b"POST /length HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\n")
             assert idle.sock.recv(1) == b""
-            raw = b""
             with server.connect() as fourth:
-                while piece := fourth.recv(1000):
-                    raw += piece
-            refused = Answer(raw)
+                refused = Answer(read_all(fourth))
             assert (refused.status, refused.headers["retry-after"], refused.text) == (
                 503,
                 "1",
@@ -326,10 +323,7 @@ def test_slow_readers_hold_no_threads(on_disk, loop, tmp_path):
             client.sendall(HEAD % (path % size, b"Connection: close\r\n"))
         wait_until(lambda: server.get("/").headers["x-done"] == "4", "all are through with the thread")
         for client in clients:
-            read = b""
-            while piece := client.recv(1_000_000):
-                read += piece
-            answer = Answer(read)
+            answer = Answer(read_all(client))
             assert answer.status == 200
             assert answer.body == b"x" * size
         assert server.stop() == 0
@@ -367,9 +361,6 @@ def test_slow_readers_of_files_hold_no_threads(loop, tmp_path):
             client.sendall(HEAD % (b"/file", b"Connection: close\r\n"))
         wait_until(lambda: server.get("/").headers["x-closed"] == "4", "the app has closed all of them")
         for client in clients:
-            read = b""
-            while piece := client.recv(1_000_000):
-                read += piece
-            assert Answer(read).body == content
+            assert Answer(read_all(client)).body == content
         assert server.stop() == 0
         assert "Traceback" not in server.err

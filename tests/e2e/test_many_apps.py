@@ -293,7 +293,7 @@ def test_an_app_whose_new_options_do_not_work_goes_on_as_before(site):
         configure(site, broken.replace("[[apps]]", "[[apps]]\nthreads = 2", 1))
         done = server.command("reload", "--config")
         assert done.returncode == 1
-        assert "1 app changed; others can't be: No module named 'main'" in done.stderr
+        assert "1 app changed; not started: /api: No module named 'main'" in done.stderr
         assert asked(server, "/api/x")["kept"] == 2
         configure(site, SITE)
         assert server.command("reload", "--config").stdout == "1 app changed\n"  # threads

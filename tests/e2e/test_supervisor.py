@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 from support import APPS, PATIENCE, RUNTIME, Client, Load, Server, children_of, gone, running, wait_until
@@ -595,19 +596,46 @@ def test_sockets_of_systemd(supervised):
         process.wait()
 
 
+@contextmanager
+def hearing(manager):
+    """Read all notifications, as systemd does; gives what waits for one."""
+    heard = SimpleQueue()
+
+    def listen():
+        while (message := manager.recv(200)) != b"end":
+            heard.put(message.decode().partition("\n")[0])
+
+    def hear(until):
+        while heard.get(timeout=PATIENCE) != until:
+            pass
+
+    listening = threading.Thread(target=listen)
+    listening.start()
+    try:
+        yield hear
+    finally:
+        manager.sendto(b"end", manager.getsockname())
+        listening.join()
+
+
+@pytest.mark.parametrize("supervised", [True, False])
+def test_a_manager_that_does_not_listen(supervised, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        env = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "3000"}
+        with running("behaviors:app", *([] if supervised else ["--no-supervise"]), env=env) as server:
+            for _ in range(300):
+                assert server.get("/").status == 200
+            assert server.stop() == 0
+
+
 @pytest.mark.parametrize("supervised", [True, False])
 def test_notifications_to_systemd(supervised, tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(PATIENCE)
         env = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "300000"}
-        heard = []
-
-        def hear(until):
-            while not heard or heard[-1] != until:
-                heard.append(manager.recv(200).decode().partition("\n")[0])
-
-        with running("behaviors:app", *([] if supervised else ["--no-supervise"]), env=env) as server:
+        options = [] if supervised else ["--no-supervise"]
+        with hearing(manager) as hear, running("behaviors:app", *options, env=env) as server:
             hear("READY=1")
             hear("WATCHDOG=1")
             server.process.send_signal(signal.SIGHUP)

@@ -511,7 +511,7 @@ def wrong(certificates, tmp_path):
     [
         (["--ssl-certfile", "gone.pem"], "ssl_certfile: gone.pem does not exist"),
         (["--ssl-certfile", "empty.pem"], "empty.pem can't be used: there is no certificate in it"),
-        (["--ssl-certfile", "site.pem"], "site.pem, in which the key must be, can't be read: it is not PEM"),
+        (["--ssl-certfile", "site.pem"], "site.pem: name its file with ssl_keyfile"),
         (["--ssl-certfile", "site.pem", "--ssl-keyfile", "other.key"], "is not that of the certificate"),
         (["--ssl-certfile", "locked.pem", "--ssl-keyfile", "locked.key"], "is missing: the key is encrypted"),
         (
@@ -545,7 +545,8 @@ def test_one_clear_message(wrong, tmp_path, arguments, message):
     arguments = [
         str(wrong / each) if each.endswith((".pem", ".key")) and "gone" not in each else each for each in arguments
     ]
-    said = ended("behaviors:app", *arguments, tmp_path=tmp_path)
+    port = () if "--port" in arguments else ("--port", "0")  # sockets are bound before certificates are read
+    said = ended("behaviors:app", *port, *arguments, tmp_path=tmp_path)
     assert message in said
 
 

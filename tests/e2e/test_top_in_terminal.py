@@ -101,7 +101,7 @@ def test_where_a_request_is():
         client.send(b"GET /burn HTTP/1.1\r\nHost: test\r\n\r\n")
         server.wait_logged("begun")
         with Terminal(server) as terminal:
-            terminal.wait(b"in the app")
+            terminal.wait(b"running")
             terminal.press(b"1")
             terminal.wait(b"in burn")
             terminal.press(b"q")

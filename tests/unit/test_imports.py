@@ -39,7 +39,7 @@ LAWS = {
     },
     "lazy_imports": {"system"},
     "check": {ERRORS, "c_extensions", "config", "lazy_imports.tried", "system", "wire", "worker"},
-    "control": {ERRORS, "system"},
+    "control": {ERRORS, "stacks.text", "system"},
     "supervisor": {"config.place", "system"},
     "worker": {
         ERRORS,
@@ -57,7 +57,7 @@ LAWS = {
     "server/event_loop": {ERRORS},
     "server/lifecycle": {ERRORS},
     "server/events": {"system"},
-    "server/exchanges": {ERRORS, "http", "server.lifecycle", "wire"},
+    "server/exchanges": {ERRORS, "http", "server.lifecycle", "system.buckets", "wire"},
     "server/workers": {
         ERRORS,
         "server.event_loop",
@@ -172,10 +172,10 @@ LAWS = {
         "server.monitor",
         "server.net",
         "server.operate",
-        "server.pool",
         "server.responders",
         "server.workers",
         "stacks.stack",
+        "stacks.text",
         "system",
     },
     "server/inspection": {

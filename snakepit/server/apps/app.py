@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from snakepit.server.apps.body_limit import BodyLimit
 from snakepit.server.apps.options import Surroundings, pool_options
 from snakepit.server.apps.statistics import AppStatistics, WorkerStatistics
-from snakepit.server.event_loop.background import spawn
+from snakepit.server.event_loop.background import BackgroundTasks
 from snakepit.server.events.kinds import Kind
 from snakepit.server.pool.outcome import Outcome
 from snakepit.server.pool.pool import Pool
@@ -55,11 +55,11 @@ class App:
         self.failure: SnakepitError | None = None
         self.stopped = False
         self._failures = 0  # in a row
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
         self._leaves = False  # for good
         self.left_open = 0  # interpreters that can't be closed, once it is
         self._earlier: dict[Pool, int] = {}  # pools that were closed, and how many of their interpreters stay open
-        self._endings: set[asyncio.Task[None]] = set()  # of pools that could not start
+        self._endings = BackgroundTasks()  # of pools that could not start
         self.pool = self._new_pool()
         self.destination: Destination = self._front()
 
@@ -69,7 +69,7 @@ class App:
     async def start(self) -> None:
         """Start its workers. Its requests may come from now on; they wait."""
         pool = self.pool
-        spawn(self._wait_for(pool), self._tasks)
+        self._tasks.begin(self._wait_for(pool))
         await pool.start()
 
     async def reload(self) -> Outcome:
@@ -84,7 +84,7 @@ class App:
         """Retire its workers, as `close` does; its requests get 503 until it is started again."""
         self.destination, self.failure, self.stopped = Refusal(503, "This app is stopped"), None, True
         self._observer.happened(Kind.APP_STOPPED, f"App {self.name} is stopped")
-        self._forget_tasks()
+        self._tasks.cancel()
         pool = self.pool  # it may be started again before this one has ended
         await self._wait_idle(pool, deadline)
         self._earlier[pool] = await pool.close(deadline)
@@ -108,7 +108,7 @@ class App:
         Returns how many interpreters stay open.
         """
         self._leaves = True
-        self._forget_tasks()
+        self._tasks.cancel()
         await asyncio.gather(*self._endings)
         self._earlier[self.pool] = await self.pool.close(deadline)
         self.left_open = sum(self._earlier.values())
@@ -179,10 +179,6 @@ class App:
         except TimeoutError:
             pool.queue.answer_instead(Refusal(503, "This app is stopped"))
 
-    def _forget_tasks(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-
     def _front(self) -> "Destination":
         """Return what its requests go to when it is up."""
         limit = self.config.limit_request_body
@@ -224,7 +220,7 @@ class App:
         self.tried.set()
         self.failed.set()
         if not self.alone:
-            spawn(self._close_failed(pool), self._endings)
+            self._endings.begin(self._close_failed(pool))
 
     async def _close_failed(self, pool: Pool) -> None:
         self._earlier[pool] = await pool.close(self._loop.time() + ENDING_SECONDS)
@@ -239,4 +235,4 @@ class App:
         self.failed.clear()
         self.pool = self._new_pool()
         self.destination = self._front()
-        spawn(self.start(), self._tasks)
+        self._tasks.begin(self.start())

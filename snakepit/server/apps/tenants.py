@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from snakepit.config.placeholders import read_value
 from snakepit.errors import ConfigError
 from snakepit.server.apps.app import App
-from snakepit.server.event_loop.background import spawn
+from snakepit.server.event_loop.background import BackgroundTasks
 from snakepit.server.events.events import Events
 from snakepit.server.events.kinds import Kind
 from snakepit.server.responders.failed import Failed
@@ -86,7 +86,7 @@ class Tenants:
         self._log = logging.getLogger("snakepit.server")
         self._tenants: dict[str, _Tenant] = {}  # by the app's name; the one that was asked for last is the last
         self._ending: dict[App, asyncio.Task[None]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
         self._looking: asyncio.TimerHandle | None = None
         self._all_busy = Refusal(503, "Too many apps are busy", retry_after=1)
         self._closed = False
@@ -117,7 +117,7 @@ class Tenants:
     def keep_only(self, templates: "Sequence[RoutedApp]") -> None:
         """Let the apps go that none of these templates would make as they are."""
         for key, tenant in list(self._tenants.items()):
-            if tenant.template not in templates:
+            if not any(tenant.template.same_app(template) for template in templates):
                 self._let_go(key, "since its options have changed")
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ class Tenants:
         except ConfigError as error:
             return self._unmade(template, key, values, error) if self._make_room() else self._all_busy
         self._keep(key, app, template)
-        spawn(app.start(), self._tasks)
+        self._tasks.begin(app.start())
         return app
 
     def _unmade(self, template: "RoutedApp", key: str, values: dict[str, str], error: ConfigError) -> Unmade:
@@ -200,7 +200,7 @@ class Tenants:
         app = self._tenants.pop(key).app
         if isinstance(app, App):
             self._log.info("App %s goes, %s", key, why)
-            self._ending[app] = spawn(self._end(app, why), self._tasks)
+            self._ending[app] = self._tasks.begin(self._end(app, why))
 
     async def _end(self, app: App, why: str) -> None:
         try:

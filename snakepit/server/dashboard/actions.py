@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from snakepit.errors import SnakepitError
 from snakepit.server.dashboard.stacks import find, wait_stack
@@ -11,17 +11,7 @@ from snakepit.system.words import counted
 
 if TYPE_CHECKING:
     from snakepit.server.apps.app import App
-    from snakepit.server.pool.outcome import Outcome
-
-
-class Commanded(Protocol):
-    """The methods of a server that buttons need."""
-
-    async def reload(self, app: str | None = None, by: By = By.PROGRAM) -> "Outcome":
-        """Replace the workers, of all apps or of this one."""
-
-    async def scale(self, workers: int, by: By = By.PROGRAM) -> "Outcome":
-        """Change the number of workers."""
+    from snakepit.server.operate.commands import Adjustable
 
 
 class Actions:
@@ -31,7 +21,7 @@ class Actions:
         apps: those that there are.
     """
 
-    def __init__(self, server: Commanded, apps: "Iterable[App]") -> None:
+    def __init__(self, server: "Adjustable", apps: "Iterable[App]") -> None:
         self._server = server
         self._apps = apps
         self.known = {"reload": self._reload, "scale": self._scale, "interrupt": self._interrupt}

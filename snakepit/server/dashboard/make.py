@@ -4,10 +4,11 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from snakepit.server.dashboard.access import Access
-from snakepit.server.dashboard.actions import Actions, Commanded
+from snakepit.server.dashboard.actions import Actions
 from snakepit.server.dashboard.faults import Faults
 from snakepit.server.dashboard.responder import Dashboard
 from snakepit.server.dashboard.state import ServerState
+from snakepit.server.operate.commands import Adjustable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from snakepit.server.operate.statistics import Statistics
 
 
-class Shown(Commanded, Protocol):
+class Shown(Adjustable, Protocol):
     """The methods of a server that the page needs."""
 
     def statistics(self) -> "Statistics":

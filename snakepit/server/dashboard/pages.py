@@ -4,6 +4,7 @@ from html import escape
 from pathlib import Path
 
 from snakepit.http.fields import Fields, render
+from snakepit.system.buckets import BOUNDS
 
 _FOLDER = Path(__file__).parent / "page"
 
@@ -48,8 +49,9 @@ def file(name: bytes) -> bytes:
 
 
 def page(token: str) -> bytes:
-    """Return the page, with its token."""
-    return (_FOLDER / "index.html").read_bytes().replace(b"{{token}}", escape(token).encode())
+    """Return the page, with its token and the bounds of the buckets of histograms."""
+    text = (_FOLDER / "index.html").read_text("utf-8")
+    return text.replace("{{token}}", escape(token)).replace("{{bounds}}", " ".join(map(str, BOUNDS))).encode()
 
 
 def login(wrong: bool) -> bytes:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from snakepit.server.exchanges.tally import BOUNDS, CLASSES, Histogram, Tally
+from snakepit.server.exchanges.tally import CLASSES, Histogram, Tally
+from snakepit.system.buckets import BOUNDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

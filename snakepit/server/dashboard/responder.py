@@ -12,7 +12,7 @@ from snakepit.server.dashboard.access import Access, Asked, Kind, Refused, asked
 from snakepit.server.dashboard.faults import Faults
 from snakepit.server.dashboard.form import Form, values_in
 from snakepit.server.dashboard.watchers import Watchers
-from snakepit.server.event_loop.background import spawn
+from snakepit.server.event_loop.background import BackgroundTasks
 from snakepit.server.responders.responder import LateResponder
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Dashboard(LateResponder):
         self._faults = faults
         self._events = events
         self.watchers = Watchers(watched, self._listed, loop)
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = BackgroundTasks()
         self._forms: dict[Exchange, Form] = {}
 
     def takes(self, head: "RequestHead") -> bool:
@@ -97,8 +97,7 @@ class Dashboard(LateResponder):
     def close(self) -> None:
         """End the streams of all who watch."""
         self.watchers.close()
-        for task in list(self._tasks):
-            task.cancel()
+        self._tasks.cancel()
 
     # --------------------------------------------------------------------------------------------------------------
 
@@ -127,12 +126,12 @@ class Dashboard(LateResponder):
                 self.watchers.add(exchange)
             case Kind.DATA if name == b"stack":
                 self.keep(exchange)
-                spawn(self._show_stack(exchange, values_in(query)), self._tasks)
+                self._tasks.begin(self._show_stack(exchange, values_in(query)))
             case Kind.DATA:
                 self._show_fault(exchange, values_in(query))
             case Kind.ACTION:
                 self.keep(exchange)
-                spawn(self._act(exchange, name.decode("ascii"), values_in(query)), self._tasks)
+                self._tasks.begin(self._act(exchange, name.decode("ascii"), values_in(query)))
 
     async def _act(self, exchange: "Exchange", name: str, arguments: dict[str, str]) -> None:
         try:

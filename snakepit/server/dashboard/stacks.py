@@ -1,10 +1,10 @@
 """Where the code of one request is."""
 
 import asyncio
-import linecache
 from typing import TYPE_CHECKING
 
 from snakepit.errors import SnakepitError
+from snakepit.stacks.text import lines_of, titled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,15 +40,7 @@ async def wait_stack(apps: "Iterable[App]", number: int) -> str:
 
 def _text(stacks: "Iterable[Stack]") -> str:
     """Write stacks for people, without Snakepit's own calls."""
-    blocks = []
-    for stack in stacks:
-        shown = [call for call, ours in zip(stack.calls, stack.ours, strict=True) if not ours] or stack.calls[-1:]
-        lines = [f"{stack.kind} {stack.name}"]
-        for file, line, function in shown:
-            lines.append(f'  File "{file}", line {line}, in {function}')
-            if source := linecache.getline(file, line).strip():
-                lines.append(f"    {source}")
-        if stack.waits_for:
-            lines.append(f"  waits for {stack.waits_for}")
-        blocks.append("\n".join(lines))
-    return "\n\n".join(blocks)
+    return "\n\n".join(
+        "\n".join([titled(stack.kind, stack.name, stack.tasks), *lines_of(stack.calls, stack.ours, stack.waits_for)])
+        for stack in stacks
+    )

@@ -12,7 +12,7 @@ from snakepit.server.dashboard.faults import path_of
 from snakepit.server.dashboard.rates import Counts, History, counts_of
 from snakepit.server.dashboard.verdict import verdict
 from snakepit.server.exchanges.websocket import SWITCHED
-from snakepit.server.lifecycle import ExchangeState, WorkerState
+from snakepit.server.lifecycle import EXCHANGE_WORDS, ExchangeState, WorkerState
 
 if TYPE_CHECKING:
     from snakepit.server.apps.app import App
@@ -30,13 +30,10 @@ LONG = 1.0
 REACTION = 2.0
 """Seconds since a worker was heard of after which it counts as one that does not react. It is asked every second."""
 
-_STAGES = {
-    ExchangeState.WAITING: "waiting",
-    ExchangeState.ASSIGNED: "in the app",
-    ExchangeState.RESPONDING: "responding",
-    ExchangeState.ABANDONED: "ending",
-}
-"""What the page calls the states of an exchange that it shows."""
+_IN_FLIGHT = frozenset(
+    {ExchangeState.WAITING, ExchangeState.ASSIGNED, ExchangeState.RESPONDING, ExchangeState.ABANDONED}
+)
+"""The states of an exchange that the page shows."""
 
 
 class ServerState:
@@ -174,7 +171,7 @@ def _in_flight(apps: "Sequence[App]", now: float) -> dict[str, Any]:
         (exchange, app)
         for app in apps
         for exchange in app.pool.queue.exchanges
-        if exchange.status != SWITCHED and exchange.state in _STAGES
+        if exchange.status != SWITCHED and exchange.state in _IN_FLIGHT
     ]
     old = (each for each in found if now - each[0].began >= LONG)
     oldest = nsmallest(SHOWN, old, key=lambda each: (each[0].state is ExchangeState.RESPONDING, each[0].began))
@@ -195,7 +192,7 @@ def _request(exchange: "Exchange", app: str, now: float) -> dict[str, Any]:
         "worker": exchange.home.number if exchange.state is not ExchangeState.WAITING and exchange.home else None,
         "method": exchange.head.method,
         "path": path_of(exchange),
-        "stage": _STAGES.get(exchange.state, exchange.state.name.lower()),
+        "state": EXCHANGE_WORDS[exchange.state],
         "seconds": now - exchange.began,
     }
 

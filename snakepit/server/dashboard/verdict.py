@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from snakepit.server.lifecycle import EXCHANGE_WORDS, ExchangeState
 from snakepit.system.words import capitalized, counted
 
 SLOW = 5.0
@@ -11,6 +12,8 @@ SLOW = 5.0
 
 WELL, LOOK, BAD = "well", "look", "bad"
 """All is well; something is worth a look; requests are not answered."""
+
+RUNNING = EXCHANGE_WORDS[ExchangeState.ASSIGNED]
 
 _ORDER = (WELL, LOOK, BAD)
 
@@ -36,7 +39,7 @@ def _troubles(state: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for app in state["apps"]:
         for level, reason in _of_app(app):
             yield level, f"{app['name']}: {reason}" if state["several"] else capitalized(reason)
-    slow = [each for each in state["in_flight"]["requests"] if each["seconds"] > SLOW and each["stage"] == "in the app"]
+    slow = [each for each in state["in_flight"]["requests"] if each["seconds"] > SLOW and each["state"] == RUNNING]
     if slow:
         longest = max(each["seconds"] for each in slow)
         yield LOOK, f"{_requests(len(slow))} in the app for more than {SLOW:g} s, the longest for {longest:.0f} s"

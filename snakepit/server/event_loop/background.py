@@ -12,22 +12,35 @@ from typing import Any
 _log = logging.getLogger("snakepit.server")
 
 
-def spawn[T](work: Coroutine[object, object, T], among: set[asyncio.Task[Any]]) -> asyncio.Task[T]:
-    """Run `work` as a task, keep that in `among` until it ends, and log the exception that it ends with, if any.
+class BackgroundTasks(set[asyncio.Task[Any]]):
+    """The background tasks of one owner that have not ended."""
 
-    Code that awaits the task nevertheless gets the exception, too.
-    """
-    task = asyncio.get_running_loop().create_task(work)
+    def begin[T](self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
+        """Run `work` as a task, and log the exception that it ends with, if any.
 
-    def ended(task: asyncio.Task[T]) -> None:
-        among.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("Error in the background task %s, which has ended", name, exc_info=error)
+        Code that awaits the task nevertheless gets the exception, too.
+        """
+        task = asyncio.get_running_loop().create_task(work)
 
-    name = getattr(work, "__qualname__", "")
-    among.add(task)
-    task.add_done_callback(ended)
-    return task
+        def ended(task: asyncio.Task[T]) -> None:
+            self.discard(task)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                _log.error("Error in the background task %s, which has ended", name, exc_info=error)
+
+        name = getattr(work, "__qualname__", "")
+        self.add(task)
+        task.add_done_callback(ended)
+        return task
+
+    def cancel(self) -> None:
+        """Cancel all."""
+        for task in self:
+            task.cancel()
+
+    async def wait_cancelled(self) -> None:
+        """Cancel all, and wait until they have ended."""
+        self.cancel()
+        await asyncio.gather(*self, return_exceptions=True)  # an exception has been logged
 
 
 async def wait_first_of(*conditions: Coroutine[Any, Any, object]) -> None:

@@ -7,12 +7,23 @@ and adding or discarding is a dict operation. A timer for each connection would 
 import asyncio
 from collections.abc import Callable, Hashable, Iterator
 from itertools import chain, islice
+from typing import Protocol
 
 LOOK_AGAIN = 1.0
 """Seconds; the least after which a key that is not idle is looked at again."""
 
 LOOKED_AT = 64
 """Keys among which one is searched for: a bound on the time that a search takes."""
+
+
+class Deadline[K](Protocol):
+    """What keeps a deadline for each key: `Deadlines` of this class of keys, or of one that contains it."""
+
+    def add(self, key: K) -> None:
+        """Start a key's time, again if it was added before."""
+
+    def discard(self, key: K) -> None:
+        """Stop a key's time."""
 
 
 class Deadlines[K: Hashable]:

@@ -29,22 +29,34 @@ class Threads:
         self._closed = False
 
     def run[T](self, work: Callable[[], T], then: Callable[[T | Exception], None]) -> None:
-        """Run `work` in a thread, and `then`, in the loop, with what it returned, or with its exception."""
+        """Run `work` in a thread, and `then`, in the loop, with what it returned, or with its exception.
+
+        Where the system allows not even one thread, the work is done at once.
+        """
         if self._closed:
             then(_done(work))
             return
+        if self.busy >= self._count and self._count < self._most:
+            self._begin_thread()
         self.busy += 1
-        if self.busy > self._count and self._count < self._most:
-            self._count += 1
-            name = f"{self._name}-{self._count}"
-            threading.Thread(target=self._serve, args=(self._jobs,), name=name, daemon=True).start()
-        self._jobs.put((work, then))
+        if self._count:
+            self._jobs.put((work, then))
+        else:
+            self._loop.call_soon(self._came, then, _done(work))
 
     def close(self) -> None:
         """End the threads once they have done what they were given. Later jobs run at once."""
         self._closed = True
         for _ in range(self._count):
             self._jobs.put(None)
+
+    def _begin_thread(self) -> None:
+        name = f"{self._name}-{self._count + 1}"
+        try:
+            threading.Thread(target=self._serve, args=(self._jobs,), name=name, daemon=True).start()
+        except RuntimeError:  # the system allows no more: the job waits for another thread
+            return
+        self._count += 1
 
     def _serve(self, jobs: "SimpleQueue[tuple[Callable[[], Any], Callable[[Any], None]] | None]") -> None:
         while (job := jobs.get()) is not None:

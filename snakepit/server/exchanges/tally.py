@@ -3,6 +3,8 @@
 from bisect import bisect_left
 from typing import Final, NamedTuple
 
+from snakepit.system.buckets import BOUNDS
+
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 """The methods that are counted by name (RFC 9110 section 9.3, RFC 5789): clients can make up any number of others."""
 
@@ -11,9 +13,6 @@ OTHER = "other"
 
 CLASSES: Final = ("none", "1xx", "2xx", "3xx", "4xx", "5xx", "other")
 """The classes of a status, by its hundreds. none: the client had left before there was an answer."""
-
-BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-"""Seconds; the upper bounds of the buckets of a histogram, to which the last one without a bound comes."""
 
 
 class Exemplar(NamedTuple):

@@ -4,21 +4,10 @@ from time import monotonic
 from typing import Any
 
 from snakepit.server.exchanges.exchange import Exchange
-from snakepit.server.lifecycle import ExchangeState
+from snakepit.server.lifecycle import EXCHANGE_WORDS
 
 MOST_OF_PATH = 500
 """Characters of a path that are told."""
-
-STATES = {
-    ExchangeState.NEW: "waiting",
-    ExchangeState.WAITING: "waiting",
-    ExchangeState.ASSIGNED: "running",
-    ExchangeState.RESPONDING: "responding",
-    ExchangeState.ANSWERED: "answered",
-    ExchangeState.ABANDONED: "abandoned",
-    ExchangeState.CLOSED: "done",
-}
-"""States in the words of commands."""
 
 
 def path_of(exchange: Exchange) -> str:
@@ -33,5 +22,5 @@ def described(exchange: Exchange) -> dict[str, Any]:
         "method": exchange.head.method,
         "path": path_of(exchange),
         "seconds": round(monotonic() - exchange.began, 3),
-        "state": STATES[exchange.state],
+        "state": EXCHANGE_WORDS[exchange.state],
     }

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.exchanges.websocket import WebSocketExchange
-from snakepit.server.inspection.requests import STATES, path_of
-from snakepit.server.lifecycle import ExchangeState
+from snakepit.server.inspection.requests import path_of
+from snakepit.server.lifecycle import EXCHANGE_WORDS, ExchangeState
 
 if TYPE_CHECKING:
     from snakepit.server.apps.app import App
@@ -61,13 +61,13 @@ class Note:
     def _heed(self, exchange: Exchange) -> None:
         self.worker = exchange.served_by
         self.status = exchange.status
-        self.state = STATES[exchange.state]
+        self.state = EXCHANGE_WORDS[exchange.state]
 
     def end(self, now: float) -> None:
         """Note that the request is over."""
         if self.exchange is not None:
             self._heed(self.exchange)
-            self.exchange, self.state, self.ended = None, "done", now
+            self.exchange, self.state, self.ended = None, EXCHANGE_WORDS[ExchangeState.CLOSED], now
 
     def described(self, now: float) -> dict[str, Any]:
         """Describe the request as `snakepit slow --json` does."""

@@ -18,9 +18,10 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from snakepit.server.exchanges.tally import BOUNDS, CLASSES, OTHER, Histogram, Tally
+from snakepit.server.exchanges.tally import CLASSES, OTHER, Histogram, Tally
 from snakepit.server.lifecycle import WorkerState
 from snakepit.server.monitor import insides
+from snakepit.system.buckets import BOUNDS
 from snakepit.system.memory import resident_memory
 from snakepit.system.version import __version__
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from snakepit.wire.envelopes import LAG_BOUNDS
+from snakepit.system.buckets import BOUNDS
 
 if TYPE_CHECKING:
     from snakepit.server.workers.worker import ChannelLoad, WorkerHandle
@@ -81,7 +81,7 @@ def _of_loops(workers: "Named") -> Metric:
         "By how much a timer in a worker's event loop was late.",
         labels=_LABELS,
     )
-    bounds = (*map(str, LAG_BOUNDS), "+Inf")
+    bounds = (*map(str, BOUNDS), "+Inf")
     for app, worker in workers:
         if (told := worker.report.loop_lag) is not None:
             counts, total = told

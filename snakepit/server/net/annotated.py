@@ -59,16 +59,10 @@ class AnnotatedConnections(HttpConnections):
         open_files: tuple[int, int] | None = None,
         *,
         secure: bool = False,
-        beside: HttpConnections | None = None,
     ) -> None:
-        super().__init__(config, router, loop, open_files, secure=secure, beside=beside)
+        super().__init__(config, router, loop, open_files, secure=secure)
         self.identifies, self._tells_times = config.request_id, config.server_timing
-        self.tracing: Tracing | None = None
-        if isinstance(beside, AnnotatedConnections):
-            self.tracing = beside.tracing
-            return
-        if config.otel:
-            self.tracing = Tracing(", ".join(app.name for app in config.routed))
+        self.tracing = Tracing(", ".join(app.name for app in config.routed)) if config.otel else None
         if self._tells_times or self.tracing is not None:
             self.watch_exchanges(*filter(None, [self.tracing]))  # or none, so that only their times are known
 
@@ -113,15 +107,6 @@ def _with_times(fields: Fields, exchange: Exchange) -> Fields:
     return b"%sserver-timing: queue;dur=%.3f, app;dur=%.3f\r\n" % (lines, queued, worked), flags, length
 
 
-def http_connections(
-    config: "Config",
-    router: "Finder",
-    loop: asyncio.AbstractEventLoop,
-    open_files: tuple[int, int] | None = None,
-    *,
-    secure: bool = False,
-    beside: HttpConnections | None = None,
-) -> HttpConnections:
-    """Make the HTTP/1 connections of a server, of the kind that its options need."""
-    kind = AnnotatedConnections if config.request_id or config.server_timing or config.otel else HttpConnections
-    return kind(config, router, loop, open_files, secure=secure, beside=beside)
+def connections_for(config: "Config") -> type[HttpConnections]:
+    """Return the kind of HTTP/1 connections that a server's options need."""
+    return AnnotatedConnections if config.request_id or config.server_timing or config.otel else HttpConnections

@@ -2,17 +2,17 @@
 
 import asyncio
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from snakepit.config.bind import Bind, mode_of
+from snakepit.config.bind import Bind, includes, mode_of
 from snakepit.config.options import Config
 from snakepit.errors import ConfigError
 from snakepit.server.net.open_files import ACCEPTED_AT_ONCE
-from snakepit.server.net.sockets import checked, inherited_socket, tcp_sockets, unix_socket
+from snakepit.server.net.sockets import checked, inherited_socket, listen_trouble, tcp_sockets, unix_socket
 from snakepit.server.net.transport import NewConnection
 
 SOCKET_MODE = 0o666  # of a Unix socket: a proxy of another user must reach it; the folder's permissions restrict access
@@ -93,6 +93,11 @@ class Listener:
         """The first port on which HTTPS is spoken; None: on none."""
         return next((each.port for each in self._listening if each.speaks is Speaks.HTTPS), None)
 
+    @property
+    def _flag(self) -> str:
+        """The option that says which port."""
+        return "--bind" if self._config.bind else "--port"
+
     def _bind(self, bind: Bind) -> None:
         config = self._config
         if bind.path is not None:
@@ -102,7 +107,8 @@ class Listener:
         elif bind.fd is not None:
             made = [inherited_socket(bind.fd)]
         else:
-            made = tcp_sockets(bind.host, bind.port, "--bind" if config.bind else "--port", config.reuse_port)
+            beside = any(other != bind and other.is_tcp and other.port == bind.port for other in config.binds)
+            made = tcp_sockets(bind.host, bind.port, self._flag, config.reuse_port, one_of_several=beside)
         self._listening += [Listening(sock, Speaks.HTTPS if bind.tls else Speaks.HTTP) for sock in made]
 
     def _inherit(self, sockets: Sequence[socket.socket]) -> None:
@@ -133,8 +139,9 @@ class Listener:
         port = self._config.redirect_http
         if port is not None:
             hosts = dict.fromkeys(bind.host for bind in self._config.binds if bind.is_tcp and bind.tls)
+            widest = [host for host in hosts if not any(includes(wide, host) for wide in hosts)]
             what = f"redirect_http is {port}"
-            self._listen_beside(Speaks.REDIRECT, hosts or [self._config.host or ""], port, "redirect_http", what)
+            self._listen_beside(Speaks.REDIRECT, widest or [self._config.host or ""], port, "redirect_http", what)
 
     def _serve_metrics(self) -> None:
         """Listen where metrics are asked for."""
@@ -143,7 +150,7 @@ class Listener:
             what = f"metrics_bind has port {bind.port}"
             self._listen_beside(Speaks.METRICS, [bind.host], bind.port, "metrics_bind", what)
 
-    def _listen_beside(self, speaks: Speaks, hosts: Iterable[str], port: int, option: str, what: str) -> None:
+    def _listen_beside(self, speaks: Speaks, hosts: Sequence[str], port: int, option: str, what: str) -> None:
         """Listen on a port that is not for the requests of apps, unless such a socket was inherited.
 
         `what`: what the option says, for the message.
@@ -154,11 +161,17 @@ class Listener:
             raise ConfigError(f"{what}, where the server listens already", (option,))
         flag = f"--{option.replace('_', '-')}"
         for host in hosts:
-            made = tcp_sockets(host, port, flag, self._config.reuse_port)
+            made = tcp_sockets(host, port, flag, self._config.reuse_port, one_of_several=len(hosts) > 1)
             self._listening += [Listening(sock, speaks) for sock in made]
 
     async def serve(self, loop: asyncio.AbstractEventLoop, connections: Mapping[Speaks, NewConnection]) -> None:
-        """Accept connections from now on."""
+        """Accept connections from now on. Raises ConfigError: a port may be bound twice, but only one can listen."""
+        for each in self._listening:
+            try:
+                each.sock.listen(self._backlog)
+            except OSError as error:
+                where = str(each).rpartition("//")[2]
+                raise ConfigError(f"can't listen on {where}: {listen_trouble(error, self._flag)}") from None
         self._accepting = [(each.sock, connections[each.speaks]) for each in self._listening]
         at_once = min(self._backlog, ACCEPTED_AT_ONCE)
         for sock, connection in self._accepting:

@@ -4,7 +4,8 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from copy import copy
+from typing import TYPE_CHECKING, Any, Self
 
 from snakepit.errors import InternalError
 from snakepit.http.ws.handshake import check_handshake, wants_websocket
@@ -44,7 +45,6 @@ class ConnectionServices:
         router: finds the destination of a request.
         open_files: as for `OpenFiles`.
         secure: whether the connections are over TLS.
-        beside: the services of other connections of the same server, with which these share what a server has once.
     """
 
     def __init__(
@@ -55,45 +55,54 @@ class ConnectionServices:
         open_files: tuple[int, int] | None = None,
         *,
         secure: bool = False,
-        beside: "ConnectionServices | None" = None,
     ) -> None:
         self.loop = loop
         self.log = logging.getLogger("snakepit.server")
         self.options = HttpOptions(config, secure)
+        self._config = config
         self._router = router
-        if beside is None:
-            self.open_files = OpenFiles(self.log, loop, open_files)
-            self.connections = Connections()
-            self.stalls = WriteStalls(loop, self.options.write_seconds, self.log)
-            self.admission = Admission(
-                self.connections,
-                self.open_files,
-                loop,
-                self.log,
-                most=config.limit_connections,
-                addresses=self.options.new_addresses(),
-            )
-            self.app_files: AppFileSender = no_app_files
-            self.http_exchange: type[Exchange] = Exchange
-            self.websocket_exchange: type[WebSocketExchange] = WebSocketExchange
-            self._watchers: list[Watcher] = []
-            self._busyness: BusynessKeeper | None = None
-            own_log = request_log(config, loop)
-            self.access_log = None
-            if own_log is None:
-                self.access_log = access_log(config.access_log, loop, config.access_log_sample)
-            else:
-                self.watch_exchanges(own_log)
-            self._numbers = itertools.count(1)
+        self.open_files = OpenFiles(self.log, loop, open_files)
+        self.connections = Connections()
+        self.stalls = WriteStalls(loop, self.options.write_seconds, self.log)
+        self.admission = Admission(
+            self.connections,
+            self.open_files,
+            loop,
+            self.log,
+            most=config.limit_connections,
+            addresses=self.options.new_addresses(),
+        )
+        self.app_files: AppFileSender = no_app_files
+        self.http_exchange: type[Exchange] = Exchange
+        self.websocket_exchange: type[WebSocketExchange] = WebSocketExchange
+        self._watchers: list[Watcher] = []
+        self._busyness: BusynessKeeper | None = None
+        own_log = request_log(config, loop)
+        self.access_log = None
+        if own_log is None:
+            self.access_log = access_log(config.access_log, loop, config.access_log_sample)
         else:
-            self.access_log = beside.access_log
-            self.open_files = beside.open_files
-            self.connections = beside.connections
-            self.stalls = beside.stalls
-            self.admission = beside.admission
-            self.app_files = beside.app_files
-            self.http_exchange, self.websocket_exchange = beside.http_exchange, beside.websocket_exchange
-            self._numbers = beside._numbers
+            self.watch_exchanges(own_log)
+        self._numbers = itertools.count(1)
+        self._all: list[Self] = []  # of the server, these among them
+        self._begun()
+
+    def beside(self, router: "Finder") -> Self:
+        """Make the services of other connections of the same server, without TLS, which share what a server has once.
+
+        They share what watches exchanges, and what sends files, as they are now.
+        """
+        other = copy(self)
+        other.options, other._router = HttpOptions(self._config), router
+        return other._begun()
+
+    def _begun(self) -> Self:
+        self._begin()
+        self._all.append(self)
+        return self
+
+    def _begin(self) -> None:
+        """Make what these connections have for themselves; called once there is what they share."""
 
     def new_exchange(self, client: HandshakeClient, head: "RequestHead", home: Any) -> Exchange:
         """Make an exchange with a number of its own. `home`: the worker that had the one before it.

@@ -23,10 +23,13 @@ _REUSE_PORT: int = getattr(socket, "SO_REUSEPORT", 0)
 _MISSING = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # machines without IPv6 may also name "::1 localhost"
 
 
-def tcp_sockets(host: str, port: int, flag: str, reuse_port: bool = False) -> list[socket.socket]:
+def tcp_sockets(
+    host: str, port: int, flag: str, reuse_port: bool = False, *, one_of_several: bool = False
+) -> list[socket.socket]:
     """Make a socket for each address of this machine that the host resolves to, all with the same port.
 
-    `flag`: the option that says which port. `reuse_port`: other servers may have it, too. Raises ConfigError.
+    `flag`: the option that says which port. `reuse_port`: other servers may have it, too. `one_of_several`: this server
+    has the port with another host, too, so `::` leaves IPv4 to that. Raises ConfigError.
     """
     if reuse_port and not _REUSE_PORT:
         raise ConfigError("this platform has no SO_REUSEPORT, which --reuse-port needs")
@@ -42,13 +45,13 @@ def tcp_sockets(host: str, port: int, flag: str, reuse_port: bool = False) -> li
     while True:
         attempts -= 1
         try:
-            return _bound(places, reuse_port)
+            return _bound(places, reuse_port, one_of_several or len(places) > 1)
         except OSError as error:
             if not (attempts and error.errno == errno.EADDRINUSE):
-                raise ConfigError(f"can't listen on {host}:{port}: {_bind_trouble(error, flag)}") from None
+                raise ConfigError(f"can't listen on {host}:{port}: {listen_trouble(error, flag)}") from None
 
 
-def _bound(places: Sequence[tuple[int, _Address]], reuse_port: bool) -> list[socket.socket]:
+def _bound(places: Sequence[tuple[int, _Address]], reuse_port: bool, one_of_several: bool) -> list[socket.socket]:
     """Make sockets bound to those of the addresses that the machine has; raises OSError if it has none."""
     sockets: list[socket.socket] = []
     missing: OSError | None = None
@@ -57,7 +60,7 @@ def _bound(places: Sequence[tuple[int, _Address]], reuse_port: bool) -> list[soc
             if sockets and not address[1]:  # the first has got a port from the system
                 address = (address[0], sockets[0].getsockname()[1], *address[2:])
             try:
-                sockets.append(_tcp_socket(family, address, len(places) > 1, reuse_port))
+                sockets.append(_tcp_socket(family, address, one_of_several, reuse_port))
             except OSError as error:
                 if error.errno not in _MISSING:
                     raise
@@ -91,7 +94,8 @@ def _tcp_socket(family: int, address: _Address, one_of_several: bool, reuse_port
     return sock
 
 
-def _bind_trouble(error: OSError, flag: str) -> str:
+def listen_trouble(error: OSError, flag: str) -> str:
+    """Return why a socket can't be bound or can't listen, for people; `flag`: the option that says which port."""
     if error.errno == errno.EADDRINUSE:
         return f"another process uses this port; stop it, or choose another with {flag}"
     if error.errno == errno.EADDRNOTAVAIL:

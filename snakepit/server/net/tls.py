@@ -11,7 +11,6 @@ import asyncio
 import ssl
 from typing import Any, cast
 
-from snakepit.server.event_loop.background import spawn
 from snakepit.server.lifecycle import TLS, TlsState, advance
 from snakepit.server.net import client_limits, transport
 from snakepit.server.net.tls_connections import TlsConnections
@@ -41,10 +40,19 @@ _RANDOM_AT = 11
 _UNRECOGNIZED_NAME = b"\x15\x03\x03\x00\x02\x02\x70"
 """A record with a fatal alert (RFC 8446 section 6, RFC 6066 section 3): there is no certificate for the name."""
 
+_NO_PROTOCOL = b"\x15\x03\x03\x00\x02\x02\x78"
+"""The same: there is no protocol that both speak (RFC 7301 section 3.2). Python can't have OpenSSL say that."""
+
+_SPOKEN = frozenset((b"http/1.1", b"http/1.0", ACME_PROTOCOL.encode("ascii")))
+"""The protocols of which a client has to offer one, if it offers any."""
+
 _NOT_HTTPS = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 51\r\n"
     b"connection: close\r\n\r\nThis port speaks HTTPS only: use https:// instead.\n"
 )
+
+_MOST_SHOWN = 4
+"""Protocols of such a client that the log names."""
 
 _HELLO, _STEPPING, _SHAKING = TlsState.HELLO, TlsState.STEPPING, TlsState.SHAKING  # for speed
 _OPEN, _HALF_CLOSED, _CLOSED = TlsState.OPEN, TlsState.HALF_CLOSED, TlsState.CLOSED
@@ -289,10 +297,16 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
             return
         if hello is None:
             return
+        if hello.protocols and _SPOKEN.isdisjoint(hello.protocols):
+            offered = b", ".join(hello.protocols[:_MOST_SHOWN]).decode("latin-1").encode("unicode_escape").decode()
+            self._shared.log.info("The client %s speaks over TLS only %.100s, and not HTTP/1.1", self._peer, offered)
+            self._raw.write(_NO_PROTOCOL)
+            self.close()
+            return
         found = self._shared.certificates.find(hello, self._local_address)
         if found is None:
             self._to(TlsState.CHOOSING)
-            spawn(self._wait_for_certificate(hello), self._shared.waiting)
+            self._shared.waiting.begin(self._wait_for_certificate(hello))
         else:
             self._begin(found)
 

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Hashable
 from typing import Any, Protocol
 
+from snakepit.server.event_loop.background import BackgroundTasks
 from snakepit.server.event_loop.deadlines import Deadlines
 from snakepit.server.event_loop.threads import Threads
 from snakepit.server.net.admission import Admission
@@ -57,7 +58,7 @@ class TlsConnections:
             admission.watch(None, lambda: self.handshakes)
         self.handshakes = Deadlines[Shaking](loop, seconds, lambda one: one.handshake_too_slow())
         self.threads = Threads(loop, "snakepit-tls", threads)
-        self.waiting: set[asyncio.Task[Any]] = set()
+        self.waiting = BackgroundTasks()
         self._described: dict[tuple[int, str | None, str], tuple[LoadedCertificate, Any]] = {}
 
     def describe(self, session: ssl.SSLObject, certificate: LoadedCertificate) -> Any:
@@ -77,5 +78,4 @@ class TlsConnections:
         """End the threads and the time limits."""
         self.handshakes.close()
         self.threads.close()
-        for task in self.waiting:
-            task.cancel()
+        self.waiting.cancel()

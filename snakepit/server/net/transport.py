@@ -17,7 +17,7 @@ from snakepit.http.types import Address, Endpoints
 from snakepit.system.send_queue import send_queue
 
 if TYPE_CHECKING:
-    from snakepit.server.event_loop.deadlines import Deadlines
+    from snakepit.server.event_loop.deadlines import Deadline
     from snakepit.server.net.write_stalls import WriteStalls
 
 type NewConnection = Callable[[], asyncio.Protocol]
@@ -33,7 +33,7 @@ class TransportShell(asyncio.Protocol):
 
     def __init__(self, stalls: "WriteStalls") -> None:
         self._stalls = stalls
-        self._deadline: Deadlines[Self] | None = None
+        self._deadline: Deadline[Self] | None = None
         self._reading = True
         self.writable = True  # the transport takes more without filling its buffer
 
@@ -106,7 +106,7 @@ class TransportShell(asyncio.Protocol):
             self._reading = False
             self._transport.pause_reading()
 
-    def _set_deadline(self, deadline: "Deadlines[Self] | None", keep: bool = False) -> None:
+    def _set_deadline(self, deadline: "Deadline[Self] | None", keep: bool = False) -> None:
         """Set another deadline for the connection; `keep`: if it is the same one, its time goes on."""
         if self._deadline is not deadline:
             if self._deadline is not None:
@@ -123,7 +123,7 @@ class TransportShell(asyncio.Protocol):
         if self.unsent:
             self._stalls.add(self)
 
-    def _half_close(self, deadline: "Deadlines[Self]") -> bool:
+    def _half_close(self, deadline: "Deadline[Self]") -> bool:
         """Close our side, and read on under a deadline until the client has closed its own.
 
         Closing at once, with data unread, would reset the socket, and a reset can destroy written data before the

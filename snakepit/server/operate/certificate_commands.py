@@ -1,6 +1,6 @@
 """The commands of the control socket that are about certificates."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from snakepit.errors import SnakepitError
@@ -17,11 +17,19 @@ class Certified(Protocol):
         """Renew the certificate for a name, or all of them, now; returns what is known of each then."""
 
 
-def certificate_commands(automatic: Certified | None) -> dict[str, Command]:
-    """Return the commands, by name; `automatic` is None in a server that obtains none."""
+def certificate_commands(
+    automatic: Certified | None, of_files: Callable[[], list[dict[str, Any]]]
+) -> dict[str, Command]:
+    """Return the commands, by name.
+
+    Args:
+        automatic: None in a server that obtains none.
+        of_files: returns what is known of those that come from files.
+    """
 
     async def certificates(request: Mapping[str, Any]) -> dict[str, Any]:
-        return {"certificates": [] if automatic is None else automatic.status()}
+        obtained = [] if automatic is None else automatic.status()
+        return {"certificates": [*obtained, *of_files()]}
 
     async def renew(request: Mapping[str, Any]) -> dict[str, Any]:
         name = request.get("name")

@@ -10,13 +10,12 @@ import os
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from snakepit.config.choices import MOST_WORKERS
 from snakepit.errors import SnakepitError
 from snakepit.server.apps.app import App
 from snakepit.server.apps.table import Apps
-from snakepit.server.event_loop.background import spawn
+from snakepit.server.event_loop.background import BackgroundTasks
 from snakepit.server.events.events import Events
 from snakepit.server.events.kinds import By, Kind
 from snakepit.server.lifecycle import WorkerState
@@ -62,7 +61,7 @@ class Changes:
         self._rereading = asyncio.Lock()
         self._folder = working_directory.name()  # now: an app may change the working directory
         self._reloading: dict[str | None, asyncio.Task[Outcome]] = {}  # by the app's name; None: of all
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = BackgroundTasks()
         self._ended = False
 
     async def reload(self, name: str | None = None, by: By = By.PROGRAM) -> Outcome:
@@ -109,7 +108,7 @@ class Changes:
             what = " and ".join(counted(count, noun) for count, noun in counts if count)
             self._events.add(Kind.RECONFIGURED, f"Configuration read again {by.words}: {what} changed", reason=by)
         if outcome.trouble:
-            self._events.add(Kind.NOT_RECONFIGURED, f"Apps can't be changed: {outcome.trouble}", reason=by)
+            self._events.add(Kind.NOT_RECONFIGURED, f"Apps can't be started: {outcome.trouble}", reason=by)
         return outcome
 
     async def stop_app(self, name: str, seconds: float) -> None:
@@ -155,7 +154,7 @@ class Changes:
 
     def watch(self, reloader: Reloader) -> None:
         """Replace all workers, at once, whenever files change."""
-        self._spawn(self._watch(reloader))
+        self._tasks.begin(self._watch(reloader))
 
     def by_signal(self) -> dict[str, Callable[[], None]]:
         """Return the handlers of signals, by name. No caller waits for them, so they log errors."""
@@ -172,12 +171,7 @@ class Changes:
     async def end(self) -> None:
         """Make no more changes."""
         self._ended = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)  # an exception has been logged
-
-    def _spawn[T](self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
-        return spawn(work, self._tasks)
+        await self._tasks.wait_cancelled()
 
     async def _reread_or_reload(self) -> Outcome:
         """Read the configuration file again, where it may have changed; if it says nothing new, replace the workers."""
@@ -201,7 +195,7 @@ class Changes:
 
     def _begin(self, change: Change) -> None:
         if not self._ended:
-            self._spawn(self._obey(change))
+            self._tasks.begin(self._obey(change))
 
     async def _obey(self, change: Change) -> None:
         try:
@@ -215,7 +209,7 @@ class Changes:
             former.cancel()
         if name is None:
             self._reloading.clear()
-        self._reloading[name] = self._spawn(work)
+        self._reloading[name] = self._tasks.begin(work)
 
     async def _newest_outcome(self, name: str | None) -> Outcome:
         while True:

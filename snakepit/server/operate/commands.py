@@ -13,7 +13,17 @@ from snakepit.server.pool.outcome import Outcome
 from snakepit.system.words import counted
 
 
-class Commanded(Protocol):
+class Adjustable(Protocol):
+    """The methods of a server that change its workers."""
+
+    async def reload(self, app: str | None = None, by: By = By.PROGRAM) -> Outcome:
+        """Replace the workers one after the other, of all apps or of this one."""
+
+    async def scale(self, workers: int, by: By = By.PROGRAM) -> Outcome:
+        """Change the number of workers."""
+
+
+class Commanded(Adjustable, Protocol):
     """The methods of a server that commands need."""
 
     @property
@@ -26,9 +36,6 @@ class Commanded(Protocol):
     def stop(self, by: By = By.PROGRAM) -> None:
         """Stop gracefully."""
 
-    async def reload(self, app: str | None = None, by: By = By.PROGRAM) -> Outcome:
-        """Replace the workers one after the other, of all apps or of this one."""
-
     async def reread(self, by: By = By.PROGRAM) -> Outcome:
         """Read the configuration file again."""
 
@@ -37,9 +44,6 @@ class Commanded(Protocol):
 
     async def start_app(self, name: str) -> Outcome:
         """Start an app that was stopped, or could not be started."""
-
-    async def scale(self, workers: int, by: By = By.PROGRAM) -> Outcome:
-        """Change the number of workers."""
 
     async def upgrade(self) -> int:
         """Start a new server process that takes over; returns its pid."""
@@ -80,7 +84,7 @@ def commands(server: Commanded) -> dict[str, Command]:
     async def reread(request: Mapping[str, Any]) -> dict[str, Any]:
         outcome = await server.reread(By.COMMAND)
         if outcome.trouble:
-            raise SnakepitError(f"{counted(outcome.count, 'app')} changed; others can't be: {outcome.trouble}")
+            raise SnakepitError(f"{counted(outcome.count, 'app')} changed; not started: {outcome.trouble}")
         return {"changed": outcome.count, "static": outcome.static}
 
     async def stop_app(request: Mapping[str, Any]) -> dict[str, Any]:

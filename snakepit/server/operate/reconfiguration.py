@@ -10,7 +10,7 @@ from snakepit.config.static import StaticFiles
 from snakepit.errors import SnakepitError
 from snakepit.server.apps.app import App
 from snakepit.server.apps.table import Apps
-from snakepit.server.event_loop.background import spawn
+from snakepit.server.event_loop.background import BackgroundTasks
 from snakepit.server.pool.outcome import Outcome
 
 _APART = ("mount", "static_path", "static_route")  # options that say the same as tables that are compared
@@ -45,14 +45,14 @@ class Reconfiguration:
         self._seconds = seconds
         self._loop = loop
         self._log = logging.getLogger("snakepit.server")
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
 
     async def apply(self) -> "Outcome | None":
         """Read the file, and make of apps and static files what it says; returns when apps that come are ready.
 
-        The outcome counts those that came, went and changed; None: the file says nothing new of them. Where an app that
-        changed can't be started, the one before goes on. Raises SnakepitError if the file is wrong: then nothing
-        changes.
+        The outcome counts those that came, went and changed, and names those that can't be started; None: the file says
+        nothing new of them. Where an app that changed can't be started, the one before goes on. Raises SnakepitError if
+        the file is wrong: then nothing changes.
         """
         config = self._read()
         if self._known.apps and not config.apps:
@@ -63,26 +63,29 @@ class Reconfiguration:
         before, after = _by_name(self._known), _by_name(config)
         gone = [name for name in before if name not in after]
         come = [app for name, app in after.items() if name not in before]
-        changed = [app for name, app in after.items() if name in before and not _same(app, before[name])]
+        changed = [app for name, app in after.items() if name in before and not app.same_app(before[name])]
         made = {app.name: self._make(app) for app in (*come, *changed) if not app.route.placeholders}
         static = self._become_static(config.static)
         if not gone and not come and not changed:
-            self._known = config
+            self._known = config.with_apps([before[name] for name in after])
             return Outcome(0, static=static) if static else None
-        troubles = await self._start(made, before)
-        kept = {app.name: before[app.name] for app in changed if app.name in troubles}
+        failures = await self._start(made)
+        troubles = {name: why for name, why in failures.items() if name in before}  # a new app fails by itself
+        # an app that stays runs with what the file said when it was made, such as another share of the CPUs
+        touched = {app.name for app in changed} - set(troubles)
+        kept = {name: app for name, app in before.items() if name not in touched}
         self._known = config.with_apps([kept.get(name, app) for name, app in after.items()])
         started = {name: app for name, app in made.items() if name not in troubles}
         for app in self._apps.become(self._known.apps, started):
-            spawn(self._see_off(app), self._tasks)
+            self._tasks.begin(self._see_off(app))
         for app in made.values():
             if app.name in troubles:
-                spawn(self._see_off(app), self._tasks)
+                self._tasks.begin(self._see_off(app))
         changed = [app for app in changed if app.name not in troubles]
         for what, names in (("came", come), ("changed", changed), ("went", [before[name] for name in gone])):
             if names:
                 self._log.info("Apps that %s: %s", what, ", ".join(app.name for app in names))
-        return Outcome(len(gone) + len(come) + len(changed), "\n".join(troubles.values()), static)
+        return Outcome(len(gone) + len(come) + len(changed), "\n".join(failures.values()), static)
 
     def _become_static(self, wanted: Sequence[StaticFiles]) -> int:
         """Serve these static files; returns how many of their routes came, changed and went."""
@@ -98,14 +101,14 @@ class Reconfiguration:
                 self._log.info("Static files that %s: %s", what, ", ".join("".join(site.place) for site in sites))
         return len(come) + len(changed) + len(gone)
 
-    async def _start(self, made: Mapping[str, App], before: Mapping[str, RoutedApp]) -> dict[str, str]:
-        """Start apps beside the others; returns what keeps those from starting that are to replace one."""
+    async def _start(self, made: Mapping[str, App]) -> dict[str, str]:
+        """Start apps beside the others; returns what keeps some of them from starting."""
         for app in made.values():
             self._apps.accompany(app)
             await app.start()
         for app in made.values():
             await app.tried.wait()
-        return {name: str(app.failure) for name, app in made.items() if app.failure is not None and name in before}
+        return {name: f"{name}: {app.failure}" for name, app in made.items() if app.failure is not None}
 
     async def _see_off(self, app: App) -> None:
         await app.leave(self._loop.time() + self._seconds, "since the configuration has changed")
@@ -123,10 +126,3 @@ class Reconfiguration:
 
 def _by_name(config: Config) -> dict[str, RoutedApp]:
     return {app.name: app for app in config.apps}
-
-
-def _same(one: RoutedApp, other: RoutedApp) -> bool:
-    """Tell whether nothing that concerns an app differs."""
-    return (one.route, one.config.app) == (other.route, other.config.app) and all(
-        getattr(one.config, name) == getattr(other.config, name) for name in PER_APP
-    )

@@ -8,7 +8,7 @@ from typing import TextIO
 from snakepit.c_extensions import vetted
 from snakepit.server.pool.observer import Observer
 from snakepit.server.workers.worker import WorkerHandle
-from snakepit.system.words import capitalized, counted
+from snakepit.system.words import capitalized, counted, mebibytes
 
 _WIDTH = 30  # characters of the bar
 
@@ -79,7 +79,7 @@ class StartupReport(Observer):
         self._log.error("A new %s can't start, the one before goes on: %s", worker, fault)
 
     def memory_kept(self, predecessor: WorkerHandle, size: int | None) -> None:
-        grown = f", {size / 2**20:.0f} MiB now" if size is not None else ""
+        grown = f", {mebibytes(size)} MiB now" if size is not None else ""
         self._log.warning(
             "%s was replaced; what its copies of %s keep stays in memory until the process ends%s",
             capitalized(predecessor),

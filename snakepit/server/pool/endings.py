@@ -5,9 +5,9 @@ abandons it.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 
-from snakepit.server.event_loop.background import spawn
+from snakepit.server.event_loop.background import BackgroundTasks
 from snakepit.server.lifecycle import WorkerState
 from snakepit.server.workers.worker import WorkerHandle
 
@@ -40,20 +40,19 @@ class Endings:
         self._closing: set[WorkerHandle] = set()  # for so long that the pool waits for it no more
         self._did_not_end = did_not_end
         self._loop = loop
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
 
     def await_end(self, worker: WorkerHandle) -> asyncio.Task[None]:
         """Make sure that a worker that was told to end does; the task ends when it has ended, or was given up."""
-        return self._spawn(self._end([worker], self._deadline))
+        return self._tasks.begin(self._end([worker], self._deadline))
 
     def cut_start(self, worker: WorkerHandle) -> None:
         """Make a starting worker give up its start, and make sure that it ends."""
-        self._spawn(self._cut_start([worker], self._deadline))
+        self._tasks.begin(self._cut_start([worker], self._deadline))
 
     def forget_deadlines(self) -> None:
         """Cancel all waiting, since one deadline now applies to all workers."""
-        for task in self._tasks:
-            task.cancel()
+        self._tasks.cancel()
 
     async def end_all(self, starting: list[WorkerHandle], others: list[WorkerHandle], deadline: float) -> None:
         """Wait until all have ended or were given up: starting workers are cut now, others at `deadline`."""
@@ -67,9 +66,6 @@ class Endings:
     @property
     def _deadline(self) -> float:
         return self._loop.time() + self._seconds
-
-    def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
-        return spawn(work, self._tasks)
 
     async def _cut_start(self, workers: list[WorkerHandle], deadline: float) -> None:
         """Stop starting workers, which serve nothing yet. They get time to clean up what their start-up has begun."""

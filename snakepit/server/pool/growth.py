@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sized
 from typing import Protocol
 
-from snakepit.server.event_loop.background import spawn
+from snakepit.server.event_loop.background import BackgroundTasks
 from snakepit.server.pool.outcome import Outcome
 
 LOOK_PERIOD = 0.25
@@ -74,16 +74,15 @@ class Growth:
         self._waited = False  # at the last look
         self._peak = 0  # requests in progress at once, since it was last quiet
         self._quiet_looks = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
 
     def start(self, first_ready: asyncio.Event) -> None:
         """Begin to look, once there is a worker."""
-        spawn(self._watch(first_ready), self._tasks)
+        self._tasks.begin(self._watch(first_ready))
 
     def close(self) -> None:
         """Look no more."""
-        for task in self._tasks:
-            task.cancel()
+        self._tasks.cancel()
 
     async def _watch(self, first_ready: asyncio.Event) -> None:
         await first_ready.wait()

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from snakepit.system import cgroups
 from snakepit.system.memory import private_memory
+from snakepit.system.words import mebibytes
 
 FULL = 0.8
 """The part of the limit that idle workers may fill: requests take memory, too."""
@@ -48,16 +49,12 @@ class MemoryForecast:
             return ""
         fitting = max(1, int((FULL * self._limit - rest) // each))
         return (
-            f"{wanted} workers will hardly fit into the memory limit of {_mib(self._limit)} MiB: the first took "
-            f"{_mib(each)} MiB, so all take {_mib(rest + wanted * each)} MiB before they have anything to do. "
-            f"Use --workers {fitting}, or raise the limit"
+            f"{wanted} workers will hardly fit into the memory limit of {mebibytes(self._limit)} MiB: the first took "
+            f"{mebibytes(each)} MiB, so all take {mebibytes(rest + wanted * each)} MiB before they have anything to "
+            f"do. Use --workers {fitting}, or raise the limit"
         )
 
     def _grown(self, first: Started, started: Sequence[Started], now: float) -> int:
         took = max(now - first.began, 1e-6)
         parts = sum(min(1.0, (now - worker.began) / took) for worker in started)
         return int(((private_memory() or 0) - self._before) / max(1.0, parts))
-
-
-def _mib(size: float) -> int:
-    return round(size / 2**20)

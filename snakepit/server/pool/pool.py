@@ -11,7 +11,6 @@ others.
 
 import asyncio
 import logging
-import threading
 from collections.abc import Collection, Mapping
 
 from snakepit.errors import ConfigError, SnakepitError
@@ -39,7 +38,7 @@ from snakepit.server.responders.failure_page import failure_page
 from snakepit.server.responders.unavailable import Unavailable
 from snakepit.server.workers.worker import WorkerHandle
 from snakepit.system.import_order import StandardLibraryFirst
-from snakepit.system.memory import resident_memory, return_freed_memory
+from snakepit.system.memory import resident_memory, return_freed_memory_aside
 from snakepit.system.words import capitalized
 
 _log = logging.getLogger("snakepit.server")
@@ -244,7 +243,7 @@ class Pool:
         self._observer.worker_ready(worker)
         self._carry_out(self._roster.ready(worker, self._loop.time()))
         if self._options.runtime == "interpreter":
-            threading.Thread(target=return_freed_memory, name="snakepit-memory", daemon=True).start()
+            return_freed_memory_aside()
         self._heartbeat.start()
         if worker.report.interface == "wsgi":
             self.queue.add(worker, worker.capacity, first_alone=not SET_UP_LATE.isdisjoint(worker.report.frameworks))

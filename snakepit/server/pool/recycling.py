@@ -8,7 +8,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 
-from snakepit.server.event_loop.background import spawn
+from snakepit.server.event_loop.background import BackgroundTasks
 from snakepit.server.event_loop.timers import Timers
 from snakepit.server.events.kinds import Kind
 from snakepit.server.exchanges.exchange import Exchange
@@ -48,7 +48,7 @@ class Recycling:
         self._limits: dict[WorkerHandle, int] = {}  # how many exchanges each may serve, if that is limited
         self._ages = Timers(loop)  # if lifetimes are
         self._outworn: set[WorkerHandle] = set()  # that are replaced because an exchange hangs in them
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks = BackgroundTasks()
 
     def count_age(self, worker: WorkerHandle) -> None:
         """Count a worker's age from now on, and replace it when it reaches a limit."""
@@ -85,7 +85,7 @@ class Recycling:
             _log.error("%s is replaced: %s, %s%s", name, exchange.asked_for, what, where)
             request = f"{exchange.head.method} {exchange.head.path}"
             self._observer.happened(Kind.WORKER_HUNG, f"{name} is replaced: {request}, {what}", worker.number, "hang")
-            spawn(self._replace_outworn(worker), self._tasks)
+            self._tasks.begin(self._replace_outworn(worker))
 
     async def recycle(self, worker: WorkerHandle, reason: str) -> bool:
         """Replace a worker when its turn comes, unless it is being replaced; False if no new one could start.
@@ -106,7 +106,7 @@ class Recycling:
 
     def _recycle_soon(self, worker: WorkerHandle, reason: str) -> None:
         if self._roster.may_be_recycled(worker):
-            spawn(self.recycle(worker, reason), self._tasks)
+            self._tasks.begin(self.recycle(worker, reason))
 
     async def _replace_outworn(self, worker: WorkerHandle) -> None:
         await self.recycle(worker, "hang")

@@ -288,7 +288,7 @@ class Roster:
             self._tell(Kind.WORKER_FAILED, f"{_name(worker)} can't start: {error}", worker, todo)
             if not self._ready_at:
                 self._show(worker, todo)
-                todo.append(tell_error("Every request gets 500 until a file changes"))
+                todo.append(tell_error("Every request of this app gets 500 until a file changes"))
 
     def _try_again(self, worker: WorkerHandle, todo: list[Action]) -> bool:
         """Try this one's place again, if another worker could start; returns whether it is tried again."""

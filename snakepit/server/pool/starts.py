@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from snakepit.server.event_loop.background import spawn
+from snakepit.server.event_loop.background import BackgroundTasks
 from snakepit.server.lifecycle import WorkerState
 from snakepit.server.workers.worker import WorkerHandle
 from snakepit.system.words import capitalized
@@ -28,8 +28,8 @@ class Starts:
         self._seconds = seconds
         self._timed_out = timed_out
         self._log = logging.getLogger("snakepit.server")
-        self._tasks: set[asyncio.Task[object]] = set()
-        self._watching: set[asyncio.Task[object]] = set()
+        self._tasks = BackgroundTasks()
+        self._watching = BackgroundTasks()
 
     async def start_first(self, worker: WorkerHandle) -> None:
         """Start a worker, and wait until its thread runs."""
@@ -39,16 +39,15 @@ class Starts:
     def start(self, worker: WorkerHandle) -> None:
         """Start a worker now."""
         self._watch(worker)
-        spawn(worker.start(), self._tasks)
+        self._tasks.begin(worker.start())
 
     def close(self) -> None:
         """Stop watching starts."""
         self._seconds = 0.0
-        for task in self._watching:
-            task.cancel()
+        self._watching.cancel()
 
     def _watch(self, worker: WorkerHandle) -> None:
-        spawn(self._wait_for(worker), self._watching)
+        self._watching.begin(self._wait_for(worker))
 
     async def _wait_for(self, worker: WorkerHandle) -> None:
         limit = self._seconds

@@ -12,11 +12,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from snakepit.server.event_loop.background import spawn
+from snakepit.server.event_loop.background import BackgroundTasks
 from snakepit.server.pool.roster import Roster
 from snakepit.server.workers.worker import WorkerHandle
 from snakepit.system.memory import resident_memory
-from snakepit.system.words import capitalized
+from snakepit.system.words import capitalized, mebibytes
 
 CHECK_PERIOD = 1.0
 """Seconds between two checks of memory. A check is cheap: 20 microseconds for a process."""
@@ -65,7 +65,7 @@ class Wear:
         self._worn_out = worn_out
         self._kept = 0
         self._kept_bar = KEPT
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
         self._took = 0.0  # seconds, the latest start of what replaced something
 
     def kept(self, size: int) -> None:
@@ -73,18 +73,17 @@ class Wear:
         self._kept += size
         if self._kept > self._kept_bar:
             self._kept_bar = self._kept + KEPT
-            reason = f"Copies of C extensions that are no longer used keep {_mib(self._kept)} MiB"
+            reason = f"Copies of C extensions that are no longer used keep {mebibytes(self._kept)} MiB"
             if not self._worn_out(reason):
                 _log.warning("%s, until the server is restarted", reason)
 
     def start(self, all_ready: asyncio.Event) -> None:
         """Check memory periodically, once all workers are ready."""
-        spawn(self._watch(all_ready), self._tasks)
+        self._tasks.begin(self._watch(all_ready))
 
     def close(self) -> None:
         """Stop checking."""
-        for task in self._tasks:
-            task.cancel()
+        self._tasks.cancel()
 
     async def _watch(self, all_ready: asyncio.Event) -> None:
         await all_ready.wait()
@@ -158,7 +157,7 @@ class _Bar:
             return True
         self.lift()
         _log.warning("%s, soon after the start: nothing is done about it below %d MiB",
-                     self.reason(name), _mib(self._height))  # fmt: skip
+                     self.reason(name), mebibytes(self._height))  # fmt: skip
         return False
 
     def lift(self) -> None:
@@ -167,11 +166,7 @@ class _Bar:
 
     def reason(self, name: str) -> str:
         """The reason for the replacement, in words."""
-        return f"{name} has {_mib(self._size)} MiB in RAM, more than --workers-max-rss {_mib(self._limit)}"
-
-
-def _mib(size: float) -> int:
-    return round(size / 2**20)
+        return f"{name} has {mebibytes(self._size)} MiB in RAM, more than --workers-max-rss {mebibytes(self._limit)}"
 
 
 def _now() -> float:

@@ -38,7 +38,7 @@ class Routes:
 
     The most specific host that has a path for the request wins: with a port, without, `*` or a placeholder in place of
     its first label, none. For a host, paths are compared segment by segment, as they are without escapes; the longest
-    wins, and of two that are as long, the one without placeholders.
+    wins, and of two that are as long, the one with fewer placeholders.
 
     Args:
         strict_host: whether a host that no app is for gets 421 (RFC 9110 section 15.5.20) and not 404.
@@ -126,7 +126,9 @@ class _Paths:
     def add_pattern(self, path: str, find: Find, captures_label: bool) -> None:
         """Add a path that may have placeholders; with `captures_label`, the host has one."""
         pattern = _Pattern(path, find, captures_label)
-        self._patterns.setdefault(pattern.size, []).append(pattern)
+        patterns = self._patterns.setdefault(pattern.size, [])
+        patterns.append(pattern)
+        patterns.sort(key=_Pattern.placeholders)
         self._most = max(self._most, pattern.size)
 
     def find(self, path: bytes, label: bytes) -> Routed | None:
@@ -156,6 +158,10 @@ class _Pattern:
         self._captured = [at for at, segment in enumerate(segments) if segment.startswith(b"{")]
         self._captures_label = captures_label
         self._find = find
+
+    def placeholders(self) -> int:
+        """Return the number of its segments that may be anything."""
+        return len(self._captured)
 
     def find(self, segments: "Sequence[bytes]", label: bytes) -> Routed | None:
         """Return the app, if these segments fit and there is one."""

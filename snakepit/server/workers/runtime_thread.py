@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 
 from snakepit.errors import ConfigError, WorkerLost, fault
-from snakepit.server.event_loop.background import spawn
+from snakepit.server.event_loop.background import BackgroundTasks
 from snakepit.server.workers.runtimes import Runtime
 from snakepit.system.memory import resident_memory
 from snakepit.wire.loop_ends import MainEnd
@@ -135,7 +135,7 @@ class RuntimeThread:
 
     def _hear_last_words(self) -> None:
         heard = threading.Event()
-        tasks: set[asyncio.Task[None]] = set()
+        tasks = BackgroundTasks()
 
         async def hear() -> None:
             try:
@@ -145,7 +145,7 @@ class RuntimeThread:
                 heard.set()
 
         def begin() -> None:
-            spawn(hear(), tasks)
+            tasks.begin(hear())
 
         if self._call_in_loop(begin):
             while not heard.wait(1.0) and not self._loop.is_closed():

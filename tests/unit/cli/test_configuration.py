@@ -1,11 +1,14 @@
 """cli.configuration: `snakepit config` and `snakepit init`."""
 
 import json
+from pathlib import Path
 
 from click.testing import CliRunner
 
 from snakepit.cli.main import cli
 from snakepit.config.options import OPTIONS
+
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 def invoke(*arguments):
@@ -72,6 +75,27 @@ def test_config_check(folder):
         )
     assert invoke("config", "--check", "--config", "none.toml").exit_code == 2
     assert invoke("config", "--check", "--no-config").exit_code == 0
+
+
+def test_what_the_docs_show_of_mistakes(folder):
+    (folder / "snakepit.toml").write_text(
+        "app = 'main:app'\nprot = 8000\nworkers = '4'\n\nworker-class = 'gevent'\n\n[timeouts]\nrequest = 0\n"
+    )
+    shown = (DOCS / "reference" / "config-file.md").read_text(encoding="utf-8")
+    assert f"$ snakepit config --check\n{invoke('config', '--check').stderr}```" in shown
+    given = ["-w", "4", "-k", "uvicorn_worker.UvicornWorker", "-b", "0.0.0.0:8000", "--timeout", "30"]
+    told = invoke("run", "main:app", *given).stderr
+    shown = (DOCS / "how-to" / "switch.md").read_text(encoding="utf-8")
+    assert f"snakepit run main:app {' '.join(given)}\n" in shown
+    assert f"```\n{told[told.index('Error: ') :]}```" in shown
+
+
+def test_config_check_finds_folders_that_do_not_exist(folder):
+    (folder / "snakepit.toml").write_text("app = 'main:app'\napp-dir = 'missing'\n")
+    result = invoke("config", "--check")
+    assert result.exit_code == 2
+    told = f"Error: app_dir: there is no folder {folder / 'missing'} (app_dir: snakepit.toml:2)\n"
+    assert result.stderr == told
 
 
 def test_config_schema():

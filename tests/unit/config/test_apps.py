@@ -8,6 +8,7 @@ from snakepit.config import apps
 from snakepit.config import file as config_file
 from snakepit.config.options import OPTIONS, Config
 from snakepit.config.route import Route
+from snakepit.config.sources import SET_BY_ENV_FILES
 from snakepit.errors import ConfigError
 from snakepit.system.cpus import usable_cpus
 
@@ -138,7 +139,20 @@ def test_cpus_are_divided(resolve, monkeypatch):
             "snakepit.toml:1: apps must be tables, not a table: write [[apps]], and below it app",
         ),
         ("apps = ['a:app']", 'snakepit.toml:1: apps must be tables, not ["a:app"]: write [[apps]]'),
-        ("[[app]]\napp = 'a:app'", "snakepit.toml:1: app must be text"),
+        ("[[app]]\napp = 'a:app'", "snakepit.toml:1: [app]: there is no such table; did you mean apps?"),
+        (
+            "[[apps]]\napp = 'a:app'\ninterpreters = '1-8'",
+            'snakepit.toml:3: interpreters must be a whole number, not "1-8"; write interpreters = 1 and '
+            "max-interpreters = 8",
+        ),
+        (
+            "[[apps]]\napp = 'a:app'\nenv-file = '/nowhere/x.env'",
+            "env_file: there is no file /nowhere/x.env (app /, snakepit.toml:1)",
+        ),
+        (
+            "[[apps]]\npath = '/{a}/x'\napp = 'a:app'\n[[apps]]\npath = '/y/{b}'\napp = 'b:app'",
+            "/y/{b} (snakepit.toml:4) would get some of the requests of /{a}/x, and neither is the more specific: ",
+        ),
         ("[[aps]]\napp = 'a:app'", "snakepit.toml:1: [aps]: there is no such table; did you mean apps?"),
         (
             "[[apps]]\napp = 'a:app'\npath = '/{t}'\nhost = '{t}.a'",
@@ -204,6 +218,16 @@ def test_a_filled_app(tmp_path):
     app = template.filled({"t": "acme"})
     assert (app.name, app.route, app.config.app_dir) == ("/t/acme", Route("", "/t/acme"), str(tmp_path / "acme"))
     assert template.filled({"t": "other"}) is None
+
+
+def test_an_env_file_that_has_been_read_need_not_be_there_any_more(tmp_path, monkeypatch):
+    app = Config.resolve(None, {"mount": ["/a=main:app"]}).apps[0]
+    gone = str(tmp_path / "gone.env")
+    app = replace(app, config=replace(app.config, env_file=gone))
+    with pytest.raises(ConfigError, match=r"env_file: there is no file .*gone\.env"):
+        app.check()
+    monkeypatch.setitem(SET_BY_ENV_FILES, gone, {})
+    app.check()
 
 
 def test_placeholders_in_other_options(tmp_path):

@@ -62,6 +62,31 @@ def test_the_same_place_twice():
     assert len(Config("app:app", bind=("a:0", "a:0")).binds) == 2, "each gets a port of its own"
 
 
+@pytest.mark.parametrize(
+    ("wide", "part"),
+    [
+        (":1", "127.0.0.1:1"),
+        (":1", "[::]:1"),
+        (":1", "a:1"),
+        ("0.0.0.0:1", "10.0.0.1:1"),
+        ("[::]:1", "[fe80::1%eth0]:1"),
+    ],
+)
+def test_a_place_that_is_a_part_of_another(wide, part):
+    for both in ((wide, part), (part, wide)):
+        with pytest.raises(ConfigError, match="is one of the addresses of") as caught:
+            Config("app:app", bind=both)
+        assert str(caught.value) == f"bind: {part} is one of the addresses of {wide}; leave it out"
+
+
+BESIDE = [("0.0.0.0:1", "[::]:1"), (":1", "127.0.0.1:2"), (":0", "a:0"), ("a:1", "127.0.0.1:1")]
+
+
+@pytest.mark.parametrize("both", BESIDE)
+def test_places_beside_each_other(both):
+    assert len(Config("app:app", bind=both).binds) == 2
+
+
 @pytest.mark.parametrize(("text", "mode"), [("660", 0o660), ("0660", 0o660), ("0o777", 0o777), ("000", 0)])
 def test_modes(text, mode):
     mode_form("uds_mode")(text)

@@ -292,6 +292,7 @@ def test_line_endings_of_windows_and_a_byte_order_mark(folder):
         ("env = 'A=1'", 'snakepit.toml:1: env must be a list of texts, not "A=1"; write env = ["A=1"]'),
         ("port = 1\n[env]\nA = 1", 'snakepit.toml:3: env.A must be text, not 1; write A = "1"'),
         ("env = {A = ['x']}", 'snakepit.toml:1: env.A must be text, not ["x"]'),
+        ("env = {'A=B' = 'x'}", 'snakepit.toml:1: env."A=B": the name of a variable can\'t have a ='),
         ("[enf]\nA = 'x'", "snakepit.toml:1: [enf]: there is no such table; did you mean env?"),
         # a value out of range, or of the wrong form
         ("port = 70000", "snakepit.toml:1: port must be at most 65535, not 70000"),

@@ -109,3 +109,20 @@ def test_shape_and_values():
     assert route.shape == read("*.example.com/x/{c}").shape
     assert route.filled({"a": "1", "b": "2"}) == Route("1.example.com", "/x/2")
     assert str(Route()) == "/"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "ties"),
+    [
+        ("/{a}/x", "/y/{b}", True),  # both are for /y/x
+        ("{t}.a/{a}/x", "*.a/y/{b}", True),
+        ("/{a}", "/{b}", True),
+        ("/{a}/x", "/{b}/{c}", False),  # the first is the more specific
+        ("/{a}/x", "/{b}/y", False),
+        ("/{a}/x", "/y", False),
+        ("h/{a}/x", "/y/{b}", False),
+    ],
+)
+def test_ties(one, other, ties):
+    assert read(one).ties_with(read(other)) is ties
+    assert read(other).ties_with(read(one)) is ties

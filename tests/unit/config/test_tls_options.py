@@ -1,5 +1,7 @@
 """config.tls: certificates from the command line, from files and in code."""
 
+from dataclasses import replace
+
 import pytest
 
 from snakepit.config import file as config_file
@@ -69,6 +71,14 @@ def test_several(folder):
     assert second.names == ("example.com", "*.example.com", "::1")
     assert str(first) == str(folder / "a.pem")
     assert str(second) == f"{folder / 'b.pem'} for example.com, *.example.com, ::1"
+
+
+def test_one_file_for_several_hosts(folder):
+    """A table with the file of ssl_certfile is another certificate, if it says anything else."""
+    again = TlsCertificate(certfile="a.pem", names=("more.test",))
+    config = Config(APP, ssl_certfile="a.pem", tls=(again,))
+    assert [each.names for each in config.tls] == [(), ("more.test",)]
+    assert replace(config, port=1).tls == config.tls
 
 
 def test_paths_start_from_the_file(folder, monkeypatch):

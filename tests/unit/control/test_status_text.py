@@ -62,8 +62,8 @@ STATE = {
 }
 
 
-def slow(path, worker, seconds, stage="in the app"):
-    return {"method": "GET", "path": path, "worker": worker, "app": "main:app", "seconds": seconds, "stage": stage}
+def slow(path, worker, seconds, state="running"):
+    return {"method": "GET", "path": path, "worker": worker, "app": "main:app", "seconds": seconds, "state": state}
 
 
 def test_that_it_is_well():
@@ -79,9 +79,9 @@ def test_what_is_not_well_what_is_slow_and_what_to_ask_next():
     assert render(STATUS, state).splitlines()[:7] == [
         "Verdict      None of 2 workers reacts",
         "             1 request is waiting for a worker",
-        "Slow now     GET /a\\x1b[2J, 26.3 s, in the app, worker 2",
+        "Slow now     GET /a\\x1b[2J, 26.3 s, running, worker 2",
         "             GET /b, 3.0 s, waiting",
-        "             GET /c, 2.0 s, in the app, worker 1",
+        "             GET /c, 2.0 s, running, worker 1",
         "Next         snakepit stacks shows where they are",
         "Name         shop",
     ]

@@ -16,9 +16,9 @@ def worker(number, state="ready", reacts=True, busy=0.5, at=None):
     }  # fmt: skip
 
 
-def request(number, path="/slow", seconds=12.0, stage="in the app", app="main:app", its_worker=1):
+def request(number, path="/slow", seconds=12.0, state="running", app="main:app", its_worker=1):
     return {
-        "id": number, "method": "GET", "path": path, "seconds": seconds, "stage": stage, "app": app,
+        "id": number, "method": "GET", "path": path, "seconds": seconds, "state": state, "app": app,
         "worker": its_worker,
     }  # fmt: skip
 

@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from connections import FakePool
@@ -100,6 +101,39 @@ def test_certificates_that_change(play, certificates, tmp_path, monkeypatch, cap
 
     play(scenario, ssl_certfile=certificate, ssl_keyfile=key)
     assert caplog.text.count("goes on being used") == 1
+
+
+def test_a_certificate_that_clients_refuse(play, certificates, tmp_path, monkeypatch, caplog):
+    """The log says so at the start, when a file has changed, and when the time has come."""
+    monkeypatch.setattr(entrance, "LOOK", 0.01)
+    now = datetime.now(UTC).replace(microsecond=0)
+    old = certificates.ca.issue("localhost", begin=now - timedelta(30), end=now - timedelta(1))
+    certificate, key = old.write(tmp_path, "site")
+
+    async def scenario(place):
+        await until(lambda: f"{certificate} ended " in caplog.text)
+        certificates.ca.issue("localhost", begin=now - timedelta(30), end=now + timedelta(1)).write(tmp_path, "site")
+        await until(lambda: "and is not renewed yet" in caplog.text)
+
+    play(scenario, ssl_certfile=certificate, ssl_keyfile=key)
+    told = [(record.levelname, record.message.split(certificate)[1]) for record in caplog.records]
+    ended, ends = ((now + timedelta(days)).isoformat().replace("+00:00", "Z") for days in (-1, 1))
+    assert told == [
+        ("ERROR", f" ended {ended}: clients refuse it"),
+        ("WARNING", f" ends {ends}, and is not renewed yet"),
+    ]
+
+
+def test_cas_that_nobody_is_asked_for(play, certificates, tmp_path, caplog):
+    certificate, key = certificates.server().write(tmp_path, "site")
+
+    async def scenario(place):
+        assert (await place.ask(certificates.client_context()))[0].startswith("HTTP/1.1 200 ")
+
+    play(scenario, ssl_certfile=certificate, ssl_keyfile=key, ssl_ca_certs=certificates.ca_file)
+    assert caplog.messages == [
+        "No client is asked for a certificate: ssl_ca_certs changes nothing without ssl_cert_reqs"
+    ]
 
 
 def test_a_look_at_once(play, certificates, tmp_path, caplog):

@@ -8,6 +8,7 @@ from snakepit.errors import InternalError
 from snakepit.server.lifecycle import (
     CONNECTION,
     EXCHANGE,
+    EXCHANGE_WORDS,
     WEBSOCKET,
     WORKER,
     ConnectionState,
@@ -91,6 +92,11 @@ def test_random_walks(table, states, first):
         assert state in states
 
     walk()
+
+
+def test_each_state_of_an_exchange_has_a_word():
+    assert set(EXCHANGE_WORDS) == set(EXCHANGE)
+    assert EXCHANGE_WORDS[ExchangeState.ASSIGNED] == "running"
 
 
 def test_an_answered_exchange_never_responds_again():

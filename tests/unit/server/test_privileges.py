@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from snakepit.errors import ConfigError
-from snakepit.server.privileges import become, group_id
+from snakepit.server.privileges import become, group_id, require_python
 
 if sys.platform == "win32":
     pytest.skip("there are no such users", allow_module_level=True)
@@ -88,3 +88,13 @@ for user, group in (("root", None), (None, "0")):
         f"only root can make the server run as {name}; start it as root, or as that one"
         for name in ("root", f"the group {grp.getgrgid(0).gr_name}")
     ], ran.stderr
+
+
+@pytest.mark.parametrize(("user", "group", "who"), [("web", "www", "user web"), (None, "www", "group www")])
+def test_a_python_that_others_may_not_read(monkeypatch, user, group, who):
+    require_python(user, group)
+    library = os.path.dirname(os.__file__)
+    monkeypatch.setattr(os, "access", lambda path, mode: path != library)
+    with pytest.raises(ConfigError) as caught:
+        require_python(user, group)
+    assert str(caught.value) == f"the {who} may not read {library}, which the server needs: install it elsewhere"

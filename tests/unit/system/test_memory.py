@@ -4,10 +4,14 @@ import mmap
 import os
 import subprocess
 import sys
+import threading
+from unittest.mock import Mock
 
 import pytest
+from waiting import wait_until
 
-from snakepit.system.memory import private_memory, resident_memory, return_freed_memory
+from snakepit.system import memory
+from snakepit.system.memory import private_memory, resident_memory, return_freed_memory, return_freed_memory_aside
 
 MIB = 2**20
 
@@ -81,6 +85,16 @@ print(before - resident_memory())
         assert returned > 48 * MIB
     else:
         assert returned >= 0
+
+
+def test_it_is_returned_aside(monkeypatch):
+    callers = []
+    monkeypatch.setattr(memory, "return_freed_memory", lambda: callers.append(threading.current_thread().name))
+    return_freed_memory_aside()
+    wait_until(lambda: callers == ["snakepit-memory"])
+    monkeypatch.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError("can't start new thread")))
+    return_freed_memory_aside()
+    assert callers == ["snakepit-memory", threading.current_thread().name]
 
 
 def test_where_nothing_was_freed_nothing_happens():

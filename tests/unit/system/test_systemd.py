@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+from contextlib import suppress
 
 import pytest
 from waiting import PATIENCE
@@ -36,6 +37,26 @@ def test_notifications(tmp_path, abstract):
         first, second = manager.recv(100).split(b"\n")
         assert first == b"RELOADING=1"
         assert int(second.removeprefix(b"MONOTONIC_USEC=")) > 0
+
+
+@LINUX
+def test_a_manager_that_does_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(systemd, "PATIENCE", 0.001)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        notifier = systemd.Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        for _ in range(2000):
+            notifier.alive()
+        notifier.stopping()
+        kept = []
+        with suppress(BlockingIOError):
+            while True:
+                kept.append(manager.recv(100))
+        assert set(kept) == {b"WATCHDOG=1"}
+        assert len(kept) < 2000
+        notifier.stopping()
+        assert manager.recv(100) == b"STOPPING=1"
 
 
 def test_without_a_manager_nothing_happens(tmp_path):

@@ -1,11 +1,14 @@
 """tls.certificates: which certificate a client gets, and what becomes of files that change."""
 
 import asyncio
+import ssl
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from tls_peers import new_ca
 
 from snakepit.errors import ConfigError
-from snakepit.tls.certificates import Certificates, FileCertificates
+from snakepit.tls.certificates import Certificates, FileCertificates, doubtful_dates
 from snakepit.tls.client_hello import ClientHello
 from snakepit.tls.contexts import ACME_PROTOCOL, CertificateFiles, LoadedCertificate, TlsOptions, load
 from snakepit.tls.x509 import CertificateFacts
@@ -255,6 +258,77 @@ def test_trouble_is_told_once(files, damage):
     for _ in range(4):
         files.look()
     assert files.told[2:] == [("one", trouble)], "it is told again, as it was well in between"
+
+
+def test_other_cas_of_clients(certificates, tmp_path):
+    """The file with the CAs counts as a part of each certificate, as each has a context with them."""
+    authorities = tmp_path / "clients.pem"
+    authorities.write_text(certificates.ca.pem)
+    known = Certificates(TlsOptions(client_certificates=ssl.CERT_REQUIRED, client_ca=str(authorities)))
+    paths = certificates.server("one.test").write(tmp_path, "one")
+    told = []
+    files = FileCertificates(known, [CertificateFiles(*paths)], lambda files, trouble: told.append(trouble))
+
+    def look():
+        files.take(files.look())
+        return len(known.named("one.test").context.get_ca_certs())
+
+    assert (look(), told) == (1, [])
+    authorities.write_text(certificates.ca.pem + new_ca("another").pem)
+    assert (look(), told) == (2, [""])
+    authorities.write_text("damaged")
+    assert [look(), look()] == [2, 2]
+    assert told[1:] == [f"ssl_ca_certs: {authorities}: no certificate or crl found"]
+
+
+BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("now", "text", "already"),
+    [
+        (BEGIN - timedelta(1), "holds only from 2026-01-01T00:00:00Z on: clients refuse it. Is the clock right?", True),
+        (BEGIN, "", False),
+        (END - timedelta(8), "", False),
+        (END - timedelta(6), "ends 2026-04-01T00:00:00Z, and is not renewed yet", False),
+        (END, "ended 2026-04-01T00:00:00Z: clients refuse it", True),
+    ],
+)
+def test_dates(now, text, already):
+    assert doubtful_dates(CertificateFacts((), BEGIN, END, ""), now) == (text, already)
+
+
+def test_a_short_life_is_said_to_end_later():
+    facts = CertificateFacts((), BEGIN, BEGIN + timedelta(6), "")
+    assert doubtful_dates(facts, BEGIN + timedelta(5)) == ("", False)
+    assert doubtful_dates(facts, BEGIN + timedelta(5, hours=12))[0].startswith("ends ")
+
+
+def test_what_is_said_of_them(files):
+    facts = files.certificates.named("one.test").facts
+    one, two = files.files.status(facts.not_before)
+    assert (one["name"], one["state"], one["fault"]) == ("one.test", "file", None)
+    assert datetime.fromisoformat(one["not_after"]) == facts.not_after
+    assert two["name"] == "two.test"
+    (later, _) = files.files.status(facts.not_after)
+    assert later["state"] == "failed"
+    assert later["fault"].endswith(": clients refuse it")
+    damage_key(files)
+    files.look()
+    files.look()
+    (damaged, well) = files.files.status(facts.not_before)
+    assert damaged["state"] == "failed"
+    assert "can't be read" in damaged["fault"]
+    assert well["state"] == "file"
+
+
+def test_each_date_is_told_once(files):
+    end = files.certificates.named("one.test").facts.not_after
+    ((text, already), _) = files.files.dates(end - timedelta(minutes=1))
+    assert (text.split()[:2], already) == (["The", "certificate"], False)
+    assert files.files.dates(end - timedelta(minutes=1)) == []
+    assert [already for _, already in files.files.dates(end + timedelta(days=40_000))] == [True, True]
+    assert files.files.dates(end + timedelta(days=40_000)) == []
 
 
 def test_a_file_that_comes_back_as_it_was(files):

@@ -82,7 +82,7 @@ def test_the_key_of_another_certificate_of_another_kind(certificates, files, tmp
 
 
 def test_no_key(files):
-    assert trouble(files[0]) == f"{files[0]}, in which the key must be, can't be read: it is not PEM"
+    assert trouble(files[0]) == f"there is no key in {files[0]}: name its file with ssl_keyfile"
 
 
 @pytest.mark.parametrize("text", ["", "no key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])

@@ -1,12 +1,13 @@
 // The live page: reads the server's events, shows them, and sends what the buttons ask for.
 import { bars, draw, LEFT, RIGHT, SPAN } from "./charts.js";
 
-const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]; // seconds, as the server's
 const SILENCE = 3500; // milliseconds without an event after which the page says that it is not live
 const AGAIN = [500, 1000, 2000, 4000, 8000]; // milliseconds between attempts to connect
 const HIDDEN = 300_000; // milliseconds after which a hidden page watches no more: a browser has six connections to a server
 
-const TOKEN = document.querySelector('meta[name="snakepit-page"]').content;
+const meta = (name) => document.querySelector(`meta[name="snakepit-${name}"]`).content;
+const TOKEN = meta("page");
+const BOUNDS = meta("bounds").split(" ").map(Number); // seconds; of the buckets of histograms
 const by = (id) => document.getElementById(id);
 const text = (element, value) => { if (element.textContent !== value) element.textContent = value; };
 
@@ -266,7 +267,7 @@ function make_request(request) {
     h("div.row",
       h("span.age", { "data-part": "age" }),
       h("span.what", h("b.method", request.method), h("span.path", { title: request.path }, request.path)),
-      h("span.stage", { "data-part": "stage" }),
+      h("span.stage", { "data-part": "state" }),
       h("span.where", { "data-part": "where" }),
       h("span.acts", stack, interrupt)),
     shown);
@@ -276,8 +277,8 @@ function show_request(element, request, several) {
   const age = part(element, "age");
   text(age, seconds(request.seconds));
   age.dataset.slow = request.seconds > 5 ? "very" : request.seconds > 1 ? "yes" : "no";
-  text(part(element, "stage"), request.stage);
-  element.dataset.stage = request.stage;
+  text(part(element, "state"), request.state);
+  element.dataset.state = request.state;
   const where = request.worker === null ? "" : `worker ${request.worker}`;
   text(part(element, "where"), several && request.app ? `${request.app}${where ? `, ${where}` : ""}` : where);
   element.querySelector(".acts").classList.toggle("none", request.worker === null);

@@ -13,7 +13,7 @@ from waiting import turn
 from snakepit.errors import SnakepitError
 from snakepit.http.events import RequestHead
 from snakepit.server.dashboard.access import Access
-from snakepit.server.dashboard.actions import Actions, Commanded
+from snakepit.server.dashboard.actions import Actions
 from snakepit.server.dashboard.faults import Faults
 from snakepit.server.dashboard.form import LONGEST
 from snakepit.server.dashboard.responder import Dashboard
@@ -21,6 +21,7 @@ from snakepit.server.dashboard.watchers import Watched
 from snakepit.server.events.events import Events
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.lifecycle import ExchangeState
+from snakepit.server.operate.commands import Adjustable
 from snakepit.server.pool.outcome import Outcome
 from snakepit.server.routing.router import Router
 from snakepit.stacks.stack import Stack
@@ -40,7 +41,7 @@ class State:
         return []
 
 
-@fake_of(Commanded)
+@fake_of(Adjustable)
 class Server:
     """Does what the test says."""
 
@@ -222,6 +223,8 @@ def test_the_page():
     def test(world):
         page = world.ask("/_snakepit/")
         assert world.access.page_token.encode() in page._client.body
+        assert b'content="0.001 0.0025 0.005 ' in page._client.body
+        assert b"{{" not in page._client.body
         assert field(page, "cache-control") == "no-store"
         assert "frame-ancestors 'none'" in field(page, "content-security-policy")
         assert "unsafe" not in field(page, "content-security-policy")

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snakepit.server.dashboard.rates import GAP, KEPT, LAST_BOUND, History, counts_of, percentile
-from snakepit.server.exchanges.tally import BOUNDS, Tally
+from snakepit.server.exchanges.tally import Tally
+from snakepit.system.buckets import BOUNDS
 
 BUCKETS = len(BOUNDS) + 1
 

@@ -141,8 +141,8 @@ def test_requests_in_flight_the_oldest_first(make):
     world.begin(app, None, 4.0, "/waits")
     world.begin(app, worker, 5000.0, "/socket", status=101)
     found = world.look()
-    assert [(each["path"], each["stage"], each["worker"]) for each in found["in_flight"]["requests"]] == [
-        ("/slow", "in the app", 1),
+    assert [(each["path"], each["state"], each["worker"]) for each in found["in_flight"]["requests"]] == [
+        ("/slow", "running", 1),
         ("/waits", "waiting", None),
         ("/download", "responding", 1),
     ]

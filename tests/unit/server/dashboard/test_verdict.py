@@ -20,7 +20,7 @@ def judge(*apps, server="serving", in_flight=(), several=False, **more):
             "server": {"state": server, "abandoned": 0, "lost_wakeups": 0, **more},
             "apps": apps or [app()],
             "several": several,
-            "in_flight": {"requests": [{"stage": stage, "seconds": seconds} for stage, seconds in in_flight]},
+            "in_flight": {"requests": [{"state": state, "seconds": seconds} for state, seconds in in_flight]},
         }
     )
     return found.level, found.reasons
@@ -67,10 +67,10 @@ def test_apps_are_named_where_there_are_several_and_the_worst_comes_first():
 @pytest.mark.parametrize(
     ("in_flight", "reasons"),
     [
-        ([("in the app", 4.9), ("responding", 60.0), ("waiting", 9.0)], []),
-        ([("in the app", 5.1)], ["1 request is in the app for more than 5 s, the longest for 5 s"]),
+        ([("running", 4.9), ("responding", 60.0), ("waiting", 9.0)], []),
+        ([("running", 5.1)], ["1 request is in the app for more than 5 s, the longest for 5 s"]),
         (
-            [("in the app", 61.0), ("in the app", 7.0)],
+            [("running", 61.0), ("running", 7.0)],
             ["2 requests are in the app for more than 5 s, the longest for 61 s"],
         ),
     ],

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from snakepit.server.event_loop.background import spawn
+from snakepit.server.event_loop.background import BackgroundTasks
 
 
 async def fail():
@@ -29,8 +29,8 @@ def play(scenario):
 
 def test_an_exception_is_logged_as_soon_as_the_task_ends(caplog):
     async def scenario():
-        tasks = set()
-        task = spawn(fail(), tasks)  # kept here: the garbage collector never sees it
+        tasks = BackgroundTasks()
+        task = tasks.begin(fail())  # kept here: the garbage collector never sees it
         assert tasks == {task}
         await asyncio.wait([task])
         await asyncio.sleep(0)
@@ -46,7 +46,7 @@ def test_an_exception_is_logged_as_soon_as_the_task_ends(caplog):
 def test_who_waits_gets_it_too(caplog):
     async def scenario():
         with pytest.raises(ValueError, match="out of cheese"):
-            await spawn(fail(), set())
+            await BackgroundTasks().begin(fail())
 
     play(scenario)
     assert len(caplog.records) == 1
@@ -54,13 +54,30 @@ def test_who_waits_gets_it_too(caplog):
 
 def test_what_ends_well_or_is_cancelled_is_not_logged(caplog):
     async def scenario():
-        tasks = set()
-        assert await spawn(asyncio.sleep(0, "slept"), tasks) == "slept"
-        cancelled = spawn(asyncio.Event().wait(), tasks)
+        tasks = BackgroundTasks()
+        assert await tasks.begin(asyncio.sleep(0, "slept")) == "slept"
+        cancelled = tasks.begin(asyncio.Event().wait())
         cancelled.cancel()
         await asyncio.wait([cancelled])
         await asyncio.sleep(0)
         assert tasks == set()
+
+    play(scenario)
+    assert caplog.records == []
+
+
+def test_all_are_cancelled(caplog):
+    async def scenario():
+        tasks = BackgroundTasks()
+        first, second = tasks.begin(asyncio.Event().wait()), tasks.begin(asyncio.Event().wait())
+        tasks.cancel()
+        assert tasks == {first, second}, "until they have ended"
+        await tasks.wait_cancelled()
+        assert first.cancelled()
+        assert second.cancelled()
+        await asyncio.sleep(0)
+        assert tasks == set()
+        await tasks.wait_cancelled()
 
     play(scenario)
     assert caplog.records == []

@@ -77,6 +77,33 @@ def test_threads_begin_when_they_are_needed(play):
     play(scenario)
 
 
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_where_the_system_allows_no_more_threads(play, monkeypatch, allowed):
+    begin = threading.Thread.start
+
+    def start(thread):
+        if len(names()) == allowed:
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    async def scenario(threads):
+        came = []
+        with monkeypatch.context() as limited:
+            limited.setattr(threading.Thread, "start", start)
+            for _ in range(3):
+                threads.run(threading.current_thread, came.append)
+        assert (threads.busy, came) == (3, []), "never from within run"
+        await until(lambda: len(came) == 3)
+        assert threads.busy == 0
+        assert len({thread.name for thread in came}) == 1
+        assert (came[0] is threading.main_thread()) is (allowed == 0)
+        threads.run(threading.current_thread, came.append)
+        await until(lambda: len(came) == 4)
+        assert came[3].name == "work-1"
+
+    play(scenario)
+
+
 def test_what_was_given_out_is_done(play):
     came = []
 

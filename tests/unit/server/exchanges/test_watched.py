@@ -10,11 +10,12 @@ from sinks import FakeDestination, FakeEnd
 from snakepit.http.events import RequestHead
 from snakepit.http.fields import NONE
 from snakepit.server.exchanges import watched
-from snakepit.server.exchanges.tally import BOUNDS, CLASSES, METHODS, Exemplar, Histogram
+from snakepit.server.exchanges.tally import CLASSES, METHODS, Exemplar, Histogram
 from snakepit.server.exchanges.watched import WatchedWebSocketExchange, exchange_types
 from snakepit.server.exchanges.websocket import WebSocketExchange
 from snakepit.server.monitor import counters
 from snakepit.server.monitor.counters import Counters
+from snakepit.system.buckets import BOUNDS
 from snakepit.wire import envelopes
 
 

@@ -9,7 +9,6 @@ from late_loops import LateLoop
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from snakepit.server.exchanges.tally import BOUNDS
 from snakepit.server.lifecycle import WorkerState
 from snakepit.server.monitor.app_metrics import AppMetrics
 from snakepit.server.monitor.collector import ServerCollector, writer
@@ -18,6 +17,7 @@ from snakepit.server.monitor.loop_lag import LoopLag
 from snakepit.server.net.connections import Connections
 from snakepit.server.workers.report import WorkerReport
 from snakepit.server.workers.worker import ChannelLoad
+from snakepit.system.buckets import BOUNDS
 from snakepit.system.late_timer import PERIOD
 from snakepit.wire import envelopes
 

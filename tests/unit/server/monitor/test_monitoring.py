@@ -81,9 +81,7 @@ def test_metrics_on_the_sockets_of_apps(make):
     assert not health.takes(RequestHead("GET", b"/metrics", "1.1", [], False)), "not on every socket"
     exchange = world.http.new_exchange(FakeClient(), RequestHead("GET", b"/", "1.1", [], False), None)
     assert isinstance(exchange, WatchedExchange)
-    beside = HttpConnections(Config("app:app"), world.router, world.loop, beside=world.http)
-    assert beside.http_exchange is world.http.http_exchange
-    beside.close()
+    assert world.http.beside(world.router).http_exchange is world.http.http_exchange
 
 
 def test_metrics_on_a_socket_of_their_own(make):

@@ -9,8 +9,9 @@ from waiting import turn
 
 from snakepit.config.options import Config
 from snakepit.http.fields import NONE
-from snakepit.server.net.annotated import AnnotatedConnection, http_connections
+from snakepit.server.net.annotated import AnnotatedConnection, connections_for
 from snakepit.server.net.http1 import Connection
+from snakepit.server.routing.router import Router
 from snakepit.wire import envelopes
 
 
@@ -26,8 +27,8 @@ from snakepit.wire import envelopes
 def test_kinds(options, kind):
     async def scenario(world):
         config = Config("app:app", **options)
-        first = http_connections(config, world.http, world.loop)
-        second = http_connections(config, world.http, world.loop, beside=first)
+        first = connections_for(config)(config, Router(world.pool), world.loop)
+        second = first.beside(Router(world.pool))
         assert type(first.new_connection()) is type(second.new_connection()) is kind
         first.close()
         second.close()

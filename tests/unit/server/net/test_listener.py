@@ -13,6 +13,7 @@ from waiting import PATIENCE
 
 from snakepit.config.options import Config
 from snakepit.errors import ConfigError
+from snakepit.server.event_loop.choice import loop_factory
 from snakepit.server.net.listener import Listener, Speaks
 from snakepit.server.net.sockets import tcp_sockets
 
@@ -191,6 +192,39 @@ def test_port_in_use(listen):
     text = refusal(port=port)
     assert f"127.0.0.1:{port}" in text
     assert "another process uses this port" in text
+
+
+def test_all_of_ipv4_and_all_of_ipv6(listen, ipv6):
+    port = free_ports(1)[0]
+    for places in ((f"0.0.0.0:{port}", f"[::]:{port}"), (f"[::]:{port}", f"0.0.0.0:{port}")):
+        listener = listen(port=None, bind=places)
+        assert len(listener.addresses) == 2
+        assert echoed(listener, socket.AF_INET, ("127.0.0.1", port))
+        assert echoed(listen(port=None, bind=places), socket.AF_INET6, ("::1", port))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a port can't be bound twice")
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_port_that_two_have_bound_and_one_listens_on(listen, loop):
+    """Both begin at the same time; Linux lets them bind, and refuses the second one that listens."""
+    if loop == "uvloop":
+        pytest.importorskip("uvloop")
+    first = listen()
+    port = first.sockets[0].getsockname()[1]
+    second = listen(port=port)
+
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        await first.serve(loop, dict.fromkeys(Speaks, Echo))
+        with pytest.raises(ConfigError) as caught:
+            await second.serve(loop, dict.fromkeys(Speaks, Echo))
+        await second.close_empty(loop)
+        first.close()
+        return str(caught.value)
+
+    assert asyncio.run(scenario(), loop_factory=loop_factory(loop)) == (
+        f"can't listen on 127.0.0.1:{port}: another process uses this port; stop it, or choose another with --port"
+    )
 
 
 def test_port_of_a_server_that_is_gone(listen):

@@ -16,7 +16,8 @@ from snakepit.http.fields import NONE
 from snakepit.server.exchanges.exchange import Exchange
 from snakepit.server.exchanges.watched import WatchedExchange
 from snakepit.server.net.access_log import Sample
-from snakepit.server.net.annotated import http_connections
+from snakepit.server.net.annotated import connections_for
+from snakepit.server.routing.router import Router
 
 
 @pytest.fixture
@@ -150,8 +151,8 @@ def test_handlers_of_the_operators_own_get_records(access, caplog):
 def test_requests_are_watched_where_the_options_need_it(access, options, kind):
     async def scenario(world):
         config = Config("app:app", **options)
-        first = http_connections(config, world.http, world.loop)
-        second = http_connections(config, world.http, world.loop, beside=first)
+        first = connections_for(config)(config, Router(world.pool), world.loop)
+        second = first.beside(Router(world.pool))
         assert first.http_exchange is second.http_exchange
         assert (first.http_exchange is Exchange) == (kind is None)
         assert kind is None or issubclass(first.http_exchange, kind)

@@ -40,7 +40,7 @@ def head(headers=(), upgrade=False):
 
 def test_numbers_and_counts_are_the_servers(make):
     first = make()
-    second = make(beside=first)
+    second = first.beside(Router(FakeDestination()))
     numbers = [services.new_exchange(FakeClient(), head(), None).number for services in (first, second, first)]
     assert numbers == [1, 2, 3]
     assert first.connections is second.connections

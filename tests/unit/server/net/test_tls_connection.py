@@ -420,6 +420,35 @@ def test_a_version_that_is_too_old(play, caplog):
     assert "UNSUPPORTED_PROTOCOL" in caplog.text
 
 
+@pytest.mark.parametrize("offered", [["h2"], ["ftp", "h2", "x\n"]])
+def test_a_client_that_speaks_something_else(play, certificates, offered, caplog):
+    caplog.set_level(logging.INFO)
+
+    async def scenario(place):
+        peer = Peer(place, certificates.client_context(protocols=offered))
+        peer.step()
+        assert peer.state is TlsState.CLOSED
+        assert place.above == []
+        with pytest.raises(ssl.SSLError, match="NO_APPLICATION_PROTOCOL"):
+            peer.step()
+
+    play(scenario)
+    shown = ", ".join(offered).encode("unicode_escape").decode()
+    assert f"The client 10.0.0.1:5000 speaks over TLS only {shown}, and not HTTP/1.1" in caplog.messages
+
+
+@pytest.mark.parametrize("offered", [["h2", "http/1.1"], ["http/1.0"]])
+def test_a_client_that_speaks_more(play, certificates, offered):
+    async def scenario(place):
+        peer = Peer(place, certificates.client_context(protocols=offered))
+        peer.step()
+        place.jobs.do()
+        peer.shake()
+        assert peer.state is TlsState.OPEN
+
+    play(scenario)
+
+
 def test_a_handshake_that_takes_too_long(play, caplog):
     async def scenario(place):
         silent, begun, waiting = place.connect(), place.connect(), place.connect()

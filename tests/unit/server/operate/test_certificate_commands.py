@@ -23,12 +23,12 @@ class Automatic:
 
 
 def ask(automatic, command, **request):
-    return asyncio.run(certificate_commands(automatic)[command](request))
+    return asyncio.run(certificate_commands(automatic, lambda: [{"name": "own.test"}])[command](request))
 
 
 def test_certificates():
-    assert ask(Automatic(), "certificates") == {"certificates": [{"name": "example.com"}]}
-    assert ask(None, "certificates") == {"certificates": []}
+    assert ask(Automatic(), "certificates") == {"certificates": [{"name": "example.com"}, {"name": "own.test"}]}
+    assert ask(None, "certificates") == {"certificates": [{"name": "own.test"}]}
 
 
 def test_renewals():

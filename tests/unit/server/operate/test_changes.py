@@ -148,13 +148,13 @@ def test_who_asked_for_what_and_what_came_of_it_is_noted():
             Outcome(1, "App /a can't be started", static=2),
             [
                 (Kind.RECONFIGURED, "1 app and 2 static folders changed"),
-                (Kind.NOT_RECONFIGURED, "Apps can't be changed: App /a can't be started"),
+                (Kind.NOT_RECONFIGURED, "Apps can't be started: App /a can't be started"),
             ],
         ),
         (
             Outcome(0, "App /a can't be started"),
             Outcome(0, "App /a can't be started"),
-            [(Kind.NOT_RECONFIGURED, "Apps can't be changed: App /a can't be started")],
+            [(Kind.NOT_RECONFIGURED, "Apps can't be started: App /a can't be started")],
         ),
         (
             SnakepitError("a bad file"),

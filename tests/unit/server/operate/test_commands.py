@@ -134,5 +134,5 @@ def test_apps_are_stopped_and_started():
 
 def test_the_file_is_read_again():
     assert asyncio.run(commands(Server(Outcome(2)))["reread"]({})) == {"changed": 2, "static": 0}
-    with pytest.raises(SnakepitError, match="1 app changed; others can't be: broken"):
+    with pytest.raises(SnakepitError, match="1 app changed; not started: broken"):
         asyncio.run(commands(Server(Outcome(1, "broken")))["reread"]({}))

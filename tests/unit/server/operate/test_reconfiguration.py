@@ -7,6 +7,7 @@ import pytest
 from fakes import fake_of
 from waiting import PATIENCE, until
 
+from snakepit.config import options as options_module
 from snakepit.config.options import Config
 from snakepit.config.static import StaticFiles
 from snakepit.errors import AppImportError, ConfigError, SnakepitError
@@ -19,6 +20,7 @@ from snakepit.server.events.events import Events
 from snakepit.server.operate.reconfiguration import Reconfiguration
 from snakepit.server.pool.outcome import Outcome
 from snakepit.server.routing.routes import Routes
+from snakepit.system.cpus import Cpus
 
 
 @fake_of(app_module.App)
@@ -133,7 +135,9 @@ def test_until_its_successor_is_ready_the_one_before_answers():
 def test_a_successor_that_cannot_start_changes_nothing_and_a_new_app_fails_alone():
     async def scenario(server):
         (before,) = server.apps
-        assert await server.become(config("/a=broken:app", "/b=broken:app")) == Outcome(1, "no module")
+        assert await server.become(config("/a=broken:app", "/b=broken:app")) == Outcome(
+            1, "/b: no module\n/a: no module"
+        )
         new, successor = server.made
         assert (server.at(b"/a"), server.at(b"/b")) == (before, new)
         await until(lambda: list(server.apps) == [before, new])
@@ -163,6 +167,30 @@ def test_apps_of_requests_go_if_their_table_has_changed():
         await until(lambda: y.steps == ["start", "leave"])
 
     play(scenario, "/x/{t}=x:app", "/y/{t}=y:app")
+
+
+def test_apps_of_requests_stay_if_something_else_has_changed():
+    async def scenario(server):
+        x = server.at(b"/x/1")
+        assert await server.become(config("/x/{t}=x:app", "/y=y2:app", port=9000)) == Outcome(1)
+        assert server.at(b"/x/1") is x
+        assert "leave" not in x.steps
+
+    play(scenario, "/x/{t}=x:app", "/y=y:app")
+
+
+def test_another_share_of_the_cpus_makes_no_other_app(monkeypatch):
+    monkeypatch.setattr(options_module, "usable_cpus", lambda: Cpus(4, "from the affinity mask"))
+
+    async def scenario():
+        server = Server(config("/a=a:app", interpreters=0))
+        (a,) = server.apps
+        assert await server.become(config("/a=a:app", "/b=b:app", interpreters=0)) == Outcome(1)
+        assert list(server.apps) == [a, *server.made]
+        assert [app.config.interpreters for app in server.apps] == [4, 2]
+        assert await server.become(config("/a=a:app", "/b=b:app", interpreters=2)) == Outcome(1)  # /a has 4
+
+    asyncio.run(scenario())
 
 
 def test_static_files_come_change_and_go(tmp_path, caplog):

@@ -136,6 +136,13 @@ def test_placeholders():
     assert found(routes, b"/t/%2e%2e/x") == ("/t/{a}", b"..")
 
 
+@pytest.mark.parametrize("order", [["/{a}/{b}", "/{a}/x"], ["/{a}/x", "/{a}/{b}"]])
+def test_the_fewer_placeholders_the_more_specific(order):
+    routes = routes_of(*order)
+    assert found(routes, b"/1/x") == ("/{a}/x", b"1")
+    assert found(routes, b"/1/y") == ("/{a}/{b}", b"1", b"y")
+
+
 def test_a_tenant_that_does_not_exist_leaves_the_request_to_others():
     routes = Routes()
     routes.add(read("/"), app("rest"))

@@ -3,8 +3,8 @@
 import pytest
 from late_loops import LateLoop
 
+from snakepit.system.buckets import BOUNDS
 from snakepit.system.late_timer import PERIOD
-from snakepit.wire.envelopes import LAG_BOUNDS
 from snakepit.worker.asgi.lag import UNASKED, TurnLag
 
 
@@ -18,7 +18,7 @@ def test_how_late_timers_are():
     for late in (0.0, 0.002, 0.3, 100.0):
         loop.go_on(late)
     assert sum(lag.counts) == 4
-    assert [lag.counts[0], lag.counts[1], lag.counts[LAG_BOUNDS.index(0.5)], lag.counts[-1]] == [1, 1, 1, 1]
+    assert [lag.counts[0], lag.counts[1], lag.counts[BOUNDS.index(0.5)], lag.counts[-1]] == [1, 1, 1, 1]
     assert lag.total == pytest.approx(100.302)
     lag.close()
     assert loop.due == []
