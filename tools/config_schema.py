@@ -99,6 +99,8 @@ def _of_value(option: Option) -> dict[str, Any]:
         described |= _TEXTS
     elif option.choices:
         described["enum"] = list(option.choices)
+    elif option.ceiling is not None:
+        described["anyOf"] = [{"type": _TYPES[option.kind]}, {"type": "string", "pattern": "^[0-9]+-[0-9]+$"}]
     elif option.commas:
         described["anyOf"] = [{"type": "string"}, _TEXTS]
     else:

@@ -12,6 +12,8 @@ from snakepit.config.option import Option
 def _click_type(option: Option) -> Any:
     if option.choices:
         return click.Choice(option.choices)
+    if option.ceiling is not None:
+        return Span(option)
     if option.kind is int and (option.least is not None or option.most is not None):
         return click.IntRange(_whole(option.least), _whole(option.most))
     if option.kind is float and option.least is not None:
@@ -67,6 +69,19 @@ def of_configuration(options: Iterable[Option]) -> list[click.Parameter]:
 def given_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that were given on the command line."""
     return {name: value for name, value in values.items() if value is not None and value != ()}
+
+
+class Span(click.IntRange):
+    """A number, or LEAST-MOST, which says the option's ceiling, too."""
+
+    def __init__(self, option: Option) -> None:
+        super().__init__(_whole(option.least), _whole(option.most))
+        self._option = option
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        for each in self._option.span(value).values():
+            super().convert(each, param, ctx)
+        return value if self._option.span(value) else super().convert(value, param, ctx)
 
 
 class WorkerNumber(click.IntRange):

@@ -1,6 +1,7 @@
 """Options: their names, their values, and how a field of `Config` declares one."""
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
 from types import NoneType, UnionType
@@ -28,6 +29,7 @@ def option[T](
     commas: bool = False,
     table: bool = False,
     secret: bool = False,
+    ceiling: str | None = None,
     form: Callable[[Any], object] | None = None,
 ) -> T:
     """Declare an option: its default, its meaning and its names."""
@@ -46,6 +48,7 @@ def option[T](
         "commas": commas,
         "table": table,
         "secret": secret,
+        "ceiling": ceiling,
         "form": form,
     }
     made: T = field(default=default, metadata=metadata, repr=not secret)
@@ -84,6 +87,8 @@ class Option:
     """Whether its texts are NAME=VALUE, which a configuration file may have as a table."""
     secret: bool
     """Whether nobody may read its value, in what is shown of a configuration."""
+    ceiling: str | None
+    """The name of the option that bounds it: as text, LEAST-MOST sets both."""
     form: Callable[[Any], object] | None
     """Raises ConfigError for a value of the right type that is wrong all the same."""
 
@@ -128,6 +133,12 @@ class Option:
             return _PARSERS[self.kind](text)
         except ValueError:
             raise ConfigError(f"{variable or self.env} must be {_KIND_NAMES[self.kind]}, not {text!r}") from None
+
+    def span(self, value: Any) -> dict[str, int]:
+        """Return the values that a text LEAST-MOST stands for, by the options' names; nothing for other values."""
+        if self.ceiling is None or not isinstance(value, str) or (bounds := _SPAN.fullmatch(value)) is None:
+            return {}
+        return {self.name: int(bounds[1]), self.ceiling: int(bounds[2])}
 
     @property
     def expected(self) -> str:
@@ -202,6 +213,9 @@ def describe(declared: type[Any]) -> tuple[Option, ...]:
             )
         )
     return tuple(described)
+
+
+_SPAN = re.compile(r"\s*([0-9]+)\s*-\s*([0-9]+)\s*", re.ASCII)
 
 
 def _parse_bool(text: str) -> bool:

@@ -120,7 +120,7 @@ def gather(options: Sequence[Option], app: Any, given: Mapping[str, Any], file: 
     of the env file. Raises ConfigError, with all mistakes in the environment at once.
     """
     known = {each.name: each for each in options}
-    given = _without_aliases(options, given)
+    given = _without_spans(options, _without_aliases(options, given))
     for name in given:
         if name not in known and name not in _TABLES:
             from snakepit.config import foreign_options
@@ -135,18 +135,20 @@ def gather(options: Sequence[Option], app: Any, given: Mapping[str, Any], file: 
     for name, each in known.items():
         variable = variable_of(each)
         setting = settings.get(name)
-        if name in given:
+        if name in found.values:
             continue
         if file is not None and setting is not None and (variable is None or variable[0] == each.variable):
             found.values[name] = setting.value
             found.sources[name] = Source("file", path=file.path, line=setting.line)
         elif variable is not None:
+            values: dict[str, Any] = dict(each.span(variable[1]))
             try:
-                found.values[name] = each.parse(variable[1], variable[0])
+                values = values or {name: each.parse(variable[1], variable[0])}
             except ConfigError as error:
                 mistakes.append(str(error))
             of_file = env_file if env_file is not None and variable[0] in set_by_env_file else ""
-            found.sources[name] = Source("environment", variable[0], of_file)
+            found.values.update(values)
+            found.sources.update(dict.fromkeys(values, Source("environment", variable[0], of_file)))
     raise_all(mistakes)
     for name in _TABLES:
         tables = settings.get(name)
@@ -203,6 +205,17 @@ def _without_aliases(options: Iterable[Option], given: Mapping[str, Any]) -> dic
         if alias in given and own in given:
             raise ConfigError(f"{alias} is another name for {own}: give one of them")
     return {names.get(each, each): value for each, value in given.items()}
+
+
+def _without_spans(options: Iterable[Option], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with each LEAST-MOST divided among two options. Raises ConfigError if both were given."""
+    values = dict(given)
+    for each in options:
+        spanned = each.span(given.get(each.name))
+        if spanned and each.ceiling in given:
+            raise ConfigError(f"{each.name} {given[each.name]} sets {each.ceiling}, too: give one of them")
+        values |= spanned
+    return values
 
 
 def variable_of(option: Option) -> tuple[str, str] | None:

@@ -1,7 +1,6 @@
 """The tables of a configuration file: which option a key means, and what to say of those that mean none."""
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -130,6 +129,10 @@ class TableReader:
             self.app = setting
 
     def _option(self, option: Option, setting: Setting) -> None:
+        if spanned := option.span(setting.value):
+            for name, bound in spanned.items():
+                self._option(self._top[name], Setting(bound, setting.key, setting.line))
+            return
         if not self._is_new(option.name, setting):
             return
         value = setting.value
@@ -362,8 +365,6 @@ def _remedy(option: Option, key: str, value: Any) -> str:
     if meant is not None:
         meant = '"..."' if option.secret else meant
         return f"; write {key.rpartition('.')[2]} = {meant}"
-    if option.name == "interpreters" and isinstance(value, str) and (bounds := _BOUNDS.fullmatch(value)):
-        return f"; write {key.rpartition('.')[2]} = {bounds[1]} and max-interpreters = {bounds[2]}"
     if option.choices and isinstance(value, str):
         from snakepit.config import foreign_options
 
@@ -375,7 +376,6 @@ def _remedy(option: Option, key: str, value: Any) -> str:
     return ""
 
 
-_BOUNDS = re.compile(r"\s*([1-9][0-9]*)\s*(?:-|\.\.)\s*([1-9][0-9]*)\s*")
 """The fewest and the most workers, as some write them."""
 
 

@@ -11,10 +11,10 @@ class WorkerOptions:
     """The options for workers."""
 
     interpreters: int = option(
-        0, "Workers. 0: as many as there are usable CPUs, by affinity mask and CPU quota. WEB_CONCURRENCY counts where "
-        "nothing else says how many.",
+        0, "Workers. 0: as many as there are usable CPUs, by affinity mask and CPU quota. 1-8: 1, with "
+        "--max-interpreters 8. WEB_CONCURRENCY counts where nothing else says how many.",
         short="-n", alias="workers", alias_short="-w", variable="WEB_CONCURRENCY", least=0, most=MOST_WORKERS,
-        shown="usable CPUs",
+        shown="usable CPUs", ceiling="max_interpreters",
     )  # fmt: skip
     max_interpreters: int | None = option(
         None,

@@ -37,6 +37,22 @@ def test_options_per_app_exist():
     assert {option.name for option in OPTIONS} >= apps.PER_APP
 
 
+@pytest.mark.parametrize(
+    ("text", "given"),
+    [
+        ('interpreters = "1-8"', {}),
+        ('workers = "1-8"', {}),
+        ('app = "a:app"\n[[apps]]\npath = "/b"\napp = "b:app"\ninterpreters = "1-8"', {}),
+        ("", {"interpreters": "1-8"}),
+        ("max-interpreters = 3", {"workers": "1 - 8"}),
+    ],
+)
+def test_at_least_and_at_most_so_many_workers(resolve, text, given):
+    config = resolve(text if "app" in text else f'app = "main:app"\n{text}', **given)
+    app = config.routed[-1].config
+    assert (app.interpreters, app.max_interpreters) == (1, 8)
+
+
 def test_no_apps(resolve):
     config = resolve("app = 'main:app'")
     assert config.apps == ()
@@ -141,10 +157,18 @@ def test_cpus_are_divided(resolve, monkeypatch):
         ("apps = ['a:app']", 'snakepit.toml:1: apps must be tables, not ["a:app"]: write [[apps]]'),
         ("[[app]]\napp = 'a:app'", "snakepit.toml:1: [app]: there is no such table; did you mean apps?"),
         (
-            "[[apps]]\napp = 'a:app'\ninterpreters = '1-8'",
-            'snakepit.toml:3: interpreters must be a whole number, not "1-8"; write interpreters = 1 and '
-            "max-interpreters = 8",
+            "[[apps]]\napp = 'a:app'\ninterpreters = '1-8'\nmax-interpreters = 4",
+            "snakepit.toml:4: max-interpreters sets what interpreters in line 3 sets: leave one of them out",
         ),
+        (
+            "[[apps]]\napp = 'a:app'\ninterpreters = '1-'",
+            'snakepit.toml:3: interpreters must be a whole number, not "1-"',
+        ),
+        (
+            "[[apps]]\napp = 'a:app'\ninterpreters = '1-9999'",
+            "snakepit.toml:3: interpreters must be at most 1024, not 9999",
+        ),
+        ("[[apps]]\napp = 'a:app'\ninterpreters = '8-1'", "max_interpreters is 1, below interpreters, 8"),
         (
             "[[apps]]\napp = 'a:app'\nenv-file = '/nowhere/x.env'",
             "env_file: there is no file /nowhere/x.env (app /, snakepit.toml:1)",

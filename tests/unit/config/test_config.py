@@ -465,6 +465,18 @@ def test_0_workers_are_as_many_as_there_are_cpus_wherever_that_is_said(environme
     assert (config.interpreters, config.workers_source) == (usable_cpus().count, usable_cpus().source)
 
 
+@pytest.mark.parametrize("variable", ["SNAKEPIT_INTERPRETERS", "SNAKEPIT_WORKERS", "WEB_CONCURRENCY"])
+def test_a_variable_says_at_least_and_at_most_so_many_workers(environment, variable):
+    environment[variable] = "2-8"
+    config = Config.resolve(APP, {})
+    assert (config.interpreters, config.max_interpreters) == (2, 8)
+
+
+def test_at_most_so_many_workers_is_said_twice(environment):
+    with pytest.raises(ConfigError, match=r"^interpreters 2-8 sets max_interpreters, too: give one of them$"):
+        Config.resolve(APP, {"interpreters": "2-8", "max_interpreters": 4})
+
+
 def test_web_concurrency_that_is_no_number(environment):
     environment["WEB_CONCURRENCY"] = "many"
     with pytest.raises(ConfigError, match=r"^WEB_CONCURRENCY must be a whole number, not 'many'$"):
