@@ -149,4 +149,14 @@ def is_main() -> bool:
 
 
 if is_main():
-    import datetime  # noqa: F401  # before the first interpreter: on 3.13 two that import it corrupt the heap
+    # before the first interpreter, because the first imports fill tables that all interpreters share, without a lock
+    import datetime  # noqa: F401  # on 3.13 two that import it at once corrupt the heap
+
+    try:
+        import _ctypes
+    except ImportError:  # a Python without libffi
+        pass
+    else:
+        # ctypes fills its table of types; two interpreters that did it at once have failed, and crashed. On 3.14 each
+        # further import writes the same table again: this leaves little of the race, but not nothing.
+        _first_of_ctypes = type("_FirstOfCtypes", (_ctypes._SimpleCData,), {"_type_": "P"})
