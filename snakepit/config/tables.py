@@ -376,9 +376,6 @@ def _remedy(option: Option, key: str, value: Any) -> str:
     return ""
 
 
-"""The fewest and the most workers, as some write them."""
-
-
 def _with_type(option: Option, value: Any) -> str | None:
     """Return a value as TOML that has the option's type; None if it has it, or if none is near."""
     if option.has_type(value):
