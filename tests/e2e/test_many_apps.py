@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -201,6 +202,17 @@ def test_an_app_that_cannot_start_fails_alone(site):
         done = server.command("apps", "reload", "/api")
         assert (done.returncode, done.stderr) == (0, "")
         assert asked(server, "/api/x")["app"] == "api"
+
+
+def test_all_requests_of_an_app_that_cannot_start_are_counted_as_its_own(site):
+    write(site / "api", "api", "import this_is_not_there")
+    with running("--metrics", "/metrics", cwd=site, workers=1) as server:
+        server.wait_logged("App /api can't be started; it is tried again after 5 s")
+        time.sleep(5)  # the first request starts it once more
+        for _ in range(2):
+            assert get(server, "/api/x").status == 502
+        counted = [line for line in get(server, "/metrics").text.splitlines() if 'status="5xx"' in line]
+        assert counted == ['snakepit_requests_total{app="/api",method="GET",status="5xx"} 2.0']
 
 
 def test_no_app_can_start(site):

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from snakepit.server.apps.body_limit import BodyLimit
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 ENDING_SECONDS = 3.0
 """Seconds for the workers of an app that could not be started to end."""
+
+KNOWN = 8
+"""Destinations that an app remembers: one for each time that it was started, failed or stopped."""
 
 
 class App:
@@ -61,7 +65,9 @@ class App:
         self._earlier: dict[Pool, int] = {}  # pools that were closed, and how many of their interpreters stay open
         self._endings = BackgroundTasks()  # of pools that could not start
         self.pool = self._new_pool()
-        self.destination: Destination = self._front()
+        self._latest: deque[Destination] = deque(maxlen=KNOWN)
+        self.destination: Destination
+        self._lead_to(self._front())
 
     def __repr__(self) -> str:
         return f"<App {self.name} {self.pool}>"
@@ -82,7 +88,8 @@ class App:
 
     async def stop(self, deadline: float) -> None:
         """Retire its workers, as `close` does; its requests get 503 until it is started again."""
-        self.destination, self.failure, self.stopped = Refusal(503, "This app is stopped"), None, True
+        self._lead_to(Refusal(503, "This app is stopped"))
+        self.failure, self.stopped = None, True
         self._observer.happened(Kind.APP_STOPPED, f"App {self.name} is stopped")
         self._tasks.cancel()
         pool = self.pool  # it may be started again before this one has ended
@@ -179,6 +186,14 @@ class App:
         except TimeoutError:
             pool.queue.answer_instead(Refusal(503, "This app is stopped"))
 
+    def has_led_to(self, destination: "Destination") -> bool:
+        """Tell whether this answers the app's requests, or did so of late: of some it may not have told the end."""
+        return destination in self._latest or destination is self.pool.queue
+
+    def _lead_to(self, destination: "Destination") -> None:
+        self.destination = destination
+        self._latest.append(destination)
+
     def _front(self) -> "Destination":
         """Return what its requests go to when it is up."""
         limit = self.config.limit_request_body
@@ -215,7 +230,7 @@ class App:
                 answering.seconds_left,
                 self.failure,
             )
-            self.destination = answering
+            self._lead_to(answering)
             pool.queue.answer_instead(answering)
         self.tried.set()
         self.failed.set()
@@ -234,5 +249,5 @@ class App:
         self.tried.clear()
         self.failed.clear()
         self.pool = self._new_pool()
-        self.destination = self._front()
+        self._lead_to(self._front())
         self._tasks.begin(self.start())

@@ -107,7 +107,7 @@ class Counters:
             self._known.clear()
         tally: Tally | None = None
         if destination not in self._uncounted:
-            owner = next((app for app in self._apps if destination in (app.destination, app.pool.queue)), None)
+            owner = next((app for app in self._apps if app.has_led_to(destination)), None)
             name = NO_APP if owner is None else owner.name
             tally = self._tallies.setdefault(name, Tally())
         self._known[destination] = tally

@@ -63,6 +63,9 @@ class App:
         )
         self.count()
 
+    def has_led_to(self, destination):
+        return destination is self.destination
+
     def count(self):
         self.pool.queue.exchanges = [
             *(each for worker in self.pool.workers for each in worker.exchanges.values()),

@@ -57,6 +57,9 @@ class App:
             queue=queue, workers=workers, retiring=retiring, wanted=2, replaced={"hang": 4, "reload": 0}, abandoned=1
         )
 
+    def has_led_to(self, destination):
+        return destination is self.destination
+
 
 def written(collector, accept=""):
     kind, text = writer(collector)(accept)

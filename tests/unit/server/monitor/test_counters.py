@@ -14,6 +14,9 @@ class FakeApp:
         self.pool = SimpleNamespace(queue=FakeDestination())
         self.destination = self.pool.queue
 
+    def has_led_to(self, destination):
+        return destination in (self.destination, self.pool.queue)
+
 
 class Worker:
     """Anything that can be a key."""
