@@ -196,7 +196,8 @@ class Main:
         config = Config(app="unused", http=cast("Any", http), **({"access_log": False} | more))
         self.http = connections_for(config)(config, Router(self.pool.queue), loop)
         if metrics:
-            counters = Counters([cast("Any", SimpleNamespace(name="", destination=self.pool.queue, pool=self.pool))])
+            app = SimpleNamespace(name="", has_led_to=lambda destination: destination is self.pool.queue)
+            counters = Counters([cast("Any", app)])
             self.http.watch_exchanges(counters, busyness=counters)
         self.connections = [self.http.new_connection() for _ in range(BATCH)]
         self.transports = [Transport() for _ in self.connections]

@@ -1,8 +1,6 @@
 """server.exchanges.watched and server.exchanges.tally: what is known of an exchange when it is over, and how counters
 count it."""
 
-from types import SimpleNamespace
-
 import pytest
 from clients import ILLEGAL, FakeClient, FakeSession
 from sinks import FakeDestination, FakeEnd
@@ -25,8 +23,10 @@ class App:
     name = "/"
 
     def __init__(self, line):
-        self.destination = line
-        self.pool = SimpleNamespace(queue=line)
+        self.line = line
+
+    def has_led_to(self, destination):
+        return destination is self.line
 
 
 class FakeWorker:
