@@ -58,8 +58,7 @@ def _check_only_app(config: Config, found: Found) -> None:
         for app in config.routed:
             app.check()
     except ConfigError as error:
-        places = found.places(error.options)
-        raise ConfigError(f"{error} ({places})" if places else str(error), error.options) from None
+        raise found.placed(error) from None
 
 
 _NO_APP = "none:none"

@@ -79,9 +79,12 @@ class Span(click.IntRange):
         self._option = option
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        for each in self._option.span(value).values():
+        spanned = self._option.span(value)
+        if not spanned:
+            return super().convert(value, param, ctx)
+        for each in spanned.values():
             super().convert(each, param, ctx)
-        return value if self._option.span(value) else super().convert(value, param, ctx)
+        return value
 
 
 class WorkerNumber(click.IntRange):

@@ -468,8 +468,7 @@ class Config(TlsOptions):
         try:
             config = cls(found.app, **found.values)
         except ConfigError as error:
-            places = found.places(error.options)
-            raise ConfigError(f"{error} ({places})" if places else str(error), error.options) from None
+            raise found.placed(error) from None
         object.__setattr__(config, "apps", cls._routed(config, found))
         source = found.sources.get("interpreters")
         given_elsewhere = source is not None and source.variable == "WEB_CONCURRENCY"

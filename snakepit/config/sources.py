@@ -107,10 +107,11 @@ class Found:
         kinds = {self.sources[name].kind for name in (one, other) if name in self.sources}
         return len(kinds) == 1 and one in self.sources and other in self.sources
 
-    def places(self, names: Iterable[str]) -> str:
-        """Return where a configuration file sets these options, as text; empty if it sets none of them."""
-        sources = {name: self.sources.get(name, DEFAULT) for name in names}
-        return ", ".join(f"{name}: {source}" for name, source in sources.items() if source.kind == "file")
+    def placed(self, error: ConfigError) -> ConfigError:
+        """Return an error that says, too, where a configuration file sets the options that it is about."""
+        sources = {name: self.sources.get(name, DEFAULT) for name in error.options}
+        places = ", ".join(f"{name}: {source}" for name, source in sources.items() if source.kind == "file")
+        return ConfigError(f"{error} ({places})" if places else str(error), error.options)
 
 
 def gather(options: Sequence[Option], app: Any, given: Mapping[str, Any], file: ConfigFile | None) -> Found:

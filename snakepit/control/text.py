@@ -1,7 +1,7 @@
 """What `snakepit status` prints for people."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from snakepit.control.events_text import short_line
@@ -28,16 +28,9 @@ def render(status: Mapping[str, Any], state: Mapping[str, Any] | None = None) ->
     apps = status["apps"]
     silent = _silent(state)
     if len(apps) == 1 and apps[0]["name"] == status["app"]:
-        table = [
-            _HEADINGS,
-            *(_row(worker, (status["app"], worker["number"]) in silent) for worker in status["workers"]),
-        ]
+        table = [_HEADINGS, *_rows(status["app"], status["workers"], silent)]
     else:
-        rows = [
-            (app["name"], *_row(worker, (app["name"], worker["number"]) in silent))
-            for app in apps
-            for worker in app["workers"]
-        ]
+        rows = [(app["name"], *row) for app in apps for row in _rows(app["name"], app["workers"], silent)]
         table = [("APP", *_HEADINGS), *rows]
     told, load, lately = ([], [], []) if state is None else (_verdict(state), _load(state), _lately(state))
     return "\n".join([*aligned([*told, *_facts(status, load), *lately]), "", *aligned(table)])
@@ -120,6 +113,12 @@ def _silent(state: Mapping[str, Any] | None) -> set[tuple[str, int]]:
     """Return the apps' names and the numbers of the workers that do not react."""
     apps = () if state is None else state["apps"]
     return {(app["name"], worker["number"]) for app in apps for worker in app["workers"] if not worker["reacts"]}
+
+
+def _rows(
+    app: str, workers: Iterable[Mapping[str, Any]], silent: Container[tuple[str, int]]
+) -> Iterator[tuple[str, ...]]:
+    return (_row(worker, (app, worker["number"]) in silent) for worker in workers)
 
 
 def _row(worker: Mapping[str, Any], is_silent: bool) -> tuple[str, ...]:

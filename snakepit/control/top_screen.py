@@ -8,6 +8,7 @@ from rich.text import Text
 
 from snakepit.control.events_text import short_line
 from snakepit.control.text import ROUTINE, duration
+from snakepit.system.words import mebibytes
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -92,7 +93,7 @@ def _verdict(verdict: Mapping[str, Any], most: int) -> "list[RenderableType]":
 
 def _figures(looks: "Looks", width: int) -> "RenderableType":
     state = looks.state
-    memory = "–" if state["memory"] is None else f"{state['memory'] / 2**20:,.0f} MiB"
+    memory = "–" if state["memory"] is None else f"{mebibytes(state['memory']):,} MiB"
     figures = [
         ("Requests", f"{_rate(looks.rate)} /s", 8, ""),
         ("In flight", f"{state['in_progress']:,}", 5, ""),

@@ -59,10 +59,10 @@ def ours(calls: Sequence[Call], is_thread: bool = True, led: int = 0) -> list[bo
     what leads to Snakepit is left out as well. `led`: so many calls led to the app, which works for a request; what it
     calls then is shown, whatever it is. 0: that is not known.
     """
-    files = _files_of(_LEADING_MODULES)
-    found = [call[0].startswith(PACKAGE) for call in calls]
     if any((file, function) == _WAITS_FOR_END for file, _, function in calls):
         return [True] * len(calls)
+    files = _files_of(_LEADING_MODULES)
+    found = [call[0].startswith(PACKAGE) for call in calls]
     if not led and all(own or _is_standard(call[0]) for own, call in zip(found, calls, strict=True)):
         return [True] * len(calls)
     if not (is_thread or led) and True in found:

@@ -15,7 +15,7 @@ from snakepit.server.dashboard.rates import Counts, History, counts_of
 from snakepit.server.dashboard.verdict import verdict
 from snakepit.server.exchanges.websocket import SWITCHED
 from snakepit.server.lifecycle import EXCHANGE_WORDS, ExchangeState, WorkerState
-from snakepit.server.monitor.readiness import FRESH, PATIENCE, PAUSE
+from snakepit.server.monitor.readiness import FRESH, PATIENCE, PAUSE, serving
 
 if TYPE_CHECKING:
     from snakepit.server.apps.app import App
@@ -85,7 +85,7 @@ class ServerState:
             await asyncio.sleep(PAUSE)
 
     def _serving(self) -> "list[WorkerHandle]":
-        return [worker for app in self._apps for worker in app.pool.workers if worker.state is WorkerState.READY]
+        return [worker for app in self._apps for worker in serving(app)]
 
     def look(self) -> dict[str, Any]:
         """Return the state."""

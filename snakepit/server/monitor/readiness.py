@@ -59,7 +59,7 @@ class AppReadiness:
         self._asking.append(told)
         if len(self._asking) == 1:
             for app in self._apps.lasting:
-                for worker in _serving(app):
+                for worker in serving(app):
                     worker.ask_heartbeat(monotonic())
             self._loop.call_later(PAUSE, self._look_again)
 
@@ -83,7 +83,7 @@ class AppReadiness:
 
 
 def _health(app: "App", since: float) -> AppHealth:
-    workers = _serving(app)
+    workers = serving(app)
     if app.failure is not None:
         reason = "it can't be started"
     elif not workers:
@@ -93,7 +93,8 @@ def _health(app: "App", since: float) -> AppHealth:
     return AppHealth(app.name, not reason, reason)
 
 
-def _serving(app: "App") -> "list[WorkerHandle]":
+def serving(app: "App") -> "list[WorkerHandle]":
+    """Return an app's workers that are ready."""
     return [worker for worker in app.pool.workers if worker.state is WorkerState.READY]
 
 
